@@ -1,0 +1,160 @@
+package batch
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"millrace/internal/apierr"
+	"millrace/internal/kafka"
+	"millrace/pool"
+)
+
+// Job is one produce request: its body, its records, and what became of them.
+// [Producer.Acquire] makes one; its owner fills Body and Slab and then either
+// gives it to [Producer.Produce] or calls [Job.Release].
+type Job struct {
+	// Body holds the bytes that keys and values are views of. Swap it with
+	// the request's own buffer instead of copying.
+	Body []byte
+	// Slab holds the records.
+	Slab pool.Slab
+
+	// errs has a slot for each record: why it is not in Kafka, or nil. Each
+	// slot is written at most once, before the last promise or by it.
+	errs   []error
+	failed atomic.Int32 // slots of errs that are set
+
+	pending atomic.Int32 // records whose promise has not run
+	state   atomic.Int32 // waiting, answered or abandoned
+	done    chan struct{}
+	timer   *time.Timer
+	promise func(*kgo.Record, error) // complete, bound once for all lives
+
+	charge   int64 // bytes admitted for this job
+	producer *Producer
+	life     pool.Life
+}
+
+// The states of a job that Kafka has. Whoever moves it out of waiting decides
+// who releases it: the handler when the last promise came first, the last
+// promise when the handler gave up first.
+const (
+	waiting int32 = iota
+	answered
+	abandoned
+)
+
+// recordBytes is what a record costs in memory beside its key and value: its
+// place in the slab and the client's book-keeping.
+const recordBytes = 320
+
+// Acquire returns an empty job. The caller owns it.
+func (p *Producer) Acquire() *Job {
+	j, _ := p.jobs.Get().(*Job)
+	if j == nil {
+		j = &Job{producer: p, done: make(chan struct{}, 1), timer: time.NewTimer(time.Hour)}
+		j.timer.Stop()
+		j.promise = j.complete
+	}
+	j.life.Begin()
+	return j
+}
+
+// Release takes the job back, with all its views. Its bytes are no longer
+// admitted. The body's buffer, done, timer and promise are kept for the next life.
+func (j *Job) Release() {
+	j.life.End()
+	j.producer.held.Add(-j.charge)
+	j.charge = 0
+	j.Slab.Reset()
+	if j.failed.Load() > 0 {
+		clear(j.errs)
+		j.failed.Store(0)
+	}
+	if cap(j.errs) > pool.MaxPooledRecords {
+		j.errs = nil
+	}
+	pool.Poison(j.Body)
+	j.Body = j.Body[:0]
+	if cap(j.Body) > pool.MaxPooledBytes {
+		j.Body = nil
+	}
+	j.state.Store(waiting)
+	j.producer.jobs.Put(j)
+}
+
+// Len is the number of records.
+func (j *Job) Len() int { return len(j.Slab.Records) }
+
+// Result says where record i went, or why it is not in Kafka. It may be called
+// by the function that [Producer.Produce] calls to write the answer.
+func (j *Job) Result(i int) (partition int32, offset int64, err *apierr.Error) {
+	if e := j.errs[i]; e != nil {
+		return 0, 0, recordError(e)
+	}
+	return j.Slab.Records[i].Partition, j.Slab.Records[i].Offset, nil
+}
+
+// recordError turns the error of one record into what its client reads.
+func recordError(err error) *apierr.Error {
+	if kafka.IsBadPartition(err) {
+		return apierr.PartitionNotFound.Err()
+	}
+	return apierr.From(err)
+}
+
+// fail notes why record i is not in Kafka.
+func (j *Job) fail(i int, err error) {
+	j.errs[i] = err
+	j.failed.Add(1)
+}
+
+// complete is the promise of every record of the job. It runs on the client's
+// goroutine and must stay O(1); see the package comment.
+func (j *Job) complete(r *kgo.Record, err error) {
+	if err != nil {
+		j.fail(pool.Index(j.Slab.Records, r), err)
+	}
+	if j.pending.Add(-1) > 0 {
+		return
+	}
+	if j.state.CompareAndSwap(waiting, answered) {
+		j.done <- struct{}{} // the handler owns the job from here on
+		return
+	}
+	j.Release()
+}
+
+// wait blocks until all promises have run, and reports true, or until the
+// timeout, and reports false: then the job is abandoned and must not be touched.
+func (j *Job) wait(timeout time.Duration) bool {
+	j.timer.Reset(timeout)
+	select {
+	case <-j.done:
+		j.timer.Stop()
+		return true
+	case <-j.timer.C:
+	}
+	if j.state.CompareAndSwap(waiting, abandoned) {
+		return false
+	}
+	<-j.done // the last promise was faster by a hair
+	return true
+}
+
+// failure returns the one reason for which all records failed, or nil when a
+// record is in Kafka or the reasons differ.
+func (j *Job) failure() *apierr.Error {
+	if int(j.failed.Load()) < j.Len() {
+		return nil
+	}
+	first := recordError(j.errs[0])
+	for _, err := range j.errs[1:j.Len()] {
+		if recordError(err).Kind != first.Kind {
+			return nil
+		}
+	}
+	return first
+}

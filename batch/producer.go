@@ -1,0 +1,176 @@
+package batch
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"millrace/codec"
+	"millrace/internal/apierr"
+)
+
+// Client is the part of *[kgo.Client] that the produce side uses.
+type Client interface {
+	Produce(ctx context.Context, r *kgo.Record, promise func(*kgo.Record, error))
+	Flush(ctx context.Context) error
+	Close()
+}
+
+// Cluster is what the produce side wants to know of the cluster. Both
+// functions must answer from memory when they can; they run once a request.
+type Cluster struct {
+	// Topic returns the topic's name, as a string that lives on, and its
+	// number of partitions. It creates the topic when that is allowed.
+	Topic func(ctx context.Context, name string) (topic string, partitions int32, err error)
+	// Healthy returns why no broker can be reached, or nil.
+	Healthy func() error
+}
+
+// Producer hands jobs to Kafka. All methods may be called from any goroutine.
+type Producer struct {
+	client   Client
+	cluster  Cluster
+	settings Settings
+	ctx      context.Context // of the process; ends when Close is done waiting
+	cancel   context.CancelFunc
+
+	jobs sync.Pool
+	held atomic.Int64 // bytes of all jobs that are admitted
+}
+
+// New returns a producer that owns client.
+func New(client Client, cluster Cluster, s Settings) *Producer {
+	p := &Producer{client: client, cluster: cluster, settings: s}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	return p
+}
+
+// Held is the number of bytes that are admitted and not yet answered by Kafka.
+func (p *Producer) Held() int64 { return p.held.Load() }
+
+// Close waits until Kafka has answered all records, but no longer than ctx,
+// and closes the client. Records that are left then have failed; they are the
+// records of requests that were answered with 504. No Produce may be running.
+func (p *Producer) Close(ctx context.Context) error {
+	err := p.client.Flush(ctx)
+	p.cancel()
+	p.client.Close()
+	if err != nil {
+		return fmt.Errorf("cannot flush %d bytes to Kafka: %w", p.Held(), err)
+	}
+	return nil
+}
+
+// AnyPartition tells [Producer.Produce] that the request names no partition.
+const AnyPartition int32 = -1
+
+// Produce writes the job's records to topic, those without a partition of
+// their own to the given one, or to one of the producer's choice for
+// [AnyPartition]. When Kafka has answered, it calls answer, which appends what
+// [Job.Result] says to dst, and returns that.
+//
+// It fails, and appends nothing, when no record was written for one common
+// reason, and with [apierr.KafkaTimedOut] when Kafka took too long; then
+// records may still be written.
+//
+// Produce takes the job, whatever happens. It borrows dst.
+func (p *Producer) Produce(j *Job, topic string, partition int32, dst []byte, answer func([]byte, *Job) []byte) ([]byte, error) {
+	if err := p.submit(j, topic, partition); err != nil {
+		j.Release()
+		return dst, err
+	}
+	if !j.wait(p.settings.Timeout) {
+		return dst, apierr.KafkaTimedOut.New("Kafka did not answer within %d ms. Some records may be written all the same; sending them again may double them.",
+			p.settings.Timeout.Milliseconds())
+	}
+	defer j.Release()
+	if err := j.failure(); err != nil {
+		return dst, err
+	}
+	return answer(dst, j), nil
+}
+
+// submit lends the records to the client. After an error nothing was lent.
+func (p *Producer) submit(j *Job, topic string, partition int32) error {
+	if err := p.cluster.Healthy(); err != nil {
+		return err
+	}
+	if err := p.admit(j); err != nil {
+		return err
+	}
+	name, partitions, err := p.cluster.Topic(p.ctx, topic)
+	if err != nil {
+		return err
+	}
+	if partition >= partitions {
+		return noPartition(name, partition, partitions)
+	}
+	valid := j.prepare(name, partition, partitions)
+	if valid == 0 {
+		return j.failure()
+	}
+	j.pending.Store(int32(valid))
+	// Once the last valid record is with the client the job may be answered,
+	// abandoned and released: the loop must not look at it after that.
+	records, errs := j.Slab.Records, j.errs
+	for i, left := 0, valid; left > 0; i++ {
+		if errs[i] == nil {
+			left--
+			p.client.Produce(p.ctx, &records[i], j.promise)
+		}
+	}
+	return nil
+}
+
+// admit charges the job's bytes to the producer's memory, or refuses.
+func (p *Producer) admit(j *Job) error {
+	charge := int64(cap(j.Body) + j.Len()*recordBytes)
+	if charge > p.settings.BufferBytes {
+		return apierr.BodyTooLarge.New("The request needs %d bytes of memory; producer.buffer.memory is %d. Send fewer records at once.",
+			charge, p.settings.BufferBytes)
+	}
+	if p.held.Add(charge) > p.settings.BufferBytes {
+		p.held.Add(-charge)
+		return apierr.Overloaded.Err()
+	}
+	j.charge = charge
+	return nil
+}
+
+// prepare fills in what the records have in common and gives each record that
+// names a partition which does not exist its error. It returns the number of
+// the others.
+func (j *Job) prepare(topic string, partition, partitions int32) (valid int) {
+	if cap(j.errs) < j.Len() {
+		j.errs = make([]error, j.Len())
+	}
+	j.errs = j.errs[:j.Len()]
+	now := time.Now()
+	for i := range j.Slab.Records {
+		r := &j.Slab.Records[i]
+		r.Topic = topic
+		if r.Timestamp.IsZero() {
+			r.Timestamp = now // one clock reading for the request, not one a record
+		}
+		if r.Partition == AnyPartition {
+			r.Partition = partition
+		}
+		if r.Partition >= partitions || r.Partition == codec.NegativePartition {
+			j.fail(i, noPartition(topic, r.Partition, partitions))
+			continue
+		}
+		valid++
+	}
+	return valid
+}
+
+func noPartition(topic string, partition, partitions int32) *apierr.Error {
+	if partition < 0 {
+		return apierr.PartitionNotFound.New("Topic %s has no negative partition; its %d partitions count from 0.", topic, partitions)
+	}
+	return apierr.PartitionNotFound.New("Topic %s has no partition %d; its %d partitions count from 0.", topic, partition, partitions)
+}

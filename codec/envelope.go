@@ -1,0 +1,343 @@
+package codec
+
+import (
+	"math"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"millrace/codec/binary"
+	"millrace/codec/json"
+	"millrace/internal/apierr"
+	"millrace/pool"
+)
+
+// Schemas are the schema members of a produce envelope. Texts are views into
+// the body; nil means absent or null. IDs are 0 when absent or null.
+type Schemas struct {
+	Key, Value     []byte
+	KeyID, ValueID int32
+}
+
+// DecodeProduce decodes the body of a v2 produce request,
+//
+//	{"records":[{"key":…,"value":…,"partition":N,"headers":[…],"timestamp":ms}…], …}
+//
+// into slab, which must be empty, and converts keys and values from format f,
+// one without a schema, to the bytes that Kafka shall hold. It changes body in
+// place and leaves views of it in the slab: body belongs to the records from
+// then on. More than maxRecords records are refused. Errors are
+// [apierr.Error] values; the slab is undefined after one.
+func DecodeProduce(body []byte, f Format, slab *pool.Slab, maxRecords int) (Schemas, error) {
+	if !utf8.Valid(body) {
+		return Schemas{}, apierr.BadRequest.New("The body is not valid UTF-8 at byte %d.", invalidUTF8(body))
+	}
+	d := decoder{w: json.NewWalker(body), slab: slab, max: maxRecords}
+	d.envelope()
+	if d.err == nil && d.w.Err() != nil {
+		d.err = apierr.BadRequest.New("The body is not valid JSON: %s.", d.where(d.w.Err().Error()))
+	}
+	if d.err != nil {
+		return Schemas{}, d.err
+	}
+	if len(slab.Records) == 0 {
+		return Schemas{}, apierr.Unprocessable.New("The member \"records\" must be a list with at least one record.")
+	}
+	if f == Binary {
+		return d.schemas, undoBase64(slab)
+	}
+	return d.schemas, nil
+}
+
+// decoder reads one envelope. Its methods go on quietly after the walker has
+// met a fault, whose report comes at the end; a fault of meaning goes into err
+// and ends the walk at once.
+type decoder struct {
+	w       json.Walker
+	slab    *pool.Slab
+	max     int
+	schemas Schemas
+	err     error
+}
+
+// where adds the record that was being read to the text of a syntax error.
+func (d *decoder) where(text string) string {
+	if n := len(d.slab.Records); n > 0 {
+		return text + ", in or after records[" + strconv.Itoa(n-1) + "]"
+	}
+	return text
+}
+
+// refuse ends the walk with an error about a member of the record being read.
+func (d *decoder) refuse(k *apierr.Kind, member, problem string) {
+	if d.err == nil && d.w.Err() == nil {
+		d.err = k.New("records[%d]%s: %s", len(d.slab.Records)-1, member, problem)
+	}
+}
+
+func (d *decoder) envelope() {
+	if !d.w.Enter('{') {
+		if d.w.Value(); d.w.Err() == nil {
+			d.err = apierr.BadRequest.New("The body must be a JSON object with a member \"records\".")
+		}
+		return
+	}
+	for d.w.Member() {
+		switch name := d.w.Name(); string(name) {
+		case "records":
+			d.records()
+		case "key_schema":
+			d.schemas.Key = d.text("key_schema")
+		case "value_schema":
+			d.schemas.Value = d.text("value_schema")
+		case "key_schema_id":
+			d.schemas.KeyID = d.id("key_schema_id")
+		case "value_schema_id":
+			d.schemas.ValueID = d.id("value_schema_id")
+		default:
+			if d.w.Value(); d.w.Err() == nil {
+				d.err = apierr.Unprocessable.New("Unrecognized field %q; a produce request has \"records\" and, optionally, the schema fields.", name)
+			}
+		}
+		if d.err != nil {
+			return
+		}
+	}
+	d.w.End()
+}
+
+// text reads a string or null of the envelope.
+func (d *decoder) text(member string) []byte {
+	raw := d.w.Value()
+	switch {
+	case raw == nil || isNull(raw):
+		return nil
+	case raw[0] != '"':
+		d.err = apierr.BadRequest.New("%s must be a string.", member)
+		return nil
+	}
+	return json.Unquote(raw)
+}
+
+// id reads a schema id or null.
+func (d *decoder) id(member string) int32 {
+	raw := d.w.Value()
+	if raw == nil || isNull(raw) {
+		return 0
+	}
+	n, ok := integer(raw, math.MaxInt32)
+	if !ok {
+		d.err = apierr.BadRequest.New("%s must be a number between 0 and %d.", member, math.MaxInt32)
+	}
+	return int32(n)
+}
+
+func (d *decoder) records() {
+	d.slab.Truncate() // of two members of this name the last one wins
+	if !d.w.Enter('[') {
+		if raw := d.w.Value(); raw != nil && !isNull(raw) {
+			d.err = apierr.BadRequest.New("The member \"records\" must be a list.")
+		}
+		return
+	}
+	for d.w.Element() {
+		if len(d.slab.Records) == d.max {
+			d.err = apierr.BodyTooLarge.New("The request has more than %d records, which is the limit of this server. Send several requests.", d.max)
+			return
+		}
+		d.slab.Add()
+		d.record()
+		if d.err != nil {
+			return
+		}
+	}
+}
+
+// record reads the record that the slab added last.
+func (d *decoder) record() {
+	if !d.w.Enter('{') {
+		d.w.Value()
+		d.refuse(apierr.BadRequest, "", "a record must be a JSON object")
+		return
+	}
+	r := &d.slab.Records[len(d.slab.Records)-1]
+	for d.w.Member() {
+		switch name := d.w.Name(); string(name) {
+		case "value":
+			r.Value = d.datum()
+		case "key":
+			r.Key = d.datum()
+		case "partition":
+			r.Partition = d.partition()
+		case "timestamp":
+			r.Timestamp = d.timestamp()
+		case "headers":
+			d.headers()
+		default:
+			d.w.Value()
+			d.refuse(apierr.Unprocessable, "", "unrecognized field "+strconv.Quote(string(name))+"; a record has key, value, partition, headers and timestamp")
+		}
+		if d.err != nil {
+			return
+		}
+	}
+}
+
+// datum reads a key or value: compact JSON text, nil for null.
+func (d *decoder) datum() []byte {
+	raw := d.w.Value()
+	if raw == nil || isNull(raw) {
+		return nil
+	}
+	return raw
+}
+
+// partition reads a partition number, which may stand in quotes; -1 is "none".
+// A negative number is kept for the slot of the record to complain about, as
+// [NegativePartition].
+func (d *decoder) partition() int32 {
+	raw := d.w.Value()
+	if raw == nil || isNull(raw) {
+		return -1
+	}
+	if raw[0] == '"' {
+		raw = json.Unquote(raw)
+	}
+	if len(raw) > 1 && raw[0] == '-' {
+		if _, ok := integer(raw[1:], math.MaxInt32); ok {
+			return NegativePartition
+		}
+	}
+	n, ok := integer(raw, math.MaxInt32)
+	if !ok {
+		d.refuse(apierr.BadRequest, ".partition", "must be a partition number")
+	}
+	return int32(n)
+}
+
+// NegativePartition stands in a record's Partition when the client named a
+// negative one: not "none", but one that cannot exist.
+const NegativePartition = -2
+
+// maxTimestamp is the last millisecond of the year 9999.
+const maxTimestamp = 253402300799999
+
+func (d *decoder) timestamp() time.Time {
+	raw := d.w.Value()
+	if raw == nil || isNull(raw) {
+		return time.Time{}
+	}
+	ms, ok := integer(raw, maxTimestamp)
+	if !ok {
+		d.refuse(apierr.BadRequest, ".timestamp", "must be a number of milliseconds since 1970-01-01 UTC")
+	}
+	return time.UnixMilli(ms)
+}
+
+func (d *decoder) headers() {
+	r := &d.slab.Records[len(d.slab.Records)-1]
+	r.Headers = nil
+	if !d.w.Enter('[') {
+		if raw := d.w.Value(); raw != nil && !isNull(raw) {
+			d.refuse(apierr.BadRequest, ".headers", "must be a list")
+		}
+		return
+	}
+	for d.err == nil && d.w.Element() {
+		d.header()
+	}
+}
+
+// header reads one {"key":"h","value":"base64"} of the record being read.
+func (d *decoder) header() {
+	const shape = `a header must be an object such as {"key":"h","value":"aGk="} with a base64 value or null`
+	if !d.w.Enter('{') {
+		d.w.Value()
+		d.refuse(apierr.BadRequest, ".headers", shape)
+		return
+	}
+	var key, value []byte
+	for d.w.Member() {
+		name := d.w.Name()
+		raw := d.w.Value()
+		ok := raw != nil
+		switch string(name) {
+		case "key":
+			if ok = ok && raw[0] == '"'; ok {
+				key = json.Unquote(raw)
+			}
+		case "value":
+			if value = nil; ok && !isNull(raw) {
+				if ok = raw[0] == '"'; ok {
+					value, ok = binary.Decode(json.Unquote(raw))
+				}
+			}
+		default:
+			d.refuse(apierr.Unprocessable, ".headers", "unrecognized field "+strconv.Quote(string(name)))
+		}
+		if !ok {
+			d.refuse(apierr.BadRequest, ".headers", shape)
+		}
+		if d.err != nil {
+			return
+		}
+	}
+	if key == nil {
+		d.refuse(apierr.BadRequest, ".headers", shape)
+		return
+	}
+	d.slab.AddHeader(&d.slab.Records[len(d.slab.Records)-1], pool.String(key), value)
+}
+
+// undoBase64 converts the records of a binary request, in place.
+func undoBase64(slab *pool.Slab) error {
+	for i := range slab.Records {
+		r := &slab.Records[i]
+		for _, datum := range [...]struct {
+			name string
+			b    *[]byte
+		}{{"key", &r.Key}, {"value", &r.Value}} {
+			if *datum.b == nil {
+				continue
+			}
+			ok := (*datum.b)[0] == '"'
+			if ok {
+				*datum.b, ok = binary.Decode(json.Unquote(*datum.b))
+			}
+			if !ok {
+				return apierr.BadRequest.New("records[%d].%s: must be a base64 string (standard alphabet) or null", i, datum.name)
+			}
+		}
+	}
+	return nil
+}
+
+func isNull(raw []byte) bool { return raw[0] == 'n' }
+
+// integer reads decimal digits that do not exceed limit. Fractions, exponents
+// and signs are not integers.
+func integer(raw []byte, limit int64) (n int64, ok bool) {
+	if len(raw) == 0 || len(raw) > 18 {
+		return 0, false
+	}
+	for _, c := range raw {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = n*10 + int64(c-'0')
+	}
+	return n, n <= limit
+}
+
+// invalidUTF8 returns the index of the first byte that is not part of valid UTF-8.
+func invalidUTF8(b []byte) int {
+	i := 0
+	for i < len(b) {
+		r, n := utf8.DecodeRune(b[i:])
+		if r == utf8.RuneError && n == 1 {
+			break
+		}
+		i += n
+	}
+	return i
+}

@@ -1,0 +1,151 @@
+package json
+
+// Walker steps through one JSON text member by member and element by element,
+// handing out views of the values. It is how an envelope of known shape is
+// read in one pass with no allocation:
+//
+//	w := json.NewWalker(body)
+//	if w.Enter('{') {
+//		for w.Member() {
+//			switch string(w.Name()) {
+//			case "records": …
+//			}
+//		}
+//	}
+//	w.End()
+//	if err := w.Err(); err != nil { … }
+//
+// After a fault every method returns false or nil, so loops end by themselves;
+// Err says what and where. A Walker may shorten values in place ([Walker.Value]),
+// so it must be the text's only user. It is not for concurrent use.
+type Walker struct {
+	b     []byte
+	i     int
+	first bool // just entered: no comma before the next member or element
+	name  []byte
+	err   *SyntaxError
+}
+
+// NewWalker returns a Walker at the start of b, behind a UTF-8 byte order mark
+// if there is one. It borrows b until its last view is dead.
+func NewWalker(b []byte) Walker {
+	i := 0
+	if len(b) >= 3 && b[0] == 0xEF && b[1] == 0xBB && b[2] == 0xBF {
+		i = 3
+	}
+	return Walker{b: b, i: SkipSpace(b, i)}
+}
+
+// Err returns the first fault, or nil.
+func (w *Walker) Err() *SyntaxError { return w.err }
+
+func (w *Walker) fail(reason string) bool {
+	if w.err == nil {
+		if w.i >= len(w.b) {
+			w.i, reason = len(w.b), "unexpected end"
+		}
+		w.err = &SyntaxError{Offset: w.i, Reason: reason}
+	}
+	return false
+}
+
+// Peek returns the first byte of the value that comes next, or 0 at the end.
+func (w *Walker) Peek() byte {
+	if w.err != nil || w.i >= len(w.b) {
+		return 0
+	}
+	return w.b[w.i]
+}
+
+// Enter steps into the object or array that comes next; open is '{' or '['.
+// It returns false, without a fault, when the next value is something else.
+func (w *Walker) Enter(open byte) bool {
+	if w.Peek() != open {
+		return false
+	}
+	w.i++
+	w.first = true
+	return true
+}
+
+// more steps over the comma before the next member or element; at the closing
+// byte it steps out and returns false.
+func (w *Walker) more(closing byte, reason string) bool {
+	if w.err != nil {
+		return false
+	}
+	w.i = SkipSpace(w.b, w.i)
+	if w.i < len(w.b) && w.b[w.i] == closing {
+		w.i++
+		w.first = false
+		return false
+	}
+	if w.first {
+		w.first = false
+		return true
+	}
+	if w.i >= len(w.b) || w.b[w.i] != ',' {
+		return w.fail(reason)
+	}
+	w.i = SkipSpace(w.b, w.i+1)
+	return true
+}
+
+// Member steps to the value of the object's next member and returns true, or
+// steps out of the object and returns false.
+func (w *Walker) Member() bool {
+	if !w.more('}', "expected ',' or '}' in an object") {
+		return false
+	}
+	if w.i >= len(w.b) || w.b[w.i] != '"' {
+		return w.fail("expected a member name")
+	}
+	if w.name = w.Value(); w.err != nil {
+		return false
+	}
+	w.name = Unquote(w.name)
+	w.i = SkipSpace(w.b, w.i)
+	if w.i >= len(w.b) || w.b[w.i] != ':' {
+		return w.fail("expected ':' after a member name")
+	}
+	w.i = SkipSpace(w.b, w.i+1)
+	return true
+}
+
+// Name is the name of the member that Member stepped to, escapes undone. It is
+// a view that lives as long as the text.
+func (w *Walker) Name() []byte { return w.name }
+
+// Element steps to the array's next element and returns true, or steps out of
+// the array and returns false.
+func (w *Walker) Element() bool { return w.more(']', "expected ',' or ']' in an array") }
+
+// Value checks and steps over the value that comes next and returns it as a
+// view of compact JSON text: white space inside it is removed in place. It
+// returns nil on a fault.
+func (w *Walker) Value() []byte {
+	if w.err != nil {
+		return nil
+	}
+	end, spaced, err := Scan(w.b, w.i)
+	if err != nil {
+		w.err = err.(*SyntaxError)
+		return nil
+	}
+	raw := w.b[w.i:end:end]
+	w.i = end
+	if spaced {
+		raw = Compact(raw)
+	}
+	return raw
+}
+
+// End checks that nothing but white space is left.
+func (w *Walker) End() {
+	if w.err != nil {
+		return
+	}
+	if w.i = SkipSpace(w.b, w.i); w.i < len(w.b) {
+		w.fail("unexpected text after the end")
+	}
+}

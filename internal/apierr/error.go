@@ -1,0 +1,108 @@
+package apierr
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// Kind is one row of the table: what a class of errors looks like to a client.
+// Kinds are compared by address; they are never changed after start-up.
+type Kind struct {
+	// Name is the stable name of the row, for logs, metrics and documentation.
+	Name string
+	// Status is the HTTP status of a request that fails with this kind.
+	Status int
+	// Code is the error_code member of the answer.
+	Code int
+	// Message is what a client reads when the error brings no detail of its own.
+	Message string
+	// Retry says whether the same request may succeed later without a change.
+	Retry bool
+	// RetryAfter is sent as the Retry-After header, in whole seconds, when not zero.
+	RetryAfter time.Duration
+}
+
+// Error is an error on its way to a client: a row of the table, the sentence
+// to show, and the cause for the log. It is immutable once built.
+type Error struct {
+	Kind *Kind
+	// Detail replaces the kind's message when not empty.
+	Detail string
+	// Cause is what [errors.Unwrap] gives; it is logged but never shown.
+	Cause error
+}
+
+// New returns an error of this kind whose message is the formatted detail.
+func (k *Kind) New(format string, args ...any) *Error {
+	return &Error{Kind: k, Detail: fmt.Sprintf(format, args...)}
+}
+
+// Err returns an error of this kind with the kind's own message.
+func (k *Kind) Err() *Error { return &Error{Kind: k} }
+
+// Wrap returns an error of this kind that was caused by cause, whose text goes
+// into the log only. The formatted detail is what the client reads.
+func (k *Kind) Wrap(cause error, format string, args ...any) *Error {
+	return &Error{Kind: k, Detail: fmt.Sprintf(format, args...), Cause: cause}
+}
+
+// Message is the sentence that a client reads.
+func (e *Error) Message() string {
+	if e.Detail != "" {
+		return e.Detail
+	}
+	return e.Kind.Message
+}
+
+// Error implements error. The text is for logs: it names the kind and the cause.
+func (e *Error) Error() string {
+	if e.Cause != nil {
+		return e.Kind.Name + ": " + e.Message() + ": " + e.Cause.Error()
+	}
+	return e.Kind.Name + ": " + e.Message()
+}
+
+// Unwrap gives the cause, if there is one.
+func (e *Error) Unwrap() error { return e.Cause }
+
+// Is reports whether err, or an error that it wraps, is an [Error] of kind k.
+func (k *Kind) Is(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Kind == k
+}
+
+// Append appends the JSON object that a client receives,
+// {"error_code":N,"message":"…"}, to dst and returns the extended slice.
+func (e *Error) Append(dst []byte) []byte {
+	dst = append(dst, `{"error_code":`...)
+	dst = strconv.AppendInt(dst, int64(e.Kind.Code), 10)
+	dst = append(dst, `,"message":`...)
+	dst = AppendJSONString(dst, e.Message())
+	return append(dst, '}')
+}
+
+// AppendJSONString appends s to dst as a JSON string (RFC 8259 §7). Bytes that
+// are not UTF-8 are replaced by U+FFFD, so the result is always valid JSON.
+func AppendJSONString(dst []byte, s string) []byte {
+	const hex = "0123456789abcdef"
+	dst = append(dst, '"')
+	for _, r := range s { // ranging over a string yields U+FFFD for bad bytes
+		switch {
+		case r == '"' || r == '\\':
+			dst = append(dst, '\\', byte(r))
+		case r == '\n':
+			dst = append(dst, '\\', 'n')
+		case r == '\r':
+			dst = append(dst, '\\', 'r')
+		case r == '\t':
+			dst = append(dst, '\\', 't')
+		case r < 0x20 || r == 0x7f:
+			dst = append(dst, '\\', 'u', '0', '0', hex[r>>4], hex[r&0xf])
+		default:
+			dst = append(dst, string(r)...)
+		}
+	}
+	return append(dst, '"')
+}

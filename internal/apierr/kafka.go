@@ -1,0 +1,82 @@
+package apierr
+
+import (
+	"context"
+	"errors"
+	"net"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// From turns any error into an [Error]. An Error (wrapped or not) is returned
+// as it is; Kafka's codes, the client library's sentinels, deadlines and
+// network errors get their rows; everything else is [Internal]. nil gives nil.
+func From(err error) *Error {
+	if err == nil {
+		return nil
+	}
+	var own *Error
+	if errors.As(err, &own) {
+		return own
+	}
+	var code *kerr.Error
+	if errors.As(err, &code) {
+		return fromCode(code, err)
+	}
+	switch {
+	case errors.Is(err, kgo.ErrRecordTimeout), errors.Is(err, kgo.ErrRecordRetries):
+		return KafkaTimedOut.Wrap(err, "Kafka did not take the record within the delivery deadline.")
+	case errors.Is(err, context.DeadlineExceeded):
+		return KafkaTimedOut.Wrap(err, "Kafka did not answer within the deadline.")
+	case errors.Is(err, kgo.ErrMaxBuffered):
+		return &Error{Kind: Overloaded, Cause: err}
+	case errors.Is(err, kgo.ErrClientClosed), errors.Is(err, context.Canceled):
+		return &Error{Kind: Draining, Cause: err}
+	case isNetwork(err):
+		return &Error{Kind: BrokersAway, Cause: err}
+	}
+	return &Error{Kind: Internal, Cause: err}
+}
+
+// isNetwork reports whether err says that a broker could not be talked to.
+func isNetwork(err error) bool {
+	var netErr net.Error
+	return errors.As(err, &netErr) || kgo.IsRetryableBrokerErr(err)
+}
+
+// fromCode maps one of Kafka's error codes (the protocol guide's table of
+// error codes). Codes with no row of their own divide by whether Kafka calls
+// them retriable.
+func fromCode(code *kerr.Error, cause error) *Error {
+	kind := kindOf(code)
+	return &Error{Kind: kind, Detail: code.Description, Cause: cause}
+}
+
+func kindOf(code *kerr.Error) *Kind {
+	switch code {
+	case kerr.UnknownTopicOrPartition, kerr.UnknownTopicID:
+		return TopicNotFound
+	case kerr.InvalidTopicException, kerr.TopicAlreadyExists, kerr.InvalidPartitions,
+		kerr.InvalidReplicationFactor, kerr.InvalidReplicaAssignment, kerr.InvalidConfig,
+		kerr.InvalidRequest, kerr.PolicyViolation, kerr.InvalidGroupID, kerr.InvalidTimestamp,
+		kerr.InvalidSessionTimeout, kerr.InvalidRegularExpression, kerr.OffsetMetadataTooLarge:
+		return KafkaInvalid
+	case kerr.SaslAuthenticationFailed, kerr.UnsupportedSaslMechanism, kerr.IllegalSaslState,
+		kerr.UnacceptableCredential:
+		return Unauthenticated
+	case kerr.TopicAuthorizationFailed, kerr.GroupAuthorizationFailed, kerr.ClusterAuthorizationFailed,
+		kerr.TransactionalIDAuthorizationFailed, kerr.DelegationTokenAuthorizationFailed:
+		return Unauthorized
+	case kerr.RequestTimedOut:
+		return KafkaTimedOut
+	case kerr.RebalanceInProgress, kerr.IllegalGeneration, kerr.UnknownMemberID:
+		// Kafka calls these fatal for the one request; for our client the
+		// next call, after the rebalance, succeeds.
+		return KafkaRetriable
+	}
+	if code.Retriable {
+		return KafkaRetriable
+	}
+	return KafkaError
+}

@@ -1,0 +1,81 @@
+package apierr
+
+import "time"
+
+// The table. A status or a code that a client can see stands here and nowhere
+// else. The order is by status, then code.
+var (
+	// 400: the request can never succeed as it is.
+
+	BadRequest   = &Kind{Name: "bad_request", Status: 400, Code: 400, Message: "The request is malformed."}
+	KafkaInvalid = &Kind{Name: "kafka_invalid", Status: 400, Code: 40002, Message: "Kafka refused the operation as invalid."}
+
+	// 401 and 403: who is asking.
+
+	Unauthenticated = &Kind{Name: "unauthenticated", Status: 401, Code: 40101, Message: "Authentication failed."}
+	Unauthorized    = &Kind{Name: "unauthorized", Status: 403, Code: 40301, Message: "Not authorized for this operation."}
+
+	// 404: the thing is not there.
+
+	NotFound          = &Kind{Name: "not_found", Status: 404, Code: 404, Message: "There is nothing at this path."}
+	TopicNotFound     = &Kind{Name: "topic_not_found", Status: 404, Code: 40401, Message: "Topic not found."}
+	PartitionNotFound = &Kind{Name: "partition_not_found", Status: 404, Code: 40402, Message: "Partition not found."}
+	InstanceNotFound  = &Kind{Name: "instance_not_found", Status: 404, Code: 40403, Message: "Consumer instance not found."}
+	// TopicNotFoundStrict is what [TopicNotFound] becomes on metadata paths
+	// with api.compatibility.strict: the code that today's peer answers.
+	TopicNotFoundStrict = &Kind{Name: "topic_not_found_strict", Status: 404, Code: 40403, Message: "This server does not host this topic-partition."}
+
+	// 405 to 415: how the request was made.
+
+	MethodNotAllowed = &Kind{Name: "method_not_allowed", Status: 405, Code: 405, Message: "This path does not support the method."}
+	NotAcceptable    = &Kind{Name: "not_acceptable", Status: 406, Code: 406, Message: "None of the media types in Accept can be produced."}
+	FormatMismatch   = &Kind{Name: "format_mismatch", Status: 406, Code: 40601, Message: "The format asked for is not the consumer's format."}
+	SlowRequest      = &Kind{Name: "slow_request", Status: 408, Code: 408, Message: "The request did not arrive in time."}
+	Undecodable      = &Kind{Name: "undecodable_record", Status: 408, Code: 40801, Message: "A record cannot be decoded in the consumer's format."}
+	AlreadyExists    = &Kind{Name: "instance_exists", Status: 409, Code: 40902, Message: "A consumer instance with this name already exists in the group."}
+	IllegalState     = &Kind{Name: "illegal_state", Status: 409, Code: 40903, Message: "The consumer instance is not in the state that this needs."}
+	BodyTooLarge     = &Kind{Name: "body_too_large", Status: 413, Code: 413, Message: "The request body is larger than this server accepts."}
+	UnsupportedMedia = &Kind{Name: "unsupported_media_type", Status: 415, Code: 415, Message: "The media type of the request is not supported here."}
+	HeadersTooLarge  = &Kind{Name: "headers_too_large", Status: 431, Code: 431, Message: "The request's header is larger than this server accepts."}
+
+	// 422: well-formed, but not something that can be carried out.
+
+	Unprocessable       = &Kind{Name: "unprocessable", Status: 422, Code: 422, Message: "The request is well-formed but cannot be carried out."}
+	SettingOutOfRange   = &Kind{Name: "setting_out_of_range", Status: 422, Code: 40001, Message: "A consumer setting is out of its range."}
+	KeySchemaMissing    = &Kind{Name: "key_schema_missing", Status: 422, Code: 42201, Message: "The keys need a schema and none came with the request."}
+	ValueSchemaMissing  = &Kind{Name: "value_schema_missing", Status: 422, Code: 42202, Message: "The values need a schema and none came with the request."}
+	InvalidConsumerConf = &Kind{Name: "invalid_consumer_config", Status: 422, Code: 42204, Message: "Invalid consumer configuration."}
+
+	// 429: too much from one client.
+
+	TooManyInstances = &Kind{Name: "too_many_instances", Status: 429, Code: 42901, Message: "This server holds as many consumer instances as it is allowed to.", Retry: true, RetryAfter: 5 * time.Second}
+
+	// 500: Kafka said no, or we have a defect.
+
+	Internal       = &Kind{Name: "internal", Status: 500, Code: 500, Message: "The server met an internal error."}
+	KafkaError     = &Kind{Name: "kafka_error", Status: 500, Code: 50002, Message: "Kafka answered with an error."}
+	KafkaRetriable = &Kind{Name: "kafka_retriable", Status: 500, Code: 50003, Message: "Kafka answered with an error that may pass.", Retry: true}
+
+	// 503 and 504: not now.
+
+	Overloaded    = &Kind{Name: "overloaded", Status: 503, Code: 50301, Message: "The server holds as many bytes for Kafka as it is allowed to.", Retry: true, RetryAfter: time.Second}
+	Draining      = &Kind{Name: "draining", Status: 503, Code: 50302, Message: "The server is shutting down.", Retry: true, RetryAfter: time.Second}
+	BrokersAway   = &Kind{Name: "brokers_unreachable", Status: 503, Code: 50303, Message: "No Kafka broker can be reached.", Retry: true, RetryAfter: time.Second}
+	TooBusy       = &Kind{Name: "too_many_connections", Status: 503, Code: 50304, Message: "The server has as many connections as it is allowed to.", Retry: true, RetryAfter: time.Second}
+	KafkaTimedOut = &Kind{Name: "kafka_timeout", Status: 504, Code: 50401, Message: "Kafka did not answer within the deadline.", Retry: true, RetryAfter: time.Second}
+)
+
+// Kinds returns every row of the table, in its order.
+func Kinds() []*Kind {
+	return []*Kind{
+		BadRequest, KafkaInvalid,
+		Unauthenticated, Unauthorized,
+		NotFound, TopicNotFound, PartitionNotFound, InstanceNotFound, TopicNotFoundStrict,
+		MethodNotAllowed, NotAcceptable, FormatMismatch, SlowRequest, Undecodable,
+		AlreadyExists, IllegalState, BodyTooLarge, UnsupportedMedia, HeadersTooLarge,
+		Unprocessable, SettingOutOfRange, KeySchemaMissing, ValueSchemaMissing, InvalidConsumerConf,
+		TooManyInstances,
+		Internal, KafkaError, KafkaRetriable,
+		Overloaded, Draining, BrokersAway, TooBusy, KafkaTimedOut,
+	}
+}

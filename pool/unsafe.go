@@ -1,0 +1,18 @@
+package pool
+
+import "unsafe"
+
+// String returns b's bytes as a string without a copy. The string is a view:
+// it changes when b changes and dies when b's owner releases it.
+func String(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// Index returns the position of e in s, given that e points into s, in
+// constant time. It panics when e points elsewhere.
+func Index[T any](s []T, e *T) int {
+	var zero T
+	i := int((uintptr(unsafe.Pointer(e)) - uintptr(unsafe.Pointer(unsafe.SliceData(s)))) / unsafe.Sizeof(zero))
+	if i >= len(s) || &s[i] != e {
+		panic("BUG: pool.Index of an element of another slice")
+	}
+	return i
+}
