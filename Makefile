@@ -1,0 +1,73 @@
+# What can be done here; `make help` lists it.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+MAKEFLAGS   += --no-print-directory
+.DEFAULT_GOAL := help
+
+VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+FUZZTIME ?= 20000x
+
+# The stamp is ours, and so a clone without git, or a git that will not answer
+# for this folder, builds too.
+GOBUILD  := go build -buildvcs=false -trimpath -ldflags "-X main.version=$(VERSION)"
+KAFKA    := .cache/bin/kafka
+
+.PHONY: run build test test-short race fuzz lint bench kafka loadtest clean help budget all-but-lint $(KAFKA)
+
+run: build ## build millrace and run it with a broker in process, on :8082
+	bin/millrace dev
+
+build: ## build bin/millrace with its version
+	$(GOBUILD) -o bin/millrace ./cmd/millrace
+
+test: lint $(KAFKA) ## all that CI checks: lint, allocation budgets, fuzzers, tests with -race on a real Kafka
+	$(KAFKA) -- make all-but-lint
+
+# The order puts go test's list of packages at the end of the output.
+all-but-lint: budget fuzz race
+
+test-short: ## quick tests, only on the broker in process
+	go test -short -shuffle=on ./...
+
+race: ## all tests with the race detector
+	@echo "== tests, with the race detector"
+	go test -race -shuffle=on -timeout=15m ./...
+
+budget: ## tests that count allocations, which the race detector would change
+	@echo "== allocation budgets"
+	go test -shuffle=on -timeout=5m -run 'Alloc|Budget' ./...
+
+fuzz: ## each fuzzer for FUZZTIME (20000x)
+	@echo "== fuzzers, $(FUZZTIME) each"
+	@grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sort | while IFS=: read -r file func; do \
+		echo "-- $${func#func } in $$(dirname $$file)"; \
+		go test -run '^$$' -fuzz "^$${func#func }\$$" -fuzztime '$(FUZZTIME)' -fuzzminimizetime 100x "$$(dirname $$file)" </dev/null; \
+	done
+
+lint: ## go vet, staticcheck, gofumpt and the rules of the house
+	@echo "== lint"
+	go vet ./...
+	go tool staticcheck ./...
+	@unformatted=$$(go tool gofumpt -l .); \
+		if [ -n "$$unformatted" ]; then echo "not formatted by gofumpt:"; echo "$$unformatted"; exit 1; fi
+	go test ./internal/lint
+
+bench: ## benchmarks beside their limits
+	go run ./bench
+
+kafka: $(KAFKA) ## a real Kafka on localhost:9092 until Ctrl-C (needs Java 17 and Maven)
+	$(KAFKA)
+
+loadtest: ## load tests that read back what they sent
+	go run ./loadtest
+
+clean: ## remove what was built and downloaded
+	rm -rf bin .cache bench/results
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# Built rather than `go run`, so that a signal reaches it.
+$(KAFKA):
+	@go build -buildvcs=false -o $@ ./internal/testkit/cmd/kafka

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+)
+
+// devCommand is the proxy with a broker in the same process: franz-go's kfake,
+// which speaks Kafka's protocol to any client.
+type devCommand struct {
+	sources
+	Partitions int    `help:"Partitions of a topic that is created on first use." default:"1"`
+	Data       string `help:"Keep the broker's data in this directory instead of in memory." type:"path" placeholder:"DIR"`
+	KafkaPort  int    `help:"Port of the broker; another one is taken when it is in use." default:"9092"`
+	Retain     int    `help:"Megabytes that the broker keeps of each partition; older records go." default:"64"`
+}
+
+// retentionInterval is how often the broker drops what is over its limit.
+const retentionInterval = 2 * time.Second
+
+// Run serves until a signal ends it.
+func (c devCommand) Run() error {
+	broker, err := c.startBroker()
+	if err != nil {
+		return err
+	}
+	defer broker.Close()
+	stop := make(chan struct{})
+	defer close(stop)
+	go retain(broker, stop)
+
+	addr := broker.ListenAddrs()[0]
+	cfg, err := c.load("bootstrap.servers="+addr, "log.level=warn")
+	if err != nil {
+		return err
+	}
+	return run(cfg, func(p *proxy) { c.welcome(p.urls()[0], addr) })
+}
+
+// startBroker starts a broker as a fresh Kafka has it: one node, topics
+// created on first use.
+func (c devCommand) startBroker() (*kfake.Cluster, error) {
+	opts := []kfake.Opt{
+		kfake.NumBrokers(1),
+		kfake.AllowAutoTopicCreation(),
+		kfake.DefaultNumPartitions(c.Partitions),
+		kfake.BrokerConfigs(map[string]string{"log.retention.bytes": strconv.Itoa(c.Retain << 20)}),
+		kfake.Ports(freePort(c.KafkaPort)),
+	}
+	if c.Data != "" {
+		opts = append(opts, kfake.DataDir(c.Data))
+	}
+	broker, err := kfake.NewCluster(opts...)
+	if err != nil {
+		return nil, fmt.Errorf("cannot start the broker: %w", err)
+	}
+	return broker, nil
+}
+
+// freePort returns the port if nobody listens on it, else 0 for any.
+func freePort(port int) int {
+	ln, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	if err != nil {
+		return 0
+	}
+	ln.Close()
+	return port
+}
+
+// retain bounds the broker's memory: kfake enforces retention when it is told to.
+func retain(broker *kfake.Cluster, stop <-chan struct{}) {
+	tick := time.NewTicker(retentionInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			broker.ApplyRetention()
+		case <-stop:
+			return
+		}
+	}
+}
+
+// welcome says where things are and what to try first.
+func (c devCommand) welcome(url, kafka string) {
+	where := "in memory"
+	if c.Data != "" {
+		where = "in " + c.Data
+	}
+	fmt.Fprintf(os.Stdout, `millrace %s
+  REST API  %s
+  Kafka     %s (built in, data %s)
+
+Try it:
+  curl -X POST -H 'Content-Type: application/vnd.kafka.json.v2+json' --data '{"records":[{"value":{"foo":"bar"}}]}' %[2]s/topics/jsontest
+  curl %[2]s/topics
+  curl %[2]s/topics/jsontest
+
+Stop with Ctrl-C.
+`, version, url, kafka, where)
+}

@@ -1,0 +1,61 @@
+// Command millrace is an HTTP front end to Apache Kafka.
+//
+//	millrace serve --config kafka-rest.properties   the proxy, in front of a cluster
+//	millrace dev                                    the proxy with a broker of its own, to try it
+//	millrace check-config --config FILE             everything that is wrong with a configuration
+//	millrace version
+//
+// This package reads the command line, builds the parts and connects them; it
+// decides nothing that a request depends on. Start at run in proxy.go.
+package main
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/alecthomas/kong"
+)
+
+// version is stamped by the build: -ldflags "-X main.version=…".
+var version = "devel"
+
+// commandLine is the whole of it, as kong reads it.
+type commandLine struct {
+	Serve       serveCommand       `cmd:"" help:"Serve the REST API in front of a Kafka cluster."`
+	Dev         devCommand         `cmd:"" help:"Serve it with a broker inside this process, to try things out."`
+	CheckConfig checkConfigCommand `cmd:"" help:"Say everything that is wrong with a configuration, or show what it comes to."`
+	Version     versionCommand     `cmd:"" help:"Print the version."`
+}
+
+func main() {
+	var cli commandLine
+	parser := kong.Must(&cli,
+		kong.Name("millrace"),
+		kong.Description("An HTTP front end to Apache Kafka, compatible with the Confluent Kafka REST Proxy."),
+		kong.UsageOnError(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
+	ctx, err := parser.Parse(os.Args[1:])
+	parser.FatalIfErrorf(err)
+	if err := ctx.Run(); err != nil {
+		fmt.Fprintf(os.Stderr, "millrace: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+type versionCommand struct{}
+
+// Run prints the version, the commit if the build knows it, and the Go version.
+func (versionCommand) Run() error {
+	commit := ""
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				commit = " (" + s.Value + ")"
+			}
+		}
+	}
+	_, err := fmt.Printf("millrace %s%s %s %s/%s\n", version, commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return err
+}

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"millrace/batch"
+	"millrace/config"
+	"millrace/consumer"
+	"millrace/internal/kafka"
+	"millrace/metadata"
+	"millrace/server"
+)
+
+// proxy is the running program: its parts in the order in which they are
+// built, which is the reverse of that in which they end.
+type proxy struct {
+	cfg       *config.Config
+	log       *slog.Logger
+	metadata  *metadata.Cache
+	producer  *batch.Producer
+	consumers *consumer.Manager
+	server    *server.Server
+	addrs     []net.Addr
+}
+
+// run serves with cfg until SIGINT or SIGTERM, then drains. ready is called
+// once the listeners are open.
+func run(cfg *config.Config, ready func(*proxy)) error {
+	// Registered first: a signal during start-up must not be lost.
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	defer signal.Stop(signals)
+
+	p, err := start(cfg)
+	if err != nil {
+		return err
+	}
+	served := make(chan error, 1)
+	go func() { served <- p.server.Serve() }()
+	ready(p)
+	select {
+	case err := <-served: // a listener broke; what was accepted is still finished
+		p.drain(signals)
+		return err
+	case sig := <-signals:
+		p.log.Info("draining", "signal", sig.String(), "within", cfg.Server.GracefulTimeout)
+	}
+	return p.drain(signals)
+}
+
+// start builds all parts and opens the listeners. It does not wait for Kafka:
+// the proxy starts without it, says so on /readyz, and refuses what needs it.
+func start(cfg *config.Config) (_ *proxy, err error) {
+	p := &proxy{cfg: cfg, log: newLogger(cfg)}
+	for _, line := range cfg.NotUsed {
+		p.log.Warn("setting is not used", "setting", line)
+	}
+	for _, s := range []*kafka.Settings{&cfg.Kafka, &cfg.KafkaProduce, &cfg.KafkaConsume} {
+		s.Logger = p.log
+	}
+	defer func() {
+		if err != nil {
+			p.close(context.Background())
+		}
+	}()
+	admin, err := kafka.NewAdmin(cfg.Kafka)
+	if err != nil {
+		return nil, err
+	}
+	p.metadata = metadata.New(admin, cfg.Metadata, p.log)
+	client, err := kafka.NewProducer(cfg.KafkaProduce, cfg.Producer)
+	if err != nil {
+		return nil, err
+	}
+	p.producer = batch.New(client, batch.Cluster{Topic: p.topic, Healthy: p.metadata.Healthy}, cfg.Batch)
+	p.consumers = consumer.New(cfg.KafkaConsume, cfg.KafkaConsumer, cfg.Consumer, p.log)
+	p.server = server.New(cfg.Server, server.Deps{
+		Producer:  p.producer,
+		Metadata:  p.metadata,
+		Consumers: p.consumers,
+		Logger:    p.log,
+	})
+	p.addrs, err = p.server.Listen()
+	return p, err
+}
+
+// topic answers the producer's question about a topic from the metadata cache.
+func (p *proxy) topic(ctx context.Context, name string) (string, int32, error) {
+	t, err := p.metadata.Topic(ctx, []byte(name))
+	if err != nil {
+		return "", 0, err
+	}
+	return t.Name, int32(len(t.Partitions)), nil
+}
+
+// drain ends the program in the order that loses nothing: no new requests, the
+// ones in flight answered, consumers out of their groups, records flushed. It
+// takes no longer than shutdown.graceful.ms; a second signal ends it at once.
+func (p *proxy) drain(signals <-chan os.Signal) error {
+	ctx, cancel := context.WithTimeout(context.Background(), p.cfg.Server.GracefulTimeout)
+	defer cancel()
+	go func() {
+		<-signals
+		p.log.Warn("second signal: exiting at once")
+		os.Exit(1)
+	}()
+	answered := make(chan error, 1)
+	go func() { answered <- p.server.Shutdown(ctx) }()
+	// Requests get the first half of the time. Reads that wait for records
+	// longer than that are cut short by closing the consumers.
+	var err error
+	select {
+	case err = <-answered:
+		answered <- err
+	case <-time.After(p.cfg.Server.GracefulTimeout / 2):
+	}
+	closed := p.close(ctx)
+	if err = <-answered; err == nil {
+		err = closed
+	}
+	if err == nil {
+		p.log.Info("drained")
+	}
+	return err
+}
+
+// close ends the parts behind the server. It returns the first failure but
+// goes on to the end.
+func (p *proxy) close(ctx context.Context) (err error) {
+	if p.consumers != nil {
+		if failed := p.consumers.Close(ctx); failed != nil {
+			err = fmt.Errorf("cannot leave all consumer groups: %w", failed)
+		}
+	}
+	if p.producer != nil {
+		if failed := p.producer.Close(ctx); failed != nil && err == nil {
+			err = failed
+		}
+	}
+	if p.metadata != nil {
+		p.metadata.Close()
+	}
+	return err
+}
+
+// urls are the addresses that the proxy serves on, for people to read.
+func (p *proxy) urls() (urls []string) {
+	for i, addr := range p.addrs {
+		scheme := "http"
+		if p.cfg.Server.Listeners[i].TLS != nil {
+			scheme = "https"
+		}
+		host, port, _ := net.SplitHostPort(addr.String())
+		if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
+			host = "localhost"
+		}
+		urls = append(urls, scheme+"://"+net.JoinHostPort(host, port))
+	}
+	return urls
+}
+
+// newLogger returns the program's log, which goes to standard error.
+func newLogger(cfg *config.Config) *slog.Logger {
+	options := &slog.HandlerOptions{Level: cfg.LogLevel}
+	if cfg.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(os.Stderr, options))
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, options))
+}

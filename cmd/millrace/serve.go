@@ -1,0 +1,54 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"millrace/config"
+)
+
+// sources are the flags that say where settings come from.
+type sources struct {
+	Config string   `help:"Properties file, such as kafka-rest.properties." type:"path" short:"c" placeholder:"FILE"`
+	Set    []string `help:"One setting; wins over file and environment. May be repeated." placeholder:"NAME=VALUE" sep:"none"`
+}
+
+// load reads the configuration; preset holds what the command brings itself.
+func (s sources) load(preset ...string) (*config.Config, error) {
+	cfg, err := config.Load(config.Sources{Preset: preset, File: s.Config, Environ: os.Environ(), Set: s.Set})
+	if err != nil {
+		return nil, fmt.Errorf("cannot use the configuration:\n%w", err)
+	}
+	return cfg, nil
+}
+
+type serveCommand struct {
+	sources
+}
+
+// Run serves until a signal ends it.
+func (c serveCommand) Run() error {
+	cfg, err := c.load()
+	if err != nil {
+		return err
+	}
+	return run(cfg, func(p *proxy) {
+		p.log.Info("serving", "addresses", p.urls(), "kafka", cfg.Kafka.Brokers, "version", version)
+	})
+}
+
+type checkConfigCommand struct {
+	sources
+}
+
+// Run prints what the configuration comes to, or fails with all that is wrong.
+func (c checkConfigCommand) Run() error {
+	cfg, err := c.load()
+	if err != nil {
+		return err
+	}
+	for _, line := range cfg.NotUsed {
+		fmt.Fprintf(os.Stderr, "not used: %s\n", line)
+	}
+	return cfg.WriteEffective(os.Stdout)
+}

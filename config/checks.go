@@ -1,0 +1,86 @@
+package config
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"millrace/internal/kafka"
+)
+
+// check looks at settings that depend on one another, each rule only where its
+// settings are sound by themselves.
+func (d *draft) check() {
+	d.checkIdempotence()
+	d.checkDeliveryTimeout()
+	d.checkCompression()
+	if d.KafkaConsumer.GroupProtocol == "consumer" && d.isGiven("consumer.session.timeout.ms") {
+		d.fault("consumer.session.timeout.ms", "has no meaning with consumer.group.protocol=consumer; allowed: leave it out, the broker's group.consumer.session.timeout.ms holds")
+	}
+	if len(d.advertised) > 0 {
+		d.Server.Advertised = d.advertised[0]
+	}
+}
+
+// checkIdempotence follows the Java producer: idempotence that nobody asked
+// for goes off quietly where the other settings exclude it, but more than five
+// requests in flight is a fault either way.
+func (d *draft) checkIdempotence() {
+	const idempotence, inFlight = "producer.enable.idempotence", "producer.max.in.flight.requests.per.connection"
+	if !d.Producer.Idempotent || d.isFaulty(idempotence, inFlight, "producer.acks", "producer.retries") {
+		return
+	}
+	reason := ""
+	switch {
+	case d.Producer.Acks != -1:
+		reason = fmt.Sprintf("producer.acks=%d", d.Producer.Acks)
+	case d.Producer.Retries == 0:
+		reason = "producer.retries=0"
+	}
+	switch {
+	case reason != "" && d.isGiven(idempotence):
+		d.fault(idempotence, "true conflicts with %s; allowed: producer.acks=all, producer.retries above 0, or false", reason)
+	case reason != "":
+		d.Producer.Idempotent = false
+		d.shown[idempotence] = "false (" + reason + ")"
+	case d.Producer.MaxInFlight > 5:
+		d.fault(inFlight, "%d is out of range with idempotence; allowed: 1 to 5, or producer.enable.idempotence=false", d.Producer.MaxInFlight)
+	}
+}
+
+// checkDeliveryTimeout follows the Java producer: a time that leaves no room
+// for one attempt is a fault when given, and raised when it is the default.
+func (d *draft) checkDeliveryTimeout() {
+	const delivery = "producer.delivery.timeout.ms"
+	if d.isFaulty(delivery, "producer.linger.ms", "producer.request.timeout.ms", "client.request.timeout.ms") {
+		return
+	}
+	least := d.Producer.Linger + d.Producer.RequestTimeout
+	if d.Producer.DeliveryTimeout >= least {
+		return
+	}
+	if d.isGiven(delivery) {
+		d.fault(delivery, "%d is less than one attempt may take; allowed: producer.linger.ms and producer.request.timeout.ms together, %d, or more",
+			d.Producer.DeliveryTimeout.Milliseconds(), least.Milliseconds())
+		return
+	}
+	d.Producer.DeliveryTimeout = least
+	d.shown[delivery] = strconv.FormatInt(int64(least/time.Millisecond), 10) + " (producer.linger.ms and producer.request.timeout.ms together)"
+}
+
+// checkCompression picks the level of the codec in use. Java's default of each
+// codec becomes 0, the client library's own: they mean the same.
+func (d *draft) checkCompression() {
+	level, usual := 0, 0
+	switch d.Producer.Compression {
+	case kafka.Gzip:
+		level, usual = d.levels.gzip, -1
+	case kafka.LZ4:
+		level, usual = d.levels.lz4, 9
+	case kafka.Zstd:
+		level, usual = d.levels.zstd, 3
+	}
+	if level != usual {
+		d.Producer.Level = level
+	}
+}

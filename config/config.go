@@ -1,0 +1,76 @@
+package config
+
+import (
+	"log/slog"
+
+	"millrace/batch"
+	"millrace/consumer"
+	"millrace/internal/kafka"
+	"millrace/metadata"
+	"millrace/server"
+)
+
+// Sources are the places that settings come from, in rising order of weight.
+type Sources struct {
+	// Preset holds name=value pairs that the program brings itself, such as
+	// what dev mode needs; everything else outweighs them.
+	Preset []string
+	// File is the path of a Java properties file; empty means none.
+	File string
+	// Environ is an environment as [os.Environ] gives it; only variables that
+	// begin with KAFKA_REST_ are looked at.
+	Environ []string
+	// Set holds name=value pairs of the command line.
+	Set []string
+}
+
+// Config holds the settings of every package. Durations, sizes and counts are
+// within the ranges that docs/settings.md states.
+type Config struct {
+	// ID names this server among others.
+	ID string
+	// LogLevel and LogFormat ("text" or "json") shape the program's log.
+	LogLevel  slog.Level
+	LogFormat string
+	// SchemaRegistryURL are the base URLs of the schema registry.
+	SchemaRegistryURL []string
+
+	Server   server.Settings
+	Batch    batch.Settings
+	Consumer consumer.Settings
+	Metadata metadata.Settings
+
+	// Kafka is how to reach the cluster for metadata and administration;
+	// KafkaProduce and KafkaConsume are the same for the two sides, with
+	// producer.* and consumer.* in place of client.* where given. Their Logger is nil.
+	Kafka, KafkaProduce, KafkaConsume kafka.Settings
+	// Producer and KafkaConsumer are the Java clients' own settings.
+	Producer      kafka.Producer
+	KafkaConsumer kafka.Consumer
+
+	// NotUsed lists the settings that were given and do nothing here, each
+	// with its place and the reason, in the order of the sources.
+	NotUsed []string
+
+	effective []effectiveSetting
+}
+
+// Load reads the sources, checks every setting and returns the result. The
+// error is a [Faults] with everything that is wrong, or says why the file
+// cannot be read.
+func Load(src Sources) (*Config, error) {
+	d := &draft{given: map[string]entry{}, shown: map[string]string{}}
+	if err := d.read(src); err != nil {
+		return nil, err
+	}
+	d.apply()
+	d.check()
+	d.connect()
+	d.listen()
+	if len(d.faults) > 0 {
+		d.faults.sort()
+		return nil, d.faults
+	}
+	d.record()
+	return &d.Config, nil
+}

@@ -1,0 +1,122 @@
+package config
+
+import (
+	"context"
+	"maps"
+	"strings"
+	"testing"
+)
+
+func TestParseJAAS(t *testing.T) {
+	const module = "org.apache.kafka.common.security.plain.PlainLoginModule"
+	for text, want := range map[string]map[string]string{
+		module + ` required username="u" password="p";`:                            {"username": "u", "password": "p"},
+		module + ` required username='u' password='p"q';`:                          {"username": "u", "password": `p"q`},
+		module + ` required username=alice password=s-e_c$1;`:                      {"username": "alice", "password": "s-e_c$1"},
+		module + " REQUIRED\n\tusername = \"u\" /* c; */ password=\"p\" // d\n ; ": {"username": "u", "password": "p"},
+		module + ` required password="a\"b\\c\nd\101\0";`:                          {"password": "a\"b\\c\ndA\x00"},
+		module + ` required password="a;b=c // d";`:                                {"password": "a;b=c // d"},
+		module + ` required password="grün";`:                                      {"password": "grün"},
+		module + ` required;`:                                                      {},
+	} {
+		got, err := parseJAAS(text)
+		if err != nil || got.module != module || !maps.Equal(got.options, want) {
+			t.Errorf("%s: got %q %q, %v, want %q", text, got.module, got.options, err, want)
+		}
+	}
+}
+
+func TestParseJAASFaults(t *testing.T) {
+	for text, want := range map[string]string{
+		``:                                           "does not begin with",
+		`M`:                                          "does not begin with",
+		`M maybe username="u";`:                      "no control flag",
+		`M required username="hunter2"`:              "does not end with ';'",
+		`M required username "hunter2";`:             "no '='",
+		`M required ="hunter2";`:                     "no name before '='",
+		`M required username=;`:                      "no value after '='",
+		`M required password="hunter2;`:              "a string without an end, from character 21 on",
+		"M required password=\"hun\nter2\";":         "a string without an end",
+		`M required password={hunter2};`:             "unexpected character at character 21",
+		`M required a="b"; N required p="hunter2";`:  "goes on after its ';'",
+		`M required password="hunter2"; trailing`:    "goes on after its ';'",
+		`M required password="hunter2" username="a\`: "a string without an end",
+	} {
+		_, err := parseJAAS(text)
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: got %v, want %q and no secret", text, err, want)
+		}
+	}
+}
+
+// TestSASLSettings checks what the brokers would be told, and every fault.
+func TestSASLSettings(t *testing.T) {
+	const plainLogin = `client.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required username="u" password="hunter2";`
+	const scramLogin = `client.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required username="u" password="hunter2" tokenauth="true";`
+	protocol := "client.security.protocol=SASL_PLAINTEXT"
+
+	c := load(t, protocol, "client.sasl.mechanism=plain", plainLogin)
+	if _, first, err := c.KafkaConsume.SASL.Authenticate(context.Background(), ""); err != nil || string(first) != "\x00u\x00hunter2" || c.Kafka.TLS != nil {
+		t.Errorf("PLAIN: got %q, %v", first, err)
+	}
+	c = load(t, protocol, "client.sasl.mechanism=SCRAM-SHA-512", scramLogin)
+	if _, first, err := c.Kafka.SASL.Authenticate(context.Background(), ""); err != nil || c.Kafka.SASL.Name() != "SCRAM-SHA-512" ||
+		!strings.Contains(string(first), "n=u,") || !strings.Contains(string(first), "tokenauth=true") {
+		t.Errorf("SCRAM: got %s %q, %v", c.Kafka.SASL.Name(), first, err)
+	}
+	c = load(t, "producer.security.protocol=SASL_SSL", "producer.sasl.mechanism=SCRAM-SHA-256", strings.Replace(scramLogin, "client.", "producer.", 1))
+	if c.KafkaProduce.SASL.Name() != "SCRAM-SHA-256" || c.KafkaProduce.TLS == nil || c.Kafka.SASL != nil || c.Kafka.TLS != nil || c.KafkaConsume.SASL != nil {
+		t.Errorf("one side: got %+v and %+v", c.KafkaProduce, c.KafkaConsume)
+	}
+	if c = load(t, "client.sasl.mechanism=PLAIN", plainLogin); c.Kafka.SASL != nil {
+		t.Error("SASL is used without a SASL protocol")
+	}
+
+	for _, f := range []struct {
+		set  []string
+		want string
+	}{
+		{[]string{protocol, plainLogin}, "client.sasl.mechanism: is missing, and Java's default, GSSAPI, is not supported; allowed: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512"},
+		{[]string{protocol, plainLogin, "client.sasl.mechanism=OAUTHBEARER"}, `"OAUTHBEARER" is not supported; allowed: PLAIN`},
+		{[]string{protocol, "client.sasl.mechanism=PLAIN"}, "client.sasl.jaas.config: is missing; allowed: org.apache"},
+		{[]string{protocol, "client.sasl.mechanism=SCRAM-SHA-256", plainLogin}, "a login module that is not the one of SCRAM-SHA-256"},
+		{[]string{protocol, "client.sasl.mechanism=PLAIN", strings.Replace(plainLogin, "username", "user", 1)}, "has no username or no password"},
+		{[]string{protocol, "client.sasl.mechanism=PLAIN", strings.TrimSuffix(plainLogin, ";")}, "--set client.sasl.jaas.config: does not end with ';'"},
+		{[]string{"producer.security.protocol=SASL_SSL", plainLogin, "producer.sasl.mechanism=SCRAM-SHA-512"}, "--set client.sasl.jaas.config: names a login module"},
+	} {
+		if got := loadFault(t, f.set...); !strings.Contains(got, f.want) || strings.Contains(got, "hunter2") {
+			t.Errorf("got  %s\nwant %s and no secret", got, f.want)
+		}
+	}
+}
+
+func TestProtocolFromPrefixes(t *testing.T) {
+	for _, c := range []struct {
+		set     []string
+		tls     bool
+		brokers string
+	}{
+		{[]string{"bootstrap.servers=a:1"}, false, "a:1"},
+		{[]string{"bootstrap.servers=PLAINTEXT://a:1, PLAINTEXT://[::1]:2,"}, false, "a:1 [::1]:2"},
+		{[]string{"bootstrap.servers=ssl://a:1,SSL://b:2"}, true, "a:1 b:2"},
+		{[]string{"bootstrap.servers=SSL://a:1,PLAINTEXT://b:2", "client.security.protocol=SSL"}, true, "a:1 b:2"},
+		{[]string{"bootstrap.servers=SASL_SSL://a:1", "client.security.protocol=PLAINTEXT"}, false, "a:1"},
+	} {
+		got := load(t, c.set...)
+		if (got.Kafka.TLS != nil) != c.tls || strings.Join(got.Kafka.Brokers, " ") != c.brokers {
+			t.Errorf("%q: got TLS %v and brokers %q", c.set, got.Kafka.TLS != nil, got.Kafka.Brokers)
+		}
+	}
+	for set, want := range map[string]string{
+		"bootstrap.servers=SSL://a:1,b:2":   "has brokers with different prefixes",
+		"bootstrap.servers=INTERNAL://a:1":  `"INTERNAL://a:1" has an unknown prefix`,
+		"bootstrap.servers=a":               `"a" is not host:port`,
+		"bootstrap.servers=a:0":             `"a:0" is not host:port`,
+		"bootstrap.servers= , ":             "is empty",
+		"client.security.protocol=SASL_TLS": `"SASL_TLS" is not supported; allowed: PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL`,
+	} {
+		if got := loadFault(t, set); !strings.Contains(got, want) {
+			t.Errorf("%s: got %s, want %s", set, got, want)
+		}
+	}
+}

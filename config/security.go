@@ -1,0 +1,164 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/sasl"
+	"github.com/twmb/franz-go/pkg/sasl/plain"
+	"github.com/twmb/franz-go/pkg/sasl/scram"
+
+	"millrace/internal/kafka"
+)
+
+// side is one of the uses of Kafka that may be secured differently.
+type side int
+
+const (
+	admin side = iota
+	produce
+	consume
+	sideCount
+)
+
+var (
+	sidePrefixes = [sideCount]string{"admin.", "producer.", "consumer."}
+	sideNames    = [sideCount]string{"metadata", "producing", "consuming"}
+)
+
+// link is how one side reaches Kafka, as it was written.
+type link struct {
+	brokers                             []bootstrap
+	clientID                            string
+	requestTimeout, dialTimeout, maxAge time.Duration
+	protocol, mechanism, jaas           string
+	tls                                 tlsSource
+}
+
+// clientID is bounded as the Kafka client library bounds it.
+var clientID = kind[string]{allowed: "text of at most 256 bytes", parse: func(s string) (string, error) {
+	s = strings.TrimSpace(s)
+	if len(s) > 256 {
+		return "", fmt.Errorf("has %d bytes", len(s))
+	}
+	return s, nil
+}}
+
+// connect builds the settings of the three sides.
+func (d *draft) connect() {
+	if !d.isGiven("bootstrap.servers") {
+		d.fault("bootstrap.servers", "is missing; allowed: %s", bootstraps.allowed)
+	}
+	for s, target := range [sideCount]*kafka.Settings{&d.Kafka, &d.KafkaProduce, &d.KafkaConsume} {
+		d.connectSide(side(s), target)
+	}
+	if d.isGiven("producer.client.id") {
+		d.Producer.ClientID = d.KafkaProduce.ClientID
+	}
+	if d.isGiven("consumer.client.id") {
+		d.KafkaConsumer.ClientID = d.KafkaConsume.ClientID
+	}
+}
+
+func (d *draft) connectSide(s side, target *kafka.Settings) {
+	l := &d.links[s]
+	target.ClientID = l.clientID
+	target.RequestTimeout, target.DialTimeout, target.MetadataMaxAge = l.requestTimeout, l.dialTimeout, l.maxAge
+	for _, b := range l.brokers {
+		target.Brokers = append(target.Brokers, b.address)
+	}
+	protocol := d.protocolOf(s)
+	// Key stores are looked at even where the protocol does not use them, so
+	// that a fault in them is found before the protocol is switched.
+	config := d.clientTLS(s)
+	if protocol == "SSL" || protocol == "SASL_SSL" {
+		target.TLS = config
+	}
+	if protocol == "SASL_PLAINTEXT" || protocol == "SASL_SSL" {
+		target.SASL = d.mechanismOf(s)
+	}
+}
+
+// sideName is the name under which the setting of a side was given, or would be.
+func (d *draft) sideName(s side, name string) string {
+	if d.isGiven(sidePrefixes[s] + name) {
+		return sidePrefixes[s] + name
+	}
+	if name == "bootstrap.servers" {
+		return name
+	}
+	return "client." + name
+}
+
+// protocolOf returns the security protocol of a side: the setting, else what
+// the prefixes of its brokers agree on, else PLAINTEXT.
+func (d *draft) protocolOf(s side) string {
+	l := &d.links[s]
+	if l.protocol != "" || d.isFaulty(d.sideName(s, "security.protocol")) {
+		return l.protocol
+	}
+	prefixes := map[string]bool{}
+	protocol := ""
+	for _, b := range l.brokers {
+		prefixes[b.protocol] = true
+		protocol = b.protocol
+	}
+	if len(prefixes) > 1 {
+		d.fault(d.sideName(s, "bootstrap.servers"), "has brokers with different prefixes; allowed: the same prefix for all, or client.security.protocol")
+	}
+	return cmp.Or(protocol, "PLAINTEXT")
+}
+
+// mechanismOf builds the SASL mechanism of a side from its JAAS text. Faults
+// never quote the text, as a password is part of it.
+func (d *draft) mechanismOf(s side) sasl.Mechanism {
+	l := &d.links[s]
+	mechanism, jaas := d.sideName(s, "sasl.mechanism"), d.sideName(s, "sasl.jaas.config")
+	if d.isFaulty(mechanism, jaas) {
+		return nil
+	}
+	if l.mechanism == "" {
+		d.fault(mechanism, "is missing, and Java's default, GSSAPI, is not supported; allowed: %s", rowNamed(mechanism).allowed)
+		return nil
+	}
+	module := "org.apache.kafka.common.security.plain.PlainLoginModule"
+	if l.mechanism != "PLAIN" {
+		module = "org.apache.kafka.common.security.scram.ScramLoginModule"
+	}
+	form := module + ` required username="…" password="…";`
+	if l.jaas == "" {
+		d.fault(jaas, "is missing; allowed: %s", form)
+		return nil
+	}
+	login, err := parseJAAS(l.jaas)
+	if err != nil {
+		d.fault(jaas, "%v; allowed: %s", err, form)
+		return nil
+	}
+	if simpleName(login.module) != simpleName(module) {
+		d.fault(jaas, "names a login module that is not the one of %s; allowed: %s", l.mechanism, form)
+		return nil
+	}
+	user, pass := login.options["username"], login.options["password"]
+	if user == "" || pass == "" {
+		d.fault(jaas, "has no username or no password; allowed: %s", form)
+		return nil
+	}
+	token := strings.EqualFold(login.options["tokenauth"], "true")
+	switch l.mechanism {
+	case "SCRAM-SHA-256":
+		return scram.Auth{User: user, Pass: pass, IsToken: token}.AsSha256Mechanism()
+	case "SCRAM-SHA-512":
+		return scram.Auth{User: user, Pass: pass, IsToken: token}.AsSha512Mechanism()
+	default:
+		return plain.Auth{User: user, Pass: pass}.AsMechanism()
+	}
+}
+
+// simpleName is a Java class name without its package.
+func simpleName(class string) string {
+	parts := strings.Split(class, ".")
+	return parts[len(parts)-1]
+}

@@ -1,0 +1,145 @@
+package config
+
+import (
+	"log/slog"
+	"time"
+)
+
+var serverRows = []row{
+	{
+		name: "id", doc: "Name of this server, for the log and for the ids of consumer instances.",
+		store: into(text, func(d *draft) *string { return &d.ID }),
+	},
+	{
+		name: "listeners", def: "http://0.0.0.0:8082", doc: "Addresses to serve on.",
+		store: into(listenerList, func(d *draft) *[]listener { return &d.listeners }),
+	},
+	{
+		name: "host.name", doc: "Host name in the base_uri of consumer instances; without it the request's own says.",
+		store: into(text, func(d *draft) *string { return &d.Server.HostName }),
+	},
+	{
+		name: "advertised.listeners", doc: "Base URL that clients reach this server at, for base_uri; outweighs host.name. Of several the first counts.",
+		store: into(webURLs, func(d *draft) *[]string { return &d.advertised }),
+	},
+	{
+		name: "shutdown.graceful.ms", def: "10000", doc: "How long a drain may take after SIGTERM. The Confluent proxy's 1000 is too short to flush records to a slow broker.",
+		store: into(millis(0, largest), func(d *draft) *time.Duration { return &d.Server.GracefulTimeout }),
+	},
+	{
+		name: "api.compatibility.strict", def: "false", doc: "Answer as today's Confluent proxy where millrace is kinder or follows the documentation.",
+		store: into(boolean, func(d *draft) *bool { return &d.Server.Strict }),
+	},
+	{
+		name: "schema.registry.url", def: "http://localhost:8081", doc: "Base URLs of the schema registry.",
+		store: into(webURLs, func(d *draft) *[]string { return &d.SchemaRegistryURL }),
+	},
+	{
+		name: "log.level", def: "info", doc: "The least severe messages to log.",
+		store: into(logLevel, func(d *draft) *slog.Level { return &d.LogLevel }),
+	},
+	{
+		name: "log.format", def: "text", doc: "Form of a log line.",
+		store: into(oneOf("text", "json"), func(d *draft) *string { return &d.LogFormat }),
+	},
+	{
+		name: "request.log", def: "false", doc: "Log one structured line a request.",
+		store: into(boolean, func(d *draft) *bool { return &d.Server.RequestLog }),
+	},
+}
+
+var corsRows = []row{
+	{
+		name: "access.control.allow.origin", doc: "Origins that a browser may call from, separated by commas, or *.",
+		store: into(text, func(d *draft) *string { return &d.Server.AllowOrigin }),
+	},
+	{
+		name: "access.control.allow.methods", doc: "Methods that such a call may use, separated by commas; without it those that the path supports.",
+		store: into(text, func(d *draft) *string { return &d.Server.AllowMethods }),
+	},
+	{
+		name: "access.control.allow.headers", doc: "Headers that such a call may send, separated by commas; without it those that the API reads.",
+		store: into(text, func(d *draft) *string { return &d.Server.AllowHeaders }),
+	},
+}
+
+var limitRows = []row{
+	{
+		name: "request.max.bytes", def: "16777216", doc: "Bound of a request body, before and after decompression. A produce request must also fit into producer.buffer.memory.",
+		store: into(size(1, largest), func(d *draft) *int { return &d.Server.MaxBodyBytes }),
+	},
+	{
+		name: "request.max.header.bytes", alias: "max.request.header.size", def: "16384", doc: "Bound of the request line and header together.",
+		store: into(size(1024, 1<<20), func(d *draft) *int { return &d.Server.MaxHeaderBytes }),
+	},
+	{
+		name: "request.max.records", def: "100000", doc: "Bound of the records of one produce request.",
+		store: into(whole(1, largest), func(d *draft) *int { return &d.Server.MaxRecords }),
+	},
+	{
+		name: "connections.max", def: "10000", doc: "Bound of open connections.",
+		store: into(whole(1, largest), func(d *draft) *int { return &d.Server.MaxConnections }),
+	},
+	{
+		name: "connections.max.per.ip", def: "0", doc: "Bound of open connections from one address; 0 is none.",
+		store: into(whole(0, largest), func(d *draft) *int { return &d.Server.MaxConnectionsPerIP }),
+	},
+	{
+		name: "request.read.timeout.ms", def: "30000", doc: "How long a whole request may take to arrive.",
+		store: into(millis(1, largest), func(d *draft) *time.Duration { return &d.Server.ReadTimeout }),
+	},
+	{
+		name: "response.write.timeout.ms", def: "60000", doc: "How long an answer may take to send.",
+		store: into(millis(1, largest), func(d *draft) *time.Duration { return &d.Server.WriteTimeout }),
+	},
+	{
+		name: "connection.idle.timeout.ms", alias: "idle.timeout.ms", def: "120000", doc: "How long a connection may wait for its next request.",
+		store: into(millis(1, largest), func(d *draft) *time.Duration { return &d.Server.IdleTimeout }),
+	},
+}
+
+var consumerRows = []row{
+	{
+		name: "consumer.request.timeout.ms", def: "1000", doc: "How long a read waits for records, at most and by default.",
+		store: into(millis(0, largest), func(d *draft) *time.Duration { return &d.Consumer.RequestTimeout }),
+	},
+	{
+		name: "consumer.request.max.bytes", def: "67108864", doc: "Bound of the keys and values of one answer.",
+		store: into(size(1, largest), func(d *draft) *int { return &d.Consumer.MaxBytes }),
+	},
+	{
+		name: "consumer.instance.timeout.ms", def: "300000", doc: "How long an instance may go unused before it is closed.",
+		store: into(millis(1, largest), func(d *draft) *time.Duration { return &d.Consumer.InstanceTimeout }),
+	},
+	{
+		name: "consumer.instances.max", def: "10000", doc: "Bound of the consumer instances of this server.",
+		store: into(whole(1, largest), func(d *draft) *int { return &d.Consumer.MaxInstances }),
+	},
+	{
+		name: "consumer.auto.commit.interval.ms", def: "5000", doc: "How often an instance with auto-commit commits.",
+		store: into(millis(1, largest), func(d *draft) *time.Duration { return &d.Consumer.AutoCommitInterval }),
+	},
+	{
+		name: "consumer.auto.offset.reset", def: "latest", doc: "Where an instance starts that has no committed offset and asks for nothing.",
+		store: into(oneOf("earliest", "latest", "none"), func(d *draft) *string { return &d.Consumer.OffsetReset }),
+	},
+	{
+		name: "consumer.isolation.level", def: "read_uncommitted", doc: "Whether records of open and aborted transactions are read, for instances that ask for nothing.",
+		store: into(oneOf("read_uncommitted", "read_committed"), func(d *draft) *string { return &d.Consumer.IsolationLevel }),
+	},
+}
+
+var metadataRows = []row{
+	{
+		name: "metadata.max.age.ms", def: "1000", doc: "How old an answer about topics, partitions or brokers may be; polling clients are served from memory that long.",
+		store: into(millis(0, 3_600_000), func(d *draft) *time.Duration { return &d.Metadata.MaxAge }),
+	},
+	{
+		name: "metadata.timeout.ms", def: "10000", doc: "How long one look-up at the brokers may take.",
+		store: into(millis(1, largest), func(d *draft) *time.Duration { return &d.Metadata.Timeout }),
+	},
+	{
+		name: "topics.auto.create", def: "true", doc: "Let a first produce to an unknown topic create it, where the broker's auto.create.topics.enable allows that too.",
+		store: into(boolean, func(d *draft) *bool { return &d.Metadata.CreateTopics }),
+	},
+}

@@ -1,0 +1,166 @@
+package config
+
+import (
+	"fmt"
+	"log/slog"
+	"regexp"
+	"strings"
+	"testing"
+
+	"millrace/internal/kafka"
+)
+
+func TestTableIsConsistent(t *testing.T) {
+	names, variables := map[string]bool{}, map[string]string{}
+	shape := regexp.MustCompile(`^[a-z0-9]+(\.[a-z0-9]+)*$`)
+	for _, s := range Reference() {
+		for _, name := range []string{s.Name, s.Alias} {
+			if name == "" {
+				continue
+			}
+			if names[name] {
+				t.Errorf("%s occurs twice", name)
+			}
+			names[name] = true
+			if !shape.MatchString(name) { // what dotted rests on
+				t.Errorf("%s is not lower-case words with dots", name)
+			}
+			if other := variables[environName(name)]; other != "" {
+				t.Errorf("%s and %s have the same variable", name, other)
+			}
+			variables[environName(name)] = name
+			if dotted(strings.TrimPrefix(environName(name), environPrefix)) != name {
+				t.Errorf("the variable of %s does not lead back to it", name)
+			}
+			if why, ok := notUsedVariable(strings.TrimPrefix(environName(name), environPrefix), ""); ok {
+				t.Errorf("the variable of %s is listed as not used: %s", name, why)
+			}
+			if why, ok := refusal(name, "x"); ok {
+				t.Errorf("%s is refused too: %s", name, why)
+			}
+		}
+		if !strings.HasSuffix(s.Doc, ".") || s.Allowed == "" {
+			t.Errorf("%s is not documented by a sentence", s.Name)
+		}
+		if s.Base != "" && rowNamed(s.Base) == nil {
+			t.Errorf("%s rests on %s, which does not exist", s.Name, s.Base)
+		}
+	}
+}
+
+// storedCases says for each setting a value that is not its default, and where
+// its package reads it.
+var storedCases = map[string]struct {
+	text string
+	got  func(c *Config) any
+	want string
+}{
+	"id":                       {"a", func(c *Config) any { return c.ID }, "a"},
+	"listeners":                {"http://h:1", func(c *Config) any { return c.Server.Listeners[0].Addr }, "h:1"},
+	"host.name":                {" h ", func(c *Config) any { return c.Server.HostName }, "h"},
+	"advertised.listeners":     {"http://h:1", func(c *Config) any { return c.Server.Advertised }, "http://h:1"},
+	"shutdown.graceful.ms":     {"0", func(c *Config) any { return c.Server.GracefulTimeout }, "0s"},
+	"api.compatibility.strict": {"TRUE", func(c *Config) any { return c.Server.Strict }, "true"},
+	"schema.registry.url":      {"http://a:1, https://b", func(c *Config) any { return c.SchemaRegistryURL }, "[http://a:1 https://b]"},
+	"log.level":                {"WARN", func(c *Config) any { return c.LogLevel }, slog.LevelWarn.String()},
+	"log.format":               {"json", func(c *Config) any { return c.LogFormat }, "json"},
+	"request.log":              {"true", func(c *Config) any { return c.Server.RequestLog }, "true"},
+
+	"access.control.allow.origin":  {"*", func(c *Config) any { return c.Server.AllowOrigin }, "*"},
+	"access.control.allow.methods": {"GET", func(c *Config) any { return c.Server.AllowMethods }, "GET"},
+	"access.control.allow.headers": {"X", func(c *Config) any { return c.Server.AllowHeaders }, "X"},
+
+	"request.max.bytes":          {"1", func(c *Config) any { return c.Server.MaxBodyBytes }, "1"},
+	"request.max.header.bytes":   {"1024", func(c *Config) any { return c.Server.MaxHeaderBytes }, "1024"},
+	"request.max.records":        {"2", func(c *Config) any { return c.Server.MaxRecords }, "2"},
+	"connections.max":            {"3", func(c *Config) any { return c.Server.MaxConnections }, "3"},
+	"connections.max.per.ip":     {"4", func(c *Config) any { return c.Server.MaxConnectionsPerIP }, "4"},
+	"request.read.timeout.ms":    {"5", func(c *Config) any { return c.Server.ReadTimeout }, "5ms"},
+	"response.write.timeout.ms":  {"6", func(c *Config) any { return c.Server.WriteTimeout }, "6ms"},
+	"connection.idle.timeout.ms": {"7", func(c *Config) any { return c.Server.IdleTimeout }, "7ms"},
+
+	"consumer.request.timeout.ms":      {"8", func(c *Config) any { return c.Consumer.RequestTimeout }, "8ms"},
+	"consumer.request.max.bytes":       {"9", func(c *Config) any { return c.Consumer.MaxBytes }, "9"},
+	"consumer.instance.timeout.ms":     {"10", func(c *Config) any { return c.Consumer.InstanceTimeout }, "10ms"},
+	"consumer.instances.max":           {"11", func(c *Config) any { return c.Consumer.MaxInstances }, "11"},
+	"consumer.auto.commit.interval.ms": {"12", func(c *Config) any { return c.Consumer.AutoCommitInterval }, "12ms"},
+	"consumer.auto.offset.reset":       {"Earliest", func(c *Config) any { return c.Consumer.OffsetReset }, "earliest"},
+	"consumer.isolation.level":         {"READ_COMMITTED", func(c *Config) any { return c.Consumer.IsolationLevel }, "read_committed"},
+
+	"metadata.max.age.ms": {"13", func(c *Config) any { return c.Metadata.MaxAge }, "13ms"},
+	"metadata.timeout.ms": {"14", func(c *Config) any { return c.Metadata.Timeout }, "14ms"},
+	"topics.auto.create":  {"false", func(c *Config) any { return c.Metadata.CreateTopics }, "false"},
+
+	"bootstrap.servers":                         {"a:1,b:2", all(func(s kafka.Settings) any { return s.Brokers }), "[a:1 b:2] [a:1 b:2] [a:1 b:2]"},
+	"client.client.id":                          {"me", all(func(s kafka.Settings) any { return s.ClientID }), "me me me"},
+	"client.request.timeout.ms":                 {"150", all(func(s kafka.Settings) any { return s.RequestTimeout }), "150ms 150ms 150ms"},
+	"client.socket.connection.setup.timeout.ms": {"16", all(func(s kafka.Settings) any { return s.DialTimeout }), "16ms 16ms 16ms"},
+	"client.metadata.max.age.ms":                {"1700", all(func(s kafka.Settings) any { return s.MetadataMaxAge }), "1.7s 1.7s 1.7s"},
+
+	"producer.acks":                                  {"1", func(c *Config) any { return c.Producer.Acks }, "1"},
+	"producer.enable.idempotence":                    {"false", func(c *Config) any { return c.Producer.Idempotent }, "false"},
+	"producer.max.in.flight.requests.per.connection": {"2", func(c *Config) any { return c.Producer.MaxInFlight }, "2"},
+	"producer.retries":                               {"18", func(c *Config) any { return c.Producer.Retries }, "18"},
+	"producer.linger.ms":                             {"19", func(c *Config) any { return c.Producer.Linger }, "19ms"},
+	"producer.batch.size":                            {"2000000", func(c *Config) any { return c.Producer.BatchBytes }, "2000000"},
+	"producer.max.request.size":                      {"2048", func(c *Config) any { return c.Producer.MaxRequestBytes }, "2048"},
+	"producer.buffer.memory":                         {"20", func(c *Config) any { return []int64{c.Batch.BufferBytes, c.Producer.BufferBytes} }, "[20 20]"},
+	"producer.delivery.timeout.ms":                   {"40000", func(c *Config) any { return c.Producer.DeliveryTimeout }, "40s"},
+	"producer.request.timeout.ms":                    {"250", func(c *Config) any { return c.Producer.RequestTimeout }, "250ms"},
+	"produce.timeout.ms":                             {"21", func(c *Config) any { return c.Batch.Timeout }, "21ms"},
+	"producer.compression.type":                      {"Snappy", func(c *Config) any { return c.Producer.Compression }, "snappy"},
+	"producer.compression.gzip.level":                {"5", nil, "5"}, // the levels are in TestConsistency
+	"producer.compression.lz4.level":                 {"5", nil, "5"},
+	"producer.compression.zstd.level":                {"5", nil, "5"},
+
+	"consumer.fetch.max.bytes":           {"22", func(c *Config) any { return c.KafkaConsumer.FetchMaxBytes }, "22"},
+	"consumer.max.partition.fetch.bytes": {"23", func(c *Config) any { return c.KafkaConsumer.MaxPartitionBytes }, "23"},
+	"consumer.session.timeout.ms":        {"240", func(c *Config) any { return c.KafkaConsumer.SessionTimeout }, "240ms"},
+	"consumer.group.protocol":            {"CONSUMER", func(c *Config) any { return c.KafkaConsumer.GroupProtocol }, "consumer"},
+}
+
+// TestEverySettingIsStored gives each setting a value that is not its default
+// and looks for it where its package reads it. What secures connections has
+// tests of its own.
+func TestEverySettingIsStored(t *testing.T) {
+	for _, r := range rows() {
+		if strings.Contains(r.name, "ssl.") || strings.Contains(r.name, "sasl.") || strings.Contains(r.name, "security.protocol") || r.oneSide {
+			continue
+		}
+		c, ok := storedCases[r.name]
+		if !ok {
+			t.Errorf("%s has no case here", r.name)
+			continue
+		}
+		loaded := load(t, r.name+"="+c.text)
+		if c.got == nil {
+			continue
+		}
+		if got := fmt.Sprint(c.got(loaded)); got != c.want {
+			t.Errorf("%s=%s: got %s, want %s", r.name, c.text, got, c.want)
+		}
+		if def := fmt.Sprint(c.got(load(t))); def == c.want {
+			t.Errorf("%s: the case's value %s is what holds anyway", r.name, def)
+		}
+	}
+}
+
+// all shows a setting of the three sides.
+func all(of func(kafka.Settings) any) func(*Config) any {
+	return func(c *Config) any {
+		return fmt.Sprint(of(c.Kafka), " ", of(c.KafkaProduce), " ", of(c.KafkaConsume))
+	}
+}
+
+func TestOneSideReplacesTheClientSetting(t *testing.T) {
+	c := load(t, "client.client.id=c", "producer.client.id=p", "consumer.bootstrap.servers=x:1", "admin.metadata.max.age.ms=5000")
+	if got := all(func(s kafka.Settings) any { return s.ClientID })(c); got != "c p c" || c.Producer.ClientID != "p" || c.KafkaConsumer.ClientID != "" {
+		t.Errorf("client ids: got %v, %q, %q", got, c.Producer.ClientID, c.KafkaConsumer.ClientID)
+	}
+	if got := all(func(s kafka.Settings) any { return s.Brokers })(c); got != "[b1:9092] [b1:9092] [x:1]" {
+		t.Errorf("brokers: got %v", got)
+	}
+	if got := all(func(s kafka.Settings) any { return s.MetadataMaxAge })(c); got != "5s 5m0s 5m0s" {
+		t.Errorf("ages: got %v", got)
+	}
+}

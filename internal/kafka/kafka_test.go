@@ -1,0 +1,291 @@
+package kafka
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"math"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// testContext ends a test that hangs well before go test does.
+func testContext(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func newCluster(t *testing.T, opts ...kfake.Opt) (*kfake.Cluster, Settings) {
+	t.Helper()
+	cluster, err := kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(1)}, opts...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	return cluster, Settings{Brokers: cluster.ListenAddrs()}
+}
+
+func newProducer(t *testing.T, s Settings, p Producer) *kgo.Client {
+	t.Helper()
+	client, err := NewProducer(s, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	return client
+}
+
+func newConsumer(t *testing.T, s Settings, topic string) *kgo.Client {
+	t.Helper()
+	opts, err := ConsumerOpts(s, DefaultConsumer())
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := kgo.NewClient(append(opts, kgo.ConsumeTopics(topic))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	return client
+}
+
+// TestCompression produces one compressible batch with each codec at each of
+// Kafka's levels and reads back what the broker stored: the codec from the
+// batch's attributes, and the value.
+func TestCompression(t *testing.T) {
+	_, settings := newCluster(t, kfake.SeedTopics(1, "c"))
+	consumer := newConsumer(t, settings, "c")
+	ctx := testContext(t)
+
+	f := func(codec Codec, level int, want uint8) {
+		t.Helper()
+		p := DefaultProducer()
+		p.Compression, p.Level = codec, level
+		producer := newProducer(t, settings, p)
+		value := []byte(string(codec) + strconv.Itoa(level) + strings.Repeat(" to be compressed", 100))
+		record := &kgo.Record{Topic: "c", Partition: 0, Value: value}
+		if err := producer.ProduceSync(ctx, record).FirstErr(); err != nil {
+			t.Fatalf("%s at %d: %v", codec, level, err)
+		}
+		fetches := consumer.PollRecords(ctx, 1)
+		if err := fetches.Err(); err != nil {
+			t.Fatal(err)
+		}
+		got := fetches.Records()[0]
+		if got.Attrs.CompressionType() != want {
+			t.Errorf("%s at %d was stored with codec %d, not %d", codec, level, got.Attrs.CompressionType(), want)
+		}
+		if !bytes.Equal(got.Value, value) {
+			t.Errorf("%s at %d changed the value to %q", codec, level, got.Value)
+		}
+		got.Recycle()
+	}
+	f("", 0, 0)
+	f(None, 0, 0)
+	f(Gzip, -1, 1)
+	for level := range 10 {
+		f(Gzip, level, 1)
+	}
+	f(Snappy, 0, 2)
+	for level := range 18 {
+		f(LZ4, level, 3)
+	}
+	for _, level := range []int{-131072, -1, 0, 1, 2, 3, 5, 6, 9, 10, 19, 22} {
+		f(Zstd, level, 4)
+	}
+}
+
+// TestCompressionLevels checks that levels reach the codecs: the best of each
+// makes a smaller batch than the fastest. A level that the codec does not know
+// would silently be its default.
+func TestCompressionLevels(t *testing.T) {
+	text := make([]byte, 0, 1<<18)
+	for i := range 6000 {
+		text = strconv.AppendInt(append(text, "field "...), int64(i*i*7919%100003), 36)
+		text = append(text, `,"value":`...)
+	}
+	compressed := func(codec Codec, level int) int {
+		opt, err := compression(codec, level)
+		if err != nil {
+			t.Fatal(err)
+		}
+		client, err := kgo.NewClient(opt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+		codecs, _ := client.OptValue(kgo.ProducerBatchCompression).([]kgo.CompressionCodec)
+		compressor, err := kgo.DefaultCompressor(codecs...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, _ := compressor.Compress(new(bytes.Buffer), text)
+		return len(out)
+	}
+	f := func(codec Codec, fast, best int) {
+		t.Helper()
+		if quick, small := compressed(codec, fast), compressed(codec, best); small >= quick {
+			t.Errorf("%s: %d bytes at level %d, %d at level %d", codec, quick, fast, small, best)
+		}
+	}
+	f(Gzip, 1, 9)
+	f(LZ4, 0, 9)
+	f(LZ4, 1, 17)
+	f(Zstd, 1, 3)
+	f(Zstd, 3, 6)
+	f(Zstd, 6, 22)
+}
+
+func TestProducerRefuses(t *testing.T) {
+	base := Settings{Brokers: []string{"127.0.0.1:1"}}
+	f := func(want string, base Settings, change func(*Producer)) {
+		t.Helper()
+		p := DefaultProducer()
+		change(&p)
+		client, err := NewProducer(base, p)
+		if err == nil {
+			client.Close()
+			t.Errorf("no error, want %q", want)
+		} else if !strings.Contains(err.Error(), want) {
+			t.Errorf("error %q does not say %q", err, want)
+		}
+	}
+	f("no brokers", Settings{}, func(*Producer) {})
+	f("acks is 2", base, func(p *Producer) { p.Acks = 2 })
+	f("needs acks -1", base, func(p *Producer) { p.Acks = 1 })
+	f("1 to 5 requests in flight", base, func(p *Producer) { p.MaxInFlight = 6 })
+	f("-1 requests in flight", base, func(p *Producer) { p.Idempotent, p.MaxInFlight = false, -1 })
+	f(`unknown compression "brotli"`, base, func(p *Producer) { p.Compression = "brotli" })
+	f("gzip has no level 10", base, func(p *Producer) { p.Compression, p.Level = Gzip, 10 })
+	f("lz4 has no level 18", base, func(p *Producer) { p.Compression, p.Level = LZ4, 18 })
+	f("zstd has no level 23", base, func(p *Producer) { p.Compression, p.Level = Zstd, 23 })
+	f("batches of 1073741824 bytes", base, func(p *Producer) { p.MaxRequestBytes = 1 << 30 })
+	f("linger", base, func(p *Producer) { p.Linger = time.Hour }) // the library's own checks come through
+
+	if _, err := ConsumerOpts(base, Consumer{GroupProtocol: "eager"}); err == nil || !strings.Contains(err.Error(), `"eager"`) {
+		t.Errorf("group protocol eager: %v", err)
+	}
+	if _, err := ConsumerOpts(base, Consumer{FetchMaxBytes: -1}); err == nil {
+		t.Error("fetches of -1 bytes are accepted")
+	}
+}
+
+// TestProducerOptions checks that the library has understood what must hold
+// for batch: it never blocks, never waits on its own account, never holds a
+// record without a deadline, and creates no topic.
+func TestProducerOptions(t *testing.T) {
+	p := DefaultProducer()
+	p.BufferBytes = 1 << 20
+	client := newProducer(t, Settings{Brokers: []string{"127.0.0.1:1"}}, p)
+	f := func(name string, opt, want any) {
+		t.Helper()
+		if got := client.OptValue(opt); got != want {
+			t.Errorf("%s is %v (%T), want %v", name, got, got, want)
+		}
+	}
+	f("linger", kgo.ProducerLinger, time.Duration(0))
+	f("buffered records", kgo.MaxBufferedRecords, int64(math.MaxInt))
+	f("buffered bytes", kgo.MaxBufferedBytes, int64(2<<20+maxAnswerBytes))
+	f("delivery deadline", kgo.RecordDeliveryTimeout, 2*time.Minute)
+	f("deadline for what was sent", kgo.AllowIdempotentProduceCancellation, true)
+	f("retries", kgo.RecordRetries, int64(math.MaxInt))
+	f("topic creation", kgo.AllowAutoTopicCreation, false)
+	f("client telemetry", kgo.DisableClientMetrics, true)
+}
+
+// TestClientsWork drives the other combinations against a broker: they must be
+// accepted by the library together, not only one by one.
+func TestClientsWork(t *testing.T) {
+	cluster, settings := newCluster(t, kfake.SeedTopics(1, "t"))
+	ctx := testContext(t)
+	for _, acks := range []int{0, 1, -1} {
+		p := Producer{Acks: acks, Retries: 3}
+		producer := newProducer(t, settings, p)
+		if err := producer.ProduceSync(ctx, &kgo.Record{Topic: "t", Partition: AnyPartition}).FirstErr(); err != nil {
+			t.Errorf("acks %d: %v", acks, err)
+		}
+	}
+	var software string
+	cluster.ControlKey(int16(kmsg.ApiVersions), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		if v, ok := r.(*kmsg.ApiVersionsRequest); ok {
+			software = v.ClientSoftwareName
+		}
+		return nil, nil, false
+	})
+	admin, err := NewAdmin(settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close()
+	if err := admin.Ping(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if software != "millrace" {
+		t.Errorf("the broker sees the client software %q", software)
+	}
+	for _, protocol := range []string{"classic", "consumer"} {
+		opts, err := ConsumerOpts(settings, Consumer{GroupProtocol: protocol})
+		if err != nil {
+			t.Fatal(err)
+		}
+		client, err := kgo.NewClient(append(opts, kgo.ConsumerGroup("g-"+protocol), kgo.ConsumeTopics("t"))...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := client.PollRecords(ctx, 1); got.Err() != nil || got.NumRecords() != 1 {
+			t.Errorf("protocol %s: %d records, error %v", protocol, got.NumRecords(), got.Err())
+		}
+		client.Close()
+	}
+}
+
+func TestLogger(t *testing.T) {
+	f := func(level slog.Level, want kgo.LogLevel) {
+		t.Helper()
+		log := slog.New(slog.NewTextHandler(new(bytes.Buffer), &slog.HandlerOptions{Level: level}))
+		if got := (slogLogger{log}).Level(); got != want {
+			t.Errorf("a log at %v asks the library for %v, want %v", level, got, want)
+		}
+	}
+	f(levelTrace, kgo.LogLevelDebug)
+	f(slog.LevelDebug, kgo.LogLevelInfo)
+	f(slog.LevelInfo, kgo.LogLevelWarn)
+	f(slog.LevelWarn, kgo.LogLevelWarn)
+	f(slog.LevelError, kgo.LogLevelError)
+	f(slog.LevelError+1, kgo.LogLevelNone)
+
+	var out bytes.Buffer
+	log := slogLogger{slog.New(slog.NewTextHandler(&out, nil))}
+	log.Log(kgo.LogLevelWarn, "cannot reach broker", "addr", "h:1")
+	log.Log(kgo.LogLevelInfo, "metadata update")
+	log.Log(kgo.LogLevelNone, "never")
+	if got := out.String(); !strings.Contains(got, `level=WARN msg="cannot reach broker" addr=h:1`) || strings.Count(got, "\n") != 1 {
+		t.Errorf("logged %q", got)
+	}
+}
+
+func TestBackoff(t *testing.T) {
+	for fails := range 100 {
+		got := backoff(fails)
+		if got < 80*time.Millisecond || got > 1200*time.Millisecond {
+			t.Errorf("back-off %d is %v", fails, got)
+		}
+	}
+	if first, later := backoff(1), backoff(5); later < 6*first {
+		t.Errorf("back-off grows from %v to %v only", first, later)
+	}
+}
+
+func TestSoftwareVersion(t *testing.T) {
+	if v := softwareVersion(); notVersion.MatchString(v) || v == "" {
+		t.Errorf("Kafka refuses the version %q", v)
+	}
+}

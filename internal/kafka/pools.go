@@ -1,0 +1,119 @@
+package kafka
+
+import (
+	"sync"
+	"unsafe"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// Size classes are powers of four: a slice wastes at most three quarters, and
+// there are few classes to hold memory in.
+const (
+	classes      = 6
+	minByteClass = 16 << 10 // up to 16 MiB
+	minRecClass  = 16       // up to 16,384 records
+
+	// What the pools keep while nobody uses it, for the whole process.
+	keepBytes       = 64 << 20
+	keepRecordBytes = 32 << 20
+
+	// expansion is a guess of how far a batch decompresses; text does about
+	// this much. Too small a guess costs an allocation, and the larger slice
+	// is what comes back to the pool.
+	expansion = 4
+)
+
+// fetchPools lends the memory of fetched batches to all consumers of the
+// process: shared, because thousands of instances with a pool each would hold
+// thousands of times the bound.
+var fetchPools = newPools(keepBytes, keepRecordBytes)
+
+// pools implements [kgo.PoolDecompressBytes] and [kgo.PoolRecords]. A slice is
+// the client's from Get to Put; the client puts it back when the last record
+// of its batch was recycled, and has zeroed what it wrote by then.
+type pools struct {
+	bytes   shelf[byte]
+	records shelf[kgo.Record]
+}
+
+func newPools(keepBytes, keepRecordBytes int) *pools {
+	return &pools{
+		bytes:   shelf[byte]{smallest: minByteClass, limit: keepBytes},
+		records: shelf[kgo.Record]{smallest: minRecClass, limit: keepRecordBytes / int(unsafe.Sizeof(kgo.Record{}))},
+	}
+}
+
+// GetDecompressBytes lends room for a batch to decompress into.
+func (p *pools) GetDecompressBytes(compressed []byte, _ kgo.CompressionCodecType) []byte {
+	return p.bytes.get(min(expansion*len(compressed), minByteClass<<(2*(classes-1))))
+}
+
+// PutDecompressBytes takes it back, or what it was replaced with.
+func (p *pools) PutDecompressBytes(b []byte) { p.bytes.put(b) }
+
+// GetRecords lends room for n records.
+func (p *pools) GetRecords(n int) []kgo.Record { return p.records.get(n) }
+
+// PutRecords takes it back. Records that the client decoded and then dropped
+// (those before the offset asked for) were never recycled: they must not keep
+// their batch alive from in here.
+func (p *pools) PutRecords(rs []kgo.Record) {
+	clear(rs[:cap(rs)])
+	p.records.put(rs)
+}
+
+// shelf is a bounded free list by size class. Class i holds slices whose
+// capacity is at least smallest<<(2*i). It is a list under a lock rather than
+// a sync.Pool because the bound is exact and putting a slice back does not
+// allocate; a batch is touched once on the way in and once on the way out, so
+// the lock is never hot.
+type shelf[T any] struct {
+	smallest int
+	limit    int // elements kept in all classes together
+
+	mu   sync.Mutex
+	free [classes][][]T
+	kept int
+}
+
+// get returns an empty slice with room for n elements.
+func (s *shelf[T]) get(n int) []T {
+	class, room := 0, s.smallest
+	for ; room < n; room <<= 2 {
+		if class++; class == classes {
+			return make([]T, 0, n) // too large to keep
+		}
+	}
+	s.mu.Lock()
+	if last := len(s.free[class]) - 1; last >= 0 {
+		b := s.free[class][last]
+		s.free[class][last] = nil
+		s.free[class] = s.free[class][:last]
+		s.kept -= cap(b)
+		s.mu.Unlock()
+		return b[:0]
+	}
+	s.mu.Unlock()
+	return make([]T, 0, room)
+}
+
+// put keeps b for the largest class whose promise its capacity holds, unless
+// it is too small or too large for any, or the shelf is full.
+func (s *shelf[T]) put(b []T) {
+	class, room := -1, s.smallest
+	for class < classes-1 && cap(b) >= room {
+		class++
+		room <<= 2
+	}
+	if class < 0 || class == classes-1 && cap(b) > room/2 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.kept+cap(b) > s.limit {
+		return
+	}
+	s.kept += cap(b)
+	s.free[class] = append(s.free[class], b)
+}

@@ -1,0 +1,94 @@
+package kafka
+
+import (
+	"crypto/tls"
+	"log/slog"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/sasl"
+)
+
+// Settings say how to reach a cluster: what every client of it shares. The
+// zero value of any field but Brokers means the Kafka client's own default.
+type Settings struct {
+	// Brokers are host:port addresses to bootstrap from; at least one.
+	Brokers []string
+	// ClientID is shown by the brokers in logs, metrics and quotas.
+	ClientID string
+	// TLS is used for every connection when not nil.
+	TLS *tls.Config
+	// SASL authenticates every connection when not nil.
+	SASL sasl.Mechanism
+	// RequestTimeout bounds one request to a broker beyond what the request itself asks to wait.
+	RequestTimeout time.Duration
+	// DialTimeout bounds the opening of one connection.
+	DialTimeout time.Duration
+	// MetadataMaxAge is how old the client's view of topics and leaders may get.
+	MetadataMaxAge time.Duration
+	// Logger receives what the clients have to say; nil drops it.
+	Logger *slog.Logger
+}
+
+// Codec is a compression type as Kafka's compression.type names it.
+type Codec string
+
+// The codecs that every Kafka since 2.1 understands.
+const (
+	None   Codec = "none"
+	Gzip   Codec = "gzip"
+	Snappy Codec = "snappy"
+	LZ4    Codec = "lz4"
+	Zstd   Codec = "zstd"
+)
+
+// Codecs lists all compression types.
+var Codecs = []Codec{None, Gzip, Snappy, LZ4, Zstd}
+
+// Producer holds the settings of the producing side; names and meanings are
+// those of Kafka's Java producer.
+type Producer struct {
+	// ClientID overrides [Settings.ClientID] when not empty.
+	ClientID string
+	// Acks is how many replicas must have a record: 0, 1 or -1 for all in sync.
+	Acks int
+	// Idempotent lets the broker drop a batch that it has already (needs Acks -1).
+	Idempotent bool
+	// MaxInFlight bounds unanswered produce requests per broker. With
+	// Idempotent it may be 1 to 5 and changes nothing: the client keeps up to
+	// 5, and sequence numbers keep their order.
+	MaxInFlight int
+	// Linger is how long a batch that is not full waits for more records; 0 sends at once.
+	Linger time.Duration
+	// BatchBytes is how much keyless records give to one partition before the
+	// next one's turn (batch.size). It does not cut batches: under load they
+	// grow to MaxRequestBytes, or to BatchBytes if that is more.
+	BatchBytes int
+	// MaxRequestBytes bounds one record, and one batch, before compression
+	// (max.request.size). A larger record fails.
+	MaxRequestBytes int
+	// Compression is the codec of every batch, Level its level (0: the codec's default).
+	Compression Codec
+	Level       int
+	// BufferBytes bounds keys and values held for Kafka. Package batch refuses
+	// what would exceed it; the client's own bound is set far above.
+	BufferBytes int64
+	// DeliveryTimeout is how long a record may take in all, retries included.
+	DeliveryTimeout time.Duration
+	// RequestTimeout is how long a broker may take to answer one produce request.
+	RequestTimeout time.Duration
+	// Retries bounds the repeats of one batch: 0 sends once, a negative number
+	// or math.MaxInt32 and above repeats until DeliveryTimeout.
+	Retries int
+}
+
+// Consumer holds the settings of the consuming side, shared by all instances.
+type Consumer struct {
+	// ClientID overrides [Settings.ClientID] when not empty.
+	ClientID string
+	// FetchMaxBytes bounds one fetch answer, MaxPartitionBytes one partition's share of it.
+	FetchMaxBytes, MaxPartitionBytes int
+	// SessionTimeout is how long a member may be silent before its group moves on.
+	SessionTimeout time.Duration
+	// GroupProtocol is "classic" or "consumer" (KIP-848).
+	GroupProtocol string
+}

@@ -1,0 +1,31 @@
+package kafka
+
+import (
+	"context"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// OwnTimestamp is what [kgo.Record.Context] must hold in a record whose
+// Timestamp came from the client that sent it.
+//
+// The library counts the delivery deadline from a batch's first record's
+// Timestamp. Without the mark a record of last week is overdue at once, and
+// fails with all records buffered for its partition; one of next year is never
+// overdue.
+var OwnTimestamp context.Context = ownTimestamp{context.Background()}
+
+type ownTimestamp struct{ context.Context }
+
+// deliveryClock sets the clock by which a marked record is judged to the time
+// at which it was buffered. The library calls it under the partition's lock,
+// after the batch has taken the timestamp that Kafka will see.
+type deliveryClock struct{}
+
+// OnProduceRecordPartitioned implements [kgo.HookProduceRecordPartitioned].
+func (deliveryClock) OnProduceRecordPartitioned(r *kgo.Record, _ int32) {
+	if r.Context == OwnTimestamp {
+		r.Timestamp = time.Now()
+	}
+}

@@ -1,0 +1,18 @@
+// Package lint holds the rules of the house that no linter knows, as a test:
+// `go test ./internal/lint` reads every Go file of the module and fails on each
+// broken rule with its place.
+//
+//   - imports.go: who may import whom (one table of layers) and which package
+//     may use which library (one table of fences), both with the reason.
+//   - sizes.go: lines of a file and of a function, number of parameters.
+//   - words.go: names that say nothing, comments that are missing or left over,
+//     sleeping in tests.
+//   - tree.go: finds and parses the files; a rule is a function from a [File]
+//     to what is wrong with it, so each is shown to fire in a test on a few
+//     lines of Go.
+//
+// A rule here is a decision that can be changed: change its table and say why
+// in the reason next to it. What formatting, vet and staticcheck find is not
+// repeated; `make lint` runs those. Nothing imports this package, and it changes
+// no file.
+package lint

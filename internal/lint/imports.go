@@ -1,0 +1,148 @@
+package lint
+
+import (
+	"go/ast"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// layers is who may import whom: a package imports only from rows above its
+// own, and from its own component. internal/NAME counts as a component of the
+// first row.
+var layers = [][]string{
+	{"internal", "pool", "metrics", "web"},
+	{"codec", "schema"},
+	{"batch", "consumer", "metadata", "auth"},
+	{"ingest"},
+	{"server"},
+	{"config"},
+	{"bench", "loadtest"},
+	{"cmd"},
+}
+
+// testkit starts brokers and child processes, so only what measures may import
+// it besides tests.
+const testkit = "internal/testkit"
+
+var mayUseTestkit = []string{testkit, "bench", "loadtest"}
+
+// fence says where a library may be imported.
+type fence struct {
+	library string   // and all packages below it
+	within  []string // folders, with all below them
+	why     string
+}
+
+var fences = []fence{
+	{"github.com/valyala/fasthttp", edge, "the rest must not know which HTTP library there is"},
+	{"github.com/fasthttp/router", edge, "the rest must not know which HTTP library there is"},
+	{"github.com/bytedance/sonic", []string{"codec", "server"}, "one place decides how JSON is read; cold code uses encoding/json"},
+	{"github.com/hamba/avro", []string{"codec/avro", "schema"}, "it is no longer maintained: changing it must stay a change of one folder"},
+	{"github.com/twmb/franz-go/pkg/kfake", []string{"internal/testkit", "cmd", "bench", "loadtest", testsOnly}, "the product talks to brokers and holds none, but for dev mode"},
+	{"go.uber.org/goleak", []string{testkit, testsOnly}, "it belongs to tests"},
+}
+
+// edge is where HTTP is spoken.
+var edge = []string{"server", "ingest", "bench", "loadtest", "cmd"}
+
+// testsOnly stands in a fence for the test files of every package.
+const testsOnly = "*_test.go"
+
+// Layers reports imports of our own packages that go up or sideways.
+func Layers(f *File) []Problem {
+	from := component(f.Dir)
+	var out []Problem
+	for _, spec := range f.AST.Imports {
+		target, ours := strings.CutPrefix(importPath(spec.Path.Value), Module+"/")
+		to := component(target)
+		switch {
+		case !ours || from == to:
+		case to == testkit:
+			if !f.Test && !slices.Contains(mayUseTestkit, from) {
+				out = append(out, f.problem(spec.Pos(), "%s is for tests, bench and loadtest", testkit))
+			}
+		case layer(from) < 0 || layer(to) < 0:
+			out = append(out, f.problem(spec.Pos(), "%s or %s has no layer: give it one in internal/lint/imports.go", f.Dir, target))
+		case layer(to) >= layer(from):
+			out = append(out, f.problem(spec.Pos(), "%s must not import %s: imports go down only, never up or sideways", f.Dir, target))
+		}
+	}
+	return out
+}
+
+// Fences reports libraries that are used outside of their fence.
+func Fences(f *File) []Problem {
+	var out []Problem
+	for _, spec := range f.AST.Imports {
+		lib := importPath(spec.Path.Value)
+		for _, fence := range fences {
+			if within(lib, fence.library) && !fence.allows(f) {
+				out = append(out, f.problem(spec.Pos(), "%s is only for %s: %s", fence.library, strings.Join(fence.within, ", "), fence.why))
+			}
+		}
+	}
+	return out
+}
+
+func (fe fence) allows(f *File) bool {
+	return slices.ContainsFunc(fe.within, func(dir string) bool {
+		return within(f.Dir, dir) || dir == testsOnly && f.Test
+	})
+}
+
+// harmless is what of unsafe looks at types and at no memory.
+var harmless = []string{"Sizeof", "Alignof", "Offsetof"}
+
+// Unsafe reports the use of unsafe outside of pool/unsafe.go: views of bytes as
+// strings are made in one place, where their lifetime is explained. pool's
+// tests may look at pointers, and the size of a type is no secret anywhere.
+func Unsafe(f *File) []Problem {
+	if f.Dir == "pool" && (f.Name == "unsafe.go" || f.Test) {
+		return nil
+	}
+	const want = "only for pool/unsafe.go; use its functions"
+	var out []Problem
+	for _, spec := range f.AST.Imports {
+		if importPath(spec.Path.Value) == "unsafe" && spec.Name != nil {
+			out = append(out, f.problem(spec.Pos(), "unsafe under another name is %s", want))
+		}
+	}
+	ast.Inspect(f.AST, func(n ast.Node) bool {
+		if sel, ok := n.(*ast.SelectorExpr); ok && !slices.Contains(harmless, sel.Sel.Name) {
+			if x, ok := sel.X.(*ast.Ident); ok && x.Name == "unsafe" {
+				out = append(out, f.problem(sel.Pos(), "unsafe.%s is %s", sel.Sel.Name, want))
+			}
+		}
+		return true
+	})
+	return out
+}
+
+// component is the first element of a package's path, the first two below
+// internal, where each folder is a thing of its own.
+func component(dir string) string {
+	parts := strings.SplitN(dir, "/", 3)
+	if parts[0] == "internal" && len(parts) > 1 {
+		return path.Join(parts[0], parts[1])
+	}
+	return parts[0]
+}
+
+// layer is the row of a component, -1 when it has none.
+func layer(component string) int {
+	name, _, _ := strings.Cut(component, "/")
+	return slices.IndexFunc(layers, func(row []string) bool { return slices.Contains(row, name) })
+}
+
+// within reports whether a path is dir or below it.
+func within(p, dir string) bool { return p == dir || strings.HasPrefix(p, dir+"/") }
+
+func importPath(literal string) string {
+	p, err := strconv.Unquote(literal)
+	if err != nil {
+		return literal // the compiler will say more about it
+	}
+	return p
+}

@@ -1,0 +1,201 @@
+package lint
+
+import (
+	"fmt"
+	"path"
+	"strings"
+	"testing"
+)
+
+// TestHouseRules is the gate: the module as it is breaks no rule.
+func TestHouseRules(t *testing.T) {
+	files, err := Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(files) < 20 {
+		t.Fatalf("only %d files found: the rules did not see the module", len(files))
+	}
+	for _, p := range Check(files) {
+		t.Error(p)
+	}
+	for _, f := range files {
+		for _, p := range LongFunctions(f) {
+			t.Log("look at it: " + p.String())
+		}
+	}
+}
+
+// sample parses a few lines of Go as the given file of the module.
+func sample(t *testing.T, file, src string) *File {
+	t.Helper()
+	dir, name := path.Split(file)
+	f, err := parse("/m", path.Join("/m", dir), name, src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// breaks checks that exactly one problem is found, with want in its text, or
+// none at all when want is empty.
+func breaks(t *testing.T, problems []Problem, want string) {
+	t.Helper()
+	switch {
+	case want == "" && len(problems) == 0:
+	case want != "" && len(problems) == 1 && strings.Contains(problems[0].String(), want):
+	default:
+		t.Errorf("want %q, have %v", want, problems)
+	}
+}
+
+func TestImportRules(t *testing.T) {
+	for _, c := range []struct {
+		rule                Rule
+		file, imports, want string
+	}{
+		{Layers, "server/a.go", "millrace/batch", ""},
+		{Layers, "server/a.go", "millrace/internal/apierr", ""},
+		{Layers, "cmd/millrace/a.go", "millrace/config", ""},
+		{Layers, "codec/json/a.go", "millrace/codec", ""},
+		{Layers, "config/a.go", "millrace/server", ""},
+		{Layers, "bench/a.go", "millrace/internal/testkit", ""},
+		{Layers, "batch/a_test.go", "millrace/internal/testkit", ""},
+		{Layers, "internal/kafka/a_test.go", "millrace/internal/testkit", ""},
+		{Layers, "internal/testkit/cmd/kafka/a.go", "millrace/internal/testkit", ""},
+		{Layers, "batch/a.go", "millrace/server", "batch/a.go:2: batch must not import server"},
+		{Layers, "batch/a.go", "millrace/consumer", "never up or sideways"},
+		{Layers, "batch/a_test.go", "millrace/server", "never up or sideways"},
+		{Layers, "internal/kafka/a.go", "millrace/internal/apierr", "never up or sideways"},
+		{Layers, "pool/a.go", "millrace/metrics", "never up or sideways"},
+		{Layers, "server/a.go", "millrace/internal/testkit", "is for tests"},
+		{Layers, "server/a.go", "millrace/extra", "has no layer"},
+		{Layers, "extra/a.go", "millrace/pool", "has no layer"},
+
+		{Fences, "server/a.go", "github.com/valyala/fasthttp", ""},
+		{Fences, "ingest/a.go", "github.com/valyala/fasthttp/fasthttputil", ""},
+		{Fences, "batch/a.go", "github.com/valyala/fasthttp", "batch/a.go:2: github.com/valyala/fasthttp is only for"},
+		{Fences, "batch/a_test.go", "github.com/valyala/fasthttp", "is only for"},
+		{Fences, "metadata/a.go", "github.com/fasthttp/router", "is only for"},
+		{Fences, "codec/json/a.go", "github.com/bytedance/sonic/ast", ""},
+		{Fences, "server/a.go", "github.com/bytedance/sonic", ""},
+		{Fences, "batch/a.go", "github.com/bytedance/sonic", "one place decides"},
+		{Fences, "schema/a.go", "github.com/hamba/avro/v2", ""},
+		{Fences, "codec/avro/a.go", "github.com/hamba/avro/v2", ""},
+		{Fences, "codec/a.go", "github.com/hamba/avro/v2", "no longer maintained"},
+		{Fences, "server/a_test.go", "github.com/twmb/franz-go/pkg/kfake", ""},
+		{Fences, "server/a.go", "github.com/twmb/franz-go/pkg/kfake", "dev mode"},
+	} {
+		t.Run(c.file+" "+c.imports, func(t *testing.T) {
+			f := sample(t, c.file, fmt.Sprintf("package p\nimport _ %q\n", c.imports))
+			breaks(t, c.rule(f), c.want)
+		})
+	}
+}
+
+func TestUnsafeRule(t *testing.T) {
+	for _, c := range []struct{ file, src, want string }{
+		{"pool/unsafe.go", "var s = unsafe.String(nil, 0)", ""},
+		{"pool/a_test.go", "var s = unsafe.String(nil, 0)", ""},
+		{"pool/slab.go", "var n = unsafe.Sizeof(0)", ""},
+		{"pool/slab.go", "var s = unsafe.String(nil, 0)", "pool/slab.go:3: unsafe.String is only for pool/unsafe.go"},
+		{"codec/unsafe.go", "var p unsafe.Pointer", "unsafe.Pointer is only for"},
+	} {
+		breaks(t, Unsafe(sample(t, c.file, "package p\nimport \"unsafe\"\n"+c.src)), c.want)
+	}
+	breaks(t, Unsafe(sample(t, "codec/a.go", "package p\nimport _ \"unsafe\"\n")), "under another name")
+}
+
+func TestSizeRules(t *testing.T) {
+	long := func(lines int) string {
+		return "package p\nfunc f() {" + strings.Repeat("\n", lines-1) + "}\n"
+	}
+	breaks(t, FunctionSize(sample(t, "a/a.go", long(100))), "")
+	breaks(t, FunctionSize(sample(t, "a/a.go", long(101))), "a/a.go:2: function f has 101 lines")
+	breaks(t, LongFunctions(sample(t, "a/a.go", long(61))), "61 lines")
+	breaks(t, FileSize(sample(t, "a/a.go", "package p\n"+strings.Repeat("//\n", 698))), "")
+	breaks(t, FileSize(sample(t, "a/a_test.go", "package p\n"+strings.Repeat("//\n", 700))), "more than 700")
+	breaks(t, Parameters(sample(t, "a/a.go", "package p\nfunc f(a, b, c int, d, e string) {}\n")), "")
+	breaks(t, Parameters(sample(t, "a/a.go", "package p\nfunc f(a, b, c int, d, e string, _ ...bool) {}\n")), "function f has 6 parameters")
+	breaks(t, Parameters(sample(t, "a/a.go", "package p\nfunc (r *T) f(a, b, c, d, e, g int) {}\n")), "function f has 6 parameters")
+	breaks(t, Parameters(sample(t, "a/a.go", "package p\nfunc (r *T) OnBrokerRead(a, b, c, d, e, g int) {}\n")), "")
+	breaks(t, Parameters(sample(t, "a/a.go", "package p\nfunc OnBrokerRead(a, b, c, d, e, g int) {}\n")), "6 parameters")
+	literal := "package p\nvar f = func(int, int, int, int, int, int) {}\n"
+	breaks(t, Parameters(sample(t, "a/a.go", literal)), "literal has 6 parameters")
+	breaks(t, Parameters(sample(t, "a/a_test.go", literal)), "")
+}
+
+func TestWordRules(t *testing.T) {
+	sleeps := func(f *File) []Problem { return Sleeps([]*File{f}) }
+	for _, c := range []struct {
+		rule            Rule
+		file, src, want string
+	}{
+		{Names, "codec/json.go", "package codec", ""},
+		{Names, "codec/utils/a.go", "package utils", "package's name utils says nothing"},
+		{Names, "codec/types/a.go", "package codectypes", "says nothing"},
+		{Names, "codec/helpers_test.go", "package codec", "file's name helpers_test.go says nothing"},
+
+		{DocComments, "a/a.go", "package a\n// F is.\nfunc F() {}\nfunc g() {}\n", ""},
+		{DocComments, "a/a.go", "package a\nfunc F() {}\n", "a/a.go:2: exported function F"},
+		{DocComments, "a/a_test.go", "package a\nfunc TestF() {}\n", ""},
+		{DocComments, "a/a.go", "package a\nfunc (t *T[K]) F() {}\n", "exported function F"},
+		{DocComments, "a/a.go", "package a\nfunc (t *t) F() {}\n", ""},
+		{DocComments, "a/a.go", "package a\ntype T int\n", "exported type T"},
+		{DocComments, "a/a.go", "package a\n// These are.\ntype (\n\tT int\n)\n", "exported type T"},
+		{DocComments, "a/a.go", "package a\n// These are.\nconst (\n\tA = 1\n\tB = 2\n)\n", ""},
+		{DocComments, "a/a.go", "package a\nconst (\n\tA = 1 // one\n\tb = 2\n)\n", ""},
+		{DocComments, "a/a.go", "package a\nvar a, B int\n", "exported var B"},
+
+		{LeftOvers, "a/a.go", "package a\n// Nothing to do.\nvar x = \"TODO\"\n", ""},
+		{LeftOvers, "a/a.go", "package a\nvar x = 1 // TODO: more\n", "a/a.go:2: TODO in a comment"},
+		{LeftOvers, "a/a_test.go", "package a\n/* FIXME */\n", "FIXME in a comment"},
+
+		{sleeps, "a/a_test.go", "package a\nimport \"time\"\nfunc f() { time.Sleep(1) }\n", "a/a_test.go:3: time.Sleep"},
+		{sleeps, "a/a_test.go", "package a\nimport clock \"time\"\nfunc f() { clock.Sleep(1) }\n", "time.Sleep in a test"},
+		{sleeps, "a/a.go", "package a\nimport \"time\"\nfunc f() { time.Sleep(1) }\n", ""},
+		{sleeps, "a/a_test.go", "package a\nimport (\n\"testing/synctest\"\n\"time\"\n)\nfunc f() { synctest.Test(nil, func() { time.Sleep(1) }) }\n", ""},
+		{sleeps, "a/a_test.go", "package a\nimport (\n\"testing/synctest\"\n\"time\"\n)\nfunc in(f func()) { synctest.Test(nil, f) }\nfunc f() { in(func() { time.Sleep(1) }) }\n", ""},
+		{sleeps, "a/a_test.go", "package a\nimport (\n\"testing/synctest\"\n\"time\"\n)\nfunc in(f func()) { synctest.Test(nil, f) }\nfunc f() { out(func() { time.Sleep(1) }) }\n", "a/a_test.go:7: time.Sleep"},
+	} {
+		breaks(t, c.rule(sample(t, c.file, c.src)), c.want)
+	}
+}
+
+func TestSleepsKnowsBubblesOfOtherFiles(t *testing.T) {
+	bubble := "package a\nimport \"testing/synctest\"\nfunc in(f func()) { synctest.Test(nil, f) }\n"
+	user := sample(t, "a/a_test.go", "package a\nimport \"time\"\nfunc f() { in(func() { time.Sleep(1) }) }\n")
+	breaks(t, Sleeps([]*File{user, sample(t, "a/b_test.go", bubble)}), "")
+	breaks(t, Sleeps([]*File{user, sample(t, "b/b_test.go", bubble)}), "a/a_test.go:3: time.Sleep")
+}
+
+func TestPackageComments(t *testing.T) {
+	doc := sample(t, "a/doc.go", "// Package a is.\npackage a\n")
+	bare := sample(t, "a/a.go", "package a\n")
+	test := sample(t, "a/a_test.go", "// Package a is.\npackage a\n")
+	breaks(t, PackageComments([]*File{bare, doc}), "")
+	breaks(t, PackageComments([]*File{bare, test}), "a/a.go:1: package a has no package comment")
+	breaks(t, PackageComments([]*File{test}), "")
+}
+
+// TestCheckAppliesEveryRule guards the list: a rule that is written and not
+// listed would hold nothing.
+func TestCheckAppliesEveryRule(t *testing.T) {
+	f := sample(t, "batch/util_test.go", `package batch
+import (
+	"time"
+	_ "unsafe"
+	_ "millrace/server"
+	_ "github.com/valyala/fasthttp"
+)
+func f(a, b, c, d, e, g int) { time.Sleep(1) } // TODO
+`+"func g() {"+strings.Repeat("\n", 800)+"}\n")
+	// All of Rules and Sleeps, without DocComments, which leaves test files alone.
+	if got := len(Check([]*File{f})); got != len(Rules) {
+		t.Errorf("%d problems, want %d: %v", got, len(Rules), Check([]*File{f}))
+	}
+	undocumented := sample(t, "pool/a.go", "package pool\nfunc F() {}\n")
+	if got := len(Check([]*File{undocumented})); got != 2 {
+		t.Errorf("%d problems, want 2: %v", got, Check([]*File{undocumented}))
+	}
+}

@@ -1,0 +1,157 @@
+package testkit
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"syscall"
+)
+
+// KafkaVersion is the Kafka that pom.xml asks for.
+const KafkaVersion = "4.4.0"
+
+// minJava is the oldest Java that Kafka 4 runs on.
+const minJava = 17
+
+//go:embed pom.xml
+var pom []byte
+
+// ErrNoJava says that this machine lacks what a real Kafka needs. Its text is
+// the one line that tells how to get it.
+var ErrNoJava = errors.New("REAL KAFKA NOT TESTED: needs Java 17 or newer and Maven" +
+	" (Debian: apt-get install default-jre-headless maven; macOS: brew install openjdk maven)")
+
+// ModuleRoot returns the folder of this module's go.mod, found upwards from the
+// working directory, which `go test` sets to the package's folder.
+func ModuleRoot() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", fmt.Errorf("cannot find the module's root: %w", err)
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir, nil
+		}
+		up := filepath.Dir(dir)
+		if up == dir {
+			return "", errors.New("cannot find the module's root: no go.mod above the working directory")
+		}
+		dir = up
+	}
+}
+
+// kafkaJars returns the folder with Kafka's jars, .cache/kafka-VERSION under the
+// module's root, and fills it by Maven when it is not there. The packages of
+// one `go test` are processes side by side, so a lock file lets one of them
+// download while the others wait. The folder gets its name only when it is
+// complete: a download that was cut off leaves nothing that looks finished.
+func kafkaJars(ctx context.Context) (string, error) {
+	root, err := ModuleRoot()
+	if err != nil {
+		return "", err
+	}
+	return installJars(ctx, filepath.Join(root, ".cache"))
+}
+
+func installJars(ctx context.Context, cache string) (string, error) {
+	dir := filepath.Join(cache, "kafka-"+KafkaVersion)
+	if _, err := os.Stat(dir); err == nil {
+		return dir, nil
+	}
+	mvn, err := exec.LookPath("mvn")
+	if err != nil {
+		return "", ErrNoJava
+	}
+	if err := os.MkdirAll(cache, 0o755); err != nil {
+		return "", fmt.Errorf("cannot make the download cache: %w", err)
+	}
+	unlock, err := lockFile(dir + ".lock")
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	if _, err := os.Stat(dir); err == nil { // another process was faster
+		return dir, nil
+	}
+	work, err := os.MkdirTemp(cache, "download-*")
+	if err != nil {
+		return "", fmt.Errorf("cannot make the download cache: %w", err)
+	}
+	defer func() { _ = os.RemoveAll(work) }()
+	if err := download(ctx, mvn, work); err != nil {
+		return "", err
+	}
+	if err := os.Rename(filepath.Join(work, "jars"), dir); err != nil {
+		return "", fmt.Errorf("cannot keep Kafka's jars: %w", err)
+	}
+	return dir, nil
+}
+
+// download puts the jars of pom.xml and all that they depend on into work/jars.
+func download(ctx context.Context, mvn, work string) error {
+	file := filepath.Join(work, "pom.xml")
+	if err := os.WriteFile(file, pom, 0o644); err != nil {
+		return fmt.Errorf("cannot write the download's pom.xml: %w", err)
+	}
+	cmd := exec.CommandContext(ctx, mvn, "--batch-mode", "--quiet", "--file", file,
+		"dependency:copy-dependencies", "-DincludeScope=runtime",
+		"-DoutputDirectory="+filepath.Join(work, "jars"))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("cannot download Kafka by Maven: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// lockFile waits until this process alone holds the lock at path. The kernel
+// gives the lock back when the process ends, however it ends.
+func lockFile(path string) (unlock func(), err error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the lock of the download cache: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+		_ = f.Close()
+		return nil, fmt.Errorf("cannot lock the download cache: %w", err)
+	}
+	return func() { _ = f.Close() }, nil
+}
+
+// findJava returns the java to run, from JAVA_HOME or else PATH, or
+// [ErrNoJava] when there is none that is new enough.
+func findJava(ctx context.Context) (string, error) {
+	java := "java"
+	if home := os.Getenv("JAVA_HOME"); home != "" {
+		java = filepath.Join(home, "bin", "java")
+	}
+	path, err := exec.LookPath(java)
+	if err != nil {
+		return "", ErrNoJava
+	}
+	out, err := exec.CommandContext(ctx, path, "-version").CombinedOutput()
+	if err != nil || javaMajor(out) < minJava {
+		return "", ErrNoJava
+	}
+	return path, nil
+}
+
+var javaVersion = regexp.MustCompile(`version "(\d+)`)
+
+// javaMajor reads the major version out of what `java -version` prints, 0 when
+// it is not there. Java 8 and older call themselves 1.x.
+func javaMajor(printed []byte) int {
+	m := javaVersion.FindSubmatch(printed)
+	if m == nil {
+		return 0
+	}
+	n, err := strconv.Atoi(string(m[1]))
+	if err != nil {
+		return 0
+	}
+	return n
+}
