@@ -1,9 +1,11 @@
 package batch
 
 import (
+	"errors"
 	"sync/atomic"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"millrace/internal/apierr"
@@ -100,9 +102,25 @@ func (j *Job) Result(i int) (partition int32, offset int64, err *apierr.Error) {
 // recordError turns the error of one record into what its client reads.
 func recordError(err error) *apierr.Error {
 	if kafka.IsBadPartition(err) {
-		return apierr.PartitionNotFound.Err()
+		// The cluster has the partition, or the record had not been lent;
+		// the client library has yet to hear of it.
+		return apierr.KafkaRetriable.Wrap(err, "The partition is new and not ready for use. Send the record again.")
 	}
 	return apierr.From(err)
+}
+
+// contradicts reports whether a record failed because its topic or partition
+// is not what the metadata said.
+func (j *Job) contradicts() bool {
+	if j.failed.Load() == 0 {
+		return false
+	}
+	for _, err := range j.errs {
+		if errors.Is(err, kerr.UnknownTopicOrPartition) || kafka.IsBadPartition(err) {
+			return true
+		}
+	}
+	return false
 }
 
 // fail notes why record i is not in Kafka.

@@ -11,6 +11,7 @@ import (
 
 	"millrace/codec"
 	"millrace/internal/apierr"
+	"millrace/internal/kafka"
 )
 
 // Client is the part of *[kgo.Client] that the produce side uses.
@@ -28,6 +29,9 @@ type Cluster struct {
 	Topic func(ctx context.Context, name string) (topic string, partitions int32, err error)
 	// Healthy returns why no broker can be reached, or nil.
 	Healthy func() error
+	// Contradicted is called when Kafka refused a record because of what
+	// Topic had said of its topic: that must be looked up anew.
+	Contradicted func()
 }
 
 // Producer hands jobs to Kafka. All methods may be called from any goroutine.
@@ -88,6 +92,9 @@ func (p *Producer) Produce(j *Job, topic string, partition int32, dst []byte, an
 			p.settings.Timeout.Milliseconds())
 	}
 	defer j.Release()
+	if j.contradicts() {
+		p.cluster.Contradicted()
+	}
 	if err := j.failure(); err != nil {
 		return dst, err
 	}
@@ -155,6 +162,8 @@ func (j *Job) prepare(topic string, partition, partitions int32) (valid int) {
 		r.Topic = topic
 		if r.Timestamp.IsZero() {
 			r.Timestamp = now // one clock reading for the request, not one a record
+		} else {
+			r.Context = kafka.OwnTimestamp
 		}
 		if r.Partition == AnyPartition {
 			r.Partition = partition

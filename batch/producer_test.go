@@ -15,6 +15,7 @@ import (
 
 	"millrace/codec"
 	"millrace/internal/apierr"
+	"millrace/internal/testkit"
 	"millrace/pool"
 )
 
@@ -76,7 +77,8 @@ var cluster = Cluster{
 		}
 		return "t", 3, nil
 	},
-	Healthy: func() error { return nil },
+	Healthy:      func() error { return nil },
+	Contradicted: func() {},
 }
 
 func newTestProducer(t *testing.T, s *sink, buffer int64) *Producer {
@@ -134,7 +136,7 @@ func TestProduceAnswers(t *testing.T) {
 			got, failure = p.Produce(fill(t, p, body), "t", partition, nil, results)
 		}()
 		if lent > 0 {
-			waitFor(t, func() bool { return s.holds(lent) })
+			testkit.Eventually(t, 10*time.Second, "the records", func() bool { return s.holds(lent) })
 			s.finish(err)
 		}
 		<-done
@@ -163,18 +165,27 @@ func TestProduceAnswers(t *testing.T) {
 	}, "0@100 50002", nil)
 }
 
-func waitFor(t testing.TB, cond func() bool) {
-	t.Helper()
-	deadline := time.After(10 * time.Second)
-	tick := time.NewTicker(100 * time.Microsecond)
-	defer tick.Stop()
-	for !cond() {
-		select {
-		case <-deadline:
-			t.Fatal("the condition never came true")
-		case <-tick.C:
+// What Kafka says against the metadata has it looked up again, and is worth another try.
+func TestContradictedMetadata(t *testing.T) {
+	f := func(err error, want int, kind *apierr.Kind) {
+		t.Helper()
+		s, count, c := &sink{}, 0, cluster
+		c.Contradicted = func() { count++ }
+		p := New(s, c, Settings{BufferBytes: 1 << 20, Timeout: time.Minute})
+		failure := make(chan error)
+		go func() {
+			_, err := p.Produce(fill(t, p, `{"records":[{"value":1}]}`), "t", AnyPartition, nil, results)
+			failure <- err
+		}()
+		testkit.Eventually(t, 10*time.Second, "the record", func() bool { return s.holds(1) })
+		s.finish(func(int) error { return err })
+		if got := <-failure; !kind.Is(got) || count != want {
+			t.Errorf("%v: %v, looked up again %d times", err, got, count)
 		}
 	}
+	f(kerr.UnknownTopicOrPartition, 1, apierr.TopicNotFound)
+	f(errors.New("invalid record partitioning choice of 3 from 2 available"), 1, apierr.KafkaRetriable)
+	f(kerr.NotEnoughReplicas, 0, apierr.KafkaRetriable)
 }
 
 func TestRecordsShareOneTimestampUnlessTheyBringTheirOwn(t *testing.T) {
@@ -185,7 +196,7 @@ func TestRecordsShareOneTimestampUnlessTheyBringTheirOwn(t *testing.T) {
 		_, err := p.Produce(fill(t, p, `{"records":[{"value":1},{"value":2,"timestamp":5},{"value":3}]}`), "t", AnyPartition, nil, results)
 		done <- err
 	}()
-	waitFor(t, func() bool { return s.holds(3) })
+	testkit.Eventually(t, 10*time.Second, "the records", func() bool { return s.holds(3) })
 	a, b, c := s.records[0].Timestamp, s.records[1].Timestamp, s.records[2].Timestamp
 	if a.IsZero() || !a.Equal(c) || b.UnixMilli() != 5 {
 		t.Errorf("timestamps are %v, %v, %v", a, b, c)

@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kgo"
+
 	"millrace/batch"
 	"millrace/config"
 	"millrace/consumer"
@@ -55,7 +57,10 @@ func run(cfg *config.Config, ready func(*proxy)) error {
 	return p.drain(signals)
 }
 
-// start builds all parts and opens the listeners. It does not wait for Kafka:
+// brokerWait is how long the start waits for a broker.
+const brokerWait = 2 * time.Second
+
+// start builds all parts and opens the listeners. It does not depend on Kafka:
 // the proxy starts without it, says so on /readyz, and refuses what needs it.
 func start(cfg *config.Config) (_ *proxy, err error) {
 	p := &proxy{cfg: cfg, log: newLogger(cfg)}
@@ -75,11 +80,19 @@ func start(cfg *config.Config) (_ *proxy, err error) {
 		return nil, err
 	}
 	p.metadata = metadata.New(admin, cfg.Metadata, p.log)
-	client, err := kafka.NewProducer(cfg.KafkaProduce, cfg.Producer)
+	// An answer to a produce request is as good a sign of life as any.
+	client, err := kafka.NewProducer(cfg.KafkaProduce, cfg.Producer, kgo.WithHooks(p.metadata.Hook()))
 	if err != nil {
 		return nil, err
 	}
-	p.producer = batch.New(client, batch.Cluster{Topic: p.topic, Healthy: p.metadata.Healthy}, cfg.Batch)
+	p.producer = batch.New(client, batch.Cluster{
+		Topic:   p.topic,
+		Healthy: p.metadata.Healthy,
+		Contradicted: func() {
+			p.metadata.Invalidate()
+			client.ForceMetadataRefresh()
+		},
+	}, cfg.Batch)
 	p.consumers = consumer.New(cfg.KafkaConsume, cfg.KafkaConsumer, cfg.Consumer, p.log)
 	p.server = server.New(cfg.Server, server.Deps{
 		Producer:  p.producer,
@@ -87,13 +100,24 @@ func start(cfg *config.Config) (_ *proxy, err error) {
 		Consumers: p.consumers,
 		Logger:    p.log,
 	})
+	p.awaitBrokers()
 	p.addrs, err = p.server.Listen()
 	return p, err
 }
 
+// awaitBrokers gives the brokers a moment to answer before requests come in,
+// which would be refused until then.
+func (p *proxy) awaitBrokers() {
+	ctx, cancel := context.WithTimeout(context.Background(), brokerWait)
+	defer cancel()
+	if p.metadata.Wait(ctx) != nil {
+		p.log.Warn("no Kafka broker answers yet; serving without", "brokers", p.cfg.Kafka.Brokers)
+	}
+}
+
 // topic answers the producer's question about a topic from the metadata cache.
 func (p *proxy) topic(ctx context.Context, name string) (string, int32, error) {
-	t, err := p.metadata.Topic(ctx, []byte(name))
+	t, err := p.metadata.Topic(ctx, name)
 	if err != nil {
 		return "", 0, err
 	}

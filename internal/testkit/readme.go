@@ -32,6 +32,7 @@ var errNoCurl = errors.New("README NOT TESTED: needs curl (Debian: apt-get insta
 //   - What the commands print is compared as text. A command's output loses the
 //     blanks at its end, empty outputs are left out, the rest stands line under
 //     line.
+//     A "…" in the answer stands for any text, where it depends on the cluster.
 //   - localhost:8082 is replaced by base's address on both sides.
 //
 // The file must hold at least one such fence. What it shows is what a new
@@ -75,7 +76,7 @@ func playReadme(file, text, base string) error {
 				printed = append(printed, out)
 			}
 		}
-		if have := strings.Join(printed, "\n"); have != s.want {
+		if have := strings.Join(printed, "\n"); !agrees(have, s.want) {
 			return fmt.Errorf("%s:%d: the commands print something else from byte %d on:\n%s\nwant:\n%s\nhave:\n%s",
 				file, s.line, common(s.want, have), strings.Join(s.commands, "\n"), s.want, have)
 		}
@@ -140,6 +141,27 @@ func commands(lines []string) []string {
 		}
 	}
 	return all
+}
+
+// agrees reports whether have is want, in which each "…" stands for any text.
+func agrees(have, want string) bool {
+	parts := strings.Split(want, "…")
+	if len(parts) == 1 {
+		return have == want
+	}
+	first, last := parts[0], parts[len(parts)-1]
+	if !strings.HasPrefix(have, first) || !strings.HasSuffix(have[len(first):], last) {
+		return false
+	}
+	rest := have[len(first) : len(have)-len(last)]
+	for _, part := range parts[1 : len(parts)-1] {
+		at := strings.Index(rest, part)
+		if at < 0 {
+			return false
+		}
+		rest = rest[at+len(part):]
+	}
+	return true
 }
 
 // common is the length of what a and b begin with alike.

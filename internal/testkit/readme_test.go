@@ -46,3 +46,21 @@ func TestReadmeThatLies(t *testing.T) {
 		})
 	}
 }
+
+func TestAgrees(t *testing.T) {
+	f := func(have, want string, ok bool) {
+		t.Helper()
+		if agrees(have, want) != ok {
+			t.Errorf("agrees(%q, %q) is not %v", have, want, ok)
+		}
+	}
+	f("abc", "abc", true)
+	f("abc", "ab", false)
+	f("abc", "a…c", true)
+	f("ac", "a…c", true)
+	f("a", "a…a", false)
+	f("axbyc", "a…b…c", true)
+	f("axbyc", "a…z…c", false)
+	f("abcd", "…bc…", true)
+	f("abcd", "…bd…", false)
+}

@@ -1,0 +1,251 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"millrace/internal/testkit"
+)
+
+func TestMain(m *testing.M) { testkit.Main(m) }
+
+// dev starts `millrace dev` on free ports and returns it with its URL and its
+// broker's address.
+func dev(t *testing.T, args ...string) (p *testkit.Process, url, kafka string) {
+	t.Helper()
+	args = append([]string{"dev", "--kafka-port=0", "--set=listeners=http://127.0.0.1:0"}, args...)
+	p = testkit.StartMillrace(t, args...)
+	url = p.WaitLine(t, `REST API\s+(http://\S+)`, 20*time.Second)[1]
+	kafka = p.WaitLine(t, `Kafka\s+(\S+)`, 20*time.Second)[1]
+	p.WaitLine(t, "Stop with Ctrl-C", 20*time.Second)
+	return p, url, kafka
+}
+
+// serve starts `millrace serve` in front of b.
+func serve(t *testing.T, b testkit.Broker, args ...string) (p *testkit.Process, url string) {
+	t.Helper()
+	args = append([]string{"serve", "--set=bootstrap.servers=" + strings.Join(b.Addrs, ","), "--set=listeners=http://127.0.0.1:0"}, args...)
+	p = testkit.StartMillrace(t, args...)
+	return p, p.WaitLine(t, `msg=serving addresses=\[(http://[^\]]+)\]`, 20*time.Second)[1]
+}
+
+func call(t testing.TB, method, url, body string) (int, string) {
+	t.Helper()
+	req, err := http.NewRequest(method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body != "" && strings.Contains(url, "/consumers/") {
+		req.Header.Set("Content-Type", "application/vnd.kafka.v2+json")
+	} else if body != "" {
+		req.Header.Set("Content-Type", "application/vnd.kafka.json.v2+json")
+	}
+	if strings.Contains(url, "/records") {
+		req.Header.Set("Accept", "application/vnd.kafka.json.v2+json")
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(text)
+}
+
+func readme(t *testing.T) string {
+	t.Helper()
+	root, err := testkit.ModuleRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(root, "README.md")
+}
+
+func TestReadmeOnDev(t *testing.T) {
+	_, url, _ := dev(t)
+	testkit.RunReadme(t, readme(t), url)
+}
+
+func TestReadmeOnRealKafka(t *testing.T) {
+	k := testkit.StartKafka(t, testkit.KafkaOptions{}) // a cluster with no topics yet
+	_, url := serve(t, k.Broker)
+	testkit.RunReadme(t, readme(t), url)
+}
+
+func TestDevIsReadyFast(t *testing.T) {
+	testkit.Binary(t) // building it does not count
+	began := time.Now()
+	_, url, _ := dev(t)
+	status := 0
+	for status != 200 {
+		status, _ = call(t, "GET", url+"/readyz", "")
+	}
+	took := time.Since(began)
+	t.Logf("ready after %v", took)
+	if limit := 300 * time.Millisecond; took > limit {
+		// The tests of other packages may run beside this one; a defect
+		// would cost seconds.
+		if took > 10*limit {
+			t.Errorf("it took %v", took)
+		}
+	}
+}
+
+func TestDevPartitionsAndData(t *testing.T) {
+	data := t.TempDir()
+	p, url, _ := dev(t, "--partitions=3", "--data="+data)
+	if status, body := call(t, "POST", url+"/topics/kept/partitions/2", `{"records":[{"value":"before"}]}`); status != 200 {
+		t.Fatalf("%d %s", status, body)
+	}
+	p.Signal(t, syscall.SIGTERM)
+	if code := p.WaitExit(t, 15*time.Second); code != 0 {
+		t.Fatalf("exit code %d", code)
+	}
+	_, url, _ = dev(t, "--data="+data)
+	base := url + "/consumers/g/instances/i"
+	call(t, "POST", url+"/consumers/g", `{"name":"i","format":"json"}`)
+	call(t, "POST", base+"/assignments", `{"partitions":[{"topic":"kept","partition":2}]}`)
+	call(t, "POST", base+"/positions/beginning", `{"partitions":[{"topic":"kept","partition":2}]}`)
+	if status, body := call(t, "GET", base+"/records?timeout=1000", ""); status != 200 || !strings.Contains(body, `"value":"before"`) {
+		t.Errorf("after a restart: %d %s", status, body)
+	}
+}
+
+// SIGTERM while requests run: each of them is answered, and what was answered
+// with 200 is in Kafka; a waiting read ends in time; the exit code is 0.
+func TestSigtermDrains(t *testing.T) {
+	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
+		p, url := serve(t, b, "--set=shutdown.graceful.ms=8000", "--set=consumer.request.timeout.ms=60000", "--set=producer.linger.ms=300")
+		topic := testkit.CreateTopic(t, b, 1)
+		group := url + "/consumers/" + testkit.Group(t)
+		call(t, "POST", group, `{"name":"i","format":"json"}`)
+		call(t, "POST", group+"/instances/i/subscription", `{"topics":["`+topic+`"]}`)
+		polled := make(chan int, 1)
+		go func() {
+			status, _ := call(t, "GET", group+"/instances/i/records?timeout=60000", "")
+			polled <- status
+		}()
+		const clients = 20
+		var wrote atomic.Int32
+		statuses := make(chan int, clients)
+		for i := range clients {
+			go func() {
+				trace := &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { wrote.Add(1) }}
+				req, _ := http.NewRequestWithContext(httptrace.WithClientTrace(t.Context(), trace), "POST", url+"/topics/"+topic,
+					strings.NewReader(fmt.Sprintf(`{"records":[{"value":%d}]}`, i)))
+				req.Header.Set("Content-Type", "application/vnd.kafka.json.v2+json")
+				resp, err := http.DefaultClient.Do(req)
+				if err != nil { // its connection was not accepted any more
+					statuses <- 0
+					return
+				}
+				resp.Body.Close()
+				statuses <- resp.StatusCode
+			}()
+		}
+		testkit.Eventually(t, 10*time.Second, "requests to be in flight", func() bool { return wrote.Load() == clients })
+		call(t, "GET", url+"/readyz", "") // the server has had its turn since
+		p.Signal(t, syscall.SIGTERM)
+		acked := 0
+		for range clients {
+			switch status := <-statuses; status {
+			case 200:
+				acked++
+			case 0:
+			default:
+				t.Errorf("a request in flight got %d", status)
+			}
+		}
+		if acked < clients/2 {
+			t.Errorf("only %d of %d requests were answered", acked, clients)
+		}
+		if code := p.WaitExit(t, 10*time.Second); code != 0 {
+			t.Errorf("exit code %d", code)
+		}
+		if got := len(testkit.ReadTopic(t, b, topic, acked)); got != acked {
+			t.Errorf("%d records in Kafka, %d acknowledged", got, acked)
+		}
+		if status := <-polled; status != 200 && status != 503 {
+			t.Errorf("the waiting read got %d", status)
+		}
+	})
+}
+
+func TestSecondSignalExitsAtOnce(t *testing.T) {
+	b := testkit.Fake(t)
+	p, url := serve(t, b.Broker, "--set=shutdown.graceful.ms=60000", "--set=consumer.request.timeout.ms=60000")
+	group := url + "/consumers/" + testkit.Group(t)
+	call(t, "POST", group, `{"name":"i"}`)
+	call(t, "POST", group+"/instances/i/subscription", `{"topics":["`+testkit.CreateTopic(t, b.Broker, 1)+`"]}`)
+	go http.Get(group + "/instances/i/records?timeout=60000") // keeps the drain busy
+	testkit.Eventually(t, 20*time.Second, "the read to wait", func() bool {
+		_, body := call(t, "GET", group+"/instances/i/assignments", "")
+		return strings.Contains(body, `"partition":0`)
+	})
+	p.Signal(t, syscall.SIGTERM)
+	p.WaitLine(t, "msg=draining", 10*time.Second)
+	p.Signal(t, syscall.SIGTERM)
+	if code := p.WaitExit(t, 5*time.Second); code != 1 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+// The proxy starts before its brokers do, says so, and is ready once they are.
+func TestServeStartsWithoutBrokers(t *testing.T) {
+	p, url := serve(t, testkit.Broker{Addrs: []string{"127.0.0.1:1"}}, "--set=shutdown.graceful.ms=2000")
+	testkit.Eventually(t, 10*time.Second, "readiness to be off", func() bool {
+		status, _ := call(t, "GET", url+"/readyz", "")
+		return status == 503
+	})
+	if status, body := call(t, "GET", url+"/healthz", ""); status != 200 {
+		t.Errorf("%d %s", status, body)
+	}
+	testkit.Eventually(t, 10*time.Second, "a produce to be refused", func() bool {
+		status, _ := call(t, "POST", url+"/topics/t", `{"records":[{"value":1}]}`)
+		return status == 503
+	})
+	p.Signal(t, syscall.SIGTERM)
+	if code := p.WaitExit(t, 10*time.Second); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+func TestCheckConfigSaysEverythingAtOnce(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "kafka-rest.properties")
+	text := "bootstrap.servers=PLAINTEXT://k:9092\nlistners=http://0.0.0.0:8082\nproducer.acks=7\nconsumer.threads=50\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := testkit.StartMillrace(t, "check-config", "--config", file, "--set", "producer.linger.ms=soon")
+	if code := p.WaitExit(t, 20*time.Second); code != 1 {
+		t.Errorf("exit code %d", code)
+	}
+	for _, want := range []string{file + ":2", "listeners", file + ":3", "producer.acks", "producer.linger.ms"} {
+		if !strings.Contains(p.Output(), want) {
+			t.Errorf("it does not say %q:\n%s", want, p.Output())
+		}
+	}
+	good := testkit.StartMillrace(t, "check-config", "--set", "bootstrap.servers=k:9092", "--set", "producer.acks=1")
+	if code := good.WaitExit(t, 20*time.Second); code != 0 || !strings.Contains(good.Output(), "producer.acks") {
+		t.Errorf("exit code %d:\n%s", code, good.Output())
+	}
+}
+
+func TestVersion(t *testing.T) {
+	p := testkit.StartMillrace(t, "version")
+	if code := p.WaitExit(t, 20*time.Second); code != 0 || !strings.HasPrefix(p.Output(), "millrace ") {
+		t.Errorf("exit code %d: %s", code, p.Output())
+	}
+}

@@ -1,0 +1,201 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"millrace/internal/apierr"
+	"millrace/internal/kafka"
+)
+
+// The timestamps that ask ListOffsets for the ends of a partition.
+const (
+	startOfLog = -2
+	endOfLog   = -1
+)
+
+// cluster asks Kafka what needs no membership in a group: offsets of the log,
+// offsets of a group, commits of an instance that has an assignment. All
+// instances share its one client.
+type cluster struct {
+	base kafka.Settings
+
+	mu     sync.Mutex
+	client *kgo.Client // nil until first used
+}
+
+func (c *cluster) get() (*kgo.Client, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.client == nil {
+		client, err := kafka.NewAdmin(c.base)
+		if err != nil {
+			return nil, err
+		}
+		c.client = client
+	}
+	return c.client, nil
+}
+
+func (c *cluster) close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.client != nil {
+		c.client.Close()
+	}
+}
+
+// offsetsAt returns, for each partition, the offset of the first record that
+// is not older than the time asked for (ms since 1970, or one of the ends). A
+// time after the last record gives the end. With the isolation level
+// read_committed the end is that of the last finished transaction.
+func (c *cluster) offsetsAt(ctx context.Context, isolation string, at map[TopicPartition]int64) (map[TopicPartition]int64, error) {
+	found, err := c.listOffsets(ctx, isolation, at)
+	if err != nil {
+		return nil, err
+	}
+	past := make(map[TopicPartition]int64)
+	for tp, offset := range found {
+		if offset < 0 {
+			past[tp] = endOfLog
+		}
+	}
+	ends, err := c.listOffsets(ctx, isolation, past)
+	if err != nil {
+		return nil, err
+	}
+	for tp, offset := range ends {
+		found[tp] = offset
+	}
+	return found, nil
+}
+
+// listOffsets is one ListOffsets request; -1 stands for "no such record".
+func (c *cluster) listOffsets(ctx context.Context, isolation string, at map[TopicPartition]int64) (map[TopicPartition]int64, error) {
+	found := make(map[TopicPartition]int64, len(at))
+	if len(at) == 0 {
+		return found, nil
+	}
+	client, err := c.get()
+	if err != nil {
+		return nil, err
+	}
+	topics := make(map[string][]kmsg.ListOffsetsRequestTopicPartition)
+	for tp, ms := range at {
+		p := kmsg.NewListOffsetsRequestTopicPartition()
+		p.Partition, p.Timestamp = tp.Partition, ms
+		topics[tp.Topic] = append(topics[tp.Topic], p)
+	}
+	req := kmsg.NewPtrListOffsetsRequest()
+	req.ReplicaID = -1
+	if isolation == readCommitted {
+		req.IsolationLevel = 1
+	}
+	for name, partitions := range topics {
+		t := kmsg.NewListOffsetsRequestTopic()
+		t.Topic, t.Partitions = name, partitions
+		req.Topics = append(req.Topics, t)
+	}
+	for _, shard := range client.RequestSharded(ctx, req) {
+		if shard.Err != nil {
+			return nil, c.missing(ctx, shard.Req.(*kmsg.ListOffsetsRequest), fmt.Errorf("cannot list offsets: %w", shard.Err))
+		}
+		for _, t := range shard.Resp.(*kmsg.ListOffsetsResponse).Topics {
+			for _, p := range t.Partitions {
+				tp := TopicPartition{t.Topic, p.Partition}
+				if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
+					return nil, c.missing(ctx, shard.Req.(*kmsg.ListOffsetsRequest), fmt.Errorf("cannot list the offsets of %s: %w", tp, err))
+				}
+				found[tp] = p.Offset
+			}
+		}
+	}
+	for tp := range at {
+		if _, ok := found[tp]; !ok {
+			return nil, fmt.Errorf("cannot list offsets: the broker did not answer for %s", tp)
+		}
+	}
+	return found, nil
+}
+
+// missing makes of an error of a ListOffsets request that names something
+// unknown the answer that says what: the topic or just a partition of it.
+func (c *cluster) missing(ctx context.Context, req *kmsg.ListOffsetsRequest, err error) error {
+	api := apierr.From(err)
+	if api.Kind != apierr.TopicNotFound {
+		return api
+	}
+	for _, t := range req.Topics {
+		details, lookup := kadm.NewClient(c.client).ListTopicsWithInternal(ctx, t.Topic)
+		if lookup != nil {
+			return apierr.From(lookup)
+		}
+		if !details.Has(t.Topic) {
+			return apierr.TopicNotFound.Wrap(err, "Topic %s does not exist.", t.Topic)
+		}
+		for _, p := range t.Partitions {
+			if _, ok := details[t.Topic].Partitions[p.Partition]; !ok {
+				return apierr.PartitionNotFound.Wrap(err, "Topic %s has no partition %d.", t.Topic, p.Partition)
+			}
+		}
+	}
+	return api // it came into being since
+}
+
+// committed returns the offsets that the group has committed for the
+// partitions; those without one are left out.
+func (c *cluster) committed(ctx context.Context, group string, tps []TopicPartition) (map[TopicPartition]Offset, error) {
+	client, err := c.get()
+	if err != nil {
+		return nil, err
+	}
+	all, err := kadm.NewClient(client).FetchOffsets(ctx, group)
+	if errors.Is(err, kerr.GroupIDNotFound) {
+		return nil, nil // so some brokers say that it has committed nothing yet
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot fetch the committed offsets of group %s: %w", group, err)
+	}
+	found := make(map[TopicPartition]Offset, len(tps))
+	for _, tp := range tps {
+		o, ok := all.Lookup(tp.Topic, tp.Partition)
+		if !ok || o.Err == nil && o.At < 0 {
+			continue
+		}
+		if o.Err != nil {
+			return nil, fmt.Errorf("cannot fetch the committed offset of %s: %w", tp, o.Err)
+		}
+		found[tp] = Offset{TopicPartition: tp, Offset: o.At, Metadata: o.Metadata}
+	}
+	return found, nil
+}
+
+// commit stores offsets for a group that this server is no member of at the
+// moment. Kafka refuses that while the group has members.
+func (c *cluster) commit(ctx context.Context, group string, entries []commitEntry) error {
+	client, err := c.get()
+	if err != nil {
+		return err
+	}
+	offsets := make(kadm.Offsets)
+	for _, e := range entries {
+		offsets.Add(kadm.Offset{Topic: e.Topic, Partition: e.Partition, At: e.to.offset, LeaderEpoch: e.to.epoch, Metadata: e.metadata})
+	}
+	done, err := kadm.NewClient(client).CommitOffsets(ctx, group, offsets)
+	if err != nil {
+		return fmt.Errorf("cannot commit offsets of group %s: %w", group, err)
+	}
+	for _, e := range entries {
+		if o, ok := done.Lookup(e.Topic, e.Partition); ok && o.Err != nil {
+			return fmt.Errorf("cannot commit the offset of %s: %w", e.TopicPartition, o.Err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,265 @@
+package consumer
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"millrace/internal/apierr"
+)
+
+// commit is a set of offsets on its way to Kafka, fixed at the time that it
+// was asked for. seq orders the commits of one instance by that time: where
+// one is overtaken on its way, its late offsets are left out (see sift), so
+// that no commit undoes a later one.
+type commit struct {
+	session *session // nil when the instance had none
+	seq     uint64
+	entries []commitEntry
+}
+
+type commitEntry struct {
+	TopicPartition
+	part     *partition // nil when the session does not have it
+	to       mark
+	metadata string
+	reading  bool // to is one of part's marks, and becomes its committed one
+}
+
+// Commit stores offsets in Kafka and returns when it has them. With nil
+// offsets these are the positions past all that was answered; otherwise, as
+// the v2 API has it, an offset N says that the record at N was processed, so
+// that N+1 is what is stored. Errors: [apierr.Unprocessable] for a negative
+// offset, and what Kafka said.
+func (i *Instance) Commit(ctx context.Context, offsets []Offset) error {
+	c, err := i.askCommit(offsets)
+	if err != nil {
+		return err
+	}
+	defer i.leave()
+	ctx, cancel := i.bound(ctx, kafkaTimeout)
+	defer cancel()
+	if err := i.issue(ctx, c); err != nil {
+		return i.explain(err)
+	}
+	return nil
+}
+
+// CommitAsync is [Instance.Commit] that does not wait for Kafka: what that
+// says of the offsets is only logged.
+func (i *Instance) CommitAsync(offsets []Offset) error {
+	c, err := i.askCommit(offsets)
+	if err != nil {
+		return err
+	}
+	started := i.m.spawn(func() {
+		defer i.leave()
+		ctx, cancel := i.bound(i.m.life, kafkaTimeout)
+		defer cancel()
+		if err := i.issue(ctx, c); err != nil {
+			i.m.log.Warn("cannot commit offsets asynchronously", "group", i.group, "instance", i.opts.Name, "error", err)
+		}
+	})
+	if !started {
+		i.leave()
+		return apierr.Draining.Err()
+	}
+	return nil
+}
+
+// Committed returns the offsets that the group has committed for the
+// partitions, whoever committed them. Partitions without one are left out.
+func (i *Instance) Committed(ctx context.Context, tps []TopicPartition) ([]Offset, error) {
+	if err := i.enter(); err != nil {
+		return nil, err
+	}
+	defer i.leave()
+	ctx, cancel := i.bound(ctx, kafkaTimeout)
+	defer cancel()
+	found, err := i.m.cluster.committed(ctx, i.group, tps)
+	if err != nil {
+		return nil, i.explain(err)
+	}
+	list := make([]Offset, 0, len(found))
+	for _, tp := range tps {
+		if o, ok := found[tp]; ok {
+			list = append(list, o)
+			delete(found, tp) // asked for twice
+		}
+	}
+	return list, nil
+}
+
+// askCommit begins a call and fixes what it commits. The caller must leave
+// when there is no error.
+func (i *Instance) askCommit(offsets []Offset) (*commit, error) {
+	for _, o := range offsets {
+		if o.Offset < 0 || o.Partition < 0 {
+			return nil, apierr.Unprocessable.New("The offset %d of partition %d of topic %s cannot be committed: neither may be negative.", o.Offset, o.Partition, o.Topic)
+		}
+	}
+	if err := i.enter(); err != nil {
+		return nil, err
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if offsets == nil {
+		return i.newCommit(i.session, (*partition).answeredMark), nil
+	}
+	i.commitSeq++
+	c := &commit{session: i.session, seq: i.commitSeq}
+	for _, o := range offsets {
+		e := commitEntry{TopicPartition: o.TopicPartition, to: mark{offset: o.Offset + 1, epoch: -1}, metadata: o.Metadata}
+		if i.session != nil {
+			e.part = i.session.parts[e.TopicPartition]
+		}
+		c.entries = append(c.entries, e)
+	}
+	return c, nil
+}
+
+// newCommit fixes what which says of each partition and Kafka does not have
+// yet. The caller holds i.mu.
+func (i *Instance) newCommit(s *session, which func(*partition) mark) *commit {
+	i.commitSeq++
+	c := &commit{session: s, seq: i.commitSeq}
+	if s != nil {
+		for _, p := range s.parts {
+			c.add(p, which(p))
+		}
+	}
+	return c
+}
+
+func (c *commit) add(p *partition, to mark) {
+	if to.offset >= 0 && to != p.committed {
+		c.entries = append(c.entries, commitEntry{TopicPartition: p.TopicPartition, part: p, to: to, reading: true})
+	}
+}
+
+// issue sends c to Kafka after the commits before it and waits for the answer.
+func (i *Instance) issue(ctx context.Context, c *commit) error {
+	if err := acquire(ctx, i.commits); err != nil {
+		return err
+	}
+	defer func() { <-i.commits }()
+	return i.send(ctx, c)
+}
+
+// send does the work of issue. The caller holds i.commits.
+func (i *Instance) send(ctx context.Context, c *commit) error {
+	i.mu.Lock()
+	c.sift()
+	late := c.session != nil && c.session.left
+	i.mu.Unlock()
+	if len(c.entries) == 0 {
+		return nil
+	}
+	if late {
+		return apierr.IllegalState.New("The subscription or assignment was replaced before its offsets were committed.")
+	}
+	var err error
+	if c.session != nil && c.session.subscribed() {
+		err = commitAsMember(ctx, c.session.client, c.entries)
+	} else {
+		err = i.m.cluster.commit(ctx, i.group, c.entries)
+	}
+	if err != nil {
+		return err
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for _, e := range c.entries {
+		if e.reading {
+			e.part.committed = e.to
+		}
+	}
+	return nil
+}
+
+// sift leaves out the offsets of partitions for which a commit that was asked
+// for later went first. The caller holds the instance's mu.
+func (c *commit) sift() {
+	kept := c.entries[:0]
+	for _, e := range c.entries {
+		if e.part != nil {
+			if e.part.commitSeq > c.seq {
+				continue
+			}
+			e.part.commitSeq = c.seq
+		}
+		kept = append(kept, e)
+	}
+	c.entries = kept
+}
+
+// commitAsMember commits with the client's membership in its group.
+func commitAsMember(ctx context.Context, client *kgo.Client, entries []commitEntry) error {
+	offsets := make(map[string]map[int32]kgo.EpochOffset)
+	metadata := make(map[TopicPartition]string)
+	for _, e := range entries {
+		if offsets[e.Topic] == nil {
+			offsets[e.Topic] = make(map[int32]kgo.EpochOffset)
+		}
+		offsets[e.Topic][e.Partition] = kgo.EpochOffset{Offset: e.to.offset, Epoch: e.to.epoch}
+		metadata[e.TopicPartition] = e.metadata
+	}
+	// The library would store its member id as every offset's metadata.
+	ctx = kgo.PreCommitFnContext(ctx, func(req *kmsg.OffsetCommitRequest) error {
+		for t := range req.Topics {
+			for p := range req.Topics[t].Partitions {
+				part := &req.Topics[t].Partitions[p]
+				part.Metadata = kmsg.StringPtr(metadata[TopicPartition{req.Topics[t].Topic, part.Partition}])
+			}
+		}
+		return nil
+	})
+	var failed error
+	client.CommitOffsetsSync(ctx, offsets, func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse, err error) {
+		if failed = err; err != nil {
+			return
+		}
+		for _, t := range resp.Topics {
+			for _, p := range t.Partitions {
+				if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
+					failed = fmt.Errorf("partition %d of topic %s: %w", p.Partition, t.Topic, err)
+				}
+			}
+		}
+	})
+	if failed != nil {
+		return fmt.Errorf("cannot commit offsets: %w", failed)
+	}
+	return nil
+}
+
+// autoCommitDue reports whether auto-commit shall look at the instance now.
+func (i *Instance) autoCommitDue(now time.Time) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if !i.opts.AutoCommit || i.closed != nil || i.session == nil || now.Sub(i.lastCommit) < i.m.settings.AutoCommitInterval {
+		return false
+	}
+	i.lastCommit = now
+	return true
+}
+
+// autoCommit commits what was confirmed since the last time. A commit that
+// fails is tried again an interval later, with what is newer by then.
+func (i *Instance) autoCommit() {
+	i.mu.Lock()
+	c := i.newCommit(i.session, (*partition).confirmedMark)
+	i.mu.Unlock()
+	if len(c.entries) == 0 {
+		return
+	}
+	ctx, cancel := i.bound(i.m.life, kafkaTimeout)
+	defer cancel()
+	if err := i.issue(ctx, c); err != nil && i.life.Err() == nil {
+		i.m.log.Warn("cannot auto-commit offsets", "group", i.group, "instance", i.opts.Name, "error", err)
+	}
+}

@@ -1,0 +1,148 @@
+package consumer
+
+import (
+	"crypto/rand"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"millrace/codec"
+	"millrace/internal/apierr"
+)
+
+// maxFetchMinBytes is the largest fetch.min.bytes that the API accepts.
+const maxFetchMinBytes = 10_000_000
+
+// The values of auto.offset.reset and isolation.level.
+const (
+	earliest        = "earliest"
+	latest          = "latest"
+	none            = "none"
+	readUncommitted = "read_uncommitted"
+	readCommitted   = "read_committed"
+)
+
+// TopicPartition names one partition of a topic.
+type TopicPartition struct {
+	Topic     string
+	Partition int32
+}
+
+// String returns topic[partition].
+func (tp TopicPartition) String() string { return fmt.Sprintf("%s[%d]", tp.Topic, tp.Partition) }
+
+// Offset is an offset of one partition. Metadata is what a client stores
+// beside an offset that it commits.
+type Offset struct {
+	TopicPartition
+	Offset   int64
+	Metadata string
+}
+
+// Timestamp asks for the first record of a partition that is not older than At.
+type Timestamp struct {
+	TopicPartition
+	At time.Time
+}
+
+// InstanceOptions are what a client chooses when it creates an instance.
+// [Manager.Defaults] has the values for what it does not choose.
+type InstanceOptions struct {
+	// Name of the instance, unique in its group; empty has one made up.
+	Name string
+	// Format that records are answered in.
+	Format codec.Format
+	// OffsetReset is where a partition starts that its group has no offset
+	// for: "earliest", "latest", or "none" for an error. Empty means the default.
+	OffsetReset string
+	// AutoCommit has the server commit what the client has confirmed.
+	AutoCommit bool
+	// FetchMinBytes is how much a read waits for, keys and values; -1 means the default, 1.
+	FetchMinBytes int
+	// RequestTimeout is how long a read waits, at most and by default; 0 means the server's setting.
+	RequestTimeout time.Duration
+	// IsolationLevel is "read_uncommitted" or "read_committed". Empty means the default.
+	IsolationLevel string
+}
+
+// ReadOptions are what a client chooses for one read.
+type ReadOptions struct {
+	// Timeout is how long to wait for records; 0 or less, or more than the
+	// instance's, means the instance's.
+	Timeout time.Duration
+	// MaxBytes bounds keys and values of the answer; 0 or less, or more than
+	// the server's setting, means that setting.
+	MaxBytes int
+	// Headers and Timestamps add those members to each record.
+	Headers, Timestamps bool
+}
+
+// Defaults returns the options of an instance whose client chooses nothing.
+func (m *Manager) Defaults() InstanceOptions {
+	return InstanceOptions{
+		Format:         codec.Binary,
+		OffsetReset:    m.settings.OffsetReset,
+		AutoCommit:     true,
+		FetchMinBytes:  1,
+		RequestTimeout: m.settings.RequestTimeout,
+		IsolationLevel: m.settings.IsolationLevel,
+	}
+}
+
+// ParseFormat returns the record format of that name, if instances can have it.
+func ParseFormat(name string) (codec.Format, error) {
+	f, ok := codec.ParseFormat(strings.ToLower(name))
+	if !ok {
+		return 0, apierr.Unprocessable.New("Unknown format %q: a consumer's format is binary, json, avro, jsonschema or protobuf.", name)
+	}
+	return f, checkFormat(f)
+}
+
+func checkFormat(f codec.Format) error {
+	if f.NeedsSchema() {
+		return apierr.Unprocessable.New("The format %s needs a schema registry, which this version does not have. Use json or binary.", f)
+	}
+	return nil
+}
+
+// complete fills the defaults of m into o and checks the result.
+func (m *Manager) complete(o InstanceOptions) (InstanceOptions, error) {
+	d := m.Defaults()
+	if o.OffsetReset == "" {
+		o.OffsetReset = d.OffsetReset
+	}
+	if o.IsolationLevel == "" {
+		o.IsolationLevel = d.IsolationLevel
+	}
+	if o.RequestTimeout == 0 {
+		o.RequestTimeout = d.RequestTimeout
+	}
+	if o.FetchMinBytes < -1 || o.FetchMinBytes > maxFetchMinBytes {
+		return o, apierr.SettingOutOfRange.New("fetch.min.bytes must be between -1 and %d.", maxFetchMinBytes)
+	}
+	o.FetchMinBytes = max(o.FetchMinBytes, d.FetchMinBytes)
+	switch o.OffsetReset = strings.ToLower(o.OffsetReset); o.OffsetReset {
+	case earliest, latest, none:
+	default:
+		return o, apierr.InvalidConsumerConf.New("auto.offset.reset must be earliest, latest or none, not %q.", o.OffsetReset)
+	}
+	switch o.IsolationLevel = strings.ToLower(o.IsolationLevel); o.IsolationLevel {
+	case readUncommitted, readCommitted:
+	default:
+		return o, apierr.InvalidConsumerConf.New("isolation.level must be read_uncommitted or read_committed, not %q.", o.IsolationLevel)
+	}
+	if o.RequestTimeout < 0 || o.RequestTimeout > math.MaxInt32*time.Millisecond {
+		return o, apierr.InvalidConsumerConf.New("consumer.request.timeout.ms must be between 1 and %d.", math.MaxInt32)
+	}
+	return o, checkFormat(o.Format)
+}
+
+// newName makes up the name of an instance: "rest-consumer-" and a random UUID (RFC 9562, version 4).
+func newName() string {
+	var b [16]byte
+	rand.Read(b[:]) // never fails
+	b[6] = b[6]&0x0f | 0x40
+	b[8] = b[8]&0x3f | 0x80
+	return fmt.Sprintf("rest-consumer-%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}

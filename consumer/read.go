@@ -1,0 +1,251 @@
+package consumer
+
+import (
+	"context"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"millrace/codec"
+	"millrace/internal/apierr"
+)
+
+const (
+	// pollRecords is how many records are taken from the Kafka client at a
+	// time, and so how far the backlog may exceed what a read wants.
+	pollRecords = 500
+	// maxPageRecords bounds one answer where records have no bytes to bound it by.
+	maxPageRecords = 100_000
+)
+
+// AppendRecords reads on: it appends a JSON array of the next records to dst,
+// which it borrows, and returns the extended slice. It answers as soon as
+// fetch.min.bytes are there, taking along what is fetched already, up to
+// MaxBytes of keys and values; a single record may be larger. After the
+// timeout it answers what there is, be it nothing. With an error dst is
+// returned as it was and the position has not moved.
+//
+// The call also confirms the answer before it. It waits, within its timeout,
+// for an assignment that is still to come and for another read of the same
+// instance. When that one is still going at the end: [apierr.IllegalState], as
+// before a subscription or assignment and where there is no position to read
+// from. [apierr.Undecodable] names the record that cannot be answered; those
+// before it were answered by the last call, and the position stays at it.
+// When ctx ends the read does, and nothing of what was fetched is lost.
+func (i *Instance) AppendRecords(ctx context.Context, dst []byte, o ReadOptions) ([]byte, error) {
+	if err := i.enter(); err != nil {
+		return dst, err
+	}
+	defer i.leave()
+	timeout, limit := i.opts.RequestTimeout, i.m.settings.MaxBytes
+	if o.Timeout > 0 {
+		timeout = min(timeout, o.Timeout)
+	}
+	if o.MaxBytes > 0 {
+		limit = min(limit, o.MaxBytes)
+	}
+	wait, cancel := i.bound(ctx, timeout)
+	defer cancel()
+
+	if acquire(wait, i.lease) != nil {
+		return dst, i.gaveUp(ctx, "Another read of this consumer instance is going on and did not end within the timeout. An instance is read by one request at a time.")
+	}
+	defer func() { <-i.lease }()
+	s, err := i.beginRead(ctx, wait)
+	if err != nil {
+		return dst, err
+	}
+	if err := i.collect(ctx, wait, s, limit); err != nil {
+		return dst, err
+	}
+	return i.answer(s, dst, limit, codec.Extras{Headers: o.Headers, Timestamp: o.Timestamps})
+}
+
+// gaveUp is the error of a read that could not even begin before its time was
+// over: the end of the instance or of the client, if that was it, else why.
+func (i *Instance) gaveUp(ctx context.Context, why string) error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.closed != nil {
+		return i.closed
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return apierr.IllegalState.New("%s", why)
+}
+
+// beginRead returns the session to read from and confirms its last answer. A
+// change of the subscription that is under way is waited for.
+func (i *Instance) beginRead(ctx, wait context.Context) (*session, error) {
+	if acquire(wait, i.changing) != nil {
+		return nil, i.gaveUp(ctx, "The subscription or assignment of this consumer instance is being changed, which did not end within the timeout.")
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	<-i.changing
+	s := i.session
+	switch {
+	case i.closed != nil:
+		return nil, i.closed
+	case s == nil:
+		return nil, apierr.IllegalState.New("This consumer instance has neither a subscription nor an assignment. Subscribe to topics or assign partitions first.")
+	}
+	s.confirm()
+	if err := s.open(); err != nil {
+		return nil, apierr.From(err)
+	}
+	return s, nil
+}
+
+// collect waits until the backlog has what a read wants: fetch.min.bytes, or
+// what came until wait ended; then it takes along what is fetched already, up
+// to limit bytes. The caller holds the lease.
+func (i *Instance) collect(ctx, wait context.Context, s *session, limit int) error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for {
+		for i.holders > 0 {
+			i.changed.Wait()
+		}
+		b := &s.backlog
+		switch {
+		case i.closed != nil:
+			return i.closed
+		case ctx.Err() != nil: // the client is gone
+			return ctx.Err()
+		case s.ended:
+			return nil
+		case s.failed != nil && b.records == 0:
+			err := s.failed
+			s.failed = nil
+			return err
+		case s.failed != nil, b.records > 0 && b.bytes >= limit, b.records >= maxPageRecords:
+			return nil
+		}
+		if b.records == 0 {
+			if err := s.blocked(); err != nil {
+				return err
+			}
+		}
+		if enough := b.records > 0 && (i.opts.FetchMinBytes <= 1 || b.bytes >= i.opts.FetchMinBytes); !enough {
+			if wait.Err() != nil {
+				return nil
+			}
+			i.poll(wait, s, false)
+		} else if before := b.records; i.poll(wait, s, true) && b.records == before {
+			return nil // nothing more is fetched already
+		}
+	}
+}
+
+// poll moves records from the Kafka client into the backlog. It waits for some
+// until ctx ends or holdPolls interrupts it, or just drains what is there. The
+// caller holds i.mu, which is released meanwhile, so the session may have ended
+// after it. It is true unless interrupted.
+func (i *Instance) poll(ctx context.Context, s *session, drain bool) bool {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	interrupted := false
+	i.pollCancel = func() { interrupted = true; cancel() }
+	if drain {
+		ctx = nil // PollRecords does not wait then
+	}
+	i.mu.Unlock()
+	fetches := s.client.PollRecords(ctx, pollRecords)
+	i.mu.Lock()
+	i.pollCancel = nil
+	s.take(fetches)
+	i.changed.Broadcast()
+	// From here on a revocation finds these records in the backlog. This
+	// only wakes who waits; none of that runs on our goroutine.
+	s.client.AllowRebalance()
+	return !interrupted
+}
+
+// take puts what a poll returned into the backlog. The caller holds the
+// instance's mu.
+func (s *session) take(fetches kgo.Fetches) {
+	if s.ended {
+		return
+	}
+	for f := range fetches {
+		for t := range fetches[f].Topics {
+			topic := &fetches[f].Topics[t]
+			for p := range topic.Partitions {
+				fetched := &topic.Partitions[p]
+				tp := TopicPartition{topic.Topic, fetched.Partition}
+				if fetched.Err != nil && s.failed == nil {
+					s.failed = s.fetchError(tp, fetched.Err)
+				}
+				if part := s.parts[tp]; part != nil {
+					s.backlog.add(part, fetched.Records)
+				}
+			}
+		}
+	}
+}
+
+// answer encodes the backlog into dst and moves the positions past it, both in
+// one go: nothing can come in between that would change either.
+func (i *Instance) answer(s *session, dst []byte, limit int, x codec.Extras) ([]byte, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.closed != nil {
+		return dst, i.closed
+	}
+	start := len(dst)
+	dst = append(dst, '[')
+	dst, n, err := s.encode(dst, limit, i.opts.Format, x)
+	if err != nil && n == 0 {
+		return dst[:start], err
+	}
+	return append(dst, ']'), nil
+}
+
+// encode appends records from the front of the backlog until limit bytes, and
+// moves the positions past them; it returns how many. An error says why it
+// stopped at a record that it did not append. The caller holds the instance's mu.
+func (s *session) encode(dst []byte, limit int, f codec.Format, x codec.Extras) ([]byte, int, error) {
+	var err error
+	n, bytes := 0, 0
+pages:
+	for _, run := range s.backlog.runs {
+		last := -1
+		var to mark
+		for k, r := range run.records {
+			size := size(r)
+			if n > 0 && bytes+size > limit || n >= maxPageRecords {
+				s.moved(run.part, last, to)
+				break pages
+			}
+			good := len(dst)
+			if n > 0 {
+				dst = append(dst, ',')
+			}
+			if dst, err = codec.AppendRecord(dst, r, f, x); err != nil {
+				dst = dst[:good]
+				s.moved(run.part, last, to)
+				break pages
+			}
+			n++
+			bytes += size
+			last, to = k, mark{offset: r.Offset + 1, epoch: r.LeaderEpoch}
+			r.Recycle() // its bytes are copied
+		}
+		s.moved(run.part, last, to)
+	}
+	s.backlog.advance(n, bytes)
+	return dst, n, err
+}
+
+// moved moves the position of p to a mark, if a record was answered.
+func (s *session) moved(p *partition, last int, to mark) {
+	if last < 0 {
+		return
+	}
+	p.answered = to
+	if !p.onPage {
+		p.onPage = true
+		s.page = append(s.page, p)
+	}
+}

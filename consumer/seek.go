@@ -1,0 +1,183 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"millrace/internal/apierr"
+)
+
+// placing is how long a seek waits for the Kafka client to start with a
+// partition that the group has just assigned, and between two looks.
+const (
+	placing     = 5 * time.Second
+	placingLook = 2 * time.Millisecond
+)
+
+// Seek moves the positions of partitions: to an offset, or to the first record
+// that is not older than a timestamp, the end where there is none. Of two
+// entries for a partition the later one counts, timestamps after offsets. What
+// was fetched from the old positions is dropped. Metadata has no meaning here.
+// Errors: [apierr.IllegalState] for a partition that is not assigned,
+// [apierr.Unprocessable] for a negative offset; then nothing was moved.
+func (i *Instance) Seek(ctx context.Context, offsets []Offset, times []Timestamp) error {
+	to := make(map[TopicPartition]int64, len(offsets)+len(times))
+	for _, o := range offsets {
+		if o.Offset < 0 {
+			return apierr.Unprocessable.New("The offset %d of partition %d of topic %s is negative.", o.Offset, o.Partition, o.Topic)
+		}
+		to[o.TopicPartition] = o.Offset
+	}
+	at := make(map[TopicPartition]int64, len(times))
+	for _, t := range times {
+		at[t.TopicPartition] = max(t.At.UnixMilli(), 0) // negative ones have a meaning of their own
+		delete(to, t.TopicPartition)
+	}
+	return i.seek(ctx, to, at)
+}
+
+// SeekToBeginning moves partitions to their first record; all that are
+// assigned when there are none in tps. Errors as of [Instance.Seek].
+func (i *Instance) SeekToBeginning(ctx context.Context, tps []TopicPartition) error {
+	return i.seekToEdge(ctx, tps, startOfLog)
+}
+
+// SeekToEnd moves partitions past their last record of now; all that are
+// assigned when there are none in tps. Errors as of [Instance.Seek].
+func (i *Instance) SeekToEnd(ctx context.Context, tps []TopicPartition) error {
+	return i.seekToEdge(ctx, tps, endOfLog)
+}
+
+func (i *Instance) seekToEdge(ctx context.Context, tps []TopicPartition, edge int64) error {
+	if len(tps) == 0 {
+		var err error
+		if tps, err = i.Assignment(); err != nil {
+			return err
+		}
+	}
+	at := make(map[TopicPartition]int64, len(tps))
+	for _, tp := range tps {
+		at[tp] = edge
+	}
+	return i.seek(ctx, make(map[TopicPartition]int64), at)
+}
+
+// seek moves partitions to the offsets in to, which it takes, and to those
+// that at asks for by time.
+func (i *Instance) seek(ctx context.Context, to, at map[TopicPartition]int64) error {
+	if err := i.enter(); err != nil {
+		return err
+	}
+	defer i.leave()
+	if len(to)+len(at) == 0 {
+		return nil
+	}
+	ctx, cancel := i.bound(ctx, kafkaTimeout)
+	defer cancel()
+
+	i.mu.Lock()
+	s := i.session
+	err := errors.Join(s.has(maps.Keys(to)), s.has(maps.Keys(at)))
+	i.mu.Unlock()
+	if err != nil {
+		return apierr.From(err)
+	}
+	found, err := i.m.cluster.offsetsAt(ctx, i.opts.IsolationLevel, at)
+	if err != nil {
+		return i.explain(err)
+	}
+	maps.Copy(to, found)
+
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return s.move(ctx, to)
+}
+
+// move sets the positions of partitions and has the Kafka client go on from
+// there. The caller holds the instance's mu, which is released while waiting.
+func (s *session) move(ctx context.Context, to map[TopicPartition]int64) error {
+	i := s.inst
+	i.holdPolls()
+	defer i.releasePolls()
+	if i.closed != nil {
+		return i.closed
+	}
+	if s.ended {
+		return apierr.IllegalState.New("The subscription or assignment was replaced during the seek.")
+	}
+	if err := s.has(maps.Keys(to)); err != nil { // a rebalance may have come in between
+		return err
+	}
+	for tp, offset := range to {
+		s.parts[tp].seek(offset)
+	}
+	s.backlog.drop(func(p *partition) bool { _, ok := to[p.TopicPartition]; return ok })
+	s.failed = nil // it comes again unless the seek has cured it
+	switch {
+	case s.subscribed():
+		return s.setOffsets(ctx, to)
+	case s.client != nil:
+		// Not SetOffsets, which passes over partitions that the client has
+		// not begun to read.
+		remove := make(map[string][]int32)
+		add := make(map[string]map[int32]kgo.Offset)
+		for tp, offset := range to {
+			remove[tp.Topic] = append(remove[tp.Topic], tp.Partition)
+			addOffset(add, tp, offset)
+		}
+		s.client.RemoveConsumePartitions(remove)
+		s.client.AddConsumePartitions(add)
+	}
+	return nil
+}
+
+// setOffsets tells the client of a subscription the positions just set. It
+// passes over a partition between place and the client's start with it, so
+// look whether it took them all, and wait for that moment to pass. Partitions
+// not yet placed start where they were moved to. The caller holds the
+// instance's mu, which is released while waiting.
+func (s *session) setOffsets(ctx context.Context, to map[TopicPartition]int64) error {
+	i := s.inst
+	ctx, cancel := context.WithTimeout(ctx, placing)
+	defer cancel()
+	for {
+		set := make(map[string]map[int32]kgo.EpochOffset)
+		for tp, offset := range to {
+			if p := s.parts[tp]; p == nil || !p.placed { // nil: revoked meanwhile, as after the seek
+				delete(to, tp)
+				continue
+			}
+			if set[tp.Topic] == nil {
+				set[tp.Topic] = make(map[int32]kgo.EpochOffset)
+			}
+			set[tp.Topic][tp.Partition] = kgo.EpochOffset{Offset: offset, Epoch: -1}
+		}
+		s.client.SetOffsets(set)
+		known := s.client.CommittedOffsets() // what it has started with, and what was set
+		maps.DeleteFunc(to, func(tp TopicPartition, offset int64) bool {
+			at, ok := known[tp.Topic][tp.Partition]
+			return ok && at.Offset == offset
+		})
+		if len(to) == 0 {
+			return nil
+		}
+		i.mu.Unlock()
+		select {
+		case <-ctx.Done():
+		case <-time.After(placingLook):
+		}
+		i.mu.Lock()
+		switch {
+		case i.closed != nil:
+			return i.closed
+		case ctx.Err() != nil:
+			return apierr.KafkaRetriable.Wrap(ctx.Err(), "The group is still assigning the partitions. Try again.")
+		case s.ended:
+			return nil
+		}
+	}
+}

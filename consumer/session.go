@@ -1,0 +1,309 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"millrace/internal/apierr"
+	"millrace/internal/kafka"
+)
+
+// session is one subscription or assignment of an instance. All fields but the
+// first group are guarded by the instance's mu.
+type session struct {
+	inst *Instance
+	// A subscription has topics or a pattern, an assignment neither.
+	topics  []string
+	pattern string
+	over    chan struct{}   // closed when ended becomes true
+	life    context.Context // of the client; die ends it when it cannot close in order
+	die     context.CancelFunc
+
+	client  *kgo.Client // nil until an assignment is first read
+	ended   bool        // no reads any more
+	left    bool        // no commits any more
+	parts   map[TopicPartition]*partition
+	backlog backlog
+	page    []*partition // answered by the last read, not yet confirmed
+	failed  error        // what Kafka said while fetching, for the next read to tell
+}
+
+// partition is one partition that a session has.
+type partition struct {
+	TopicPartition
+	// start is where reading begins unless something was answered or sought;
+	// -1 while a group partition waits for its committed offset.
+	start int64
+	// placed is true once kgo was told where to start, or for an assignment always.
+	placed bool
+	// blocked says why the partition cannot be read until it is sought; nil if it can.
+	blocked error
+
+	answered  mark // past the last record answered, or sought
+	confirmed mark // the same as of the client's last but one read
+	committed mark // what this instance last committed of the two
+
+	commitSeq uint64 // of the last commit issued; see Instance.issue
+	onPage    bool   // is in session.page
+}
+
+// mark is an offset to commit with the leader epoch of the record before it.
+// The offset is -1 where there is nothing to commit.
+type mark struct {
+	offset int64
+	epoch  int32
+}
+
+var noMark = mark{offset: -1, epoch: -1}
+
+func newPartition(tp TopicPartition) *partition {
+	return &partition{TopicPartition: tp, start: -1, answered: noMark, confirmed: noMark, committed: noMark}
+}
+
+func (p *partition) answeredMark() mark  { return p.answered }
+func (p *partition) confirmedMark() mark { return p.confirmed }
+
+// position is the offset of the next record to answer, -1 if not known yet.
+func (p *partition) position() int64 {
+	if p.answered.offset >= 0 {
+		return p.answered.offset
+	}
+	return p.start
+}
+
+// seek makes at the position. It is the client's own word, so there is no
+// answer of which one would have to learn whether it arrived.
+func (p *partition) seek(at int64) {
+	p.start, p.blocked = at, nil
+	p.answered = mark{offset: at, epoch: -1}
+	p.confirmed = p.answered
+}
+
+func newSession(i *Instance) *session {
+	s := &session{inst: i, over: make(chan struct{}), parts: make(map[TopicPartition]*partition)}
+	s.life, s.die = context.WithCancel(context.Background())
+	return s
+}
+
+func (s *session) subscribed() bool { return s.topics != nil || s.pattern != "" }
+
+// confirm notes that the client has received its last answer.
+func (s *session) confirm() {
+	for _, p := range s.page {
+		p.confirmed = p.answered
+		p.onPage = false
+	}
+	s.page = s.page[:0]
+}
+
+// sorted returns the session's partitions in order of topic and number.
+func (s *session) sorted() []TopicPartition {
+	tps := make([]TopicPartition, 0, len(s.parts))
+	for tp := range s.parts {
+		tps = append(tps, tp)
+	}
+	slices.SortFunc(tps, func(a, b TopicPartition) int {
+		if c := strings.Compare(a.Topic, b.Topic); c != 0 {
+			return c
+		}
+		return int(a.Partition) - int(b.Partition)
+	})
+	return tps
+}
+
+// has returns an error unless all tps belong to the session, which may be nil.
+func (s *session) has(tps iter.Seq[TopicPartition]) error {
+	for tp := range tps {
+		if s == nil || s.parts[tp] == nil {
+			return apierr.IllegalState.New("Partition %d of topic %s is not assigned to this consumer instance.", tp.Partition, tp.Topic)
+		}
+	}
+	return nil
+}
+
+// newClient builds the session's Kafka client.
+func (s *session) newClient(own ...kgo.Opt) error {
+	i := s.inst
+	opts, err := kafka.ConsumerOpts(i.m.base, i.m.conf)
+	if err != nil {
+		return err
+	}
+	isolation := kgo.ReadUncommitted()
+	if i.opts.IsolationLevel == readCommitted {
+		isolation = kgo.ReadCommitted()
+	}
+	reset := kgo.NewOffset().AtEnd()
+	switch i.opts.OffsetReset {
+	case earliest:
+		reset = kgo.NewOffset().AtStart()
+	case none:
+		reset = kgo.NoResetOffset()
+	}
+	opts = append(slices.Clip(opts),
+		kgo.WithContext(s.life),
+		kgo.FetchIsolationLevel(isolation),
+		kgo.ConsumeResetOffset(reset),
+		// fetch.min.bytes is waited for in collect, against the deadline of
+		// the read: a broker that waited for it would hold back what the
+		// read is to answer when its time is up.
+		kgo.FetchMinBytes(1),
+	)
+	client, err := kgo.NewClient(append(opts, own...)...)
+	if err != nil {
+		return fmt.Errorf("cannot build the Kafka client of a consumer instance: %w", err)
+	}
+	s.client = client
+	return nil
+}
+
+// replaceSession ends the present session and makes next the instance's, nil
+// for none. The caller holds i.changing.
+func (i *Instance) replaceSession(ctx context.Context, next *session) error {
+	i.mu.Lock()
+	former := i.session
+	i.mu.Unlock()
+	i.endSession(ctx, (*partition).confirmedMark)
+
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	switch {
+	case i.closed != nil:
+		return i.closed
+	case next == nil:
+	case next.subscribed():
+		if err := next.join(); err != nil {
+			return apierr.From(err)
+		}
+	case former != nil:
+		next.adopt(former)
+	}
+	i.session = next
+	return nil
+}
+
+// endSession ends the present session, if there is one: the running poll is
+// interrupted, what last says of each partition is committed where auto-commit
+// is on, the group is left, the client closed. The caller holds i.changing.
+func (i *Instance) endSession(ctx context.Context, last func(*partition) mark) {
+	i.mu.Lock()
+	s := i.session
+	if s == nil {
+		i.mu.Unlock()
+		return
+	}
+	s.ended = true
+	close(s.over)
+	i.holdPolls()
+	i.session = nil
+	s.backlog.clear()
+	final := &commit{}
+	if i.opts.AutoCommit {
+		final = i.newCommit(s, last)
+	}
+	i.releasePolls()
+	i.mu.Unlock()
+
+	// A commit that is under way needs the client; later ones find it gone.
+	// The instance's life may be over, so these have a bound of their own.
+	committing, cancel := context.WithTimeout(ctx, leaveTimeout)
+	defer cancel()
+	err := acquire(committing, i.commits)
+	if err == nil {
+		defer func() { <-i.commits }()
+		err = i.send(committing, final)
+	}
+	if err != nil {
+		i.m.log.Warn("cannot commit at the end of a consumer session", "group", i.group, "instance", i.opts.Name, "error", err)
+	}
+	i.mu.Lock()
+	s.left = true
+	i.mu.Unlock()
+	defer s.die()
+	if s.client == nil {
+		return
+	}
+	leaving, cancel := context.WithTimeout(ctx, leaveTimeout)
+	defer cancel()
+	if err := s.client.LeaveGroupContext(leaving); err != nil {
+		i.m.log.Warn("cannot leave the consumer group", "group", i.group, "instance", i.opts.Name, "error", err)
+		s.die() // or Close would try to leave as well, for as long as a request may take
+	}
+	s.client.Close()
+}
+
+// fetchError returns what a client shall be told of an error that came with a
+// poll; nil for those that end by themselves, or that block a partition. The
+// caller holds the instance's mu.
+func (s *session) fetchError(tp TopicPartition, err error) error {
+	var loss *kgo.ErrDataLoss
+	var huge *kgo.ErrDecompressTooLarge
+	var group *kgo.ErrGroupSession
+	switch {
+	case errors.As(err, &group):
+		if rejoins(group.Err) {
+			return nil
+		}
+		return apierr.From(fmt.Errorf("cannot take part in the group %s: %w", s.inst.group, group.Err))
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, kgo.ErrClientClosed): // the poll's end
+		return nil
+	case errors.As(err, &loss):
+		// The client library goes on from what the log still has.
+		s.inst.m.log.Warn("Kafka has lost records that were read already", "topic", tp.Topic, "partition", tp.Partition, "consumed_to", loss.ConsumedTo, "reset_to", loss.ResetTo)
+		return nil
+	case errors.As(err, &huge):
+		if p := s.parts[tp]; p != nil { // the client library has stopped there
+			p.blocked = apierr.Undecodable.Wrap(err, "The records from offset %d of partition %d of topic %s decompress to more than this server holds. Seek to offset %d to read on.", huge.Offset, tp.Partition, tp.Topic, huge.NextOffset)
+		}
+		return nil
+	case errors.Is(err, kerr.OffsetOutOfRange):
+		return apierr.IllegalState.Wrap(err, "The position in partition %d of topic %s is out of range and auto.offset.reset is none. Seek to a position first.", tp.Partition, tp.Topic)
+	case errors.Is(err, kerr.UnknownTopicID), errors.Is(err, kerr.UnknownTopicOrPartition):
+		return apierr.TopicNotFound.Wrap(err, "Topic %s does not exist any more.", tp.Topic)
+	case errors.Is(err, kerr.TopicAuthorizationFailed):
+		return apierr.Unauthorized.Wrap(err, "Not authorized to read topic %s.", tp.Topic)
+	}
+	api := apierr.From(fmt.Errorf("cannot fetch %s: %w", tp, err))
+	if api.Kind == apierr.Internal { // not our fault: the library cannot make sense of the answer
+		return apierr.KafkaError.Wrap(err, "The records of partition %d of topic %s cannot be fetched.", tp.Partition, tp.Topic)
+	}
+	return api
+}
+
+// blocked returns why the session cannot be read on: a partition that waits
+// for a seek. It is nil if none does.
+func (s *session) blocked() error {
+	for _, p := range s.parts {
+		if p.blocked != nil {
+			return p.blocked
+		}
+	}
+	return nil
+}
+
+// noPosition is why a partition is blocked for which the group has committed
+// nothing, under the reset policy none; nil under another.
+func (i *Instance) noPosition(tp TopicPartition) error {
+	if i.opts.OffsetReset != none {
+		return nil
+	}
+	return apierr.IllegalState.New("The group %s has no committed offset for partition %d of topic %s, and auto.offset.reset is none. Seek to a position first.", i.group, tp.Partition, tp.Topic)
+}
+
+// rejoins reports whether the client library gets over a failure of the group
+// session by joining again, with nothing for anybody to do.
+func rejoins(err error) bool {
+	for _, passing := range []error{context.Canceled, kerr.RebalanceInProgress, kerr.UnknownMemberID, kerr.IllegalGeneration, kerr.FencedMemberEpoch, kerr.StaleMemberEpoch} {
+		if errors.Is(err, passing) {
+			return true
+		}
+	}
+	var code *kerr.Error
+	return errors.As(err, &code) && code.Retriable
+}

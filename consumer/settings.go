@@ -1,0 +1,22 @@
+package consumer
+
+import "time"
+
+// Settings of the consume side.
+type Settings struct {
+	// OffsetReset is where an instance starts that has no committed offset
+	// and asks for nothing: "earliest", "latest" or "none".
+	OffsetReset string
+	// IsolationLevel is "read_uncommitted" or "read_committed", for instances that ask for nothing.
+	IsolationLevel string
+	// RequestTimeout is how long a read waits for records, at most and by default.
+	RequestTimeout time.Duration
+	// MaxBytes bounds keys and values of one answer.
+	MaxBytes int
+	// InstanceTimeout is how long an instance may go unused before it is closed.
+	InstanceTimeout time.Duration
+	// AutoCommitInterval is how often an instance with auto-commit commits.
+	AutoCommitInterval time.Duration
+	// MaxInstances bounds the instances of this server.
+	MaxInstances int
+}

@@ -1,0 +1,253 @@
+package consumer
+
+import (
+	"context"
+	"maps"
+	"regexp"
+	"slices"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"millrace/internal/apierr"
+)
+
+// patternRefresh is how soon a new topic is found to match a pattern. A
+// pattern has the client ask for all topics of the cluster, so it is not less.
+const patternRefresh = 3 * time.Second
+
+// Subscribe makes the instance a member of its group for these topics, in
+// place of those it had before; with the same topics nothing happens, and with
+// none it unsubscribes. Topics need not exist yet. Errors:
+// [apierr.IllegalState] where there is an assignment, [apierr.Unprocessable]
+// for an empty name.
+func (i *Instance) Subscribe(ctx context.Context, topics []string) error {
+	if len(topics) == 0 {
+		return i.Unsubscribe(ctx)
+	}
+	if slices.Contains(topics, "") {
+		return apierr.Unprocessable.New("The name of a topic is empty.")
+	}
+	topics = slices.Compact(slices.Sorted(slices.Values(topics)))
+	return i.subscribe(ctx, topics, "")
+}
+
+// SubscribePattern is [Instance.Subscribe] for all topics, present and future,
+// whose whole name matches the regular expression (RE2 syntax), Kafka's
+// internal ones aside. Errors: [apierr.Unprocessable] for one that is none.
+func (i *Instance) SubscribePattern(ctx context.Context, pattern string) error {
+	if _, err := regexp.Compile(pattern); err != nil || pattern == "" {
+		return apierr.Unprocessable.New("The topic pattern %q is not a regular expression (RE2 syntax).", pattern)
+	}
+	return i.subscribe(ctx, nil, pattern)
+}
+
+func (i *Instance) subscribe(ctx context.Context, topics []string, pattern string) error {
+	if err := i.enter(); err != nil {
+		return err
+	}
+	defer i.leave()
+	ctx, cancel := i.bound(ctx, kafkaTimeout)
+	defer cancel()
+	if err := acquire(ctx, i.changing); err != nil {
+		return i.explain(err)
+	}
+	defer func() { <-i.changing }()
+
+	i.mu.Lock()
+	now := i.session
+	i.mu.Unlock()
+	if now != nil { // its subscription never changes, so mu is not needed
+		if !now.subscribed() {
+			return apierr.IllegalState.New("Partitions are assigned to this consumer instance by hand. A subscription and an assignment exclude each other; remove the assignment first.")
+		}
+		if now.pattern == pattern && slices.Equal(now.topics, topics) {
+			return nil // joining again would only stall the group
+		}
+	}
+	next := newSession(i)
+	next.topics, next.pattern = topics, pattern
+	return i.replaceSession(ctx, next)
+}
+
+// Unsubscribe ends the subscription, and an assignment as well (as Kafka's own
+// consumer does). Without either nothing happens.
+func (i *Instance) Unsubscribe(ctx context.Context) error {
+	if err := i.enter(); err != nil {
+		return err
+	}
+	defer i.leave()
+	ctx, cancel := i.bound(ctx, kafkaTimeout)
+	defer cancel()
+	if err := acquire(ctx, i.changing); err != nil {
+		return i.explain(err)
+	}
+	defer func() { <-i.changing }()
+	return i.replaceSession(ctx, nil)
+}
+
+// Subscription returns the names of the topics subscribed to, sorted; those
+// that match at the moment for a pattern. Without a subscription it is empty.
+func (i *Instance) Subscription() ([]string, error) {
+	if err := i.enter(); err != nil {
+		return nil, err
+	}
+	defer i.leave()
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	switch s := i.session; {
+	case s == nil:
+		return nil, nil
+	case s.pattern != "":
+		return slices.Sorted(slices.Values(s.client.GetConsumeTopics())), nil
+	default:
+		return slices.Clone(s.topics), nil
+	}
+}
+
+// join builds the client of a subscription, which begins to join the group in
+// the background. The caller holds the instance's mu.
+func (s *session) join() error {
+	i := s.inst
+	opts := []kgo.Opt{
+		kgo.ConsumerGroup(i.group),
+		kgo.DisableAutoCommit(), // see package doc: the library commits what was polled
+		kgo.BlockRebalanceOnPoll(),
+		kgo.OnPartitionsAssigned(s.onAssigned),
+		kgo.OnPartitionsRevoked(s.onRevoked),
+		kgo.OnPartitionsLost(s.onLost),
+		kgo.AdjustFetchOffsetsFn(s.place),
+	}
+	if s.pattern == "" {
+		opts = append(opts, kgo.ConsumeTopics(s.topics...))
+	} else {
+		// Kafka's consumer matches whole names, the library parts of them.
+		opts = append(opts, kgo.ConsumeRegex(), kgo.ConsumeTopics("^(?:"+s.pattern+")$"),
+			kgo.MetadataMaxAge(patternRefresh))
+	}
+	return s.newClient(opts...)
+}
+
+// onAssigned is called by kgo with what a rebalance added.
+func (s *session) onAssigned(_ context.Context, _ *kgo.Client, added map[string][]int32) {
+	s.inst.mu.Lock()
+	defer s.inst.mu.Unlock()
+	for tp := range each(added) {
+		s.parts[tp] = newPartition(tp)
+	}
+}
+
+// place is called by kgo, after onAssigned, with the committed offsets of what
+// was added, and returns where to start. It gives an exact offset for every
+// partition, because kgo's SetOffsets silently passes over a partition that
+// has none yet, and without an epoch, because it passes over one whose epoch
+// is being checked: a seek must never be lost.
+func (s *session) place(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+	i := s.inst
+	starts := make(map[TopicPartition]int64)
+	ask := make(map[TopicPartition]int64)
+	for topic, partitions := range offsets {
+		for n, o := range partitions {
+			tp := TopicPartition{topic, n}
+			if starts[tp] = o.EpochOffset().Offset; starts[tp] < 0 { // nothing committed
+				ask[tp] = i.opts.resetTime()
+			}
+		}
+	}
+	listed, err := i.m.cluster.offsetsAt(ctx, i.opts.IsolationLevel, ask)
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(starts, listed)
+
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for tp, at := range starts {
+		p := s.parts[tp]
+		if p == nil {
+			continue
+		}
+		if p.start < 0 { // else a seek has come first
+			p.start = at
+			if _, asked := listed[tp]; asked {
+				p.blocked = i.noPosition(tp)
+			}
+		}
+		p.placed = true
+		offsets[tp.Topic][tp.Partition] = kgo.NewOffset().At(p.position())
+	}
+	return offsets, nil
+}
+
+// resetTime is what to ask the log for where the group has committed nothing.
+func (o *InstanceOptions) resetTime() int64 {
+	if o.OffsetReset == latest {
+		return endOfLog
+	}
+	return startOfLog
+}
+
+// onRevoked is called by kgo before partitions go to another member. What is
+// left of them in the backlog is that member's to answer.
+func (s *session) onRevoked(ctx context.Context, _ *kgo.Client, gone map[string][]int32) {
+	c := s.forget(gone)
+	if c == nil || len(c.entries) == 0 {
+		return
+	}
+	i := s.inst
+	ctx, cancel := i.bound(ctx, leaveTimeout)
+	defer cancel()
+	select {
+	case i.commits <- struct{}{}:
+	case <-s.over: // the end of the session commits by itself, and waits for us
+		return
+	case <-ctx.Done():
+		return
+	}
+	defer func() { <-i.commits }()
+	if err := i.send(ctx, c); err != nil {
+		i.m.log.Warn("cannot commit revoked partitions", "group", i.group, "instance", i.opts.Name, "error", err)
+	}
+}
+
+// onLost is called by kgo when the group has given the partitions away already.
+func (s *session) onLost(_ context.Context, _ *kgo.Client, gone map[string][]int32) { s.forget(gone) }
+
+// forget takes partitions out of the session and returns the commit of what
+// was confirmed of them, nil where there is no auto-commit or the session ended.
+func (s *session) forget(gone map[string][]int32) *commit {
+	i := s.inst
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if s.ended {
+		return nil
+	}
+	i.commitSeq++
+	c := &commit{session: s, seq: i.commitSeq}
+	for tp := range each(gone) {
+		p := s.parts[tp]
+		if p == nil {
+			continue
+		}
+		c.add(p, p.confirmed)
+		delete(s.parts, tp)
+	}
+	s.backlog.drop(func(p *partition) bool { return s.parts[p.TopicPartition] != p })
+	if !i.opts.AutoCommit {
+		return nil
+	}
+	return c
+}
+
+// each goes through the partitions of kgo's way to list them.
+func each(m map[string][]int32) func(func(TopicPartition) bool) {
+	return func(yield func(TopicPartition) bool) {
+		for topic, partitions := range m {
+			for _, n := range partitions {
+				if !yield(TopicPartition{topic, n}) {
+					return
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,47 @@
+//go:build !race
+
+package metadata
+
+import (
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+)
+
+// TestAnswerAllocations holds the budget of what is answered from the cache.
+func TestAnswerAllocations(t *testing.T) {
+	cluster := newCluster(t, kfake.NumBrokers(3), kfake.SeedTopics(8, "t"), kfake.SeedTopics(1, "u"))
+	c := newCache(t, cluster, Settings{MaxAge: time.Hour})
+	ctx := testContext(t)
+	const name = "t"
+	const known, nowhere, bad = name, "nowhere", "no such/name"
+	dst := make([]byte, 0, 64<<10)
+	f := func(what string, answer func() error) {
+		t.Helper()
+		if err := answer(); err != nil {
+			t.Fatal(err)
+		}
+		if n := testing.AllocsPerRun(100, func() { _ = answer() }); n != 0 {
+			t.Errorf("%s: %v allocations", what, n)
+		}
+	}
+	f("topics", func() error { _, err := c.AppendTopics(ctx, dst[:0]); return err })
+	f("brokers", func() error { _, err := c.AppendBrokers(ctx, dst[:0]); return err })
+	f("topic", func() error { _, err := c.AppendTopic(ctx, dst[:0], name); return err })
+	f("partitions", func() error { _, err := c.AppendPartitions(ctx, dst[:0], name); return err })
+	f("partition", func() error { _, err := c.AppendPartition(ctx, dst[:0], name, 3); return err })
+	f("produce", func() error { _, err := c.Topic(ctx, known); return err })
+	f("health", c.Healthy)
+
+	hook := answerHook{c}
+	f("hook", func() error { hook.c.answered(); return nil })
+
+	// Refusals are as cheap as answers: a client that is wrong is wrong often.
+	if _, err := c.Topic(ctx, nowhere); err == nil {
+		t.Fatal("a topic that is nowhere was found")
+	}
+	c.missing.names["nowhere"].until = time.Now().Add(time.Hour)
+	f("unknown topic", func() error { _, _ = c.Topic(ctx, nowhere); return nil })
+	f("bad name", func() error { _, _ = c.Topic(ctx, bad); return nil })
+}

@@ -1,0 +1,263 @@
+package metadata
+
+import (
+	"context"
+	"encoding/json"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"millrace/internal/apierr"
+	"millrace/internal/kafka"
+)
+
+func TestAnswers(t *testing.T) {
+	cluster := newCluster(t, kfake.NumBrokers(2), kfake.SeedTopics(2, "jsontest"), kfake.SeedTopics(1, "__internal"))
+	for p := range int32(2) {
+		if err := cluster.MoveTopicPartition("jsontest", p, p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := newCache(t, cluster, Settings{})
+	ctx := testContext(t)
+	const name = "jsontest"
+	f := func(want string, answer func(dst []byte) ([]byte, error)) {
+		t.Helper()
+		got, err := answer([]byte("before "))
+		if err != nil || string(got) != "before "+want {
+			t.Errorf("answer %s, error %v, want %s", got, err, want)
+		}
+		if !json.Valid([]byte(want)) {
+			t.Errorf("%s is not JSON", want)
+		}
+	}
+	const p0 = `{"partition":0,"leader":0,"replicas":[{"broker":0,"leader":true,"in_sync":true},{"broker":1,"leader":false,"in_sync":true}]}`
+	const p1 = `{"partition":1,"leader":1,"replicas":[{"broker":1,"leader":true,"in_sync":true},{"broker":0,"leader":false,"in_sync":true}]}`
+	f(`["__internal","jsontest"]`, func(dst []byte) ([]byte, error) { return c.AppendTopics(ctx, dst) })
+	f(`{"brokers":[0,1]}`, func(dst []byte) ([]byte, error) { return c.AppendBrokers(ctx, dst) })
+	f("["+p0+","+p1+"]", func(dst []byte) ([]byte, error) { return c.AppendPartitions(ctx, dst, name) })
+	f(p1, func(dst []byte) ([]byte, error) { return c.AppendPartition(ctx, dst, name, 1) })
+	f(`{"beginning_offset":0,"end_offset":0}`, func(dst []byte) ([]byte, error) { return c.AppendOffsets(ctx, dst, name, 1) })
+
+	out, err := c.AppendTopic(ctx, nil, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rest, ok := strings.CutPrefix(string(out), `{"name":"jsontest","configs":{`)
+	if !ok || !strings.HasSuffix(rest, `},"partitions":[`+p0+","+p1+"]}") {
+		t.Errorf("topic %s", out)
+	}
+	var topic struct {
+		Configs map[string]*string `json:"configs"`
+	}
+	if err := json.Unmarshal(out, &topic); err != nil || len(topic.Configs) == 0 {
+		t.Errorf("configs %v, error %v", topic.Configs, err)
+	}
+	if v := topic.Configs["cleanup.policy"]; v == nil || *v != "delete" {
+		t.Errorf("cleanup.policy is %v", v)
+	}
+}
+
+func TestAnswersEmpty(t *testing.T) {
+	c := newCache(t, newCluster(t), Settings{})
+	if out, err := c.AppendTopics(testContext(t), nil); string(out) != "[]" || err != nil {
+		t.Errorf("topics %s, error %v", out, err)
+	}
+}
+
+// TestAnswersErrors checks that an answer that fails leaves nothing behind.
+func TestAnswersErrors(t *testing.T) {
+	cluster := newCluster(t, kfake.SeedTopics(1, "t", "closed"))
+	cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.DescribeConfigs}, Resource: "closed", Err: kerr.TopicAuthorizationFailed, Count: -1})
+	c := newCache(t, cluster, Settings{})
+	ctx := testContext(t)
+	f := func(want *apierr.Kind, answer func(dst []byte) ([]byte, error)) {
+		t.Helper()
+		got, err := answer([]byte("before"))
+		wantKind(t, err, want)
+		if string(got) != "before" {
+			t.Errorf("%s leaves %q", want.Name, got)
+		}
+	}
+	for _, name := range []string{"none", "t"} {
+		want := apierr.TopicNotFound
+		if name == "t" {
+			want = apierr.PartitionNotFound
+		}
+		for _, partition := range []int32{1, -1} {
+			f(want, func(dst []byte) ([]byte, error) { return c.AppendPartition(ctx, dst, name, partition) })
+			f(want, func(dst []byte) ([]byte, error) { return c.AppendOffsets(ctx, dst, name, partition) })
+		}
+	}
+	f(apierr.TopicNotFound, func(dst []byte) ([]byte, error) { return c.AppendTopic(ctx, dst, "none") })
+	f(apierr.TopicNotFound, func(dst []byte) ([]byte, error) { return c.AppendPartitions(ctx, dst, "none") })
+	f(apierr.Unauthorized, func(dst []byte) ([]byte, error) { return c.AppendTopic(ctx, dst, "closed") })
+}
+
+// TestSensitive checks the encoding of odd configurations.
+func TestSensitive(t *testing.T) {
+	configs := make([]kmsg.DescribeConfigsResponseResourceConfig, 3)
+	configs[0].Name, configs[0].Value = "z", kmsg.StringPtr(`a "quoted" value`)
+	configs[1].Name, configs[1].Value, configs[1].IsSensitive = "secret", kmsg.StringPtr("shown by mistake"), true
+	configs[2].Name = "absent"
+	const want = `{"absent":null,"secret":null,"z":"a \"quoted\" value"}`
+	if got := string(appendConfigs(nil, configs)); got != want {
+		t.Errorf("configs %s, want %s", got, want)
+	}
+}
+
+// TestConfigsAreKept checks that a topic's configuration is asked for once a
+// MaxAge, by however many.
+func TestConfigsAreKept(t *testing.T) {
+	inBubble(t, func(t *testing.T, network *kfake.VirtualNetwork) {
+		cluster := newCluster(t, virtual(network, kfake.SeedTopics(1, "t"))...)
+		c := newCache(t, cluster, Settings{MaxAge: 10 * time.Second}, dialer(network))
+		asked := cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.DescribeConfigs}, Observe: true, Count: -1})
+		readers := func(want int) {
+			t.Helper()
+			var wg sync.WaitGroup
+			for range 50 {
+				wg.Go(func() {
+					if _, err := c.AppendTopic(t.Context(), nil, "t"); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			wg.Wait()
+			if n := asked.Hits(); n != want {
+				t.Errorf("%d requests, want %d", n, want)
+			}
+		}
+		readers(1)
+		time.Sleep(9 * time.Second)
+		readers(1)
+		time.Sleep(2 * time.Second)
+		readers(2)
+	})
+}
+
+func TestConfigsAreBounded(t *testing.T) {
+	s := configs{topics: make(map[string]*topicConfigs)}
+	now := time.Now()
+	for i := range 3 * maxConfigs {
+		s.keep(strconv.Itoa(i), &topicConfigs{at: now}, time.Hour)
+	}
+	if len(s.topics) != maxConfigs || s.topics[strconv.Itoa(3*maxConfigs-1)] == nil {
+		t.Errorf("%d configurations are kept, the last one: %v", len(s.topics), s.topics[strconv.Itoa(3*maxConfigs-1)] != nil)
+	}
+}
+
+// TestOffsets reads what was produced, and what is left after records were
+// deleted from the beginning.
+func TestOffsets(t *testing.T) {
+	cluster := newCluster(t, kfake.SeedTopics(2, "t"))
+	c := newCache(t, cluster, Settings{})
+	ctx := testContext(t)
+	producer, err := kafka.NewProducer(kafka.Settings{Brokers: cluster.ListenAddrs()}, kafka.DefaultProducer())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer producer.Close()
+	for range 5 {
+		if err := producer.ProduceSync(ctx, &kgo.Record{Topic: "t", Partition: 1}).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	req := kmsg.NewPtrDeleteRecordsRequest()
+	topic := kmsg.NewDeleteRecordsRequestTopic()
+	topic.Topic = "t"
+	partition := kmsg.NewDeleteRecordsRequestTopicPartition()
+	partition.Partition, partition.Offset = 1, 2
+	topic.Partitions = append(topic.Partitions, partition)
+	req.Topics = append(req.Topics, topic)
+	if _, err := req.RequestWith(ctx, c.client); err != nil {
+		t.Fatal(err)
+	}
+	asked := cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.ListOffsets}, Observe: true, Count: -1})
+	if beginning, end, err := c.Offsets(ctx, "t", 1); beginning != 2 || end != 5 || err != nil {
+		t.Errorf("offsets %d to %d, error %v", beginning, end, err)
+	}
+	if n := asked.Hits(); n != 2 {
+		t.Errorf("%d requests for two offsets", n)
+	}
+	if beginning, end, err := c.Offsets(ctx, "t", 0); beginning != 0 || end != 0 || err != nil {
+		t.Errorf("offsets %d to %d, error %v", beginning, end, err)
+	}
+}
+
+// TestOffsetsShared checks that many who ask about one partition at one time
+// cost as much as one, and that one who leaves does not take the others along.
+func TestOffsetsShared(t *testing.T) {
+	inBubble(t, func(t *testing.T, network *kfake.VirtualNetwork) {
+		cluster := newCluster(t, virtual(network, kfake.SeedTopics(1, "t"))...)
+		c := newCache(t, cluster, Settings{MaxAge: time.Hour}, dialer(network))
+		if _, err := c.Snapshot(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		asked := cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.ListOffsets}, Observe: true, Count: -1})
+		release := make(chan struct{})
+		cluster.ControlKey(int16(kmsg.ListOffsets), func(kmsg.Request) (kmsg.Response, error, bool) {
+			<-release
+			return nil, nil, false
+		})
+		hurried, cancel := context.WithCancel(t.Context())
+		left := make(chan struct{})
+		go func() {
+			defer close(left)
+			_, _, err := c.Offsets(hurried, "t", 0)
+			wantKind(t, err, apierr.Draining) // nobody reads it: the caller is gone
+		}()
+		var wg sync.WaitGroup
+		for range 50 {
+			wg.Go(func() {
+				if _, _, err := c.Offsets(t.Context(), "t", 0); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		synctest.Wait()
+		cancel()
+		<-left
+		close(release)
+		wg.Wait()
+		if n := asked.Hits(); n != 2 {
+			t.Errorf("%d requests for 51 callers", n)
+		}
+	})
+}
+
+// TestDeleted checks that a topic that was deleted since the view was taken is
+// answered as such, not as an error of Kafka's.
+func TestDeleted(t *testing.T) {
+	cluster := newCluster(t, kfake.SeedTopics(1, "t"))
+	c := newCache(t, cluster, Settings{MaxAge: time.Hour})
+	ctx := testContext(t)
+	if _, err := c.Snapshot(ctx); err != nil {
+		t.Fatal(err)
+	}
+	req := kmsg.NewPtrDeleteTopicsRequest()
+	topic := kmsg.NewDeleteTopicsRequestTopic()
+	topic.Topic = kmsg.StringPtr("t")
+	req.TopicNames = append(req.TopicNames, "t")
+	req.Topics = append(req.Topics, topic)
+	if _, err := req.RequestWith(ctx, c.client); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err := c.Offsets(ctx, "t", 0)
+	wantKind(t, err, apierr.TopicNotFound)
+	_, err = c.AppendTopic(ctx, nil, "t")
+	wantKind(t, err, apierr.TopicNotFound)
+	if out, err := c.AppendTopics(ctx, nil); string(out) != "[]" || err != nil {
+		t.Errorf("topics %s, error %v", out, err)
+	}
+	_, err = c.Topic(ctx, "t")
+	wantKind(t, err, apierr.TopicNotFound)
+}

@@ -1,0 +1,173 @@
+package metadata
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"millrace/internal/apierr"
+)
+
+const (
+	// probeEvery is how long no broker may have answered before one is asked.
+	probeEvery = time.Second
+	// probeTimeout bounds a question to any one broker, and to all of them.
+	probeTimeout = 1500 * time.Millisecond
+	// healthyFor is how long after the last answer the cluster counts as
+	// reachable: a question to one broker, then one to all, fit in.
+	healthyFor = probeEvery + 2*probeTimeout
+	// retryEvery is the pause between questions while no broker answers.
+	retryEvery = 500 * time.Millisecond
+	// maxProbed bounds the brokers that are asked at once.
+	maxProbed = 16
+)
+
+// errAway is shared: it is answered to every request while the brokers are away.
+var errAway = apierr.BrokersAway.Err()
+
+// health is when a broker last answered.
+type health struct {
+	last  atomic.Int64  // nanoseconds since Cache.started; 0: never
+	first chan struct{} // closed with the first answer
+	once  sync.Once
+	// away is closed while no broker answers. The watch alone closes it, and
+	// replaces it when one answers again.
+	away atomic.Pointer[chan struct{}]
+}
+
+// Healthy returns nil when a broker answered within the last four seconds,
+// and the error to answer otherwise, also before the first answer. It costs a
+// look at the clock.
+func (c *Cache) Healthy() error {
+	if c.health.last.Load() == 0 || c.silence() > healthyFor {
+		return errAway
+	}
+	return nil
+}
+
+// Wait returns nil as soon as a broker has answered for the first time, or
+// the context's error.
+func (c *Cache) Wait(ctx context.Context) error {
+	select {
+	case <-c.health.first:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// away is closed while the watch finds no broker that answers. At the start it
+// is open: the first look-ups find out by themselves.
+func (c *Cache) away() <-chan struct{} { return *c.health.away.Load() }
+
+// isAway reports whether a look-up could only fail. The watch notices an
+// outage at its next question; the clock may know before.
+func (c *Cache) isAway() bool {
+	select {
+	case <-c.away():
+		return true
+	default:
+		return c.silence() > healthyFor
+	}
+}
+
+// silence is how long no broker has answered, or how long the cache has waited
+// for the first answer.
+func (c *Cache) silence() time.Duration {
+	return time.Since(c.started) - time.Duration(c.health.last.Load())
+}
+
+// Hook returns a hook for other Kafka clients of the process. What they read
+// from a broker is then a sign of life too: under load, no probe is sent, and
+// a probe that starves cannot call brokers dead that answer produce requests.
+func (c *Cache) Hook() kgo.Hook { return answerHook{c} }
+
+type answerHook struct{ c *Cache }
+
+// OnBrokerRead implements [kgo.HookBrokerRead].
+func (h answerHook) OnBrokerRead(_ kgo.BrokerMetadata, _ int16, _ int, _, _ time.Duration, err error) {
+	if err == nil {
+		h.c.answered()
+	}
+}
+
+// answered notes that a broker has answered.
+func (c *Cache) answered() {
+	c.health.last.Store(max(int64(time.Since(c.started)), 1))
+	c.health.once.Do(func() { close(c.health.first) })
+}
+
+// watch keeps the time of the last answer true until Close. While other
+// look-ups are answered it asks nothing.
+func (c *Cache) watch() {
+	reachable := true
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-c.ctx.Done():
+			return
+		case <-timer.C:
+		}
+		pause := retryEvery
+		if c.probe(reachable) {
+			pause = max(probeEvery-c.silence(), 0)
+		}
+		if now := c.Healthy() == nil; now != reachable && c.ctx.Err() == nil {
+			reachable = now
+			if reachable {
+				back := make(chan struct{})
+				c.health.away.Store(&back)
+				c.log.Info("Kafka brokers answer again")
+			} else {
+				close(*c.health.away.Load()) // fails who waits for an answer
+				c.log.Error("no Kafka broker answers")
+			}
+		}
+		timer.Reset(pause)
+	}
+}
+
+// probe finds out whether any broker answers, unless one just has. In good
+// times it asks any one of them; if that fails, or in bad times, all at once,
+// since the one may be the only one that is down.
+func (c *Cache) probe(good bool) bool {
+	if c.health.last.Load() != 0 && c.silence() < probeEvery {
+		return true
+	}
+	if good && c.ask(c.brokers) {
+		return true
+	}
+	brokers := c.client.DiscoveredBrokers()
+	rand.Shuffle(len(brokers), func(i, j int) { brokers[i], brokers[j] = brokers[j], brokers[i] })
+	seeds := c.client.SeedBrokers()
+	brokers = append(brokers[:min(len(brokers), maxProbed)], seeds[:min(len(seeds), maxProbed)]...)
+	answers := make(chan bool, len(brokers))
+	for _, b := range brokers {
+		c.tasks.Go(func() { answers <- c.ask(b) })
+	}
+	for range brokers {
+		if <-answers {
+			return true
+		}
+	}
+	return false
+}
+
+// ask sends the smallest metadata request there is: about no topic.
+func (c *Cache) ask(whom kmsg.Requestor) bool {
+	ctx, cancel := context.WithTimeout(c.ctx, probeTimeout)
+	defer cancel()
+	req := kmsg.NewPtrMetadataRequest()
+	req.Topics = []kmsg.MetadataRequestTopic{}
+	if _, err := req.RequestWith(ctx, whom); err != nil {
+		return false
+	}
+	c.answered()
+	return true
+}

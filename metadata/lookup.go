@@ -1,0 +1,297 @@
+package metadata
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"millrace/internal/apierr"
+)
+
+const (
+	// maxLookups bounds the requests about unknown topics at one time: names
+	// come from clients, and each costs the brokers a request.
+	maxLookups = 32
+	// missingFor is how long a name that led nowhere is answered without
+	// asking again, maxMissing how many such names are remembered.
+	missingFor = 500 * time.Millisecond
+	maxMissing = 1024
+	// A topic that is being created is asked for again after firstPause, then
+	// after twice as long each time, up to maxPause.
+	firstPause, maxPause = 20 * time.Millisecond, 250 * time.Millisecond
+	// guessFor is how long a topic that may be in creation is waited for if
+	// the broker does not say whether it creates topics.
+	guessFor = time.Second
+	// creationAge is how long a broker's auto.create.topics.enable is
+	// believed. It only changes when brokers restart.
+	creationAge = time.Minute
+
+	maxTopicName = 249 // Kafka's own limit: the name plus a partition must fit a file name
+)
+
+var errBadName = apierr.KafkaInvalid.New("A topic name has 1 to %d characters out of a-z, A-Z, 0-9, '.', '_' and '-', and is not '.' or '..'.", maxTopicName)
+
+// Topic returns the topic of that name, which it borrows, for a produce
+// request. A topic that is known is returned at once, however old the view is,
+// without an allocation.
+// An unknown one is asked for, and created if Settings.CreateTopics and the
+// broker allow it; that takes until ctx ends or Settings.Timeout has passed.
+//
+// Errors: TopicNotFound, KafkaInvalid (no such name is possible),
+// Unauthorized, BrokersAway, KafkaTimedOut.
+func (c *Cache) Topic(ctx context.Context, name string) (*Topic, error) {
+	v := c.view.Load()
+	if t := v.topic(name); t != nil {
+		if time.Since(v.Taken) > max(c.settings.MaxAge, produceAge) {
+			c.refreshLater()
+		}
+		return t, nil
+	}
+	return c.lookUp(ctx, name, c.settings.CreateTopics)
+}
+
+// current returns the topic no older than MaxAge, for those who read metadata.
+// It never creates one.
+func (c *Cache) current(ctx context.Context, name string) (*Topic, error) {
+	if !validName(name) {
+		return nil, errBadName
+	}
+	v, err := c.fresh(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if t := v.topic(name); t != nil {
+		return t, nil
+	}
+	return c.lookUp(ctx, name, false) // created since the view was taken, or nowhere
+}
+
+// partition returns the topic and checks that it has the partition.
+func (c *Cache) partition(ctx context.Context, name string, partition int32) (*Topic, error) {
+	t, err := c.current(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	if partition < 0 || int(partition) >= len(t.Partitions) {
+		return nil, apierr.PartitionNotFound.New("Topic %s has no partition %d.", t.Name, partition)
+	}
+	return t, nil
+}
+
+// lookUp asks the brokers about one topic that the view does not have. It
+// borrows the name, and keeps a copy.
+func (c *Cache) lookUp(ctx context.Context, name string, create bool) (*Topic, error) {
+	if !validName(name) {
+		return nil, errBadName
+	}
+	if err := c.missing.recall(name, create); err != nil {
+		return nil, err
+	}
+	key := flightKey{what: "topic", topic: strings.Clone(name)}
+	if create {
+		key.what = "create"
+	}
+	return fly(ctx, c, key, func(ctx context.Context) (*Topic, error) {
+		select {
+		case c.lookups <- struct{}{}:
+			defer func() { <-c.lookups }()
+		case <-ctx.Done():
+			return nil, fmt.Errorf("cannot look up topic %s, others are being looked up: %w", key.topic, ctx.Err())
+		}
+		// A flight before this one may have ended as its caller set out.
+		if t := c.view.Load().topic(key.topic); t != nil {
+			return t, nil
+		}
+		if err := c.missing.recall(key.topic, create); err != nil {
+			return nil, err
+		}
+		t, err := c.search(ctx, key.topic, create)
+		if err == nil {
+			c.add(t)
+			return t, nil
+		}
+		err = c.explain(err)
+		c.missing.note(key.topic, create, err)
+		return nil, err
+	})
+}
+
+// search asks about the topic until it is there, cannot be, or time is up.
+func (c *Cache) search(ctx context.Context, name string, create bool) (*Topic, error) {
+	began, pause := time.Now(), firstPause
+	for {
+		t, err := c.askTopic(ctx, name, create)
+		switch {
+		case err == nil:
+			return t, nil
+		case errors.Is(err, kerr.LeaderNotAvailable):
+			// In creation, on its way to all brokers.
+		case errors.Is(err, kerr.UnknownTopicOrPartition):
+			// Kafka says the same of a topic that is nowhere and of one whose
+			// creation this request has started (KRaft).
+			if !create || !c.mayAppear(ctx, time.Since(began)) {
+				return nil, apierr.TopicNotFound.New("Topic %s not found.", name)
+			}
+		default:
+			return nil, err
+		}
+		select {
+		case <-time.After(pause):
+			pause = min(2*pause, maxPause)
+		case <-ctx.Done():
+			return nil, fmt.Errorf("cannot wait for topic %s to have a leader: %w", name, ctx.Err())
+		}
+	}
+}
+
+// askTopic asks one broker about one topic.
+func (c *Cache) askTopic(ctx context.Context, name string, create bool) (*Topic, error) {
+	req := kmsg.NewPtrMetadataRequest()
+	req.AllowAutoTopicCreation = create
+	topic := kmsg.NewMetadataRequestTopic()
+	topic.Topic = kmsg.StringPtr(name)
+	req.Topics = append(req.Topics, topic)
+	resp, err := req.RequestWith(ctx, c.brokers)
+	if err != nil {
+		return nil, fmt.Errorf("cannot look up topic %s: %w", name, err)
+	}
+	c.answered()
+	if len(resp.Topics) != 1 {
+		return nil, fmt.Errorf("cannot look up topic %s: Kafka described %d topics", name, len(resp.Topics))
+	}
+	t, err := newTopic(&resp.Topics[0])
+	if err != nil {
+		return nil, fmt.Errorf("cannot look up topic %s: %w", name, err)
+	}
+	return t, nil
+}
+
+// creation is what the brokers' auto.create.topics.enable said, and when; nil
+// when nobody has asked.
+type creation struct{ known atomic.Pointer[creates] }
+
+type creates struct {
+	value string // "true", "false", or "" when Kafka would not say
+	at    time.Time
+}
+
+// mayAppear reports whether a topic that was asked for with leave to create it
+// is worth more waiting.
+func (c *Cache) mayAppear(ctx context.Context, waited time.Duration) bool {
+	known := c.creation.known.Load()
+	if known == nil || time.Since(known.at) > creationAge {
+		value, err := c.askCreation(ctx)
+		var refused *kerr.Error
+		if err == nil || errors.As(err, &refused) { // Kafka may keep its settings to itself
+			c.creation.known.Store(&creates{value: value, at: time.Now()})
+		}
+		known = &creates{value: value}
+	}
+	switch known.value {
+	case "false":
+		return false
+	case "true":
+		return true
+	}
+	return waited < guessFor
+}
+
+// askCreation asks any broker for its auto.create.topics.enable; "" means that
+// it does not say.
+func (c *Cache) askCreation(ctx context.Context) (string, error) {
+	const name = "auto.create.topics.enable"
+	ctx, cancel := context.WithTimeout(ctx, guessFor)
+	defer cancel()
+	v, err := c.fresh(ctx)
+	if err != nil {
+		return "", err
+	}
+	if len(v.Brokers) == 0 {
+		return "", nil
+	}
+	broker := v.Brokers[rand.IntN(len(v.Brokers))].ID
+	found, err := c.describe(ctx, kmsg.ConfigResourceTypeBroker, strconv.Itoa(int(broker)), name)
+	if err != nil {
+		return "", err
+	}
+	for _, config := range found {
+		if config.Name == name && config.Value != nil {
+			return *config.Value, nil
+		}
+	}
+	return "", nil
+}
+
+// missing remembers, for a moment, names that led nowhere.
+type missing struct {
+	mu    sync.Mutex
+	names map[string]*absent
+}
+
+// absent is the answer to a name. One that a look-up without leave to create
+// got says nothing about a look-up with it.
+type absent struct {
+	err    error
+	create bool
+	until  time.Time
+}
+
+// recall returns the remembered answer to name, if there is one.
+func (m *missing) recall(name string, create bool) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	a := m.names[name]
+	if a == nil || create && !a.create || !time.Now().Before(a.until) {
+		return nil
+	}
+	return a.err
+}
+
+// note remembers err as the answer to name, if it is about the name and not
+// about the state of the brokers.
+func (m *missing) note(name string, create bool, err error) {
+	if !apierr.TopicNotFound.Is(err) && !apierr.Unauthorized.Is(err) && !apierr.KafkaInvalid.Is(err) {
+		return
+	}
+	now := time.Now()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.names) >= maxMissing {
+		for old, a := range m.names {
+			if !now.Before(a.until) {
+				delete(m.names, old)
+			}
+		}
+		for old := range m.names { // any one, if all were of use
+			if len(m.names) < maxMissing {
+				break
+			}
+			delete(m.names, old)
+		}
+	}
+	m.names[name] = &absent{err: err, create: create, until: now.Add(missingFor)}
+}
+
+// validName reports whether Kafka allows a topic of that name.
+func validName(name string) bool {
+	if len(name) == 0 || len(name) > maxTopicName || name == "." || name == ".." {
+		return false
+	}
+	for i := range len(name) {
+		switch b := name[i]; {
+		case 'a' <= b && b <= 'z', 'A' <= b && b <= 'Z', '0' <= b && b <= '9', b == '.', b == '_', b == '-':
+		default:
+			return false
+		}
+	}
+	return true
+}

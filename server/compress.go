@@ -1,0 +1,111 @@
+package server
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+
+	"github.com/valyala/fasthttp"
+
+	"millrace/internal/apierr"
+	"millrace/pool"
+)
+
+// minCompressed is the smallest answer that is worth compressing.
+const minCompressed = 1024
+
+// The levels favour CPU over size: answers are made once and read once.
+const (
+	brotliLevel = 3
+	gzipLevel   = fasthttp.CompressBestSpeed
+	zstdLevel   = fasthttp.CompressZstdBestSpeed
+)
+
+// decompress undoes the request's Content-Encoding, into a body that may be as
+// large as an uncompressed one and no larger.
+func (s *Server) decompress(ctx *fasthttp.RequestCtx) error {
+	encoding := ctx.Request.Header.ContentEncoding()
+	if len(encoding) == 0 {
+		return nil
+	}
+	switch name := strings.ToLower(strings.TrimSpace(string(encoding))); name {
+	case "identity":
+		return nil
+	case "x-gzip":
+		ctx.Request.Header.SetContentEncoding("gzip")
+	default:
+		ctx.Request.Header.SetContentEncoding(name)
+	}
+	body, err := ctx.Request.BodyUncompressedWithLimit(s.settings.MaxBodyBytes)
+	switch {
+	case errors.Is(err, fasthttp.ErrContentEncodingUnsupported):
+		ctx.Response.Header.Set(fasthttp.HeaderAcceptEncoding, "gzip, zstd, br, deflate")
+		return apierr.UnsupportedMedia.New("The Content-Encoding must be one of gzip, zstd, br and deflate.")
+	case errors.Is(err, fasthttp.ErrBodyTooLarge):
+		return apierr.BodyTooLarge.New("The request body is larger than %d bytes once it is decompressed.", s.settings.MaxBodyBytes)
+	case err != nil:
+		return apierr.BadRequest.Wrap(err, "The body is not what its Content-Encoding says.")
+	}
+	ctx.Request.Header.Del(fasthttp.HeaderContentEncoding)
+	ctx.Request.SwapBody(body)
+	return nil
+}
+
+// compress encodes a large answer as the client prefers. It also says, on
+// every answer, that the encoding depends on Accept-Encoding.
+func (s *Server) compress(ctx *fasthttp.RequestCtx) {
+	ctx.Response.Header.Add(fasthttp.HeaderVary, fasthttp.HeaderAcceptEncoding)
+	plain := ctx.Response.Body()
+	accept := ctx.Request.Header.Peek(fasthttp.HeaderAcceptEncoding)
+	if len(plain) < minCompressed || len(accept) == 0 {
+		return
+	}
+	encoding := pickEncoding(string(accept))
+	if encoding == "" {
+		return
+	}
+	out := pool.GetBuffer(len(plain) / 2)
+	defer out.Release()
+	switch encoding {
+	case "zstd":
+		out.B = fasthttp.AppendZstdBytesLevel(out.B, plain, zstdLevel)
+	case "br":
+		out.B = fasthttp.AppendBrotliBytesLevel(out.B, plain, brotliLevel)
+	case "gzip":
+		out.B = fasthttp.AppendGzipBytesLevel(out.B, plain, gzipLevel)
+	}
+	if len(out.B) >= len(plain) {
+		return
+	}
+	ctx.Response.Header.SetContentEncoding(encoding)
+	ctx.Response.SetBody(out.B)
+}
+
+// pickEncoding returns the encoding with the highest quality in an
+// Accept-Encoding header, of equals the one that costs least, or "" for none.
+func pickEncoding(accept string) string {
+	best, bestQ := "", 0.0
+	for _, offer := range [...]string{"zstd", "gzip", "br"} {
+		q := 0.0
+		for part := range strings.SplitSeq(accept, ",") {
+			name, params, _ := strings.Cut(part, ";")
+			name = strings.ToLower(strings.TrimSpace(name))
+			if name != offer && name != "*" && (name != "x-gzip" || offer != "gzip") {
+				continue
+			}
+			q = 1
+			if text, ok := strings.CutPrefix(strings.TrimSpace(params), "q="); ok {
+				if v, err := strconv.ParseFloat(text, 64); err == nil {
+					q = v
+				}
+			}
+			if name == offer {
+				break // a name beats the wildcard
+			}
+		}
+		if q > bestQ {
+			best, bestQ = offer, q
+		}
+	}
+	return best
+}

@@ -1,0 +1,144 @@
+package server_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"millrace/internal/testkit"
+)
+
+func TestConsumerExchanges(t *testing.T) {
+	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
+		topic := testkit.CreateTopic(t, b, 2)
+		s := start(t, b)
+		testkit.RunExchanges(t, "testdata/consumers.txt", s.base, map[string]string{
+			"topic": topic, "json": testkit.Group(t), "binary": testkit.Group(t),
+		})
+	})
+}
+
+// createConsumer creates an instance of the format json and returns its path.
+func createConsumer(t *testing.T, s *stack, more string) string {
+	t.Helper()
+	path := "/consumers/" + testkit.Group(t)
+	s.do(t, "POST", path, `{"name":"i","format":"json","auto.offset.reset":"earliest"`+more+`}`, plainV2).want(t, 200, `"instance_id":"i"`)
+	return path + "/instances/i"
+}
+
+func TestConsumerBodiesThatAreRefused(t *testing.T) {
+	b := testkit.Fake(t).Broker
+	topic := testkit.CreateTopic(t, b, 1)
+	s := start(t, b)
+	i := createConsumer(t, s, "")
+	f := func(path, body string, status, code int) {
+		t.Helper()
+		s.do(t, "POST", path, body, plainV2).want(t, status, fmt.Sprintf(`{"error_code":%d,`, code))
+	}
+	s.do(t, "POST", i+"/subscription", `{"topics":["t"]}`, "Content-Type: application/json").want(t, 415, "")
+
+	f("/consumers/g", `{`, 400, 400)
+	f("/consumers/g", `[]`, 400, 400)
+	f("/consumers/g", `{} x`, 400, 400)
+	f("/consumers/g", "{\"name\":\"\xff\"}", 400, 400)
+	f("/consumers/g", `{"nmae":"x"}`, 422, 422)
+	f("/consumers/g", `{"format":"xml"}`, 422, 422)
+	f("/consumers/g", `{"format":""}`, 422, 422)
+	f("/consumers/g", `{"format":["json"]}`, 422, 422)
+	f("/consumers/g", `{"format":"avro"}`, 422, 422)
+	f("/consumers/g", `{"name":7}`, 422, 42204)
+	f("/consumers/g", `{"auto.offset.reset":"smallest"}`, 422, 42204)
+	f("/consumers/g", `{"auto.offset.reset":{}}`, 422, 42204)
+	f("/consumers/g", `{"auto.commit.enable":"maybe"}`, 422, 42204)
+	f("/consumers/g", `{"isolation.level":"none"}`, 422, 42204)
+	f("/consumers/g", `{"consumer.request.timeout.ms":"soon"}`, 422, 42204)
+	f("/consumers/g", `{"consumer.request.timeout.ms":-1}`, 422, 42204)
+	f("/consumers/g", `{"fetch.min.bytes":10000001}`, 422, 40001)
+	f("/consumers/g", `{"fetch.min.bytes":99999999999999}`, 422, 40001)
+	f("/consumers/g", `{"fetch.min.bytes":-2}`, 422, 40001)
+	f("/consumers/g", `{"fetch.min.bytes":1.5}`, 422, 42204)
+
+	f(i+"/subscription", ``, 422, 422)
+	f(i+"/subscription", `{}`, 422, 422)
+	f(i+"/subscription", `{"topics":null}`, 422, 422)
+	f(i+"/subscription", `{"topics":"t"}`, 400, 400)
+	f(i+"/subscription", `{"topics":[1]}`, 400, 400)
+	f(i+"/subscription", `{"topics":[""]}`, 422, 422)
+	f(i+"/subscription", `{"topics":[null]}`, 422, 422)
+	f(i+"/subscription", `{"topics":["t"],"topic_pattern":"t"}`, 409, 40903)
+	f(i+"/subscription", `{"topic_pattern":"("}`, 422, 422)
+	f(i+"/subscription", `{"Topics":["t"]}`, 422, 422)
+
+	f(i+"/assignments", `{}`, 422, 422)
+	f(i+"/assignments", `{"partitions":[{"topic":"t"}]}`, 422, 422)
+	f(i+"/assignments", `{"partitions":[{"topic":"t","partition":0,"offset":1}]}`, 422, 422)
+	f(i+"/assignments", `{"partitions":[{"topic":"t","partition":"x"}]}`, 400, 400)
+	f(i+"/assignments", `{"partitions":[{"topic":"t","partition":3000000000}]}`, 400, 400)
+	f(i+"/assignments", `{"partitions":[3]}`, 400, 400)
+	f(i+"/assignments", `{"partitions":[{"topic":"no-such","partition":0}]}`, 404, 40401)
+	f(i+"/assignments", `{"partitions":[{"topic":"`+topic+`","partition":7}]}`, 404, 40402)
+
+	f(i+"/positions", ``, 422, 422)
+	f(i+"/positions", `{"offsets":[{"topic":"t","partition":0}]}`, 422, 422)
+	f(i+"/positions", `{"timestamps":[{"topic":"t","partition":0}]}`, 422, 422)
+	f(i+"/positions", `{"timestamps":[{"topic":"t","partition":0,"timestamp":"yesterday"}]}`, 400, 400)
+	f(i+"/positions", `{"offsets":[{"topic":"t","partition":0,"offset":0}]}`, 409, 40903)
+	f(i+"/offsets", `{"offsets":[{"topic":"t","partition":0}]}`, 422, 422)
+	f(i+"/offsets", `{"timestamps":[]}`, 422, 422)
+	f(i+"/offsets?async=perhaps", ``, 400, 400)
+	f("/consumers/g/instances/none/offsets", ``, 404, 40403)
+
+	s.do(t, "GET", i+"/offsets", "").want(t, 422, "")
+	s.do(t, "GET", i+"/offsets?topic=t", "").want(t, 422, "")
+	s.do(t, "GET", i+"/offsets?topic=t&partition=x", "").want(t, 400, "")
+}
+
+func TestReadRecordsNegotiation(t *testing.T) {
+	s := start(t, testkit.Fake(t).Broker)
+	i := createConsumer(t, s, "") + "/records"
+	f := func(query, accept string, status, code int) {
+		t.Helper()
+		var headers []string
+		if accept != "" {
+			headers = []string{"Accept: " + accept}
+		}
+		s.do(t, "GET", i+query, "", headers...).want(t, status, fmt.Sprintf(`{"error_code":%d,`, code))
+	}
+	f("", "", 406, 40601)
+	f("", "*/*", 406, 40601)
+	f("", "application/vnd.kafka.v2+json", 406, 40601)
+	f("", "application/vnd.kafka.binary.v2+json", 406, 40601)
+	f("", "application/vnd.kafka.avro.v2+json", 406, 40601)
+	f("", "text/html", 406, 406)
+	const json = "application/vnd.kafka.json.v2+json"
+	f("?timeout=soon", json, 400, 400)
+	f("?timeout=", json, 400, 400)
+	f("?max_bytes=1e3", json, 400, 400)
+	f("?headers=1", json, 400, 400)
+	f("?timeout=100&max_bytes=100&headers=true&timestamps=false", json, 409, 40903) // all is well but for the subscription
+}
+
+func TestAsyncCommit(t *testing.T) {
+	b := testkit.Fake(t).Broker
+	topic := testkit.CreateTopic(t, b, 1)
+	s := start(t, b)
+	i := createConsumer(t, s, "")
+	s.do(t, "POST", i+"/offsets?async=true", fmt.Sprintf(`{"offsets":[{"topic":%q,"partition":0,"offset":41}]}`, topic), plainV2).want(t, 200, "[]")
+	testkit.Eventually(t, 20*time.Second, "the commit", func() bool {
+		return strings.Contains(s.do(t, "GET", i+"/offsets?partition=0&topic="+topic, "").body, `"offset":42`)
+	})
+}
+
+func TestBaseURI(t *testing.T) {
+	b := testkit.Fake(t).Broker
+	f := func(want, advertised, host string) {
+		t.Helper()
+		s := start(t, b, func(o *stackOptions) { o.server.Advertised, o.server.HostName = advertised, host })
+		want = strings.ReplaceAll(want, "PORT", s.addr[strings.LastIndexByte(s.addr, ':')+1:])
+		s.do(t, "POST", "/consumers/g", `{"name":"i"}`, plainV2, "X-Forwarded-Host: ignored").want(t, 200, `"base_uri":"`+want+`/consumers/g/instances/i"`)
+	}
+	f("https://api.example/kafka", "https://api.example/kafka/", "host")
+	f("http://host.example:PORT", "", "host.example")
+	f("http://[2001:db8::1]:PORT", "", "2001:db8::1")
+}

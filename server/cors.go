@@ -1,0 +1,91 @@
+package server
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/valyala/fasthttp"
+)
+
+// cors decides what web pages of other origins may do (the Fetch standard's
+// CORS protocol). It is off, and lets everything through unmarked, when
+// access.control.allow.origin is empty; browsers then keep other pages out.
+type cors struct {
+	origins []string // lower case
+	any     bool     // one of them is *
+	methods []string // empty: whatever the route supports
+	headers string
+}
+
+func newCORS(s Settings) cors {
+	c := cors{methods: splitList(strings.ToUpper(s.AllowMethods)), headers: s.AllowHeaders}
+	c.origins = splitList(strings.ToLower(s.AllowOrigin))
+	c.any = slices.Contains(c.origins, "*")
+	return c
+}
+
+func splitList(text string) (items []string) {
+	for item := range strings.SplitSeq(text, ",") {
+		if item = strings.TrimSpace(item); item != "" {
+			items = append(items, item)
+		}
+	}
+	return items
+}
+
+// admit reports whether a request may go on, and marks the answer for the
+// browser. The check is made on the request itself, not only on the preflight
+// that a browser may skip. Requests without an Origin, and those of our own
+// pages, are none of its business.
+func (c *cors) admit(ctx *fasthttp.RequestCtx) bool {
+	if len(c.origins) == 0 {
+		return true
+	}
+	if !c.any {
+		ctx.Response.Header.Add(fasthttp.HeaderVary, fasthttp.HeaderOrigin)
+	}
+	origin := string(ctx.Request.Header.Peek(fasthttp.HeaderOrigin))
+	if origin == "" || sameOrigin(ctx, origin) {
+		return true
+	}
+	method := string(ctx.Method())
+	preflight := method == fasthttp.MethodOptions
+	if !c.any && !slices.Contains(c.origins, strings.ToLower(origin)) {
+		return false
+	}
+	if !preflight && len(c.methods) > 0 && !slices.Contains(c.methods, method) {
+		return false
+	}
+	if c.any {
+		origin = "*"
+	}
+	ctx.Response.Header.Set(fasthttp.HeaderAccessControlAllowOrigin, origin)
+	ctx.Response.Header.Set(fasthttp.HeaderAccessControlExposeHeaders, "Retry-After")
+	return true
+}
+
+func sameOrigin(ctx *fasthttp.RequestCtx, origin string) bool {
+	_, host, ok := strings.Cut(origin, "://")
+	return ok && strings.EqualFold(host, string(ctx.Host()))
+}
+
+// options answers OPTIONS: the router has entered Allow, and a preflight gets
+// the access control headers besides.
+func (c *cors) options(ctx *fasthttp.RequestCtx) {
+	ctx.SetStatusCode(fasthttp.StatusNoContent)
+	asked := ctx.Request.Header.Peek(fasthttp.HeaderAccessControlRequestMethod)
+	if len(asked) == 0 || len(ctx.Response.Header.Peek(fasthttp.HeaderAccessControlAllowOrigin)) == 0 {
+		return
+	}
+	methods := strings.Join(c.methods, ", ")
+	if methods == "" {
+		methods = string(ctx.Response.Header.Peek(fasthttp.HeaderAllow))
+	}
+	ctx.Response.Header.Set(fasthttp.HeaderAccessControlAllowMethods, methods)
+	headers := c.headers
+	if headers == "" {
+		headers = "Content-Type, Accept, Content-Encoding, Origin, X-Requested-With"
+	}
+	ctx.Response.Header.Set(fasthttp.HeaderAccessControlAllowHeaders, headers)
+	ctx.Response.Header.Set(fasthttp.HeaderAccessControlMaxAge, "1800")
+}

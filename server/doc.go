@@ -1,0 +1,19 @@
+// Package server is the HTTP edge: listeners, limits, the route table, media
+// types, compression, CORS, and the translation between requests and the
+// packages that do the work (batch, consumer, metadata).
+//
+// It holds no Kafka logic. A handler reads what the request says, calls one of
+// those packages, and appends the answer straight into the response's buffer.
+// Handlers return an error instead of writing one; [Server.fail] renders it, so
+// that every error looks alike.
+//
+// The way of a request: [Server.serve] (panics, drain, CORS, decompression,
+// routing, compression, request log), then the route's entry in routes.go
+// (media types), then the resource's file: produce.go, consumers.go,
+// metadata.go, health.go.
+//
+// One goroutine, the connection's, carries a request from end to end. A
+// handler must not keep the RequestCtx, or a view of the request, after it
+// returns; the one thing that outlives it is a produce request's body, whose
+// ownership moves into its [batch.Job].
+package server

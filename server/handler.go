@@ -1,0 +1,108 @@
+package server
+
+import (
+	"log/slog"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"millrace/internal/apierr"
+)
+
+// serve is the handler of every request: what all routes share, around the router.
+func (s *Server) serve(ctx *fasthttp.RequestCtx) {
+	start := time.Now()
+	s.dispatch(ctx)
+	s.compress(ctx)
+	if s.draining.Load() {
+		ctx.SetConnectionClose()
+	}
+	if s.settings.RequestLog {
+		s.logRequest(ctx, time.Since(start))
+	}
+	capBuffers(ctx)
+}
+
+// dispatch routes the request. A handler that panics costs its own request a
+// 500 and nothing else: what it had taken from a pool is left to the garbage
+// collector, since nobody knows what state it is in.
+func (s *Server) dispatch(ctx *fasthttp.RequestCtx) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.log.Error("handler panicked", "method", string(ctx.Method()), "path", string(ctx.Path()),
+				"panic", p, "stack", string(debug.Stack()))
+			ctx.Response.Reset()
+			s.fail(ctx, apierr.Internal.Err())
+		}
+	}()
+	if !s.cors.admit(ctx) {
+		s.fail(ctx, apierr.Unauthorized.New("Requests from this origin, or with this method from another origin, are not allowed (access.control.allow.origin, access.control.allow.methods)."))
+		return
+	}
+	if err := s.decompress(ctx); err != nil {
+		s.fail(ctx, err)
+		return
+	}
+	trimSlash(ctx)
+	s.router.Handler(ctx)
+}
+
+// fail is where every error becomes an answer. Defects, and what Kafka did
+// wrong, are logged; a client's mistakes are not.
+func (s *Server) fail(ctx *fasthttp.RequestCtx, err error) {
+	e := apierr.From(err)
+	if e.Kind.Status >= 500 {
+		level := slog.LevelWarn
+		if e.Kind == apierr.Internal {
+			level = slog.LevelError
+		}
+		s.log.Log(ctx, level, "request failed", "method", string(ctx.Method()), "path", string(ctx.Path()), "err", e)
+	}
+	ctx.Response.ResetBody()
+	ctx.SetStatusCode(e.Kind.Status)
+	if e.Kind.RetryAfter > 0 {
+		ctx.Response.Header.Set(fasthttp.HeaderRetryAfter, strconv.Itoa(int(e.Kind.RetryAfter/time.Second)))
+	}
+	if string(ctx.Response.Header.ContentType()) != mediaJSON {
+		ctx.SetContentType(mediaV2)
+	}
+	body := ctx.Response.SwapBody(nil)
+	ctx.Response.SwapBody(e.Append(body[:0]))
+}
+
+// maxKeptBody is the largest body buffer that stays with fasthttp for the next
+// request. fasthttp itself would keep any size for ever.
+const maxKeptBody = 1 << 20
+
+func capBuffers(ctx *fasthttp.RequestCtx) {
+	if body := ctx.Request.Body(); cap(body) > maxKeptBody {
+		ctx.Request.SwapBody(nil)
+	}
+}
+
+// respond hands the response's body buffer to fill, which appends the answer
+// and returns it. When fill fails, what it appended is dropped.
+func respond(ctx *fasthttp.RequestCtx, fill func(dst []byte) ([]byte, error)) error {
+	dst := ctx.Response.SwapBody(nil)
+	dst, err := fill(dst[:0])
+	if err != nil {
+		dst = dst[:0]
+	}
+	ctx.Response.SwapBody(dst)
+	return err
+}
+
+// logRequest writes the request log's line. The path is logged without its
+// query, which may hold what its sender considers private.
+func (s *Server) logRequest(ctx *fasthttp.RequestCtx, took time.Duration) {
+	s.log.LogAttrs(ctx, slog.LevelInfo, "request",
+		slog.String("remote", ctx.RemoteAddr().String()),
+		slog.String("method", string(ctx.Method())),
+		slog.String("path", string(ctx.Path())),
+		slog.Int("status", ctx.Response.StatusCode()),
+		slog.Int("bytes_in", max(0, ctx.Request.Header.ContentLength())),
+		slog.Int("bytes_out", len(ctx.Response.Body())),
+		slog.Duration("took", took))
+}

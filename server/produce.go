@@ -1,0 +1,94 @@
+package server
+
+import (
+	"strconv"
+
+	"github.com/valyala/fasthttp"
+
+	"millrace/batch"
+	"millrace/codec"
+	"millrace/internal/apierr"
+)
+
+var produceRoutes = []route{
+	{"POST", "/topics/{topic}", v2Answer, (*Server).produceToTopic},
+	{"POST", "/topics/{topic}/partitions/{partition}", v2Answer, (*Server).produceToPartition},
+}
+
+// POST /topics/{topic}
+func (s *Server) produceToTopic(ctx *fasthttp.RequestCtx) error {
+	return s.produce(ctx, batch.AnyPartition)
+}
+
+// POST /topics/{topic}/partitions/{partition}
+func (s *Server) produceToPartition(ctx *fasthttp.RequestCtx) error {
+	partition, err := pathPartition(ctx)
+	if err != nil {
+		return err
+	}
+	return s.produce(ctx, partition)
+}
+
+// produce moves the body into a job, decodes it there, and gives the job away.
+func (s *Server) produce(ctx *fasthttp.RequestCtx, partition int32) error {
+	format, err := recordsFormat(ctx)
+	if err != nil {
+		return err
+	}
+	topic, err := pathParam(ctx, "topic")
+	if err != nil {
+		return err
+	}
+	if len(ctx.Request.Body()) == 0 {
+		return apierr.Unprocessable.New("The request needs a body: {\"records\":[…]}.")
+	}
+	job := s.deps.Producer.Acquire()
+	job.Body = ctx.Request.SwapBody(job.Body)
+	schemas, err := codec.DecodeProduce(job.Body, format, &job.Slab, s.settings.MaxRecords)
+	if err != nil {
+		job.Release()
+		return err
+	}
+	_ = schemas // the formats that use them come with the schema registry
+	dst, err := s.deps.Producer.Produce(job, topic, partition, ctx.Response.SwapBody(nil)[:0], appendOffsets)
+	ctx.Response.SwapBody(dst)
+	return err
+}
+
+// appendOffsets appends the answer to a v2 produce request.
+func appendOffsets(dst []byte, job *batch.Job) []byte {
+	dst = append(dst, `{"offsets":[`...)
+	for i := range job.Len() {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		partition, offset, failed := job.Result(i)
+		if failed != nil {
+			dst = append(dst, `{"partition":null,"offset":null,"error_code":`...)
+			dst = strconv.AppendInt(dst, int64(recordErrorCode(failed.Kind)), 10)
+			dst = append(dst, `,"error":`...)
+			dst = apierr.AppendJSONString(dst, failed.Message())
+			dst = append(dst, '}')
+			continue
+		}
+		dst = append(dst, `{"partition":`...)
+		dst = strconv.AppendInt(dst, int64(partition), 10)
+		dst = append(dst, `,"offset":`...)
+		dst = strconv.AppendInt(dst, offset, 10)
+		dst = append(dst, `,"error_code":null,"error":null}`...)
+	}
+	return append(dst, `],"key_schema_id":null,"value_schema_id":null}`...)
+}
+
+// recordErrorCode is the code in the slot of a record that failed: a partition
+// that does not exist is named as such, the rest divides by whether sending
+// the record again can help.
+func recordErrorCode(k *apierr.Kind) int {
+	switch {
+	case k == apierr.PartitionNotFound:
+		return k.Code
+	case k.Retry:
+		return apierr.KafkaRetriable.Code
+	}
+	return apierr.KafkaError.Code
+}

@@ -1,0 +1,165 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/fasthttp/router"
+	"github.com/valyala/fasthttp"
+
+	"millrace/batch"
+	"millrace/consumer"
+	"millrace/internal/apierr"
+	"millrace/metadata"
+)
+
+// Deps are the parts of the proxy that the server hands requests to. It
+// borrows them; whoever made them closes them, after [Server.Shutdown].
+type Deps struct {
+	Producer  *batch.Producer
+	Metadata  *metadata.Cache
+	Consumers *consumer.Manager
+	// Logger receives the program's log and, when turned on, the request log.
+	Logger *slog.Logger
+}
+
+// Server serves the HTTP API. Make one with [New], give it listeners with
+// [Server.Serve], and stop it with [Server.Shutdown].
+type Server struct {
+	settings Settings
+	deps     Deps
+	log      *slog.Logger
+	http     *fasthttp.Server
+	router   *router.Router
+	cors     cors
+
+	draining  atomic.Bool
+	opened    []*listener    // what Listen opened
+	listeners []net.Listener // the same, with TLS around where it is asked for
+	serving   sync.WaitGroup
+}
+
+// New returns a server that does not listen yet.
+func New(s Settings, d Deps) *Server {
+	srv := &Server{settings: s, deps: d, log: d.Logger, cors: newCORS(s)}
+	srv.router = srv.newRouter()
+	srv.http = &fasthttp.Server{
+		Handler:            srv.serve,
+		ErrorHandler:       srv.protocolError,
+		Name:               "millrace",
+		Concurrency:        s.MaxConnections,
+		MaxConnsPerIP:      s.MaxConnectionsPerIP,
+		ReadBufferSize:     s.MaxHeaderBytes,
+		MaxRequestBodySize: s.MaxBodyBytes,
+		ReadTimeout:        s.ReadTimeout,
+		WriteTimeout:       s.WriteTimeout,
+		IdleTimeout:        s.IdleTimeout,
+		TCPKeepalive:       true,
+		CloseOnShutdown:    true,
+		Logger:             slog.NewLogLogger(d.Logger.Handler(), slog.LevelDebug),
+
+		NoDefaultContentType:         true,
+		DisablePreParseMultipartForm: true,
+		// A header name is what the client sent; we look them up in canonical form.
+		DisableHeaderNamesNormalizing: false,
+	}
+	return srv
+}
+
+// Listen opens all configured listeners and returns their addresses, which
+// differ from the configured ones where a port was 0. On an error none is open.
+func (s *Server) Listen() ([]net.Addr, error) {
+	var addrs []net.Addr
+	for _, l := range s.settings.Listeners {
+		ln, err := net.Listen("tcp", l.Addr)
+		if err != nil {
+			for _, open := range s.opened {
+				open.Close()
+			}
+			return nil, fmt.Errorf("cannot listen on %s: %w", l.Addr, err)
+		}
+		addrs = append(addrs, ln.Addr())
+		own := newListener(ln)
+		s.opened, ln = append(s.opened, own), own
+		if l.TLS != nil {
+			ln = tls.NewListener(ln, l.TLS)
+		}
+		s.listeners = append(s.listeners, ln)
+	}
+	return addrs, nil
+}
+
+// Serve answers requests on all listeners until [Server.Shutdown]. It returns
+// the first listener's failure, or nil after a shutdown.
+func (s *Server) Serve() error {
+	errs := make(chan error, len(s.listeners))
+	for _, ln := range s.listeners {
+		s.serving.Go(func() { errs <- s.http.Serve(ln) })
+	}
+	s.serving.Wait()
+	close(errs)
+	for err := range errs {
+		if err != nil && !s.draining.Load() {
+			return fmt.Errorf("cannot serve: %w", err)
+		}
+	}
+	return nil
+}
+
+// Drain turns readiness off, so that load balancers look elsewhere. Requests
+// are still answered.
+func (s *Server) Drain() { s.draining.Store(true) }
+
+// Shutdown drains, closes the listeners and waits until the requests in flight
+// are answered, but no longer than ctx.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.Drain()
+	done := make(chan struct{})
+	defer close(done)
+	go s.closeSilent(done)
+	if err := s.http.ShutdownWithContext(ctx); err != nil {
+		return fmt.Errorf("cannot finish all requests: %w", err)
+	}
+	return nil
+}
+
+// closeSilent ends, until done, the connections on which nothing has come.
+func (s *Server) closeSilent(done <-chan struct{}) {
+	tick := time.NewTicker(silentTime / 5)
+	defer tick.Stop()
+	for {
+		for _, l := range s.opened {
+			l.closeSilent()
+		}
+		select {
+		case <-tick.C:
+		case <-done:
+			return
+		}
+	}
+}
+
+// protocolError answers what fasthttp could not read as a request.
+func (s *Server) protocolError(ctx *fasthttp.RequestCtx, err error) {
+	var small *fasthttp.ErrSmallBuffer
+	var netErr net.Error
+	kind := apierr.BadRequest
+	switch {
+	case errors.As(err, &small):
+		kind = apierr.HeadersTooLarge
+	case errors.Is(err, fasthttp.ErrBodyTooLarge):
+		kind = apierr.BodyTooLarge
+	case errors.As(err, &netErr) && netErr.Timeout():
+		kind = apierr.SlowRequest
+	}
+	s.fail(ctx, &apierr.Error{Kind: kind, Cause: err})
+	ctx.SetConnectionClose() // what follows on the connection cannot be trusted
+	lingerOnClose(ctx)
+}
