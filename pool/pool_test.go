@@ -1,0 +1,124 @@
+package pool
+
+import (
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+func TestBufferClasses(t *testing.T) {
+	f := func(n, atLeast int) {
+		t.Helper()
+		b := GetBuffer(n)
+		if len(b.B) != 0 || cap(b.B) < atLeast {
+			t.Errorf("GetBuffer(%d) has length %d, capacity %d", n, len(b.B), cap(b.B))
+		}
+		b.Release()
+	}
+	f(0, 1<<minClass)
+	f(1, 1<<minClass)
+	f(1024, 1024)
+	f(1025, 2048)
+	f(MaxPooledBytes, MaxPooledBytes)
+	f(MaxPooledBytes+1, MaxPooledBytes+1)
+}
+
+// A buffer that was grown goes to the class whose promise it keeps, one that
+// outgrew them all to the garbage collector.
+func TestGrownBufferKeepsPromises(t *testing.T) {
+	b := GetBuffer(10)
+	b.B = append(b.B, make([]byte, 5000)...)
+	b.Release()
+	for range 100 {
+		for _, n := range []int{1000, 3000, 5000, 100_000} {
+			b := GetBuffer(n)
+			if cap(b.B) < n {
+				t.Fatalf("GetBuffer(%d) has capacity %d", n, cap(b.B))
+			}
+			b.Release()
+		}
+	}
+	big := GetBuffer(10)
+	big.B = make([]byte, 0, MaxPooledBytes+1)
+	big.Release()
+	if got := GetBuffer(MaxPooledBytes); cap(got.B) > MaxPooledBytes {
+		t.Errorf("a buffer of %d bytes was kept", cap(got.B))
+	}
+}
+
+func TestSlab(t *testing.T) {
+	var s Slab
+	for i := range 100 {
+		r := s.Add()
+		if r.Partition != -1 {
+			t.Fatalf("record %d starts with partition %d", i, r.Partition)
+		}
+		r.Offset = int64(i)
+		for range i % 3 {
+			s.AddHeader(r, "k", []byte{byte(i)})
+		}
+	}
+	for i := range s.Records {
+		r := &s.Records[i]
+		if r.Offset != int64(i) || len(r.Headers) != i%3 || Index(s.Records, r) != i {
+			t.Fatalf("record %d is %+v", i, r)
+		}
+		for _, h := range r.Headers {
+			if h.Value[0] != byte(i) {
+				t.Fatalf("record %d has the header of record %d", i, h.Value[0])
+			}
+		}
+	}
+	s.Reset()
+	for _, r := range s.Records[:cap(s.Records)] {
+		if r.Offset != 0 || r.Headers != nil || r.Partition != 0 {
+			t.Fatalf("after Reset a record is %+v", r)
+		}
+	}
+	s.Records = make([]kgo.Record, MaxPooledRecords+1)
+	if s.Reset(); s.Records != nil {
+		t.Error("a slab over the cap was kept")
+	}
+}
+
+func panics(t *testing.T, what string, f func()) {
+	t.Helper()
+	defer func() {
+		if recover() == nil {
+			t.Errorf("%s does not panic", what)
+		}
+	}()
+	f()
+}
+
+func TestIndexOfAForeigner(t *testing.T) {
+	a, b := make([]kgo.Record, 3), make([]kgo.Record, 3)
+	panics(t, "Index of another slice's element", func() { Index(a, &b[1]) })
+}
+
+// In checked builds misuse is loud.
+func TestChecks(t *testing.T) {
+	if !Checked {
+		t.Log("checks are not compiled in; go test -race or -tags checked has them")
+		return
+	}
+	before := Outstanding()
+	b := GetBuffer(100)
+	b.B = append(b.B, "secret"...)
+	view := b.B
+	if Outstanding() != before+1 {
+		t.Error("an acquired buffer is not counted")
+	}
+	b.Release()
+	if string(view) == "secret" {
+		t.Error("released bytes still read as before")
+	}
+	if Outstanding() != before {
+		t.Error("a released buffer is still counted")
+	}
+	panics(t, "a second Release", b.Release)
+	var l Life
+	l.Begin()
+	panics(t, "a second Begin", l.Begin)
+	l.End()
+}
