@@ -1,0 +1,45 @@
+// Command bench measures millrace beside its limits, on one Kafka, in one run:
+//
+//	go run ./bench                       everything, on a Kafka that it starts
+//	go run ./bench -only produce -records 1,100 -compression none,zstd
+//	go run ./bench -peer Confluent=http://127.0.0.1:8082,4711 -brokers 127.0.0.1:9092
+//	go run ./bench -quick                does it all work?
+//
+// It prints Markdown tables, and writes every figure with machine, Go version,
+// commit and settings to bench/results/DATE.json.
+//
+// # How to read the tables
+//
+// The limits are the HTTP floor, a fasthttp server that reads the body and
+// answers a constant, and the Kafka floor, the Kafka client that millrace uses
+// with the same settings, fed with finished records out of memory, as many at a
+// time as the HTTP load has on its way. A proxy cannot do with less CPU than
+// both together, except where it makes larger batches than the floor did; the
+// second table shows how close it comes. The HTTP floor is measured with the
+// JSON bodies, and stands beside the binary ones too.
+//
+// CPU is the process's own user and system time, to a hundredth of a second
+// over the window, and carries over to other machines of a kind. Requests per
+// second do not: clients, Kafka and server share the machine. The load is a
+// closed loop, so latency is that of a saturated server, and p99 says little
+// about one with room to spare. "±" is how far the rounds are apart; a
+// difference between rows that is smaller than that is none.
+//
+// Every server is a process of its own and runs alone: started, warmed up,
+// measured, stopped. Rounds alternate in order (A B C, C B A), so that what
+// drifts on the machine meets all alike. After each run the topic's end is
+// compared with the number of records that were acknowledged: a run that lost
+// or doubled one has no figures, and the program exits with 1. Fetch runs check
+// that they read every offset once.
+//
+// # Where things are
+//
+// main.go and options.go: the program. produce.go, fetch.go, metadata.go: the
+// three suites. child.go: this program as its own parts, in processes of their
+// own; load.go, fetch_children.go: the load generators; floors.go: the limits.
+// window.go, histogram.go, procstat.go: how one run is measured. records.go: the
+// input, from real records. report.go, ratio.go, table.go: what comes out.
+//
+// alloc_test.go holds the budget of allocations a request for the whole program
+// with all its libraries, and a benchmark to profile it with.
+package main

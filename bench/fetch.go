@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"millrace/internal/kafka"
+)
+
+// Names of the readers of the fetch suite.
+const (
+	bareConsumer   = "bare consumer"
+	appendConsumer = "bare consumer + AppendRecord"
+	millraceReads  = "millrace /records"
+)
+
+// pageSizes are the max_bytes that /records is asked for.
+var pageSizes = []int{64 << 10, 1 << 20}
+
+// fetchSuite measures reading a topic back.
+func (b *bench) fetchSuite(ctx context.Context) error {
+	size := b.opts.valueBytes[0]
+	topic, err := b.filledTopic(ctx, size)
+	if err != nil {
+		return err
+	}
+	defer b.cluster.deleteTopic(ctx, topic)
+	base := row{Suite: "fetch", ValueBytes: size, Connections: 1, Compression: "none"}
+	spec := fetchSpec{Brokers: b.cluster.brokers, Topic: topic, Records: b.opts.fetchRecords, Timing: b.opts.timing}
+
+	var rows []*row
+	var runs []func() (window, error)
+	add := func(server string, page int, run func(fetchSpec) (window, error)) {
+		r, s := base, spec
+		r.Server, r.PageBytes, s.PageBytes = server, page, page
+		rows = append(rows, &r)
+		runs = append(runs, func() (window, error) { return run(s) })
+	}
+	floor := func(s fetchSpec) (window, error) { return callChild(ctx, childFetchFloor, s) }
+	add(bareConsumer, 0, floor)
+	add(appendConsumer, 1<<20, floor)
+	for _, page := range pageSizes {
+		add(millraceReads, page, func(s fetchSpec) (window, error) { return b.readMillrace(ctx, s) })
+	}
+	b.report.Rows = append(b.report.Rows, rows...)
+	for _, i := range b.order(len(rows)) {
+		w, err := runs[i]()
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
+			rows[i].fail(err.Error())
+		default:
+			rows[i].Rounds = append(rows[i].Rounds, w)
+		}
+		b.progress(rows[i])
+	}
+	return nil
+}
+
+func (b *bench) readMillrace(ctx context.Context, spec fetchSpec) (window, error) {
+	t, err := startMillrace(ctx, b.binary, b.millraceSettings("")...)
+	if err != nil {
+		return window{}, err
+	}
+	defer t.stop()
+	spec.URL, spec.PID = t.url, t.pid
+	return callChild(ctx, childFetchClient, spec)
+}
+
+// fillGroup is how many records filledTopic has on their way at a time. They
+// fill record batches of up to a megabyte, as a busy producer's are.
+const fillGroup = 5000
+
+// filledTopic writes the records that are to be read, and checks that they are there.
+func (b *bench) filledTopic(ctx context.Context, size int) (string, error) {
+	values, err := b.values(size)
+	if err != nil {
+		return "", err
+	}
+	topic, err := b.cluster.newTopic(ctx)
+	if err != nil {
+		return "", err
+	}
+	client, err := kafka.NewProducer(kafka.Settings{Brokers: b.cluster.brokers}, kafka.DefaultProducer())
+	if err != nil {
+		return "", err
+	}
+	defer client.Close()
+	for sent := 0; sent < b.opts.fetchRecords; {
+		var group sync.WaitGroup
+		var mu sync.Mutex
+		var failure error
+		for range min(fillGroup, b.opts.fetchRecords-sent) {
+			group.Add(1)
+			r := &kgo.Record{Topic: topic, Partition: kafka.AnyPartition, Value: values[sent%len(values)]}
+			client.Produce(ctx, r, func(_ *kgo.Record, err error) {
+				if err != nil {
+					mu.Lock()
+					failure = errors.Join(failure, err)
+					mu.Unlock()
+				}
+				group.Done()
+			})
+			sent++
+		}
+		if group.Wait(); failure != nil {
+			return "", fmt.Errorf("cannot fill topic %s: %w", topic, failure)
+		}
+	}
+	held, err := b.cluster.held(ctx, topic)
+	if err == nil && held != uint64(b.opts.fetchRecords) {
+		err = fmt.Errorf("cannot fill topic %s: it holds %d records, not %d", topic, held, b.opts.fetchRecords)
+	}
+	return topic, err
+}

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/valyala/fasthttp"
+
+	"millrace/internal/kafka"
+)
+
+// serveHTTPFloor is the HTTP floor: a server that reads the body and answers a
+// constant. It reads the constant from in, writes its address to out, and ends
+// when in does.
+func serveHTTPFloor(in io.Reader, out io.Writer) error {
+	var answer []byte
+	dec := json.NewDecoder(in)
+	if err := dec.Decode(&answer); err != nil {
+		return fmt.Errorf("cannot read the answer to give: %w", err)
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return fmt.Errorf("cannot listen: %w", err)
+	}
+	var read atomic.Int64
+	srv := &fasthttp.Server{
+		Handler: func(ctx *fasthttp.RequestCtx) {
+			read.Add(int64(len(ctx.Request.Body())))
+			ctx.Response.Header.SetContentType("application/vnd.kafka.v2+json")
+			ctx.Response.SetBodyRaw(answer)
+		},
+		MaxRequestBodySize: 64 << 20,
+	}
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(ln) }()
+	if _, err := fmt.Fprintln(out, ln.Addr()); err != nil {
+		return fmt.Errorf("cannot say where the HTTP floor listens: %w", err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		_, _ = io.Copy(io.Discard, in)
+		close(ended)
+	}()
+	select {
+	case err := <-served:
+		return fmt.Errorf("cannot serve: %w", err)
+	case <-ended:
+		return nil
+	}
+}
+
+// kafkaFloorSpec is what the bare producer is told to do.
+type kafkaFloorSpec struct {
+	Brokers  []string
+	Topic    string
+	Settings kafka.Producer
+	Values   [][]byte
+	// Workers each produce Records records and wait for all of them, again
+	// and again, as the connections of the HTTP load do.
+	Workers, Records int
+	Timing           timing
+}
+
+// runKafkaFloor is the Kafka floor: the producer that millrace uses, with the
+// same settings, fed with finished records out of memory. What a request of
+// the HTTP load is there is a group of records here.
+func runKafkaFloor(spec kafkaFloorSpec) (window, error) {
+	var w window
+	client, err := kafka.NewProducer(kafka.Settings{Brokers: spec.Brokers}, spec.Settings)
+	if err != nil {
+		return w, err
+	}
+	defer client.Close()
+	var (
+		m       meter
+		workers sync.WaitGroup
+		tallies = make([]tally, spec.Workers)
+	)
+	for i := range tallies {
+		workers.Go(func() { produceGroups(client, spec, i, &m, &tallies[i]) })
+	}
+	err = m.measure(spec.Timing, os.Getpid(), &w)
+	workers.Wait()
+	for i := range tallies {
+		tallies[i].addTo(&w)
+	}
+	return w, err
+}
+
+// group is a number of records on their way together.
+type group struct {
+	records []kgo.Record
+	pending atomic.Int32
+	failure atomic.Pointer[error]
+	done    chan struct{}
+}
+
+// landed is the promise of each record of the group.
+func (g *group) landed(_ *kgo.Record, err error) {
+	if err != nil {
+		g.failure.CompareAndSwap(nil, &err)
+	}
+	if g.pending.Add(-1) == 0 {
+		g.done <- struct{}{}
+	}
+}
+
+func produceGroups(client *kgo.Client, spec kafkaFloorSpec, number int, m *meter, t *tally) {
+	g := &group{records: make([]kgo.Record, spec.Records), done: make(chan struct{}, 1)}
+	landed := g.landed // bound once: a method value allocates
+	ctx := context.Background()
+	next := number * 7 * spec.Records
+	for !m.stop.Load() && t.errors <= maxErrors {
+		began := time.Now()
+		g.pending.Store(int32(len(g.records)))
+		for i := range g.records {
+			g.records[i] = kgo.Record{
+				Topic: spec.Topic, Value: spec.Values[next%len(spec.Values)],
+				Partition: kafka.AnyPartition, Timestamp: began,
+			}
+			next++
+			client.Produce(ctx, &g.records[i], landed)
+		}
+		<-g.done
+		if err := g.failure.Swap(nil); err != nil {
+			t.failed("%v", *err)
+			continue
+		}
+		t.ok(m, len(g.records), time.Since(began))
+	}
+}

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// loadSpec is what the load generator is told to do: a closed loop, in which
+// every connection sends its next request when it has the answer to the last.
+type loadSpec struct {
+	URL         string
+	Method      string
+	ContentType string
+	Accept      string
+	// Bodies are sent in turn; none for a GET.
+	Bodies      [][]byte
+	Connections int
+	// Records is how many slots with an offset an answer must have; 0 for
+	// requests that are not produce requests.
+	Records int
+	// PID is the process whose CPU is measured.
+	PID    int
+	Timing timing
+}
+
+// requestTimeout bounds one request of the load, so that a server that hangs
+// is an error rather than a bench that never ends.
+const requestTimeout = 60 * time.Second
+
+// runLoad is the load generator.
+func runLoad(spec loadSpec) (window, error) {
+	var (
+		w       window
+		m       meter
+		workers sync.WaitGroup
+		tallies = make([]tally, spec.Connections)
+	)
+	target, err := url.Parse(spec.URL)
+	if err != nil {
+		return w, fmt.Errorf("cannot use the address of the server: %w", err)
+	}
+	for i := range tallies {
+		workers.Go(func() { runConnection(spec, target.Host, i, &m, &tallies[i]) })
+	}
+	err = m.measure(spec.Timing, spec.PID, &w)
+	workers.Wait()
+	for i := range tallies {
+		tallies[i].addTo(&w)
+	}
+	return w, err
+}
+
+// runConnection is one connection of the load. It has a client of its own, so
+// that connections do not meet at a lock of the client.
+func runConnection(spec loadSpec, host string, number int, m *meter, t *tally) {
+	client := newConnection(host)
+	defer client.CloseIdleConnections()
+	req, resp := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
+	defer fasthttp.ReleaseRequest(req)
+	defer fasthttp.ReleaseResponse(resp)
+	prepare(req, spec.Method, spec.URL, spec.Accept)
+	if spec.ContentType != "" {
+		req.Header.SetContentType(spec.ContentType)
+	}
+	// Connections start at different bodies.
+	next := number * 7
+	for !m.stop.Load() {
+		if len(spec.Bodies) > 0 {
+			req.SetBodyRaw(spec.Bodies[next%len(spec.Bodies)])
+			next++
+		}
+		began := time.Now()
+		err := client.DoTimeout(req, resp, requestTimeout)
+		took := time.Since(began)
+		if err == nil {
+			err = checkAnswer(resp, spec.Records)
+		}
+		if err != nil {
+			t.failed("%v", err)
+			if t.errors > maxErrors {
+				return
+			}
+			continue
+		}
+		t.ok(m, spec.Records, took)
+	}
+}
+
+// maxErrors is when a connection gives up: the run has failed anyway.
+const maxErrors = 100
+
+// newConnection returns a client that keeps one connection to host and never
+// sends a request twice.
+func newConnection(host string) *fasthttp.HostClient {
+	return &fasthttp.HostClient{
+		Addr:                      host,
+		MaxConns:                  1,
+		MaxIdemponentCallAttempts: 1,
+		MaxIdleConnDuration:       requestTimeout,
+		NoDefaultUserAgentHeader:  true,
+	}
+}
+
+// prepare makes req a new request without a body.
+func prepare(req *fasthttp.Request, method, url, accept string) {
+	req.Reset()
+	req.Header.SetMethod(method)
+	req.SetRequestURI(url)
+	if accept != "" {
+		req.Header.Set(fasthttp.HeaderAccept, accept)
+	}
+}
+
+var offsetMember, nullOffset = []byte(`"offset":`), []byte(`"offset":null`)
+
+// checkAnswer fails unless the answer is a success in each of n slots. It
+// knows the answers of every REST proxy: a slot that succeeded has an offset.
+func checkAnswer(resp *fasthttp.Response, n int) error {
+	body := resp.Body()
+	if resp.StatusCode() != fasthttp.StatusOK {
+		return fmt.Errorf("status %d: %.200s", resp.StatusCode(), body)
+	}
+	if n == 0 {
+		if len(body) == 0 {
+			return errors.New("the answer is empty")
+		}
+		return nil
+	}
+	if got := bytes.Count(body, offsetMember); got != n || bytes.Contains(body, nullOffset) {
+		return fmt.Errorf("%d slots with an offset, not %d without an error: %.200s", got, n, body)
+	}
+	return nil
+}

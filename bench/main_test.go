@@ -1,0 +1,175 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+
+	"millrace/internal/testkit"
+)
+
+// childBroker is a broker in a process of its own that takes records and keeps
+// none, so that only the proxy's allocations are in this process.
+const childBroker = "blackhole-broker"
+
+func TestMain(m *testing.M) {
+	if len(os.Args) != 3 || os.Args[1] != childCommand {
+		testkit.Main(m)
+	}
+	run := runChild
+	if os.Args[2] == childBroker {
+		run = runBlackhole
+	}
+	if err := run(os.Args[2]); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// runBlackhole serves until stdin ends.
+func runBlackhole(string) error {
+	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.BlackholeProduce(), kfake.SeedTopics(1, "t"))
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	fmt.Println("broker " + c.ListenAddrs()[0])
+	_, err = io.Copy(io.Discard, os.Stdin)
+	return err
+}
+
+// The whole bench runs on kfake and comes to figures: a bench that nobody runs
+// between releases would be broken at the next one.
+func TestBenchRuns(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds, which -short leaves out")
+	}
+	broker := testkit.Fake(t)
+	opts, err := readOptions([]string{
+		"-quick", "-seconds", "0.3", "-records", "1,100", "-value-bytes", "200", "-compression", "zstd",
+		"-brokers", strings.Join(broker.Addrs, ","), "-results", t.TempDir(), "-millrace", testkit.Binary(t),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	opts.brokerWarmUp = 100 * time.Millisecond
+	var out bytes.Buffer
+	if err := run(t.Context(), opts, &out); err != nil {
+		t.Fatalf("%v\n%s", err, &out)
+	}
+	at := strings.Index(out.String(), "All figures: ")
+	if at < 0 {
+		t.Fatalf("no results:\n%s", &out)
+	}
+	text, err := os.ReadFile(strings.TrimSpace(out.String()[at+len("All figures: "):]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rep report
+	if err := json.Unmarshal(text, &rep); err != nil {
+		t.Fatal(err)
+	}
+	// HTTP floor, Kafka floor, json, binary at two counts; four readers; two of metadata.
+	if want := 2*4 + 4 + 2; len(rep.Rows) != want {
+		t.Errorf("%d rows, want %d", len(rep.Rows), want)
+	}
+	for _, r := range rep.Rows {
+		f := r.Figures
+		if f.RequestsPerSecond <= 0 || f.CPUPerRequest <= 0 || f.P50 <= 0 || f.P999 < f.P50 || f.RSS < 1<<20 {
+			t.Errorf("%s has no sane figures: %+v", r, f)
+		}
+	}
+	// json and binary at two counts, two page sizes, one of metadata.
+	if want := 2*2 + 2 + 1; len(rep.Ratios) != want {
+		t.Errorf("%d ratios, want %d", len(rep.Ratios), want)
+	}
+	for _, q := range rep.Ratios {
+		if q.Ratio <= 0 || q.Limit <= 0 {
+			t.Errorf("%+v is no ratio", q)
+		}
+	}
+}
+
+// A run that lost or doubled a record, or was answered an error, has no figures.
+func TestBadRunsHaveNoFigures(t *testing.T) {
+	good := window{Seconds: 1, Requests: 10, Records: 10, Acked: 12, CPU: time.Second}
+	f := func(change func(*window), held uint64, want string) {
+		t.Helper()
+		w := good
+		change(&w)
+		r := &row{Suite: "produce", Server: "s", Rounds: []window{w}}
+		r.verify(w, held)
+		rep := &report{Rows: []*row{r}}
+		rep.finish()
+		var out bytes.Buffer
+		rep.writeTables(&out)
+		if want == "" {
+			if r.Failure != "" || r.Figures.CPUPerRequest != 100_000 {
+				t.Errorf("a good run came to %q, %+v", r.Failure, r.Figures)
+			}
+			return
+		}
+		if !strings.Contains(r.Failure, want) || r.Figures != (figures{}) || !strings.Contains(out.String(), want) {
+			t.Errorf("want %q, have %q and %+v in\n%s", want, r.Failure, r.Figures, &out)
+		}
+	}
+	f(func(*window) {}, 12, "")
+	f(func(*window) {}, 11, "LOST 1 of 12")
+	f(func(*window) {}, 13, "DOUBLED")
+	f(func(w *window) { w.Errors, w.FirstError = 1, "status 503" }, 12, "status 503")
+	f(func(w *window) { w.Requests = 0 }, 12, "nothing was answered")
+}
+
+func TestHistogramQuantiles(t *testing.T) {
+	var h, other histogram
+	for i := range 1000 {
+		h.add(time.Duration(i+1) * time.Millisecond)
+		other.add(time.Duration(i) * time.Nanosecond)
+	}
+	for _, q := range []float64{0, 0.5, 0.99, 0.999, 1} {
+		want := 1 + 999*q
+		if got := millis(h.quantile(q)); got < want || got > want*1.04+1 {
+			t.Errorf("quantile %v of 1..1000 ms is %v", q, got)
+		}
+	}
+	h.merge(other)
+	if got := h.quantile(0.25); got < 400*time.Nanosecond || got > 600*time.Nanosecond {
+		t.Errorf("a quarter of both is %v", got)
+	}
+	// Buckets follow each other without a gap, and their upper end is in them.
+	for b := range 1500 {
+		if bucket(upper(b)) != b || bucket(upper(b)+1) != b+1 {
+			t.Fatalf("bucket %d ends at %d, which is in %d, and the next is %d", b, upper(b), bucket(upper(b)), bucket(upper(b)+1))
+		}
+	}
+}
+
+func TestValuesAreRealAndExact(t *testing.T) {
+	for _, size := range []int{64, 100, 200, 1024, 10_000} {
+		values, err := realValues(50, size)
+		if err != nil {
+			t.Fatal(err)
+		}
+		different := map[string]bool{}
+		for _, v := range values {
+			different[string(v)] = true
+			if len(v) != size {
+				t.Errorf("a value has %d bytes, not %d", len(v), size)
+			}
+		}
+		if len(different) < 45 {
+			t.Errorf("only %d of 50 values of %d bytes differ", len(different), size)
+		}
+	}
+	if _, err := realValues(1, 63); err == nil {
+		t.Error("a value of 63 bytes was made")
+	}
+}

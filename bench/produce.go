@@ -1,0 +1,212 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"millrace/internal/kafka"
+)
+
+// point is one place of the produce suite's grid.
+type point struct {
+	Records, Connections, ValueBytes int
+	Compression                      string
+}
+
+// connections is how many clients send at the same time, as in what was
+// published of the peers.
+func connections(records int) int {
+	switch {
+	case records < 100:
+		return 64
+	case records < 1000:
+		return 32
+	}
+	return 16
+}
+
+// contender is one server of a comparison. run measures it once, alone.
+type contender struct {
+	server string
+	run    func(ctx context.Context, p point, topic string) (window, error)
+	// kafka says that the records must be in Kafka afterwards.
+	kafka bool
+}
+
+// The servers that others are compared with.
+const (
+	httpFloor    = "HTTP floor"
+	kafkaFloor   = "Kafka floor"
+	millraceJSON = "millrace json"
+)
+
+// produceSuite measures produce requests at every point of the grid.
+func (b *bench) produceSuite(ctx context.Context) error {
+	for _, size := range b.opts.valueBytes {
+		for _, codec := range b.opts.compression {
+			for _, n := range b.opts.records {
+				p := point{Records: n, Connections: connections(n), ValueBytes: size, Compression: codec}
+				if err := b.producePoint(ctx, p); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// producePoint measures all contenders at one point, in rounds of alternating
+// order, so that what drifts on the machine meets all of them alike.
+func (b *bench) producePoint(ctx context.Context, p point) error {
+	all := b.producers()
+	rows := make([]*row, len(all))
+	for i, c := range all {
+		rows[i] = &row{
+			Suite: "produce", Server: c.server, Records: p.Records, Connections: p.Connections,
+			ValueBytes: p.ValueBytes, Compression: p.Compression,
+		}
+		b.report.Rows = append(b.report.Rows, rows[i])
+	}
+	for _, i := range b.order(len(all)) {
+		if err := b.produceOnce(ctx, all[i], p, rows[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// order is the order of n contenders over all rounds: 0 1 2 2 1 0 …
+func (b *bench) order(n int) []int {
+	var out []int
+	for round := range b.opts.rounds {
+		turn := make([]int, n)
+		for i := range turn {
+			turn[i] = i
+		}
+		if round%2 == 1 {
+			slices.Reverse(turn)
+		}
+		out = append(out, turn...)
+	}
+	return out
+}
+
+// produceOnce measures a contender once, and compares what was acknowledged
+// with what Kafka holds. The error is about the bench itself, such as a Kafka
+// that is gone; what is wrong with the run stands in the row.
+func (b *bench) produceOnce(ctx context.Context, c contender, p point, r *row) error {
+	topic, err := b.cluster.newTopic(ctx)
+	if err != nil {
+		return err
+	}
+	defer b.cluster.deleteTopic(ctx, topic)
+	w, err := c.run(ctx, p, topic)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		r.fail(err.Error())
+		b.progress(r)
+		return nil
+	}
+	if c.kafka {
+		held, err := b.cluster.held(ctx, topic)
+		if err != nil {
+			return err
+		}
+		r.verify(w, held)
+	} else {
+		r.verify(w, w.Acked)
+	}
+	r.Rounds = append(r.Rounds, w)
+	b.progress(r)
+	return nil
+}
+
+// producers lists the contenders of the produce suite.
+func (b *bench) producers() []contender {
+	all := []contender{
+		{server: httpFloor, run: b.runHTTPFloor},
+		{server: kafkaFloor, run: b.kafkaFloorWith(b.opts.linger), kafka: true},
+	}
+	if b.opts.linger > 0 {
+		all = append(all, contender{server: kafkaFloor + ", linger 0", run: b.kafkaFloorWith(0), kafka: true})
+	}
+	for _, format := range b.opts.formats {
+		all = append(all, contender{server: "millrace " + format, run: b.millraceWith(format), kafka: true})
+	}
+	for _, peer := range b.opts.peers {
+		all = append(all, contender{server: peer.name + " json", kafka: true, run: func(ctx context.Context, p point, topic string) (window, error) {
+			return b.load(ctx, &target{url: peer.url, pid: peer.pid}, p, topic, "json")
+		}})
+	}
+	return all
+}
+
+func (b *bench) runHTTPFloor(ctx context.Context, p point, topic string) (window, error) {
+	t, err := startHTTPFloor(ctx, constantAnswer(p.Records))
+	if err != nil {
+		return window{}, err
+	}
+	defer t.stop()
+	return b.load(ctx, t, p, topic, "json")
+}
+
+func (b *bench) millraceWith(format string) func(context.Context, point, string) (window, error) {
+	return func(ctx context.Context, p point, topic string) (window, error) {
+		t, err := startMillrace(ctx, b.binary, b.millraceSettings(p.Compression)...)
+		if err != nil {
+			return window{}, err
+		}
+		defer t.stop()
+		return b.load(ctx, t, p, topic, format)
+	}
+}
+
+func (b *bench) millraceSettings(codec string) []string {
+	set := []string{"bootstrap.servers=" + joinComma(b.cluster.brokers)}
+	if codec != "" {
+		set = append(set,
+			"producer.compression.type="+codec,
+			"producer.linger.ms="+strconv.Itoa(b.opts.linger))
+	}
+	return append(set, b.opts.set...)
+}
+
+// load runs the load generator against a server that is up.
+func (b *bench) load(ctx context.Context, t *target, p point, topic, format string) (window, error) {
+	values, err := b.values(p.ValueBytes)
+	if err != nil {
+		return window{}, err
+	}
+	return callChild(ctx, childLoad, loadSpec{
+		URL:         t.url + "/topics/" + topic,
+		Method:      "POST",
+		ContentType: fmt.Sprintf("application/vnd.kafka.%s.v2+json", format),
+		Accept:      v2JSON,
+		Bodies:      requestBodies(values, p.Records, format),
+		Connections: p.Connections,
+		Records:     p.Records,
+		PID:         t.pid,
+		Timing:      b.opts.timing,
+	})
+}
+
+func (b *bench) kafkaFloorWith(linger int) func(context.Context, point, string) (window, error) {
+	return func(ctx context.Context, p point, topic string) (window, error) {
+		values, err := b.values(p.ValueBytes)
+		if err != nil {
+			return window{}, err
+		}
+		settings := kafka.DefaultProducer()
+		settings.Compression = kafka.Codec(p.Compression)
+		settings.Linger = time.Duration(linger) * time.Millisecond
+		return callChild(ctx, childKafkaFloor, kafkaFloorSpec{
+			Brokers: b.cluster.brokers, Topic: topic, Settings: settings, Values: values,
+			Workers: p.Connections, Records: p.Records, Timing: b.opts.timing,
+		})
+	}
+}

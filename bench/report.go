@@ -1,0 +1,184 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// report is all that a bench found, and what it was found on.
+type report struct {
+	Started time.Time `json:"started"`
+	// What it ran on.
+	CPU    string `json:"cpu"`
+	Cores  int    `json:"cores"`
+	Kernel string `json:"kernel"`
+	Go     string `json:"go"`
+	// Commit is that of the source, with "-dirty" when files differ from it.
+	Commit string `json:"commit"`
+	// Command is the command line of the bench.
+	Command []string `json:"command"`
+	Rounds  int      `json:"rounds"`
+	// WarmUp and Window are those of each run, in seconds.
+	WarmUp float64 `json:"warm_up_seconds"`
+	Window float64 `json:"window_seconds"`
+	Linger int     `json:"linger_ms"`
+
+	Rows   []*row  `json:"rows"`
+	Ratios []ratio `json:"ratios"`
+}
+
+// row is one server at one point, over all rounds.
+type row struct {
+	Suite       string `json:"suite"`
+	Server      string `json:"server"`
+	Records     int    `json:"records_per_request,omitempty"`
+	Connections int    `json:"connections"`
+	ValueBytes  int    `json:"value_bytes,omitempty"`
+	PageBytes   int    `json:"page_bytes,omitempty"`
+	Compression string `json:"compression,omitempty"`
+
+	Rounds []window `json:"rounds"`
+	// Failure says why the row has no figures: a run that lost or doubled a
+	// record, or answered an error, is not a measurement.
+	Failure string  `json:"failure,omitempty"`
+	Figures figures `json:"figures"`
+}
+
+// figures are a row's rounds taken together.
+type figures struct {
+	RequestsPerSecond float64 `json:"requests_per_second"`
+	RecordsPerSecond  float64 `json:"records_per_second"`
+	// CPU per request and per record in microseconds, and how far the rounds'
+	// CPU per request are apart, as a share of their mean.
+	CPUPerRequest float64 `json:"cpu_us_per_request"`
+	CPUPerRecord  float64 `json:"cpu_us_per_record"`
+	Spread        float64 `json:"cpu_spread"`
+	// Latencies in milliseconds.
+	P50  float64 `json:"p50_ms"`
+	P99  float64 `json:"p99_ms"`
+	P999 float64 `json:"p999_ms"`
+	// RSS is the largest of the rounds, in bytes.
+	RSS int64 `json:"rss_bytes"`
+}
+
+// fail notes the first thing that is wrong with the row's runs.
+func (r *row) fail(why string) {
+	if r.Failure == "" {
+		r.Failure = why
+	}
+}
+
+// verify fails the row unless every request of the run succeeded and Kafka
+// holds just the records that were acknowledged.
+func (r *row) verify(w window, held uint64) {
+	switch {
+	case w.Errors > 0:
+		r.fail(fmt.Sprintf("%d requests failed; the first: %s", w.Errors, w.FirstError))
+	case held < w.Acked:
+		r.fail(fmt.Sprintf("LOST %d of %d acknowledged records", w.Acked-held, w.Acked))
+	case held > w.Acked:
+		r.fail(fmt.Sprintf("DOUBLED: Kafka holds %d records more than the %d acknowledged", held-w.Acked, w.Acked))
+	case w.Requests == 0:
+		r.fail("nothing was answered in the window")
+	}
+}
+
+// sum computes the figures out of the rounds.
+func (r *row) sum() {
+	if r.Failure != "" || len(r.Rounds) == 0 {
+		return
+	}
+	var all window
+	low, high := 0.0, 0.0
+	for i, w := range r.Rounds {
+		all.Seconds += w.Seconds
+		all.Requests += w.Requests
+		all.Records += w.Records
+		all.CPU += w.CPU
+		all.RSS = max(all.RSS, w.RSS)
+		all.Latency.merge(w.Latency)
+		each := perUnit(w.CPU, w.Requests)
+		if i == 0 {
+			low, high = each, each
+		}
+		low, high = min(low, each), max(high, each)
+	}
+	f := &r.Figures
+	f.RequestsPerSecond = float64(all.Requests) / all.Seconds
+	f.RecordsPerSecond = float64(all.Records) / all.Seconds
+	f.CPUPerRequest = perUnit(all.CPU, all.Requests)
+	f.CPUPerRecord = perUnit(all.CPU, all.Records)
+	if f.CPUPerRequest > 0 {
+		f.Spread = (high - low) / f.CPUPerRequest
+	}
+	f.P50, f.P99, f.P999 = millis(all.Latency.quantile(0.5)), millis(all.Latency.quantile(0.99)), millis(all.Latency.quantile(0.999))
+	f.RSS = all.RSS
+}
+
+// perUnit is CPU time in microseconds over a count.
+func perUnit(cpu time.Duration, n uint64) float64 {
+	if n == 0 {
+		return 0
+	}
+	return float64(cpu.Nanoseconds()) / 1e3 / float64(n)
+}
+
+func millis(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e6 }
+
+// describeMachine fills in what the bench runs on.
+func (rep *report) describeMachine() {
+	rep.Cores = runtime.NumCPU()
+	rep.Go = runtime.Version()
+	rep.CPU, _ = procValue("/proc/cpuinfo", "model name") // other architectures have none
+	if text, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
+		rep.Kernel = strings.TrimSpace(string(text))
+	}
+	rep.Commit = "unknown"
+	if out, err := exec.Command("git", "describe", "--always", "--dirty", "--abbrev=12").Output(); err == nil {
+		rep.Commit = strings.TrimSpace(string(out))
+	}
+}
+
+// finish computes figures and ratios. It drops the rounds' latency buckets,
+// which would be most of the file.
+func (rep *report) finish() {
+	for _, r := range rep.Rows {
+		r.sum()
+		for i := range r.Rounds {
+			r.Rounds[i].Latency = histogram{}
+		}
+	}
+	rep.Ratios = rep.ratios()
+}
+
+// failed returns the rows that are not measurements.
+func (rep *report) failed() (out []*row) {
+	for _, r := range rep.Rows {
+		if r.Failure != "" {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// write writes the report as dir/DATE.json and returns the path.
+func (rep *report) write(dir string) (string, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", fmt.Errorf("cannot make the folder of results: %w", err)
+	}
+	text, err := json.MarshalIndent(rep, "", "  ")
+	if err != nil {
+		return "", fmt.Errorf("cannot encode the results: %w", err)
+	}
+	path := filepath.Join(dir, rep.Started.UTC().Format("2006-01-02T150405Z")+".json")
+	if err := os.WriteFile(path, append(text, '\n'), 0o644); err != nil {
+		return "", fmt.Errorf("cannot write the results: %w", err)
+	}
+	return path, nil
+}

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"millrace/batch"
+	"millrace/config"
+	"millrace/consumer"
+	"millrace/internal/kafka"
+	"millrace/metadata"
+	"millrace/server"
+)
+
+// startBlackhole starts a broker in a process of its own that keeps nothing of
+// what it is sent. It has the topic "t" with one partition.
+func startBlackhole(t testing.TB) (addr string) {
+	t.Helper()
+	cmd, err := childProcess(context.Background(), childBroker)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimPrefix(startPrinting(t, cmd), "broker ")
+}
+
+// startPrinting starts cmd and returns the first line that it prints. The
+// process is told to end, by the end of its stdin, when t ends.
+func startPrinting(t testing.TB, cmd *exec.Cmd) string {
+	t.Helper()
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = in.Close()
+		_ = cmd.Wait()
+	})
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatalf("cannot learn where the broker is: %v", err)
+	}
+	return strings.TrimSpace(line)
+}
+
+// stack is the whole proxy in this process.
+type stack struct {
+	addr          string
+	kafkaRequests atomic.Int64 // produce requests written to the broker
+}
+
+// OnBrokerWrite implements [kgo.HookBrokerWrite].
+func (s *stack) OnBrokerWrite(_ kgo.BrokerMetadata, key int16, _ int, _, _ time.Duration, err error) {
+	if key == int16(kmsg.Produce) && err == nil {
+		s.kafkaRequests.Add(1)
+	}
+}
+
+// startStack runs the proxy with its default settings and those in set, wired as
+// cmd/millrace does.
+func startStack(t testing.TB, broker string, set ...string) *stack {
+	t.Helper()
+	cfg, err := config.Load(config.Sources{Set: append([]string{"bootstrap.servers=" + broker, "listeners=http://127.0.0.1:0"}, set...)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := slog.New(slog.DiscardHandler)
+	admin, err := kafka.NewAdmin(cfg.Kafka)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cache := metadata.New(admin, cfg.Metadata, log)
+	s := &stack{}
+	client, err := kafka.NewProducer(cfg.KafkaProduce, cfg.Producer, kgo.WithHooks(s, cache.Hook()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	producer := batch.New(client, batch.Cluster{Healthy: cache.Healthy, Contradicted: cache.Invalidate, Topic: func(ctx context.Context, name string) (string, int32, error) {
+		topic, err := cache.Topic(ctx, name)
+		if err != nil {
+			return "", 0, err
+		}
+		return topic.Name, int32(len(topic.Partitions)), nil
+	}}, cfg.Batch)
+	consumers := consumer.New(cfg.KafkaConsume, cfg.KafkaConsumer, cfg.Consumer, log)
+	srv := server.New(cfg.Server, server.Deps{Producer: producer, Metadata: cache, Consumers: consumers, Logger: log})
+	addrs, err := srv.Listen()
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve() }()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		for what, err := range map[string]error{
+			"server": srv.Shutdown(ctx), "consumers": consumers.Close(ctx), "producer": producer.Close(ctx), "serving": <-served,
+		} {
+			if err != nil {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+		cache.Close()
+		admin.Close()
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	if err := cache.Wait(ctx); err != nil {
+		t.Fatal(err)
+	}
+	s.addr = addrs[0].String()
+	return s
+}
+
+// rawClient sends one finished request over and over, and allocates nothing.
+type rawClient struct {
+	conn    net.Conn
+	request []byte
+	slots   int // with an offset, that an answer must have
+	buf     []byte
+}
+
+// newRawClient connects to the proxy; its requests have n records of values.
+func newRawClient(t testing.TB, addr string, values [][]byte, n int) *rawClient {
+	t.Helper()
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	if err := conn.SetDeadline(time.Now().Add(5 * time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	body := requestBodies(values, n, "json")[0]
+	head := fmt.Sprintf("POST /topics/t HTTP/1.1\r\nHost: %s\r\nContent-Type: %s\r\nAccept: %s\r\nContent-Length: %d\r\n\r\n",
+		addr, v2JSONRecords, v2JSON, len(body))
+	return &rawClient{conn: conn, request: append([]byte(head), body...), slots: n, buf: make([]byte, 64<<10+n*100)}
+}
+
+var (
+	okStatus      = []byte("HTTP/1.1 200 ")
+	headerEnd     = []byte("\r\n\r\n")
+	contentLength = []byte("Content-Length: ")
+)
+
+// send sends the request and reads the answer, which must be a success in all slots.
+func (c *rawClient) send() error {
+	if _, err := c.conn.Write(c.request); err != nil {
+		return err
+	}
+	for have, want := 0, -1; want < 0 || have < want; {
+		n, err := c.conn.Read(c.buf[have:])
+		if err != nil {
+			return fmt.Errorf("cannot read the answer: %w: %.300s", err, c.buf[:have])
+		}
+		if have += n; want < 0 {
+			want = answerLength(c.buf[:have])
+		}
+		if want == have {
+			if !bytes.HasPrefix(c.buf, okStatus) || bytes.Count(c.buf[:have], offsetMember) != c.slots {
+				return fmt.Errorf("answer %.300s", c.buf[:have])
+			}
+			return nil
+		}
+	}
+	return io.ErrUnexpectedEOF
+}
+
+// answerLength is the length of the answer that b begins with, -1 when b does
+// not hold its whole header yet.
+func answerLength(b []byte) int {
+	end := bytes.Index(b, headerEnd)
+	at := bytes.Index(b, contentLength)
+	if end < 0 || at < 0 || at > end {
+		return -1
+	}
+	digits := b[at+len(contentLength):]
+	digits = digits[:bytes.IndexByte(digits, '\r')]
+	n, err := strconv.Atoi(string(digits)) // does not escape, so it is no allocation
+	if err != nil {
+		return -1
+	}
+	return end + len(headerEnd) + n
+}

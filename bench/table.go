@@ -1,0 +1,192 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+)
+
+// writeTables writes the report as Markdown.
+func (rep *report) writeTables(out io.Writer) {
+	fmt.Fprintf(out, "%s, %d cores, Linux %s, %s, commit %s; %d rounds in alternating order, window %gs after %gs of warm-up, linger %d ms\n",
+		rep.CPU, rep.Cores, rep.Kernel, rep.Go, rep.Commit, rep.Rounds, rep.Window, rep.WarmUp, rep.Linger)
+	rep.produceTable(out)
+	rep.produceRatios(out)
+	rep.fetchTable(out)
+	rep.metadataTable(out)
+	for _, r := range rep.failed() {
+		fmt.Fprintf(out, "\n**FAILED** %s\n", r)
+	}
+}
+
+func (rep *report) of(suite string) (rows []*row) {
+	for _, r := range rep.Rows {
+		if r.Suite == suite {
+			rows = append(rows, r)
+		}
+	}
+	return rows
+}
+
+func (rep *report) produceTable(out io.Writer) {
+	rows := rep.of("produce")
+	if len(rows) == 0 {
+		return
+	}
+	header(out, "Produce", "value", "codec", "records, c", "server", "requests/s", "records/s", "p50", "p99", "p99.9", "CPU/request", "CPU/record", "±", "RSS")
+	for _, r := range rows {
+		point := []string{fmt.Sprintf("%d B", r.ValueBytes), r.Compression, fmt.Sprintf("%d, %d", r.Records, r.Connections), r.Server}
+		if r.Failure != "" {
+			line(out, append(point, "FAILED")...)
+			continue
+		}
+		f := r.Figures
+		line(out, append(point, count(f.RequestsPerSecond), count(f.RecordsPerSecond), ms(f.P50), ms(f.P99), ms(f.P999),
+			us(f.CPUPerRequest), us(f.CPUPerRecord), percent(f.Spread), mib(f.RSS))...)
+	}
+}
+
+func (rep *report) produceRatios(out io.Writer) {
+	first := true
+	for _, q := range rep.Ratios {
+		if q.Suite != "produce" {
+			continue
+		}
+		if first {
+			header(out, "Produce, CPU a request over both floors", "value", "codec", "records", "server", "floors", "own", "ratio", "goal", "Confluent", "Confluent/own")
+			first = false
+		}
+		times := ""
+		if q.Confluent > 0 {
+			times = fmt.Sprintf("%.1f×", q.Confluent/q.Own)
+		}
+		line(out, fmt.Sprintf("%d B", q.ValueBytes), q.Compression, strconv.Itoa(q.Records), q.Server,
+			us(q.Limit), us(q.Own), fmt.Sprintf("%.2f", q.Ratio), goal(q.Goal, "≤"), us(q.Confluent), times)
+	}
+}
+
+func (rep *report) fetchTable(out io.Writer) {
+	rows := rep.of("fetch")
+	if len(rows) == 0 {
+		return
+	}
+	header(out, "Fetch, one consumer", "value", "reader", "page", "records/s", "records/read", "p50", "p99", "CPU/record", "±", "over consumer + append", "goal", "RSS")
+	for _, r := range rows {
+		page := ""
+		if r.PageBytes > 0 {
+			page = mib(int64(r.PageBytes))
+		}
+		point := []string{fmt.Sprintf("%d B", r.ValueBytes), r.Server, page}
+		if r.Failure != "" {
+			line(out, append(point, "FAILED")...)
+			continue
+		}
+		over, want := rep.ratioOf(r)
+		f := r.Figures
+		line(out, append(point, count(f.RecordsPerSecond), count(f.RecordsPerSecond/f.RequestsPerSecond), ms(f.P50), ms(f.P99),
+			us(f.CPUPerRecord), percent(f.Spread), over, goal(want, "≤"), mib(f.RSS))...)
+	}
+}
+
+func (rep *report) metadataTable(out io.Writer) {
+	rows := rep.of("metadata")
+	if len(rows) == 0 {
+		return
+	}
+	header(out, "Metadata", "server", "c", "requests/s", "over HTTP floor", "goal", "p50", "p99", "p99.9", "CPU/request", "over HTTP floor", "±", "RSS")
+	for _, r := range rows {
+		if r.Failure != "" {
+			line(out, r.Server, "FAILED")
+			continue
+		}
+		over, want := rep.ratioOf(r)
+		f, cpuOver := r.Figures, ""
+		if limit := rep.find(r, httpFloor); limit != nil && limit != r {
+			cpuOver = fmt.Sprintf("%.2f", f.CPUPerRequest/limit.Figures.CPUPerRequest)
+		}
+		line(out, r.Server, strconv.Itoa(r.Connections), count(f.RequestsPerSecond), over, goal(want, "≥"),
+			ms(f.P50), ms(f.P99), ms(f.P999), us(f.CPUPerRequest), cpuOver, percent(f.Spread), mib(f.RSS))
+	}
+}
+
+// ratioOf finds the ratio of a row of the fetch or metadata suite.
+func (rep *report) ratioOf(r *row) (over string, goal float64) {
+	for _, q := range rep.Ratios {
+		if q.Suite == r.Suite && q.Server == r.Server && q.PageBytes == r.PageBytes {
+			return fmt.Sprintf("%.2f", q.Ratio), q.Goal
+		}
+	}
+	return "", 0
+}
+
+// String names the row and says what is wrong with it.
+func (r *row) String() string {
+	var b strings.Builder
+	b.WriteString(r.Suite + ", " + r.Server)
+	if r.Records > 0 {
+		fmt.Fprintf(&b, ", %d records of %d B, %s", r.Records, r.ValueBytes, r.Compression)
+	}
+	if r.PageBytes > 0 {
+		fmt.Fprintf(&b, ", pages of %d B", r.PageBytes)
+	}
+	if r.Failure != "" {
+		b.WriteString(": " + r.Failure)
+	}
+	return b.String()
+}
+
+func header(out io.Writer, title string, columns ...string) {
+	fmt.Fprintf(out, "\n### %s\n\n", title)
+	line(out, columns...)
+	fmt.Fprintln(out, strings.Repeat("|---", len(columns))+"|")
+}
+
+func line(out io.Writer, cells ...string) {
+	fmt.Fprintln(out, "| "+strings.Join(cells, " | ")+" |")
+}
+
+// count groups the digits of a rounded number by thousands.
+func count(v float64) string {
+	s := strconv.FormatFloat(v, 'f', 0, 64)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+func ms(v float64) string {
+	if v < 10 {
+		return fmt.Sprintf("%.2f ms", v)
+	}
+	return fmt.Sprintf("%.0f ms", v)
+}
+
+// us shows microseconds with three digits; nothing for a figure that is not known.
+func us(v float64) string {
+	switch {
+	case v == 0:
+		return ""
+	case v < 10:
+		return fmt.Sprintf("%.2f µs", v)
+	case v < 100:
+		return fmt.Sprintf("%.1f µs", v)
+	}
+	return count(v) + " µs"
+}
+
+func percent(v float64) string { return fmt.Sprintf("%.0f %%", 100*v) }
+
+func mib(v int64) string {
+	if v < 1<<20 {
+		return fmt.Sprintf("%d KiB", v>>10)
+	}
+	return fmt.Sprintf("%d MiB", v>>20)
+}
+
+func goal(v float64, sign string) string {
+	if v == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s %.2f", sign, v)
+}

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"sync/atomic"
+	"time"
+)
+
+// window is what one run of one server came to.
+type window struct {
+	// Seconds is the length of the timed window; Requests and Records are
+	// those that were answered inside of it without an error.
+	Seconds  float64 `json:"seconds"`
+	Requests uint64  `json:"requests"`
+	Records  uint64  `json:"records"`
+	// CPU is the time that the measured process used in the window, ClientCPU
+	// that of the load generator (0 where the two are one process).
+	CPU       time.Duration `json:"cpu_ns"`
+	ClientCPU time.Duration `json:"client_cpu_ns"`
+	// RSS is the measured process's memory at the end of the window, in bytes.
+	RSS int64 `json:"rss_bytes"`
+	// Latency is that of the requests in the window.
+	Latency histogram `json:"latency_buckets"`
+	// Acked is the number of records answered without an error from the first
+	// request to the last, warm-up included: what Kafka must hold.
+	Acked uint64 `json:"acked"`
+	// Errors counts the requests that failed in any way over the same time;
+	// FirstError is what the first one said.
+	Errors     uint64 `json:"errors"`
+	FirstError string `json:"first_error,omitempty"`
+}
+
+// timing is how long a run warms up and is measured.
+type timing struct {
+	Warm, Measured time.Duration
+}
+
+// meter tells workers whether the window is open, and measures the server's
+// CPU time over it. The workers run beside it on goroutines of their own.
+type meter struct {
+	open atomic.Bool // the window
+	stop atomic.Bool // workers finish what they have begun
+}
+
+// measure runs the phases: warm-up, window, end. It fills the fields of w that
+// are the meter's to know; pid is the measured process.
+func (m *meter) measure(t timing, pid int, w *window) error {
+	defer m.stop.Store(true)
+	time.Sleep(t.Warm)
+	server, own, err := bothTimes(pid)
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	m.open.Store(true)
+	time.Sleep(t.Measured)
+	m.open.Store(false)
+	w.Seconds = time.Since(began).Seconds()
+	serverEnd, ownEnd, err := bothTimes(pid)
+	if err != nil {
+		return err
+	}
+	if w.RSS, err = residentBytes(pid); err != nil {
+		return err
+	}
+	w.CPU = serverEnd - server
+	if pid != os.Getpid() {
+		w.ClientCPU = ownEnd - own
+	}
+	return nil
+}
+
+func bothTimes(pid int) (server, own time.Duration, err error) {
+	if server, err = cpuTime(pid); err == nil {
+		own, err = cpuTime(os.Getpid())
+	}
+	return server, own, err
+}
+
+// tally is one worker's share of a window. Only its worker touches it.
+type tally struct {
+	requests, records, acked, errors uint64
+	firstError                       string
+	latency                          histogram
+}
+
+// ok counts a request of n records that succeeded after d.
+func (t *tally) ok(m *meter, n int, d time.Duration) {
+	t.acked += uint64(n)
+	if m.open.Load() {
+		t.requests++
+		t.records += uint64(n)
+		t.latency.add(d)
+	}
+}
+
+func (t *tally) failed(format string, args ...any) {
+	if t.errors++; t.firstError == "" {
+		t.firstError = fmt.Sprintf(format, args...)
+	}
+}
+
+// addTo adds the share to w, once its worker has ended.
+func (t *tally) addTo(w *window) {
+	w.Requests += t.requests
+	w.Records += t.records
+	w.Acked += t.acked
+	w.Errors += t.errors
+	if w.FirstError == "" {
+		w.FirstError = t.firstError
+	}
+	w.Latency.merge(t.latency)
+}
