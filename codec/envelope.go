@@ -4,7 +4,6 @@ import (
 	"math"
 	"strconv"
 	"time"
-	"unicode/utf8"
 
 	"millrace/codec/binary"
 	"millrace/codec/json"
@@ -29,9 +28,6 @@ type Schemas struct {
 // then on. More than maxRecords records are refused. Errors are
 // [apierr.Error] values; the slab is undefined after one.
 func DecodeProduce(body []byte, f Format, slab *pool.Slab, maxRecords int) (Schemas, error) {
-	if !utf8.Valid(body) {
-		return Schemas{}, apierr.BadRequest.New("The body is not valid UTF-8 at byte %d.", invalidUTF8(body))
-	}
 	d := decoder{w: json.NewWalker(body), slab: slab, max: maxRecords}
 	d.envelope()
 	if d.err == nil && d.w.Err() != nil {
@@ -327,17 +323,4 @@ func integer(raw []byte, limit int64) (n int64, ok bool) {
 		n = n*10 + int64(c-'0')
 	}
 	return n, n <= limit
-}
-
-// invalidUTF8 returns the index of the first byte that is not part of valid UTF-8.
-func invalidUTF8(b []byte) int {
-	i := 0
-	for i < len(b) {
-		r, n := utf8.DecodeRune(b[i:])
-		if r == utf8.RuneError && n == 1 {
-			break
-		}
-		i += n
-	}
-	return i
 }

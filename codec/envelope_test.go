@@ -129,7 +129,7 @@ func TestDecodeProduceRefuses(t *testing.T) {
 	f(JSON, `{"records":[null]}`, bad, "records[0]")
 	f(JSON, `{"records":[{"value":1},5]}`, bad, "records[1]")
 	f(JSON, `{"records":7}`, bad, "list")
-	f(JSON, "{\"records\":[{\"value\":\"a\xff\"}]}", bad, "UTF-8 at byte 23")
+	f(JSON, "{\"records\":[{\"value\":\"a\xff\"}]}", bad, "UTF-8 in a string at byte 23, in or after records[0]")
 	f(JSON, `{"records":[{"value":1,"partition":1.5}]}`, bad, "records[0].partition")
 	f(JSON, `{"records":[{"value":1,"partition":4294967296}]}`, bad, "records[0].partition")
 	f(JSON, `{"records":[{"value":1,"partition":"x"}]}`, bad, "records[0].partition")

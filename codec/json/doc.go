@@ -10,9 +10,8 @@
 // consume path uses [Valid] before it copies stored bytes into an answer.
 //
 // The grammar is the RFC's, to the letter: no leading zeros, no control
-// characters in strings, no trailing commas. Nesting is bounded by [MaxDepth].
-// UTF-8 is checked by the caller for the whole input at once, which is faster
-// than character by character ([Valid] does it for its argument).
+// characters in strings, no trailing commas, valid UTF-8 (which costs nothing
+// where a text is ASCII). Nesting is bounded by [MaxDepth].
 //
 // Nothing here allocates but the error of a refused text, and nothing is kept:
 // every function may run on any number of goroutines.

@@ -29,6 +29,7 @@ func (e *SyntaxError) Error() string { return fmt.Sprintf("%s at byte %d", e.Rea
 // recording the fault.
 type scanner struct {
 	spaced bool
+	high   uint64 // all bytes of strings, or-ed eight at a time
 	at     int
 	reason string
 }
@@ -41,21 +42,38 @@ func (s *scanner) fail(at int, reason string) int {
 // Scan checks the one JSON value that starts at b[i], which must not be white
 // space. It returns the index just behind the value and whether there is white
 // space inside it that [Compact] would remove. What follows the value is not
-// looked at. Whether strings are valid UTF-8 is not checked.
+// looked at.
 func Scan(b []byte, i int) (end int, spaced bool, err error) {
 	var s scanner
-	if end = s.value(b, i, 0); end < 0 {
+	if end = s.check(b, i); end < 0 {
 		return s.at, false, &SyntaxError{Offset: s.at, Reason: s.reason}
 	}
 	return end, s.spaced, nil
 }
 
-// Valid reports whether b is exactly one JSON value in valid UTF-8, with
-// optional white space around it.
+// Valid reports whether b is exactly one JSON value, with optional white space
+// around it.
 func Valid(b []byte) bool {
 	var s scanner
-	end := s.value(b, SkipSpace(b, 0), 0)
-	return end >= 0 && SkipSpace(b, end) == len(b) && utf8.Valid(b)
+	end := s.check(b, SkipSpace(b, 0))
+	return end >= 0 && SkipSpace(b, end) == len(b)
+}
+
+// check scans one value. Its UTF-8 needs a look only when a string has a byte
+// past ASCII; elsewhere the grammar does not allow one.
+func (s *scanner) check(b []byte, i int) int {
+	end := s.value(b, i, 0)
+	if end < 0 || s.high&highs == 0 || utf8.Valid(b[i:end]) {
+		return end
+	}
+	for i < end {
+		r, n := utf8.DecodeRune(b[i:end])
+		if r == utf8.RuneError && n == 1 {
+			break
+		}
+		i += n
+	}
+	return s.fail(i, "invalid UTF-8 in a string")
 }
 
 // SkipSpace returns the index of the first byte at or after i that is not
@@ -244,35 +262,56 @@ const (
 
 // str scans the rest of a string, from behind its opening quote. Eight bytes
 // are tested at once for the only three things that matter: a quote, a
-// backslash, a control character. The lowest flagged byte is always a true
-// hit; borrows can only flag bytes above it.
+// backslash, a control character. Subtracting sets a byte's highest bit where
+// it was below the subtrahend, or past ASCII, which &^w takes out again; the
+// lowest flagged byte is always a true hit, borrows only flag bytes above it.
 func (s *scanner) str(b []byte, i int) int {
-	for {
-		for i+8 <= len(b) {
-			w := binary.LittleEndian.Uint64(b[i:])
-			quote, slash := w^(lows*'"'), w^(lows*'\\')
-			hit := ((quote-lows)&^quote | (slash-lows)&^slash | (w-lows*0x20)&^w) & highs
-			if hit != 0 {
-				i += bits.TrailingZeros64(hit) >> 3
-				break
-			}
+	var high uint64 // or-ed with a few bytes behind the string: a needless look at UTF-8 at worst
+	for i+8 <= len(b) {
+		w := binary.LittleEndian.Uint64(b[i:])
+		high |= w
+		hit := (((w ^ lows*'"') - lows) | ((w ^ lows*'\\') - lows) | (w - lows*0x20)) &^ w & highs
+		if hit == 0 {
 			i += 8
+			continue
 		}
-		for i < len(b) && b[i] != '"' && b[i] != '\\' && b[i] >= 0x20 {
-			i++
-		}
-		switch {
-		case i >= len(b):
-			return s.fail(len(b), "unexpected end in a string")
-		case b[i] == '"':
+		i += bits.TrailingZeros64(hit) >> 3
+		if b[i] == '"' {
+			s.high |= high
 			return i + 1
-		case b[i] < 0x20:
-			return s.fail(i, "control character in a string")
 		}
-		if i = s.escape(b, i+1); i < 0 {
+		if i = s.special(b, i); i < 0 {
 			return i
 		}
 	}
+	s.high |= high
+	return s.strEnd(b, i)
+}
+
+// strEnd is str for the last bytes of a text.
+func (s *scanner) strEnd(b []byte, i int) int {
+	for i < len(b) {
+		switch c := b[i]; {
+		case c == '"':
+			return i + 1
+		case c == '\\' || c < 0x20:
+			if i = s.special(b, i); i < 0 {
+				return i
+			}
+		default:
+			s.high |= uint64(c)
+			i++
+		}
+	}
+	return s.fail(len(b), "unexpected end in a string")
+}
+
+// special steps over an escape, or fails at a control character.
+func (s *scanner) special(b []byte, i int) int {
+	if b[i] < 0x20 {
+		return s.fail(i, "control character in a string")
+	}
+	return s.escape(b, i+1)
 }
 
 // escape scans what follows a backslash. Unpaired surrogates are let through:
