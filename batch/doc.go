@@ -8,10 +8,11 @@
 //     bounded by producer.buffer.memory, whatever the brokers do;
 //   - checks topic and partitions against the cluster's metadata, so that a
 //     request that names things which do not exist fails now and not after a time-out;
-//   - lends the records to the Kafka client. Records of many requests for the
-//     same partition meet there in one batch; when a batch is sent is decided
-//     in that one place, by producer.linger.ms and the number of requests in
-//     flight. This package never waits to collect records;
+//   - lends the records to the Kafka client when it is time to ([departures]):
+//     at once when nothing is in flight, else together with those of other
+//     requests, up to producer.linger.ms later. Records for the same partition
+//     meet in one batch. This is the one flush decision; the client itself
+//     sends whatever it has;
 //   - waits for the last record's promise, with a deadline, and lets the caller
 //     write the answer.
 //
@@ -26,5 +27,6 @@
 // The records are produced with the process's context, never a request's: the
 // client fails a whole partition's buffer when the first record's context ends.
 //
-// Read job.go for the life of a job, producer.go for the way of a request.
+// Read job.go for the life of a job, producer.go for the way of a request,
+// flight.go for when it leaves.
 package batch

@@ -1,6 +1,7 @@
 package batch
 
 import (
+	"context"
 	"errors"
 	"sync/atomic"
 	"time"
@@ -31,10 +32,13 @@ type Job struct {
 	pending atomic.Int32 // records whose promise has not run
 	state   atomic.Int32 // waiting, answered or abandoned
 	done    chan struct{}
+	turn    chan struct{} // the job's handler is to lend its flight
+	flight  *flight
 	timer   *time.Timer
 	promise func(*kgo.Record, error) // complete, bound once for all lives
 
-	charge   int64 // bytes admitted for this job
+	charge   int64     // bytes admitted for this job
+	ready    time.Time // when its records could go to Kafka; the timestamp of most
 	producer *Producer
 	life     pool.Life
 }
@@ -55,8 +59,10 @@ const recordBytes = 320
 // Acquire returns an empty job. The caller owns it.
 func (p *Producer) Acquire() *Job {
 	j, _ := p.jobs.Get().(*Job)
+	p.taken.Add(1)
 	if j == nil {
-		j = &Job{producer: p, done: make(chan struct{}, 1), timer: time.NewTimer(time.Hour)}
+		p.made.Add(1)
+		j = &Job{producer: p, done: make(chan struct{}, 1), turn: make(chan struct{}, 1), timer: time.NewTimer(time.Hour)}
 		j.timer.Stop()
 		j.promise = j.complete
 	}
@@ -65,11 +71,13 @@ func (p *Producer) Acquire() *Job {
 }
 
 // Release takes the job back, with all its views. Its bytes are no longer
-// admitted. The body's buffer, done, timer and promise are kept for the next life.
+// admitted. The body's buffer, the channels, timer and promise are kept for the next life;
+// ready is set anew before it is read.
 func (j *Job) Release() {
 	j.life.End()
 	j.producer.held.Add(-j.charge)
 	j.charge = 0
+	j.flight = nil
 	j.Slab.Reset()
 	if j.failed.Load() > 0 {
 		clear(j.errs)
@@ -84,11 +92,16 @@ func (j *Job) Release() {
 		j.Body = nil
 	}
 	j.state.Store(waiting)
+	j.producer.returned.Add(1)
 	j.producer.jobs.Put(j)
 }
 
 // Len is the number of records.
 func (j *Job) Len() int { return len(j.Slab.Records) }
+
+// Written is the number of records that are in Kafka, for where [Job.Result]
+// may be called.
+func (j *Job) Written() int { return j.Len() - int(j.failed.Load()) }
 
 // Result says where record i went, or why it is not in Kafka. It may be called
 // by the function that [Producer.Produce] calls to write the answer.
@@ -129,6 +142,22 @@ func (j *Job) fail(i int, err error) {
 	j.failed.Add(1)
 }
 
+// lend gives all records that can be written to the client.
+func (j *Job) lend() {
+	// Once the last of them is with the client the job may be answered,
+	// abandoned and released: the loop must not look at it after that.
+	records, errs, client, promise := j.Slab.Records, j.errs, j.producer.client, j.promise
+	for i, left := 0, j.pending.Load(); left > 0; i++ {
+		if errs[i] == nil {
+			left--
+			client.Produce(forever, &records[i], promise)
+		}
+	}
+}
+
+// forever is the context of every record, see the package comment.
+var forever = context.Background()
+
 // complete is the promise of every record of the job. It runs on the client's
 // goroutine and must stay O(1); see the package comment.
 func (j *Job) complete(r *kgo.Record, err error) {
@@ -138,22 +167,35 @@ func (j *Job) complete(r *kgo.Record, err error) {
 	if j.pending.Add(-1) > 0 {
 		return
 	}
+	p, f := j.producer, j.flight
 	if j.state.CompareAndSwap(waiting, answered) {
 		j.done <- struct{}{} // the handler owns the job from here on
-		return
+	} else {
+		j.Release()
 	}
-	j.Release()
+	p.departures.landed(f)
 }
 
 // wait blocks until all promises have run, and reports true, or until the
-// timeout, and reports false: then the job is abandoned and must not be touched.
+// timeout, and reports false: then the job is abandoned and must not be
+// touched. When the job's turn comes to lead a flight, it does that meanwhile.
 func (j *Job) wait(timeout time.Duration) bool {
 	j.timer.Reset(timeout)
-	select {
-	case <-j.done:
-		j.timer.Stop()
-		return true
-	case <-j.timer.C:
+	for {
+		select {
+		case <-j.done:
+			j.timer.Stop()
+			return true
+		case <-j.turn:
+			j.producer.departures.lead()
+			continue
+		case <-j.timer.C:
+		}
+		break
+	}
+	if j.producer.departures.withdraw(j) {
+		j.Release()
+		return false
 	}
 	if j.state.CompareAndSwap(waiting, abandoned) {
 		return false

@@ -12,6 +12,7 @@ import (
 	"millrace/codec"
 	"millrace/internal/apierr"
 	"millrace/internal/kafka"
+	"millrace/metrics"
 )
 
 // Client is the part of *[kgo.Client] that the produce side uses.
@@ -42,19 +43,37 @@ type Producer struct {
 	ctx      context.Context // of the process; ends when Close is done waiting
 	cancel   context.CancelFunc
 
+	departures departures
+
 	jobs sync.Pool
 	held atomic.Int64 // bytes of all jobs that are admitted
+
+	taken, made, returned atomic.Uint64 // jobs: acquired, allocated for that, released
+	refused               atomic.Uint64 // requests for which held had no room
 }
 
 // New returns a producer that owns client.
 func New(client Client, cluster Cluster, s Settings) *Producer {
 	p := &Producer{client: client, cluster: cluster, settings: s}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
+	p.departures.init(s.Linger, s.BatchBytes)
 	return p
 }
 
 // Held is the number of bytes that are admitted and not yet answered by Kafka.
 func (p *Producer) Held() int64 { return p.held.Load() }
+
+// Stats returns the state of the produce side, for the metrics.
+func (p *Producer) Stats() metrics.Producer {
+	returned := p.returned.Load() // read first: never more than were taken
+	taken := p.taken.Load()
+	return metrics.Producer{
+		Held:    p.held.Load(),
+		Limit:   p.settings.BufferBytes,
+		Refused: p.refused.Load(),
+		Jobs:    metrics.Pool{Name: "jobs", Gets: taken, Misses: p.made.Load(), Out: int64(taken - returned), KeptBytes: -1},
+	}
+}
 
 // Close waits until Kafka has answered all records, but no longer than ctx,
 // and closes the client. Records that are left then have failed; they are the
@@ -92,6 +111,9 @@ func (p *Producer) Produce(j *Job, topic string, partition int32, dst []byte, an
 			p.settings.Timeout.Milliseconds())
 	}
 	defer j.Release()
+	if p.settings.Waited != nil && j.ready.Nanosecond()&15 == 0 { // chance, for nothing
+		p.settings.Waited(time.Since(j.ready))
+	}
 	if j.contradicts() {
 		p.cluster.Contradicted()
 	}
@@ -101,7 +123,8 @@ func (p *Producer) Produce(j *Job, topic string, partition int32, dst []byte, an
 	return answer(dst, j), nil
 }
 
-// submit lends the records to the client. After an error nothing was lent.
+// submit sees to it that the records are lent to the client. After an error
+// none was, and none will be.
 func (p *Producer) submit(j *Job, topic string, partition int32) error {
 	if err := p.cluster.Healthy(); err != nil {
 		return err
@@ -116,20 +139,10 @@ func (p *Producer) submit(j *Job, topic string, partition int32) error {
 	if partition >= partitions {
 		return noPartition(name, partition, partitions)
 	}
-	valid := j.prepare(name, partition, partitions)
-	if valid == 0 {
+	if j.prepare(name, partition, partitions) == 0 {
 		return j.failure()
 	}
-	j.pending.Store(int32(valid))
-	// Once the last valid record is with the client the job may be answered,
-	// abandoned and released: the loop must not look at it after that.
-	records, errs := j.Slab.Records, j.errs
-	for i, left := 0, valid; left > 0; i++ {
-		if errs[i] == nil {
-			left--
-			p.client.Produce(p.ctx, &records[i], j.promise)
-		}
-	}
+	p.departures.join(j)
 	return nil
 }
 
@@ -142,6 +155,7 @@ func (p *Producer) admit(j *Job) error {
 	}
 	if p.held.Add(charge) > p.settings.BufferBytes {
 		p.held.Add(-charge)
+		p.refused.Add(1)
 		return apierr.Overloaded.Err()
 	}
 	j.charge = charge
@@ -157,6 +171,7 @@ func (j *Job) prepare(topic string, partition, partitions int32) (valid int) {
 	}
 	j.errs = j.errs[:j.Len()]
 	now := time.Now()
+	j.ready = now
 	for i := range j.Slab.Records {
 		r := &j.Slab.Records[i]
 		r.Topic = topic
@@ -174,6 +189,7 @@ func (j *Job) prepare(topic string, partition, partitions int32) (valid int) {
 		}
 		valid++
 	}
+	j.pending.Store(int32(valid))
 	return valid
 }
 

@@ -8,7 +8,16 @@ type Settings struct {
 	// answered (producer.buffer.memory). A request that would exceed it is
 	// refused at once.
 	BufferBytes int64
+	// Linger is the longest that a request waits for others to share a batch
+	// with (producer.linger.ms). It waits only while records are in flight.
+	Linger time.Duration
+	// BatchBytes is how much gathers before it leaves without waiting for
+	// more: what one batch can hold.
+	BatchBytes int
 	// Timeout is how long a request waits for Kafka before it is answered
 	// with 504. Its records may still be written after that.
 	Timeout time.Duration
+	// Waited, if not nil, is told of about one request in sixteen how long it
+	// was from its records being ready until Kafka had answered for the last.
+	Waited func(time.Duration)
 }

@@ -16,12 +16,12 @@ import (
 // each of both costs does not:
 //
 //   - an HTTP request: 2 allocations, both the router's, for the path parameter;
-//   - a Kafka request: 46 with one record batch, all inside the Kafka client.
+//   - a Kafka request: 36 with one record batch, all inside the Kafka client.
 //
 // Both with a tenth on top.
 const (
 	maxAllocsHTTP  = 2.2
-	maxAllocsKafka = 51.0
+	maxAllocsKafka = 40.0
 )
 
 // goalAllocs is what a request should come to altogether. It is shown, not

@@ -20,6 +20,8 @@ func (d *draft) check() {
 	if len(d.advertised) > 0 {
 		d.Server.Advertised = d.advertised[0]
 	}
+	// What the client's batches can hold need not wait for more.
+	d.Batch.BatchBytes = max(d.Producer.BatchBytes, d.Producer.MaxRequestBytes)
 }
 
 // checkIdempotence follows the Java producer: idempotence that nobody asked
@@ -52,20 +54,20 @@ func (d *draft) checkIdempotence() {
 // for one attempt is a fault when given, and raised when it is the default.
 func (d *draft) checkDeliveryTimeout() {
 	const delivery = "producer.delivery.timeout.ms"
-	if d.isFaulty(delivery, "producer.linger.ms", "producer.request.timeout.ms", "client.request.timeout.ms") {
+	if d.isFaulty(delivery, "producer.request.timeout.ms", "client.request.timeout.ms") {
 		return
 	}
-	least := d.Producer.Linger + d.Producer.RequestTimeout
+	least := d.Producer.RequestTimeout // a linger here comes before the delivery, not out of its time
 	if d.Producer.DeliveryTimeout >= least {
 		return
 	}
 	if d.isGiven(delivery) {
-		d.fault(delivery, "%d is less than one attempt may take; allowed: producer.linger.ms and producer.request.timeout.ms together, %d, or more",
+		d.fault(delivery, "%d is less than one attempt may take; allowed: producer.request.timeout.ms, %d, or more",
 			d.Producer.DeliveryTimeout.Milliseconds(), least.Milliseconds())
 		return
 	}
 	d.Producer.DeliveryTimeout = least
-	d.shown[delivery] = strconv.FormatInt(int64(least/time.Millisecond), 10) + " (producer.linger.ms and producer.request.timeout.ms together)"
+	d.shown[delivery] = strconv.FormatInt(int64(least/time.Millisecond), 10) + " (producer.request.timeout.ms)"
 }
 
 // checkCompression picks the level of the codec in use. Java's default of each
@@ -80,7 +82,8 @@ func (d *draft) checkCompression() {
 	case kafka.Zstd:
 		level, usual = d.levels.zstd, 3
 	}
-	if level != usual {
-		d.Producer.Level = level
+	if level == usual {
+		level = 0
 	}
+	d.Producer.Level = level
 }

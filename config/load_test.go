@@ -51,8 +51,8 @@ func TestLoadPrecedence(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.ID != "set" || c.Server.HostName != "env" || c.Producer.Linger != 3*time.Millisecond || c.LogLevel.String() != "DEBUG" {
-		t.Errorf("got id %q, host %q, linger %v, level %v", c.ID, c.Server.HostName, c.Producer.Linger, c.LogLevel)
+	if c.ID != "set" || c.Server.HostName != "env" || c.Batch.Linger != 3*time.Millisecond || c.LogLevel.String() != "DEBUG" {
+		t.Errorf("got id %q, host %q, linger %v, level %v", c.ID, c.Server.HostName, c.Batch.Linger, c.LogLevel)
 	}
 }
 
@@ -206,7 +206,7 @@ func TestConsistency(t *testing.T) {
 		{[]string{"producer.acks=1", "producer.enable.idempotence=true"}, "--set producer.enable.idempotence: true conflicts with producer.acks=1"},
 		{[]string{"producer.retries=0", "producer.enable.idempotence=true"}, "conflicts with producer.retries=0"},
 		{[]string{"producer.max.in.flight.requests.per.connection=6"}, "--set producer.max.in.flight.requests.per.connection: 6 is out of range"},
-		{[]string{"producer.delivery.timeout.ms=30000", "producer.linger.ms=1"}, "30001, or more"},
+		{[]string{"producer.delivery.timeout.ms=29999"}, "30000, or more"},
 		{[]string{"consumer.group.protocol=consumer", "consumer.session.timeout.ms=6000"}, "--set consumer.session.timeout.ms: has no meaning"},
 		{[]string{"producer.compression.gzip.level=0"}, "--set producer.compression.gzip.level: 0 is out of range"},
 		{[]string{"producer.compression.lz4.level=18"}, "a whole number from 1 to 17"},
