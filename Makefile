@@ -59,8 +59,8 @@ bench: ## benchmarks beside their limits
 kafka: $(KAFKA) ## a real Kafka on localhost:9092 until Ctrl-C (needs Java 17 and Maven)
 	$(KAFKA)
 
-loadtest: ## load tests that read back what they sent
-	go run ./loadtest
+loadtest: build ## a short mixed load on a millrace dev of its own, read back and reported
+	bin/millrace loadtest --dev --duration 10s --out bin/loadtest mixed
 
 clean: ## remove what was built and downloaded
 	rm -rf bin .cache bench/results

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"millrace/internal/testkit"
+	"millrace/loadtest"
+)
+
+// runLoadtest runs the built program and returns what it printed and its exit
+// code.
+func runLoadtest(t *testing.T, args ...string) (output string, code int) {
+	t.Helper()
+	cmd := exec.Command(testkit.Binary(t), append([]string{"loadtest"}, args...)...)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := cmd.Run()
+	if cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return out.String(), cmd.ProcessState.ExitCode()
+}
+
+// TestLoadtestDev is the real thing, short: the program loads itself.
+func TestLoadtestDev(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "short.yaml")
+	write := func(p99 string) {
+		text := `
+warmup: 300ms
+duration: 1s
+partitions: 2
+flows:
+  - {do: produce, records: 10, keys: 20, rate: 100, expect: {p99: ` + p99 + `, errors: 0%}}
+  - {name: binary, do: produce, topic: other, format: binary, records: 3, rate: 50, expect: {errors: 0%}}
+  - {do: metadata, paths: [/topics, /topics/loadtest/partitions], rate: 100, expect: {errors: 0%}}
+  - {do: consume, instances: 1, expect: {errors: 0%}}
+`
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("30s")
+	out, code := runLoadtest(t, "--dev", "--out", dir, file)
+	if code != 0 || !strings.Contains(out, "PASSED") || !strings.Contains(out, "1495 acknowledged records: 0 lost, 0 doubled, 0 reordered") {
+		t.Fatalf("exit code %d:\n%s", code, out)
+	}
+	results, err := filepath.Glob(filepath.Join(dir, "*.json"))
+	if err != nil || len(results) != 1 {
+		t.Fatal(results, err)
+	}
+	r, err := loadtest.ReadResult(results[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := r.Flows[3].Records; got < 900 || r.Process == nil || r.Process.PeakRSS == 0 {
+		t.Errorf("the consumer got %d of about 1000 records; process %+v", got, r.Process)
+	}
+	if _, err := os.Stat(strings.TrimSuffix(results[0], "json") + "html"); err != nil {
+		t.Error(err)
+	}
+
+	write("1us")
+	out, code = runLoadtest(t, "--dev", "--out", dir, "--compare", results[0], file)
+	if code != loadtestFailed || !strings.Contains(out, "FAILED: produce: p99") {
+		t.Errorf("a missed threshold must end with %d, not %d:\n%s", loadtestFailed, code, out)
+	}
+}
+
+func TestLoadtestCannotRun(t *testing.T) {
+	f := func(want string, args ...string) {
+		t.Helper()
+		if out, code := runLoadtest(t, args...); code != 1 || !strings.Contains(out, want) {
+			t.Errorf("%v: exit code %d, want 1 and %q in:\n%s", args, code, want, out)
+		}
+	}
+	f("cannot reach the proxy", "--url=http://127.0.0.1:1", "single")
+	f("neither a file nor one of batch-10", "no-such-scenario")
+	f("it must be http://HOST:PORT", "--url=localhost:8082", "single")
+	f("it must be written Name: value", "--header=secret", "single")
+	if out, code := runLoadtest(t, "list"); code != 0 || !strings.Contains(out, "batch-1000") {
+		t.Errorf("exit code %d:\n%s", code, out)
+	}
+	if out, code := runLoadtest(t, "targets", "single", "--count=3"); code != 0 || strings.Count(out, `"method":"POST"`) != 3 {
+		t.Errorf("exit code %d:\n%s", code, out)
+	}
+}

@@ -1,0 +1,235 @@
+package loadtest
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"slices"
+	"time"
+)
+
+// resultVersion changes when a reader of old results would misread new ones.
+const resultVersion = 1
+
+// Result is the outcome of a run. Its JSON is what -compare reads; times are
+// in milliseconds where the name says so, rates per second, shares from 0 to 1.
+type Result struct {
+	Version  int       `json:"version"`
+	Scenario string    `json:"scenario"`
+	About    string    `json:"about,omitempty"`
+	Run      string    `json:"run"`
+	Started  time.Time `json:"started"`
+	// Elapsed is from the beginning of the figures to the last answer of an
+	// open loop.
+	Elapsed  float64      `json:"elapsed_seconds"`
+	URL      string       `json:"url"`
+	Machine  Machine      `json:"machine"`
+	Pass     bool         `json:"pass"`
+	Checks   []Check      `json:"checks"`
+	Warnings []string     `json:"warnings,omitempty"`
+	Flows    []FlowResult `json:"flows"`
+	// Verification is nil when nothing was read back.
+	Verification *Verification `json:"verification,omitempty"`
+	// Process is the proxy under test, if it runs here; Generator is this
+	// program.
+	Process   *Usage `json:"process,omitempty"`
+	Generator *Usage `json:"generator,omitempty"`
+	// Text is the scenario as it was read.
+	Text string `json:"scenario_yaml"`
+}
+
+// Machine is where the load came from.
+type Machine struct {
+	OS   string `json:"os"`
+	CPUs int    `json:"cpus"`
+	Go   string `json:"go"`
+}
+
+func thisMachine() Machine {
+	return Machine{OS: runtime.GOOS + "/" + runtime.GOARCH, CPUs: runtime.NumCPU(), Go: runtime.Version()}
+}
+
+// FlowResult holds the figures of one flow.
+type FlowResult struct {
+	Name string `json:"name"`
+	Do   string `json:"do"`
+	Load string `json:"load"`
+	// Open says that requests were sent by the clock; otherwise each waited
+	// for the answer before it.
+	Open bool `json:"open_loop"`
+
+	Due      uint64 `json:"requests_due"`
+	Answered uint64 `json:"requests_answered"`
+	Failed   uint64 `json:"requests_failed"`
+	Unsent   uint64 `json:"requests_never_sent"`
+	Records  uint64 `json:"records"`
+	// FailedRecords were refused in an answer that was otherwise good.
+	FailedRecords uint64  `json:"records_failed"`
+	BytesOut      uint64  `json:"bytes_out"`
+	BytesIn       uint64  `json:"bytes_in"`
+	ErrorRate     float64 `json:"error_rate"`
+
+	DueRate    float64 `json:"due_rate"`
+	Rate       float64 `json:"rate"`
+	RecordRate float64 `json:"record_rate"`
+
+	// Latency counts from the time a request was due, Service from when a
+	// worker picked it up: what a closed loop, and plain vegeta, would show.
+	Latency Latency `json:"latency"`
+	Service Latency `json:"service"`
+
+	Errors  []ErrorCount   `json:"errors,omitempty"`
+	Seconds []SecondResult `json:"seconds"`
+	Steps   []StepResult   `json:"steps,omitempty"`
+	// Held is the highest rate of the steps that held; 0 if none did.
+	Held float64 `json:"held_rate,omitempty"`
+}
+
+// Latency is a distribution, in milliseconds.
+type Latency struct {
+	Mean float64 `json:"mean_ms"`
+	P50  float64 `json:"p50_ms"`
+	P90  float64 `json:"p90_ms"`
+	P95  float64 `json:"p95_ms"`
+	P99  float64 `json:"p99_ms"`
+	P999 float64 `json:"p99_9_ms"`
+	Max  float64 `json:"max_ms"`
+	// Curve is the distribution for a plot: latencies at rising percentiles.
+	Curve []CurvePoint `json:"curve"`
+}
+
+// CurvePoint is the latency that a share Quantile of the requests kept.
+type CurvePoint struct {
+	Quantile float64 `json:"q"`
+	Ms       float64 `json:"ms"`
+}
+
+// ErrorCount is how often one error came.
+type ErrorCount struct {
+	Status  int    `json:"status,omitempty"`
+	Code    int    `json:"error_code,omitempty"`
+	What    string `json:"what"`
+	Message string `json:"message,omitempty"`
+	Count   uint64 `json:"count"`
+}
+
+// SecondResult is one second of a flow.
+type SecondResult struct {
+	Due     uint64  `json:"due"`
+	Done    uint64  `json:"done"`
+	Failed  uint64  `json:"failed"`
+	Records uint64  `json:"records"`
+	P50     float64 `json:"p50_ms"`
+	P99     float64 `json:"p99_ms"`
+}
+
+// StepResult is one step of a flow with steps.
+type StepResult struct {
+	Rate      float64 `json:"rate"`
+	Answered  float64 `json:"answered_rate"`
+	Records   float64 `json:"record_rate"`
+	P50       float64 `json:"p50_ms"`
+	P99       float64 `json:"p99_ms"`
+	ErrorRate float64 `json:"error_rate"`
+	Held      bool    `json:"held"`
+	Why       string  `json:"why,omitempty"`
+}
+
+func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+func (h *histogram) latency() Latency {
+	l := Latency{
+		Mean: ms(h.mean()), P50: ms(h.quantile(.5)), P90: ms(h.quantile(.9)), P95: ms(h.quantile(.95)),
+		P99: ms(h.quantile(.99)), P999: ms(h.quantile(.999)), Max: ms(h.max),
+	}
+	// As many points to each further nine: 0…90, 90…99, 99…99.9 and so on, up
+	// to where a single request makes the difference.
+	for left := 1.0; h.n > 0 && left*float64(h.n) >= 1; left *= 0.8912509 /* 10^(-1/20) */ {
+		l.Curve = append(l.Curve, CurvePoint{1 - left, ms(h.quantile(1 - left))})
+	}
+	if h.n > 0 {
+		l.Curve = append(l.Curve, CurvePoint{1 - 1/float64(h.n+1), ms(h.max)})
+	}
+	return l
+}
+
+// result makes the figures of a flow that took at least length.
+func (f *flowRun) result(length time.Duration) FlowResult {
+	errorRate := f.total.errorRate()
+	t := f.total
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	r := FlowResult{
+		Name: f.flow.Name, Do: f.flow.Do, Load: f.flow.load(), Open: f.flow.Do != Consume,
+		Due: max(t.scheduled, t.answered+t.failed), Answered: t.answered, Failed: t.failed,
+		Records: t.records, FailedRecords: t.failedRecords, BytesOut: t.bytesOut, BytesIn: t.bytesIn,
+		ErrorRate: errorRate, Latency: t.latency.latency(), Service: t.service.latency(),
+	}
+	r.Unsent = r.Due - r.Answered - r.Failed
+	took := length
+	if r.Open { // the last polls of a closed loop wait in vain
+		took = max(length, t.lastEnd)
+	}
+	if took := took.Seconds(); took > 0 {
+		r.Rate, r.RecordRate = float64(r.Answered)/took, float64(r.Records)/took
+	}
+	if length > 0 {
+		r.DueRate = float64(r.Due) / length.Seconds()
+	}
+	for i := range t.seconds {
+		s := &t.seconds[i]
+		r.Seconds = append(r.Seconds, SecondResult{
+			Due: s.due, Done: s.done, Failed: s.failed, Records: s.records,
+			P50: ms(s.latency.quantile(.5)), P99: ms(s.latency.quantile(.99)),
+		})
+	}
+	for k, c := range t.failures {
+		r.Errors = append(r.Errors, ErrorCount{Status: k.Status, Code: k.Code, What: k.what(), Message: c.message, Count: c.count})
+	}
+	slices.SortFunc(r.Errors, func(a, b ErrorCount) int {
+		return cmp.Or(-cmp.Compare(a.Count, b.Count), cmp.Compare(a.What, b.What))
+	})
+	return r
+}
+
+// what names a failure for people.
+func (k failure) what() string {
+	switch {
+	case k.Record:
+		return fmt.Sprintf("record refused, error_code %d", k.Code)
+	case k.Status == 0:
+		return k.Kind
+	case k.Kind != "":
+		return fmt.Sprintf("HTTP %d, %s", k.Status, k.Kind)
+	case k.Code != 0 && k.Code != k.Status:
+		return fmt.Sprintf("HTTP %d, error_code %d", k.Status, k.Code)
+	default:
+		return fmt.Sprintf("HTTP %d", k.Status)
+	}
+}
+
+// WriteJSON writes the result for machines, and for a later comparison.
+func (r *Result) WriteJSON(w io.Writer) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", " ")
+	return enc.Encode(r)
+}
+
+// ReadResult reads what WriteJSON wrote.
+func ReadResult(file string) (*Result, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the earlier result: %w", err)
+	}
+	var r Result
+	if err := json.Unmarshal(text, &r); err != nil {
+		return nil, fmt.Errorf("cannot read the earlier result %s: %w", file, err)
+	}
+	if r.Version != resultVersion {
+		return nil, fmt.Errorf("cannot compare with %s: it has version %d, not %d", file, r.Version, resultVersion)
+	}
+	return &r, nil
+}

@@ -1,0 +1,8 @@
+//go:build !linux
+
+package loadtest
+
+import "time"
+
+// preciseSleep is as good as Go's timers are.
+func preciseSleep(d time.Duration) { time.Sleep(d) }
