@@ -7,6 +7,7 @@ import (
 	"millrace/consumer"
 	"millrace/internal/kafka"
 	"millrace/metadata"
+	"millrace/metrics"
 	"millrace/server"
 )
 
@@ -39,10 +40,11 @@ type Config struct {
 	Batch    batch.Settings
 	Consumer consumer.Settings
 	Metadata metadata.Settings
+	Metrics  metrics.Settings
 
 	// Kafka is how to reach the cluster for metadata and administration;
 	// KafkaProduce and KafkaConsume are the same for the two sides, with
-	// producer.* and consumer.* in place of client.* where given. Their Logger is nil.
+	// producer.* and consumer.* in place of client.* where given. Their Logger and Hooks are nil.
 	Kafka, KafkaProduce, KafkaConsume kafka.Settings
 	// Producer and KafkaConsumer are the Java clients' own settings.
 	Producer      kafka.Producer
@@ -52,7 +54,10 @@ type Config struct {
 	// with its place and the reason, in the order of the sources.
 	NotUsed []string
 
-	effective []effectiveSetting
+	effective []Effective
+	// runtime are the entries that were given for settings which can change
+	// at run time, by name; none of those is a secret.
+	runtime map[string]entry
 }
 
 // Load reads the sources, checks every setting and returns the result. The

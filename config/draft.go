@@ -52,8 +52,10 @@ var indirection = regexp.MustCompile(`\$\{[A-Za-z0-9_.-]+:[^}]*\}`)
 // apply parses every setting of the table, its default first and then what was
 // given, in the table's order: what client.* says reaches both sides before
 // producer.* and consumer.* replace it.
-func (d *draft) apply() {
-	for _, r := range rows() {
+func (d *draft) apply() { d.applyRows(rows()) }
+
+func (d *draft) applyRows(rows []*row) {
+	for _, r := range rows {
 		if r.def != "" {
 			if err := r.set(d, r.def); err != nil {
 				panic("BUG: the default of " + r.name + " is not allowed: " + err.Error())

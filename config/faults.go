@@ -16,6 +16,7 @@ const (
 	fromFile
 	fromEnviron
 	fromSet
+	fromChange
 )
 
 // origin is the place that one value came from.
@@ -39,6 +40,8 @@ func (o origin) String() string {
 		return o.variable
 	case fromSet:
 		return "--set"
+	case fromChange:
+		return "changed at run time"
 	default:
 		return "default"
 	}
@@ -90,7 +93,7 @@ func (f Faults) Error() string {
 
 func (f Faults) sort() {
 	// What is missing altogether (fromDefault) comes last: it has no place to look at.
-	weight := func(l level) level { return (l + fromSet) % (fromSet + 1) }
+	weight := func(l level) level { return (l + fromChange) % (fromChange + 1) }
 	slices.SortStableFunc(f, func(a, b Fault) int {
 		return cmp.Or(cmp.Compare(weight(a.at.level), weight(b.at.level)), cmp.Compare(a.at.line, b.at.line))
 	})

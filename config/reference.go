@@ -21,6 +21,8 @@ type Setting struct {
 	Base string
 	// Secret texts are never shown.
 	Secret bool
+	// Runtime settings can change while the program runs.
+	Runtime bool
 }
 
 // Reference returns all settings, in the order of the documentation.
@@ -30,7 +32,7 @@ func Reference() []Setting {
 		for _, r := range g.rows {
 			all = append(all, Setting{
 				Name: r.name, Alias: r.alias, Variable: environName(r.name), Group: g.title,
-				Allowed: r.allowed, Default: r.def, Doc: r.doc, Base: r.base, Secret: r.secret,
+				Allowed: r.allowed, Default: r.def, Doc: r.doc, Base: r.base, Secret: r.secret, Runtime: r.runtime,
 			})
 		}
 	}
@@ -46,6 +48,11 @@ A setting comes from a Java properties file (` + "`--config kafka-rest.propertie
 ` + "`_`" + ` for each dot: ` + "`producer.linger.ms`" + ` is ` + "`KAFKA_REST_PRODUCER_LINGER_MS`" + `. ` + "`millrace check-config`" + ` reports everything that is
 wrong at once, and shows what holds and why. The file is read as UTF-8, or as ISO-8859-1 where it is not valid UTF-8.
 Indirections (` + "`${file:…}`" + `) are refused.
+
+Settings marked ⟳ can change while millrace runs. On SIGHUP it reads file, environment and ` + "`--set`" + ` again and takes these
+over; others that have changed are named in the log and wait for a restart, and a configuration with a fault changes nothing. With
+` + "`admin.enable=true`" + ` a ` + "`PUT /admin/config`" + ` of, for example, ` + "`" + `{"producer.compression.type":"zstd"}` + "`" + ` changes them until the next
+SIGHUP or restart, and ` + "`GET /admin/config`" + ` shows what holds.
 `
 
 // WriteReference writes the documentation of all settings, in Markdown.
@@ -84,7 +91,11 @@ func writeRow(w io.Writer, r row) {
 	if r.alias != "" {
 		doc += " Also `" + r.alias + "`."
 	}
-	fmt.Fprintf(w, "| `%s` | %s | %s | %s |\n", r.name, def, cell.Replace(r.allowed), cell.Replace(doc))
+	mark := ""
+	if r.runtime {
+		mark = " ⟳"
+	}
+	fmt.Fprintf(w, "| `%s`%s | %s | %s | %s |\n", r.name, mark, def, cell.Replace(r.allowed), cell.Replace(doc))
 }
 
 var cell = strings.NewReplacer("|", `\|`, "*", `\*`)

@@ -15,6 +15,8 @@ type row struct {
 	doc string
 	// base is the setting whose value holds while this one is not given.
 	base string
+	// runtime marks the settings that can change while the program runs.
+	runtime bool
 	// oneSide marks the rows that [forSides] makes beside the one for all sides.
 	oneSide bool
 	store

@@ -126,8 +126,8 @@ var producerRows = []row{
 		store: into(whole(0, largest), func(d *draft) *int { return &d.Producer.Retries }),
 	},
 	{
-		name: "producer.linger.ms", def: "0", doc: "How long a batch that is not full waits for more records; 0 sends at once.",
-		store: into(millis(0, 60_000), func(d *draft) *time.Duration { return &d.Producer.Linger }),
+		name: "producer.linger.ms", def: "1", doc: "The longest that a request waits for others to share a batch with. It waits only while records are in flight: a lone request is sent at once, whatever this says. 0 never waits.",
+		store: into(millis(0, 60_000), func(d *draft) *time.Duration { return &d.Batch.Linger }),
 	},
 	{
 		name: "producer.batch.size", def: "16384", doc: "How many bytes without a key go to one partition before the next one's turn. Unlike in Java it neither makes a batch wait nor ends one: under load batches grow to producer.max.request.size, or to this if it is more.",
@@ -146,7 +146,7 @@ var producerRows = []row{
 		),
 	},
 	{
-		name: "producer.delivery.timeout.ms", def: "120000", doc: "How long a record may take in all, retries included; at least linger.ms and request.timeout.ms together.",
+		name: "producer.delivery.timeout.ms", def: "120000", doc: "How long a record may take in all, retries included; at least producer.request.timeout.ms.",
 		store: into(millis(1000, largest), func(d *draft) *time.Duration { return &d.Producer.DeliveryTimeout }),
 	},
 	{
@@ -158,19 +158,19 @@ var producerRows = []row{
 		store: into(millis(1, largest), func(d *draft) *time.Duration { return &d.Batch.Timeout }),
 	},
 	{
-		name: "producer.compression.type", alias: "compression.type", def: "none", doc: "Codec of every batch.",
+		name: "producer.compression.type", alias: "compression.type", def: "none", runtime: true, doc: "Codec of every batch; `millrace tune` finds the best one for a topic.",
 		store: into(oneOf(kafka.Codecs...), func(d *draft) *kafka.Codec { return &d.Producer.Compression }),
 	},
 	{
-		name: "producer.compression.gzip.level", def: "-1", doc: "Effort of gzip.",
+		name: "producer.compression.gzip.level", def: "-1", runtime: true, doc: "Effort of gzip.",
 		store: into(gzipLevel, func(d *draft) *int { return &d.levels.gzip }),
 	},
 	{
-		name: "producer.compression.lz4.level", def: "9", doc: "Effort of lz4; 9 is its fast default, as in Java.",
+		name: "producer.compression.lz4.level", def: "9", runtime: true, doc: "Effort of lz4; 9 is its fast default, as in Java.",
 		store: into(whole(1, 17), func(d *draft) *int { return &d.levels.lz4 }),
 	},
 	{
-		name: "producer.compression.zstd.level", def: "3", doc: "Effort of zstd.",
+		name: "producer.compression.zstd.level", def: "3", runtime: true, doc: "Effort of zstd.",
 		store: into(whole(-131072, 22), func(d *draft) *int { return &d.levels.zstd }),
 	},
 }

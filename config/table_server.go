@@ -35,7 +35,7 @@ var serverRows = []row{
 		store: into(webURLs, func(d *draft) *[]string { return &d.SchemaRegistryURL }),
 	},
 	{
-		name: "log.level", def: "info", doc: "The least severe messages to log.",
+		name: "log.level", def: "info", runtime: true, doc: "The least severe messages to log.",
 		store: into(logLevel, func(d *draft) *slog.Level { return &d.LogLevel }),
 	},
 	{
@@ -43,8 +43,16 @@ var serverRows = []row{
 		store: into(oneOf("text", "json"), func(d *draft) *string { return &d.LogFormat }),
 	},
 	{
-		name: "request.log", def: "false", doc: "Log one structured line a request.",
+		name: "request.log", def: "false", runtime: true, doc: "Log one structured line a request.",
 		store: into(boolean, func(d *draft) *bool { return &d.Server.RequestLog }),
+	},
+	{
+		name: "metrics.topics.max", def: "100", doc: "How many topics, and how many pairs of consumer group and topic, have series of their own on /metrics; the rest is summed up.",
+		store: into(whole(0, 10_000), func(d *draft) *int { return &d.Metrics.Topics }),
+	},
+	{
+		name: "admin.enable", def: "false", doc: "Serve GET and PUT /admin/config, which show all settings and change those marked ⟳. Whoever reaches the listeners can then use it: there is no authentication.",
+		store: into(boolean, func(d *draft) *bool { return &d.Server.Admin }),
 	},
 }
 

@@ -65,6 +65,9 @@ var storedCases = map[string]struct {
 	"log.level":                {"WARN", func(c *Config) any { return c.LogLevel }, slog.LevelWarn.String()},
 	"log.format":               {"json", func(c *Config) any { return c.LogFormat }, "json"},
 	"request.log":              {"true", func(c *Config) any { return c.Server.RequestLog }, "true"},
+	"admin.enable":             {"true", func(c *Config) any { return c.Server.Admin }, "true"},
+
+	"metrics.topics.max": {"7", func(c *Config) any { return c.Metrics.Topics }, "7"},
 
 	"access.control.allow.origin":  {"*", func(c *Config) any { return c.Server.AllowOrigin }, "*"},
 	"access.control.allow.methods": {"GET", func(c *Config) any { return c.Server.AllowMethods }, "GET"},
@@ -101,7 +104,7 @@ var storedCases = map[string]struct {
 	"producer.enable.idempotence":                    {"false", func(c *Config) any { return c.Producer.Idempotent }, "false"},
 	"producer.max.in.flight.requests.per.connection": {"2", func(c *Config) any { return c.Producer.MaxInFlight }, "2"},
 	"producer.retries":                               {"18", func(c *Config) any { return c.Producer.Retries }, "18"},
-	"producer.linger.ms":                             {"19", func(c *Config) any { return c.Producer.Linger }, "19ms"},
+	"producer.linger.ms":                             {"19", func(c *Config) any { return c.Batch.Linger }, "19ms"},
 	"producer.batch.size":                            {"2000000", func(c *Config) any { return c.Producer.BatchBytes }, "2000000"},
 	"producer.max.request.size":                      {"2048", func(c *Config) any { return c.Producer.MaxRequestBytes }, "2048"},
 	"producer.buffer.memory":                         {"20", func(c *Config) any { return []int64{c.Batch.BufferBytes, c.Producer.BufferBytes} }, "[20 20]"},

@@ -3,6 +3,7 @@
 package kafka
 
 import (
+	"bytes"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -34,5 +35,28 @@ func TestPoolsAllocations(t *testing.T) {
 		p.PutRecords(rs)
 	}); n != 0 {
 		t.Errorf("%v allocations to lend and take back", n)
+	}
+}
+
+// TestCompressorAllocations holds us to what the library's own compressor
+// allocates for a batch: not one more.
+func TestCompressorAllocations(t *testing.T) {
+	text := compressible(16 << 10)
+	dst := bytes.NewBuffer(make([]byte, 0, 32<<10))
+	allocations := func(c kgo.Compressor) float64 {
+		return testing.AllocsPerRun(100, func() {
+			dst.Reset()
+			c.Compress(dst, text)
+		})
+	}
+	for _, codec := range Codecs {
+		ours := newCompressor(t, codec, 0)
+		theirs := 0.0 // for None the library has no compressor
+		if with := ours.current.Load().with; with != nil {
+			theirs = allocations(with)
+		}
+		if n := allocations(ours); n > theirs {
+			t.Errorf("%s: %v allocations a batch, the library's own %v", codec, n, theirs)
+		}
 	}
 }

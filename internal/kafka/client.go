@@ -67,6 +67,7 @@ func baseOpts(s Settings, clientID string) ([]kgo.Opt, error) {
 	}
 	opts := []kgo.Opt{
 		kgo.SeedBrokers(s.Brokers...),
+		kgo.WithHooks(s.Hooks...),
 		kgo.ClientID(orElse(clientID, orElse(s.ClientID, defaultClientID))),
 		// Operators see in the brokers' metrics what connects to them.
 		kgo.SoftwareNameAndVersion("millrace", softwareVersion()),

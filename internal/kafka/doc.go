@@ -12,7 +12,8 @@
 // how millrace behaves without a diff. client.go holds what all clients share,
 // producer.go and consumer.go the rest.
 //
-// partitioner.go chooses partitions as Kafka's Java producer does. pools.go
+// partitioner.go chooses partitions as Kafka's Java producer does. compressor.go
+// holds the one thing about a client that can change while it runs. pools.go
 // lends fetches their memory; all consumers of the process share one bounded
 // pool. log.go carries what the library logs to slog.
 //

@@ -33,9 +33,9 @@ func newCluster(t *testing.T, opts ...kfake.Opt) (*kfake.Cluster, Settings) {
 	return cluster, Settings{Brokers: cluster.ListenAddrs()}
 }
 
-func newProducer(t *testing.T, s Settings, p Producer) *kgo.Client {
+func newProducer(t *testing.T, s Settings, p Producer, opts ...kgo.Opt) *kgo.Client {
 	t.Helper()
-	client, err := NewProducer(s, p)
+	client, err := NewProducer(s, p, opts...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,47 +101,6 @@ func TestCompression(t *testing.T) {
 	for _, level := range []int{-131072, -1, 0, 1, 2, 3, 5, 6, 9, 10, 19, 22} {
 		f(Zstd, level, 4)
 	}
-}
-
-// TestCompressionLevels checks that levels reach the codecs: the best of each
-// makes a smaller batch than the fastest. A level that the codec does not know
-// would silently be its default.
-func TestCompressionLevels(t *testing.T) {
-	text := make([]byte, 0, 1<<18)
-	for i := range 6000 {
-		text = strconv.AppendInt(append(text, "field "...), int64(i*i*7919%100003), 36)
-		text = append(text, `,"value":`...)
-	}
-	compressed := func(codec Codec, level int) int {
-		opt, err := compression(codec, level)
-		if err != nil {
-			t.Fatal(err)
-		}
-		client, err := kgo.NewClient(opt)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer client.Close()
-		codecs, _ := client.OptValue(kgo.ProducerBatchCompression).([]kgo.CompressionCodec)
-		compressor, err := kgo.DefaultCompressor(codecs...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		out, _ := compressor.Compress(new(bytes.Buffer), text)
-		return len(out)
-	}
-	f := func(codec Codec, fast, best int) {
-		t.Helper()
-		if quick, small := compressed(codec, fast), compressed(codec, best); small >= quick {
-			t.Errorf("%s: %d bytes at level %d, %d at level %d", codec, quick, fast, small, best)
-		}
-	}
-	f(Gzip, 1, 9)
-	f(LZ4, 0, 9)
-	f(LZ4, 1, 17)
-	f(Zstd, 1, 3)
-	f(Zstd, 3, 6)
-	f(Zstd, 6, 22)
 }
 
 func TestProducerRefuses(t *testing.T) {

@@ -63,6 +63,21 @@ func (p *pools) PutRecords(rs []kgo.Record) {
 	p.records.put(rs)
 }
 
+// PoolStats is what a pool of fetch memory has done so far.
+type PoolStats struct {
+	// Name tells what it holds.
+	Name string
+	// Gets counts what was taken from it, Misses what was allocated for that.
+	Gets, Misses uint64
+	// KeptBytes is what it holds for the next to ask.
+	KeptBytes int64
+}
+
+// FetchPools returns the state of the pools that all consumers share.
+func FetchPools() []PoolStats {
+	return []PoolStats{fetchPools.bytes.stats("fetch_bytes"), fetchPools.records.stats("fetch_records")}
+}
+
 // shelf is a bounded free list by size class. Class i holds slices whose
 // capacity is at least smallest<<(2*i). It is a list under a lock rather than
 // a sync.Pool because the bound is exact and putting a slice back does not
@@ -75,6 +90,15 @@ type shelf[T any] struct {
 	mu   sync.Mutex
 	free [classes][][]T
 	kept int
+
+	gets, misses uint64
+}
+
+func (s *shelf[T]) stats(name string) PoolStats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var one T
+	return PoolStats{Name: name, Gets: s.gets, Misses: s.misses, KeptBytes: int64(s.kept) * int64(unsafe.Sizeof(one))}
 }
 
 // get returns an empty slice with room for n elements.
@@ -86,6 +110,7 @@ func (s *shelf[T]) get(n int) []T {
 		}
 	}
 	s.mu.Lock()
+	s.gets++
 	if last := len(s.free[class]) - 1; last >= 0 {
 		b := s.free[class][last]
 		s.free[class][last] = nil
@@ -94,6 +119,7 @@ func (s *shelf[T]) get(n int) []T {
 		s.mu.Unlock()
 		return b[:0]
 	}
+	s.misses++
 	s.mu.Unlock()
 	return make([]T, 0, room)
 }

@@ -5,8 +5,6 @@ import (
 	"math"
 	"time"
 
-	"github.com/klauspost/compress/zstd"
-	"github.com/pierrec/lz4/v4"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -21,8 +19,7 @@ const (
 )
 
 // DefaultProducer returns the defaults of Kafka's Java producer, except that
-// nothing lingers: while a request is in flight the next batch fills anyway,
-// and a lone request is answered without a pause.
+// the client library holds nothing back; see [Producer.Linger].
 func DefaultProducer() Producer {
 	return Producer{
 		Acks:            -1,
@@ -42,7 +39,8 @@ func DefaultProducer() Producer {
 // carry the partition they are meant for, or [AnyPartition]. The caller closes
 // the client. Sizes and times in p that are zero mean their defaults; Acks,
 // Idempotent, Linger and Retries mean what they say: start from
-// [DefaultProducer]. opts come last and win.
+// [DefaultProducer]. opts come last and win; with kgo.WithCompressor a
+// [Compressor] that the caller holds takes the place of Compression and Level.
 func NewProducer(base Settings, p Producer, opts ...kgo.Opt) (*kgo.Client, error) {
 	all, err := baseOpts(base, p.ClientID)
 	if err != nil {
@@ -60,9 +58,9 @@ func NewProducer(base Settings, p Producer, opts ...kgo.Opt) (*kgo.Client, error
 }
 
 func producerOpts(p Producer) ([]kgo.Opt, error) {
-	codec, err := compression(p.Compression, p.Level)
+	compressor, err := NewCompressor(p.Compression, p.Level)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("cannot build the Kafka producer: %w", err)
 	}
 	delivery, err := deliveryOpts(p)
 	if err != nil {
@@ -75,11 +73,10 @@ func producerOpts(p Producer) ([]kgo.Opt, error) {
 	buffer := orElse(p.BufferBytes, defaultBufferBytes)
 	return append(
 		delivery,
-		codec,
+		kgo.WithCompressor(compressor),
 		kgo.RecordPartitioner(Partitioner(orElse(p.BatchBytes, defaultBatchBytes))),
-		// The one place that decides when a batch goes out: a full batch,
-		// a passed linger, or at once when it is 0. Package batch only
-		// hands records over.
+		// 0 in the proxy: when records leave is decided in one place,
+		// package batch, which knows what is in flight.
 		kgo.ProducerLinger(p.Linger),
 		// One limit in the library for what Java keeps apart, see
 		// [Producer.BatchBytes].
@@ -151,47 +148,4 @@ func deliveryOpts(p Producer) ([]kgo.Opt, error) {
 	// when the HTTP client sends it again, which it never can: that is
 	// another record to it.
 	return append(opts, kgo.AllowIdempotentProduceCancellation()), nil
-}
-
-// compression is the option for one codec. Kafka's levels are mapped to what
-// the Go implementations have:
-//
-//   - gzip 1 to 9: the same;
-//   - lz4 1 to 17: 1 to 9 the same, above as 9;
-//   - zstd -131072 to 22: four speeds, below 3 fastest, below 6 default, below
-//     10 better, else best.
-//
-// 0 is the codec's default (for lz4 the fast mode), as is gzip's -1.
-func compression(codec Codec, level int) (kgo.Opt, error) {
-	var (
-		c         kgo.CompressionCodec
-		low, high int
-	)
-	switch codec {
-	case None, "":
-		return kgo.ProducerBatchCompression(kgo.NoCompression()), nil
-	case Snappy: // has no levels
-		return kgo.ProducerBatchCompression(kgo.SnappyCompression()), nil
-	case Gzip:
-		c, low, high = kgo.GzipCompression(), -1, 9
-		if level > 0 {
-			c = c.WithLevel(level)
-		}
-	case LZ4:
-		c, low, high = kgo.Lz4Compression(), 0, 17
-		if level > 0 {
-			c = c.WithLevel(int(lz4.Level1) << (min(level, 9) - 1))
-		}
-	case Zstd:
-		c, low, high = kgo.ZstdCompression(), -131072, 22
-		if level != 0 {
-			c = c.WithLevel(int(zstd.EncoderLevelFromZstd(level)))
-		}
-	default:
-		return nil, fmt.Errorf("cannot build the Kafka producer: unknown compression %q, not one of %v", string(codec), Codecs)
-	}
-	if level < low || level > high {
-		return nil, fmt.Errorf("cannot build the Kafka producer: %s has no level %d, only %d to %d", codec, level, low, high)
-	}
-	return kgo.ProducerBatchCompression(c), nil
 }

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sasl"
 )
 
@@ -27,6 +28,8 @@ type Settings struct {
 	MetadataMaxAge time.Duration
 	// Logger receives what the clients have to say; nil drops it.
 	Logger *slog.Logger
+	// Hooks are called by every client that is built from these settings.
+	Hooks []kgo.Hook
 }
 
 // Codec is a compression type as Kafka's compression.type names it.
@@ -41,7 +44,7 @@ const (
 	Zstd   Codec = "zstd"
 )
 
-// Codecs lists all compression types.
+// Codecs lists all compression types, in the order of Kafka's numbers for them.
 var Codecs = []Codec{None, Gzip, Snappy, LZ4, Zstd}
 
 // Producer holds the settings of the producing side; names and meanings are
@@ -57,7 +60,8 @@ type Producer struct {
 	// Idempotent it may be 1 to 5 and changes nothing: the client keeps up to
 	// 5, and sequence numbers keep their order.
 	MaxInFlight int
-	// Linger is how long a batch that is not full waits for more records; 0 sends at once.
+	// Linger is how long the client library holds back a batch that is not
+	// full. The proxy leaves it 0: package batch decides when records leave.
 	Linger time.Duration
 	// BatchBytes is how much keyless records give to one partition before the
 	// next one's turn (batch.size). It does not cut batches: under load they

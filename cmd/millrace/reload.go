@@ -1,0 +1,95 @@
+package main
+
+import (
+	"errors"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"millrace/config"
+	"millrace/internal/apierr"
+	"millrace/internal/kafka"
+	"millrace/server"
+)
+
+// live is the configuration that holds, and the parts that a change of it
+// reaches while the program runs. Whatever changes it goes through apply, with
+// mu held, so that cfg and the parts agree.
+type live struct {
+	log        *slog.Logger
+	level      *slog.LevelVar
+	compressor *kafka.Compressor
+	server     *server.Server
+
+	mu  sync.Mutex
+	cfg *config.Config
+}
+
+// reload takes over what the sources of the configuration say now. What was
+// changed by PUT is as the sources have it afterwards. A configuration with a
+// fault changes nothing.
+func (l *live) reload(load func() (*config.Config, error)) {
+	next, err := load()
+	if err != nil {
+		var faults config.Faults
+		if !errors.As(err, &faults) {
+			l.log.Error("configuration not reloaded, nothing is changed", "err", err)
+			return
+		}
+		for _, fault := range faults {
+			l.log.Error("configuration not reloaded, nothing is changed", "fault", fault.String())
+		}
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	reloaded, changed, restart := l.cfg.Reload(next)
+	if err := l.apply(reloaded); err != nil {
+		l.log.Error("configuration not reloaded, nothing is changed", "err", err)
+		return
+	}
+	l.log.Info("configuration reloaded", "changed", strings.Join(changed, ","))
+	if len(restart) > 0 {
+		l.log.Warn("changed settings that need a restart", "settings", strings.Join(restart, ","))
+	}
+}
+
+// change makes the given settings hold, or none of them.
+func (l *live) change(values map[string]string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	next, err := l.cfg.Change(values)
+	if err != nil {
+		return apierr.Unprocessable.Wrap(err, "Nothing is changed: %s.", strings.ReplaceAll(err.Error(), "\n", "; "))
+	}
+	if err := l.apply(next); err != nil {
+		return err
+	}
+	l.log.Info("settings changed by PUT /admin/config", "settings", strings.Join(slices.Sorted(maps.Keys(values)), ","))
+	return nil
+}
+
+// apply makes next hold: first the part that can refuse it.
+func (l *live) apply(next *config.Config) error {
+	if err := l.compressor.Set(next.Producer.Compression, next.Producer.Level); err != nil {
+		return err
+	}
+	l.level.Set(next.LogLevel)
+	l.server.SetRequestLog(next.Server.RequestLog)
+	l.cfg = next
+	return nil
+}
+
+// settings shows what holds.
+func (l *live) settings() []server.Setting {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	effective := l.cfg.Effective()
+	all := make([]server.Setting, len(effective))
+	for i, e := range effective {
+		all[i] = server.Setting{Name: e.Name, Value: e.Text, Origin: e.Origin, Runtime: e.Runtime}
+	}
+	return all
+}

@@ -1,0 +1,161 @@
+package tune
+
+import (
+	"bytes"
+	"fmt"
+	"hash/crc32"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"millrace/internal/kafka"
+	"millrace/internal/testkit"
+)
+
+// varied are records with all that a record can have.
+func varied(n int) []*kgo.Record {
+	at := time.UnixMilli(1_700_000_000_000)
+	var all []*kgo.Record
+	for i := range n {
+		r := &kgo.Record{Timestamp: at.Add(time.Duration(i*i%97-20) * time.Millisecond), Value: fmt.Appendf(nil, "value %d %s", i, strings.Repeat("x", i%150))}
+		switch i % 4 {
+		case 1:
+			r.Key = []byte{}
+		case 2:
+			r.Key, r.Value = fmt.Appendf(nil, "key %d", i), nil
+		case 3:
+			r.Headers = []kgo.RecordHeader{{Key: "null"}, {Key: "", Value: []byte("of no name")}}
+		}
+		all = append(all, r)
+	}
+	return all
+}
+
+// decoded has franz-go read a batch as if a broker had sent it.
+func decoded(t *testing.T, b batch, first time.Time) []*kgo.Record {
+	t.Helper()
+	raw := kmsg.RecordBatch{
+		Length: int32(batchHeader - 12 + len(b.bytes)), PartitionLeaderEpoch: -1, Magic: 2,
+		LastOffsetDelta: int32(b.records - 1), FirstTimestamp: first.UnixMilli(), MaxTimestamp: first.UnixMilli() + 1000,
+		ProducerID: -1, ProducerEpoch: -1, FirstSequence: -1, NumRecords: int32(b.records), Records: b.bytes,
+	}
+	text := raw.AppendTo(nil)
+	raw.CRC = int32(crc32.Checksum(text[21:], crc32.MakeTable(crc32.Castagnoli)))
+	text = raw.AppendTo(nil)
+	if len(text) != batchHeader+len(b.bytes) {
+		t.Fatalf("a header of %d bytes, not %d", len(text)-len(b.bytes), batchHeader)
+	}
+	p := kmsg.NewFetchResponseTopicPartition()
+	p.RecordBatches = text
+	got, _ := kgo.ProcessFetchPartition(kgo.ProcessFetchPartitionOpts{Topic: "t"}, &p, kgo.DefaultDecompressor(), nil)
+	if got.Err != nil {
+		t.Fatal(got.Err)
+	}
+	return got.Records
+}
+
+func TestCutMakesBatchesThatKafkaReads(t *testing.T) {
+	records := varied(500)
+	for _, limit := range []int{1, 300, 1000, 1 << 14, 1 << 20} {
+		next := 0
+		batches := cut(records, limit, 1)
+		for n, b := range batches {
+			if size := batchHeader + len(b.bytes); size > limit && b.records > 1 {
+				t.Errorf("limit %d, batch %d: %d bytes", limit, n, size)
+			}
+			got := decoded(t, b, records[next].Timestamp)
+			if len(got) != b.records {
+				t.Fatalf("limit %d, batch %d: %d records of %d", limit, n, len(got), b.records)
+			}
+			for i, r := range got {
+				want := records[next]
+				same := bytes.Equal(r.Key, want.Key) && (r.Key == nil) == (want.Key == nil) && bytes.Equal(r.Value, want.Value) && (r.Value == nil) == (want.Value == nil)
+				headers := slices.EqualFunc(r.Headers, want.Headers, func(a, b kgo.RecordHeader) bool {
+					return a.Key == b.Key && bytes.Equal(a.Value, b.Value) && (a.Value == nil) == (b.Value == nil)
+				})
+				if !same || !headers || r.Offset != int64(i) || !r.Timestamp.Equal(want.Timestamp) {
+					t.Fatalf("limit %d, batch %d: record %d is %+v, want %+v", limit, n, i, r, want)
+				}
+				next++
+			}
+			if n+1 < len(batches) && next < len(records) { // it is full: one more would not fit
+				whole := cut(records[next-b.records:next+1], 1<<30, 1)[0]
+				if batchHeader+len(whole.bytes) <= limit {
+					t.Errorf("limit %d, batch %d has room for one more", limit, n)
+				}
+			}
+		}
+		if left := len(records) - next; left > 0 && limit == 1 || left > 200 {
+			t.Errorf("limit %d: %d records are in no batch", limit, left)
+		}
+	}
+}
+
+func TestCutSpacesRecordsWithoutTime(t *testing.T) {
+	records := []*kgo.Record{{Value: []byte("a")}, {Value: []byte("b")}, {Value: []byte("c")}}
+	start := time.UnixMilli(0)
+	for i, r := range decoded(t, cut(records, 1000, 100)[0], start) {
+		if want := start.Add(time.Duration(i) * 10 * time.Millisecond); !r.Timestamp.Equal(want) {
+			t.Errorf("record %d at %v, want %v", i, r.Timestamp, want)
+		}
+	}
+}
+
+// writtenBatches notes what a producer really sends.
+type writtenBatches struct {
+	mu  sync.Mutex
+	all []kgo.ProduceBatchMetrics
+}
+
+func (w *writtenBatches) OnProduceBatchWritten(_ kgo.BrokerMetadata, _ string, _ int32, m kgo.ProduceBatchMetrics) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.all = append(w.all, m)
+}
+
+// TestBatchIsTheProducers sends the records through the proxy's own producer:
+// what it compresses is what is measured here, to the byte.
+func TestBatchIsTheProducers(t *testing.T) {
+	b := testkit.Fake(t)
+	topic := testkit.CreateTopic(t, b.Broker, 1)
+	compressor, err := kafka.NewCompressor(kafka.Zstd, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	written := new(writtenBatches)
+	p := kafka.DefaultProducer()
+	p.Linger = time.Minute // all in one batch, which goes when it is flushed
+	client, err := kafka.NewProducer(kafka.Settings{Brokers: b.Addrs}, p, kgo.WithHooks(written), kgo.WithCompressor(compressor))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	records := varied(100)
+	now := time.Now().Truncate(time.Millisecond)
+	for i, r := range records {
+		r.Topic, r.Partition, r.Timestamp = topic, 0, now.Add(time.Duration(i%7)*time.Millisecond)
+		client.Produce(t.Context(), r, func(_ *kgo.Record, err error) {
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	if err := client.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ours := cut(records, 1<<20, 1)[0]
+	out, _ := compressor.Compress(new(bytes.Buffer), ours.bytes)
+	written.mu.Lock()
+	defer written.mu.Unlock()
+	if len(written.all) != 1 {
+		t.Fatalf("the producer made %d batches", len(written.all))
+	}
+	if m := written.all[0]; m.UncompressedBytes != len(ours.bytes) || m.CompressedBytes != len(out) || m.NumRecords != ours.records {
+		t.Errorf("the producer sent %+v, measured are %d records of %d bytes, %d compressed", m, ours.records, len(ours.bytes), len(out))
+	}
+}
