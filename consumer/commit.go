@@ -169,8 +169,10 @@ func (i *Instance) send(ctx context.Context, c *commit) error {
 		err = i.m.cluster.commit(ctx, i.group, c.entries)
 	}
 	if err != nil {
+		i.m.counts.commitsFailed.Add(1)
 		return err
 	}
+	i.m.counts.committed.Add(1)
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	for _, e := range c.entries {

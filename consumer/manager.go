@@ -40,6 +40,8 @@ type Manager struct {
 	mu        sync.Mutex
 	instances map[instanceKey]*Instance
 	draining  bool
+
+	counts counts
 }
 
 type instanceKey struct{ group, name string }
@@ -86,6 +88,7 @@ func (m *Manager) Create(group string, opts InstanceOptions) (*Instance, error) 
 	}
 	i := newInstance(m, group, opts)
 	m.instances[key] = i
+	m.counts.created.Add(1)
 	return i, nil
 }
 
@@ -245,6 +248,7 @@ func (m *Manager) look(i *Instance, now time.Time) {
 	switch {
 	case i.expire(now):
 		m.forget(i)
+		m.counts.expired.Add(1)
 		m.log.Info("consumer instance expired", "group", i.group, "instance", i.opts.Name)
 		m.background.Go(func() { i.shut(m.life, (*partition).confirmedMark) })
 	case i.autoCommitDue(now):

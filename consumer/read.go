@@ -178,6 +178,9 @@ func (s *session) take(fetches kgo.Fetches) {
 					s.failed = s.fetchError(tp, fetched.Err)
 				}
 				if part := s.parts[tp]; part != nil {
+					if fetched.HighWatermark > 0 {
+						part.end = fetched.HighWatermark
+					}
 					s.backlog.add(part, fetched.Records)
 				}
 			}
@@ -210,12 +213,12 @@ func (s *session) encode(dst []byte, limit int, f codec.Format, x codec.Extras) 
 	n, bytes := 0, 0
 pages:
 	for _, run := range s.backlog.runs {
-		last := -1
+		last, before := -1, bytes
 		var to mark
 		for k, r := range run.records {
 			size := size(r)
 			if n > 0 && bytes+size > limit || n >= maxPageRecords {
-				s.moved(run.part, last, to)
+				s.moved(run.part, last, to, bytes-before)
 				break pages
 			}
 			good := len(dst)
@@ -224,7 +227,7 @@ pages:
 			}
 			if dst, err = codec.AppendRecord(dst, r, f, x); err != nil {
 				dst = dst[:good]
-				s.moved(run.part, last, to)
+				s.moved(run.part, last, to, bytes-before)
 				break pages
 			}
 			n++
@@ -232,18 +235,22 @@ pages:
 			last, to = k, mark{offset: r.Offset + 1, epoch: r.LeaderEpoch}
 			r.Recycle() // its bytes are copied
 		}
-		s.moved(run.part, last, to)
+		s.moved(run.part, last, to, bytes-before)
 	}
 	s.backlog.advance(n, bytes)
 	return dst, n, err
 }
 
-// moved moves the position of p to a mark, if a record was answered.
-func (s *session) moved(p *partition, last int, to mark) {
+// moved moves the position of p to a mark, if records up to the one with index
+// last were answered, whose keys and values had size bytes.
+func (s *session) moved(p *partition, last int, to mark, size int) {
 	if last < 0 {
 		return
 	}
 	p.answered = to
+	if told := s.inst.m.settings.Answered; told != nil {
+		told(s.inst.opts.Format, p.Topic, last+1, size)
+	}
 	if !p.onPage {
 		p.onPage = true
 		s.page = append(s.page, p)

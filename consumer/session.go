@@ -46,6 +46,8 @@ type partition struct {
 	// blocked says why the partition cannot be read until it is sought; nil if it can.
 	blocked error
 
+	end int64 // of the log, as the last fetch had it; 0 before the first
+
 	answered  mark // past the last record answered, or sought
 	confirmed mark // the same as of the client's last but one read
 	committed mark // what this instance last committed of the two

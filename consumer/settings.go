@@ -1,6 +1,10 @@
 package consumer
 
-import "time"
+import (
+	"time"
+
+	"millrace/codec"
+)
 
 // Settings of the consume side.
 type Settings struct {
@@ -19,4 +23,8 @@ type Settings struct {
 	AutoCommitInterval time.Duration
 	// MaxInstances bounds the instances of this server.
 	MaxInstances int
+	// Answered, if not nil, is told of records of one topic that a read
+	// answered, and of the bytes of their keys and values. It is called with an
+	// instance locked and must not block.
+	Answered func(f codec.Format, topic string, records, bytes int)
 }

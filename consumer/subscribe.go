@@ -130,6 +130,7 @@ func (s *session) join() error {
 
 // onAssigned is called by kgo with what a rebalance added.
 func (s *session) onAssigned(_ context.Context, _ *kgo.Client, added map[string][]int32) {
+	rebalanced(&s.inst.m.counts.assigned, added)
 	s.inst.mu.Lock()
 	defer s.inst.mu.Unlock()
 	for tp := range each(added) {
@@ -190,6 +191,7 @@ func (o *InstanceOptions) resetTime() int64 {
 // onRevoked is called by kgo before partitions go to another member. What is
 // left of them in the backlog is that member's to answer.
 func (s *session) onRevoked(ctx context.Context, _ *kgo.Client, gone map[string][]int32) {
+	rebalanced(&s.inst.m.counts.revoked, gone)
 	c := s.forget(gone)
 	if c == nil || len(c.entries) == 0 {
 		return
@@ -211,7 +213,10 @@ func (s *session) onRevoked(ctx context.Context, _ *kgo.Client, gone map[string]
 }
 
 // onLost is called by kgo when the group has given the partitions away already.
-func (s *session) onLost(_ context.Context, _ *kgo.Client, gone map[string][]int32) { s.forget(gone) }
+func (s *session) onLost(_ context.Context, _ *kgo.Client, gone map[string][]int32) {
+	rebalanced(&s.inst.m.counts.lost, gone)
+	s.forget(gone)
+}
 
 // forget takes partitions out of the session and returns the commit of what
 // was confirmed of them, nil where there is no auto-commit or the session ended.

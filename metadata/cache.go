@@ -11,6 +11,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"millrace/metrics"
 )
 
 const (
@@ -43,6 +45,8 @@ type Cache struct {
 	// nanoseconds since started.
 	background atomic.Int64
 	started    time.Time
+
+	refreshed, refreshFailed atomic.Uint64
 
 	flights  flights
 	lookups  chan struct{} // bounds look-ups of unknown names
@@ -131,6 +135,31 @@ func (c *Cache) Invalidate() {
 	c.refreshLater()
 }
 
+// Stats returns what is known of the cluster and how old that is, for the
+// metrics. It asks nobody.
+func (c *Cache) Stats() metrics.Metadata {
+	v := c.view.Load()
+	s := metrics.Metadata{
+		Reachable:     c.Healthy() == nil,
+		Silence:       c.silence(),
+		Known:         !v.Taken.IsZero(),
+		Age:           time.Since(v.Taken),
+		Refreshed:     c.refreshed.Load(),
+		RefreshFailed: c.refreshFailed.Load(),
+		Brokers:       len(v.Brokers),
+		Topics:        len(v.Topics),
+	}
+	for _, t := range v.Topics {
+		s.Partitions += len(t.Partitions)
+		for i := range t.Partitions {
+			if t.Partitions[i].Leader < 0 {
+				s.Leaderless++
+			}
+		}
+	}
+	return s
+}
+
 // fresh returns a view that is no older than MaxAge and that has all topics
 // that were found before the call.
 func (c *Cache) fresh(ctx context.Context) (*view, error) {
@@ -179,10 +208,12 @@ func (c *Cache) refresh(ctx context.Context) (*view, error) {
 	resp, err := req.RequestWith(ctx, c.brokers)
 	if err != nil {
 		c.stale.Store(true)
+		c.refreshFailed.Add(1)
 		c.log.Warn("cannot refresh the cluster's metadata", "err", err)
 		return nil, fmt.Errorf("cannot read the cluster's metadata: %w", err)
 	}
 	c.answered()
+	c.refreshed.Add(1)
 	next := &view{Snapshot: newSnapshot(resp, taken)}
 	c.viewMu.Lock()
 	defer c.viewMu.Unlock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -51,8 +52,28 @@ func (c *Cache) Offsets(ctx context.Context, name string, partition int32) (begi
 	return r.beginning, r.end, err
 }
 
-// askOffset asks the leader of a partition for one offset.
+// electionTime is how long a partition whose leader has just changed, or is new
+// and has not taken office, is asked again.
+const electionTime = time.Second
+
+// askOffset asks the leader of a partition for one offset, and again while
+// Kafka says that it cannot tell yet.
 func (c *Cache) askOffset(ctx context.Context, topic string, partition int32, at int64) (int64, error) {
+	pause := firstPause
+	for began := time.Now(); ; pause = min(2*pause, maxPause) {
+		offset, err := c.askOffsetOnce(ctx, topic, partition, at)
+		if !kerr.IsRetriable(err) || time.Since(began) > electionTime {
+			return offset, err
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return 0, err
+		}
+	}
+}
+
+func (c *Cache) askOffsetOnce(ctx context.Context, topic string, partition int32, at int64) (int64, error) {
 	req := kmsg.NewPtrListOffsetsRequest()
 	req.ReplicaID = -1 // a client
 	asked := kmsg.NewListOffsetsRequestTopicPartition()

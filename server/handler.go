@@ -14,13 +14,17 @@ import (
 // serve is the handler of every request: what all routes share, around the router.
 func (s *Server) serve(ctx *fasthttp.RequestCtx) {
 	start := time.Now()
+	s.figures.InFlight.Add(1)
+	received := len(ctx.Request.Body())
 	s.dispatch(ctx)
 	s.compress(ctx)
 	if s.draining.Load() {
 		ctx.SetConnectionClose()
 	}
-	if s.settings.RequestLog {
-		s.logRequest(ctx, time.Since(start))
+	took := time.Since(start)
+	s.figures.done(ctx, took, received)
+	if s.requestLog.Load() {
+		s.logRequest(ctx, took)
 	}
 	capBuffers(ctx)
 }
@@ -34,6 +38,7 @@ func (s *Server) dispatch(ctx *fasthttp.RequestCtx) {
 			s.log.Error("handler panicked", "method", string(ctx.Method()), "path", string(ctx.Path()),
 				"panic", p, "stack", string(debug.Stack()))
 			ctx.Response.Reset()
+			s.figures.Panics.Add(1)
 			s.fail(ctx, apierr.Internal.Err())
 		}
 	}()
@@ -53,6 +58,7 @@ func (s *Server) dispatch(ctx *fasthttp.RequestCtx) {
 // wrong, are logged; a client's mistakes are not.
 func (s *Server) fail(ctx *fasthttp.RequestCtx, err error) {
 	e := apierr.From(err)
+	s.figures.failed(e.Kind)
 	if e.Kind.Status >= 500 {
 		level := slog.LevelWarn
 		if e.Kind == apierr.Internal {

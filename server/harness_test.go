@@ -40,6 +40,7 @@ type stackOptions struct {
 	batch    batch.Settings
 	consumer consumer.Settings
 	producer kafka.Producer
+	admin    server.Admin
 	create   bool
 }
 
@@ -53,7 +54,7 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 			ReadTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute,
 			GracefulTimeout: 10 * time.Second,
 		},
-		batch: batch.Settings{BufferBytes: 64 << 20, Timeout: 30 * time.Second},
+		batch: batch.Settings{BufferBytes: 64 << 20, Timeout: 30 * time.Second, Linger: time.Millisecond, BatchBytes: 1 << 20},
 		consumer: consumer.Settings{
 			OffsetReset: "latest", IsolationLevel: "read_uncommitted", RequestTimeout: 10 * time.Second, MaxBytes: 64 << 20,
 			InstanceTimeout: 5 * time.Minute, AutoCommitInterval: 5 * time.Second, MaxInstances: 1000,
@@ -82,7 +83,7 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 	s := &stack{log: logs}
 	s.producer = batch.New(client, batch.Cluster{Topic: topicOf(cache), Healthy: cache.Healthy, Contradicted: cache.Invalidate}, o.batch)
 	consumers := consumer.New(base, kafka.Consumer{}, o.consumer, log)
-	s.server = server.New(o.server, server.Deps{Producer: s.producer, Metadata: cache, Consumers: consumers, Logger: log})
+	s.server = server.New(o.server, server.Deps{Producer: s.producer, Metadata: cache, Consumers: consumers, Admin: o.admin, Logger: log})
 	addrs, err := s.server.Listen()
 	if err != nil {
 		t.Fatal(err)

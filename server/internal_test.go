@@ -185,9 +185,15 @@ func FuzzMediaTypes(f *testing.F) {
 // own and an error body; nothing panics.
 func FuzzRouter(f *testing.F) {
 	for _, seed := range [][2]string{
-		{"GET", "/topics/%2e%2e/partitions/0"}, {"POST", "/topics/t/"}, {"DELETE", "/consumers/%zz/instances/i"},
-		{"HEAD", "//topics"}, {"OPTIONS", "*"}, {"PATCH", "/topics/{topic}"}, {"GET", "/topics/a/partitions/-1/offsets?x=%"},
-		{"GET", "/consumers/g/instances/i/records"}, {"BREW", "/"},
+		{"GET", "/topics/%2e%2e/partitions/0"},
+		{"POST", "/topics/t/"},
+		{"DELETE", "/consumers/%zz/instances/i"},
+		{"HEAD", "//topics"},
+		{"OPTIONS", "*"},
+		{"PATCH", "/topics/{topic}"},
+		{"GET", "/topics/a/partitions/-1/offsets?x=%"},
+		{"GET", "/consumers/g/instances/i/records"},
+		{"BREW", "/"},
 	} {
 		f.Add(seed[0], seed[1])
 	}

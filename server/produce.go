@@ -50,8 +50,12 @@ func (s *Server) produce(ctx *fasthttp.RequestCtx, partition int32) error {
 		return err
 	}
 	_ = schemas // the formats that use them come with the schema registry
-	dst, err := s.deps.Producer.Produce(job, topic, partition, ctx.Response.SwapBody(nil)[:0], appendOffsets)
+	records := job.Len()
+	dst, err := s.deps.Producer.Produce(job, topic, partition, ctx.Response.SwapBody(nil)[:0], s.figures.answers[format])
 	ctx.Response.SwapBody(dst)
+	if err != nil {
+		s.figures.lost(records, err)
+	}
 	return err
 }
 

@@ -28,8 +28,8 @@ type route struct {
 	handler handler
 }
 
-// routes is the whole API, by resource.
-var routes = concat(produceRoutes, metadataRoutes, consumerRoutes, healthRoutes)
+// routes is the whole API, by resource. adminRoutes are apart.
+var routes = concat(produceRoutes, metadataRoutes, consumerRoutes, healthRoutes, metricsRoutes)
 
 func concat(groups ...[]route) (all []route) {
 	for _, g := range groups {
@@ -44,14 +44,18 @@ func (s *Server) newRouter() *router.Router {
 	r := router.New()
 	r.RedirectTrailingSlash = false
 	r.RedirectFixedPath = false
-	for _, rt := range routes {
+	served := routes
+	if s.settings.Admin {
+		served = concat(routes, adminRoutes)
+	}
+	for _, rt := range served {
 		h := s.bind(rt)
 		methods := []string{rt.method}
 		if rt.method == fasthttp.MethodGet {
 			methods = append(methods, fasthttp.MethodHead)
 		}
 		for _, m := range methods {
-			r.Handle(m, rt.path, h)
+			r.Handle(m, rt.path, counted(s.figures.Route(m, rt.path), h))
 		}
 	}
 	r.NotFound = func(ctx *fasthttp.RequestCtx) {
@@ -60,7 +64,7 @@ func (s *Server) newRouter() *router.Router {
 	r.MethodNotAllowed = func(ctx *fasthttp.RequestCtx) {
 		s.fail(ctx, apierr.MethodNotAllowed.New("%s does not support %s; see the Allow header.", ctx.Path(), ctx.Method()))
 	}
-	r.GlobalOPTIONS = s.cors.options
+	r.GlobalOPTIONS = counted(s.figures.Route(fasthttp.MethodOptions, "any"), s.cors.options)
 	return r
 }
 

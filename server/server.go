@@ -18,6 +18,7 @@ import (
 	"millrace/consumer"
 	"millrace/internal/apierr"
 	"millrace/metadata"
+	"millrace/metrics"
 )
 
 // Deps are the parts of the proxy that the server hands requests to. It
@@ -26,6 +27,11 @@ type Deps struct {
 	Producer  *batch.Producer
 	Metadata  *metadata.Cache
 	Consumers *consumer.Manager
+	// Admin serves /admin; it is needed when the settings turn that on.
+	Admin Admin
+	// Metrics are written to by requests and shown on /metrics; nil: by
+	// themselves, with nothing of the other parts.
+	Metrics *metrics.Metrics
 	// Logger receives the program's log and, when turned on, the request log.
 	Logger *slog.Logger
 }
@@ -39,16 +45,19 @@ type Server struct {
 	http     *fasthttp.Server
 	router   *router.Router
 	cors     cors
+	figures  figures
 
-	draining  atomic.Bool
-	opened    []*listener    // what Listen opened
-	listeners []net.Listener // the same, with TLS around where it is asked for
-	serving   sync.WaitGroup
+	draining   atomic.Bool
+	requestLog atomic.Bool
+	opened     []*listener    // what Listen opened
+	listeners  []net.Listener // the same, with TLS around where it is asked for
+	serving    sync.WaitGroup
 }
 
 // New returns a server that does not listen yet.
 func New(s Settings, d Deps) *Server {
-	srv := &Server{settings: s, deps: d, log: d.Logger, cors: newCORS(s)}
+	srv := &Server{settings: s, deps: d, log: d.Logger, cors: newCORS(s), figures: newFigures(d.Metrics)}
+	srv.requestLog.Store(s.RequestLog)
 	srv.router = srv.newRouter()
 	srv.http = &fasthttp.Server{
 		Handler:            srv.serve,
@@ -160,6 +169,7 @@ func (s *Server) protocolError(ctx *fasthttp.RequestCtx, err error) {
 		kind = apierr.SlowRequest
 	}
 	s.fail(ctx, &apierr.Error{Kind: kind, Cause: err})
+	s.figures.unreadable.Answered(ctx.Response.StatusCode())
 	ctx.SetConnectionClose() // what follows on the connection cannot be trusted
 	lingerOnClose(ctx)
 }

@@ -36,8 +36,11 @@ type Settings struct {
 
 	// Strict answers as today's Confluent proxy where millrace is kinder (api.compatibility.strict).
 	Strict bool
-	// RequestLog writes one structured line a request.
+	// RequestLog writes one structured line a request; [Server.SetRequestLog]
+	// changes it later.
 	RequestLog bool
+	// Admin serves /admin/config (admin.enable).
+	Admin bool
 }
 
 // Listener is one address to serve on.

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
+
+	"millrace/config"
 )
 
 // devCommand is the proxy with a broker in the same process: franz-go's kfake,
@@ -35,11 +37,10 @@ func (c devCommand) Run() error {
 	go retain(broker, stop)
 
 	addr := broker.ListenAddrs()[0]
-	cfg, err := c.load("bootstrap.servers="+addr, "log.level=warn")
-	if err != nil {
-		return err
+	load := func() (*config.Config, error) {
+		return c.load("bootstrap.servers="+addr, "log.level=warn", "admin.enable=true")
 	}
-	return run(cfg, func(p *proxy) { c.welcome(p.urls()[0], addr) })
+	return run(load, func(p *proxy) { c.welcome(p.urls()[0], addr) })
 }
 
 // startBroker starts a broker as a fresh Kafka has it: one node, topics

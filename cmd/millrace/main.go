@@ -2,7 +2,9 @@
 //
 //	millrace serve --config kafka-rest.properties   the proxy, in front of a cluster
 //	millrace dev                                    the proxy with a broker of its own, to try it
+//	millrace tune --topic NAME                      the compression that suits a topic's records
 //	millrace check-config --config FILE             everything that is wrong with a configuration
+//	millrace metrics                                what /metrics shows
 //	millrace version
 //
 // This package reads the command line, builds the parts and connects them; it
@@ -25,7 +27,10 @@ var version = "devel"
 type commandLine struct {
 	Serve       serveCommand       `cmd:"" help:"Serve the REST API in front of a Kafka cluster."`
 	Dev         devCommand         `cmd:"" help:"Serve it with a broker inside this process, to try things out."`
+	Loadtest    loadtestCommand    `cmd:"" help:"Put load on a Kafka REST proxy, and verify what it did with it."`
+	Tune        tuneCommand        `cmd:"" help:"Find the compression that suits a topic's records, with the figures behind it."`
 	CheckConfig checkConfigCommand `cmd:"" help:"Say everything that is wrong with a configuration, or show what it comes to."`
+	Metrics     metricsCommand     `cmd:"" help:"List the metrics that the proxy shows on /metrics."`
 	Version     versionCommand     `cmd:"" help:"Print the version."`
 }
 
@@ -49,13 +54,21 @@ type versionCommand struct{}
 // Run prints the version, the commit if the build knows it, and the Go version.
 func (versionCommand) Run() error {
 	commit := ""
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" {
-				commit = " (" + s.Value + ")"
-			}
-		}
+	if r := revision(); r != "" {
+		commit = " (" + r + ")"
 	}
 	_, err := fmt.Printf("millrace %s%s %s %s/%s\n", version, commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	return err
+}
+
+// revision is the commit that the program was built from, if the build knows it.
+func revision() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				return s.Value
+			}
+		}
+	}
+	return ""
 }

@@ -17,29 +17,40 @@ import (
 	"millrace/consumer"
 	"millrace/internal/kafka"
 	"millrace/metadata"
+	"millrace/metrics"
 	"millrace/server"
 )
 
 // proxy is the running program: its parts in the order in which they are
 // built, which is the reverse of that in which they end.
 type proxy struct {
-	cfg       *config.Config
+	cfg       *config.Config // as it was at the start; live has what holds
 	log       *slog.Logger
+	metrics   *metrics.Metrics
 	metadata  *metadata.Cache
 	producer  *batch.Producer
 	consumers *consumer.Manager
 	server    *server.Server
+	live      *live
 	addrs     []net.Addr
 }
 
-// run serves with cfg until SIGINT or SIGTERM, then drains. ready is called
-// once the listeners are open.
-func run(cfg *config.Config, ready func(*proxy)) error {
-	// Registered first: a signal during start-up must not be lost.
-	signals := make(chan os.Signal, 2)
+// run serves with the configuration that load gives until SIGINT or SIGTERM,
+// then drains; SIGHUP loads again. ready is called once the listeners are open.
+func run(load func() (*config.Config, error), ready func(*proxy)) error {
+	// Registered first: a signal during start-up must not be lost. Those that
+	// reload have a channel of their own, or one could count as the second
+	// that ends a drain.
+	signals, hangups := make(chan os.Signal, 2), make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(signals)
+	defer signal.Stop(hangups)
 
+	cfg, err := load()
+	if err != nil {
+		return err
+	}
 	p, err := start(cfg)
 	if err != nil {
 		return err
@@ -47,14 +58,18 @@ func run(cfg *config.Config, ready func(*proxy)) error {
 	served := make(chan error, 1)
 	go func() { served <- p.server.Serve() }()
 	ready(p)
-	select {
-	case err := <-served: // a listener broke; what was accepted is still finished
-		p.drain(signals)
-		return err
-	case sig := <-signals:
-		p.log.Info("draining", "signal", sig.String(), "within", cfg.Server.GracefulTimeout)
+	for {
+		select {
+		case err := <-served: // a listener broke; what was accepted is still finished
+			p.drain(signals)
+			return err
+		case <-hangups:
+			p.live.reload(load)
+		case sig := <-signals:
+			p.log.Info("draining", "signal", sig.String(), "within", cfg.Server.GracefulTimeout)
+			return p.drain(signals)
+		}
 	}
-	return p.drain(signals)
 }
 
 // brokerWait is how long the start waits for a broker.
@@ -63,13 +78,16 @@ const brokerWait = 2 * time.Second
 // start builds all parts and opens the listeners. It does not depend on Kafka:
 // the proxy starts without it, says so on /readyz, and refuses what needs it.
 func start(cfg *config.Config) (_ *proxy, err error) {
-	p := &proxy{cfg: cfg, log: newLogger(cfg)}
+	level := new(slog.LevelVar)
+	level.Set(cfg.LogLevel)
+	p := &proxy{cfg: cfg, log: newLogger(cfg.LogFormat, level)}
 	for _, line := range cfg.NotUsed {
 		p.log.Warn("setting is not used", "setting", line)
 	}
 	for _, s := range []*kafka.Settings{&cfg.Kafka, &cfg.KafkaProduce, &cfg.KafkaConsume} {
 		s.Logger = p.log
 	}
+	p.metrics = newMetrics(cfg)
 	defer func() {
 		if err != nil {
 			p.close(context.Background())
@@ -80,8 +98,12 @@ func start(cfg *config.Config) (_ *proxy, err error) {
 		return nil, err
 	}
 	p.metadata = metadata.New(admin, cfg.Metadata, p.log)
+	compressor, err := kafka.NewCompressor(cfg.Producer.Compression, cfg.Producer.Level)
+	if err != nil {
+		return nil, err
+	}
 	// An answer to a produce request is as good a sign of life as any.
-	client, err := kafka.NewProducer(cfg.KafkaProduce, cfg.Producer, kgo.WithHooks(p.metadata.Hook()))
+	client, err := kafka.NewProducer(cfg.KafkaProduce, cfg.Producer, kgo.WithHooks(p.metadata.Hook()), kgo.WithCompressor(compressor))
 	if err != nil {
 		return nil, err
 	}
@@ -94,12 +116,17 @@ func start(cfg *config.Config) (_ *proxy, err error) {
 		},
 	}, cfg.Batch)
 	p.consumers = consumer.New(cfg.KafkaConsume, cfg.KafkaConsumer, cfg.Consumer, p.log)
+	p.live = &live{log: p.log, level: level, compressor: compressor, cfg: cfg}
 	p.server = server.New(cfg.Server, server.Deps{
 		Producer:  p.producer,
 		Metadata:  p.metadata,
 		Consumers: p.consumers,
+		Admin:     server.Admin{Settings: p.live.settings, Change: p.live.change},
+		Metrics:   p.metrics,
 		Logger:    p.log,
 	})
+	p.watch(client, compressor)
+	p.live.server = p.server
 	p.awaitBrokers()
 	p.addrs, err = p.server.Listen()
 	return p, err
@@ -191,9 +218,9 @@ func (p *proxy) urls() (urls []string) {
 }
 
 // newLogger returns the program's log, which goes to standard error.
-func newLogger(cfg *config.Config) *slog.Logger {
-	options := &slog.HandlerOptions{Level: cfg.LogLevel}
-	if cfg.LogFormat == "json" {
+func newLogger(format string, level slog.Leveler) *slog.Logger {
+	options := &slog.HandlerOptions{Level: level}
+	if format == "json" {
 		return slog.New(slog.NewJSONHandler(os.Stderr, options))
 	}
 	return slog.New(slog.NewTextHandler(os.Stderr, options))

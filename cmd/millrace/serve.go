@@ -28,12 +28,9 @@ type serveCommand struct {
 
 // Run serves until a signal ends it.
 func (c serveCommand) Run() error {
-	cfg, err := c.load()
-	if err != nil {
-		return err
-	}
-	return run(cfg, func(p *proxy) {
-		p.log.Info("serving", "addresses", p.urls(), "kafka", cfg.Kafka.Brokers, "version", version)
+	load := func() (*config.Config, error) { return c.load() }
+	return run(load, func(p *proxy) {
+		p.log.Info("serving", "addresses", p.urls(), "kafka", p.cfg.Kafka.Brokers, "version", version)
 	})
 }
 

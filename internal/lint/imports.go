@@ -18,7 +18,7 @@ var layers = [][]string{
 	{"ingest"},
 	{"server"},
 	{"config"},
-	{"bench", "loadtest"},
+	{"bench", "loadtest", "tune"},
 	{"cmd"},
 }
 

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"millrace/codec"
+	"millrace/config"
+	"millrace/internal/kafka"
+	"millrace/metrics"
+)
+
+type metricsCommand struct{}
+
+// Run prints every metric that /metrics shows: name, type, labels, help.
+func (metricsCommand) Run() error {
+	for i, g := range metrics.Catalog() {
+		if i > 0 {
+			fmt.Println()
+		}
+		fmt.Printf("# %s\n", g.Title)
+		for _, d := range g.Defs {
+			if _, err := fmt.Printf("%s %s {%s}\n    %s\n", d.Name, d.Type, strings.Join(d.Labels, ","), d.Help); err != nil {
+				return fmt.Errorf("cannot print metrics: %w", err)
+			}
+		}
+	}
+	_, err := fmt.Fprintln(os.Stdout, "\nAnd go_* and process_*, as every Go program has them.")
+	return err
+}
+
+// newMetrics returns the metrics of a proxy, and has the parts that are about
+// to be built from cfg write to them.
+func newMetrics(cfg *config.Config) *metrics.Metrics {
+	m := metrics.New(cfg.Metrics, metrics.Build{Version: version, Revision: revision()})
+	cfg.Kafka.Hooks = []kgo.Hook{m.Hook(metrics.MetadataClient)}
+	cfg.KafkaProduce.Hooks = []kgo.Hook{m.Hook(metrics.ProducerClient)}
+	cfg.KafkaConsume.Hooks = []kgo.Hook{m.Hook(metrics.ConsumerClient)}
+	cfg.Batch.Waited = m.ObserveWait
+	var formats [codec.Protobuf + 1]*metrics.Format
+	for f := range formats {
+		formats[f] = m.Format(codec.Format(f).String())
+	}
+	cfg.Consumer.Answered = func(f codec.Format, topic string, records, bytes int) {
+		formats[f].Consumed.Add(uint64(records))
+		formats[f].ConsumedBytes.Add(uint64(bytes))
+		m.Topics().Consumed(topic, records, bytes)
+	}
+	return m
+}
+
+// watch has the metrics read from the parts that were built.
+func (p *proxy) watch(client *kgo.Client, compressor *kafka.Compressor) {
+	p.metrics.Watch(metrics.Sources{
+		Server:    p.server.Stats,
+		Producer:  p.producer.Stats,
+		Buffered:  client.BufferedProduceRecords,
+		Consumers: p.consumers.Stats,
+		Metadata:  p.metadata.Stats,
+		Compression: func() (codecs []metrics.Codec) {
+			for _, s := range compressor.Stats() {
+				codecs = append(codecs, metrics.Codec{
+					Name: string(s.Codec), Batches: s.Batches, Enlarged: s.Enlarged, In: s.BytesIn, Out: s.BytesOut, Time: s.Time,
+				})
+			}
+			return codecs
+		},
+		Pools: func() (pools []metrics.Pool) {
+			for _, s := range kafka.FetchPools() {
+				pools = append(pools, metrics.Pool{Name: s.Name, Gets: s.Gets, Misses: s.Misses, Out: -1, KeptBytes: s.KeptBytes})
+			}
+			return pools
+		},
+	})
+}

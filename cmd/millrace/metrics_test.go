@@ -1,0 +1,269 @@
+package main
+
+import (
+	"compress/gzip"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+	"github.com/twmb/franz-go/pkg/kfake"
+
+	"millrace/internal/testkit"
+)
+
+// scraped is what one scrape showed.
+type scraped map[string]*dto.MetricFamily
+
+// scrape asks as Prometheus does, compressed.
+func scrape(t testing.TB, url string) scraped {
+	t.Helper()
+	req, err := http.NewRequest("GET", url+"/metrics", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Accept-Encoding", "gzip")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != 200 || resp.Header.Get("Content-Encoding") != "gzip" || !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/plain") {
+		t.Fatalf("%d %v", resp.StatusCode, resp.Header)
+	}
+	text, err := gzip.NewReader(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return families
+}
+
+// sum adds up the series of a counter or gauge that have the labels
+// ("name=value"); of a histogram it adds the counts, or with "sum" the sums.
+func (s scraped) sum(t testing.TB, name string, labels ...string) (total float64) {
+	t.Helper()
+	family := s[name]
+	if family == nil {
+		t.Fatalf("%s is not shown", name)
+	}
+next:
+	for _, m := range family.GetMetric() {
+		has := map[string]bool{"sum": true}
+		for _, l := range m.GetLabel() {
+			has[l.GetName()+"="+l.GetValue()] = true
+		}
+		sums := false
+		for _, l := range labels {
+			if !has[l] {
+				continue next
+			}
+			sums = sums || l == "sum"
+		}
+		switch h := m.GetHistogram(); {
+		case h != nil && sums:
+			total += h.GetSampleSum()
+		case h != nil:
+			total += float64(h.GetSampleCount())
+		default:
+			total += m.GetCounter().GetValue() + m.GetGauge().GetValue()
+		}
+	}
+	return total
+}
+
+// Known traffic, then what every part says of it, exactly.
+func TestMetricsAreExact(t *testing.T) {
+	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
+		_, url := serve(t, b, "--set=producer.compression.type=gzip", "--set=topics.auto.create=false")
+		jsonTopic, binaryTopic := testkit.CreateTopic(t, b, 2), testkit.CreateTopic(t, b, 1)
+		value := strings.Repeat("x", 998) // 1000 bytes with its quotes
+		bodies := 0
+		produce := func(topic, records string, want int) {
+			t.Helper()
+			body := `{"records":[` + records + `]}`
+			bodies += len(body)
+			if status, answer := call(t, "POST", url+"/topics/"+topic, body); status != want {
+				t.Fatalf("%d %s, want %d", status, answer, want)
+			}
+		}
+		one := `{"value":"` + value + `"}`
+		for range 5 {
+			produce(jsonTopic, one+","+one+","+one, 200)
+		}
+		produce(jsonTopic, one+`,{"partition":9},`+one, 200) // its middle record fails
+		produce(testkit.Topic(t), one+","+one, 404)
+		resp, err := http.Post(url+"/topics/"+binaryTopic, "application/vnd.kafka.binary.v2+json", strings.NewReader(`{"records":[{"value":"AAAA"},{"value":"AAAA"}]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+
+		group := testkit.Group(t)
+		base := url + "/consumers/" + group + "/instances/i"
+		call(t, "POST", url+"/consumers/"+group, `{"name":"i","format":"json","auto.offset.reset":"earliest"}`)
+		call(t, "POST", base+"/subscription", `{"topics":["`+jsonTopic+`"]}`)
+		reads := 0
+		testkit.Eventually(t, 30*time.Second, "all records to be read", func() bool {
+			call(t, "GET", base+"/records?timeout=1000", "")
+			reads++
+			return scrape(t, url).sum(t, "millrace_consume_records_total", "format=json") == 17
+		})
+		call(t, "POST", base+"/offsets", "")
+		// The Kafka client tells of batches a moment after they were answered.
+		testkit.Eventually(t, 10*time.Second, "all batches to be counted", func() bool {
+			return scrape(t, url).sum(t, "millrace_produce_batch_records", "sum") == 19
+		})
+
+		s := scrape(t, url)
+		f := func(want float64, name string, labels ...string) {
+			t.Helper()
+			if got := s.sum(t, name, labels...); got != want {
+				t.Errorf("%s %v is %v, want %v", name, labels, got, want)
+			}
+		}
+		f(7, "millrace_http_requests_total", "method=POST", "route=/topics/{topic}", "status=200")
+		f(1, "millrace_http_requests_total", "method=POST", "route=/topics/{topic}", "status=404")
+		f(float64(reads), "millrace_http_requests_total", "route=/consumers/{group}/instances/{instance}/records")
+		f(8, "millrace_http_request_duration_seconds", "route=/topics/{topic}")
+		f(float64(bodies+len(`{"records":[{"value":"AAAA"},{"value":"AAAA"}]}`)), "millrace_http_request_bytes_total", "route=/topics/{topic}")
+		f(1, "millrace_http_errors_total", "error=topic_not_found", "error_code=40401")
+		f(1, "millrace_http_errors_total")
+		f(0, "millrace_http_requests_in_flight")
+
+		f(17, "millrace_produce_records_total", "format=json")
+		f(2, "millrace_produce_records_total", "format=binary")
+		f(2, "millrace_produce_failed_records_total", "error=topic_not_found")
+		f(1, "millrace_produce_failed_records_total", "error=partition_not_found")
+		f(3, "millrace_produce_failed_records_total")
+		f(17, "millrace_topic_produced_records_total", "topic="+jsonTopic)
+		f(2, "millrace_topic_produced_records_total", "topic="+binaryTopic)
+		f(0, "millrace_topic_produced_records_total", "topic=(other)")
+		f(0, "millrace_produce_held_bytes")
+		f(32<<20, "millrace_produce_held_limit_bytes")
+		f(0, "millrace_produce_buffered_records")
+		f(0, "millrace_pool_outstanding", "pool=jobs")
+		f(8, "millrace_pool_gets_total", "pool=jobs")
+		// The two that look at batches, from different places, agree.
+		f(s.sum(t, "millrace_produce_batch_bytes"), "millrace_compression_batches_total")
+		f(s.sum(t, "millrace_produce_batch_bytes", "sum"), "millrace_compression_input_bytes_total")
+		if in, out := s.sum(t, "millrace_compression_input_bytes_total", "codec=gzip"), s.sum(t, "millrace_compression_output_bytes_total", "codec=gzip"); in < 17_000 || out > in/5 {
+			t.Errorf("%v bytes became %v", in, out)
+		}
+
+		f(17_000, "millrace_consume_bytes_total", "format=json")
+		f(17, "millrace_topic_consumed_records_total", "topic="+jsonTopic)
+		f(17_000, "millrace_topic_consumed_bytes_total", "topic="+jsonTopic)
+		f(17, "millrace_consume_fetched_records_total", "codec=gzip")
+		f(1, "millrace_consumer_instances")
+		f(2, "millrace_consumer_partitions")
+		f(0, "millrace_consumer_lag_records", "group="+group, "topic="+jsonTopic)
+		f(1, "millrace_consumer_commits_total", "result=ok")
+		f(0, "millrace_consumer_commits_total", "result=failed")
+		f(1, "millrace_kafka_reachable")
+		for _, client := range []string{"producer", "consumer", "metadata"} {
+			if s.sum(t, "millrace_kafka_connects_total", "client="+client) == 0 || s.sum(t, "millrace_kafka_request_duration_e2e_seconds", "client="+client) == 0 {
+				t.Errorf("nothing is known of the client %s", client)
+			}
+		}
+	})
+}
+
+// However many topics, groups and paths there are, the series stay few.
+func TestSeriesAreBounded(t *testing.T) {
+	const topics = 10_000
+	names := make([]string, topics)
+	for i := range names {
+		names[i] = fmt.Sprintf("topic-%05d", i)
+	}
+	b := testkit.Fake(t, kfake.SeedTopics(1, names...))
+	_, url := serve(t, b.Broker, "--set=consumer.instances.max=20000")
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 500}}
+	send := func(method, path, contentType, body string) int {
+		req, err := http.NewRequest(method, url+path, strings.NewReader(body))
+		if err != nil {
+			t.Error(err)
+			return 0
+		}
+		req.Header.Set("Content-Type", contentType)
+		resp, err := client.Do(req)
+		if err != nil {
+			t.Error(err)
+			return 0
+		}
+		defer resp.Body.Close()
+		_, _ = io.Copy(io.Discard, resp.Body)
+		return resp.StatusCode
+	}
+	var all sync.WaitGroup
+	work := make(chan int)
+	for range 500 {
+		all.Go(func() {
+			for i := range work {
+				if status := send("POST", "/topics/"+names[i], "application/vnd.kafka.json.v2+json", `{"records":[{"value":1}]}`); status != 200 {
+					t.Errorf("produce: %d", status)
+				}
+				if i%10 > 0 {
+					continue
+				}
+				send("GET", fmt.Sprintf("/no/such/path/%d", i), "", "")
+				send(fmt.Sprintf("METHOD%d", i), "/topics", "", "")
+				send("POST", fmt.Sprintf("/consumers/group-%d", i), "application/vnd.kafka.v2+json", `{"name":"i"}`)
+				send("GET", fmt.Sprintf("/consumers/group-%d/instances/i/records?timeout=0", i), "", "")
+			}
+		})
+	}
+	for i := range topics {
+		work <- i
+	}
+	close(work)
+	all.Wait()
+	client.CloseIdleConnections()
+
+	var s scraped
+	testkit.Eventually(t, 20*time.Second, "all records to be counted", func() bool {
+		s = scrape(t, url)
+		return s.sum(t, "millrace_topic_produced_records_total") == topics
+	})
+	series := 0
+	for _, family := range s {
+		for _, m := range family.GetMetric() {
+			series += 1 + len(m.GetSummary().GetQuantile())
+			if h := m.GetHistogram(); h != nil {
+				series += len(h.GetBucket()) + 1
+			}
+		}
+	}
+	t.Logf("%d series", series)
+	if series >= 5000 {
+		t.Errorf("%d series", series)
+	}
+	if own := len(s["millrace_topic_produced_records_total"].GetMetric()); own != 101 {
+		t.Errorf("%d topics have a series of their own", own)
+	}
+	if got := s.sum(t, "millrace_topic_produced_records_total", "topic=(other)"); got < topics/2 {
+		t.Errorf("only %v records are those of other topics", got)
+	}
+}
+
+func TestMetricsCommand(t *testing.T) {
+	p := testkit.StartMillrace(t, "metrics")
+	if code := p.WaitExit(t, 20*time.Second); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	for _, want := range []string{"millrace_http_requests_total counter {method,route,status}\n    Requests answered", "# Topics\n"} {
+		if !strings.Contains(p.Output(), want) {
+			t.Errorf("it does not say %q:\n%s", want, p.Output())
+		}
+	}
+}

@@ -1,0 +1,195 @@
+package metrics
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// Def describes one metric.
+type Def struct {
+	// Name is the whole name, Type "counter", "gauge" or "histogram".
+	Name, Type string
+	// Help is a sentence or two.
+	Help string
+	// Labels are the names of its labels.
+	Labels []string
+
+	desc *prometheus.Desc
+}
+
+// Group is a chapter of the catalogue.
+type Group struct {
+	// Title and Intro are for readers.
+	Title, Intro string
+	// Defs are its metrics.
+	Defs []*Def
+}
+
+func counter(name, help string, labels ...string) *Def { return define("counter", name, help, labels) }
+
+func gauge(name, help string, labels ...string) *Def { return define("gauge", name, help, labels) }
+
+func histogram(name, help string, labels ...string) *Def {
+	return define("histogram", name, help, labels)
+}
+
+func define(kind, name, help string, labels []string) *Def {
+	name = "millrace_" + name
+	return &Def{Name: name, Type: kind, Help: help, Labels: labels, desc: prometheus.NewDesc(name, help, labels, nil)}
+}
+
+// The metrics of the HTTP edge.
+var (
+	httpRequests    = counter("http_requests_total", "Requests answered, by route template and status. Those that match no route have the route \"unmatched\", those that were not HTTP \"unreadable\", CORS preflights \"any\".", "method", "route", "status")
+	httpDuration    = histogram("http_request_duration_seconds", "Time from a request being read whole until its answer is ready to be sent.", "method", "route")
+	httpReceived    = counter("http_request_bytes_total", "Bytes of request bodies, as they came.", "method", "route")
+	httpSent        = counter("http_response_bytes_total", "Bytes of the bodies of answers, as they were sent.", "method", "route")
+	httpErrors      = counter("http_errors_total", "Requests that failed, by the error_code of the answer; error is that row's name in the table of errors.", "error", "error_code")
+	httpInFlight    = gauge("http_requests_in_flight", "Requests that are being answered, without the scrape itself.")
+	httpConnections = gauge("http_connections", "Open connections.")
+	httpRejected    = counter("http_connections_rejected_total", "Connections turned away because connections.max was reached.")
+	httpPanics      = counter("http_panics_total", "Requests answered with 500 because their handler panicked: each is a defect.")
+	httpDraining    = gauge("draining", "1 from the beginning of a shutdown on.")
+)
+
+// The metrics of the produce side.
+var (
+	produceRecords  = counter("produce_records_total", "Records that Kafka has, by the format of their request.", "format")
+	produceFailed   = counter("produce_failed_records_total", "Records that were decoded and not acknowledged by Kafka, by why; they may be in Kafka all the same if that is kafka_timeout.", "error", "error_code")
+	produceWait     = histogram("produce_wait_seconds", "Time from a request's records being ready to be sent until Kafka has answered for the last of them. One request in 16 is timed. What it exceeds the producer's millrace_kafka_request_duration_e2e_seconds by, records wait for a batch to leave: for producer.linger.ms, and for requests in flight.")
+	produceBatchLen = histogram("produce_batch_records", "Records in one record batch written to a broker.")
+	produceBatchBig = histogram("produce_batch_bytes", "Size of one record batch written to a broker, before compression.")
+	produceHeld     = gauge("produce_held_bytes", "Bytes of requests admitted and not yet answered by Kafka, those of requests that were answered with 504 among them.")
+	produceLimit    = gauge("produce_held_limit_bytes", "Bound of millrace_produce_held_bytes: producer.buffer.memory.")
+	produceRefused  = counter("produce_refused_requests_total", "Produce requests refused because millrace_produce_held_bytes was at its bound.")
+	produceBuffered = gauge("produce_buffered_records", "Records in the Kafka client that Kafka has not answered for.")
+
+	compressBatches  = counter("compression_batches_total", "Record batches given to the codec.", "codec")
+	compressEnlarged = counter("compression_enlarged_batches_total", "Record batches that the codec made no smaller; they were sent uncompressed.", "codec")
+	compressIn       = counter("compression_input_bytes_total", "Bytes of records before compression.", "codec")
+	compressOut      = counter("compression_output_bytes_total", "Bytes of records after compression.", "codec")
+	compressTime     = counter("compression_seconds_total", "Time spent compressing.", "codec")
+)
+
+// The metrics of the consume side.
+var (
+	consumeRecords = counter("consume_records_total", "Records answered to readers, by the format of their consumer instance.", "format")
+	consumeBytes   = counter("consume_bytes_total", "Keys and values of the records answered to readers, as they are in Kafka.", "format")
+	fetchBatches   = counter("consume_fetched_batches_total", "Record batches fetched from brokers, by the codec they came in.", "codec")
+	fetchRecords   = counter("consume_fetched_records_total", "Records fetched from brokers. More than were answered means that they are fetched and dropped, by seeks and rebalances.", "codec")
+	fetchWire      = counter("consume_fetched_bytes_total", "Bytes of fetched record batches as they came.", "codec")
+	fetchPlain     = counter("consume_fetched_uncompressed_bytes_total", "Bytes of fetched record batches, decompressed.", "codec")
+
+	consumerInstances  = gauge("consumer_instances", "Consumer instances on this server.")
+	consumerLimit      = gauge("consumer_instances_limit", "Bound of millrace_consumer_instances: consumer.instances.max.")
+	consumerCreated    = counter("consumer_instances_created_total", "Consumer instances made.")
+	consumerExpired    = counter("consumer_instances_expired_total", "Consumer instances closed because nobody had used them for consumer.instance.timeout.ms.")
+	consumerPartitions = gauge("consumer_partitions", "Partitions that the consumer instances read.")
+	consumerBacklog    = gauge("consumer_backlog_records", "Records fetched and not yet answered, beside what the Kafka clients prefetch.")
+	consumerHeld       = gauge("consumer_backlog_bytes", "Keys and values of millrace_consumer_backlog_records.")
+	consumerLag        = gauge("consumer_lag_records", "How far the readers of a group are behind the end of a topic's log, summed over the partitions that instances on this server have fetched from, as of those fetches.", "group", "topic")
+	consumerCommits    = counter("consumer_commits_total", "Offset commits sent to Kafka, by result: ok or failed.", "result")
+	consumerRebalances = counter("consumer_rebalances_total", "Changes that a group made to what a consumer instance reads, by event: assigned, revoked or lost.", "event")
+)
+
+// The metrics of topics.
+var (
+	topicProducedRecords = counter("topic_produced_records_total", "Records written to the topic.", "topic")
+	topicProducedBytes   = counter("topic_produced_bytes_total", "Bytes of record batches written to the topic, before compression.", "topic")
+	topicConsumedRecords = counter("topic_consumed_records_total", "Records of the topic answered to readers.", "topic")
+	topicConsumedBytes   = counter("topic_consumed_bytes_total", "Keys and values of the topic's records answered to readers.", "topic")
+)
+
+// The metrics of the cluster and of the way to it. Those of kprom are its own,
+// help included: catalog_test.go holds that.
+var (
+	kafkaReachable  = gauge("kafka_reachable", "1 while brokers answer; requests that need them are refused otherwise.")
+	kafkaSilence    = gauge("kafka_last_answer_age_seconds", "Time since any broker answered anything.")
+	metadataAge     = gauge("metadata_age_seconds", "Age of the view of topics and brokers. It grows while nobody asks.")
+	metadataRefresh = counter("metadata_refreshes_total", "Refreshes of that view, by result: ok or failed.", "result")
+	metadataTopics  = gauge("metadata_topics", "Topics of the cluster.")
+	metadataParts   = gauge("metadata_partitions", "Partitions of the cluster.")
+	metadataOrphans = gauge("metadata_partitions_without_leader", "Partitions that can be neither written nor read at the moment.")
+	metadataBrokers = gauge("metadata_brokers", "Brokers of the cluster.")
+
+	kprom = []*Def{
+		counter("kafka_connects_total", "Total number of connections opened", "client", "node_id"),
+		counter("kafka_connect_errors_total", "Total number of connection errors", "client", "node_id"),
+		counter("kafka_disconnects_total", "Total number of connections closed", "client", "node_id"),
+		counter("kafka_write_bytes_total", "Total number of bytes written to the TCP connection. The bytes count is tracked after compression (when used).", "client", "node_id"),
+		counter("kafka_write_errors_total", "Total number of write errors", "client", "node_id"),
+		counter("kafka_read_bytes_total", "Total number of bytes read from the TCP connection. The bytes count is tracked before uncompression (when used).", "client", "node_id"),
+		counter("kafka_read_errors_total", "Total number of read errors", "client", "node_id"),
+		histogram("kafka_request_duration_e2e_seconds", "Time from the start of when a request is written to the end of when the response for that request was fully read", "client", "node_id"),
+		histogram("kafka_request_throttled_seconds", "Time the request was throttled", "client", "node_id"),
+	}
+)
+
+// The metrics of the process.
+var (
+	poolGets   = counter("pool_gets_total", "Buffers taken from a pool.", "pool")
+	poolMisses = counter("pool_misses_total", "Buffers that had to be allocated because the pool had none.", "pool")
+	poolOut    = gauge("pool_outstanding", "Things taken from a pool and not given back. jobs are produce requests, with those that were answered with 504 while their records are still at the Kafka client.", "pool")
+	poolKept   = gauge("pool_kept_bytes", "Bytes that a pool keeps for the next one to ask.", "pool")
+	buildInfo  = gauge("build_info", "1, with what this program was built from.", "version", "revision", "go_version")
+)
+
+// Catalog returns all metrics of millrace, in the order of the documentation.
+// What the Go runtime and the process show by themselves (go_*, process_*) is
+// not among them.
+func Catalog() []Group {
+	return []Group{
+		{"HTTP", "Buckets of histograms are classic and, where the scraper asks for protobuf, native ones.", []*Def{
+			httpRequests, httpDuration, httpReceived, httpSent, httpErrors,
+			httpInFlight, httpConnections, httpRejected, httpPanics, httpDraining,
+		}},
+		{"Produce", "", []*Def{
+			produceRecords, produceFailed, produceWait, produceBatchLen, produceBatchBig,
+			produceHeld, produceLimit, produceRefused, produceBuffered,
+			compressBatches, compressEnlarged, compressIn, compressOut, compressTime,
+		}},
+		{"Consume", "The `metrics.topics.max` pairs of group and topic with the largest lag have a series; the others are summed up as `group=\"" + Other + "\",topic=\"" + Other + "\"`.", []*Def{
+			consumeRecords, consumeBytes, fetchBatches, fetchRecords, fetchWire, fetchPlain,
+			consumerInstances, consumerLimit, consumerCreated, consumerExpired, consumerPartitions,
+			consumerBacklog, consumerHeld, consumerLag, consumerCommits, consumerRebalances,
+		}},
+		{"Topics", "The `metrics.topics.max` busiest topics have series of their own, the others are counted as `topic=\"" + Other + "\"`, which no topic can be called. Once a minute a topic that has become twice as busy takes the place of another; what it did before stays with the others, so that every series only grows and rates stay true.", []*Def{
+			topicProducedRecords, topicProducedBytes, topicConsumedRecords, topicConsumedBytes,
+		}},
+		{"Kafka", "`client` is `producer`, `consumer` (all consumer instances together) or `metadata` (look-ups); `node_id` a broker, or `seed_N` before it is known.", append([]*Def{
+			kafkaReachable, kafkaSilence, metadataAge, metadataRefresh,
+			metadataTopics, metadataParts, metadataOrphans, metadataBrokers,
+		}, kprom...)},
+		{"Process", "Beside these there are the `go_*` and `process_*` metrics of every Go program.", []*Def{
+			poolGets, poolMisses, poolOut, poolKept, buildInfo,
+		}},
+	}
+}
+
+// put sends the present value of a counter or gauge.
+func (d *Def) put(to chan<- prometheus.Metric, value float64, labels ...string) {
+	kind := prometheus.GaugeValue
+	if d.Type == "counter" {
+		kind = prometheus.CounterValue
+	}
+	to <- prometheus.MustNewConstMetric(d.desc, kind, value, labels...)
+}
+
+// vec makes the histogram's instruments, with classic and native buckets.
+func (d *Def) vec(buckets []float64) *prometheus.HistogramVec {
+	return prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: d.Name, Help: d.Help, Buckets: buckets,
+		NativeHistogramBucketFactor:    nativeFactor,
+		NativeHistogramMaxBucketNumber: nativeBuckets,
+	}, d.Labels)
+}
+
+const (
+	// nativeFactor is how far the bounds of a native bucket are apart, nativeBuckets how
+	// many there may be before they become wider: what Prometheus proposes.
+	nativeFactor  = 1.1
+	nativeBuckets = 160
+)
+
+var (
+	secondBuckets = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
+	recordBuckets = []float64{1, 3, 10, 30, 100, 300, 1000, 3000, 10_000, 30_000}
+	byteBuckets   = []float64{256, 1 << 10, 4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20, 4 << 20, 16 << 20}
+)

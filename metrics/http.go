@@ -1,0 +1,65 @@
+package metrics
+
+import (
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// HTTP statuses have three digits.
+const minStatus, maxStatus = 100, 599
+
+// Route counts the requests of one method and route template.
+type Route struct {
+	method, path   string
+	took           prometheus.Observer
+	received, sent atomic.Uint64
+	statuses       [maxStatus - minStatus + 1]atomic.Uint64
+}
+
+// Route returns the counters of a method and route template. It is for
+// start-up. A route is shown once it has answered a request.
+func (m *Metrics) Route(method, path string) *Route {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, r := range m.routes {
+		if r.method == method && r.path == path {
+			return r
+		}
+	}
+	r := &Route{method: method, path: path, took: m.durations.WithLabelValues(method, path)}
+	m.routes = append(m.routes, r)
+	return r
+}
+
+// Done counts an answered request: its status, how long it took, and the bytes
+// of both bodies.
+func (r *Route) Done(status int, took time.Duration, received, sent int) {
+	r.took.Observe(took.Seconds())
+	r.received.Add(uint64(received))
+	r.sent.Add(uint64(sent))
+	r.Answered(status)
+}
+
+// Answered counts a request of which no more than the status is known.
+func (r *Route) Answered(status int) {
+	r.statuses[min(max(status, minStatus), maxStatus)-minStatus].Add(1)
+}
+
+func (r *Route) collect(to chan<- prometheus.Metric) {
+	some := false
+	for i := range r.statuses {
+		if n := r.statuses[i].Load(); n > 0 {
+			some = true
+			httpRequests.put(to, float64(n), r.method, r.path, strconv.Itoa(minStatus+i))
+		}
+	}
+	if !some {
+		return
+	}
+	httpReceived.put(to, float64(r.received.Load()), r.method, r.path)
+	httpSent.put(to, float64(r.sent.Load()), r.method, r.path)
+	to <- r.took.(prometheus.Metric)
+}

@@ -1,0 +1,202 @@
+package metrics
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/common/expfmt"
+)
+
+// Settings of the metrics.
+type Settings struct {
+	// Topics is how many topics, and how many pairs of group and topic, have a
+	// series of their own (metrics.topics.max).
+	Topics int
+}
+
+// Build says what the program was made from.
+type Build struct{ Version, Revision string }
+
+// Metrics is what one proxy shows. Make it with [New].
+type Metrics struct {
+	// InFlight is the number of requests that are being answered.
+	InFlight atomic.Int64
+	// Panics counts handlers that panicked.
+	Panics atomic.Uint64
+
+	settings Settings
+	build    Build
+	registry *prometheus.Registry
+	topics   *Topics
+	clients  map[string]*clientHook // by name; complete when New returns
+
+	durations                        *prometheus.HistogramVec
+	wait, batchRecords, batchBytes   *prometheus.HistogramVec
+	waited, recordsInBatch, batchLen prometheus.Observer
+	fetched                          [len(codecNames)]fetched
+
+	mu       sync.Mutex // guards what follows, which grows at start only
+	routes   []*Route
+	formats  []*Format
+	failures []*Failure
+	sources  Sources
+}
+
+// New returns metrics that nothing has been written to.
+func New(s Settings, b Build) *Metrics {
+	m := &Metrics{
+		settings:     s,
+		build:        b,
+		registry:     prometheus.NewRegistry(),
+		topics:       newTopics(s.Topics),
+		durations:    httpDuration.vec(secondBuckets),
+		wait:         produceWait.vec(secondBuckets),
+		batchRecords: produceBatchLen.vec(recordBuckets),
+		batchBytes:   produceBatchBig.vec(byteBuckets),
+	}
+	m.waited = m.wait.WithLabelValues()
+	m.recordsInBatch = m.batchRecords.WithLabelValues()
+	m.batchLen = m.batchBytes.WithLabelValues()
+	m.registry.MustRegister(
+		collector{m}, m.wait, m.batchRecords, m.batchBytes,
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	m.clients = m.newClientHooks()
+	return m
+}
+
+// Topics returns the counters of topics.
+func (m *Metrics) Topics() *Topics { return m.topics }
+
+// Format returns the counters of a format of records. It is for start-up.
+func (m *Metrics) Format(name string) *Format {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, f := range m.formats {
+		if f.name == name {
+			return f
+		}
+	}
+	f := &Format{name: name}
+	m.formats = append(m.formats, f)
+	return f
+}
+
+// Format counts the records of one format.
+type Format struct {
+	name string
+	// Produced counts records that Kafka has.
+	Produced atomic.Uint64
+	// Consumed counts records answered to readers, ConsumedBytes their keys
+	// and values.
+	Consumed, ConsumedBytes atomic.Uint64
+}
+
+// Failure returns the counters of a row of the table of errors. It is for start-up.
+func (m *Metrics) Failure(name string, code int) *Failure {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, f := range m.failures {
+		if f.name == name && f.code == code {
+			return f
+		}
+	}
+	f := &Failure{name: name, code: code}
+	m.failures = append(m.failures, f)
+	return f
+}
+
+// Failure counts what failed with one row of the table of errors.
+type Failure struct {
+	name string
+	code int
+	// Requests counts requests answered with the error, Records the records
+	// that are not in Kafka for that reason.
+	Requests, Records atomic.Uint64
+}
+
+// Watch says where to read from what the parts keep themselves. It replaces
+// what an earlier call said.
+func (m *Metrics) Watch(s Sources) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.sources = s
+}
+
+// Write writes all metrics in the form that an HTTP Accept header asks for,
+// text where it does not say, and returns the Content-Type of what it wrote.
+func (m *Metrics) Write(w io.Writer, accept string) (contentType string, err error) {
+	families, err := m.registry.Gather()
+	if err != nil {
+		return "", fmt.Errorf("cannot gather the metrics: %w", err)
+	}
+	header := http.Header{}
+	if accept != "" {
+		header.Set("Accept", accept)
+	}
+	format := expfmt.NegotiateAccept(header, expfmt.DefaultOpenMetricsAcceptedFormats()...)
+	enc := expfmt.NewEncoder(w, format)
+	for _, family := range families {
+		if err := enc.Encode(family); err != nil {
+			return "", fmt.Errorf("cannot write the metric %s: %w", family.GetName(), err)
+		}
+	}
+	if end, ok := enc.(expfmt.Closer); ok { // OpenMetrics has a last line
+		if err := end.Close(); err != nil {
+			return "", fmt.Errorf("cannot write the end of the metrics: %w", err)
+		}
+	}
+	return string(format), nil
+}
+
+// collector gives the registry what Metrics keeps in its own way.
+type collector struct{ m *Metrics }
+
+// Describe implements [prometheus.Collector].
+func (c collector) Describe(to chan<- *prometheus.Desc) {
+	for _, g := range Catalog() {
+		for _, d := range g.Defs {
+			if d.Type != "histogram" && !slices.Contains(kprom, d) {
+				to <- d.desc
+			}
+		}
+	}
+	c.m.durations.Describe(to)
+}
+
+// Collect implements [prometheus.Collector].
+func (c collector) Collect(to chan<- prometheus.Metric) {
+	m := c.m
+	m.mu.Lock()
+	routes, formats, failures, sources := slices.Clone(m.routes), slices.Clone(m.formats), slices.Clone(m.failures), m.sources
+	m.mu.Unlock()
+	for _, r := range routes {
+		r.collect(to)
+	}
+	for _, f := range formats {
+		produceRecords.put(to, float64(f.Produced.Load()), f.name)
+		consumeRecords.put(to, float64(f.Consumed.Load()), f.name)
+		consumeBytes.put(to, float64(f.ConsumedBytes.Load()), f.name)
+	}
+	for _, f := range failures {
+		code := fmt.Sprint(f.code)
+		httpErrors.put(to, float64(f.Requests.Load()), f.name, code)
+		produceFailed.put(to, float64(f.Records.Load()), f.name, code)
+	}
+	httpInFlight.put(to, float64(m.InFlight.Load()))
+	httpPanics.put(to, float64(m.Panics.Load()))
+	buildInfo.put(to, 1, m.build.Version, m.build.Revision, runtime.Version())
+	for i := range m.fetched {
+		m.fetched[i].collect(to, codecNames[i])
+	}
+	m.topics.collect(to)
+	sources.collect(to, m.settings.Topics)
+}

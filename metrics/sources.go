@@ -1,0 +1,204 @@
+package metrics
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Sources are the parts of the program whose state is read at a scrape. Each
+// may be nil; its metrics are then not shown. The functions may be called
+// concurrently and must not wait for Kafka.
+type Sources struct {
+	Server      func() Server
+	Producer    func() Producer
+	Buffered    func() int64 // records in the Kafka client of the produce side
+	Compression func() []Codec
+	Consumers   func() Consumers
+	Metadata    func() Metadata
+	Pools       func() []Pool
+}
+
+// Server is the state of the HTTP edge.
+type Server struct {
+	Connections int
+	Rejected    uint64 // connections turned away so far
+	Draining    bool
+}
+
+// Producer is the state of the produce side.
+type Producer struct {
+	Held, Limit int64  // bytes admitted, and their bound
+	Refused     uint64 // requests refused for that bound
+	Jobs        Pool   // where produce requests live
+}
+
+// Codec is what compression with one codec has done so far.
+type Codec struct {
+	Name              string
+	Batches, Enlarged uint64
+	In, Out           uint64 // bytes
+	Time              time.Duration
+}
+
+// Consumers is the state of the consume side.
+type Consumers struct {
+	Instances, Limit           int
+	Created, Expired           uint64
+	Partitions                 int
+	Backlog, BacklogBytes      int
+	Committed, CommitsFailed   uint64
+	Assigned, Revoked, Dropped uint64 // rebalances that gave, took and lost partitions
+	Lags                       []Lag
+}
+
+// Lag is how many records a group's readers of one topic are behind. A group
+// and topic may occur more than once and are then summed up.
+type Lag struct {
+	Group, Topic string
+	Records      int64
+}
+
+// Metadata is what is known of the cluster.
+type Metadata struct {
+	Reachable                bool
+	Silence                  time.Duration // since a broker answered
+	Known                    bool          // whether there is a view at all; else the rest is zero
+	Age                      time.Duration // of the view
+	Refreshed, RefreshFailed uint64        // how often the view was replaced, and could not be
+	Brokers, Topics          int
+	Partitions, Leaderless   int
+}
+
+// Pool is the state of one pool.
+type Pool struct {
+	Name         string
+	Gets, Misses uint64
+	Out          int64 // taken and not given back; negative: not known
+	KeptBytes    int64 // negative: not known
+}
+
+func (s *Sources) collect(to chan<- prometheus.Metric, lags int) {
+	if s.Server != nil {
+		v := s.Server()
+		httpConnections.put(to, float64(v.Connections))
+		httpRejected.put(to, float64(v.Rejected))
+		httpDraining.put(to, truth(v.Draining))
+	}
+	if s.Producer != nil {
+		v := s.Producer()
+		produceHeld.put(to, float64(v.Held))
+		produceLimit.put(to, float64(v.Limit))
+		produceRefused.put(to, float64(v.Refused))
+		v.Jobs.collect(to)
+	}
+	if s.Buffered != nil {
+		produceBuffered.put(to, float64(s.Buffered()))
+	}
+	if s.Compression != nil {
+		for _, v := range s.Compression() {
+			v.collect(to)
+		}
+	}
+	if s.Consumers != nil {
+		v := s.Consumers()
+		v.collect(to, lags)
+	}
+	if s.Metadata != nil {
+		v := s.Metadata()
+		v.collect(to)
+	}
+	if s.Pools != nil {
+		for _, v := range s.Pools() {
+			v.collect(to)
+		}
+	}
+}
+
+func (v *Codec) collect(to chan<- prometheus.Metric) {
+	compressBatches.put(to, float64(v.Batches), v.Name)
+	compressEnlarged.put(to, float64(v.Enlarged), v.Name)
+	compressIn.put(to, float64(v.In), v.Name)
+	compressOut.put(to, float64(v.Out), v.Name)
+	compressTime.put(to, v.Time.Seconds(), v.Name)
+}
+
+func (v *Consumers) collect(to chan<- prometheus.Metric, lags int) {
+	consumerInstances.put(to, float64(v.Instances))
+	consumerLimit.put(to, float64(v.Limit))
+	consumerCreated.put(to, float64(v.Created))
+	consumerExpired.put(to, float64(v.Expired))
+	consumerPartitions.put(to, float64(v.Partitions))
+	consumerBacklog.put(to, float64(v.Backlog))
+	consumerHeld.put(to, float64(v.BacklogBytes))
+	consumerCommits.put(to, float64(v.Committed), "ok")
+	consumerCommits.put(to, float64(v.CommitsFailed), "failed")
+	consumerRebalances.put(to, float64(v.Assigned), "assigned")
+	consumerRebalances.put(to, float64(v.Revoked), "revoked")
+	consumerRebalances.put(to, float64(v.Dropped), "lost")
+	for _, l := range largest(v.Lags, lags) {
+		consumerLag.put(to, float64(l.Records), l.Group, l.Topic)
+	}
+}
+
+// largest sums the lags up by group and topic, keeps the n largest and makes
+// one of the others.
+func largest(lags []Lag, n int) []Lag {
+	type pair struct{ group, topic string }
+	sums := make(map[pair]int64)
+	for _, l := range lags {
+		// A group's name is whatever bytes its client sent.
+		sums[pair{strings.ToValidUTF8(l.Group, "\uFFFD"), l.Topic}] += l.Records
+	}
+	all := make([]Lag, 0, len(sums))
+	for p, records := range sums {
+		all = append(all, Lag{p.group, p.topic, records})
+	}
+	if len(all) <= n {
+		return all
+	}
+	slices.SortFunc(all, func(a, b Lag) int {
+		return cmp.Or(cmp.Compare(b.Records, a.Records), cmp.Compare(a.Group, b.Group), cmp.Compare(a.Topic, b.Topic))
+	})
+	other := Lag{Group: Other, Topic: Other}
+	for _, l := range all[n:] {
+		other.Records += l.Records
+	}
+	return append(all[:n], other)
+}
+
+func (v *Metadata) collect(to chan<- prometheus.Metric) {
+	kafkaReachable.put(to, truth(v.Reachable))
+	kafkaSilence.put(to, v.Silence.Seconds())
+	metadataRefresh.put(to, float64(v.Refreshed), "ok")
+	metadataRefresh.put(to, float64(v.RefreshFailed), "failed")
+	if !v.Known {
+		return
+	}
+	metadataAge.put(to, v.Age.Seconds())
+	metadataBrokers.put(to, float64(v.Brokers))
+	metadataTopics.put(to, float64(v.Topics))
+	metadataParts.put(to, float64(v.Partitions))
+	metadataOrphans.put(to, float64(v.Leaderless))
+}
+
+func (v *Pool) collect(to chan<- prometheus.Metric) {
+	poolGets.put(to, float64(v.Gets), v.Name)
+	poolMisses.put(to, float64(v.Misses), v.Name)
+	if v.Out >= 0 {
+		poolOut.put(to, float64(v.Out), v.Name)
+	}
+	if v.KeptBytes >= 0 {
+		poolKept.put(to, float64(v.KeptBytes), v.Name)
+	}
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

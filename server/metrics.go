@@ -1,0 +1,125 @@
+package server
+
+import (
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"millrace/batch"
+	"millrace/codec"
+	"millrace/internal/apierr"
+	"millrace/metrics"
+)
+
+var metricsRoutes = []route{
+	{"GET", "/metrics", ownAnswer, (*Server).scrape},
+}
+
+// figures are the counters that requests write to, all looked up at start.
+type figures struct {
+	*metrics.Metrics
+	unmatched, unreadable *metrics.Route
+	failures              map[*apierr.Kind]*metrics.Failure
+	// answers is appendOffsets for each format, with the records counted.
+	answers [codec.Protobuf + 1]func([]byte, *batch.Job) []byte
+}
+
+// newFigures takes nil for metrics that nobody reads but the server's own /metrics.
+func newFigures(m *metrics.Metrics) figures {
+	if m == nil {
+		m = metrics.New(metrics.Settings{}, metrics.Build{})
+	}
+	f := figures{
+		Metrics:    m,
+		unmatched:  m.Route("any", "unmatched"),
+		unreadable: m.Route("any", "unreadable"),
+		failures:   make(map[*apierr.Kind]*metrics.Failure),
+	}
+	for _, k := range apierr.Kinds() {
+		f.failures[k] = m.Failure(k.Name, k.Code)
+	}
+	for format := range f.answers {
+		counts := m.Format(codec.Format(format).String())
+		f.answers[format] = func(dst []byte, job *batch.Job) []byte {
+			written := job.Written()
+			counts.Produced.Add(uint64(written))
+			if written < job.Len() {
+				f.countFailed(job)
+			}
+			return appendOffsets(dst, job)
+		}
+	}
+	return f
+}
+
+// routeKey is where a request's counters stand among its user values.
+type routeKey struct{}
+
+// counted has h's requests counted as those of r.
+func counted(r *metrics.Route, h fasthttp.RequestHandler) fasthttp.RequestHandler {
+	return func(ctx *fasthttp.RequestCtx) {
+		ctx.SetUserValue(routeKey{}, r)
+		h(ctx)
+	}
+}
+
+// done counts an answered request, whose body came with received bytes.
+func (f *figures) done(ctx *fasthttp.RequestCtx, took time.Duration, received int) {
+	r, _ := ctx.UserValue(routeKey{}).(*metrics.Route)
+	if r == nil {
+		r = f.unmatched
+	}
+	sent := 0
+	if !ctx.IsHead() {
+		sent = len(ctx.Response.Body())
+	}
+	r.Done(ctx.Response.StatusCode(), took, received, sent)
+	f.InFlight.Add(-1)
+}
+
+// failed counts a request that is answered with an error.
+func (f *figures) failed(k *apierr.Kind) {
+	if c := f.failures[k]; c != nil {
+		c.Requests.Add(1)
+	}
+}
+
+// lost counts records that failed together with their request.
+func (f *figures) lost(records int, err error) {
+	if c := f.failures[apierr.From(err).Kind]; c != nil {
+		c.Records.Add(uint64(records))
+	}
+}
+
+// countFailed counts the records of a job that failed one by one.
+func (f *figures) countFailed(job *batch.Job) {
+	for i := range job.Len() {
+		if _, _, failed := job.Result(i); failed != nil {
+			f.lost(1, failed)
+		}
+	}
+}
+
+// GET /metrics, in the form that Prometheus asks for. A scrape does not find
+// itself among the requests in flight.
+func (s *Server) scrape(ctx *fasthttp.RequestCtx) error {
+	s.figures.InFlight.Add(-1)
+	defer s.figures.InFlight.Add(1)
+	contentType, err := s.figures.Write(ctx, string(ctx.Request.Header.Peek(fasthttp.HeaderAccept)))
+	if err != nil {
+		return err
+	}
+	ctx.SetContentType(contentType)
+	return nil
+}
+
+// Stats returns the state of the HTTP edge, for the metrics.
+func (s *Server) Stats() metrics.Server {
+	// fasthttp counts each listener as a connection and takes off one.
+	open := int(s.http.GetOpenConnectionsCount()) - (len(s.listeners) - 1)
+	return metrics.Server{
+		Connections: max(open, 0),
+		Rejected:    uint64(s.http.GetRejectedConnectionsCount()),
+		Draining:    s.draining.Load(),
+	}
+}

@@ -1,0 +1,66 @@
+//go:build !race
+
+package server
+
+import (
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// countingOnly is what the metrics add to a produce request: a second look at
+// the clock, its route found again, everything counted.
+func countingOnly(s *Server) func() {
+	h := counted(s.figures.Route("POST", "/topics/{topic}"), func(*fasthttp.RequestCtx) {})
+	records := s.figures.Format("json")
+	ctx := new(fasthttp.RequestCtx)
+	ctx.Request.SetRequestURI("/topics/t")
+	ctx.Response.SetBodyString("{}")
+	start := time.Now()
+	return func() {
+		ctx.ResetUserValues()
+		s.figures.InFlight.Add(1)
+		h(ctx)
+		records.Produced.Add(100)
+		s.figures.done(ctx, time.Since(start), 20_000)
+	}
+}
+
+func TestCountingAllocatesNothing(t *testing.T) {
+	count := countingOnly(New(Settings{}, Deps{Logger: slog.New(slog.DiscardHandler)}))
+	if n := testing.AllocsPerRun(10_000, count); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// maxCounting is what counting a request may cost.
+const maxCounting = 150 * time.Nanosecond
+
+// The best of many short runs is held, since the tests of other packages may
+// run beside this one; the benchmark shows the mean.
+func TestCountingCost(t *testing.T) {
+	count := countingOnly(New(Settings{}, Deps{Logger: slog.New(slog.DiscardHandler)}))
+	best := time.Hour
+	for range 200 {
+		const n = 5000
+		began := time.Now()
+		for range n {
+			count()
+		}
+		best = min(best, time.Since(began)/n)
+	}
+	t.Logf("%v a request", best)
+	if best > maxCounting {
+		t.Errorf("counting a request costs %v, more than %v", best, maxCounting)
+	}
+}
+
+func BenchmarkCounting(b *testing.B) {
+	count := countingOnly(New(Settings{}, Deps{Logger: slog.New(slog.DiscardHandler)}))
+	b.ReportAllocs()
+	for b.Loop() {
+		count()
+	}
+}
