@@ -136,9 +136,6 @@ func (p *Producer) submit(j *Job, topic string, partition int32) error {
 	if err != nil {
 		return err
 	}
-	if partition >= partitions {
-		return noPartition(name, partition, partitions)
-	}
 	if j.prepare(name, partition, partitions) == 0 {
 		return j.failure()
 	}

@@ -17,9 +17,6 @@ var javaNames = []struct{ name, why string }{
 	{"metric.reporters", "a Java class"},
 	{"metrics.*", "JMX metrics do not exist here"},
 	{"jmx.*", "JMX does not exist here"},
-	{"kafka.rest.resource.extension.class", "a Java class"},
-	{"resource.extension.class*", "a Java class"},
-	{"rest.servlet.initializor.classes", "a Java class"},
 	{"websocket.*", "there are no web sockets"},
 	{"servlet.*", "there are no servlets"},
 	{"request.logger.name", "request.log turns the request log on"},
@@ -144,6 +141,10 @@ var javaVariables = []struct{ name, why string }{
 // that quietly lacks a protection is worse than one that does not start.
 var dangerous = []struct{ name, harmless, why string }{
 	{"authentication.method", "NONE", "authentication is not supported yet; allowed: NONE"},
+	{"kafka.rest.resource.extension.class", "", "names a Java class, which is how security plugins are turned on; allowed: leave it out"},
+	{"resource.extension.class", "", "names a Java class, which is how security plugins are turned on; allowed: leave it out"},
+	{"resource.extension.classes", "", "names Java classes, which is how security plugins are turned on; allowed: leave it out"},
+	{"rest.servlet.initializor.classes", "", "names Java classes, which is how security plugins are turned on; allowed: leave it out"},
 	{"api.endpoints.blocklist", "", "is not supported yet; allowed: leave it out"},
 	{"api.endpoints.allowlist", "", "is not supported yet; allowed: leave it out"},
 	{"api.v2.enable", "true", "the v2 API cannot be turned off; allowed: true"},

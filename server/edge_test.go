@@ -11,6 +11,8 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -295,5 +297,49 @@ func TestSilentConnectionsDoNotHoldUpADrain(t *testing.T) {
 	}
 	if took := time.Since(began); took > 3*time.Second {
 		t.Errorf("it took %v", took)
+	}
+}
+
+// What compressed bodies unpack to is bounded over all requests.
+func TestManyCompressedBodiesAtOnce(t *testing.T) {
+	b := testkit.Fake(t)
+	s := start(t, b.Broker, func(o *stackOptions) { o.server.MaxBodyBytes = 100 << 20; o.batch.BufferBytes = 1 << 30 })
+	bomb := encode(t, "gzip", `{"records":[{"value":"`+strings.Repeat("a", 90<<20)+`"}]}`)
+	var wg sync.WaitGroup
+	var refused atomic.Int32
+	for range 12 {
+		wg.Go(func() {
+			r, err := s.try("POST", "/topics/t", bomb, jsonV2, "Content-Encoding: gzip")
+			switch {
+			case err != nil:
+				t.Error(err)
+			case r.status == 503 && r.header.Get("Retry-After") != "":
+				refused.Add(1)
+			case r.status != 413: // one record of 90 MB
+				t.Errorf("got %d %.200s", r.status, r.body)
+			}
+		})
+	}
+	wg.Wait()
+	if refused.Load() == 0 {
+		t.Error("none of twelve bodies of 90 MB was refused")
+	}
+	s.do(t, "POST", "/topics/t", encode(t, "gzip", `{"records":[{"value":1}]}`), jsonV2, "Content-Encoding: gzip").want(t, 200, "offset")
+}
+
+// An outage is not a line in the log for every request that it costs.
+func TestRefusalsAreLoggedSparingly(t *testing.T) {
+	b := testkit.Fake(t)
+	s := start(t, b.Broker, func(o *stackOptions) { o.batch.BufferBytes = 1000; o.server.RequestLog = true })
+	for range 50 {
+		s.do(t, "GET", "/readyz", "").want(t, 200, "")
+	}
+	b.Cluster.Close()
+	testkit.Eventually(t, 20*time.Second, "the outage to be noticed", func() bool { return s.do(t, "GET", "/readyz", "").status == 503 })
+	for range 200 {
+		s.do(t, "GET", "/readyz", "").want(t, 503, "")
+	}
+	if n := strings.Count(s.log.String(), "request failed"); n == 0 || n > 50 {
+		t.Errorf("%d lines", n)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -46,7 +47,11 @@ func (s *Server) dispatch(ctx *fasthttp.RequestCtx) {
 		s.fail(ctx, apierr.Unauthorized.New("Requests from this origin, or with this method from another origin, are not allowed (access.control.allow.origin, access.control.allow.methods)."))
 		return
 	}
-	if err := s.decompress(ctx); err != nil {
+	held, err := s.decompress(ctx)
+	if held > 0 {
+		defer s.inflated.Add(-held)
+	}
+	if err != nil {
 		s.fail(ctx, err)
 		return
 	}
@@ -54,17 +59,18 @@ func (s *Server) dispatch(ctx *fasthttp.RequestCtx) {
 	s.router.Handler(ctx)
 }
 
-// fail is where every error becomes an answer. Defects, and what Kafka did
-// wrong, are logged; a client's mistakes are not.
+// fail is where every error becomes an answer. Defects are logged, and what
+// Kafka did wrong now and then: an outage is one event, however many requests
+// it costs. A client's mistakes are not logged.
 func (s *Server) fail(ctx *fasthttp.RequestCtx, err error) {
 	e := apierr.From(err)
 	s.figures.failed(e.Kind)
-	if e.Kind.Status >= 500 {
-		level := slog.LevelWarn
-		if e.Kind == apierr.Internal {
-			level = slog.LevelError
+	if e.Kind == apierr.Internal {
+		s.log.Error("request failed", "method", string(ctx.Method()), "path", string(ctx.Path()), "err", e)
+	} else if e.Kind.Status >= 500 {
+		if ok, more := s.sparing.allow(e.Kind); ok {
+			s.log.Warn("request failed", "method", string(ctx.Method()), "path", string(ctx.Path()), "err", e, "more_since_the_last", more)
 		}
-		s.log.Log(ctx, level, "request failed", "method", string(ctx.Method()), "path", string(ctx.Path()), "err", e)
 	}
 	ctx.Response.ResetBody()
 	ctx.SetStatusCode(e.Kind.Status)
@@ -86,6 +92,10 @@ func capBuffers(ctx *fasthttp.RequestCtx) {
 	if body := ctx.Request.Body(); cap(body) > maxKeptBody {
 		ctx.Request.SwapBody(nil)
 	}
+	if body := ctx.Response.Body(); cap(body) > maxKeptBody {
+		ctx.Response.SwapBody(nil)
+		ctx.Response.SetBodyRaw(body) // fasthttp sends it and lets go
+	}
 }
 
 // respond hands the response's body buffer to fill, which appends the answer
@@ -100,10 +110,12 @@ func respond(ctx *fasthttp.RequestCtx, fill func(dst []byte) ([]byte, error)) er
 	return err
 }
 
-// logRequest writes the request log's line. The path is logged without its
-// query, which may hold what its sender considers private.
+// logRequest writes the request log's line, whatever log.level says: it is asked
+// for by a setting of its own. The path is logged without its query, which may
+// hold what its sender considers private.
 func (s *Server) logRequest(ctx *fasthttp.RequestCtx, took time.Duration) {
-	s.log.LogAttrs(ctx, slog.LevelInfo, "request",
+	line := slog.NewRecord(time.Now(), slog.LevelInfo, "request", 0)
+	line.AddAttrs(
 		slog.String("remote", ctx.RemoteAddr().String()),
 		slog.String("method", string(ctx.Method())),
 		slog.String("path", string(ctx.Path())),
@@ -111,4 +123,34 @@ func (s *Server) logRequest(ctx *fasthttp.RequestCtx, took time.Duration) {
 		slog.Int("bytes_in", max(0, ctx.Request.Header.ContentLength())),
 		slog.Int("bytes_out", len(ctx.Response.Body())),
 		slog.Duration("took", took))
+	_ = s.log.Handler().Handle(ctx, line) // there is nobody to tell that logging fails
+}
+
+// sparing lets one line a second through for each kind of error.
+type sparing struct {
+	mu   sync.Mutex
+	last map[*apierr.Kind]sparse
+}
+
+type sparse struct {
+	at      time.Time
+	dropped int
+}
+
+// allow reports whether to log an error of kind k, and how many were not
+// logged since the last that was.
+func (s *sparing) allow(k *apierr.Kind) (ok bool, dropped int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	was := s.last[k]
+	if time.Since(was.at) < time.Second {
+		was.dropped++
+		s.last[k] = was
+		return false, 0
+	}
+	if s.last == nil {
+		s.last = make(map[*apierr.Kind]sparse)
+	}
+	s.last[k] = sparse{at: time.Now()}
+	return true, was.dropped
 }

@@ -3,6 +3,7 @@ package server
 import (
 	"net/url"
 	"strconv"
+	"unicode/utf8"
 
 	"github.com/valyala/fasthttp"
 
@@ -15,6 +16,9 @@ func pathParam(ctx *fasthttp.RequestCtx, name string) (string, error) {
 	text, err := url.PathUnescape(raw)
 	if err != nil {
 		return "", apierr.BadRequest.Wrap(err, "The path is not percent-encoded correctly.")
+	}
+	if !utf8.ValidString(text) {
+		return "", apierr.BadRequest.New("A name in the path is not UTF-8.")
 	}
 	return text, nil
 }

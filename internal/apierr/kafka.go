@@ -68,6 +68,8 @@ func kindOf(code *kerr.Error) *Kind {
 	case kerr.TopicAuthorizationFailed, kerr.GroupAuthorizationFailed, kerr.ClusterAuthorizationFailed,
 		kerr.TransactionalIDAuthorizationFailed, kerr.DelegationTokenAuthorizationFailed:
 		return Unauthorized
+	case kerr.MessageTooLarge, kerr.RecordListTooLarge:
+		return BodyTooLarge
 	case kerr.RequestTimedOut:
 		return KafkaTimedOut
 	case kerr.RebalanceInProgress, kerr.IllegalGeneration, kerr.UnknownMemberID:
