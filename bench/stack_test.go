@@ -23,6 +23,7 @@ import (
 	"millrace/consumer"
 	"millrace/internal/kafka"
 	"millrace/metadata"
+	"millrace/metrics"
 	"millrace/server"
 )
 
@@ -85,6 +86,9 @@ func startStack(t testing.TB, broker string, set ...string) *stack {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.DiscardHandler)
+	m := metrics.New(cfg.Metrics, metrics.Build{})
+	cfg.KafkaProduce.Hooks = []kgo.Hook{m.Hook(metrics.ProducerClient)}
+	cfg.Batch.Waited = m.ObserveWait
 	admin, err := kafka.NewAdmin(cfg.Kafka)
 	if err != nil {
 		t.Fatal(err)
@@ -103,7 +107,7 @@ func startStack(t testing.TB, broker string, set ...string) *stack {
 		return topic.Name, int32(len(topic.Partitions)), nil
 	}}, cfg.Batch)
 	consumers := consumer.New(cfg.KafkaConsume, cfg.KafkaConsumer, cfg.Consumer, log)
-	srv := server.New(cfg.Server, server.Deps{Producer: producer, Metadata: cache, Consumers: consumers, Logger: log})
+	srv := server.New(cfg.Server, server.Deps{Producer: producer, Metadata: cache, Consumers: consumers, Metrics: m, Logger: log})
 	addrs, err := srv.Listen()
 	if err != nil {
 		t.Fatal(err)
