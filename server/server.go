@@ -48,6 +48,8 @@ type Server struct {
 	figures  figures
 
 	draining   atomic.Bool
+	inflated   atomic.Int64 // bytes of bodies that came compressed, see maxInflated
+	sparing    sparing
 	requestLog atomic.Bool
 	opened     []*listener    // what Listen opened
 	listeners  []net.Listener // the same, with TLS around where it is asked for
