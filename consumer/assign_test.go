@@ -3,6 +3,7 @@ package consumer
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"millrace/internal/apierr"
 	"millrace/internal/testkit"
@@ -59,6 +60,34 @@ func TestAssignWhatDoesNotExist(t *testing.T) {
 		wantKind(t, i.Assign(t.Context(), []TopicPartition{{topic, -1}}), apierr.PartitionNotFound)
 		if want := partitions(topic, 1); !slices.Equal(assigned(t, i), want) {
 			t.Errorf("a failed assignment changed it to %v", assigned(t, i))
+		}
+	})
+}
+
+// TestResetNoneOfAReadThatWaitsForTheGroup: when the read begins nothing is
+// assigned, so that its poll is under way when the partition turns out to have
+// no position, whether it has records or not.
+func TestResetNoneOfAReadThatWaitsForTheGroup(t *testing.T) {
+	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
+		m := newManager(t, b, nil)
+		o := jsonOptions(m)
+		o.OffsetReset = none
+		for n := range 5 {
+			topic := testkit.CreateTopic(t, b, 1)
+			produce(t, b, numbers(topic, 0, 0, n)...) // the first has no records
+			i := create(t, m, testkit.Group(t), o)
+			ok(t, i.Subscribe(t.Context(), []string{topic}))
+			begin := time.Now()
+			for range 2 {
+				_, err := i.AppendRecords(t.Context(), nil, ReadOptions{})
+				wantKind(t, err, apierr.IllegalState)
+			}
+			if took := time.Since(begin); took >= patience {
+				t.Errorf("the error came after %v, at the read's timeout", took)
+			}
+			ok(t, i.SeekToBeginning(t.Context(), nil))
+			wantValues(t, readN(t, i, n), span(0, n))
+			ok(t, m.Delete(t.Context(), i.Group(), i.Name()))
 		}
 	})
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -103,15 +105,16 @@ func (c *cluster) listOffsets(ctx context.Context, isolation string, at map[Topi
 		t.Topic, t.Partitions = name, partitions
 		req.Topics = append(req.Topics, t)
 	}
+	asked := slices.Collect(maps.Keys(at))
 	for _, shard := range client.RequestSharded(ctx, req) {
 		if shard.Err != nil {
-			return nil, c.missing(ctx, shard.Req.(*kmsg.ListOffsetsRequest), fmt.Errorf("cannot list offsets: %w", shard.Err))
+			return nil, c.missing(ctx, asked, fmt.Errorf("cannot list offsets: %w", shard.Err))
 		}
 		for _, t := range shard.Resp.(*kmsg.ListOffsetsResponse).Topics {
 			for _, p := range t.Partitions {
 				tp := TopicPartition{t.Topic, p.Partition}
 				if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
-					return nil, c.missing(ctx, shard.Req.(*kmsg.ListOffsetsRequest), fmt.Errorf("cannot list the offsets of %s: %w", tp, err))
+					return nil, c.missing(ctx, asked, fmt.Errorf("cannot list the offsets of %s: %w", tp, err))
 				}
 				found[tp] = p.Offset
 			}
@@ -125,25 +128,32 @@ func (c *cluster) listOffsets(ctx context.Context, isolation string, at map[Topi
 	return found, nil
 }
 
-// missing makes of an error of a ListOffsets request that names something
-// unknown the answer that says what: the topic or just a partition of it.
-func (c *cluster) missing(ctx context.Context, req *kmsg.ListOffsetsRequest, err error) error {
+// missing makes of the error of a request about the partitions that says that
+// something is unknown the answer that says what: the topic or just a
+// partition of it. Other errors stay what they are.
+func (c *cluster) missing(ctx context.Context, tps []TopicPartition, err error) error {
 	api := apierr.From(err)
 	if api.Kind != apierr.TopicNotFound {
 		return api
 	}
-	for _, t := range req.Topics {
-		details, lookup := kadm.NewClient(c.client).ListTopicsWithInternal(ctx, t.Topic)
-		if lookup != nil {
-			return apierr.From(lookup)
+	client, failed := c.get()
+	if failed != nil {
+		return api
+	}
+	topics := make([]string, len(tps))
+	for n, tp := range tps {
+		topics[n] = tp.Topic
+	}
+	details, failed := kadm.NewClient(client).ListTopicsWithInternal(ctx, topics...)
+	if failed != nil {
+		return apierr.From(failed)
+	}
+	for _, tp := range tps {
+		if !details.Has(tp.Topic) {
+			return apierr.TopicNotFound.Wrap(err, "Topic %s does not exist.", tp.Topic)
 		}
-		if !details.Has(t.Topic) {
-			return apierr.TopicNotFound.Wrap(err, "Topic %s does not exist.", t.Topic)
-		}
-		for _, p := range t.Partitions {
-			if _, ok := details[t.Topic].Partitions[p.Partition]; !ok {
-				return apierr.PartitionNotFound.Wrap(err, "Topic %s has no partition %d.", t.Topic, p.Partition)
-			}
+		if _, ok := details[tp.Topic].Partitions[tp.Partition]; !ok {
+			return apierr.PartitionNotFound.Wrap(err, "Topic %s has no partition %d.", tp.Topic, tp.Partition)
 		}
 	}
 	return api // it came into being since

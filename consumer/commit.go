@@ -3,6 +3,7 @@ package consumer
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -33,8 +34,9 @@ type commitEntry struct {
 // Commit stores offsets in Kafka and returns when it has them. With nil
 // offsets these are the positions past all that was answered; otherwise, as
 // the v2 API has it, an offset N says that the record at N was processed, so
-// that N+1 is what is stored. Errors: [apierr.Unprocessable] for a negative
-// offset, and what Kafka said.
+// that N+1 is what is stored. Errors: [apierr.Unprocessable] for an offset
+// that is negative or has no next one, [apierr.TopicNotFound],
+// [apierr.PartitionNotFound], and what Kafka said.
 func (i *Instance) Commit(ctx context.Context, offsets []Offset) error {
 	c, err := i.askCommit(offsets)
 	if err != nil {
@@ -98,8 +100,11 @@ func (i *Instance) Committed(ctx context.Context, tps []TopicPartition) ([]Offse
 // when there is no error.
 func (i *Instance) askCommit(offsets []Offset) (*commit, error) {
 	for _, o := range offsets {
-		if o.Offset < 0 || o.Partition < 0 {
+		switch {
+		case o.Offset < 0, o.Partition < 0:
 			return nil, apierr.Unprocessable.New("The offset %d of partition %d of topic %s cannot be committed: neither may be negative.", o.Offset, o.Partition, o.Topic)
+		case o.Offset == math.MaxInt64: // a negative offset, as which the next would count, deletes the group's
+			return nil, apierr.Unprocessable.New("The offset %d of partition %d of topic %s cannot be committed: there is none after it.", o.Offset, o.Partition, o.Topic)
 		}
 	}
 	if err := i.enter(); err != nil {
@@ -170,7 +175,7 @@ func (i *Instance) send(ctx context.Context, c *commit) error {
 	}
 	if err != nil {
 		i.m.counts.commitsFailed.Add(1)
-		return err
+		return i.m.cluster.missing(ctx, c.partitions(), err)
 	}
 	i.m.counts.committed.Add(1)
 	i.mu.Lock()
@@ -181,6 +186,14 @@ func (i *Instance) send(ctx context.Context, c *commit) error {
 		}
 	}
 	return nil
+}
+
+func (c *commit) partitions() []TopicPartition {
+	tps := make([]TopicPartition, len(c.entries))
+	for n, e := range c.entries {
+		tps[n] = e.TopicPartition
+	}
+	return tps
 }
 
 // sift leaves out the offsets of partitions for which a commit that was asked

@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -43,6 +44,8 @@ func TestCommit(t *testing.T) {
 		ok(t, i.Commit(t.Context(), []Offset{})) // none given is not all
 		want(8, "note")
 		wantKind(t, i.Commit(t.Context(), []Offset{{tp, -1, ""}}), apierr.Unprocessable)
+		wantKind(t, i.Commit(t.Context(), []Offset{{tp, math.MaxInt64, ""}}), apierr.Unprocessable) // has no next one
+		want(8, "note")
 
 		wantValues(t, readN(t, i, 6), span(4, 6))
 		ok(t, i.CommitAsync(nil))
@@ -68,6 +71,13 @@ func TestCommitWithoutASession(t *testing.T) {
 	if at := committedRaw(t, b, i.Group(), TopicPartition{topic, 0}); at != 5 {
 		t.Errorf("committed %d, want 5", at)
 	}
+}
+
+func TestCommitToWhatDoesNotExist(t *testing.T) {
+	bothWays(t, func(t *testing.T, i *Instance, tp TopicPartition) {
+		wantKind(t, i.Commit(t.Context(), []Offset{{tp, 1, ""}, {TopicPartition{tp.Topic, 7}, 1, ""}}), apierr.PartitionNotFound)
+		wantKind(t, i.Commit(t.Context(), []Offset{{TopicPartition{testkit.Topic(t), 0}, 1, ""}}), apierr.TopicNotFound)
+	})
 }
 
 func TestAutoCommitCommitsWhatIsConfirmed(t *testing.T) {

@@ -157,6 +157,7 @@ func TestBadSubscriptions(t *testing.T) {
 	i := create(t, m, "g", jsonOptions(m))
 	wantKind(t, i.SubscribePattern(t.Context(), "a(b"), apierr.Unprocessable)
 	wantKind(t, i.SubscribePattern(t.Context(), "a)(b"), apierr.Unprocessable)
+	wantKind(t, i.SubscribePattern(t.Context(), `\Qa`), apierr.Unprocessable)
 	wantKind(t, i.SubscribePattern(t.Context(), ""), apierr.Unprocessable)
 	wantKind(t, i.Subscribe(t.Context(), []string{"a", ""}), apierr.Unprocessable)
 }

@@ -32,6 +32,9 @@ type Manager struct {
 
 	life context.Context // ends when Close gives up on what is still running
 	end  context.CancelFunc
+	// unhurried ends with the call of Drain, after which no read waits.
+	unhurried context.Context
+	hurry     context.CancelFunc
 	// background counts the janitor and everything that runs without a
 	// request waiting for it.
 	background sync.WaitGroup
@@ -39,7 +42,7 @@ type Manager struct {
 
 	mu        sync.Mutex
 	instances map[instanceKey]*Instance
-	draining  bool
+	closing   bool // Close was called
 
 	counts counts
 }
@@ -60,6 +63,7 @@ func New(base kafka.Settings, c kafka.Consumer, s Settings, log *slog.Logger) *M
 		instances: make(map[instanceKey]*Instance),
 	}
 	m.life, m.end = context.WithCancel(context.Background())
+	m.unhurried, m.hurry = context.WithCancel(m.life)
 	m.background.Go(m.janitor)
 	return m
 }
@@ -73,7 +77,7 @@ func (m *Manager) Create(group string, opts InstanceOptions) (*Instance, error) 
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.draining {
+	if m.closing {
 		return nil, apierr.Draining.Err()
 	}
 	if opts.Name == "" {
@@ -96,7 +100,7 @@ func (m *Manager) Create(group string, opts InstanceOptions) (*Instance, error) 
 func (m *Manager) Get(group, name string) (*Instance, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.draining {
+	if m.closing {
 		return nil, apierr.Draining.Err()
 	}
 	i := m.instances[instanceKey{group, name}]
@@ -131,7 +135,7 @@ func (m *Manager) remove(group, name string, done chan<- struct{}) error {
 	key := instanceKey{group, name}
 	i := m.instances[key]
 	switch {
-	case m.draining:
+	case m.closing:
 		return apierr.Draining.Err()
 	case i == nil, !i.retire(apierr.InstanceNotFound.Err()): // not there, or just expired
 		return apierr.InstanceNotFound.Err()
@@ -151,14 +155,18 @@ func (m *Manager) Count() int {
 	return len(m.instances)
 }
 
+// Drain has reads answer what they have: those that wait at once, those that
+// come later without waiting. All else goes on until [Manager.Close].
+func (m *Manager) Drain() { m.hurry() }
+
 // Close closes all instances, many at once: reads that wait are interrupted,
 // confirmed offsets are committed where auto-commit is on, groups are left.
 // From its start on Create and Get answer [apierr.Draining]. It returns when
 // all is done, or with ctx's error when that ends first.
 func (m *Manager) Close(ctx context.Context) error {
 	m.mu.Lock()
-	if !m.draining {
-		m.draining = true
+	if !m.closing {
+		m.closing = true
 		close(m.stop)
 	}
 	all := m.list()
@@ -191,9 +199,9 @@ func (m *Manager) Close(ctx context.Context) error {
 // spawn runs f in the background, where Close waits for it. It is false, and f
 // not run, once a shutdown has begun.
 func (m *Manager) spawn(f func()) bool {
-	m.mu.Lock() // Close sets draining under it before it waits
+	m.mu.Lock() // Close sets closing under it before it waits
 	defer m.mu.Unlock()
-	if m.draining {
+	if m.closing {
 		return false
 	}
 	m.background.Go(f)

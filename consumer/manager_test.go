@@ -177,6 +177,72 @@ func TestAReadIsNotIdle(t *testing.T) {
 	ok(t, err)
 }
 
+// TestDrainWakesReads: those that wait answer what they have, those that come
+// later what there is, and all else goes on.
+func TestDrainWakesReads(t *testing.T) {
+	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
+		topic := testkit.CreateTopic(t, b, 1)
+		m := newManager(t, b, nil)
+		o := jsonOptions(m)
+		o.FetchMinBytes = 1000
+		tp := TopicPartition{topic, 0}
+		begin := time.Now()
+		var all []*Instance
+		answers := make(chan []record, 6)
+		for n := range 3 {
+			i := create(t, m, testkit.Group(t), o)
+			all = append(all, i)
+			switch n {
+			case 0: // waits for records
+				ok(t, i.Assign(t.Context(), []TopicPartition{tp}))
+			case 1: // waits for its group
+				ok(t, i.Subscribe(t.Context(), []string{testkit.Topic(t)}))
+			case 2: // waits for more records
+				ok(t, i.Assign(t.Context(), []TopicPartition{tp}))
+				produce(t, b, numbers(topic, 0, 0, 5)...)
+			}
+			for range 2 { // one in its poll, one behind it
+				go func() { answers <- read(t, i, ReadOptions{}) }()
+			}
+			testkit.Eventually(t, patience, "a read waits", func() bool { return polls(i) })
+			if n != 1 {
+				continue
+			}
+			if tps := assigned(t, i); len(tps) != 0 {
+				t.Fatalf("assigned %v", tps)
+			}
+		}
+		for _, i := range []*Instance{all[0], all[2]} {
+			testkit.Eventually(t, patience, "the records are in the backlog", func() bool {
+				i.mu.Lock()
+				defer i.mu.Unlock()
+				return i.session.backlog.records == 5
+			})
+		}
+		m.Drain()
+		m.Drain() // again
+		got := 0
+		for range cap(answers) {
+			got += len(<-answers)
+		}
+		if got != 10 {
+			t.Errorf("the reads that waited answered %d records, want 10", got)
+		}
+		nothingMore := read(t, all[0], ReadOptions{})
+		if len(nothingMore) != 0 {
+			t.Errorf("a read after the drain began answered %v", nothingMore)
+		}
+		if took := time.Since(begin); took >= patience {
+			t.Errorf("it took %v", took)
+		}
+		ok(t, all[0].Commit(t.Context(), nil))
+		if at := committedRaw(t, b, all[0].Group(), tp); at != 5 {
+			t.Errorf("committed %d, want 5", at)
+		}
+		ok(t, m.Delete(t.Context(), all[1].Group(), all[1].Name()))
+	})
+}
+
 func TestCloseDrains(t *testing.T) {
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		topic := testkit.CreateTopic(t, b, 1)

@@ -71,6 +71,8 @@ type ReadOptions struct {
 	// Timeout is how long to wait for records; 0 or less, or more than the
 	// instance's, means the instance's.
 	Timeout time.Duration
+	// NoWait answers what is fetched already; Timeout means nothing then.
+	NoWait bool
 	// MaxBytes bounds keys and values of the answer; 0 or less, or more than
 	// the server's setting, means that setting.
 	MaxBytes int

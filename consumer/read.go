@@ -21,8 +21,8 @@ const (
 // which it borrows, and returns the extended slice. It answers as soon as
 // fetch.min.bytes are there, taking along what is fetched already, up to
 // MaxBytes of keys and values; a single record may be larger. After the
-// timeout it answers what there is, be it nothing. With an error dst is
-// returned as it was and the position has not moved.
+// timeout, or when [Manager.Drain] is called, it answers what there is, be it
+// nothing. With an error dst is returned as it was and the position has not moved.
 //
 // The call also confirms the answer before it. It waits, within its timeout,
 // for an assignment that is still to come and for another read of the same
@@ -43,14 +43,21 @@ func (i *Instance) AppendRecords(ctx context.Context, dst []byte, o ReadOptions)
 	if o.MaxBytes > 0 {
 		limit = min(limit, o.MaxBytes)
 	}
-	wait, cancel := i.bound(ctx, timeout)
+	if o.NoWait {
+		timeout = 0
+	}
+	turn, cancel := i.bound(ctx, timeout)
 	defer cancel()
+	// A drain does not cut the wait for our turn: it wakes who is before us.
+	wait, wake := context.WithCancel(turn)
+	defer wake()
+	defer context.AfterFunc(i.m.unhurried, wake)()
 
-	if acquire(wait, i.lease) != nil {
+	if acquire(turn, i.lease) != nil {
 		return dst, i.gaveUp(ctx, "Another read of this consumer instance is going on and did not end within the timeout. An instance is read by one request at a time.")
 	}
 	defer func() { <-i.lease }()
-	s, err := i.beginRead(ctx, wait)
+	s, err := i.beginRead(ctx, turn)
 	if err != nil {
 		return dst, err
 	}
@@ -76,8 +83,8 @@ func (i *Instance) gaveUp(ctx context.Context, why string) error {
 
 // beginRead returns the session to read from and confirms its last answer. A
 // change of the subscription that is under way is waited for.
-func (i *Instance) beginRead(ctx, wait context.Context) (*session, error) {
-	if acquire(wait, i.changing) != nil {
+func (i *Instance) beginRead(ctx, turn context.Context) (*session, error) {
+	if acquire(turn, i.changing) != nil {
 		return nil, i.gaveUp(ctx, "The subscription or assignment of this consumer instance is being changed, which did not end within the timeout.")
 	}
 	i.mu.Lock()
@@ -103,7 +110,7 @@ func (i *Instance) beginRead(ctx, wait context.Context) (*session, error) {
 func (i *Instance) collect(ctx, wait context.Context, s *session, limit int) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	for {
+	for drained := false; ; {
 		for i.holders > 0 {
 			i.changed.Wait()
 		}
@@ -127,14 +134,16 @@ func (i *Instance) collect(ctx, wait context.Context, s *session, limit int) err
 				return err
 			}
 		}
-		if enough := b.records > 0 && (i.opts.FetchMinBytes <= 1 || b.bytes >= i.opts.FetchMinBytes); !enough {
-			if wait.Err() != nil {
-				return nil
-			}
-			i.poll(wait, s, false)
-		} else if before := b.records; i.poll(wait, s, true) && b.records == before {
-			return nil // nothing more is fetched already
+		if drained {
+			return nil
 		}
+		enough := b.records > 0 && (i.opts.FetchMinBytes <= 1 || b.bytes >= i.opts.FetchMinBytes)
+		if !enough && wait.Err() == nil {
+			i.poll(wait, s, false)
+			continue
+		}
+		before := b.records
+		drained = i.poll(wait, s, true) && b.records == before // nothing more is fetched already
 	}
 }
 
@@ -174,14 +183,21 @@ func (s *session) take(fetches kgo.Fetches) {
 			for p := range topic.Partitions {
 				fetched := &topic.Partitions[p]
 				tp := TopicPartition{topic.Topic, fetched.Partition}
-				if fetched.Err != nil && s.failed == nil {
-					s.failed = s.fetchError(tp, fetched.Err)
-				}
 				if part := s.parts[tp]; part != nil {
 					if fetched.HighWatermark > 0 {
 						part.end = fetched.HighWatermark
 					}
-					s.backlog.add(part, fetched.Records)
+					// The library reads a blocked partition all the same.
+					// The seek that unblocks it tells it where to go on.
+					if part.blocked == nil {
+						s.backlog.add(part, fetched.Records)
+					}
+				}
+				if fetched.Err == nil {
+					continue
+				}
+				if err := s.fetchError(tp, fetched.Err); s.failed == nil { // it may block the partition after those records
+					s.failed = err
 				}
 			}
 		}

@@ -83,6 +83,25 @@ func TestReadWaitsForItsTimeout(t *testing.T) {
 	}
 }
 
+func TestReadWithoutWaiting(t *testing.T) {
+	bothWays(t, func(t *testing.T, i *Instance, _ TopicPartition) {
+		// It takes what is fetched already, and does fetch.
+		begin := time.Now()
+		var all []record
+		testkit.Eventually(t, patience, "all records", func() bool {
+			all = append(all, read(t, i, ReadOptions{NoWait: true, Timeout: time.Hour})...)
+			return len(all) >= 10
+		})
+		wantValues(t, all, span(0, 10))
+		if rs := read(t, i, ReadOptions{NoWait: true}); len(rs) != 0 {
+			t.Errorf("read %v", rs)
+		}
+		if took := time.Since(begin); took >= patience {
+			t.Errorf("reads that do not wait took %v", took)
+		}
+	})
+}
+
 func TestReadAnswersAsSoonAsSomethingIsThere(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 1)

@@ -36,11 +36,17 @@ func (i *Instance) Subscribe(ctx context.Context, topics []string) error {
 // whose whole name matches the regular expression (RE2 syntax), Kafka's
 // internal ones aside. Errors: [apierr.Unprocessable] for one that is none.
 func (i *Instance) SubscribePattern(ctx context.Context, pattern string) error {
-	if _, err := regexp.Compile(pattern); err != nil || pattern == "" {
+	_, alone := regexp.Compile(pattern) // wrapped, "a)(b" is well-formed
+	_, wrapped := regexp.Compile(whole(pattern))
+	if alone != nil || wrapped != nil || pattern == "" {
 		return apierr.Unprocessable.New("The topic pattern %q is not a regular expression (RE2 syntax).", pattern)
 	}
 	return i.subscribe(ctx, nil, pattern)
 }
+
+// whole makes a pattern match whole names, as Kafka's consumer has it, where
+// the client library would have it match a part of them.
+func whole(pattern string) string { return "^(?:" + pattern + ")$" }
 
 func (i *Instance) subscribe(ctx context.Context, topics []string, pattern string) error {
 	if err := i.enter(); err != nil {
@@ -121,9 +127,7 @@ func (s *session) join() error {
 	if s.pattern == "" {
 		opts = append(opts, kgo.ConsumeTopics(s.topics...))
 	} else {
-		// Kafka's consumer matches whole names, the library parts of them.
-		opts = append(opts, kgo.ConsumeRegex(), kgo.ConsumeTopics("^(?:"+s.pattern+")$"),
-			kgo.MetadataMaxAge(patternRefresh))
+		opts = append(opts, kgo.ConsumeRegex(), kgo.ConsumeTopics(whole(s.pattern)), kgo.MetadataMaxAge(patternRefresh))
 	}
 	return s.newClient(opts...)
 }
@@ -172,6 +176,9 @@ func (s *session) place(ctx context.Context, offsets map[string]map[int32]kgo.Of
 			p.start = at
 			if _, asked := listed[tp]; asked {
 				p.blocked = i.noPosition(tp)
+			}
+			if p.blocked != nil && i.pollCancel != nil {
+				i.pollCancel() // no records will come to end it
 			}
 		}
 		p.placed = true

@@ -325,14 +325,13 @@ func readInstanceOptions(text []byte, o *consumer.InstanceOptions) error {
 			b.setting(name, &o.IsolationLevel)
 		case "auto.commit.enable":
 			var v string
-			if b.setting(name, &v); v == "" {
+			if !b.setting(name, &v) {
 				return
 			}
-			on, err := strconv.ParseBool(v)
-			if err != nil {
+			if v != "true" && v != "false" {
 				b.refuse(apierr.InvalidConsumerConf, "%s must be true or false, not %q.", name, v)
 			}
-			o.AutoCommit = on
+			o.AutoCommit = v == "true"
 		case "fetch.min.bytes":
 			b.number(name, func(n int) { o.FetchMinBytes = n })
 		case "consumer.request.timeout.ms":
@@ -348,18 +347,21 @@ func readInstanceOptions(text []byte, o *consumer.InstanceOptions) error {
 	return err
 }
 
-// setting reads the value of a consumer setting; null leaves it alone.
-func (b *body) setting(name string, to *string) {
-	if v, _, some := b.scalar(name, apierr.InvalidConsumerConf); some {
+// setting reads the value of a consumer setting; null leaves it alone. It
+// returns whether there was one.
+func (b *body) setting(name string, to *string) bool {
+	v, _, some := b.scalar(name, apierr.InvalidConsumerConf)
+	if some {
 		*to = v
 	}
+	return some
 }
 
 // number reads a numeric consumer setting. One too large for an int32 stays
 // out of every range that package consumer checks.
 func (b *body) number(name string, set func(int)) {
 	var v string
-	if b.setting(name, &v); v == "" {
+	if !b.setting(name, &v) {
 		return
 	}
 	n, err := strconv.ParseInt(v, 10, 64)

@@ -253,12 +253,12 @@ func (s *Server) records(ctx *fasthttp.RequestCtx) error {
 		return err
 	}
 	var o consumer.ReadOptions
-	timeout, err := queryInt(ctx, "timeout")
+	timeout, err := queryInt(ctx, "timeout", -1)
 	if err != nil {
 		return err
 	}
-	o.Timeout = time.Duration(timeout) * time.Millisecond
-	if o.MaxBytes, err = queryInt(ctx, "max_bytes"); err != nil {
+	o.Timeout, o.NoWait = time.Duration(timeout)*time.Millisecond, timeout == 0
+	if o.MaxBytes, err = queryInt(ctx, "max_bytes", 0); err != nil {
 		return err
 	}
 	if o.Headers, err = queryBool(ctx, "headers"); err != nil {
@@ -318,17 +318,23 @@ func (s *Server) baseURL(ctx *fasthttp.RequestCtx) string {
 	if s.settings.HostName != "" {
 		return scheme + "://" + withPort(s.settings.HostName, ctx.LocalAddr().String())
 	}
-	if proto := forwarded(ctx, "X-Forwarded-Proto"); proto != "" {
-		scheme = strings.ToLower(proto)
+	if proto := strings.ToLower(forwarded(ctx, "X-Forwarded-Proto")); proto == "http" || proto == "https" {
+		scheme = proto
 	}
-	host := forwarded(ctx, "X-Forwarded-Host")
-	if host == "" {
-		host = string(ctx.Host())
+	for _, host := range []string{forwarded(ctx, "X-Forwarded-Host"), string(ctx.Host())} {
+		if isHost(host) {
+			return scheme + "://" + host
+		}
 	}
-	if host == "" { // HTTP/1.0
-		host = ctx.LocalAddr().String()
-	}
-	return scheme + "://" + host
+	return scheme + "://" + ctx.LocalAddr().String() // HTTP/1.0
+}
+
+// isHost reports whether text has only what a host, with or without a port, is
+// written with: nothing that would begin another part of a URL.
+func isHost(text string) bool {
+	return text != "" && !strings.ContainsFunc(text, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-._~:[]", r)
+	})
 }
 
 // withPort adds to a host name the port that addr ends with.
@@ -353,10 +359,10 @@ func appendTopicPartition(dst []byte, tp consumer.TopicPartition) []byte {
 	return strconv.AppendInt(dst, int64(tp.Partition), 10)
 }
 
-// queryInt is a number in the query, 0 when it is not there.
-func queryInt(ctx *fasthttp.RequestCtx, name string) (int, error) {
+// queryInt is a number in the query, absent when it is not there.
+func queryInt(ctx *fasthttp.RequestCtx, name string, absent int) (int, error) {
 	if !ctx.QueryArgs().Has(name) {
-		return 0, nil
+		return absent, nil
 	}
 	text := string(ctx.QueryArgs().Peek(name))
 	n, err := strconv.ParseInt(text, 10, 64)

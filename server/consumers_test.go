@@ -6,6 +6,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
 	"millrace/internal/testkit"
 )
 
@@ -51,6 +55,11 @@ func TestConsumerBodiesThatAreRefused(t *testing.T) {
 	f("/consumers/g", `{"auto.offset.reset":"smallest"}`, 422, 42204)
 	f("/consumers/g", `{"auto.offset.reset":{}}`, 422, 42204)
 	f("/consumers/g", `{"auto.commit.enable":"maybe"}`, 422, 42204)
+	f("/consumers/g", `{"auto.commit.enable":"T"}`, 422, 42204)
+	f("/consumers/g", `{"auto.commit.enable":"1"}`, 422, 42204)
+	f("/consumers/g", `{"auto.commit.enable":0}`, 422, 42204)
+	f("/consumers/g", `{"auto.commit.enable":""}`, 422, 42204)
+	f("/consumers/g", `{"fetch.min.bytes":""}`, 422, 42204)
 	f("/consumers/g", `{"isolation.level":"none"}`, 422, 42204)
 	f("/consumers/g", `{"consumer.request.timeout.ms":"soon"}`, 422, 42204)
 	f("/consumers/g", `{"consumer.request.timeout.ms":-1}`, 422, 42204)
@@ -68,6 +77,8 @@ func TestConsumerBodiesThatAreRefused(t *testing.T) {
 	f(i+"/subscription", `{"topics":[null]}`, 422, 422)
 	f(i+"/subscription", `{"topics":["t"],"topic_pattern":"t"}`, 409, 40903)
 	f(i+"/subscription", `{"topic_pattern":"("}`, 422, 422)
+	f(i+"/subscription", `{"topic_pattern":"\\Qa"}`, 422, 422)   // whole only by itself
+	f(i+"/subscription", `{"topic_pattern":"a)(?:b"}`, 422, 422) // whole only as a part
 	f(i+"/subscription", `{"Topics":["t"]}`, 422, 422)
 
 	f(i+"/assignments", `{}`, 422, 422)
@@ -85,6 +96,9 @@ func TestConsumerBodiesThatAreRefused(t *testing.T) {
 	f(i+"/positions", `{"timestamps":[{"topic":"t","partition":0,"timestamp":"yesterday"}]}`, 400, 400)
 	f(i+"/positions", `{"offsets":[{"topic":"t","partition":0,"offset":0}]}`, 409, 40903)
 	f(i+"/offsets", `{"offsets":[{"topic":"t","partition":0}]}`, 422, 422)
+	f(i+"/offsets", `{"offsets":[{"topic":"`+topic+`","partition":0,"offset":9223372036854775807}]}`, 422, 422)
+	f(i+"/offsets", `{"offsets":[{"topic":"`+topic+`","partition":7,"offset":0}]}`, 404, 40402)
+	f(i+"/offsets", `{"offsets":[{"topic":"no-such","partition":0,"offset":0}]}`, 404, 40401)
 	f(i+"/offsets", `{"timestamps":[]}`, 422, 422)
 	f(i+"/offsets?async=perhaps", ``, 400, 400)
 	f("/consumers/g/instances/none/offsets", ``, 404, 40403)
@@ -130,6 +144,53 @@ func TestAsyncCommit(t *testing.T) {
 	})
 }
 
+// TestReadTimeouts: 0 does not wait, a negative one means the instance's.
+func TestReadTimeouts(t *testing.T) {
+	b := testkit.Fake(t).Broker
+	topic := testkit.CreateTopic(t, b, 1)
+	s := start(t, b)
+	took := func(more, query string) time.Duration {
+		t.Helper()
+		path := createConsumer(t, s, more)
+		s.do(t, "POST", path+"/assignments", fmt.Sprintf(`{"partitions":[{"topic":%q,"partition":0}]}`, topic), plainV2).want(t, 204, "")
+		began := time.Now()
+		s.do(t, "GET", path+"/records"+query, "", "Accept: application/vnd.kafka.json.v2+json").want(t, 200, "[]")
+		return time.Since(began)
+	}
+	const long = 5 * time.Second // the server's setting is twice that
+	if d := took("", "?timeout=0"); d > long {
+		t.Errorf("a read with the timeout 0 took %v", d)
+	}
+	const short = `,"consumer.request.timeout.ms":200`
+	for _, query := range []string{"", "?timeout=-1", "?timeout=60000"} {
+		if d := took(short, query); d < 200*time.Millisecond || d > long {
+			t.Errorf("%q: a read of an instance whose timeout is 200 ms took %v", query, d)
+		}
+	}
+}
+
+// TestClientsMistakesAreNotLogged: they get an answer, an operator has nothing
+// to do about them.
+func TestClientsMistakesAreNotLogged(t *testing.T) {
+	b := testkit.Fake(t)
+	topic := testkit.CreateTopic(t, b.Broker, 1)
+	s := start(t, b.Broker)
+	i := createConsumer(t, s, "")
+	s.do(t, "POST", i+"/subscription", fmt.Sprintf(`{"topics":[%q]}`, topic), plainV2).want(t, 204, "")
+	testkit.Eventually(t, 20*time.Second, "the assignment", func() bool {
+		return strings.Contains(s.do(t, "GET", i+"/assignments", "").body, `"partition":0`)
+	})
+	s.do(t, "POST", i+"/offsets", fmt.Sprintf(`{"offsets":[{"topic":%q,"partition":7,"offset":0}]}`, topic), plainV2).want(t, 404, `"error_code":40402`)
+
+	defer b.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.JoinGroup}, TopLevel: true, Err: kerr.GroupAuthorizationFailed, Count: -1}).Remove()
+	i = createConsumer(t, s, "")
+	s.do(t, "POST", i+"/subscription", fmt.Sprintf(`{"topics":[%q]}`, topic), plainV2).want(t, 204, "")
+	s.do(t, "GET", i+"/records", "", "Accept: application/vnd.kafka.json.v2+json").want(t, 403, `"error_code":40301`)
+	if log := s.log.String(); strings.Contains(log, "level=") {
+		t.Errorf("the log is\n%s", log)
+	}
+}
+
 func TestBaseURI(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	f := func(want, advertised, host string) {
@@ -141,4 +202,22 @@ func TestBaseURI(t *testing.T) {
 	f("https://api.example/kafka", "https://api.example/kafka/", "host")
 	f("http://host.example:PORT", "", "host.example")
 	f("http://[2001:db8::1]:PORT", "", "2001:db8::1")
+}
+
+func TestBaseURIOfAForwardedRequest(t *testing.T) {
+	s := start(t, testkit.Fake(t).Broker)
+	f := func(want string, headers ...string) {
+		t.Helper()
+		headers = append(headers, plainV2)
+		s.do(t, "POST", "/consumers/"+testkit.Group(t), ``, headers...).want(t, 200, `"base_uri":"`+want+`/consumers/`)
+	}
+	f(s.base)
+	f("https://"+s.addr, "X-Forwarded-Proto: HTTPS")
+	f("https://kafka.example:8443", "X-Forwarded-Proto: https, http", "X-Forwarded-Host: kafka.example:8443, inner")
+	f("http://[2001:db8::1]:80", "X-Forwarded-Host: [2001:db8::1]:80")
+	f(s.base, "X-Forwarded-Proto: javascript")
+	f(s.base, "X-Forwarded-Proto: http://evil.example/?")
+	for _, host := range []string{"evil.example/path", "user@evil.example", "evil.example?", "evil example", `evil\example`, "evil#", "%2F", "<b>", "é"} {
+		f(s.base, "X-Forwarded-Host: "+host)
+	}
 }

@@ -164,8 +164,9 @@ func (p *proxy) drain(signals <-chan os.Signal) error {
 	}()
 	answered := make(chan error, 1)
 	go func() { answered <- p.server.Shutdown(ctx) }()
-	// Requests get the first half of the time. Reads that wait for records
-	// longer than that are cut short by closing the consumers.
+	p.consumers.Drain()
+	// Requests get the first half of the time. What still uses a consumer
+	// then is cut short by closing it.
 	var err error
 	select {
 	case err = <-answered:
