@@ -267,6 +267,9 @@ func (s *Server) records(ctx *fasthttp.RequestCtx) error {
 	if o.Timestamps, err = queryBool(ctx, "timestamps"); err != nil {
 		return err
 	}
+	if ctx.IsHead() {
+		return nil // who asks for the header only must not take records that nobody sees
+	}
 	return respond(ctx, func(dst []byte) ([]byte, error) {
 		return instance.AppendRecords(consume, dst, o)
 	})

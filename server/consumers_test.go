@@ -221,3 +221,18 @@ func TestBaseURIOfAForwardedRequest(t *testing.T) {
 		f(s.base, "X-Forwarded-Host: "+host)
 	}
 }
+
+// HEAD answers as GET would, but takes no records from whoever reads them.
+func TestHeadOfRecordsTakesNone(t *testing.T) {
+	b := testkit.Fake(t)
+	s := start(t, b.Broker)
+	topic := testkit.CreateTopic(t, b.Broker, 1)
+	s.do(t, "POST", "/topics/"+topic, `{"records":[{"value":0},{"value":1}]}`, jsonV2).want(t, 200, "offset")
+	instance := s.consumer(t, `{"format":"json","auto.offset.reset":"earliest"}`)
+	s.do(t, "POST", instance+"/subscription", `{"topics":["`+topic+`"]}`, plainV2).want(t, 204, "")
+	const accept = "Accept: application/vnd.kafka.json.v2+json"
+	s.do(t, "GET", instance+"/records?max_bytes=1", "", accept).want(t, 200, `"offset":0`)
+	s.do(t, "HEAD", instance+"/records?max_bytes=1", "", accept).want(t, 200, "")
+	s.do(t, "HEAD", instance+"/records", "", "Accept: text/plain").want(t, 406, "")
+	s.do(t, "GET", instance+"/records?max_bytes=1", "", accept).want(t, 200, `"offset":1`)
+}
