@@ -1,7 +1,10 @@
 package server
 
 import (
+	"crypto/tls"
+	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -17,9 +20,22 @@ const (
 	lingerTime  = 2 * time.Second
 	// silentTime is how long a new connection may stay silent in a drain.
 	silentTime = 500 * time.Millisecond
+
+	// How long accepting pauses when it fails: from the first, doubled each
+	// time, to the last.
+	acceptPause, acceptPauseMax = 5 * time.Millisecond, time.Second
+	// outageTime is how long accepting must have gone well for the next
+	// failure to be news. At the edge of a limit it fails and works in turns.
+	outageTime = 10 * time.Second
 )
 
-// listener hands out connections that end well, where plain ones do not:
+// listener hands out connections that begin and end well, where plain ones do
+// not:
+//
+// Accepting fails while the process is out of file descriptors, or the system
+// out of memory. fasthttp would stop serving for good; [listener.Accept] waits.
+//
+// There is a bound of connections ([limits]).
 //
 // A body over the limit is refused while its sender is still writing. Closing
 // then makes the kernel send a reset, which on the other side destroys the
@@ -31,26 +47,78 @@ const (
 // closeSilent ends those.
 type listener struct {
 	net.Listener
+	tls    *tls.Config // nil: plain HTTP
+	limits *limits
+	log    *slog.Logger
+	closed chan struct{}
+	close  func() error // once
+
+	failed time.Time // when accepting last failed; only Accept's goroutine uses it
+
 	mu     sync.Mutex
-	silent map[*conn]time.Time // connections that have not sent a byte, since when
+	silent map[*conn]time.Time // connections on which nothing was heard, since when
 }
 
-func newListener(ln net.Listener) *listener {
-	return &listener{Listener: ln, silent: make(map[*conn]time.Time)}
+// newListener takes over ln, which is a TCP listener.
+func newListener(ln net.Listener, secure *tls.Config, l *limits, log *slog.Logger) *listener {
+	own := &listener{Listener: ln, tls: secure, limits: l, log: log, closed: make(chan struct{}), silent: make(map[*conn]time.Time)}
+	own.close = sync.OnceValue(func() error {
+		close(own.closed)
+		return ln.Close()
+	})
+	return own
 }
 
-// Accept implements [net.Listener].
+// Close implements [net.Listener].
+func (l *listener) Close() error { return l.close() }
+
+// Accept implements [net.Listener]. It fails only when the listener is closed.
 func (l *listener) Accept() (net.Conn, error) {
-	accepted, err := l.Listener.Accept()
-	tcp, ok := accepted.(*net.TCPConn)
-	if !ok {
-		return accepted, err
+	for {
+		tcp, err := l.accept()
+		if err != nil {
+			return nil, err
+		}
+		addr := tcp.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap().WithZone("")
+		if refused := l.limits.take(addr); refused != nil {
+			l.limits.turnAway(tcp, refused, l.tls != nil)
+			continue
+		}
+		c := &conn{TCPConn: tcp, listener: l, secure: l.tls != nil}
+		c.giveBack = sync.OnceFunc(func() { l.limits.give(addr) })
+		l.mu.Lock()
+		l.silent[c] = time.Now()
+		l.mu.Unlock()
+		if c.secure {
+			return &secureConn{Conn: tls.Server(c, l.tls), under: c}, nil
+		}
+		return c, nil
 	}
-	c := &conn{TCPConn: tcp, listener: l}
-	l.mu.Lock()
-	l.silent[c] = time.Now()
-	l.mu.Unlock()
-	return c, nil
+}
+
+// accept accepts a connection, however long it takes until that works. Any
+// failure is taken for one that passes: a process that serves nothing while its
+// listener looks open can be seen from outside, one that ends takes the
+// connections that it has with it.
+func (l *listener) accept() (*net.TCPConn, error) {
+	for pause := acceptPause; ; pause = min(2*pause, acceptPauseMax) {
+		accepted, err := l.Listener.Accept()
+		if err == nil {
+			return accepted.(*net.TCPConn), nil
+		}
+		if errors.Is(err, net.ErrClosed) {
+			return nil, err
+		}
+		if time.Since(l.failed) > outageTime {
+			l.log.Error("cannot accept connections, trying on", "address", l.Addr().String(), "err", err)
+		}
+		l.failed = time.Now()
+		select {
+		case <-time.After(pause):
+		case <-l.closed:
+			return nil, net.ErrClosed
+		}
+	}
 }
 
 func (l *listener) heard(c *conn) {
@@ -70,42 +138,81 @@ func (l *listener) closeSilent() {
 	}
 }
 
+// conn is a TCP connection, with HTTP on it or, when it is secure, TLS.
 type conn struct {
 	*net.TCPConn
 	listener *listener
-	spoke    bool // has sent a byte; only its own goroutine reads
+	secure   bool
+	spoke    bool // has sent a byte of HTTP; only its own goroutine reads
 	linger   atomic.Bool
+	giveBack func() // its place within the limits; once
 }
 
 // Read implements [net.Conn].
 func (c *conn) Read(b []byte) (int, error) {
 	n, err := c.TCPConn.Read(b)
-	if n > 0 && !c.spoke {
-		c.spoke = true
-		c.listener.heard(c)
+	if n > 0 && !c.secure {
+		c.heard()
 	}
 	return n, err
 }
 
-// Close implements [net.Conn].
+func (c *conn) heard() {
+	if !c.spoke {
+		c.spoke = true
+		c.listener.heard(c)
+	}
+}
+
+// Close implements [net.Conn]. It may be called more than once, and by others
+// than the connection's goroutine.
 func (c *conn) Close() error {
 	c.listener.heard(c)
 	if c.linger.Swap(false) {
-		_ = c.CloseWrite()
-		_ = c.SetReadDeadline(time.Now().Add(lingerTime))
-		_, _ = io.CopyN(io.Discard, c.TCPConn, lingerBytes)
+		linger(c.TCPConn, lingerTime)
 	}
+	// Before the end can be seen: who has waited for it may take the place.
+	c.giveBack()
 	return c.TCPConn.Close()
+}
+
+// linger ends our side of a connection and reads what still comes of the other.
+func linger(c *net.TCPConn, atMost time.Duration) {
+	_ = c.CloseWrite()
+	_ = c.SetReadDeadline(time.Now().Add(atMost))
+	_, _ = io.CopyN(io.Discard, c, lingerBytes)
+}
+
+// secureConn is the TLS on a conn.
+type secureConn struct {
+	*tls.Conn
+	under *conn
+}
+
+// Read implements [net.Conn]. A handshake is not a word yet.
+func (c *secureConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if n > 0 {
+		c.under.heard()
+	}
+	return n, err
+}
+
+// connOf returns the request's connection, or nil when it is not one of a listener.
+func connOf(ctx *fasthttp.RequestCtx) *conn {
+	switch c := ctx.Conn().(type) {
+	case *conn:
+		return c
+	case *secureConn:
+		return c.under
+	}
+	return nil
 }
 
 // lingerOnClose has the request's connection read what is still coming before
 // it closes.
 func lingerOnClose(ctx *fasthttp.RequestCtx) {
-	wrapped := ctx.Conn()
-	if secure, ok := wrapped.(interface{ NetConn() net.Conn }); ok { // TLS
-		wrapped = secure.NetConn()
-	}
-	if c, ok := wrapped.(*conn); ok {
+	if c := connOf(ctx); c != nil {
 		c.linger.Store(true)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -341,5 +342,89 @@ func TestRefusalsAreLoggedSparingly(t *testing.T) {
 	}
 	if n := strings.Count(s.log.String(), "request failed"); n == 0 || n > 50 {
 		t.Errorf("%d lines", n)
+	}
+}
+
+// A connection on which no byte of a request came is closed without a word: a
+// pool would take an answer for that to its next request.
+func TestSilentConnectionsAreClosedQuietly(t *testing.T) {
+	b := testkit.Fake(t)
+	quick := func(o *stackOptions) {
+		o.server.ReadTimeout, o.server.IdleTimeout = 200*time.Millisecond, 200*time.Millisecond
+		o.server.RequestLog = true
+	}
+	wantEOF := func(what string, conn io.Reader) {
+		t.Helper()
+		if rest, err := io.ReadAll(conn); err != nil || len(rest) > 0 {
+			t.Errorf("%s: got %q, %v", what, rest, err)
+		}
+	}
+	wantTimeout := func(what string, conn net.Conn) {
+		t.Helper()
+		io.WriteString(conn, "GET /he")
+		if resp, err := http.ReadResponse(bufio.NewReader(conn), nil); err != nil || resp.StatusCode != 408 {
+			t.Errorf("%s: got %v, %v", what, resp, err)
+		}
+	}
+	s := start(t, b.Broker, quick)
+	wantEOF("new", s.raw(t))
+	used := s.hold(t, 2)
+	wantEOF("used", used[0])
+	wantTimeout("new, half a request", s.raw(t))
+	wantTimeout("used, half a request", s.hold(t, 1)[0])
+
+	s, dial := startTLS(t, b.Broker, quick)
+	wantEOF("TLS", dial(t))
+	wantTimeout("TLS, half a request", dial(t))
+	wantEOF("TLS without a handshake", s.raw(t))
+	if n := strings.Count(s.log.String(), "msg=request"); n != 1 {
+		t.Errorf("the log has %d requests\n%s", n, s.log)
+	}
+}
+
+// A client that asks before it sends a body that is too large is told so,
+// instead of being asked to go on.
+func TestExpectContinueOfALargeBody(t *testing.T) {
+	b := testkit.Fake(t)
+	s := start(t, b.Broker, func(o *stackOptions) { o.server.MaxBodyBytes, o.server.RequestLog = 1000, true })
+	conn := s.raw(t)
+	io.WriteString(conn, "POST /topics/t?token=secret HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 1001\r\n\r\n")
+	in := bufio.NewReader(conn)
+	resp, err := http.ReadResponse(in, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(resp.Body)
+	if resp.StatusCode != 413 || !bytes.Contains(body, []byte(`"error_code":413`)) || err != nil ||
+		resp.Header.Get("Content-Type") != "application/vnd.kafka.v2+json" || !resp.Close {
+		t.Errorf("got %v %s, %v", resp, body, err)
+	}
+	testkit.Eventually(t, 20*time.Second, "the line", func() bool { return strings.Contains(s.log.String(), "msg=request") })
+	if log := s.log.String(); !strings.Contains(log, "method=POST path=/topics/t status=413") {
+		t.Errorf("the log is\n%s", log)
+	}
+}
+
+// What is no request is in the request log all the same.
+func TestUnreadableRequestsAreLogged(t *testing.T) {
+	b := testkit.Fake(t)
+	s := start(t, b.Broker, func(o *stackOptions) { o.server.MaxBodyBytes, o.server.RequestLog = 1000, true })
+	f := func(request, want string) {
+		t.Helper()
+		before := strings.Count(s.log.String(), "msg=request")
+		conn := s.raw(t)
+		io.WriteString(conn, request)
+		if resp, err := http.ReadResponse(bufio.NewReader(conn), nil); err != nil {
+			t.Fatal(resp, err)
+		}
+		testkit.Eventually(t, 20*time.Second, "the line", func() bool { return strings.Contains(s.log.String(), want) })
+		if after := strings.Count(s.log.String(), "msg=request"); after != before+1 {
+			t.Errorf("%d lines for one request", after-before)
+		}
+	}
+	f("nonsense secret\r\n\r\n", "method=- path=/ status=400")
+	f("PUT /topics/t?token=secret HTTP/1.1\r\nHost: h\r\nContent-Length: 5000\r\n\r\n", "method=PUT path=/topics/t status=413")
+	if strings.Contains(s.log.String(), "secret") {
+		t.Errorf("the log is\n%s", s.log)
 	}
 }

@@ -29,6 +29,7 @@ func TestMain(m *testing.M) { testkit.Main(m) }
 type stack struct {
 	base     string // http://host:port
 	addr     string
+	addrs    []net.Addr // of all listeners; addr is the first
 	server   *server.Server
 	producer *batch.Producer
 	log      *logBuffer
@@ -88,7 +89,7 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.addr = addrs[0].String()
+	s.addr, s.addrs = addrs[0].String(), addrs
 	s.base = "http://" + s.addr
 	served := make(chan error, 1)
 	go func() { served <- s.server.Serve() }()

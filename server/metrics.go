@@ -119,7 +119,7 @@ func (s *Server) Stats() metrics.Server {
 	open := int(s.http.GetOpenConnectionsCount()) - (len(s.listeners) - 1)
 	return metrics.Server{
 		Connections: max(open, 0),
-		Rejected:    uint64(s.http.GetRejectedConnectionsCount()),
+		Rejected:    s.limits.refused.Load(),
 		Draining:    s.draining.Load(),
 	}
 }

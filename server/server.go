@@ -2,10 +2,10 @@ package server
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -51,8 +51,9 @@ type Server struct {
 	inflated   atomic.Int64 // bytes of bodies that came compressed, see maxInflated
 	sparing    sparing
 	requestLog atomic.Bool
+	limits     *limits
 	opened     []*listener    // what Listen opened
-	listeners  []net.Listener // the same, with TLS around where it is asked for
+	listeners  []net.Listener // the same, as what they are served as
 	serving    sync.WaitGroup
 }
 
@@ -60,19 +61,19 @@ type Server struct {
 func New(s Settings, d Deps) *Server {
 	srv := &Server{settings: s, deps: d, log: d.Logger, cors: newCORS(s), figures: newFigures(d.Metrics)}
 	srv.requestLog.Store(s.RequestLog)
+	srv.limits = newLimits(s, srv.turnedAway)
 	srv.router = srv.newRouter()
 	srv.http = &fasthttp.Server{
 		Handler:            srv.serve,
 		ErrorHandler:       srv.protocolError,
-		Name:               "millrace",
-		Concurrency:        s.MaxConnections,
-		MaxConnsPerIP:      s.MaxConnectionsPerIP,
+		ExpectHandler:      srv.expected,
+		Name:               serverName,
+		Concurrency:        math.MaxInt32, // limits.go bounds the connections
 		ReadBufferSize:     s.MaxHeaderBytes,
 		MaxRequestBodySize: s.MaxBodyBytes,
 		ReadTimeout:        s.ReadTimeout,
 		WriteTimeout:       s.WriteTimeout,
 		IdleTimeout:        s.IdleTimeout,
-		TCPKeepalive:       true,
 		CloseOnShutdown:    true,
 		Logger:             slog.NewLogLogger(d.Logger.Handler(), slog.LevelDebug),
 
@@ -84,9 +85,13 @@ func New(s Settings, d Deps) *Server {
 	return srv
 }
 
+// serverName stands in the Server header.
+const serverName = "millrace"
+
 // Listen opens all configured listeners and returns their addresses, which
 // differ from the configured ones where a port was 0. On an error none is open.
 func (s *Server) Listen() ([]net.Addr, error) {
+	s.warnOfOpenFiles()
 	var addrs []net.Addr
 	for _, l := range s.settings.Listeners {
 		ln, err := net.Listen("tcp", l.Addr)
@@ -97,12 +102,8 @@ func (s *Server) Listen() ([]net.Addr, error) {
 			return nil, fmt.Errorf("cannot listen on %s: %w", l.Addr, err)
 		}
 		addrs = append(addrs, ln.Addr())
-		own := newListener(ln)
-		s.opened, ln = append(s.opened, own), own
-		if l.TLS != nil {
-			ln = tls.NewListener(ln, l.TLS)
-		}
-		s.listeners = append(s.listeners, ln)
+		own := newListener(ln, l.TLS, s.limits, s.log)
+		s.opened, s.listeners = append(s.opened, own), append(s.listeners, own)
 	}
 	return addrs, nil
 }
@@ -159,6 +160,12 @@ func (s *Server) closeSilent(done <-chan struct{}) {
 
 // protocolError answers what fasthttp could not read as a request.
 func (s *Server) protocolError(ctx *fasthttp.RequestCtx, err error) {
+	// On a used connection fasthttp itself ends this without a word. An answer
+	// to no request would be taken for the one to the next.
+	if c := connOf(ctx); c != nil && !c.spoke {
+		_ = ctx.Conn().Close()
+		return
+	}
 	var small *fasthttp.ErrSmallBuffer
 	var netErr net.Error
 	kind := apierr.BadRequest
@@ -170,8 +177,37 @@ func (s *Server) protocolError(ctx *fasthttp.RequestCtx, err error) {
 	case errors.As(err, &netErr) && netErr.Timeout():
 		kind = apierr.SlowRequest
 	}
-	s.fail(ctx, &apierr.Error{Kind: kind, Cause: err})
+	s.refuseUnread(ctx, &apierr.Error{Kind: kind, Cause: err})
+}
+
+// expected answers a client that asks whether to send its body
+// (Expect: 100-continue) with the status to go on or to stop with.
+func (s *Server) expected(ctx *fasthttp.RequestCtx) int {
+	if ctx.Request.Header.ContentLength() <= s.settings.MaxBodyBytes {
+		return fasthttp.StatusContinue
+	}
+	s.refuseUnread(ctx, apierr.BodyTooLarge.Err())
+	return ctx.Response.StatusCode()
+}
+
+// refuseUnread answers a request that has not been read to its end.
+func (s *Server) refuseUnread(ctx *fasthttp.RequestCtx, err *apierr.Error) {
+	s.fail(ctx, err)
 	s.figures.unreadable.Answered(ctx.Response.StatusCode())
 	ctx.SetConnectionClose() // what follows on the connection cannot be trusted
 	lingerOnClose(ctx)
+	if s.requestLog.Load() {
+		if len(ctx.Request.Header.RawHeaders()) == 0 {
+			ctx.Request.Header.SetMethod("-") // it would be GET, which nobody said
+		}
+		s.logRequest(ctx, 0)
+	}
+}
+
+// turnedAway is told of each connection that is refused for a limit.
+func (s *Server) turnedAway(k *apierr.Kind) {
+	s.figures.failed(k)
+	if ok, more := s.sparing.allow(k); ok {
+		s.log.Warn("connection turned away", "because", k.Name, "more_since_the_last", more)
+	}
 }

@@ -48,7 +48,8 @@ var (
 
 	// 429: too much from one client.
 
-	TooManyInstances = &Kind{Name: "too_many_instances", Status: 429, Code: 42901, Message: "This server holds as many consumer instances as it is allowed to.", Retry: true, RetryAfter: 5 * time.Second}
+	TooManyInstances   = &Kind{Name: "too_many_instances", Status: 429, Code: 42901, Message: "This server holds as many consumer instances as it is allowed to.", Retry: true, RetryAfter: 5 * time.Second}
+	TooManyConnections = &Kind{Name: "too_many_connections_of_one", Status: 429, Code: 42902, Message: "This address has as many connections as one address is allowed to.", Retry: true, RetryAfter: time.Second}
 
 	// 500: Kafka said no, or we have a defect.
 
@@ -74,7 +75,7 @@ func Kinds() []*Kind {
 		MethodNotAllowed, NotAcceptable, FormatMismatch, SlowRequest, Undecodable,
 		AlreadyExists, IllegalState, BodyTooLarge, UnsupportedMedia, HeadersTooLarge,
 		Unprocessable, SettingOutOfRange, KeySchemaMissing, ValueSchemaMissing, InvalidConsumerConf,
-		TooManyInstances,
+		TooManyInstances, TooManyConnections,
 		Internal, KafkaError, KafkaRetriable,
 		Overloaded, Draining, BrokersAway, TooBusy, KafkaTimedOut,
 	}

@@ -1,0 +1,98 @@
+package server
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"millrace/internal/apierr"
+)
+
+// failing is a listener whose accepting fails with the errors, then blocks
+// until it is closed.
+type failing struct {
+	errs   []error
+	called atomic.Int64
+	closed chan struct{}
+}
+
+func (f *failing) Accept() (net.Conn, error) {
+	if n := int(f.called.Add(1)); n <= len(f.errs) {
+		return nil, f.errs[n-1]
+	}
+	<-f.closed
+	return nil, &net.OpError{Op: "accept", Net: "tcp", Err: net.ErrClosed}
+}
+
+func (f *failing) Close() error {
+	close(f.closed)
+	return nil
+}
+
+func (f *failing) Addr() net.Addr { return &net.TCPAddr{} }
+
+// Accepting outlives every failure but the end of the listener, with pauses
+// that grow, and one line in the log.
+func TestAcceptTriesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &failing{closed: make(chan struct{})}
+		for range 3 {
+			for _, err := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED} {
+				f.errs = append(f.errs, &net.OpError{Op: "accept", Net: "tcp", Err: os.NewSyscallError("accept4", err)})
+			}
+		}
+		var log bytes.Buffer
+		l := newListener(f, nil, newLimits(Settings{}, func(*apierr.Kind) {}), slog.New(slog.NewTextHandler(&log, nil)))
+		ended := make(chan error, 1)
+		go func() {
+			_, err := l.Accept()
+			ended <- err
+		}()
+		// Before the last of them: 5 ms, doubled seven times, then a second each.
+		time.Sleep(1275*time.Millisecond + 6*time.Second - time.Millisecond)
+		synctest.Wait()
+		if n := f.called.Load(); n != 14 {
+			t.Errorf("accepted %d times by now", n)
+		}
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		select {
+		case err := <-ended:
+			t.Fatalf("it ended with %v", err)
+		default:
+		}
+		l.Close()
+		if err := <-ended; !errors.Is(err, net.ErrClosed) {
+			t.Errorf("it ended with %v", err)
+		}
+		if n := strings.Count(log.String(), "cannot accept"); n != 1 {
+			t.Errorf("the log is\n%s", &log)
+		}
+	})
+}
+
+// A listener that is closed while accepting pauses does not wait for the end of
+// the pause.
+func TestCloseEndsThePause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &failing{closed: make(chan struct{}), errs: make([]error, 1000)}
+		for i := range f.errs {
+			f.errs[i] = syscall.EMFILE
+		}
+		l := newListener(f, nil, newLimits(Settings{}, func(*apierr.Kind) {}), slog.New(slog.DiscardHandler))
+		time.AfterFunc(5500*time.Millisecond, func() { l.Close() })
+		began := time.Now()
+		if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) || time.Since(began) != 5500*time.Millisecond {
+			t.Errorf("got %v after %v", err, time.Since(began))
+		}
+		l.Close() // once more does no harm
+	})
+}

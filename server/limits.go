@@ -1,0 +1,131 @@
+package server
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"millrace/internal/apierr"
+)
+
+const (
+	// turnAwayTime bounds the writing of a refusal, and then the wait for the
+	// other side to read it.
+	turnAwayTime = time.Second
+	// turningAway bounds the connections that wait so at a time. In a flood the
+	// others are closed at once, and may lose their answer to a reset.
+	turningAway = 64
+)
+
+// limits counts the open connections of all listeners together, and those of
+// each address. fasthttp's own limits count for each listener, answer in plain
+// text, and hide the connection from [connOf].
+type limits struct {
+	max, maxPerIP int // 0: no limit
+	tell          func(*apierr.Kind)
+	refused       atomic.Uint64
+	leaving       chan struct{} // holds an entry for each refused connection that lingers
+
+	mu   sync.Mutex
+	open int
+	byIP map[netip.Addr]int
+}
+
+// newLimits has tell called for each connection that is turned away.
+func newLimits(s Settings, tell func(*apierr.Kind)) *limits {
+	return &limits{
+		max: s.MaxConnections, maxPerIP: s.MaxConnectionsPerIP, tell: tell,
+		leaving: make(chan struct{}, turningAway), byIP: make(map[netip.Addr]int),
+	}
+}
+
+// take counts a connection from addr, or returns why it must not be.
+func (l *limits) take(addr netip.Addr) *apierr.Kind {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.max > 0 && l.open >= l.max {
+		return apierr.TooBusy
+	}
+	if l.maxPerIP > 0 {
+		if l.byIP[addr] >= l.maxPerIP {
+			return apierr.TooManyConnections
+		}
+		l.byIP[addr]++
+	}
+	l.open++
+	return nil
+}
+
+// give takes back what take has counted.
+func (l *limits) give(addr netip.Addr) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.open--
+	if l.maxPerIP > 0 {
+		if l.byIP[addr]--; l.byIP[addr] == 0 {
+			delete(l.byIP, addr)
+		}
+	}
+}
+
+// turnAway answers a connection that was not taken, and closes it. It does not
+// wait for the other side: the answer fits the empty buffer of a new connection.
+// On a secure one nothing can be said before a handshake, which is the work that
+// the limit is there to bound.
+func (l *limits) turnAway(c *net.TCPConn, k *apierr.Kind, secure bool) {
+	l.refused.Add(1)
+	l.tell(k)
+	if secure {
+		_ = c.Close()
+		return
+	}
+	_ = c.SetWriteDeadline(time.Now().Add(turnAwayTime))
+	_, _ = c.Write(refusal(k))
+	select {
+	case l.leaving <- struct{}{}:
+		go func() {
+			linger(c, turnAwayTime)
+			_ = c.Close()
+			<-l.leaving
+		}()
+	default:
+		_ = c.Close()
+	}
+}
+
+// refusal is what [Server.fail] answers, for a connection that has no request.
+func refusal(k *apierr.Kind) []byte {
+	body := k.Err().Append(nil)
+	dst := append([]byte(nil), "HTTP/1.1 "...)
+	dst = strconv.AppendInt(dst, int64(k.Status), 10)
+	dst = append(dst, ' ')
+	dst = append(dst, fasthttp.StatusMessage(k.Status)...)
+	dst = append(dst, "\r\nServer: "+serverName+"\r\nDate: "...)
+	dst = time.Now().UTC().AppendFormat(dst, http.TimeFormat)
+	dst = append(dst, "\r\nContent-Type: "+mediaV2+"\r\nConnection: close\r\nRetry-After: "...)
+	dst = strconv.AppendInt(dst, int64(k.RetryAfter/time.Second), 10)
+	dst = append(dst, "\r\nContent-Length: "...)
+	dst = strconv.AppendInt(dst, int64(len(body)), 10)
+	dst = append(dst, "\r\n\r\n"...)
+	return append(dst, body...)
+}
+
+// otherFiles is how many file descriptors are set aside for what is no
+// connection of a client: those to the brokers, mostly.
+const otherFiles = 256
+
+// warnOfOpenFiles says so when the process cannot open as many connections as
+// its settings allow: they would wait in the system's queue, unanswered.
+func (s *Server) warnOfOpenFiles() {
+	wanted := uint64(s.settings.MaxConnections) + otherFiles
+	if limit, known := openFilesLimit(); known && limit < wanted {
+		s.log.Warn("the limit of open files (ulimit -n) is too low for connections.max",
+			"limit", limit, "connections.max", s.settings.MaxConnections, "wanted", wanted)
+	}
+}
