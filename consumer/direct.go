@@ -78,6 +78,9 @@ func (m *Manager) AppendDirect(ctx context.Context, dst []byte, q DirectRead) ([
 	defer context.AfterFunc(m.life, cancel)()
 	start := len(dst)
 	dst, err = d.read(ctx, append(dst, '['))
+	if told := m.settings.Answered; told != nil && d.page.n > 0 {
+		told(q.Format, q.Topic, d.page.n, d.page.bytes)
+	}
 	if err != nil && d.page.n == 0 {
 		return dst[:start], d.explain(err)
 	}
