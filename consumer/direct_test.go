@@ -82,6 +82,27 @@ func TestDirectPagingLosesNothing(t *testing.T) {
 	})
 }
 
+// What a direct read answered is counted as that of an instance is.
+func TestDirectIsCounted(t *testing.T) {
+	b := testkit.Fake(t).Broker
+	topic := testkit.CreateTopic(t, b, 1)
+	produce(t, b, numbers(topic, 0, 10, 5)...)
+	var told []string
+	m := newManager(t, b, func(s *Settings) {
+		s.Answered = func(f codec.Format, topic string, records, bytes int) {
+			told = append(told, fmt.Sprint(f, topic, records, bytes))
+		}
+	})
+	q := from(topic, 2)
+	q.Timeout = 0
+	wantValues(t, direct(t, m, q), []int{12, 13, 14})
+	q.Offset = 5
+	wantValues(t, direct(t, m, q), nil)
+	if want := fmt.Sprint(codec.JSON, topic, 3, 6); len(told) != 1 || told[0] != want {
+		t.Errorf("told %q, want %q once", told, want)
+	}
+}
+
 // A count that fills from several fetches is answered whole.
 func TestDirectCountTakesSeveralFetches(t *testing.T) {
 	b := testkit.Fake(t).Broker

@@ -46,7 +46,6 @@ func TestStrictRefusesUnspecificV1(t *testing.T) {
 	for _, media := range []string{"application/json", "application/octet-stream", "application/vnd.kafka+json", "application/vnd.kafka.v1+json"} {
 		s.do(t, "POST", "/topics/t", body, "Content-Type: "+media).want(t, 415, `"error_code":415`)
 	}
-	s.do(t, "POST", "/consumers/g", `{}`, "Content-Type: application/json").want(t, 415, `"error_code":415`)
 	s.do(t, "POST", "/topics/t", body, "Content-Type: application/vnd.kafka.binary.v1+json").want(t, 200, `"offset":0`)
 }
 

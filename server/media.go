@@ -66,8 +66,8 @@ func parseKafka(name string) (m mediaType, ok bool) {
 	return m, m.hasFormat
 }
 
-// impliesV1 reports whether the Content-Type of a POST, which names no
-// version, means v1, as in the days when there was no other.
+// impliesV1 reports whether the Content-Type of a produce request, which names
+// no version, means v1, as in the days when there was no other.
 func (s *Server) impliesV1(name string) bool {
 	return !s.settings.Strict && (name == mediaKafka || name == mediaJSON || name == "application/octet-stream")
 }
@@ -84,7 +84,7 @@ func (s *Server) version(ctx *fasthttp.RequestCtx) version {
 		if m, ok := parseKafka(name); ok {
 			return m.version
 		}
-		if ctx.IsPost() && s.impliesV1(name) {
+		if ctx.IsPost() && s.impliesV1(name) { // only produce requests get further with it
 			return v1
 		}
 	}
@@ -129,8 +129,6 @@ func (s *Server) requireBody(ctx *fasthttp.RequestCtx, inV1 bool) error {
 	m, ok := parseKafka(name)
 	switch {
 	case ok && (!m.hasFormat || m.format == codec.JSON) && (m.version == v2 || inV1):
-		return nil
-	case !none && inV1 && s.impliesV1(name):
 		return nil
 	case inV1:
 		return apierr.UnsupportedMedia.New("The Content-Type of this request must be %s or %s.", mediaV2, mediaV1)
