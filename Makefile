@@ -13,7 +13,7 @@ FUZZTIME ?= 20000x
 GOBUILD  := go build -buildvcs=false -trimpath -ldflags "-X main.version=$(VERSION)"
 KAFKA    := .cache/bin/kafka
 
-.PHONY: run build test test-short race fuzz lint bench kafka loadtest clean help budget all-but-lint $(KAFKA)
+.PHONY: run build test test-short race fuzz lint bench clients kafka loadtest clean help budget all-but-lint $(KAFKA)
 
 run: build ## build millrace and run it with a broker in process, on :8082
 	bin/millrace dev
@@ -55,6 +55,9 @@ lint: ## go vet, staticcheck, gofumpt and the rules of the house
 
 bench: ## benchmarks beside their limits
 	go run ./bench
+
+clients: $(KAFKA) ## clients of others, with their own examples, against a real Kafka (needs node, npm and the network)
+	$(KAFKA) -- env MILLRACE_TEST_CLIENTS=1 go test -count=1 -run 'TestNodeClient' ./cmd/millrace
 
 kafka: $(KAFKA) ## a real Kafka on localhost:9092 until Ctrl-C (needs Java 17 and Maven)
 	$(KAFKA)

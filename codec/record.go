@@ -10,15 +10,27 @@ import (
 	"millrace/internal/apierr"
 )
 
-// Extras are the members of a record in an answer that a client has to ask for.
+// Layout says where the topic stands among the members of a record.
+type Layout uint8
+
+// The layouts.
+const (
+	TopicFirst Layout = iota // v2: {"topic":"t","key":…,"value":…,"partition":0,"offset":0}
+	TopicLast                // consumers of v1: {"key":…,"value":…,"partition":0,"offset":0,"topic":"t"}
+	NoTopic                  // the simple consumer of v1, where the path has it
+)
+
+// Extras are how the records of an answer differ from those of the plain v2 one.
 type Extras struct {
+	// Layout is the order of the members.
+	Layout Layout
 	// Headers adds "headers":[{"key":"…","value":"base64"}].
 	Headers bool
 	// Timestamp adds "timestamp":ms since 1970.
 	Timestamp bool
 }
 
-// AppendRecord appends r as one element of a v2 answer,
+// AppendRecord appends r as one element of an answer, such as
 //
 //	{"topic":"t","key":…,"value":…,"partition":0,"offset":0}
 //
@@ -27,9 +39,13 @@ type Extras struct {
 // record and which half of it. It borrows r and dst.
 func AppendRecord(dst []byte, r *kgo.Record, f Format, x Extras) ([]byte, error) {
 	start := len(dst)
-	dst = append(dst, `{"topic":"`...)
-	dst = append(dst, r.Topic...) // Kafka's topic names need no escapes
-	dst = append(dst, `","key":`...)
+	dst = append(dst, '{')
+	if x.Layout == TopicFirst {
+		dst = append(dst, `"topic":"`...)
+		dst = append(dst, r.Topic...) // Kafka's topic names need no escapes
+		dst = append(dst, `",`...)
+	}
+	dst = append(dst, `"key":`...)
 	dst, ok := appendDatum(dst, r.Key, f)
 	if !ok {
 		return dst[:start], undecodable(r, "key", f)
@@ -42,6 +58,11 @@ func AppendRecord(dst []byte, r *kgo.Record, f Format, x Extras) ([]byte, error)
 	dst = strconv.AppendInt(dst, int64(r.Partition), 10)
 	dst = append(dst, `,"offset":`...)
 	dst = strconv.AppendInt(dst, r.Offset, 10)
+	if x.Layout == TopicLast {
+		dst = append(dst, `,"topic":"`...)
+		dst = append(dst, r.Topic...)
+		dst = append(dst, '"')
+	}
 	if x.Headers {
 		dst = appendHeaders(dst, r.Headers)
 	}

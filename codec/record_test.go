@@ -27,6 +27,8 @@ func TestAppendRecord(t *testing.T) {
 	f(record, Binary, Extras{}, `{"topic":"t","key":"Imsi","value":"eyJhIjoxfQ==","partition":2,"offset":9}`)
 	f(record, JSON, Extras{Headers: true, Timestamp: true},
 		`{"topic":"t","key":"k","value":{"a":1},"partition":2,"offset":9,"headers":[{"key":"h\"1","value":"eA=="},{"key":"h2","value":null}],"timestamp":1700000000123}`)
+	f(record, JSON, Extras{Layout: TopicLast}, `{"key":"k","value":{"a":1},"partition":2,"offset":9,"topic":"t"}`)
+	f(record, JSON, Extras{Layout: NoTopic}, `{"key":"k","value":{"a":1},"partition":2,"offset":9}`)
 	f(kgo.Record{Topic: "t"}, JSON, Extras{}, `{"topic":"t","key":null,"value":null,"partition":0,"offset":0}`)
 	f(kgo.Record{Topic: "t", Value: []byte{}}, Binary, Extras{}, `{"topic":"t","key":null,"value":"","partition":0,"offset":0}`)
 

@@ -42,6 +42,25 @@ func TestEncodeDoesNotAllocate(t *testing.T) {
 	}
 }
 
+// TestDirectPageDoesNotAllocate holds the same for direct reads.
+func TestDirectPageDoesNotAllocate(t *testing.T) {
+	for _, f := range []codec.Format{codec.JSON, codec.Binary} {
+		var rs []*kgo.Record
+		for n := range 1000 {
+			rs = append(rs, &kgo.Record{Topic: "t", Key: []byte(`"key"`), Value: []byte(`{"temperature":21.5,"unit":"C"}`), Offset: int64(n)})
+		}
+		dst := make([]byte, 0, 1<<20)
+		if allocs := testing.AllocsPerRun(100, func() {
+			p := page{limit: 1 << 20, count: maxPageRecords, format: f}
+			if out, err := p.fill(dst, rs); err != nil || len(out) < 1000*50 || p.n != 1000 {
+				t.Fatalf("%d bytes of %d records, %v", len(out), p.n, err)
+			}
+		}); allocs != 0 {
+			t.Errorf("%s: a page of 1000 records allocates %v times", f, allocs)
+		}
+	}
+}
+
 func BenchmarkEncode(b *testing.B) {
 	for _, f := range []codec.Format{codec.JSON, codec.Binary} {
 		b.Run(fmt.Sprintf("format=%s/records=1000", f), func(b *testing.B) {

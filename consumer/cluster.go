@@ -24,18 +24,24 @@ const (
 )
 
 // cluster asks Kafka what needs no membership in a group: offsets of the log,
-// offsets of a group, commits of an instance that has an assignment. All
-// instances share its one client.
+// offsets of a group, commits of an instance that has an assignment, records
+// of any place. All instances and direct reads share its clients.
 type cluster struct {
 	base kafka.Settings
+	conf kafka.Consumer
 
 	mu     sync.Mutex
-	client *kgo.Client // nil until first used
+	client *kgo.Client   // nil until first used
+	direct *kafka.Reader // the same
+	closed bool          // nothing new is built
 }
 
 func (c *cluster) get() (*kgo.Client, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.closed {
+		return nil, kgo.ErrClientClosed
+	}
 	if c.client == nil {
 		client, err := kafka.NewAdmin(c.base)
 		if err != nil {
@@ -46,12 +52,52 @@ func (c *cluster) get() (*kgo.Client, error) {
 	return c.client, nil
 }
 
+// reader returns what direct reads fetch with.
+func (c *cluster) reader() (*kafka.Reader, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil, kgo.ErrClientClosed
+	}
+	if c.direct == nil {
+		reader, err := kafka.NewReader(c.base, c.conf)
+		if err != nil {
+			return nil, err
+		}
+		c.direct = reader
+	}
+	return c.direct, nil
+}
+
 func (c *cluster) close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.closed = true
 	if c.client != nil {
 		c.client.Close()
 	}
+	if c.direct != nil {
+		c.direct.Close()
+	}
+}
+
+// exists returns an error unless there is a topic of that name.
+func (c *cluster) exists(ctx context.Context, topic string) error {
+	client, err := c.get()
+	if err != nil {
+		return err
+	}
+	details, err := kadm.NewClient(client).ListTopicsWithInternal(ctx, topic)
+	if err != nil {
+		return fmt.Errorf("cannot look up topic %s: %w", topic, err)
+	}
+	switch err := details[topic].Err; {
+	case !details.Has(topic), errors.Is(err, kerr.UnknownTopicOrPartition):
+		return apierr.TopicNotFound.New("Topic %s does not exist.", topic)
+	case err != nil && !errors.Is(err, kerr.LeaderNotAvailable): // in creation
+		return fmt.Errorf("cannot look up topic %s: %w", topic, err)
+	}
+	return nil
 }
 
 // offsetsAt returns, for each partition, the offset of the first record that

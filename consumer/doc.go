@@ -11,8 +11,10 @@
 //   - subscribe.go, assign.go: how a session starts; the group's callbacks.
 //   - read.go, backlog.go: lease, collect, encode once, move the positions.
 //   - seek.go, commit.go: positions and offsets. cluster.go: what is asked of
-//     Kafka through the one client that all instances share. log.go: what of
-//     the client library's log an operator sees.
+//     Kafka through the clients that all instances share. log.go: what of the
+//     client library's log an operator sees.
+//   - topic.go: what v1 has instead of subscriptions. direct.go: reads of a
+//     partition with no instance, no group and no state between them.
 //
 // A record is "answered" once [Instance.AppendRecords] returned it, and
 // "confirmed" once the client's next read shows that it had that answer. A seek

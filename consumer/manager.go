@@ -58,7 +58,7 @@ func New(base kafka.Settings, c kafka.Consumer, s Settings, log *slog.Logger) *M
 	}
 	m := &Manager{
 		base: base, conf: c, settings: s, log: log,
-		cluster:   &cluster{base: base},
+		cluster:   &cluster{base: base, conf: c},
 		stop:      make(chan struct{}),
 		instances: make(map[instanceKey]*Instance),
 	}

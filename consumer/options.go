@@ -78,6 +78,12 @@ type ReadOptions struct {
 	MaxBytes int
 	// Headers and Timestamps add those members to each record.
 	Headers, Timestamps bool
+	// Layout is the order of a record's members.
+	Layout codec.Layout
+}
+
+func (o ReadOptions) extras() codec.Extras {
+	return codec.Extras{Layout: o.Layout, Headers: o.Headers, Timestamp: o.Timestamps}
 }
 
 // Defaults returns the options of an instance whose client chooses nothing.

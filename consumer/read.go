@@ -64,7 +64,7 @@ func (i *Instance) AppendRecords(ctx context.Context, dst []byte, o ReadOptions)
 	if err := i.collect(ctx, wait, s, limit); err != nil {
 		return dst, err
 	}
-	return i.answer(s, dst, limit, codec.Extras{Headers: o.Headers, Timestamp: o.Timestamps})
+	return i.answer(s, dst, limit, o.extras())
 }
 
 // gaveUp is the error of a read that could not even begin before its time was

@@ -24,7 +24,7 @@ type Settings struct {
 	// MaxInstances bounds the instances of this server.
 	MaxInstances int
 	// Answered, if not nil, is told of records of one topic that a read
-	// answered, and of the bytes of their keys and values. It is called with an
+	// answered, and of the bytes of their keys and values. It may be called with an
 	// instance locked and must not block.
 	Answered func(f codec.Format, topic string, records, bytes int)
 }

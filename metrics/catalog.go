@@ -44,7 +44,7 @@ var (
 	httpErrors      = counter("http_errors_total", "Requests that failed, by the error_code of the answer; error is that row's name in the table of errors.", "error", "error_code")
 	httpInFlight    = gauge("http_requests_in_flight", "Requests that are being answered, without the scrape itself.")
 	httpConnections = gauge("http_connections", "Open connections.")
-	httpRejected    = counter("http_connections_rejected_total", "Connections turned away because connections.max was reached.")
+	httpRejected    = counter("http_connections_rejected_total", "Connections turned away because connections.max or connections.max.per.ip was reached.")
 	httpPanics      = counter("http_panics_total", "Requests answered with 500 because their handler panicked: each is a defect.")
 	httpDraining    = gauge("draining", "1 from the beginning of a shutdown on.")
 )

@@ -3,6 +3,7 @@ package server
 import (
 	"math"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -328,6 +329,7 @@ func readInstanceOptions(text []byte, o *consumer.InstanceOptions) error {
 			if !b.setting(name, &v) {
 				return
 			}
+			v = strings.ToLower(v) // as Java reads it
 			if v != "true" && v != "false" {
 				b.refuse(apierr.InvalidConsumerConf, "%s must be true or false, not %q.", name, v)
 			}

@@ -16,17 +16,17 @@ import (
 const instancePath = "/consumers/{group}/instances/{instance}"
 
 var consumerRoutes = []route{
-	{"POST", "/consumers/{group}", v2Body, (*Server).createInstance},
-	{"DELETE", instancePath, v2Answer, (*Server).deleteInstance},
+	{"POST", "/consumers/{group}", anyBody, (*Server).createInstance},
+	{"DELETE", instancePath, jsonAnswer, (*Server).deleteInstance},
 	{"POST", instancePath + "/subscription", v2Body, (*Server).subscribe},
-	{"GET", instancePath + "/subscription", v2Answer, (*Server).subscription},
-	{"DELETE", instancePath + "/subscription", v2Answer, (*Server).unsubscribe},
+	{"GET", instancePath + "/subscription", jsonAnswer, (*Server).subscription},
+	{"DELETE", instancePath + "/subscription", jsonAnswer, (*Server).unsubscribe},
 	{"POST", instancePath + "/assignments", v2Body, (*Server).assign},
-	{"GET", instancePath + "/assignments", v2Answer, (*Server).assignments},
+	{"GET", instancePath + "/assignments", jsonAnswer, (*Server).assignments},
 	{"POST", instancePath + "/positions", v2Body, (*Server).seek},
 	{"POST", instancePath + "/positions/beginning", v2Body, (*Server).seekToBeginning},
 	{"POST", instancePath + "/positions/end", v2Body, (*Server).seekToEnd},
-	{"POST", instancePath + "/offsets", v2Body, (*Server).commit},
+	{"POST", instancePath + "/offsets", anyBody, (*Server).commit},
 	{"GET", instancePath + "/offsets", v2Body, (*Server).committed},
 	{"GET", instancePath + "/records", ownAnswer, (*Server).records},
 }
@@ -45,6 +45,9 @@ func (s *Server) createInstance(ctx *fasthttp.RequestCtx) error {
 	opts := s.deps.Consumers.Defaults()
 	if err := readInstanceOptions(ctx.Request.Body(), &opts); err != nil {
 		return err
+	}
+	if s.version(ctx) == v1 {
+		opts.OffsetReset = resetOfV1(opts.OffsetReset)
 	}
 	instance, err := s.deps.Consumers.Create(group, opts)
 	if err != nil {
@@ -186,6 +189,9 @@ func (s *Server) commit(ctx *fasthttp.RequestCtx) error {
 	if err != nil {
 		return err
 	}
+	if s.version(ctx) == v1 {
+		return commitAll(ctx, instance)
+	}
 	async, err := queryBool(ctx, "async")
 	if err != nil {
 		return err
@@ -249,22 +255,11 @@ func (s *Server) records(ctx *fasthttp.RequestCtx) error {
 	if err != nil {
 		return err
 	}
-	if err := negotiateRecords(ctx, instance.Options().Format); err != nil {
+	if err := negotiateRecords(ctx, v2, instance.Options().Format); err != nil {
 		return err
 	}
-	var o consumer.ReadOptions
-	timeout, err := queryInt(ctx, "timeout", -1)
+	o, err := readOptions(ctx)
 	if err != nil {
-		return err
-	}
-	o.Timeout, o.NoWait = time.Duration(timeout)*time.Millisecond, timeout == 0
-	if o.MaxBytes, err = queryInt(ctx, "max_bytes", 0); err != nil {
-		return err
-	}
-	if o.Headers, err = queryBool(ctx, "headers"); err != nil {
-		return err
-	}
-	if o.Timestamps, err = queryBool(ctx, "timestamps"); err != nil {
 		return err
 	}
 	if ctx.IsHead() {
@@ -273,6 +268,23 @@ func (s *Server) records(ctx *fasthttp.RequestCtx) error {
 	return respond(ctx, func(dst []byte) ([]byte, error) {
 		return instance.AppendRecords(consume, dst, o)
 	})
+}
+
+// readOptions reads what the query says about a read.
+func readOptions(ctx *fasthttp.RequestCtx) (o consumer.ReadOptions, err error) {
+	timeout, err := queryInt(ctx, "timeout", -1)
+	if err != nil {
+		return o, err
+	}
+	o.Timeout, o.NoWait = time.Duration(timeout)*time.Millisecond, timeout == 0
+	if o.MaxBytes, err = queryInt(ctx, "max_bytes", 0); err != nil {
+		return o, err
+	}
+	if o.Headers, err = queryBool(ctx, "headers"); err != nil {
+		return o, err
+	}
+	o.Timestamps, err = queryBool(ctx, "timestamps")
+	return o, err
 }
 
 // change runs f on the path's instance and answers 204.

@@ -77,9 +77,7 @@ func (s *Server) fail(ctx *fasthttp.RequestCtx, err error) {
 	if e.Kind.RetryAfter > 0 {
 		ctx.Response.Header.Set(fasthttp.HeaderRetryAfter, strconv.Itoa(int(e.Kind.RetryAfter/time.Second)))
 	}
-	if string(ctx.Response.Header.ContentType()) != mediaJSON {
-		ctx.SetContentType(mediaV2)
-	}
+	ctx.SetContentType(s.errorType(ctx))
 	body := ctx.Response.SwapBody(nil)
 	ctx.Response.SwapBody(e.Append(body[:0]))
 }

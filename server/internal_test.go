@@ -89,18 +89,22 @@ func TestUnknownErrorsShowNothingOfThemselves(t *testing.T) {
 	}
 }
 
-func TestParseKafkaV2(t *testing.T) {
+func TestParseKafka(t *testing.T) {
 	f := func(name string, want mediaType, ok bool) {
 		t.Helper()
-		if got, gotOK := parseKafkaV2(name); gotOK != ok || ok && got != want {
+		if got, gotOK := parseKafka(name); gotOK != ok || ok && got != want {
 			t.Errorf("%s: %+v, %v", name, got, gotOK)
 		}
 	}
 	f("application/vnd.kafka.v2+json", mediaType{}, true)
-	f("application/vnd.kafka.json.v2+json", mediaType{codec.JSON, true}, true)
-	f("application/vnd.kafka.binary.v2+json", mediaType{codec.Binary, true}, true)
-	f("application/vnd.kafka.avro.v2+json", mediaType{codec.Avro, true}, true)
-	f("application/vnd.kafka.json.v1+json", mediaType{}, false)
+	f("application/vnd.kafka.json.v2+json", mediaType{v2, codec.JSON, true}, true)
+	f("application/vnd.kafka.binary.v2+json", mediaType{v2, codec.Binary, true}, true)
+	f("application/vnd.kafka.avro.v2+json", mediaType{v2, codec.Avro, true}, true)
+	f("application/vnd.kafka.v1+json", mediaType{version: v1}, true)
+	f("application/vnd.kafka.json.v1+json", mediaType{v1, codec.JSON, true}, true)
+	f("application/vnd.kafka.v3+json", mediaType{}, false)
+	f("application/vnd.kafka.jsonv2+json", mediaType{}, false)
+	f("application/vnd.kafka+json", mediaType{}, false)
 	f("application/vnd.kafka.xml.v2+json", mediaType{}, false)
 	f("application/json", mediaType{}, false)
 }
@@ -131,7 +135,7 @@ func TestNegotiateRecords(t *testing.T) {
 		if accept != "" {
 			ctx.Request.Header.Set("Accept", accept)
 		}
-		err := negotiateRecords(&ctx, own)
+		err := negotiateRecords(&ctx, v2, own)
 		if kind == nil && err != nil || kind != nil && !kind.Is(err) {
 			t.Errorf("Accept %q of a %s consumer: %v", accept, own, err)
 		}
@@ -154,6 +158,68 @@ func TestNegotiateRecords(t *testing.T) {
 	f("text/plain", codec.Binary, apierr.NotAcceptable)
 }
 
+// A route that answers for both versions takes that of the request.
+func TestNegotiateVersion(t *testing.T) {
+	f := func(strict bool, method, content, accept, want string) {
+		t.Helper()
+		var ctx fasthttp.RequestCtx
+		ctx.Request.Header.SetMethod(method)
+		ctx.Request.Header.SetContentType(content)
+		if accept != "" {
+			ctx.Request.Header.Set("Accept", accept)
+		}
+		s := &Server{settings: Settings{Strict: strict}}
+		err := s.negotiate(&ctx)
+		if got := string(ctx.Response.Header.ContentType()); want == "" && !apierr.NotAcceptable.Is(err) || want != "" && (err != nil || got != want) {
+			t.Errorf("%s %q, Accept %q: %s, %v; want %s", method, content, accept, got, err, want)
+		}
+	}
+	f(false, "GET", "", "", mediaV2)
+	f(false, "GET", "", mediaV1, mediaV1)
+	f(false, "GET", "", mediaKafka, mediaKafka)
+	f(false, "GET", "", mediaJSON, mediaJSON)
+	f(false, "GET", mediaJSON, "", mediaV2)
+	f(false, "GET", "", mediaV1+", "+mediaV2+";q=0.5", mediaV1)
+	f(false, "GET", "", mediaV1+";q=0.5, "+mediaV2, mediaV2)
+	f(false, "GET", "", mediaV1+", application/vnd.kafka+json; q=0.9, application/json; q=0.8", mediaV1)
+	f(false, "POST", mediaV1, "", mediaV1)
+	f(false, "POST", "application/vnd.kafka.binary.v1+json; charset=utf-8", "*/*", mediaV1)
+	f(false, "POST", mediaJSON, "", mediaV1)
+	f(false, "POST", mediaV1, mediaV2, "")
+	f(false, "POST", jsonRecordsV2, mediaV1, "")
+	f(true, "POST", mediaJSON, "", mediaV2)
+	f(true, "GET", "", mediaV1, mediaV1)
+	f(true, "GET", "", mediaJSON, "")
+}
+
+func TestNegotiateFormat(t *testing.T) {
+	f := func(v version, accept string, want codec.Format, kind *apierr.Kind) {
+		t.Helper()
+		var ctx fasthttp.RequestCtx
+		if accept != "" {
+			ctx.Request.Header.Set("Accept", accept)
+		}
+		got, err := negotiateFormat(&ctx, v)
+		if kind == nil && (err != nil || got != want) || kind != nil && !kind.Is(err) {
+			t.Errorf("Accept %q: %v, %v", accept, got, err)
+		}
+		if err == nil && string(ctx.Response.Header.ContentType()) != recordType(v, want) {
+			t.Errorf("Accept %q: Content-Type %s", accept, ctx.Response.Header.ContentType())
+		}
+	}
+	f(v2, "", codec.Binary, nil)
+	f(v2, "*/*", codec.Binary, nil)
+	f(v2, mediaV2, codec.Binary, nil)
+	f(v2, jsonRecordsV2, codec.JSON, nil)
+	f(v2, jsonRecordsV2+", */*;q=0.1", codec.JSON, nil)
+	f(v2, "application/vnd.kafka.json.v1+json", 0, apierr.NotAcceptable)
+	f(v2, "application/vnd.kafka.avro.v2+json", 0, apierr.NotAcceptable)
+	f(v1, "application/vnd.kafka.json.v1+json", codec.JSON, nil)
+	f(v1, mediaJSON, codec.Binary, nil)
+	f(v1, mediaV1+", application/vnd.kafka+json; q=0.9", codec.Binary, nil)
+	f(v1, jsonRecordsV2, 0, apierr.NotAcceptable)
+}
+
 // No Accept and no Content-Type makes the negotiation panic or answer oddly.
 func FuzzMediaTypes(f *testing.F) {
 	f.Add("application/vnd.kafka.json.v2+json; charset=utf-8", "application/json;q=0.5, */*;q=0.1")
@@ -163,15 +229,17 @@ func FuzzMediaTypes(f *testing.F) {
 		var ctx fasthttp.RequestCtx
 		ctx.Request.Header.Set("Content-Type", content)
 		ctx.Request.Header.Set("Accept", accept)
-		if format, err := recordsFormat(&ctx); err == nil && format != codec.JSON && format != codec.Binary {
+		s := &Server{}
+		if format, _, err := s.recordsFormat(&ctx); err == nil && format != codec.JSON && format != codec.Binary {
 			t.Fatalf("%q is %v", content, format)
 		}
-		(&Server{}).negotiate(&ctx)
+		s.negotiate(&ctx)
+		s.errorType(&ctx)
 		if picked := pickAccepted(accept, []string{mediaV2, mediaJSON}); picked != "" && picked != mediaV2 && picked != mediaJSON {
 			t.Fatalf("%q picked %q", accept, picked)
 		}
-		for _, own := range []codec.Format{codec.JSON, codec.Binary} {
-			if err := negotiateRecords(&ctx, own); err != nil && apierr.From(err).Kind.Status != 406 {
+		for n, own := range []codec.Format{codec.JSON, codec.Binary} {
+			if err := negotiateRecords(&ctx, version(n), own); err != nil && apierr.From(err).Kind.Status != 406 {
 				t.Fatalf("%q: %v", accept, err)
 			}
 		}

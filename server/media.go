@@ -2,6 +2,7 @@ package server
 
 import (
 	"mime"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -11,35 +12,91 @@ import (
 	"millrace/internal/apierr"
 )
 
-// The media types of answers.
+// The media types of answers without records.
 const (
-	mediaV2   = "application/vnd.kafka.v2+json"
-	mediaJSON = "application/json"
+	mediaV2    = "application/vnd.kafka.v2+json"
+	mediaV1    = "application/vnd.kafka.v1+json"
+	mediaKafka = "application/vnd.kafka+json" // v1, not saying so
+	mediaJSON  = "application/json"
+)
+
+// The media types of produce requests that most send.
+const (
+	jsonRecordsV2   = "application/vnd.kafka.json.v2+json"
+	binaryRecordsV2 = "application/vnd.kafka.binary.v2+json"
+)
+
+// version is a version of the API. v2 is what holds where nothing says.
+type version uint8
+
+const (
+	v2 version = iota
+	v1
 )
 
 // mediaType is a parsed media type of the API,
-// application/vnd.kafka[.FORMAT].v2+json, without its parameters.
+// application/vnd.kafka[.FORMAT].VERSION+json, without its parameters.
 type mediaType struct {
+	version   version
 	format    codec.Format
 	hasFormat bool
 }
 
-// parseKafkaV2 reads the name of a media type, lower case and without
-// parameters; ok is false when it is not one of the v2 API.
-func parseKafkaV2(name string) (m mediaType, ok bool) {
+// parseKafka reads the name of a media type, lower case and without
+// parameters; ok is false when it is not one that names a version of the API.
+func parseKafka(name string) (m mediaType, ok bool) {
 	rest, ok := strings.CutPrefix(name, "application/vnd.kafka.")
 	if !ok {
 		return m, false
 	}
-	if rest == "v2+json" {
+	if rest, ok = strings.CutSuffix(rest, "v2+json"); !ok {
+		if rest, ok = strings.CutSuffix(rest, "v1+json"); !ok {
+			return m, false
+		}
+		m.version = v1
+	}
+	if rest == "" {
 		return m, true
 	}
-	format, ok := strings.CutSuffix(rest, ".v2+json")
+	format, ok := strings.CutSuffix(rest, ".")
 	if !ok {
 		return m, false
 	}
 	m.format, m.hasFormat = codec.ParseFormat(format)
 	return m, m.hasFormat
+}
+
+// impliesV1 reports whether the Content-Type of a produce request, which names
+// no version, means v1, as in the days when there was no other.
+func (s *Server) impliesV1(name string) bool {
+	return !s.settings.Strict && (name == mediaKafka || name == mediaJSON || name == "application/octet-stream")
+}
+
+// version is that of the API that a request speaks: its Content-Type says, or
+// else its Accept.
+func (s *Server) version(ctx *fasthttp.RequestCtx) version {
+	switch string(ctx.Request.Header.ContentType()) {
+	case mediaV2, jsonRecordsV2, binaryRecordsV2: // without an allocation
+		return v2
+	case "":
+	default:
+		name, _, _ := contentType(ctx)
+		if m, ok := parseKafka(name); ok {
+			return m.version
+		}
+		if ctx.IsPost() && s.impliesV1(name) { // only produce requests get further with it
+			return v1
+		}
+	}
+	accept := ctx.Request.Header.Peek(fasthttp.HeaderAccept)
+	if len(accept) == 0 || string(accept) == "*/*" || string(accept) == mediaV2 {
+		return v2
+	}
+	switch pickAccepted(string(accept), []string{mediaV2, mediaV1, mediaKafka}) {
+	case mediaV1, mediaKafka:
+		return v1
+	}
+	return v2
 }
 
 // contentType parses the request's Content-Type. none is true when there is no
@@ -59,8 +116,9 @@ func contentType(ctx *fasthttp.RequestCtx) (name string, none bool, err error) {
 	return name, false, nil
 }
 
-// requireV2Body refuses a body that does not say it is v2 JSON.
-func requireV2Body(ctx *fasthttp.RequestCtx) error {
+// requireBody refuses a body that does not say it is v2 JSON, or v1 JSON where
+// v1 has the route too.
+func (s *Server) requireBody(ctx *fasthttp.RequestCtx, inV1 bool) error {
 	name, none, err := contentType(ctx)
 	if err != nil {
 		return err
@@ -68,44 +126,57 @@ func requireV2Body(ctx *fasthttp.RequestCtx) error {
 	if none && len(ctx.Request.Body()) == 0 {
 		return nil
 	}
-	m, ok := parseKafkaV2(name)
-	if none || !ok || m.hasFormat && m.format != codec.JSON {
-		return apierr.UnsupportedMedia.New("The Content-Type of this request must be %s.", mediaV2)
+	m, ok := parseKafka(name)
+	switch {
+	case ok && (!m.hasFormat || m.format == codec.JSON) && (m.version == v2 || inV1):
+		return nil
+	case inV1:
+		return apierr.UnsupportedMedia.New("The Content-Type of this request must be %s or %s.", mediaV2, mediaV1)
 	}
-	return nil
+	return apierr.UnsupportedMedia.New("The Content-Type of this request must be %s.", mediaV2)
 }
 
-// recordsFormat is the format that the Content-Type of a produce request names.
-func recordsFormat(ctx *fasthttp.RequestCtx) (codec.Format, error) {
+// recordsFormat is what the Content-Type of a produce request says.
+func (s *Server) recordsFormat(ctx *fasthttp.RequestCtx) (codec.Format, version, error) {
 	switch string(ctx.Request.Header.ContentType()) { // without an allocation
-	case "application/vnd.kafka.json.v2+json":
-		return codec.JSON, nil
-	case "application/vnd.kafka.binary.v2+json":
-		return codec.Binary, nil
+	case jsonRecordsV2:
+		return codec.JSON, v2, nil
+	case binaryRecordsV2:
+		return codec.Binary, v2, nil
 	}
 	name, none, err := contentType(ctx)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	m, ok := parseKafkaV2(name)
+	m, ok := parseKafka(name)
+	if !none && (s.impliesV1(name) || name == mediaV1 && !s.settings.Strict) {
+		return codec.Binary, v1, nil
+	}
 	if none || !ok || !m.hasFormat {
-		return 0, apierr.UnsupportedMedia.New("The Content-Type of a produce request must be application/vnd.kafka.FORMAT.v2+json with FORMAT json or binary.")
+		return 0, 0, apierr.UnsupportedMedia.New("The Content-Type of a produce request must be application/vnd.kafka.FORMAT.v2+json (or v1) with FORMAT json or binary.")
 	}
 	if m.format.NeedsSchema() {
-		return 0, apierr.UnsupportedMedia.New("The format %s needs a schema registry, which this server does not have.", m.format)
+		return 0, 0, apierr.UnsupportedMedia.New("The format %s needs a schema registry, which this server does not have.", m.format)
 	}
-	return m.format, nil
+	return m.format, m.version, nil
 }
 
-// negotiate picks the media type of a v2 answer by Accept (RFC 9110 §12.5.1)
-// and enters it into the response.
+// answerTypes are the media types of an answer without records, by version,
+// the preferred one first.
+var answerTypes = [...][]string{
+	v2: {mediaV2, mediaJSON},
+	v1: {mediaV1, mediaKafka, mediaJSON},
+}
+
+// negotiate picks the media type of an answer by Accept (RFC 9110 §12.5.1) and
+// enters it into the response.
 func (s *Server) negotiate(ctx *fasthttp.RequestCtx) error {
+	offers := answerTypes[s.version(ctx)]
 	accept := ctx.Request.Header.Peek(fasthttp.HeaderAccept)
-	if len(accept) == 0 || string(accept) == "*/*" || string(accept) == mediaV2 {
-		ctx.SetContentType(mediaV2)
+	if len(accept) == 0 || string(accept) == "*/*" || string(accept) == offers[0] {
+		ctx.SetContentType(offers[0])
 		return nil
 	}
-	offers := []string{mediaV2, mediaJSON}
 	if s.settings.Strict {
 		offers = offers[:1]
 	}
@@ -117,36 +188,85 @@ func (s *Server) negotiate(ctx *fasthttp.RequestCtx) error {
 	return nil
 }
 
+// errorType is the media type of an error: that of the answer if it was chosen
+// and is one without records, or else that of the request's version.
+func (s *Server) errorType(ctx *fasthttp.RequestCtx) string {
+	switch chosen := string(ctx.Response.Header.ContentType()); {
+	case chosen == mediaJSON:
+		return mediaJSON
+	case chosen == mediaKafka:
+		return mediaKafka
+	case strings.HasSuffix(chosen, "v1+json"):
+		return mediaV1
+	case strings.HasSuffix(chosen, "v2+json"):
+		return mediaV2
+	}
+	return answerTypes[s.version(ctx)][0]
+}
+
+// recordType is the media type of records in format f.
+func recordType(v version, f codec.Format) string {
+	if v == v1 {
+		return "application/vnd.kafka." + f.String() + ".v1+json"
+	}
+	return "application/vnd.kafka." + f.String() + ".v2+json"
+}
+
+// unspecific are the media types that ask for records in the binary format
+// without naming it.
+var unspecific = [...][]string{v2: {mediaV2}, v1: {mediaV1, mediaKafka, mediaJSON}}
+
 // negotiateRecords checks that a read of records asks for the consumer's own
 // format. Only a binary consumer may be read without naming it.
-func negotiateRecords(ctx *fasthttp.RequestCtx, own codec.Format) error {
+func negotiateRecords(ctx *fasthttp.RequestCtx, v version, own codec.Format) error {
 	accept := string(ctx.Request.Header.Peek(fasthttp.HeaderAccept))
-	wanted := "application/vnd.kafka." + own.String() + ".v2+json"
-	offers := []string{wanted}
-	if own == codec.Binary {
-		offers = append(offers, mediaV2)
-	}
+	wanted := recordType(v, own)
 	if accept == wanted || accept == "" && own == codec.Binary {
 		ctx.SetContentType(wanted)
 		return nil
+	}
+	offers := []string{wanted}
+	if own == codec.Binary {
+		offers = append(offers, unspecific[v]...)
 	}
 	named := accept != "" && !onlyWildcards(accept)
 	if best := pickAccepted(accept, offers); best != "" && (named || own == codec.Binary) {
 		ctx.SetContentType(wanted)
 		return nil
 	}
-	if accept != "" && pickAccepted(accept, knownRecordTypes) == "" {
+	if accept != "" && pickAccepted(accept, recordTypes(v)) == "" {
 		return apierr.NotAcceptable.New("This answers with %s, which Accept does not admit.", wanted)
 	}
 	return apierr.FormatMismatch.New("The consumer instance has the format %s; ask for it with Accept: %s.", own, wanted)
 }
 
-// knownRecordTypes are the types for which an Accept is a mismatch of formats
+// recordTypes are the types for which an Accept is a mismatch of formats
 // rather than something unheard of.
-var knownRecordTypes = []string{
-	mediaV2,
-	"application/vnd.kafka.binary.v2+json", "application/vnd.kafka.json.v2+json", "application/vnd.kafka.avro.v2+json",
-	"application/vnd.kafka.jsonschema.v2+json", "application/vnd.kafka.protobuf.v2+json",
+func recordTypes(v version) []string {
+	known := slices.Clone(unspecific[v])
+	for f := codec.Binary; f <= codec.Protobuf; f++ {
+		known = append(known, recordType(v, f))
+	}
+	return known
+}
+
+// negotiateFormat picks, by Accept, the format of records that belong to no
+// consumer instance: binary where none is named.
+func negotiateFormat(ctx *fasthttp.RequestCtx, v version) (codec.Format, error) {
+	accept := string(ctx.Request.Header.Peek(fasthttp.HeaderAccept))
+	if accept == "" {
+		accept = "*/*"
+	}
+	format := codec.Binary
+	offers := append([]string{recordType(v, codec.Binary), recordType(v, codec.JSON)}, unspecific[v]...)
+	switch pickAccepted(accept, offers) {
+	case "":
+		return 0, apierr.NotAcceptable.New("This answers with %s or %s, which Accept does not admit.", offers[0], offers[1])
+	case offers[1]:
+		format = codec.JSON
+	}
+	ctx.SetContentType(recordType(v, format))
+	return format, nil
 }
 
 func onlyWildcards(accept string) bool {

@@ -9,13 +9,13 @@ import (
 )
 
 var metadataRoutes = []route{
-	{"GET", "/", v2Answer, (*Server).root},
-	{"GET", "/topics", v2Answer, (*Server).listTopics},
-	{"GET", "/topics/{topic}", v2Answer, (*Server).describeTopic},
-	{"GET", "/topics/{topic}/partitions", v2Answer, (*Server).listPartitions},
-	{"GET", "/topics/{topic}/partitions/{partition}", v2Answer, (*Server).describePartition},
-	{"GET", "/topics/{topic}/partitions/{partition}/offsets", v2Answer, (*Server).partitionOffsets},
-	{"GET", "/brokers", v2Answer, (*Server).listBrokers},
+	{"GET", "/", jsonAnswer, (*Server).root},
+	{"GET", "/topics", jsonAnswer, (*Server).listTopics},
+	{"GET", "/topics/{topic}", jsonAnswer, (*Server).describeTopic},
+	{"GET", "/topics/{topic}/partitions", jsonAnswer, (*Server).listPartitions},
+	{"GET", "/topics/{topic}/partitions/{partition}", jsonAnswer, (*Server).describePartition},
+	{"GET", "/topics/{topic}/partitions/{partition}/offsets", jsonAnswer, (*Server).partitionOffsets},
+	{"GET", "/brokers", jsonAnswer, (*Server).listBrokers},
 }
 
 // lookUp is the context of a look-up in the cluster's metadata. The cache

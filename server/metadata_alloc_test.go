@@ -41,7 +41,7 @@ func TestMetadataAllocations(t *testing.T) {
 		if ctx.Response.StatusCode() != 200 || len(ctx.Response.Body()) == 0 {
 			t.Errorf("%s: %d %s", path, ctx.Response.StatusCode(), ctx.Response.Body())
 		}
-		rt := route{media: v2Answer, handler: h}
+		rt := route{media: jsonAnswer, handler: h}
 		if n := testing.AllocsPerRun(100, func() {
 			ctx.Response.ResetBody()
 			if err := s.answerTo(rt, &ctx); err != nil {

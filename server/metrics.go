@@ -20,8 +20,9 @@ type figures struct {
 	*metrics.Metrics
 	unmatched, unreadable *metrics.Route
 	failures              map[*apierr.Kind]*metrics.Failure
-	// answers is appendOffsets for each format, with the records counted.
-	answers [codec.Protobuf + 1]func([]byte, *batch.Job) []byte
+	// answers is appendOffsets or appendOffsetsV1 for each format, with the
+	// records counted.
+	answers [v1 + 1][codec.Protobuf + 1]appendAnswer
 }
 
 // newFigures takes nil for metrics that nobody reads but the server's own /metrics.
@@ -38,18 +39,27 @@ func newFigures(m *metrics.Metrics) figures {
 	for _, k := range apierr.Kinds() {
 		f.failures[k] = m.Failure(k.Name, k.Code)
 	}
-	for format := range f.answers {
-		counts := m.Format(codec.Format(format).String())
-		f.answers[format] = func(dst []byte, job *batch.Job) []byte {
-			written := job.Written()
-			counts.Produced.Add(uint64(written))
-			if written < job.Len() {
-				f.countFailed(job)
-			}
-			return appendOffsets(dst, job)
-		}
+	for format := codec.Binary; format <= codec.Protobuf; format++ {
+		f.answers[v2][format] = f.counting(format, appendOffsets)
+		f.answers[v1][format] = f.counting(format, appendOffsetsV1)
 	}
 	return f
+}
+
+// appendAnswer appends the answer to a produce request.
+type appendAnswer func(dst []byte, job *batch.Job) []byte
+
+// counting is answer with the records counted as of the format.
+func (f *figures) counting(format codec.Format, answer appendAnswer) appendAnswer {
+	counts := f.Format(format.String())
+	return func(dst []byte, job *batch.Job) []byte {
+		written := job.Written()
+		counts.Produced.Add(uint64(written))
+		if written < job.Len() {
+			f.countFailed(job)
+		}
+		return answer(dst, job)
+	}
 }
 
 // routeKey is where a request's counters stand among its user values.

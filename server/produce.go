@@ -11,8 +11,8 @@ import (
 )
 
 var produceRoutes = []route{
-	{"POST", "/topics/{topic}", v2Answer, (*Server).produceToTopic},
-	{"POST", "/topics/{topic}/partitions/{partition}", v2Answer, (*Server).produceToPartition},
+	{"POST", "/topics/{topic}", jsonAnswer, (*Server).produceToTopic},
+	{"POST", "/topics/{topic}/partitions/{partition}", jsonAnswer, (*Server).produceToPartition},
 }
 
 // POST /topics/{topic}
@@ -31,7 +31,7 @@ func (s *Server) produceToPartition(ctx *fasthttp.RequestCtx) error {
 
 // produce moves the body into a job, decodes it there, and gives the job away.
 func (s *Server) produce(ctx *fasthttp.RequestCtx, partition int32) error {
-	format, err := recordsFormat(ctx)
+	format, version, err := s.recordsFormat(ctx)
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func (s *Server) produce(ctx *fasthttp.RequestCtx, partition int32) error {
 	}
 	_ = schemas // the formats that use them come with the schema registry
 	records := job.Len()
-	dst, err := s.deps.Producer.Produce(job, topic, partition, ctx.Response.SwapBody(nil)[:0], s.figures.answers[format])
+	dst, err := s.deps.Producer.Produce(job, topic, partition, ctx.Response.SwapBody(nil)[:0], s.figures.answers[version][format])
 	ctx.Response.SwapBody(dst)
 	if err != nil {
 		s.figures.lost(records, err)
@@ -61,6 +61,17 @@ func (s *Server) produce(ctx *fasthttp.RequestCtx, partition int32) error {
 
 // appendOffsets appends the answer to a v2 produce request.
 func appendOffsets(dst []byte, job *batch.Job) []byte {
+	return appendSlots(dst, job, recordErrorCode)
+}
+
+// appendOffsetsV1 appends the answer to a v1 produce request.
+func appendOffsetsV1(dst []byte, job *batch.Job) []byte {
+	return appendSlots(dst, job, recordErrorCodeV1)
+}
+
+// appendSlots appends an answer with a slot for each record; code names what
+// failed one.
+func appendSlots(dst []byte, job *batch.Job, code func(*apierr.Kind) int) []byte {
 	dst = append(dst, `{"offsets":[`...)
 	for i := range job.Len() {
 		if i > 0 {
@@ -69,7 +80,7 @@ func appendOffsets(dst []byte, job *batch.Job) []byte {
 		partition, offset, failed := job.Result(i)
 		if failed != nil {
 			dst = append(dst, `{"partition":null,"offset":null,"error_code":`...)
-			dst = strconv.AppendInt(dst, int64(recordErrorCode(failed.Kind)), 10)
+			dst = strconv.AppendInt(dst, int64(code(failed.Kind)), 10)
 			dst = append(dst, `,"error":`...)
 			dst = apierr.AppendJSONString(dst, failed.Message())
 			dst = append(dst, '}')
@@ -95,4 +106,13 @@ func recordErrorCode(k *apierr.Kind) int {
 		return apierr.KafkaRetriable.Code
 	}
 	return apierr.KafkaError.Code
+}
+
+// recordErrorCodeV1 is the same in v1, which knows only whether sending the
+// record again can help.
+func recordErrorCodeV1(k *apierr.Kind) int {
+	if k.Retry {
+		return apierr.V1RecordRetriable
+	}
+	return apierr.V1RecordFailed
 }

@@ -15,9 +15,10 @@ type handler func(s *Server, ctx *fasthttp.RequestCtx) error
 type accepts uint8
 
 const (
-	v2Answer  accepts = iota // the answer is v2 JSON: Accept must admit it
-	v2Body                   // as v2Answer, and a body, if there is one, must be v2 JSON
-	ownAnswer                // the handler sees to it
+	jsonAnswer accepts = iota // the answer is JSON of the request's version: Accept must admit it
+	v2Body                    // as jsonAnswer, and a body, if there is one, must be v2 JSON
+	anyBody                   // as jsonAnswer, and a body, if there is one, must be v2 or v1 JSON
+	ownAnswer                 // the handler sees to it
 )
 
 // route is one line of the API. A path parameter stands in braces.
@@ -29,7 +30,7 @@ type route struct {
 }
 
 // routes is the whole API, by resource. adminRoutes are apart.
-var routes = concat(produceRoutes, metadataRoutes, consumerRoutes, healthRoutes, metricsRoutes)
+var routes = concat(produceRoutes, metadataRoutes, consumerRoutes, v1Routes, directRoutes, healthRoutes, metricsRoutes)
 
 func concat(groups ...[]route) (all []route) {
 	for _, g := range groups {
@@ -83,8 +84,8 @@ func (s *Server) answerTo(rt route, ctx *fasthttp.RequestCtx) error {
 			return err
 		}
 	}
-	if rt.media == v2Body {
-		if err := requireV2Body(ctx); err != nil {
+	if rt.media == v2Body || rt.media == anyBody {
+		if err := s.requireBody(ctx, rt.media == anyBody); err != nil {
 			return err
 		}
 	}

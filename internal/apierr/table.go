@@ -21,6 +21,7 @@ var (
 	TopicNotFound     = &Kind{Name: "topic_not_found", Status: 404, Code: 40401, Message: "Topic not found."}
 	PartitionNotFound = &Kind{Name: "partition_not_found", Status: 404, Code: 40402, Message: "Partition not found."}
 	InstanceNotFound  = &Kind{Name: "instance_not_found", Status: 404, Code: 40403, Message: "Consumer instance not found."}
+	OffsetNotFound    = &Kind{Name: "offset_not_found", Status: 404, Code: 40404, Message: "The offset is below the start of the partition."}
 	// TopicNotFoundStrict is what [TopicNotFound] becomes on metadata paths
 	// with api.compatibility.strict: the code that today's peer answers.
 	TopicNotFoundStrict = &Kind{Name: "topic_not_found_strict", Status: 404, Code: 40403, Message: "This server does not host this topic-partition."}
@@ -32,6 +33,7 @@ var (
 	FormatMismatch   = &Kind{Name: "format_mismatch", Status: 406, Code: 40601, Message: "The format asked for is not the consumer's format."}
 	SlowRequest      = &Kind{Name: "slow_request", Status: 408, Code: 408, Message: "The request did not arrive in time."}
 	Undecodable      = &Kind{Name: "undecodable_record", Status: 408, Code: 40801, Message: "A record cannot be decoded in the consumer's format."}
+	OtherTopic       = &Kind{Name: "subscribed_to_other_topic", Status: 409, Code: 40901, Message: "The consumer instance is subscribed to another topic."}
 	AlreadyExists    = &Kind{Name: "instance_exists", Status: 409, Code: 40902, Message: "A consumer instance with this name already exists in the group."}
 	IllegalState     = &Kind{Name: "illegal_state", Status: 409, Code: 40903, Message: "The consumer instance is not in the state that this needs."}
 	BodyTooLarge     = &Kind{Name: "body_too_large", Status: 413, Code: 413, Message: "The request body is larger than this server accepts."}
@@ -66,14 +68,20 @@ var (
 	KafkaTimedOut = &Kind{Name: "kafka_timeout", Status: 504, Code: 50401, Message: "Kafka did not answer within the deadline.", Retry: true, RetryAfter: time.Second}
 )
 
+// What v1 says of a record that failed: only whether sending it again can help.
+const (
+	V1RecordFailed    = 1
+	V1RecordRetriable = 2
+)
+
 // Kinds returns every row of the table, in its order.
 func Kinds() []*Kind {
 	return []*Kind{
 		BadRequest, KafkaInvalid,
 		Unauthenticated, Unauthorized,
-		NotFound, TopicNotFound, PartitionNotFound, InstanceNotFound, TopicNotFoundStrict,
+		NotFound, TopicNotFound, PartitionNotFound, InstanceNotFound, OffsetNotFound, TopicNotFoundStrict,
 		MethodNotAllowed, NotAcceptable, FormatMismatch, SlowRequest, Undecodable,
-		AlreadyExists, IllegalState, BodyTooLarge, UnsupportedMedia, HeadersTooLarge,
+		OtherTopic, AlreadyExists, IllegalState, BodyTooLarge, UnsupportedMedia, HeadersTooLarge,
 		Unprocessable, SettingOutOfRange, KeySchemaMissing, ValueSchemaMissing, InvalidConsumerConf,
 		TooManyInstances, TooManyConnections,
 		Internal, KafkaError, KafkaRetriable,

@@ -1,8 +1,8 @@
 // Package kafka builds the Kafka clients of the process from settings.
 //
-// There are three kinds: one producer that all produce requests share
+// There are four kinds: one producer that all produce requests share
 // ([NewProducer]), one client for look-ups that never touches records
-// ([NewAdmin]), and one consumer for each consumer instance, which package
+// ([NewAdmin]), one for reads that need no consumer ([Reader]), and one consumer for each consumer instance, which package
 // consumer builds from [ConsumerOpts] and its own group options. They are kept
 // apart so that a slow fetch or a full produce queue never delays a metadata
 // answer on a shared connection.

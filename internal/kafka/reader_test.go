@@ -1,0 +1,132 @@
+package kafka
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"millrace/internal/testkit"
+)
+
+func newReader(t *testing.T, f *testkit.FakeKafka) *Reader {
+	t.Helper()
+	r, err := NewReader(Settings{Brokers: f.Addrs, DialTimeout: time.Second}, DefaultConsumer())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(r.Close)
+	return r
+}
+
+// fetch reads the values at a place.
+func fetch(t *testing.T, r *Reader, at Place) (values []string, next int64, err error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	part, next, err := r.Fetch(ctx, at)
+	for _, record := range part.Records {
+		values = append(values, string(record.Value))
+		record.Recycle()
+	}
+	return values, next, err
+}
+
+// A broker that is gone costs the reads of its partitions the time that its
+// partitions need to find another leader.
+func TestReaderOutlivesABroker(t *testing.T) {
+	f := testkit.Fake(t, kfake.NumBrokers(3), kfake.SeedTopics(1, "t"))
+	client := testkit.Client(t, f.Broker)
+	if err := client.ProduceSync(t.Context(), &kgo.Record{Topic: "t", Value: []byte("v")}).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	r := newReader(t, f)
+	at := Place{Topic: "t", MaxBytes: 1 << 20}
+	if values, next, err := fetch(t, r, at); err != nil || next != 1 || len(values) != 1 {
+		t.Fatalf("%v, next %d, %v", values, next, err)
+	}
+	if err := f.RemoveNode(f.LeaderFor("t", 0)); err != nil {
+		t.Fatal(err)
+	}
+	if values, next, err := fetch(t, r, at); err != nil || next != 1 || len(values) != 1 {
+		t.Fatalf("after the leader went: %v, next %d, %v", values, next, err)
+	}
+}
+
+// What is known of a topic is not asked for again, but for a partition that may be new.
+func TestReaderAsksForLeadersOnce(t *testing.T) {
+	f := testkit.Fake(t, kfake.SeedTopics(1, "t"))
+	r := newReader(t, f)
+	if _, _, err := fetch(t, r, Place{Topic: "t", MaxBytes: 1}); err != nil {
+		t.Fatal(err)
+	}
+	asked := f.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Metadata}, Topic: "t", Observe: true, Count: -1})
+	for range 3 {
+		if _, _, err := fetch(t, r, Place{Topic: "t", MaxBytes: 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := asked.Hits(); n != 0 {
+		t.Errorf("the leader was asked for %d times", n)
+	}
+	if _, _, err := fetch(t, r, Place{Topic: "t", Partition: 1, MaxBytes: 1}); !errors.Is(err, ErrNoPartition) {
+		t.Errorf("a partition that does not exist: %v", err)
+	}
+	if n := asked.Hits(); n != 1 {
+		t.Errorf("for a partition that does not exist Kafka was asked %d times", n)
+	}
+	if _, _, err := fetch(t, r, Place{Topic: "none", MaxBytes: 1}); !errors.Is(err, kerr.UnknownTopicOrPartition) {
+		t.Errorf("a topic that does not exist: %v", err)
+	}
+	r.Close()
+	if _, _, err := fetch(t, r, Place{Topic: "t", MaxBytes: 1}); !errors.Is(err, kgo.ErrClientClosed) {
+		t.Errorf("a reader that is closed: %v", err)
+	}
+}
+
+// At the end of its time a fetch says what Kafka said, not that time is up.
+func TestReaderTellsTheLastError(t *testing.T) {
+	f := testkit.Fake(t, kfake.SeedTopics(1, "t"))
+	r := newReader(t, f)
+	defer f.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Topic: "t", Err: kerr.NotLeaderForPartition, Count: -1}).Remove()
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if _, _, err := r.Fetch(ctx, Place{Topic: "t", MaxBytes: 1}); !errors.Is(err, kerr.NotLeaderForPartition) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Records come from the pools and go back there.
+func TestReaderRecycles(t *testing.T) {
+	f := testkit.Fake(t, kfake.SeedTopics(1, "t"))
+	client := testkit.Client(t, f.Broker, kgo.ProducerBatchCompression(kgo.ZstdCompression()))
+	value := make([]byte, 100_000)
+	rand.Read(value[:len(value)/2]) // half of it compresses, so it fits the room that the pool lends
+	if err := client.ProduceSync(t.Context(), &kgo.Record{Topic: "t", Value: value}).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	r := newReader(t, f)
+	kept := func() int {
+		if values, _, err := fetch(t, r, Place{Topic: "t", MaxBytes: 1 << 20}); err != nil || len(values) != 1 || len(values[0]) != len(value) {
+			t.Fatalf("%d records, %v", len(values), err)
+		}
+		fetchPools.bytes.mu.Lock()
+		defer fetchPools.bytes.mu.Unlock()
+		return fetchPools.bytes.kept
+	}
+	first := kept()
+	if first < len(value) {
+		t.Errorf("the pool holds %d bytes after a read of %d", first, len(value))
+	}
+	for range 3 {
+		if again := kept(); again != first {
+			t.Errorf("the pool holds %d bytes after one more read, %d before", again, first)
+		}
+	}
+}

@@ -1,0 +1,107 @@
+package server
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"millrace/codec"
+	"millrace/consumer"
+	"millrace/internal/apierr"
+)
+
+const partitionPath = "/topics/{topic}/partitions/{partition}"
+
+// directRoutes read records without a consumer instance.
+var directRoutes = []route{
+	{"GET", partitionPath + "/records", ownAnswer, (*Server).partitionRecords},
+	{"GET", partitionPath + "/messages", ownAnswer, (*Server).partitionMessages},
+}
+
+// GET …/partitions/{partition}/records, v2: from ?offset= or ?timestamp= on.
+func (s *Server) partitionRecords(ctx *fasthttp.RequestCtx) error {
+	o, err := readOptions(ctx)
+	if err != nil {
+		return err
+	}
+	if !ctx.QueryArgs().Has("timeout") {
+		o.Timeout = -1
+	} else if o.Timeout < 0 {
+		return apierr.BadRequest.New("The query parameter timeout must not be negative.")
+	}
+	return s.direct(ctx, v2, consumer.DirectRead{ReadOptions: o})
+}
+
+// GET …/partitions/{partition}/messages, the simple consumer of v1: ?count=
+// records from ?offset= on.
+func (s *Server) partitionMessages(ctx *fasthttp.RequestCtx) error {
+	ctx.SetContentType(mediaV1) // for errors
+	count, err := queryInt(ctx, "count", 1)
+	if err != nil {
+		return err
+	}
+	if count < 1 {
+		return apierr.BadRequest.New("The query parameter count must be at least 1.")
+	}
+	return s.direct(ctx, v1, consumer.DirectRead{
+		Count:       count,
+		ReadOptions: consumer.ReadOptions{Timeout: -1, Layout: codec.NoTopic},
+	})
+}
+
+// direct reads from the path's partition, from where the query says, in the
+// format that Accept names.
+func (s *Server) direct(ctx *fasthttp.RequestCtx, v version, q consumer.DirectRead) error {
+	var err error
+	if q.Format, err = negotiateFormat(ctx, v); err != nil {
+		return err
+	}
+	if q.Topic, err = pathParam(ctx, "topic"); err != nil {
+		return err
+	}
+	if q.Partition, err = pathPartition(ctx); err != nil {
+		return err
+	}
+	if err := queryStart(ctx, v, &q); err != nil {
+		return err
+	}
+	if err := s.deps.Metadata.Healthy(); err != nil { // now, not after the time-out
+		return err
+	}
+	return respond(ctx, func(dst []byte) ([]byte, error) {
+		return s.deps.Consumers.AppendDirect(consume, dst, q)
+	})
+}
+
+// queryStart reads where a direct read begins: ?offset=, or in v2 ?timestamp=,
+// in milliseconds since 1970 or as ISO-8601.
+func queryStart(ctx *fasthttp.RequestCtx, v version, q *consumer.DirectRead) error {
+	args := ctx.QueryArgs()
+	byTime := v == v2 && args.Has("timestamp")
+	switch {
+	case byTime && args.Has("offset"):
+		return apierr.BadRequest.New("The query parameters offset and timestamp exclude each other.")
+	case byTime:
+		text := string(args.Peek("timestamp"))
+		if ms, err := strconv.ParseInt(text, 10, 64); err == nil && ms >= 0 {
+			q.Since = time.UnixMilli(ms)
+			return nil
+		}
+		at, ok := parseISO8601(text)
+		if !ok {
+			return apierr.BadRequest.New("The query parameter timestamp must be a number of milliseconds since 1970 or an ISO-8601 time such as 2026-01-31T12:00:00Z, not %q.", text)
+		}
+		q.Since = at
+		return nil
+	case !args.Has("offset"):
+		return apierr.Unprocessable.New("The query parameter offset is required: the offset of the first record.")
+	}
+	text := string(args.Peek("offset"))
+	offset, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || offset < 0 {
+		return apierr.BadRequest.New("The query parameter offset must be a whole number from 0 on, not %q.", text)
+	}
+	q.Offset = offset
+	return nil
+}
