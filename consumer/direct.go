@@ -39,16 +39,15 @@ type DirectRead struct {
 	Count int
 	// Format that records are answered in.
 	Format codec.Format
-	// ReadOptions as for an instance, but for a Timeout of 0, which means not
-	// to wait, and one below 0, which means the server's.
+	// ReadOptions as for an instance, with the server's timeout for its own.
 	ReadOptions
 }
 
 // AppendDirect appends a JSON array of the records to dst, which it borrows,
 // and returns the extended slice. It answers as soon as there is a record, up
 // to MaxBytes of keys and values; a single record may be larger. Past the end
-// of the partition it waits for records to come and answers, at its timeout,
-// an empty array. With an error dst is returned as it was.
+// of the partition it waits for records to come and answers, at its timeout or
+// when [Manager.Drain] is called, an empty array. With an error dst is returned as it was.
 //
 // Errors: [apierr.TopicNotFound], [apierr.PartitionNotFound],
 // [apierr.OffsetNotFound] for an offset below the first, which says the range,
@@ -56,7 +55,10 @@ type DirectRead struct {
 // Kafka said; a leader that moves is followed.
 func (m *Manager) AppendDirect(ctx context.Context, dst []byte, q DirectRead) ([]byte, error) {
 	timeout := m.settings.RequestTimeout
-	if q.Timeout >= 0 {
+	switch {
+	case q.NoWait:
+		timeout = 0
+	case q.Timeout > 0:
 		timeout = min(timeout, q.Timeout)
 	}
 	if q.MaxBytes <= 0 || q.MaxBytes > m.settings.MaxBytes {
@@ -128,7 +130,7 @@ func (d *directRead) read(ctx context.Context, dst []byte) ([]byte, error) {
 		}
 		select {
 		case <-time.After(wait):
-		case <-d.m.stop: // a shutdown waits for nobody
+		case <-d.m.unhurried.Done():
 			return dst, nil
 		case <-ctx.Done():
 			return dst, ctx.Err()

@@ -22,7 +22,7 @@ import (
 
 // from asks for the JSON records of partition 0 from offset on.
 func from(topic string, offset int64) DirectRead {
-	return DirectRead{TopicPartition: TopicPartition{topic, 0}, Offset: offset, Format: codec.JSON, ReadOptions: ReadOptions{Timeout: -1}}
+	return DirectRead{TopicPartition: TopicPartition{topic, 0}, Offset: offset, Format: codec.JSON}
 }
 
 func direct(t *testing.T, m *Manager, q DirectRead) []record {
@@ -180,7 +180,7 @@ func TestDirectFaults(t *testing.T) {
 		t.Helper()
 		defer fault(e, -1).Remove()
 		q := from(topic, 0)
-		q.Timeout = 0
+		q.NoWait = true
 		_, err := m.AppendDirect(t.Context(), nil, q)
 		wantKind(t, err, want)
 	}
@@ -193,23 +193,23 @@ func TestDirectFaults(t *testing.T) {
 	wantKind(t, err, apierr.Draining)
 }
 
-// A shutdown does not wait for reads that wait for records.
-func TestDirectEndsWithTheManager(t *testing.T) {
+// A drain does not wait for reads that wait for records.
+func TestDirectEndsWithADrain(t *testing.T) {
 	b := testkit.Fake(t)
 	topic := testkit.CreateTopic(t, b.Broker, 1)
 	m := newManager(t, b.Broker, nil)
 	looks := b.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Topic: topic, Count: -1, Observe: true})
-	answered := make(chan error, 1)
+	answered := make(chan string, 1)
 	go func() {
-		_, err := m.AppendDirect(context.Background(), nil, from(topic, 0))
-		answered <- err
+		answer, err := m.AppendDirect(context.Background(), nil, from(topic, 0))
+		answered <- fmt.Sprint(string(answer), err)
 	}()
 	testkit.Eventually(t, patience, "the read to look", func() bool { return looks.Hits() > 0 })
-	ok(t, m.Close(t.Context()))
+	m.Drain()
 	select {
-	case err := <-answered:
-		if err != nil && !apierr.Draining.Is(err) {
-			t.Errorf("the read ended with %v", err)
+	case got := <-answered:
+		if got != "[]<nil>" {
+			t.Errorf("the read ended with %s", got)
 		}
 	case <-time.After(patience / 2):
 		t.Error("the read waits on")

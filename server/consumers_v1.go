@@ -35,6 +35,9 @@ func (s *Server) readTopic(ctx *fasthttp.RequestCtx) error {
 	if err != nil {
 		return err
 	}
+	if ctx.IsHead() {
+		return nil // as for the records of v2
+	}
 	o.Layout = codec.TopicLast
 	return respond(ctx, func(dst []byte) ([]byte, error) {
 		return instance.AppendTopic(consume, dst, topic, o)

@@ -25,11 +25,6 @@ func (s *Server) partitionRecords(ctx *fasthttp.RequestCtx) error {
 	if err != nil {
 		return err
 	}
-	if !ctx.QueryArgs().Has("timeout") {
-		o.Timeout = -1
-	} else if o.Timeout < 0 {
-		return apierr.BadRequest.New("The query parameter timeout must not be negative.")
-	}
 	return s.direct(ctx, v2, consumer.DirectRead{ReadOptions: o})
 }
 
@@ -46,7 +41,7 @@ func (s *Server) partitionMessages(ctx *fasthttp.RequestCtx) error {
 	}
 	return s.direct(ctx, v1, consumer.DirectRead{
 		Count:       count,
-		ReadOptions: consumer.ReadOptions{Timeout: -1, Layout: codec.NoTopic},
+		ReadOptions: consumer.ReadOptions{Layout: codec.NoTopic},
 	})
 }
 
