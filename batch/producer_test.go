@@ -159,7 +159,7 @@ func TestProduceAnswers(t *testing.T) {
 	// Several reasons, or one success, and each record keeps its own fate.
 	f(`{"records":[{"value":1},{"value":2}]}`, AnyPartition, 2, func(i int) error {
 		return []error{kerr.NotEnoughReplicas, kerr.MessageTooLarge}[i]
-	}, "50003 50002", nil)
+	}, "50003 413", nil)
 	f(`{"records":[{"value":1},{"value":2}]}`, AnyPartition, 2, func(i int) error {
 		return []error{nil, kerr.InvalidRecord}[i]
 	}, "0@100 50002", nil)
