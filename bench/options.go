@@ -81,7 +81,7 @@ func readOptions(args []string) (options, error) {
 	fs.Var(list[string]{&o.compression, codecName}, "compression", "none, gzip, snappy, lz4, zstd, or all (none)")
 	fs.Var(list[int]{&o.valueBytes, positive}, "value-bytes", "sizes of a value (200)")
 	fs.Var(list[string]{&o.formats, oneOf("json", "binary")}, "formats", "embedded formats of millrace's requests (json,binary)")
-	fs.IntVar(&o.linger, "linger", 0, "producer.linger.ms of millrace and of the Kafka floor")
+	fs.IntVar(&o.linger, "linger", 0, "producer.linger.ms of the Kafka floor and, above 0, of millrace instead of its default")
 	fs.Var(list[string]{&o.only, oneOf("produce", "fetch", "metadata")}, "only", "suites to run (produce,fetch,metadata)")
 	quick := fs.Bool("quick", false, "one round of short windows: does it all work?")
 	fs.Func("peer", "`NAME=URL,pid` of a REST proxy that runs on the same Kafka; may be repeated", func(s string) error {

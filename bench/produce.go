@@ -169,9 +169,10 @@ func (b *bench) millraceWith(format string) func(context.Context, point, string)
 func (b *bench) millraceSettings(codec string) []string {
 	set := []string{"bootstrap.servers=" + joinComma(b.cluster.brokers)}
 	if codec != "" {
-		set = append(set,
-			"producer.compression.type="+codec,
-			"producer.linger.ms="+strconv.Itoa(b.opts.linger))
+		set = append(set, "producer.compression.type="+codec)
+	}
+	if b.opts.linger > 0 { // else as it comes
+		set = append(set, "producer.linger.ms="+strconv.Itoa(b.opts.linger))
 	}
 	return append(set, b.opts.set...)
 }
