@@ -15,16 +15,11 @@ import (
 // [apierr.IllegalState] where there is a subscription, [apierr.TopicNotFound]
 // and [apierr.PartitionNotFound], and what Kafka said.
 func (i *Instance) Assign(ctx context.Context, tps []TopicPartition) error {
-	if err := i.enter(); err != nil {
+	ctx, done, err := i.beginChange(ctx)
+	if err != nil {
 		return err
 	}
-	defer i.leave()
-	ctx, cancel := i.bound(ctx, kafkaTimeout)
-	defer cancel()
-	if err := acquire(ctx, i.changing); err != nil {
-		return i.explain(err)
-	}
-	defer func() { <-i.changing }()
+	defer done()
 
 	i.mu.Lock()
 	now := i.session

@@ -113,6 +113,26 @@ func acquire(ctx context.Context, lock chan struct{}) error {
 	}
 }
 
+// beginChange begins a change of subscription or assignment, of which there is
+// one at a time. What it returns bounds the change; done ends it.
+func (i *Instance) beginChange(ctx context.Context) (_ context.Context, done func(), err error) {
+	if err := i.enter(); err != nil {
+		return nil, nil, err
+	}
+	ctx, cancel := i.bound(ctx, kafkaTimeout)
+	if err := acquire(ctx, i.changing); err != nil {
+		err = i.explain(err)
+		cancel()
+		i.leave()
+		return nil, nil, err
+	}
+	return ctx, func() {
+		<-i.changing
+		cancel()
+		i.leave()
+	}, nil
+}
+
 // holdPolls interrupts the poll that runs, if one does, waits until its
 // records are in the backlog, and lets none start before releasePolls. The
 // wait is for memory and kgo's rebalance callbacks, not for Kafka. The caller

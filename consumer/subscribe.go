@@ -49,16 +49,11 @@ func (i *Instance) SubscribePattern(ctx context.Context, pattern string) error {
 func whole(pattern string) string { return "^(?:" + pattern + ")$" }
 
 func (i *Instance) subscribe(ctx context.Context, topics []string, pattern string) error {
-	if err := i.enter(); err != nil {
+	ctx, done, err := i.beginChange(ctx)
+	if err != nil {
 		return err
 	}
-	defer i.leave()
-	ctx, cancel := i.bound(ctx, kafkaTimeout)
-	defer cancel()
-	if err := acquire(ctx, i.changing); err != nil {
-		return i.explain(err)
-	}
-	defer func() { <-i.changing }()
+	defer done()
 
 	i.mu.Lock()
 	now := i.session
@@ -79,16 +74,11 @@ func (i *Instance) subscribe(ctx context.Context, topics []string, pattern strin
 // Unsubscribe ends the subscription, and an assignment as well (as Kafka's own
 // consumer does). Without either nothing happens.
 func (i *Instance) Unsubscribe(ctx context.Context) error {
-	if err := i.enter(); err != nil {
+	ctx, done, err := i.beginChange(ctx)
+	if err != nil {
 		return err
 	}
-	defer i.leave()
-	ctx, cancel := i.bound(ctx, kafkaTimeout)
-	defer cancel()
-	if err := acquire(ctx, i.changing); err != nil {
-		return i.explain(err)
-	}
-	defer func() { <-i.changing }()
+	defer done()
 	return i.replaceSession(ctx, nil)
 }
 
