@@ -21,6 +21,9 @@ type Job struct {
 	// Body holds the bytes that keys and values are views of. Swap it with
 	// the request's own buffer instead of copying.
 	Body []byte
+	// Arena holds what keys and values are views of that was made for them
+	// instead, by formats with a schema.
+	Arena []byte
 	// Slab holds the records.
 	Slab pool.Slab
 
@@ -71,7 +74,7 @@ func (p *Producer) Acquire() *Job {
 }
 
 // Release takes the job back, with all its views. Its bytes are no longer
-// admitted. The body's buffer, the channels, timer and promise are kept for the next life;
+// admitted. The buffers, the channels, timer and promise are kept for the next life;
 // ready is set anew before it is read.
 func (j *Job) Release() {
 	j.life.End()
@@ -90,6 +93,11 @@ func (j *Job) Release() {
 	j.Body = j.Body[:0]
 	if cap(j.Body) > pool.MaxPooledBytes {
 		j.Body = nil
+	}
+	pool.Poison(j.Arena)
+	j.Arena = j.Arena[:0]
+	if cap(j.Arena) > pool.MaxPooledBytes {
+		j.Arena = nil
 	}
 	j.state.Store(waiting)
 	j.producer.returned.Add(1)

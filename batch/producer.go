@@ -145,7 +145,7 @@ func (p *Producer) submit(j *Job, topic string, partition int32) error {
 
 // admit charges the job's bytes to the producer's memory, or refuses.
 func (p *Producer) admit(j *Job) error {
-	charge := int64(cap(j.Body) + j.Len()*recordBytes)
+	charge := int64(cap(j.Body) + cap(j.Arena) + j.Len()*recordBytes)
 	if charge > p.settings.BufferBytes {
 		return apierr.BodyTooLarge.New("The request needs %d bytes of memory; producer.buffer.memory is %d. Send fewer records at once.",
 			charge, p.settings.BufferBytes)

@@ -1,6 +1,7 @@
 package codec
 
 import (
+	"errors"
 	"strconv"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -28,6 +29,11 @@ type Extras struct {
 	Headers bool
 	// Timestamp adds "timestamp":ms since 1970.
 	Timestamp bool
+	// Dialect is how values with a schema are written.
+	Dialect Dialect
+	// Schemas returns the schema of an id for a format that needs one; it must
+	// not wait. nil: there are none.
+	Schemas func(f Format, id int32) (Schema, error)
 }
 
 // AppendRecord appends r as one element of an answer, such as
@@ -46,13 +52,13 @@ func AppendRecord(dst []byte, r *kgo.Record, f Format, x Extras) ([]byte, error)
 		dst = append(dst, `",`...)
 	}
 	dst = append(dst, `"key":`...)
-	dst, ok := appendDatum(dst, r.Key, f)
-	if !ok {
-		return dst[:start], undecodable(r, "key", f)
+	dst, err := x.appendDatum(dst, r.Key, f)
+	if err != nil {
+		return dst[:start], undecodable(r, "key", f, err)
 	}
 	dst = append(dst, `,"value":`...)
-	if dst, ok = appendDatum(dst, r.Value, f); !ok {
-		return dst[:start], undecodable(r, "value", f)
+	if dst, err = x.appendDatum(dst, r.Value, f); err != nil {
+		return dst[:start], undecodable(r, "value", f, err)
 	}
 	dst = append(dst, `,"partition":`...)
 	dst = strconv.AppendInt(dst, int64(r.Partition), 10)
@@ -73,20 +79,35 @@ func AppendRecord(dst []byte, r *kgo.Record, f Format, x Extras) ([]byte, error)
 	return append(dst, '}'), nil
 }
 
-// appendDatum appends one key or value; ok is false when b is not in format f.
-func appendDatum(dst, b []byte, f Format) (_ []byte, ok bool) {
+// appendDatum appends one key or value.
+func (x *Extras) appendDatum(dst, b []byte, f Format) ([]byte, error) {
 	switch {
 	case b == nil:
-		return append(dst, "null"...), true
+		return append(dst, "null"...), nil
 	case f == Binary:
-		return binary.Append(dst, b), true
-	default:
+		return binary.Append(dst, b), nil
+	case f == JSON:
 		if !json.Valid(b) {
-			return dst, false
+			return dst, errNotJSON
 		}
-		return append(dst, b...), true
+		return append(dst, b...), nil
 	}
+	id, payload, framed := CutFrame(b)
+	if !framed || x.Schemas == nil {
+		return dst, errNoFrame
+	}
+	schema, err := x.Schemas(f, id)
+	if err != nil {
+		return dst, err
+	}
+	return schema.AppendDecoded(dst, payload, x.Dialect)
 }
+
+// Why bytes cannot be decoded, before anything is known of their schema.
+var (
+	errNotJSON = errors.New("it is not JSON")
+	errNoFrame = errors.New("it does not begin with a zero byte and a schema id")
+)
 
 func appendHeaders(dst []byte, headers []kgo.RecordHeader) []byte {
 	dst = append(dst, `,"headers":[`...)
@@ -97,13 +118,27 @@ func appendHeaders(dst []byte, headers []kgo.RecordHeader) []byte {
 		dst = append(dst, `{"key":`...)
 		dst = apierr.AppendJSONString(dst, headers[i].Key)
 		dst = append(dst, `,"value":`...)
-		dst, _ = appendDatum(dst, headers[i].Value, Binary)
+		if value := headers[i].Value; value == nil {
+			dst = append(dst, "null"...)
+		} else {
+			dst = binary.Append(dst, value)
+		}
 		dst = append(dst, '}')
 	}
 	return append(dst, ']')
 }
 
-func undecodable(r *kgo.Record, half string, f Format) error {
-	return apierr.Undecodable.New("The %s of the record at offset %d of partition %d of topic %s is not %s. Seek past it to read on.",
-		half, r.Offset, r.Partition, r.Topic, f)
+// undecodable says which half of r cannot be answered and why. What the
+// registry has to say, that it is away for one, stays what it is.
+func undecodable(r *kgo.Record, half string, f Format, why error) error {
+	var known *apierr.Error
+	if errors.As(why, &known) && known.Kind != apierr.Undecodable {
+		return known
+	}
+	because := ""
+	if f.NeedsSchema() {
+		because = ": " + why.Error()
+	}
+	return apierr.Undecodable.Wrap(why, "The %s of the record at offset %d of partition %d of topic %s is not %s%s. Seek past it to read on.",
+		half, r.Offset, r.Partition, r.Topic, f, because)
 }

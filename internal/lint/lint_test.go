@@ -80,7 +80,6 @@ func TestImportRules(t *testing.T) {
 		{Fences, "codec/json/a.go", "github.com/bytedance/sonic/ast", ""},
 		{Fences, "server/a.go", "github.com/bytedance/sonic", ""},
 		{Fences, "batch/a.go", "github.com/bytedance/sonic", "one place decides"},
-		{Fences, "schema/a.go", "github.com/hamba/avro/v2", ""},
 		{Fences, "codec/avro/a.go", "github.com/hamba/avro/v2", ""},
 		{Fences, "codec/a.go", "github.com/hamba/avro/v2", "no longer maintained"},
 		{Fences, "server/a_test.go", "github.com/twmb/franz-go/pkg/kfake", ""},
