@@ -43,6 +43,7 @@ var (
 	httpSent        = counter("http_response_bytes_total", "Bytes of the bodies of answers, as they were sent.", "method", "route")
 	httpErrors      = counter("http_errors_total", "Requests that failed, by the error_code of the answer; error is that row's name in the table of errors.", "error", "error_code")
 	httpInFlight    = gauge("http_requests_in_flight", "Requests that are being answered, without the scrape itself.")
+	httpStreams     = gauge("http_streams", "Answers that go on piece by piece until their client leaves.")
 	httpConnections = gauge("http_connections", "Open connections.")
 	httpRejected    = counter("http_connections_rejected_total", "Connections turned away because connections.max or connections.max.per.ip was reached.")
 	httpPanics      = counter("http_panics_total", "Requests answered with 500 because their handler panicked: each is a defect.")
@@ -138,7 +139,7 @@ func Catalog() []Group {
 	return []Group{
 		{"HTTP", "Buckets of histograms are classic and, where the scraper asks for protobuf, native ones.", []*Def{
 			httpRequests, httpDuration, httpReceived, httpSent, httpErrors,
-			httpInFlight, httpConnections, httpRejected, httpPanics, httpDraining,
+			httpInFlight, httpStreams, httpConnections, httpRejected, httpPanics, httpDraining,
 		}},
 		{"Produce", "", []*Def{
 			produceRecords, produceFailed, produceWait, produceBatchLen, produceBatchBig,

@@ -28,6 +28,8 @@ type Build struct{ Version, Revision string }
 type Metrics struct {
 	// InFlight is the number of requests that are being answered.
 	InFlight atomic.Int64
+	// Streams is the number of answers that are being streamed.
+	Streams atomic.Int64
 	// Panics counts handlers that panicked.
 	Panics atomic.Uint64
 
@@ -192,6 +194,7 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 		produceFailed.put(to, float64(f.Records.Load()), f.name, code)
 	}
 	httpInFlight.put(to, float64(m.InFlight.Load()))
+	httpStreams.put(to, float64(m.Streams.Load()))
 	httpPanics.put(to, float64(m.Panics.Load()))
 	buildInfo.put(to, 1, m.build.Version, m.build.Revision, runtime.Version())
 	for i := range m.fetched {

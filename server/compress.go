@@ -68,6 +68,9 @@ func (s *Server) decompress(ctx *fasthttp.RequestCtx) (held int64, err error) {
 // every answer, that the encoding depends on Accept-Encoding.
 func (s *Server) compress(ctx *fasthttp.RequestCtx) {
 	ctx.Response.Header.Add(fasthttp.HeaderVary, fasthttp.HeaderAcceptEncoding)
+	if ctx.Response.IsBodyStream() {
+		return
+	}
 	plain := ctx.Response.Body()
 	accept := ctx.Request.Header.Peek(fasthttp.HeaderAcceptEncoding)
 	if len(plain) < minCompressed || len(accept) == 0 {

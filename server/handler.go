@@ -90,6 +90,9 @@ func capBuffers(ctx *fasthttp.RequestCtx) {
 	if body := ctx.Request.Body(); cap(body) > maxKeptBody {
 		ctx.Request.SwapBody(nil)
 	}
+	if ctx.Response.IsBodyStream() {
+		return // asked for its body, fasthttp would read it to its end
+	}
 	if body := ctx.Response.Body(); cap(body) > maxKeptBody {
 		ctx.Response.SwapBody(nil)
 		ctx.Response.SetBodyRaw(body) // fasthttp sends it and lets go
@@ -119,7 +122,7 @@ func (s *Server) logRequest(ctx *fasthttp.RequestCtx, took time.Duration) {
 		slog.String("path", string(ctx.Path())),
 		slog.Int("status", ctx.Response.StatusCode()),
 		slog.Int("bytes_in", max(0, ctx.Request.Header.ContentLength())),
-		slog.Int("bytes_out", len(ctx.Response.Body())),
+		slog.Int("bytes_out", sent(ctx)),
 		slog.Duration("took", took))
 	_ = s.log.Handler().Handle(ctx, line) // there is nobody to tell that logging fails
 }

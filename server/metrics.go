@@ -79,12 +79,16 @@ func (f *figures) done(ctx *fasthttp.RequestCtx, took time.Duration, received in
 	if r == nil {
 		r = f.unmatched
 	}
-	sent := 0
-	if !ctx.IsHead() {
-		sent = len(ctx.Response.Body())
-	}
-	r.Done(ctx.Response.StatusCode(), took, received, sent)
+	r.Done(ctx.Response.StatusCode(), took, received, sent(ctx))
 	f.InFlight.Add(-1)
+}
+
+// sent is the size of the answer's body; a stream has none yet.
+func sent(ctx *fasthttp.RequestCtx) int {
+	if ctx.IsHead() || ctx.Response.IsBodyStream() {
+		return 0
+	}
+	return len(ctx.Response.Body())
 }
 
 // failed counts a request that is answered with an error.

@@ -48,6 +48,8 @@ type Server struct {
 	figures  figures
 
 	draining   atomic.Bool
+	streaming  context.Context // of streams; ends with the drain
+	endStreams context.CancelFunc
 	inflated   atomic.Int64 // bytes of bodies that came compressed, see maxInflated
 	sparing    sparing
 	requestLog atomic.Bool
@@ -60,6 +62,7 @@ type Server struct {
 // New returns a server that does not listen yet.
 func New(s Settings, d Deps) *Server {
 	srv := &Server{settings: s, deps: d, log: d.Logger, cors: newCORS(s), figures: newFigures(d.Metrics)}
+	srv.streaming, srv.endStreams = context.WithCancel(context.Background())
 	srv.requestLog.Store(s.RequestLog)
 	srv.limits = newLimits(s, srv.turnedAway)
 	srv.router = srv.newRouter()
@@ -125,9 +128,12 @@ func (s *Server) Serve() error {
 	return nil
 }
 
-// Drain turns readiness off, so that load balancers look elsewhere. Requests
-// are still answered.
-func (s *Server) Drain() { s.draining.Store(true) }
+// Drain turns readiness off, so that load balancers look elsewhere, and ends
+// streams. Requests are still answered.
+func (s *Server) Drain() {
+	s.draining.Store(true)
+	s.endStreams()
+}
 
 // Shutdown drains, closes the listeners and waits until the requests in flight
 // are answered, but no longer than ctx.

@@ -1,0 +1,63 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// stream is an answer that is written piece by piece, on the connection's own
+// goroutine, after its handler has returned: what the client does not read
+// holds up whoever writes, and nothing is piled up for it.
+type stream struct {
+	server *Server
+	ctx    *fasthttp.RequestCtx
+	write  func(st *stream) error
+	out    io.Writer
+}
+
+// stream has write send the answer, which may take as long as it likes. write
+// must return soon after [stream.context] ended. An error of its own is not
+// shown to the client any more: the status is sent by then.
+func (s *Server) stream(ctx *fasthttp.RequestCtx, contentType string, write func(st *stream) error) {
+	ctx.SetContentType(contentType)
+	ctx.Response.Header.Set(fasthttp.HeaderCacheControl, "no-store")
+	ctx.Response.Header.Set("X-Accel-Buffering", "no") // nginx would collect the pieces
+	ctx.Response.ImmediateHeaderFlush = true
+	ctx.Response.SetBodyStream(&stream{server: s, ctx: ctx, write: write}, -1)
+}
+
+// context ends when the server drains, and streams shall end with it.
+func (st *stream) context() context.Context { return st.server.streaming }
+
+// send writes b, which it borrows, to the client at once. An error means that
+// the client is gone, or reads too slowly.
+func (st *stream) send(b []byte) error {
+	if timeout := st.server.settings.WriteTimeout; timeout > 0 {
+		if err := st.ctx.SetWriteDeadline(time.Now().Add(timeout)); err != nil {
+			return err
+		}
+	}
+	_, err := st.out.Write(b)
+	return err
+}
+
+// SupportsBodyWriteTo implements [fasthttp.BodyWriterTo].
+func (st *stream) SupportsBodyWriteTo() bool { return true }
+
+// WriteTo implements [fasthttp.BodyWriterTo]: out makes a chunk of each Write.
+func (st *stream) WriteTo(out io.Writer) (int64, error) {
+	st.out = out
+	st.server.figures.Streams.Add(1)
+	defer st.server.figures.Streams.Add(-1)
+	return 0, st.write(st)
+}
+
+// Read implements [io.Reader]. fasthttp reads only for clients of HTTP/1.0,
+// which cannot be told where a piece ends.
+func (st *stream) Read([]byte) (int, error) {
+	return 0, errors.New("a stream needs HTTP/1.1")
+}
