@@ -62,6 +62,7 @@ var storedCases = map[string]struct {
 	"shutdown.graceful.ms":     {"0", func(c *Config) any { return c.Server.GracefulTimeout }, "0s"},
 	"api.compatibility.strict": {"TRUE", func(c *Config) any { return c.Server.Strict }, "true"},
 	"schema.registry.url":      {"http://a:1, https://b", func(c *Config) any { return c.SchemaRegistryURL }, "[http://a:1 https://b]"},
+	"avro.dialect":             {"Plain", func(c *Config) any { return c.Server.Avro }, "1"},
 	"log.level":                {"WARN", func(c *Config) any { return c.LogLevel }, slog.LevelWarn.String()},
 	"log.format":               {"json", func(c *Config) any { return c.LogFormat }, "json"},
 	"request.log":              {"true", func(c *Config) any { return c.Server.RequestLog }, "true"},
