@@ -4,6 +4,7 @@ import (
 	"github.com/twmb/franz-go/pkg/sr"
 
 	"millrace/codec"
+	"millrace/codec/avro"
 	"millrace/codec/jsonschema"
 	"millrace/internal/apierr"
 )
@@ -30,7 +31,7 @@ type formats [codec.Protobuf + 1]struct {
 
 // builtIn are the formats of this program.
 var builtIn = formats{
-	codec.Avro:       {kind: sr.TypeAvro},
+	codec.Avro:       {kind: sr.TypeAvro, compile: adapt(avro.Compile)},
 	codec.JSONSchema: {kind: sr.TypeJSON, compile: adapt(jsonschema.Compile)},
 	codec.Protobuf:   {kind: sr.TypeProtobuf},
 }
