@@ -33,10 +33,10 @@ func (q *question) hash() uint64 {
 		h |= 1
 	}
 	if q.topic != "" {
-		h ^= maphash.String(seed, q.topic)
+		h = (h ^ maphash.String(seed, q.topic)) * 31 // or a text would be a topic
 	}
 	if len(q.text) > 0 {
-		h = h*31 ^ maphash.Bytes(seed, q.text)
+		h ^= maphash.Bytes(seed, q.text)
 	}
 	return h
 }

@@ -111,14 +111,15 @@ func (r *Registry) Cached(f codec.Format, id int32) (s codec.Schema, ok bool, er
 // decoder is what was found for an id, for values of format f.
 func decoder(s stored, f codec.Format, id int32, err error) (codec.Schema, error) {
 	switch {
+	case err == nil && s.format == f:
+		return s.schema, nil
+	case err == nil:
+		return nil, apierr.Undecodable.New("The record's schema %d is for the format %s, not %s.", id, s.format, f)
 	case apierr.RegistryRefused.Is(err) || apierr.InvalidSchema.Is(err) || apierr.UnsupportedMedia.Is(err):
 		return nil, apierr.Undecodable.Wrap(err, "The record's schema %d cannot be used: %s", id, apierr.From(err).Message())
-	case err != nil:
+	default:
 		return nil, err
-	case s.format != f:
-		return nil, apierr.Undecodable.New("The record's schema %d is for the format %s, not %s.", id, s.format, f)
 	}
-	return s.schema, nil
 }
 
 // naming is the strategy for keys or values.
