@@ -14,7 +14,7 @@ import (
 const staleTime = 10 * time.Second
 
 // asking is a function that finds the answer to a question at the registry, and
-// says for how long it holds: zero is for ever.
+// says for how long it holds: zero is for ever, less is not at all.
 type asking[V any] func(ctx context.Context, q *question) (V, time.Duration, error)
 
 // load answers a question that the cache has no fresh answer to. The same
@@ -50,10 +50,7 @@ func look[V any](r *Registry, c *cache[V], q question, ask asking[V]) (V, error)
 	switch {
 	case e.err == nil:
 	case !apierr.From(e.err).Kind.Retry:
-		hold = r.settings.NegativeTTL
-		if hold <= 0 {
-			return e.value, e.err
-		}
+		hold = r.noFor()
 	case before != nil && before.err == nil:
 		r.log.Warn("the schema registry does not answer; going on with what it said before", "topic", q.topic, "error", e.err)
 		e.value, e.err, hold = before.value, nil, staleTime
@@ -63,8 +60,18 @@ func look[V any](r *Registry, c *cache[V], q question, ask asking[V]) (V, error)
 	if hold > 0 {
 		e.until = time.Now().Add(hold)
 	}
-	c.put(e)
+	if hold >= 0 {
+		c.put(e)
+	}
 	return e.value, e.err
+}
+
+// noFor is how long a no holds.
+func (r *Registry) noFor() time.Duration {
+	if r.settings.NegativeTTL <= 0 {
+		return -1
+	}
+	return r.settings.NegativeTTL
 }
 
 // guarded is ask without its panics: on a goroutine that nobody watches, a

@@ -156,6 +156,13 @@ func TestLatest(t *testing.T) {
 	if got := mustResolve(t, r, Wanted{Format: codec.Avro, Topic: "t", Key: true}); got != (codec.Registered{}) {
 		t.Errorf("a subject that does not exist gave %+v", got)
 	}
+	s.LatestTTL, s.NegativeTTL = -1, 0
+	eager := open(t, s)
+	mustResolve(t, eager, Wanted{Format: codec.Avro, Topic: "new"})
+	first := f.register(t, "new-value", userText)
+	if got := mustResolve(t, eager, Wanted{Format: codec.Avro, Topic: "new"}); got.ID != first {
+		t.Errorf("the first schema of a subject gave %+v", got)
+	}
 	_, err := r.Resolve(context.Background(), Wanted{Format: codec.Protobuf, Topic: "t"})
 	wantError(t, err, apierr.RegistryRefused, "is for the format avro, not protobuf")
 

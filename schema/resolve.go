@@ -21,6 +21,9 @@ func (r *Registry) resolve(ctx context.Context, q *question) (codec.Registered, 
 		return s, 0, err
 	case r.settings.UseLatest:
 		s, err := r.resolveLatest(ctx, q)
+		if s.Schema == nil && err == nil { // there is none yet
+			return s, r.noFor(), nil
+		}
 		return s, max(r.settings.LatestTTL, 0), err
 	default:
 		s, err := r.resolveText(ctx, q)
