@@ -14,12 +14,12 @@ import (
 
 	"github.com/twmb/franz-go/pkg/sr"
 	"github.com/twmb/franz-go/pkg/sr/srfake"
-	"go.uber.org/goleak"
 
 	"millrace/codec"
+	"millrace/internal/testkit"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testkit.Main(m) }
 
 // raw is a schema whose values are their own text: what the registry's client
 // does does not depend on what a schema makes of a value.

@@ -102,7 +102,7 @@ func TestIDs(t *testing.T) {
 	if got.ID != id || got.Schema.(*raw).text != userText {
 		t.Fatalf("got %+v", got)
 	}
-	if asked := f.take(); asked != fmt.Sprintf("GET /schemas/ids/%d, GET /schemas/ids/%d/subjects", id, id) {
+	if asked := f.take(); asked != fmt.Sprintf("GET /schemas/ids/%d, GET /schemas/ids/%d/versions", id, id) {
 		t.Errorf("asked %s", asked)
 	}
 	mustResolve(t, r, byID("t", id))

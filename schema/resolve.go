@@ -110,20 +110,21 @@ func fitting(s stored, f codec.Format) error {
 	return nil
 }
 
-// checkSubject refuses an id that is not of the subject. A registry may answer
+// checkSubject refuses an id that is not of the subject. It asks for versions,
+// as not every registry (Apicurio) can be asked for subjects. One may answer
 // with the context in front of the name, :.CONTEXT:SUBJECT, where its URL names
 // one.
 func (r *Registry) checkSubject(ctx context.Context, id int32, subject string) error {
-	var subjects []string
+	var versions []sr.SubjectVersion
 	err := r.client.call(ctx, func(ctx context.Context, c *sr.Client) (err error) {
-		subjects, err = c.SubjectsByID(ctx, int(id))
+		versions, err = c.SchemaVersionsByID(ctx, int(id))
 		return err
 	})
 	if err != nil {
 		return refused(err, fmt.Sprintf("the schema id %d", id))
 	}
-	if !slices.ContainsFunc(subjects, func(s string) bool {
-		return s == subject || strings.HasPrefix(s, ":.") && strings.HasSuffix(s, ":"+subject)
+	if !slices.ContainsFunc(versions, func(v sr.SubjectVersion) bool {
+		return v.Subject == subject || strings.HasPrefix(v.Subject, ":.") && strings.HasSuffix(v.Subject, ":"+subject)
 	}) {
 		return apierr.RegistryRefused.New("The schema %d is not of the subject %s.", id, subject)
 	}
