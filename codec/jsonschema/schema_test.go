@@ -249,7 +249,7 @@ func TestCompileErrors(t *testing.T) {
 	f(`{"x":"`+strings.Repeat("x", maxText)+`"}`, `the JSON schema is too large: with its references it has 1048584 bytes, and 1048576 are allowed`)
 	f(`{"enum":[`+strings.Repeat(`{},`, maxObjects)+`{}]}`, `the JSON schema is too large: with its references it has more than 10000 objects`)
 	f(`{"pattern":"(abcdefghijk){1000}"}`, `the JSON schema has at ".pattern" the pattern "(abcdefghijk){1000}", which cannot be used: it repeats too much`)
-	f(`{"patternProperties":{"[":true}}`, "the JSON schema has the pattern \"[\", which cannot be used: error parsing regexp: missing closing ]: `[`")
+	f(`{"patternProperties":{"[":true}}`, "the JSON schema has at \".patternProperties\" the pattern \"[\", which cannot be used: error parsing regexp: missing closing ]: `[`")
 }
 
 // Schemas that a few lines make dangerous, and values that make them so: each is
