@@ -54,6 +54,7 @@ func Compile(text string, references []Reference) (*Schema, error) {
 			return nil, err
 		}
 		list = append(list, f)
+		s.required = s.required || requires(f.Messages())
 		anys = anys || path == "google/protobuf/any.proto"
 	}
 	s.defaults, s.swell = defaultSizes(list)
@@ -73,6 +74,16 @@ func gather(f protoreflect.FileDescriptor, into map[string]protoreflect.FileDesc
 	for i := range imports.Len() {
 		gather(imports.Get(i).FileDescriptor, into)
 	}
+}
+
+// requires reports whether there is a required field in messages.
+func requires(messages protoreflect.MessageDescriptors) bool {
+	for i := range messages.Len() {
+		if m := messages.Get(i); m.RequiredNumbers().Len() > 0 || requires(m.Messages()) {
+			return true
+		}
+	}
+	return false
 }
 
 func standard(path string) bool { return strings.HasPrefix(path, "google/protobuf/") }

@@ -16,16 +16,20 @@ const (
 	maxStatements = 20_000  // in a file with all its references
 	maxNesting    = 32      // of brackets in a file
 	maxWord       = 255     // bytes of a name, with its dots
+	maxNames      = 8 << 20 // bytes of all full names in a file, about
 
 	maxDepth = 100      // nesting of messages in messages
 	maxJSON  = 64 << 20 // bytes of a decoded message
 	maxAny   = 10       // nesting of Any in Any
 )
 
-// count looks over a file before it is parsed. Every declaration has its full
-// name, so deep nesting of long names takes memory that no compiler bounds.
+// count looks over a file before it is parsed. The compiler keeps the full name
+// of every declaration, so deep nesting of long names would take memory that is
+// out of all proportion to the text.
 func count(text string) (statements int, err error) {
-	depth, word, dotted, gap := 0, 0, false, false
+	word, dotted, gap := 0, false, false
+	names := 0         // bytes of all full names so far
+	inside := []int{0} // how long the full names of the open brackets are
 	for i := 0; i < len(text); i++ {
 		switch c := text[i]; {
 		case c == '/' || c == '"' || c == '\'':
@@ -41,20 +45,26 @@ func count(text string) (statements int, err error) {
 				return 0, fmt.Errorf("has a name of more than %d characters", maxWord)
 			}
 		default:
-			word, dotted = 0, false
+			outer := inside[len(inside)-1]
 			switch c {
 			case '{', '[', '(', '<':
 				statements++
-				depth++
+				names += outer + word
+				inside = append(inside, outer+word+1)
 			case '}', ']', ')', '>':
-				depth--
+				inside = inside[:max(1, len(inside)-1)]
 			case ';', ',':
 				statements++
+				names += outer + word
 			}
-			if depth > maxNesting {
+			if len(inside) > maxNesting+1 {
 				return 0, fmt.Errorf("is nested deeper than %d levels", maxNesting)
 			}
+			word, dotted, gap = 0, false, false
 		}
+	}
+	if names > maxNames {
+		return 0, errors.New("has names that are too long, so many and so nested")
 	}
 	return statements, nil
 }

@@ -28,7 +28,8 @@ type Schema struct {
 	first    protoreflect.MessageDescriptor
 	types    *dynamicpb.Types // of the file and all that it imports
 	defaults map[protoreflect.FullName]int
-	swell    int // how many bytes of JSON a byte of payload can become at most
+	swell    int  // how many bytes of JSON a byte of payload can become at most
+	required bool // there are required fields, so that messages must be checked for them
 }
 
 var _ codec.Schema = (*Schema)(nil)
@@ -42,10 +43,11 @@ func (s *Schema) Name() string { return string(s.first.FullName()) }
 // both.
 func (s *Schema) AppendEncoded(dst, text []byte, _ codec.Dialect) ([]byte, error) {
 	m := dynamicpb.NewMessage(s.first)
-	if err := (protojson.UnmarshalOptions{RecursionLimit: maxDepth, Resolver: s.types}).Unmarshal(text, m); err != nil {
+	options := protojson.UnmarshalOptions{AllowPartial: !s.required, RecursionLimit: maxDepth, Resolver: s.types}
+	if err := options.Unmarshal(text, m); err != nil {
 		return dst, mismatch(err, text, s.first)
 	}
-	out, err := proto.MarshalOptions{Deterministic: true}.MarshalAppend(append(dst, firstMessage), m)
+	out, err := proto.MarshalOptions{AllowPartial: true, Deterministic: true}.MarshalAppend(append(dst, firstMessage), m)
 	if err != nil {
 		return dst, &codec.Mismatch{Problem: plain(err)}
 	}
@@ -70,7 +72,7 @@ func (s *Schema) AppendDecoded(dst, payload []byte, _ codec.Dialect) ([]byte, er
 		}
 	}
 	start := len(dst)
-	out, err := protojson.MarshalOptions{EmitDefaultValues: true, Resolver: s.types}.MarshalAppend(dst, m)
+	out, err := protojson.MarshalOptions{AllowPartial: true, EmitDefaultValues: true, Resolver: s.types}.MarshalAppend(dst, m)
 	if err != nil {
 		return dst, errors.New("its payload has no JSON: " + plain(err))
 	}
@@ -78,5 +80,5 @@ func (s *Schema) AppendDecoded(dst, payload []byte, _ codec.Dialect) ([]byte, er
 }
 
 func (s *Schema) unmarshal(b []byte, m proto.Message) error {
-	return proto.UnmarshalOptions{DiscardUnknown: true, RecursionLimit: maxDepth, Resolver: s.types}.Unmarshal(b, m)
+	return proto.UnmarshalOptions{AllowPartial: !s.required, DiscardUnknown: true, RecursionLimit: maxDepth, Resolver: s.types}.Unmarshal(b, m)
 }

@@ -303,6 +303,7 @@ func TestCompileErrors(t *testing.T) {
 	f(strings.Repeat(`message A {`, 33), `the Protobuf schema is nested deeper than 32 levels`)
 	f(`message `+strings.Repeat(`a`, 256)+` {}`, `the Protobuf schema has a name of more than 255 characters`)
 	f(`package a`+strings.Repeat(" . \n a", 200)+`; message A {}`, `the Protobuf schema has a name of more than 255 characters`)
+	f(strings.Repeat(`message `+strings.Repeat("a", 250)+` {`, 30)+strings.Repeat(`enum E { A = 0; }`, 2000), `the Protobuf schema has names that are too long, so many and so nested`)
 	f(strings.Repeat(`message A {}`, maxStatements+1), `the Protobuf schema is too large: with its references it may have 20000 statements`)
 	f(strings.Repeat(` `, maxText+1), `the Protobuf schema is too large: with its references it may have 1048576 bytes`)
 }
