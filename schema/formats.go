@@ -6,6 +6,7 @@ import (
 	"millrace/codec"
 	"millrace/codec/avro"
 	"millrace/codec/jsonschema"
+	"millrace/codec/protobuf"
 	"millrace/internal/apierr"
 )
 
@@ -33,7 +34,7 @@ type formats [codec.Protobuf + 1]struct {
 var builtIn = formats{
 	codec.Avro:       {kind: sr.TypeAvro, compile: adapt(avro.Compile)},
 	codec.JSONSchema: {kind: sr.TypeJSON, compile: adapt(jsonschema.Compile)},
-	codec.Protobuf:   {kind: sr.TypeProtobuf},
+	codec.Protobuf:   {kind: sr.TypeProtobuf, compile: adapt(protobuf.Compile)},
 }
 
 // adapt makes a compiler of a format's Compile.

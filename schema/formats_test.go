@@ -31,6 +31,11 @@ func TestFormats(t *testing.T) {
 			`{"type":"object","title":"User"}`, `{"type":"object","properties":{"at":{"$ref":"address.json"}}}`,
 			`{"name":"n"}`,
 		},
+		{
+			codec.Protobuf, `syntax = "proto3"; message Address { string city = 1; }`, "address.proto",
+			`syntax = "proto3"; message User { string name = 1; }`, `syntax = "proto3"; import "address.proto"; message Home { Address at = 1; }`,
+			`{"name":"n"}`,
+		},
 	} {
 		t.Run(c.format.String(), func(t *testing.T) {
 			f := newFake(t)

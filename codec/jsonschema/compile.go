@@ -54,12 +54,15 @@ func read(text string, references []Reference) (source, error) {
 	if err != nil {
 		return source{}, err
 	}
+	odd := map[string]struct{}{}
+	pointers(root, odd)
 	docs := documents{guardURL: map[string]any{"not": map[string]any{"$ref": rootURL}}}
 	for _, r := range references {
 		doc, err := parse(fmt.Sprintf("the reference %q", r.Name), r.Text, &objects)
 		if err != nil {
 			return source{}, err
 		}
+		pointers(doc, odd)
 		for _, base := range []string{baseURL, id(root)} {
 			if u, ok := resolve(base, r.Name); ok {
 				docs[u] = doc
@@ -68,6 +71,9 @@ func read(text string, references []Reference) (source, error) {
 		if u, ok := resolve(baseURL, id(doc)); ok && id(doc) != "" {
 			docs[u] = doc
 		}
+	}
+	if len(odd) > maxPointers {
+		return source{}, fmt.Errorf("the JSON schema refers to more than %d places that are no definitions", maxPointers)
 	}
 	docs[rootURL] = root
 	if u, ok := resolve(baseURL, id(root)); ok && id(root) != "" {
@@ -93,6 +99,9 @@ func parse(what, text string, objects *int) (any, error) {
 	}
 	if t.depth > maxNesting {
 		return nil, fmt.Errorf("%s is nested deeper than %d levels", what, maxNesting)
+	}
+	if t.paths > maxPaths {
+		return nil, fmt.Errorf("%s has names that are too long and too nested", what)
 	}
 	if *objects += t.objects; *objects > maxObjects {
 		return nil, fmt.Errorf("the JSON schema is too large: with its references it has more than %d objects", maxObjects)

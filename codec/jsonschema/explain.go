@@ -270,6 +270,9 @@ func (s source) invalid(at string, report *jsonschema.ValidationError) error {
 	u, _, _ := strings.Cut(at, "#")
 	fault := pick(report)
 	got, path := follow(s.docs[u], fault.InstanceLocation)
+	if name, ok := fault.ErrorKind.(*kind.PropertyNames); ok && len(fault.Causes) > 0 {
+		fault, got = pick(fault.Causes[0]), name.Property
+	}
 	if f, ok := fault.ErrorKind.(*kind.Format); ok && f.Want == "regex" {
 		return fmt.Errorf("the JSON schema has at %q the pattern %s, which cannot be used: %w", path, quote(got), f.Err)
 	}

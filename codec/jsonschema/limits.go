@@ -4,6 +4,7 @@ import (
 	"errors"
 	"regexp"
 	"regexp/syntax"
+	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
@@ -12,8 +13,13 @@ import (
 const (
 	maxText    = 1 << 20 // bytes of a schema with all its references
 	maxNesting = 200     // of a schema's JSON
-	maxObjects = 10_000  // JSON objects in a schema with all its references
+	maxObjects = 5000    // JSON objects in a schema with all its references
+	maxPaths   = 2 << 20 // bytes of the JSON pointers of the objects in one text
 	maxDigits  = 1000    // of a number, written out
+
+	// maxPointers bounds the JSON pointers to places where the draft has no
+	// schemas: the library copies what it knows of a document for each.
+	maxPointers = 500
 
 	maxPattern      = 1000   // bytes of a pattern
 	maxInstructions = 10_000 // that one pattern compiles to
@@ -124,4 +130,36 @@ type pattern struct {
 func (p *pattern) MatchString(s string) bool {
 	p.effort.spend(1 + len(s)*p.size/64)
 	return p.Regexp.MatchString(s)
+}
+
+// pointers collects the $refs by JSON pointer to other than the usual places.
+func pointers(doc any, into map[string]struct{}) {
+	switch doc := doc.(type) {
+	case []any:
+		for _, v := range doc {
+			pointers(v, into)
+		}
+	case map[string]any:
+		for name, v := range doc {
+			if ref, ok := v.(string); ok && name == "$ref" && !usual(ref) {
+				into[ref] = struct{}{}
+			}
+			pointers(v, into)
+		}
+	}
+}
+
+// usual reports whether ref is to no place within a document, or to a
+// definition.
+func usual(ref string) bool {
+	_, fragment, _ := strings.Cut(ref, "#")
+	if !strings.HasPrefix(fragment, "/") {
+		return true
+	}
+	for _, place := range []string{"/definitions/", "/$defs/"} {
+		if name, ok := strings.CutPrefix(fragment, place); ok && !strings.Contains(name, "/") {
+			return true
+		}
+	}
+	return false
 }

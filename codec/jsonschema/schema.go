@@ -2,7 +2,8 @@ package jsonschema
 
 import (
 	"errors"
-	"sync"
+	"runtime"
+	"sync/atomic"
 
 	"millrace/codec"
 	"millrace/codec/json"
@@ -21,7 +22,11 @@ type Reference struct {
 type Schema struct {
 	source source
 	name   string
-	spare  sync.Pool // of *checker
+	// spare are the checkers that nobody uses, made how many there are, which
+	// is never more than spare holds. A validation never waits for anything
+	// but a processor, so a few more than those will do.
+	spare chan *checker
+	made  atomic.Int32
 }
 
 var _ codec.Schema = (*Schema)(nil)
@@ -37,8 +42,9 @@ func Compile(text string, references []Reference) (*Schema, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Schema{source: src, name: title(src.docs[rootURL])}
-	s.spare.Put(c)
+	s := &Schema{source: src, name: title(src.docs[rootURL]), spare: make(chan *checker, 2*runtime.GOMAXPROCS(0))}
+	s.made.Store(1)
+	s.spare <- c
 	return s, nil
 }
 
@@ -54,23 +60,34 @@ func title(doc any) string {
 
 // AppendEncoded appends text as it is, once it is found valid. It borrows both.
 func (s *Schema) AppendEncoded(dst, text []byte, _ codec.Dialect) ([]byte, error) {
-	c, err := s.checker()
+	c, err := s.take()
 	if err != nil {
 		return dst, err
 	}
+	defer func() { s.spare <- c }() // it is as good as new even after a panic
 	if err := c.check(text); err != nil {
-		s.spare.Put(c)
 		return dst, err
 	}
-	s.spare.Put(c) // not after a panic, whose state nobody knows
 	return append(dst, text...), nil
 }
 
-func (s *Schema) checker() (*checker, error) {
-	if c, ok := s.spare.Get().(*checker); ok {
+// take returns a checker, which goes back to spare. It makes one when all are
+// in use, as long as there is room, and waits for one otherwise.
+func (s *Schema) take() (*checker, error) {
+	select {
+	case c := <-s.spare:
 		return c, nil
+	default:
 	}
-	return s.source.compile()
+	if int(s.made.Add(1)) > cap(s.spare) {
+		s.made.Add(-1)
+		return <-s.spare, nil
+	}
+	c, err := s.source.compile()
+	if err != nil {
+		s.made.Add(-1)
+	}
+	return c, err
 }
 
 var errNotJSON = errors.New("its payload is not JSON")

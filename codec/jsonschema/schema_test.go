@@ -246,10 +246,12 @@ func TestCompileErrors(t *testing.T) {
 	f(`{}`, `the reference "a" is not valid JSON: unexpected end at byte 1`, Reference{"a", `{`})
 	f(`{"minimum":1e9999}`, `the JSON schema cannot be used: a number has more than 1000 digits`)
 	f(strings.Repeat(`{"not":`, 201)+"1"+strings.Repeat("}", 201), `the JSON schema is nested deeper than 200 levels`)
+	f(strings.Repeat(`{"`+strings.Repeat("a", 5000)+`":`, 100)+`{}`+strings.Repeat("}", 100), `the JSON schema has names that are too long and too nested`)
 	f(`{"x":"`+strings.Repeat("x", maxText)+`"}`, `the JSON schema is too large: with its references it has 1048584 bytes, and 1048576 are allowed`)
-	f(`{"enum":[`+strings.Repeat(`{},`, maxObjects)+`{}]}`, `the JSON schema is too large: with its references it has more than 10000 objects`)
+	f(`{"enum":[`+strings.Repeat(`{},`, maxObjects)+`{}]}`, `the JSON schema is too large: with its references it has more than 5000 objects`)
+	f(chain(maxPointers+1, `{"$ref":"#/x/%d"}`, `{}`), `the JSON schema refers to more than 500 places that are no definitions`)
 	f(`{"pattern":"(abcdefghijk){1000}"}`, `the JSON schema has at ".pattern" the pattern "(abcdefghijk){1000}", which cannot be used: it repeats too much`)
-	f(`{"patternProperties":{"[":true}}`, "the JSON schema has the pattern \"[\", which cannot be used: error parsing regexp: missing closing ]: `[`")
+	f(`{"patternProperties":{"[":true}}`, "the JSON schema has at \".patternProperties\" the pattern \"[\", which cannot be used: error parsing regexp: missing closing ]: `[`")
 }
 
 // Schemas that a few lines make dangerous, and values that make them so: each is

@@ -12,6 +12,7 @@ import (
 type tree struct {
 	value   any
 	objects int
+	paths   int // bytes of the JSON pointers of all objects, about
 	depth   int // of its nesting; 0 for a scalar
 }
 
@@ -21,7 +22,7 @@ func grow(b []byte) (t tree, fault string) {
 	g := grower{b: b}
 	g.space()
 	t.value = g.value(0)
-	t.objects, t.depth = g.objects, g.depth
+	t.objects, t.paths, t.depth = g.objects, g.paths, g.depth
 	return t, g.fault
 }
 
@@ -31,6 +32,8 @@ type grower struct {
 	b       []byte
 	i       int
 	objects int
+	path    int // bytes of the JSON pointer to here, about
+	paths   int
 	depth   int
 	fault   string
 }
@@ -61,13 +64,16 @@ func (g *grower) value(depth int) any {
 func (g *grower) object(depth int) any {
 	m := map[string]any{}
 	g.objects++
+	g.paths += g.path
 	g.depth = max(g.depth, depth)
 	for g.more('}') {
 		name := g.str()
 		g.space()
 		g.i++ // the colon
 		g.space()
+		g.path += len(name) + 1
 		m[name] = g.value(depth)
+		g.path -= len(name) + 1
 	}
 	return m
 }
@@ -75,9 +81,11 @@ func (g *grower) object(depth int) any {
 func (g *grower) array(depth int) any {
 	list := []any{}
 	g.depth = max(g.depth, depth)
+	g.path += len("/00")
 	for g.more(']') {
 		list = append(list, g.value(depth))
 	}
+	g.path -= len("/00")
 	return list
 }
 
