@@ -71,21 +71,21 @@ func (g *generator) primitive(k int) randomType {
 		func() string { return strconv.FormatBool(g.IntN(2) == 0) },
 		func() string { return strconv.Itoa(int(int32(g.Uint32()) >> g.IntN(32))) },
 		func() string { return strconv.FormatInt(int64(g.Uint64())>>g.IntN(64), 10) },
-		func() string { return g.float(float64(math.Float32frombits(g.Uint32()))) },
-		func() string { return g.float(math.Float64frombits(g.Uint64())) },
+		func() string { return g.float(float64(math.Float32frombits(g.Uint32())), 32) },
+		func() string { return g.float(math.Float64frombits(g.Uint64()), 64) },
 		func() string { return g.string(0x100) },
 		func() string { return g.string(0x11000) },
 	}[k]}
 }
 
-func (g *generator) float(v float64) string {
+func (g *generator) float(v float64, size int) string {
 	if g.IntN(2) == 0 {
 		v = float64(g.IntN(2000)-1000) / 8
 	}
 	if math.IsNaN(v) || math.IsInf(v, 0) {
 		v = 0
 	}
-	return string(appendDouble(nil, v, 64))
+	return string(appendDouble(nil, v, size))
 }
 
 func (g *generator) string(limit int) string {
