@@ -1,0 +1,3 @@
+package embedded
+
+func (r protobufSchema) canRead(parsed) []string { return nil }
