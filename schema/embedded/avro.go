@@ -39,3 +39,32 @@ var avroName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.]*$`)
 // isAvroName says whether a text is a bare type name, which Java's parser takes
 // without quotes: curl users write {"schema":"string"}.
 func isAvroName(text string) bool { return avroName.MatchString(text) }
+
+// avroIdentity is a text with what Java's parser does not keep taken out: the
+// order of attributes, and the object around a bare type.
+func avroIdentity(text string) string {
+	v, err := readNumbers(text)
+	if err != nil {
+		return text
+	}
+	return writeSorted(bareTypes(v), text)
+}
+
+func bareTypes(v any) any {
+	switch v := v.(type) {
+	case []any:
+		for i := range v {
+			v[i] = bareTypes(v[i])
+		}
+	case map[string]any:
+		for name := range v {
+			if name != "default" { // is a value and no schema
+				v[name] = bareTypes(v[name])
+			}
+		}
+		if name, ok := v["type"].(string); ok && len(v) == 1 {
+			return name
+		}
+	}
+	return v
+}

@@ -7,8 +7,9 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
+// jsonSchema is a schema that compiles, as the tree of its text.
 type jsonSchema struct {
-	*jsonschema.Schema
+	root node
 }
 
 // baseURL is what relative references of a JSON Schema are relative to.
@@ -29,11 +30,19 @@ func parseJSONSchema(s source) (parsed, error) {
 	if err := addResource(c, main, s.Schema.Schema); err != nil {
 		return nil, err
 	}
-	schema, err := c.Compile(main)
-	if err != nil {
+	if _, err := c.Compile(main); err != nil {
 		return nil, fmt.Errorf("%s", strings.ReplaceAll(err.Error(), main, "schema"))
 	}
-	return jsonSchema{schema}, nil
+	all := map[string]*document{}
+	for _, ref := range s.refs {
+		root, err := readNumbers(ref.text)
+		if err != nil {
+			return nil, err
+		}
+		all[strings.TrimPrefix(ref.name, "/")] = &document{ref.name, root, all}
+	}
+	root, err := readNumbers(s.Schema.Schema)
+	return jsonSchema{node{value: root, doc: &document{"", root, all}}}, err
 }
 
 func addResource(c *jsonschema.Compiler, name, text string) error {
@@ -54,5 +63,3 @@ type noLoader struct{}
 func (noLoader) Load(url string) (any, error) {
 	return nil, fmt.Errorf("%s is not among the references", strings.TrimPrefix(url, baseURL))
 }
-
-func (r jsonSchema) canRead(parsed) []string { return nil }

@@ -67,8 +67,8 @@ func tidy(s sr.Schema) (sr.Schema, error) {
 func identify(s sr.Schema) identity {
 	id := identity{exact: s.Schema, normal: s.Schema}
 	switch s.Type {
-	case sr.TypeAvro: // a parser of Avro does not keep the order of attributes
-		id.normal = sortedJSON(s.Schema)
+	case sr.TypeAvro:
+		id.normal = avroIdentity(s.Schema)
 		id.exact = id.normal
 	case sr.TypeJSON:
 		id.normal = sortedJSON(s.Schema)
@@ -103,20 +103,30 @@ func normalized(s sr.Schema) sr.Schema {
 	return s
 }
 
-// sortedJSON writes a JSON text with the members of its objects in order and
-// its numbers as they are. What is not JSON stays.
+// sortedJSON writes a JSON text with the members of its objects in order. What
+// is not JSON stays.
 func sortedJSON(text string) string {
-	dec := json.NewDecoder(strings.NewReader(text))
-	dec.UseNumber() // two long defaults that differ in the last digit are two schemas
-	var v any
-	if err := dec.Decode(&v); err != nil {
+	v, err := readNumbers(text)
+	if err != nil {
 		return text
 	}
+	return writeSorted(v, text)
+}
+
+// readNumbers reads JSON with its numbers as they are: two defaults that differ
+// in the last of 19 digits are two schemas.
+func readNumbers(text string) (v any, err error) {
+	dec := json.NewDecoder(strings.NewReader(text))
+	dec.UseNumber()
+	return v, dec.Decode(&v)
+}
+
+func writeSorted(v any, orElse string) string {
 	var b strings.Builder
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(v); err != nil {
-		return text
+		return orElse
 	}
 	return strings.TrimSuffix(b.String(), "\n")
 }
