@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -15,6 +16,8 @@ import (
 // and send others, and so does this one take any.
 const contentType = "application/vnd.schemaregistry.v1+json"
 
+var errNoRoute = &sr.Error{Code: http.StatusNotFound, Name: "NOT_FOUND", Description: "There is no such path"}
+
 // handler answers a request with something that is then written as JSON.
 type handler func(q *http.Request) (any, error)
 
@@ -22,6 +25,7 @@ func (r *Registry) routes() http.Handler {
 	mux := http.NewServeMux()
 	for pattern, h := range map[string]handler{
 		"GET /{$}":                 func(*http.Request) (any, error) { return struct{}{}, nil },
+		"/":                        func(*http.Request) (any, error) { return nil, fail(errNoRoute, "HTTP 404 Not Found") },
 		"GET /v1/metadata/id":      getClusterID,
 		"GET /v1/metadata/version": getVersion,
 		"GET /contexts":            func(*http.Request) (any, error) { return []string{"."}, nil },
@@ -81,11 +85,16 @@ func (r *Registry) serve(h handler) http.Handler {
 			}
 			answer = map[string]any{"error_code": code, "message": message}
 		}
+		var body bytes.Buffer
+		enc := json.NewEncoder(&body)
+		enc.SetEscapeHTML(false)
+		if err := enc.Encode(answer); err != nil {
+			r.log.Error("an answer of the schema registry cannot be written", "path", q.URL.Path, "error", err)
+			status = http.StatusInternalServerError
+		}
 		w.Header().Set("Content-Type", contentType)
 		w.WriteHeader(status)
-		enc := json.NewEncoder(w)
-		enc.SetEscapeHTML(false)
-		_ = enc.Encode(answer) // the client is gone
+		_, _ = w.Write(bytes.TrimSuffix(body.Bytes(), []byte("\n"))) // an error: the client is gone
 	})
 }
 
