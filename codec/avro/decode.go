@@ -175,8 +175,9 @@ func (d *decoder) boolean(n *node, dst []byte, i int) ([]byte, int) {
 	return d.fail(dst, "expected boolean, got the byte "+strconv.Itoa(int(d.b[i])))
 }
 
-// float decodes a float or double. A float is written with the digits of the double
-// that has its value, as Java does, or else with its own, which are fewer.
+// float decodes a float or double, to the fewest digits that read back as the same:
+// Java 1.12 writes a float with the digits of the double that has its value, so that
+// 21.3 comes out as 21.299999237060547; Java 1.11 writes 21.3.
 func (d *decoder) float(n *node, dst []byte, i int) ([]byte, int) {
 	v, size := 0.0, 64
 	if n.kind == kindFloat {
@@ -185,9 +186,7 @@ func (d *decoder) float(n *node, dst []byte, i int) ([]byte, int) {
 		}
 		v = float64(math.Float32frombits(binary.LittleEndian.Uint32(d.b[i:])))
 		i += 4
-		if d.plain {
-			size = 32
-		}
+		size = 32
 	} else {
 		if len(d.b)-i < 8 {
 			return d.short(n, dst)

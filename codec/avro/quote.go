@@ -41,7 +41,7 @@ func plainEnd(s []byte) (end int, ok bool) {
 	for i+8 <= len(s) {
 		w := binary.LittleEndian.Uint64(s[i:])
 		q, b := w^lows*'"', w^lows*'\\'
-		if (q-lows|b-lows|w-lows*0x20|w)&highs != 0 {
+		if ((q-lows)|(b-lows)|(w-lows*0x20)|w)&highs != 0 {
 			return i, false
 		}
 		i += 8

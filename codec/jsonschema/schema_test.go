@@ -149,6 +149,7 @@ func TestMismatch(t *testing.T) {
 	f(`{"name":"a","friend":{"name":"b","friend":{"name":3}}}`, `.friend.friend.name`, `expected string, got 3`)
 	f(`{"name":"`+strings.Repeat("é", 99)+`"}`, `.name`, `expected at most 5 characters, got 99`)
 	f(`{"name":"a","age":"`+strings.Repeat("é", 99)+`"}`, `.age`, `expected integer, got "`+strings.Repeat("é", 30)+`…"`)
+	f(strings.Repeat(`{"name":"a","friend":`, 100)+`1`+strings.Repeat(`}`, 100), `…`+strings.Repeat(`.friend`, 57), `expected object, got 1`)
 	f(`{"name":"a","age":1e1001}`, ``, `a number has more than 1000 digits`)
 }
 
@@ -277,7 +278,7 @@ func TestHostile(t *testing.T) {
 	deep := strings.Repeat(`{"a":`, 900) + `1` + strings.Repeat(`}`, 900)
 	// Work doubles with each level of the value, or with each definition.
 	f(`{"allOf":[{"properties":{"a":{"$ref":"#"}}},{"properties":{"a":{"$ref":"#"}}}]}`, deep, tooLong)
-	f(chain(60, `{"anyOf":[{"$ref":"#/definitions/%[1]d"},{"$ref":"#/definitions/%[1]d"}]}`, `{"type":"string"}`), `1`, tooLong)
+	f(chain(23, `{"anyOf":[{"$ref":"#/definitions/%[1]d"},{"$ref":"#/definitions/%[1]d"}]}`, `{"type":"string"}`), `1`, tooLong)
 	// A long way for each level of the value.
 	far := chain(2000, `{"$ref":"#/definitions/%d"}`, `{"properties":{"a":{"$ref":"#/definitions/0"}}}`)
 	f(far, deep, tooDeep)

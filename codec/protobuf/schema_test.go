@@ -263,6 +263,7 @@ func TestMismatch(t *testing.T) {
 	s = compile(t, all)
 	f(`{"any":{"@type":"x/no.Such"}}`, `.any.@type`, `unable to resolve "x/no.Such": "not found"`)
 	f(`{"any":{"s":1}}`, `.any`, `expected google.protobuf.Any, got an object`)
+	f(strings.Repeat(`{"next":`, 90)+`1`+strings.Repeat(`}`, 90), `…`+strings.Repeat(`.next`, 80), `expected an object (test.All), got 1`)
 	f(`{"labels":{"x":""}}`, `.labels`, `invalid value for int32 key: "x"`)
 	f(`{"labels":{"1":"","1":""}}`, `.labels`, `duplicate map key "1"`)
 }
@@ -419,13 +420,17 @@ func FuzzEncode(f *testing.F) {
 }
 
 func FuzzDecode(f *testing.F) {
-	f.Add([]byte("\x00\x08\x96\x01"))
-	f.Add([]byte("\x04\x02\x00\x08\x07"))
-	f.Add([]byte("\x00\xea\x01\x10\x0a\x0dx/test.Second"))
-	f.Add([]byte("\x00\xc2\x01\x02\x08\x01"))
-	f.Add([]byte("\x00\xd2\x01\x0b\x0a\x09\x0a\x01a\x12\x04\x1a\x02hi"))
-	s := compile(f, all)
-	f.Fuzz(func(t *testing.T, payload []byte) {
+	f.Add(all, []byte("\x00\x08\x96\x01"))
+	f.Add(all, []byte("\x04\x02\x00\x08\x07"))
+	f.Add(all, []byte("\x00\xea\x01\x10\x0a\x0dx/test.Second"))
+	f.Add(all, []byte("\x00\xc2\x01\x02\x08\x01"))
+	f.Add(all, []byte("\x00\xd2\x01\x0b\x0a\x09\x0a\x01a\x12\x04\x1a\x02hi"))
+	f.Add(`message A { optional group G = 1 { required int32 x = 1; } extensions 10 to 20; } extend A { repeated int32 m = 10 [packed=true]; }`, []byte("\x00\x0b\x08\x01\x0c\x52\x02\x01\x02"))
+	f.Fuzz(func(t *testing.T, schema string, payload []byte) {
+		s, err := Compile(schema, nil)
+		if err != nil {
+			return
+		}
 		before := bytes.Clone(payload)
 		got, err := s.AppendDecoded([]byte("x"), payload, codec.Tagged)
 		if !bytes.Equal(payload, before) {
@@ -434,9 +439,21 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			return
 		}
+		text := got[1:]
 		var compact bytes.Buffer
-		if stdjson.Compact(&compact, got[1:]) != nil || !json.Valid(got[1:]) || compact.String() != string(got[1:]) {
-			t.Fatalf("%x: %q", payload, got)
+		if stdjson.Compact(&compact, text) != nil || !json.Valid(text) || compact.String() != string(text) {
+			t.Fatalf("%x: %q", payload, text)
+		}
+		if kind, _, err := s.cut(payload); err != nil || kind != s.first {
+			return
+		}
+		// What was answered can be produced again, and is the same then.
+		again, err := s.AppendEncoded(nil, text, codec.Tagged)
+		if err != nil {
+			t.Fatalf("%x: %s: %v", payload, text, err)
+		}
+		if back, err := s.AppendDecoded(nil, again, codec.Tagged); err != nil || !bytes.Equal(back, text) {
+			t.Fatalf("%x: %s, but %x: %s, %v", payload, text, again, back, err)
 		}
 	})
 }
