@@ -374,6 +374,15 @@ func TestRefusals(t *testing.T) {
 	mustResolve(t, r, text("t", userText))
 }
 
+// A registry may have types of its own; a record with one cannot be decoded.
+func TestUnknownType(t *testing.T) {
+	url := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(`{"schema":"x","schemaType":"XML"}`))
+	})
+	_, err := open(t, usual(url)).ByID(context.Background(), codec.Avro, 1)
+	wantError(t, err, apierr.Undecodable, "a type that this server does not know")
+}
+
 // Schemas that refer to one another in a circle, or to more than there should
 // be, end in an error and not in a walk without end.
 func TestEndlessReferences(t *testing.T) {

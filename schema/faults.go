@@ -32,6 +32,8 @@ func fault(ctx context.Context, where string, err error) error {
 		return apierr.RegistryTimedOut.Wrap(err, "The schema registry at %s did not answer in time.", where)
 	case errors.As(err, &timeout) || isCut(err):
 		return apierr.RegistryAway.Wrap(err, "The schema registry at %s cannot be reached.", where)
+	case strings.Contains(err.Error(), "unknown schema type"): // pkg/sr gives it no name
+		return apierr.RegistryRefused.Wrap(err, "The schema registry has it with a type that this server does not know.")
 	default:
 		return apierr.RegistryFailed.Wrap(err, "What answers at %s is not a schema registry.", where)
 	}
