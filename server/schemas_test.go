@@ -103,12 +103,10 @@ func TestRealRecordsAsAvro(t *testing.T) {
 	}
 }
 
-// decoded is a JSON text with the text of its numbers as it stands there.
+// decoded is what a JSON text means.
 func decoded(t *testing.T, text []byte) (v any) {
 	t.Helper()
-	dec := json.NewDecoder(bytes.NewReader(text))
-	dec.UseNumber()
-	if err := dec.Decode(&v); err != nil {
+	if err := json.Unmarshal(text, &v); err != nil {
 		t.Fatal(err)
 	}
 	return v
