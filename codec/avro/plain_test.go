@@ -174,7 +174,7 @@ func TestPlainRoundTrip(t *testing.T) {
 func TestLooksAreBounded(t *testing.T) {
 	s := compile(t, `{"type":"record","name":"A","fields":[{"name":"n","type":["null","A",{"type":"record","name":"B","fields":[{"name":"n","type":["null","A","B"]},{"name":"x","type":"int","default":0}]}]},{"name":"y","type":"string"}]}`)
 	text := func(levels int) []byte {
-		pad := strings.Repeat("x", 1<<16)
+		pad := strings.Repeat("x", 1<<13)
 		return []byte(strings.Repeat(`{"n":`, levels) + "null" + strings.Repeat(`,"y":"`+pad+`"}`, levels))
 	}
 	if _, err := s.AppendEncoded(nil, text(20), codec.Plain); err != nil {

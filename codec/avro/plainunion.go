@@ -263,7 +263,7 @@ func (e *encoder) fitsNames(n *node, i int) (fits, ok bool) {
 	for i++; e.at(i) != '}'; {
 		name, behind := e.plainString(i)
 		if behind < 0 {
-			_, i = e.fail(nil, "unexpected text")
+			e.fail(nil, "unexpected text")
 			return false, false
 		}
 		k, known := n.index[string(name)]
