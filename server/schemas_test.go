@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"reflect"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -44,22 +45,53 @@ func builtIn(t testing.TB, b testkit.Broker) string {
 	return r.URL()
 }
 
-// The same exchanges with the built-in registry on kfake, and with a real
-// registry beside a real Kafka.
+// onBothRegistries runs test with the built-in registry on kfake, and with a
+// real registry beside a real Kafka.
+func onBothRegistries(t *testing.T, test func(t *testing.T, b testkit.Broker, url string)) {
+	t.Run("built in", func(t *testing.T) {
+		b := testkit.Fake(t).Broker
+		test(t, b, builtIn(t, b))
+	})
+	t.Run("real", func(t *testing.T) { test(t, testkit.RealKafka(t), testkit.Registry(t)) })
+}
+
 func TestSchemaExchanges(t *testing.T) {
-	run := func(t *testing.T, b testkit.Broker, url string) {
+	onBothRegistries(t, func(t *testing.T, b testkit.Broker, url string) {
 		s := start(t, b, withRegistry(t, url))
 		vars := map[string]string{"group": testkit.Group(t)}
 		for _, name := range []string{"avro", "union", "js", "proto"} {
 			vars[name] = testkit.CreateTopic(t, b, 1)
 		}
 		testkit.RunExchanges(t, "testdata/schemas.txt", s.base, vars)
-	}
-	t.Run("built in", func(t *testing.T) {
-		b := testkit.Fake(t).Broker
-		run(t, b, builtIn(t, b))
 	})
-	t.Run("real", func(t *testing.T) { run(t, testkit.RealKafka(t), testkit.Registry(t)) })
+}
+
+// What the registry refuses is told with its reason, and nothing is written.
+func TestIncompatibleSchema(t *testing.T) {
+	onBothRegistries(t, func(t *testing.T, b testkit.Broker, url string) {
+		s := start(t, b, withRegistry(t, url))
+		topic := testkit.CreateTopic(t, b, 1)
+		produce := func(field string) reply {
+			return s.do(t, "POST", "/topics/"+topic, fmt.Sprintf(
+				`{"value_schema":"{\"type\":\"record\",\"name\":\"User\",\"fields\":[{\"name\":\"%s\",\"type\":\"int\"}]}","records":[{"value":{"%[1]s":1}}]}`, field), "Content-Type: "+avroV2)
+		}
+		produce("age").want(t, 200, `"offset":0`)
+		compatibility, err := http.NewRequest("PUT", url+"/config/"+topic+"-value", strings.NewReader(`{"compatibility":"BACKWARD"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		compatibility.Header.Set("Content-Type", "application/vnd.schemaregistry.v1+json")
+		answer, err := http.DefaultClient.Do(compatibility)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = answer.Body.Close()
+		if answer.StatusCode != http.StatusOK {
+			t.Fatalf("the registry answers %s", answer.Status)
+		}
+		produce("size").want(t, 422, `"error_code":42207`)
+		produce("age").want(t, 200, `"offset":1`)
+	})
 }
 
 const avroV2 = "application/vnd.kafka.avro.v2+json"
