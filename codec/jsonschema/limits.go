@@ -58,6 +58,9 @@ func (e *effort) count(s *jsonschema.Schema) {
 	if s.Format != nil {
 		format = *s.Format
 	}
+	if format.Name == "regex" {
+		format.Validate = isPattern
+	}
 	validate := format.Validate
 	format.Validate = func(v any) error {
 		switch v := v.(type) {
@@ -73,6 +76,20 @@ func (e *effort) count(s *jsonschema.Schema) {
 		return validate(v)
 	}
 	s.Format = &format
+}
+
+// isPattern checks a value that shall be a regular expression itself. It takes
+// the place of the library's check, which would compile the value with patterns.
+func isPattern(v any) error {
+	text, ok := v.(string)
+	if !ok {
+		return nil
+	}
+	if len(text) > maxPattern {
+		return errPatternLong
+	}
+	_, err := syntax.Parse(text, syntax.Perl)
+	return err
 }
 
 // patterns compiles the regular expressions of one schema.

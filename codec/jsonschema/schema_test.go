@@ -304,6 +304,21 @@ func chain(n int, link, last string) string {
 	return b.String()
 }
 
+// Values that are patterns themselves leave nothing behind.
+func TestRegexFormat(t *testing.T) {
+	s := compile(t, `{"format":"regex"}`)
+	for i := range 2000 {
+		if _, err := s.AppendEncoded(nil, fmt.Appendf(nil, `"^x%d(abcdefghijklmnopqrstuvwxyz){9}$"`, i), codec.Tagged); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, text := range []string{`"("`, `"` + strings.Repeat("a", maxPattern+1) + `"`} {
+		if _, err := s.AppendEncoded(nil, []byte(text), codec.Tagged); err == nil || !strings.HasPrefix(err.Error(), "expected the format regex, got ") {
+			t.Errorf("%.20s: %v", text, err)
+		}
+	}
+}
+
 // One Schema serves goroutines at once.
 func TestParallel(t *testing.T) {
 	s := compile(t, user)
@@ -379,6 +394,12 @@ func FuzzEncode(f *testing.F) {
 		}
 		if err == nil && !bytes.Equal(got, text) {
 			t.Fatalf("got %s of %s", got, text)
+		}
+		// The pass that says yes or no agrees with the one that says why.
+		c, _ := s.take()
+		grown, _ := grow(text)
+		if why, done := c.run(c.schema, grown.value, maxSteps); done && (why == nil) != (err == nil) && !strings.Contains(err.Error(), "1000 digits") {
+			t.Fatalf("%s: %v, but %v", text, err, why)
 		}
 	})
 }
