@@ -18,8 +18,8 @@ import (
 // rootPath is the schema's own file. No import names it.
 const rootPath = "the schema"
 
-// known are the files that Confluent's registry knows without references,
-// besides google/protobuf/*.proto, which the compiler has.
+// known are files that Confluent's registry knows without references, besides
+// google/protobuf/*.proto, which the compiler has.
 //
 //go:embed known
 var known embed.FS
@@ -139,17 +139,17 @@ func title(path string) string {
 	return fmt.Sprintf("the reference %q", path)
 }
 
-// FindFileByPath implements the compiler's Resolver. The files that everybody
-// knows come before references, some of which are copies of them.
+// FindFileByPath implements the compiler's Resolver. What the library relies on
+// comes before references, what is only known for convenience after them.
 func (s source) FindFileByPath(path string) (protocompile.SearchResult, error) {
 	if standard(path) {
 		return builtin.FindFileByPath(path)
 	}
-	if text, err := known.ReadFile("known/" + path); err == nil {
-		return protocompile.SearchResult{Source: bytes.NewReader(text)}, nil
-	}
 	if text, ok := s[path]; ok {
 		return protocompile.SearchResult{Source: strings.NewReader(text)}, nil
+	}
+	if text, err := known.ReadFile("known/" + path); err == nil {
+		return protocompile.SearchResult{Source: bytes.NewReader(text)}, nil
 	}
 	return protocompile.SearchResult{}, errNoReference
 }

@@ -276,7 +276,13 @@ func TestReferences(t *testing.T) {
 	if err != nil || hex.EncodeToString(got) != "000a040a0208011200" {
 		t.Errorf("got %x, %v", got, err)
 	}
-	// A copy of a file that everybody knows is passed over.
+	// All that is known compiles, and gives way to a reference of its name.
+	for _, name := range []string{"date", "timeofday", "datetime", "dayofweek", "month", "decimal", "fraction", "interval", "latlng", "money"} {
+		compile(t, `import "google/type/`+name+`.proto"; message M {}`)
+	}
+	compile(t, `import "google/type/date.proto"; message M { optional google.type.Mine d = 1; }`,
+		Reference{"google/type/date.proto", `package google.type; message Mine {}`})
+	// A copy of a file that the library relies on is passed over.
 	compile(t, `syntax = "proto3"; import "google/protobuf/any.proto"; message M { google.protobuf.Any a = 1; }`,
 		Reference{"google/protobuf/any.proto", `nonsense`})
 }
