@@ -12,6 +12,8 @@ import (
 
 	"millrace/codec"
 	"millrace/codec/json"
+	"millrace/internal/apierr"
+	"millrace/pool"
 )
 
 func compile(t testing.TB, text string, references ...Reference) *Schema {
@@ -154,6 +156,31 @@ func TestMismatch(t *testing.T) {
 	f(`{"name":"a","age":"`+strings.Repeat("é", 99)+`"}`, `.age`, `expected integer, got "`+strings.Repeat("é", 30)+`…"`)
 	f(strings.Repeat(`{"name":"a","friend":`, 100)+`1`+strings.Repeat(`}`, 100), `…`+strings.Repeat(`.friend`, 57), `expected object, got 1`)
 	f(`{"name":"a","age":1e1001}`, ``, `a number has more than 1000 digits`)
+}
+
+// The API's error has the record in front of the path.
+func TestRecords(t *testing.T) {
+	value := codec.Registered{ID: 7, Schema: compile(t, user)}
+	f := func(body, want string) {
+		t.Helper()
+		var slab pool.Slab
+		if _, err := codec.DecodeProduce([]byte(body), codec.JSONSchema, &slab, 10); err != nil {
+			t.Fatal(err)
+		}
+		_, err := codec.EncodeRecords(&slab, nil, codec.Registered{}, value, codec.Tagged)
+		if want != "" {
+			if !apierr.BadRequest.Is(err) || err.Error() != want {
+				t.Errorf("got %v; want %s", err, want)
+			}
+			return
+		}
+		if err != nil || string(slab.Records[0].Value) != "\x00\x00\x00\x00\x07"+`{"name":"a"}` {
+			t.Errorf("got %q, %v", slab.Records[0].Value, err)
+		}
+	}
+	f(`{"records":[{"value":{"name": "a"}}]}`, "")
+	f(`{"records":[{"value":{"name":"a"}},{"value":{"name":"a","age":"x"}}]}`, `bad_request: records[1].value.age: expected integer, got "x"`)
+	f(`{"records":[{"value":1}]}`, `bad_request: records[0].value: expected object, got 1`)
 }
 
 // The text is stored as it came.
