@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/bufbuild/protocompile"
+	"github.com/bufbuild/protocompile/linker"
 	"github.com/bufbuild/protocompile/reporter"
 	"google.golang.org/protobuf/reflect/protodesc"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -71,10 +72,11 @@ func (s source) inspect(all map[string]protoreflect.FileDescriptor, registry *pr
 		if err := reserved(f); err != nil && !standard(path) {
 			return err
 		}
-		if !s[path].spelled() {
+		linked, ok := f.(linker.Result)
+		if !ok || !s[path].spelled() {
 			continue
 		}
-		if _, err := protodesc.NewFile(protodesc.ToFileDescriptorProto(f), registry); err != nil {
+		if _, err := protodesc.NewFile(linked.FileDescriptorProto(), registry); err != nil {
 			return fmt.Errorf("%s cannot be used: %s", title(path), plain(err))
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/types/descriptorpb"
 
 	"millrace/codec"
+	"millrace/codec/json"
 )
 
 func serialized(t testing.TB, text string, change func(*descriptorpb.FileDescriptorProto)) string {
@@ -81,6 +82,7 @@ func TestSerializedErrors(t *testing.T) {
 	}), "the Protobuf schema")
 	f(broken(func(d *descriptorpb.FileDescriptorProto) { d.MessageType[0].NestedType[0].Field = nil }), "the Protobuf schema")
 	f(broken(func(d *descriptorpb.FileDescriptorProto) { d.MessageType[0].Field[0].OneofIndex = proto.Int32(7) }), "the Protobuf schema")
+	f(broken(func(d *descriptorpb.FileDescriptorProto) { d.MessageType[0].Field[6].DefaultValue = proto.String("x") }), "cannot be used")
 	f(broken(func(d *descriptorpb.FileDescriptorProto) { d.MessageType[0].Name = nil }), "the Protobuf schema")
 	f(broken(func(d *descriptorpb.FileDescriptorProto) { d.Package = proto.String("google.protobuf") }), "the Protobuf schema")
 	f(broken(func(d *descriptorpb.FileDescriptorProto) { d.PublicDependency = []int32{9} }), "the Protobuf schema")
@@ -108,6 +110,10 @@ func FuzzSerialized(f *testing.F) {
 			return
 		}
 		_, _ = s.AppendDecoded(nil, payload, codec.Tagged)
+		if !json.Valid(text) {
+			return
+		}
+		text = json.Compact(text)
 		if again, err := s.AppendEncoded(nil, text, codec.Tagged); err == nil {
 			_, _ = s.AppendDecoded(nil, again, codec.Tagged)
 		}
