@@ -72,9 +72,12 @@ func (s source) inspect(all map[string]protoreflect.FileDescriptor, registry *pr
 		if err := reserved(f); err != nil && !standard(path) {
 			return err
 		}
-		linked, ok := f.(linker.Result)
-		if !ok || !s[path].spelled() {
+		if !s[path].spelled() {
 			continue
+		}
+		linked, ok := f.(linker.Result)
+		if !ok {
+			return fmt.Errorf("%s cannot be used", title(path))
 		}
 		if _, err := protodesc.NewFile(linked.FileDescriptorProto(), registry); err != nil {
 			return fmt.Errorf("%s cannot be used: %s", title(path), plain(err))

@@ -98,6 +98,21 @@ func TestSerializedErrors(t *testing.T) {
 	f(`message M { repeated EEntry e = 1; repeated EEntry e = 2; message EEntry { option map_entry = true; optional string key = 1; optional string value = 2; } }`, "")
 }
 
+// A reference is checked as well, and so is one that it imports.
+func TestSerializedReference(t *testing.T) {
+	broken := Reference{"u.proto", serialized(t, small, func(d *descriptorpb.FileDescriptorProto) {
+		d.MessageType[0].Field[6].DefaultValue = proto.String("x")
+	})}
+	const root = `import "u.proto"; message M { optional t.User user = 1; }`
+	if _, err := Compile(root, []Reference{broken}); err == nil || !strings.HasPrefix(err.Error(), `the reference "u.proto" cannot be used: `) {
+		t.Errorf("got %v", err)
+	}
+	between := Reference{"between.proto", `import public "u.proto";`}
+	if _, err := Compile(strings.Replace(root, "u.proto", "between.proto", 1), []Reference{broken, between}); err == nil || !strings.HasPrefix(err.Error(), `the reference "u.proto" cannot be used: `) {
+		t.Errorf("got %v", err)
+	}
+}
+
 // FuzzSerialized compiles and uses descriptors that nobody wrote.
 func FuzzSerialized(f *testing.F) {
 	for _, text := range []string{small, all, `message A { optional group G = 1 { required int32 x = 1; } extensions 10 to 20; } extend A { repeated int32 m = 10; }`} {
