@@ -26,8 +26,9 @@ const (
 	// maxStack bounds the recursion: schemas that one value may pass through,
 	// which is all of them at worst, times the nesting of the value.
 	maxStack = 200_000
-	// maxSteps bounds the time: about a second at worst.
-	maxSteps = 3_000_000
+	// maxSteps bounds the time: about a second at worst. A valid value of n
+	// members and elements takes few more than n steps with most schemas.
+	maxSteps = 1_000_000
 	// maxDetail bounds the memory of an explanation: steps, each of which may
 	// find a fault, times the nesting, which is the length of its location.
 	maxDetail = 1_000_000
@@ -63,9 +64,9 @@ func (e *effort) count(s *jsonschema.Schema) {
 	format.Validate = func(v any) error {
 		switch v := v.(type) {
 		case map[string]any:
-			e.spend(weight + len(v))
+			e.spend(weight + len(v)/4)
 		case []any:
-			e.spend(weight + len(v))
+			e.spend(weight + len(v)/4)
 		case string:
 			e.spend(weight + len(v)/64)
 		default:

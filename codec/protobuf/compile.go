@@ -6,6 +6,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/bufbuild/protocompile"
@@ -208,7 +209,9 @@ func (s source) complaint(err error) error {
 	pos := at.GetPosition()
 	what := strings.ReplaceAll(plain(at.Unwrap()), rootPath, "the schema itself")
 	if errors.Is(err, errNoReference) {
-		what = "an import is neither among the references nor known; nothing is fetched from elsewhere"
+		_, what, _ = strings.Cut(what, "could not resolve path ")
+		path, _ := strconv.QuotedPrefix(what)
+		what = "the import " + path + " is neither among the references nor known; nothing is fetched from elsewhere"
 	}
 	if pos.Line == 0 { // of a descriptor
 		return fmt.Errorf("%s does not compile: %s", title(pos.Filename), what)

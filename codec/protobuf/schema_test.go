@@ -300,8 +300,8 @@ func TestCompileErrors(t *testing.T) {
 	f("syntax = \"proto3\";\nmessage A { int32 a; }", `the Protobuf schema does not compile: line 2, column 13: field A.a: missing field tag number`)
 	f(`syntax = "proto3"; message A { B b = 1; }`, `the Protobuf schema does not compile: line 1, column 32: field A.b: unknown type B`)
 	f(`syntax = "proto3"; message A { int32 a = 1; int32 b = 1; }`, `the Protobuf schema does not compile: line 1, column 55: message A: fields a and b both have the same tag 1`)
-	f(`syntax = "proto3"; import "x.proto"; message A {}`, `the Protobuf schema does not compile: line 1, column 27: an import is neither among the references nor known; nothing is fetched from elsewhere`)
-	f(`syntax = "proto3"; import "/etc/passwd"; message A {}`, `the Protobuf schema does not compile: line 1, column 27: an import is neither among the references nor known; nothing is fetched from elsewhere`)
+	f(`syntax = "proto3"; import "x.proto"; message A {}`, `the Protobuf schema does not compile: line 1, column 27: the import "x.proto" is neither among the references nor known; nothing is fetched from elsewhere`)
+	f(`syntax = "proto3"; import "/etc/passwd"; message A {}`, `the Protobuf schema does not compile: line 1, column 27: the import "/etc/passwd" is neither among the references nor known; nothing is fetched from elsewhere`)
 	f(`syntax = "proto3"; import "x.proto"; message A {}`, `the reference "x.proto" does not compile: line 1, column 1: syntax error: unexpected identifier`, Reference{"x.proto", "nonsense"})
 	f(`import "x.proto"; message A {}`, `the reference "x.proto" does not compile: line 1, column 8: cycle found in imports: "x.proto" -> "x.proto"`,
 		Reference{"x.proto", `import "x.proto";`})
