@@ -36,6 +36,11 @@ func (c *compiler) take(tree any, namespace string) {
 		name, _ := t["name"].(string)
 		own, _ := t["namespace"].(string)
 		full, space := fullName(name, own, namespace)
+		if space != "" {
+			c.spaces[space] = true
+		} else if name != "" {
+			c.bare[name] = true
+		}
 		fields, _ := t["fields"].([]any)
 		for _, f := range fields {
 			f, ok := f.(map[string]any)
