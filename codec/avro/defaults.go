@@ -40,7 +40,7 @@ func (c *compiler) take(tree any, namespace string) {
 		if space != "" {
 			c.spaces[space] = true
 		} else if name != "" {
-			c.bare[name] = true
+			c.spaceless[name] = true
 		}
 		fields, _ := t["fields"].([]any)
 		for _, f := range fields {
