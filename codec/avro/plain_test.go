@@ -180,7 +180,7 @@ func TestLooksAreBounded(t *testing.T) {
 	if _, err := s.AppendEncoded(nil, text(20), codec.Plain); err != nil {
 		t.Error(err)
 	}
-	if _, err := s.AppendEncoded(nil, text(500), codec.Plain); err == nil || !strings.Contains(err.Error(), "too much nesting") {
+	if _, err := s.AppendEncoded(nil, text(500), codec.Plain); err == nil || !strings.Contains(err.Error(), "too costly") {
 		t.Error(err)
 	}
 }
