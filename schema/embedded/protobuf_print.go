@@ -78,18 +78,10 @@ func (p *protoPrinter) message(m *descriptorpb.DescriptorProto) {
 		for _, option := range p.options(m.Options) {
 			p.line("option %s;", option)
 		}
-		entries := map[string]*descriptorpb.DescriptorProto{}
-		for _, nested := range m.NestedType {
-			if nested.GetOptions().GetMapEntry() {
-				entries[nested.GetName()] = nested
-			} else {
-				p.message(nested)
-			}
-		}
 		for _, e := range m.EnumType {
 			p.enum(e)
 		}
-		p.fields(m, entries)
+		p.fields(m)
 		p.extensions(m.Extension)
 		for _, r := range m.ExtensionRange {
 			p.line("extensions %s;", span(r.GetStart(), r.GetEnd()-1, 1<<29-1))
@@ -103,13 +95,30 @@ func (p *protoPrinter) message(m *descriptorpb.DescriptorProto) {
 	})
 }
 
-// fields writes the fields of a message; those of a oneof where its first is.
-func (p *protoPrinter) fields(m *descriptorpb.DescriptorProto, entries map[string]*descriptorpb.DescriptorProto) {
+// fields writes the fields of a message, those of a oneof where its first is,
+// and the messages in it. Messages are known by their place among all, and the
+// entry of a map is one of them, made where the map's field is: so the messages
+// that stand before an entry are written before its field.
+func (p *protoPrinter) fields(m *descriptorpb.DescriptorProto) {
+	next := 0
+	nestedUntil := func(end int) {
+		for ; next < end; next++ {
+			if !m.NestedType[next].GetOptions().GetMapEntry() {
+				p.message(m.NestedType[next])
+			}
+		}
+	}
 	written := map[int32]bool{}
 	for _, f := range m.Field {
 		switch {
 		case f.OneofIndex == nil || f.GetProto3Optional():
-			p.field(f, entries)
+			entry := entryOf(m, f)
+			if entry < 0 {
+				p.field(f, nil)
+				continue
+			}
+			nestedUntil(entry)
+			p.field(f, m.NestedType[entry])
 		case !written[f.GetOneofIndex()] && int(f.GetOneofIndex()) < len(m.OneofDecl):
 			index := f.GetOneofIndex()
 			written[index] = true
@@ -122,13 +131,24 @@ func (p *protoPrinter) fields(m *descriptorpb.DescriptorProto, entries map[strin
 			})
 		}
 	}
+	nestedUntil(len(m.NestedType))
 }
 
-func (p *protoPrinter) field(f *descriptorpb.FieldDescriptorProto, entries map[string]*descriptorpb.DescriptorProto) {
+// entryOf is the place of the message that makes a field a map, or -1.
+func entryOf(m *descriptorpb.DescriptorProto, f *descriptorpb.FieldDescriptorProto) int {
+	if f.GetType() != descriptorpb.FieldDescriptorProto_TYPE_MESSAGE || f.GetLabel() != descriptorpb.FieldDescriptorProto_LABEL_REPEATED {
+		return -1
+	}
+	return slices.IndexFunc(m.NestedType, func(n *descriptorpb.DescriptorProto) bool {
+		return n.GetOptions().GetMapEntry() && len(n.Field) == 2 && strings.HasSuffix(f.GetTypeName(), "."+m.GetName()+"."+n.GetName())
+	})
+}
+
+// field writes a field; entry is the message that makes it a map, or nil.
+func (p *protoPrinter) field(f *descriptorpb.FieldDescriptorProto, entry *descriptorpb.DescriptorProto) {
 	label, kind := "", p.typeName(f)
-	entry := entries[f.GetTypeName()[strings.LastIndexByte(f.GetTypeName(), '.')+1:]]
 	switch {
-	case entry != nil && len(entry.Field) == 2 && f.GetLabel() == descriptorpb.FieldDescriptorProto_LABEL_REPEATED:
+	case entry != nil:
 		kind = fmt.Sprintf("map<%s, %s>", p.typeName(entry.Field[0]), p.typeName(entry.Field[1]))
 	case f.GetLabel() == descriptorpb.FieldDescriptorProto_LABEL_REPEATED:
 		label = "repeated "
@@ -206,9 +226,15 @@ func (p *protoPrinter) service(s *descriptorpb.ServiceDescriptorProto) {
 			p.line("option %s;", option)
 		}
 		for _, m := range s.Method {
-			p.block(fmt.Sprintf("rpc %s (%s%s) returns (%s%s)", m.GetName(), stream[m.GetClientStreaming()], m.GetInputType(),
-				stream[m.GetServerStreaming()], m.GetOutputType()), func() {
-				for _, option := range p.options(m.Options) {
+			header := fmt.Sprintf("rpc %s (%s%s) returns (%s%s)", m.GetName(), stream[m.GetClientStreaming()], m.GetInputType(),
+				stream[m.GetServerStreaming()], m.GetOutputType())
+			options := p.options(m.Options)
+			if len(options) == 0 {
+				p.line("%s;", header)
+				continue
+			}
+			p.block(header, func() {
+				for _, option := range options {
 					p.line("option %s;", option)
 				}
 			})
