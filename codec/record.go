@@ -31,8 +31,8 @@ type Extras struct {
 	Timestamp bool
 	// Dialect is how values with a schema are written.
 	Dialect Dialect
-	// Schemas returns the schema of an id for a format that needs one; it must
-	// not wait. nil: there are none.
+	// Schemas returns the schema of an id for a format that needs one. It may
+	// wait for the registry only where the caller may. nil: there are none.
 	Schemas func(f Format, id int32) (Schema, error)
 }
 

@@ -21,6 +21,17 @@ const (
 	Plain
 )
 
+// ParseDialect returns the dialect of that name, "tagged" or "plain".
+func ParseDialect(name string) (d Dialect, ok bool) {
+	switch name {
+	case "tagged":
+		return Tagged, true
+	case "plain":
+		return Plain, true
+	}
+	return 0, false
+}
+
 // Schema converts between the JSON of requests and answers and the bytes that
 // stand behind a schema's id in Kafka. An implementation is immutable and may be
 // used by any number of goroutines; it allocates nothing for a record that fits.

@@ -64,7 +64,16 @@ func (i *Instance) AppendRecords(ctx context.Context, dst []byte, o ReadOptions)
 	if err := i.collect(ctx, wait, s, limit); err != nil {
 		return dst, err
 	}
-	return i.answer(s, dst, limit, o.extras())
+	for {
+		page, err := i.answer(s, dst, limit, i.m.extras(o))
+		if err == nil {
+			return page, nil
+		}
+		// The registry is asked here, where only the lease is held.
+		if again, err := i.m.learnSchema(ctx, i.opts.Format, err); !again {
+			return dst, err
+		}
+	}
 }
 
 // gaveUp is the error of a read that could not even begin before its time was
