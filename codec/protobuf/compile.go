@@ -117,7 +117,12 @@ func read(text string, references []Reference) (source, error) {
 	}
 	src[rootPath] = text
 	size, statements := 0, 0
-	for path, text := range src {
+	for path, schema := range src {
+		text, err := Text(schema)
+		if err != nil {
+			return nil, fmt.Errorf("%s %w", title(path), err)
+		}
+		src[path] = text
 		if size += len(text); size > maxText {
 			return nil, fmt.Errorf("the Protobuf schema is too large: with its references it may have %d bytes", maxText)
 		}

@@ -1,15 +1,10 @@
 package embedded
 
 import (
-	"encoding/base64"
-	"os"
 	"strings"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/sr"
-	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protodesc"
-	"google.golang.org/protobuf/types/descriptorpb"
 )
 
 func TestIdentity(t *testing.T) {
@@ -50,48 +45,6 @@ func tidyText(t *testing.T, typ sr.SchemaType, text string) sr.Schema {
 		t.Fatal(err)
 	}
 	return s
-}
-
-// A descriptor in base64 becomes a text that compiles to the same descriptor.
-func TestDescriptorBecomesText(t *testing.T) {
-	for _, name := range []string{"testdata/all2.proto", "testdata/all3.proto"} {
-		text, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		want := descriptorOf(t, string(text))
-		raw, err := proto.Marshal(want)
-		if err != nil {
-			t.Fatal(err)
-		}
-		printed, err := protobufText(base64.StdEncoding.EncodeToString(raw))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := descriptorOf(t, printed); !proto.Equal(got, want) {
-			t.Errorf("%s became\n%s\n\ngot  %v\n\nwant %v", name, printed, got, want)
-		}
-	}
-}
-
-func descriptorOf(t *testing.T, text string) *descriptorpb.FileDescriptorProto {
-	t.Helper()
-	return protodesc.ToFileDescriptorProto(parseText(t, sr.TypeProtobuf, text).(protobufSchema).File)
-}
-
-func TestTextThatCannotBePrinted(t *testing.T) {
-	for text, want := range map[string]string{
-		`edition = "2023"; message M {}`: "editions",
-		`syntax = "proto2"; message M { optional group G = 1 { optional int32 a = 1; } }`: "group",
-	} {
-		raw, err := proto.Marshal(descriptorOf(t, text))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := protobufText(base64.StdEncoding.EncodeToString(raw)); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v", text, err)
-		}
-	}
 }
 
 func FuzzDecodeChange(f *testing.F) {

@@ -2,7 +2,6 @@ package embedded
 
 import (
 	"context"
-	"encoding/base64"
 	"fmt"
 	"slices"
 	"strings"
@@ -51,20 +50,6 @@ func protobufFile(text string) (*descriptorpb.FileDescriptorProto, error) {
 		return nil, err
 	}
 	return result.FileDescriptorProto(), nil
-}
-
-// protobufText returns a schema as text. Confluent's clients for Python and
-// .NET send a serialized FileDescriptorProto in base64 in its place.
-func protobufText(schema string) (string, error) {
-	raw, err := base64.StdEncoding.DecodeString(strings.TrimSpace(schema))
-	if err != nil || len(raw) == 0 {
-		return schema, nil
-	}
-	var file descriptorpb.FileDescriptorProto
-	if err := proto.Unmarshal(raw, &file); err != nil {
-		return "", fmt.Errorf("cannot read the base64 text as a file descriptor: %w", err)
-	}
-	return printProto(&file)
 }
 
 // protobufIdentity is without comments and white space; the normal one also

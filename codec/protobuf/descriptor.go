@@ -1,6 +1,7 @@
-package embedded
+package protobuf
 
 import (
+	"encoding/base64"
 	"fmt"
 	"slices"
 	"strconv"
@@ -11,23 +12,39 @@ import (
 	"google.golang.org/protobuf/types/descriptorpb"
 )
 
-// protoPrinter writes a file descriptor as the text that compiles to it. What
+// Text returns a schema as the text of a .proto file. Confluent's clients for
+// Python and .NET send a serialized FileDescriptorProto in base64 in its place;
+// its own registry makes text of that, others hand it on. What is nothing of the
+// kind is returned as it is.
+func Text(schema string) (string, error) {
+	raw, err := base64.StdEncoding.DecodeString(strings.TrimSpace(schema))
+	if err != nil || len(raw) == 0 {
+		return schema, nil
+	}
+	var file descriptorpb.FileDescriptorProto
+	if (proto.UnmarshalOptions{RecursionLimit: maxDepth}).Unmarshal(raw, &file) != nil {
+		return schema, nil // a single word of text is base64 too
+	}
+	return printFile(&file)
+}
+
+// printer writes a file descriptor as the text that compiles to it. What
 // it leaves out: comments, and options that are messages or extensions.
-type protoPrinter struct {
+type printer struct {
 	b      strings.Builder
 	depth  int
 	syntax string
 	err    error // the first of what cannot be written
 }
 
-func printProto(file *descriptorpb.FileDescriptorProto) (string, error) {
-	p := &protoPrinter{syntax: file.GetSyntax()}
+func printFile(file *descriptorpb.FileDescriptorProto) (string, error) {
+	p := &printer{syntax: file.GetSyntax()}
 	switch p.syntax {
 	case "":
 		p.syntax = "proto2"
 	case "proto2", "proto3":
 	default:
-		return "", fmt.Errorf("cannot write a descriptor with syntax %q as text: send the text", p.syntax)
+		return "", fmt.Errorf("is a descriptor with syntax %q, which cannot be made text: send the text", p.syntax)
 	}
 	p.line("syntax = %q;", p.syntax)
 	if file.GetPackage() != "" {
@@ -58,14 +75,14 @@ func printProto(file *descriptorpb.FileDescriptorProto) (string, error) {
 	return p.b.String(), p.err
 }
 
-func (p *protoPrinter) line(format string, args ...any) {
+func (p *printer) line(format string, args ...any) {
 	p.b.WriteString(strings.Repeat("  ", p.depth))
 	fmt.Fprintf(&p.b, format, args...)
 	p.b.WriteByte('\n')
 }
 
 // block writes what body writes between braces.
-func (p *protoPrinter) block(header string, body func()) {
+func (p *printer) block(header string, body func()) {
 	p.line("%s {", header)
 	p.depth++
 	body()
@@ -73,7 +90,7 @@ func (p *protoPrinter) block(header string, body func()) {
 	p.line("}")
 }
 
-func (p *protoPrinter) message(m *descriptorpb.DescriptorProto) {
+func (p *printer) message(m *descriptorpb.DescriptorProto) {
 	p.block("message "+m.GetName(), func() {
 		for _, option := range p.options(m.Options) {
 			p.line("option %s;", option)
@@ -99,7 +116,7 @@ func (p *protoPrinter) message(m *descriptorpb.DescriptorProto) {
 // and the messages in it. Messages are known by their place among all, and the
 // entry of a map is one of them, made where the map's field is: so the messages
 // that stand before an entry are written before its field.
-func (p *protoPrinter) fields(m *descriptorpb.DescriptorProto) {
+func (p *printer) fields(m *descriptorpb.DescriptorProto) {
 	next := 0
 	nestedUntil := func(end int) {
 		for ; next < end; next++ {
@@ -145,7 +162,7 @@ func entryOf(m *descriptorpb.DescriptorProto, f *descriptorpb.FieldDescriptorPro
 }
 
 // field writes a field; entry is the message that makes it a map, or nil.
-func (p *protoPrinter) field(f *descriptorpb.FieldDescriptorProto, entry *descriptorpb.DescriptorProto) {
+func (p *printer) field(f *descriptorpb.FieldDescriptorProto, entry *descriptorpb.DescriptorProto) {
 	label, kind := "", p.typeName(f)
 	switch {
 	case entry != nil:
@@ -178,11 +195,11 @@ func (p *protoPrinter) field(f *descriptorpb.FieldDescriptorProto, entry *descri
 	p.line("%s%s %s = %d%s;", label, kind, f.GetName(), f.GetNumber(), end)
 }
 
-func (p *protoPrinter) typeName(f *descriptorpb.FieldDescriptorProto) string {
+func (p *printer) typeName(f *descriptorpb.FieldDescriptorProto) string {
 	switch f.GetType() {
 	case descriptorpb.FieldDescriptorProto_TYPE_GROUP:
 		if p.err == nil {
-			p.err = fmt.Errorf("cannot write the group %s as text: send the text", f.GetName())
+			p.err = fmt.Errorf("is a descriptor with the group %s, which cannot be made text: send the text", f.GetName())
 		}
 		return "group"
 	case descriptorpb.FieldDescriptorProto_TYPE_MESSAGE, descriptorpb.FieldDescriptorProto_TYPE_ENUM:
@@ -191,7 +208,7 @@ func (p *protoPrinter) typeName(f *descriptorpb.FieldDescriptorProto) string {
 	return strings.ToLower(strings.TrimPrefix(f.GetType().String(), "TYPE_"))
 }
 
-func (p *protoPrinter) enum(e *descriptorpb.EnumDescriptorProto) {
+func (p *printer) enum(e *descriptorpb.EnumDescriptorProto) {
 	p.block("enum "+e.GetName(), func() {
 		for _, option := range p.options(e.Options) {
 			p.line("option %s;", option)
@@ -213,13 +230,13 @@ func (p *protoPrinter) enum(e *descriptorpb.EnumDescriptorProto) {
 }
 
 // extensions writes each in a block of its own, which means the same.
-func (p *protoPrinter) extensions(fields []*descriptorpb.FieldDescriptorProto) {
+func (p *printer) extensions(fields []*descriptorpb.FieldDescriptorProto) {
 	for _, f := range fields {
 		p.block("extend "+f.GetExtendee(), func() { p.field(f, nil) })
 	}
 }
 
-func (p *protoPrinter) service(s *descriptorpb.ServiceDescriptorProto) {
+func (p *printer) service(s *descriptorpb.ServiceDescriptorProto) {
 	stream := map[bool]string{true: "stream "}
 	p.block("service "+s.GetName(), func() {
 		for _, option := range p.options(s.Options) {
@@ -243,7 +260,7 @@ func (p *protoPrinter) service(s *descriptorpb.ServiceDescriptorProto) {
 }
 
 // options are those that are set, as NAME = VALUE, by number.
-func (p *protoPrinter) options(m proto.Message) []string {
+func (p *printer) options(m proto.Message) []string {
 	var out []string
 	if m == nil || !m.ProtoReflect().IsValid() {
 		return nil
