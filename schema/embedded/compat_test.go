@@ -115,19 +115,17 @@ func parseText(t *testing.T, typ sr.SchemaType, text string) parsed {
 	return p
 }
 
-// All levels, over the API, for each type: the versions are (1) the old schema
-// of an evolution and (2) its new one, and then (1) is wanted again, in another
-// guise where that is needed to be another schema. What a level refuses follows
-// from the two directions.
+// All levels, over the API, for each type: what a level refuses follows from the
+// two directions, and the check says what registering does.
 func TestLevels(t *testing.T) {
-	r, cl := open(t, testkit.Fake(t).Broker)
-	all := []sr.CompatibilityLevel{
+	_, cl := open(t, testkit.Fake(t).Broker)
+	levels := []sr.CompatibilityLevel{
 		sr.CompatNone, sr.CompatBackward, sr.CompatBackwardTransitive, sr.CompatForward, sr.CompatForwardTransitive, sr.CompatFull, sr.CompatFullTransitive,
 	}
 	n := 0
 	for typ, list := range evolutions {
 		for _, e := range list {
-			for _, level := range all {
+			for _, level := range levels {
 				n++
 				subject := fmt.Sprint("s", n)
 				must(cl.CreateSchema(t.Context(), subject, sr.Schema{Type: typ, Schema: e.old}))(t)
@@ -149,7 +147,6 @@ func TestLevels(t *testing.T) {
 			}
 		}
 	}
-	_ = r
 }
 
 // Only the transitive levels look behind the latest version.

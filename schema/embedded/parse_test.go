@@ -94,3 +94,14 @@ func FuzzSchema(f *testing.F) {
 		}
 	})
 }
+
+// The full names of nested messages take memory by the square of their number.
+func TestDeepProtobufIsRefused(t *testing.T) {
+	text := `syntax = "proto3";` + strings.Repeat(" message A {", 50_000) + strings.Repeat("}", 50_000)
+	if _, err := (source{Schema: sr.Schema{Type: sr.TypeProtobuf, Schema: text}}).parse(); err == nil || !strings.Contains(err.Error(), "nested deeper") {
+		t.Errorf("%v", err)
+	}
+	if exact, _ := protobufIdentity(text); exact != text {
+		t.Error("was parsed for its identity")
+	}
+}

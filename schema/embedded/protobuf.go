@@ -12,6 +12,8 @@ import (
 	"github.com/bufbuild/protocompile/reporter"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/descriptorpb"
+
+	"millrace/codec/protobuf"
 )
 
 // mainFile is the name under which a schema is compiled: references have names
@@ -27,6 +29,11 @@ func parseProtobuf(s source) (parsed, error) {
 	for _, ref := range s.refs {
 		texts[ref.name] = ref.text
 	}
+	for name, text := range texts {
+		if err := protobuf.Bounded(text); err != nil {
+			return nil, fmt.Errorf("%s %w", strings.ReplaceAll(name, mainFile, "the schema"), err)
+		}
+	}
 	c := protocompile.Compiler{
 		MaxParallelism: 1,
 		Resolver:       protocompile.WithStandardImports(&protocompile.SourceResolver{Accessor: protocompile.SourceAccessorFromMap(texts)}),
@@ -40,6 +47,9 @@ func parseProtobuf(s source) (parsed, error) {
 
 // protobufFile parses a text without what it imports.
 func protobufFile(text string) (*descriptorpb.FileDescriptorProto, error) {
+	if err := protobuf.Bounded(text); err != nil {
+		return nil, err
+	}
 	handler := reporter.NewHandler(nil)
 	ast, err := parser.Parse(mainFile, strings.NewReader(text), handler)
 	if err != nil {
