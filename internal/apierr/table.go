@@ -70,6 +70,7 @@ var (
 	BrokersAway   = &Kind{Name: "brokers_unreachable", Status: 503, Code: 50303, Message: "No Kafka broker can be reached.", Retry: true, RetryAfter: time.Second}
 	TooBusy       = &Kind{Name: "too_many_connections", Status: 503, Code: 50304, Message: "The server has as many connections as it is allowed to.", Retry: true, RetryAfter: time.Second}
 	RegistryAway  = &Kind{Name: "schema_registry_unreachable", Status: 503, Code: 50305, Message: "The schema registry cannot be reached.", Retry: true, RetryAfter: time.Second}
+	StreamsFull   = &Kind{Name: "too_many_streams", Status: 503, Code: 50306, Message: "The server serves as many streams as it is allowed to.", Retry: true, RetryAfter: 5 * time.Second}
 	KafkaTimedOut = &Kind{Name: "kafka_timeout", Status: 504, Code: 50401, Message: "Kafka did not answer within the deadline.", Retry: true, RetryAfter: time.Second}
 
 	RegistryTimedOut = &Kind{Name: "schema_registry_timeout", Status: 504, Code: 50402, Message: "The schema registry did not answer within the deadline.", Retry: true, RetryAfter: time.Second}
@@ -92,6 +93,6 @@ func Kinds() []*Kind {
 		Unprocessable, SettingOutOfRange, KeySchemaMissing, ValueSchemaMissing, InvalidConsumerConf, InvalidSchema, RegistryRefused,
 		TooManyInstances, TooManyConnections,
 		Internal, KafkaError, KafkaRetriable, RegistryFailed,
-		Overloaded, Draining, BrokersAway, TooBusy, RegistryAway, KafkaTimedOut, RegistryTimedOut,
+		Overloaded, Draining, BrokersAway, TooBusy, RegistryAway, StreamsFull, KafkaTimedOut, RegistryTimedOut,
 	}
 }
