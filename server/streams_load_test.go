@@ -84,13 +84,7 @@ func TestManyStreams(t *testing.T) {
 		s.put(t, topic, 0)
 		return s.streams(t) == 0
 	})
-	client.CloseIdleConnections()
-	var before int
-	testkit.Eventually(t, 20*time.Second, "quiet", func() bool {
-		was := before
-		before = runtime.NumGoroutine()
-		return before == was
-	})
+	before, clients := runtime.NumGoroutine(), running("updateMetadataLoop")
 	const streams, records = 200, 20
 	var open []*follower
 	for range streams {
@@ -121,9 +115,19 @@ func TestManyStreams(t *testing.T) {
 	for _, f := range open {
 		f.close()
 	}
-	testkit.Eventually(t, 30*time.Second, "the goroutines of before", func() bool {
+	testkit.Eventually(t, 30*time.Second, "the end of all", func() bool {
 		s.put(t, topic, 0)
-		client.CloseIdleConnections()
-		return runtime.NumGoroutine() <= before+5
+		return s.streams(t) == 0 && running("millrace/consumer.(*tail)") == 0 && running("updateMetadataLoop") <= clients
 	})
+}
+
+// running is how many goroutines have a function of that name on their stack.
+func running(name string) (n int) {
+	buf := make([]byte, 8<<20)
+	for stack := range strings.SplitSeq(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
+		if strings.Contains(stack, name+"(") || strings.Contains(stack, name+".") {
+			n++
+		}
+	}
+	return n
 }
