@@ -324,7 +324,7 @@ func (s *Stream) trouble(ctx context.Context, p *streamPart, err error) error {
 	case errors.As(err, &huge) && s.q.Undecodable != FailOn && huge.NextOffset > p.offset:
 		return s.skip(p, huge.NextOffset, explainRead(tp, err))
 	}
-	why := &failure{tp, p.offset, explainRead(tp, err)}
+	why := &failure{TopicPartition: tp, offset: p.offset, api: explainRead(tp, err)}
 	switch why.api.Kind {
 	case apierr.TopicNotFound, apierr.PartitionNotFound, apierr.Unauthorized, apierr.Undecodable:
 		return why
@@ -337,7 +337,7 @@ func (s *Stream) trouble(ctx context.Context, p *streamPart, err error) error {
 
 // skip tells why the partition goes on at offset.
 func (s *Stream) skip(p *streamPart, offset int64, why *apierr.Error) error {
-	f := &failure{TopicPartition{s.q.Topic, p.partition}, p.offset, why}
+	f := &failure{TopicPartition: TopicPartition{s.q.Topic, p.partition}, offset: p.offset, api: why}
 	p.offset = offset
 	s.at.Set(p.partition, offset)
 	return s.out.put(func(dst []byte) []byte { return f.append(dst, s.q.Frames, &s.at) })
@@ -354,7 +354,7 @@ func (s *Stream) encode(p *streamPart, records []*kgo.Record, next int64) error 
 			s.at.Set(p.partition, r.Offset+1)
 			if err := s.record(r); err != nil {
 				s.at.Set(p.partition, p.offset)
-				return &failure{TopicPartition{r.Topic, r.Partition}, r.Offset, apierr.From(err)}
+				return &failure{TopicPartition: TopicPartition{r.Topic, r.Partition}, offset: r.Offset, api: apierr.From(err)}
 			}
 		}
 		p.offset = r.Offset + 1

@@ -35,6 +35,7 @@ type event struct {
 	Partition int32
 	Offset    int64
 	ErrorCode int `json:"error_code"`
+	Final     bool
 }
 
 // follow opens a stream, which must begin, and ends it with t.
@@ -333,7 +334,7 @@ func TestStreamUndecodable(t *testing.T) {
 	for _, accept := range []string{sse, "Accept: application/x-ndjson"} {
 		f := s.follow(t, from, accept)
 		f.want(0)
-		if e, _ := f.next(); e.ErrorCode != 40801 || e.Topic != "mixed" || e.Offset != 1 || (accept == sse) != (e.name == "failure") {
+		if e, _ := f.next(); e.ErrorCode != 40801 || !e.Final || e.Topic != "mixed" || e.Offset != 1 || (accept == sse) != (e.name == "failure") {
 			t.Errorf("the failure is %+v", e)
 		}
 		if e, ok := f.next(); ok {
@@ -362,7 +363,7 @@ func TestStreamTellsOfAGap(t *testing.T) {
 		}
 		s.do(t, "GET", "/topics/"+topic+"/partitions/0/stream?from=1", "").want(t, 404, `"error_code":40404`)
 		f := s.follow(t, "/topics/"+topic+"/stream", sse, "Last-Event-ID: 1")
-		if e, _ := f.next(); e.name != "failure" || e.ErrorCode != 40404 || e.Offset != 1 {
+		if e, _ := f.next(); e.name != "failure" || e.ErrorCode != 40404 || e.Final || e.Offset != 1 {
 			t.Errorf("the gap is %+v", e)
 		}
 		f.want(2, 3)
@@ -380,7 +381,7 @@ func TestStreamOfATopicThatGoes(t *testing.T) {
 		if _, err := kadm.NewClient(testkit.Client(t, b)).DeleteTopics(t.Context(), topic); err != nil {
 			t.Fatal(err)
 		}
-		if e, _ := f.next(); e.name != "failure" || e.ErrorCode != 40401 {
+		if e, _ := f.next(); e.name != "failure" || e.ErrorCode != 40401 || !e.Final {
 			t.Errorf("the stream ends with %+v", e)
 		}
 		if e, ok := f.next(); ok {
