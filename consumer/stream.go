@@ -26,8 +26,11 @@ const (
 	// streamFetch bounds what one stream fetches for itself at a time, and so
 	// what it holds while its client does not read.
 	streamFetch = 256 << 10
-	// troubled is how long a stream lets a partition alone that it failed to fetch.
-	troubled = time.Second
+	// lookTimeout bounds a fetch of one stream, for which its other partitions
+	// wait. One that fails is tried again after troubled, then after twice as
+	// long each time, up to maxTroubled.
+	lookTimeout           = 2 * time.Second
+	troubled, maxTroubled = time.Second, 8 * time.Second
 )
 
 // Undecodables says what becomes of a record that is not in the format asked for.
@@ -287,7 +290,7 @@ func (s *Stream) round(ctx context.Context) (some bool, err error) {
 
 // look fetches for this stream alone.
 func (s *Stream) look(ctx context.Context, p *streamPart) error {
-	ctx, cancel := context.WithTimeout(ctx, faultTimeout)
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	part, next, err := s.reader.Fetch(ctx, kafka.Place{
 		Topic: s.q.Topic, Partition: p.partition, Offset: p.offset, MaxBytes: streamFetch,
@@ -311,7 +314,7 @@ func (s *Stream) look(ctx context.Context, p *streamPart) error {
 // trouble decides what a failed fetch means: nil if the stream goes on.
 func (s *Stream) trouble(ctx context.Context, p *streamPart, err error) error {
 	tp := TopicPartition{s.q.Topic, p.partition}
-	p.pause = troubled
+	p.pause = min(max(2*p.pause, troubled), maxTroubled)
 	var huge *kgo.ErrDecompressTooLarge
 	switch {
 	case errors.Is(err, kerr.OffsetOutOfRange):

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"runtime"
@@ -59,6 +60,34 @@ func TestStreamToASlowClient(t *testing.T) {
 		s.put(t, topic, 1)
 		return s.streams(t) == 0
 	})
+}
+
+// A drain waits for no client that does not read.
+func TestDrainWithASlowStream(t *testing.T) {
+	b := testkit.Fake(t).Broker
+	topic := testkit.CreateTopic(t, b, 1)
+	writer := testkit.Client(t, b)
+	for range 40 {
+		if err := writer.ProduceSync(t.Context(), &kgo.Record{Topic: topic, Value: []byte(`"` + strings.Repeat("x", 900<<10) + `"`)}).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var answered atomic.Int64
+	s := start(t, b, func(o *stackOptions) {
+		o.consumer.Answered = func(_ codec.Format, _ string, records, _ int) { answered.Add(int64(records)) }
+	})
+	fmt.Fprintf(s.raw(t), "GET /topics/%s/stream?from=beginning HTTP/1.1\r\nHost: h\r\n\r\n", topic)
+	var before int64 = -1
+	testkit.Eventually(t, 20*time.Second, "the stream to stall", func() bool {
+		was := before
+		before = answered.Load()
+		return before > 0 && before == was && s.streams(t) == 1
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := s.server.Shutdown(ctx); err != nil {
+		t.Error(err)
+	}
 }
 
 // heap is what is in use after a collection.

@@ -11,7 +11,10 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"millrace/internal/testkit"
 )
@@ -368,6 +371,35 @@ func TestStreamTellsOfAGap(t *testing.T) {
 		}
 		f.want(2, 3)
 	})
+}
+
+// While Kafka fails a stream stays, and goes on afterwards.
+func TestStreamOutlastsTrouble(t *testing.T) {
+	f := testkit.Fake(t)
+	topic := testkit.CreateTopic(t, f.Broker, 1)
+	s := start(t, f.Broker, func(o *stackOptions) { o.server.StreamHeartbeat = 100 * time.Millisecond })
+	at := s.follow(t, "/topics/"+topic+"/stream", sse)
+	s.put(t, topic, 0)
+	at.want(0)
+	for _, fault := range []kfake.Fault{
+		{Keys: []kmsg.Key{kmsg.Fetch}, Topic: topic, Partitions: []int32{0}, Err: kerr.NotLeaderForPartition, Count: -1},
+		{Keys: []kmsg.Key{kmsg.Fetch}, Topic: topic, Partitions: []int32{0}, Err: kerr.KafkaStorageError, Count: -1},
+	} {
+		fault := f.Fault(fault)
+		behind := s.follow(t, "/topics/"+topic+"/stream?from=beginning")
+		s.put(t, topic, 1)
+		for beats := 0; beats < 10; {
+			if !at.in.Scan() {
+				t.Fatal("the stream ended")
+			}
+			if at.in.Text() == ":" {
+				beats++
+			}
+		}
+		fault.Remove()
+		at.want(1)
+		behind.want(0, 1)
+	}
 }
 
 // The end of the topic is the end of its streams.
