@@ -415,13 +415,15 @@ func appendStreamed(dst []byte, r *kgo.Record, f codec.Format, x codec.Extras, u
 		}
 		dst = append(dst[:len(dst)-1], `,"format":"binary"}`...)
 	}
-	// Line ends in the JSON of a record are mere white space.
-	for line := dst[start:]; ; {
-		end := bytes.IndexAny(line, "\r\n")
-		if end < 0 {
-			return dst, nil
+	for _, end := range []byte("\r\n") { // mere white space in the JSON of a record
+		for line := dst[start:]; ; {
+			n := bytes.IndexByte(line, end)
+			if n < 0 {
+				break
+			}
+			line[n] = ' '
+			line = line[n+1:]
 		}
-		line[end] = ' '
-		line = line[end+1:]
 	}
+	return dst, nil
 }
