@@ -94,6 +94,9 @@ func (s *Server) compress(ctx *fasthttp.RequestCtx) {
 		return
 	}
 	ctx.Response.Header.SetContentEncoding(encoding)
+	if tag := ctx.Response.Header.Peek(fasthttp.HeaderETag); len(tag) > 0 {
+		ctx.Response.Header.Set(fasthttp.HeaderETag, encodedTag(tag, encoding))
+	}
 	ctx.Response.SetBody(out.B)
 }
 

@@ -43,7 +43,7 @@ func TestMetadataAllocations(t *testing.T) {
 		}
 		rt := route{media: jsonAnswer, handler: h}
 		if n := testing.AllocsPerRun(100, func() {
-			ctx.Response.ResetBody()
+			ctx.Response.Reset()
 			if err := s.answerTo(rt, &ctx); err != nil {
 				t.Error(err)
 			}
