@@ -12,7 +12,7 @@ import (
 // maxGathered bounds the names in one request.
 const maxGathered = 500
 
-var errNoAnswer = errors.New("Kafka said nothing about it")
+var errNoAnswer = errors.New("the answer leaves it out")
 
 // gather puts questions about single names together into few requests: one at
 // a time, and one an interval if questions keep coming. So the brokers do not
