@@ -61,19 +61,8 @@ func (o *offsetCache) of(key flightKey) *keptOffsets {
 	defer o.mu.Unlock()
 	k := o.kept[key]
 	if k == nil {
-		for old, was := range o.kept {
-			if len(o.kept) < maxOffsets {
-				break
-			}
-			if now.Sub(was.used) > offsetBurst*time.Second { // it has rested: nothing is lost
-				delete(o.kept, old)
-			}
-		}
-		for old := range o.kept { // any one, if all are in use
-			if len(o.kept) < maxOffsets {
-				break
-			}
-			delete(o.kept, old)
+		if len(o.kept) >= maxOffsets {
+			o.drop(now)
 		}
 		k = &keptOffsets{}
 		key.topic = strings.Clone(key.topic)
@@ -81,6 +70,22 @@ func (o *offsetCache) of(key flightKey) *keptOffsets {
 	}
 	k.used = now
 	return k
+}
+
+// drop makes room for one: of a few, chosen by chance, the one that has rested
+// longest.
+func (o *offsetCache) drop(now time.Time) {
+	var victim flightKey
+	looked, rested := 0, time.Duration(-1)
+	for key, k := range o.kept {
+		if rest := now.Sub(k.used); rest > rested {
+			victim, rested = key, rest
+		}
+		if looked++; looked == 8 {
+			break
+		}
+	}
+	delete(o.kept, victim)
 }
 
 // offsetsOf answers with the offset of the first record of a partition and the

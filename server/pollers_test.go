@@ -104,7 +104,7 @@ func (f *fleet) poll(conn net.Conn, path string, first time.Time) (took []time.D
 	answers := bufio.NewReader(conn)
 	tag := ""
 	for at := first; at.Before(first.Add(f.lasting)); at = at.Add(f.every) {
-		time.Sleep(time.Until(at))
+		<-time.After(time.Until(at))
 		if _, err := fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: h\r\n%s\r\n", path, tag); err != nil {
 			return took, statuses, err
 		}
