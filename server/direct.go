@@ -21,7 +21,7 @@ var directRoutes = []route{
 
 // GET …/partitions/{partition}/records, v2: from ?offset= or ?timestamp= on.
 func (s *Server) partitionRecords(ctx *fasthttp.RequestCtx) error {
-	o, err := readOptions(ctx)
+	o, err := s.readOptions(ctx)
 	if err != nil {
 		return err
 	}
@@ -39,9 +39,13 @@ func (s *Server) partitionMessages(ctx *fasthttp.RequestCtx) error {
 	if count < 1 {
 		return apierr.BadRequest.New("The query parameter count must be at least 1.")
 	}
+	dialect, err := s.acceptedDialect(ctx)
+	if err != nil {
+		return err
+	}
 	return s.direct(ctx, v1, consumer.DirectRead{
 		Count:       count,
-		ReadOptions: consumer.ReadOptions{Layout: codec.NoTopic},
+		ReadOptions: consumer.ReadOptions{Layout: codec.NoTopic, Dialect: dialect},
 	})
 }
 
@@ -49,7 +53,7 @@ func (s *Server) partitionMessages(ctx *fasthttp.RequestCtx) error {
 // format that Accept names.
 func (s *Server) direct(ctx *fasthttp.RequestCtx, v version, q consumer.DirectRead) error {
 	var err error
-	if q.Format, err = negotiateFormat(ctx, v); err != nil {
+	if q.Format, err = s.negotiateFormat(ctx, v); err != nil {
 		return err
 	}
 	if q.Topic, err = pathParam(ctx, "topic"); err != nil {
@@ -78,17 +82,9 @@ func queryStart(ctx *fasthttp.RequestCtx, v version, q *consumer.DirectRead) err
 	case byTime && args.Has("offset"):
 		return apierr.BadRequest.New("The query parameters offset and timestamp exclude each other.")
 	case byTime:
-		text := string(args.Peek("timestamp"))
-		if ms, err := strconv.ParseInt(text, 10, 64); err == nil && ms >= 0 {
-			q.Since = time.UnixMilli(ms)
-			return nil
-		}
-		at, ok := parseISO8601(text)
-		if !ok {
-			return apierr.BadRequest.New("The query parameter timestamp must be a number of milliseconds since 1970 or an ISO-8601 time such as 2026-01-31T12:00:00Z, not %q.", text)
-		}
-		q.Since = at
-		return nil
+		var err error
+		q.Since, err = queryTime(ctx, "timestamp")
+		return err
 	case !args.Has("offset"):
 		return apierr.Unprocessable.New("The query parameter offset is required: the offset of the first record.")
 	}
@@ -99,4 +95,17 @@ func queryStart(ctx *fasthttp.RequestCtx, v version, q *consumer.DirectRead) err
 	}
 	q.Offset = offset
 	return nil
+}
+
+// queryTime is a time in the query: milliseconds since 1970, or ISO-8601.
+func queryTime(ctx *fasthttp.RequestCtx, name string) (time.Time, error) {
+	text := string(ctx.QueryArgs().Peek(name))
+	if ms, err := strconv.ParseInt(text, 10, 64); err == nil && ms >= 0 {
+		return time.UnixMilli(ms), nil
+	}
+	at, ok := parseISO8601(text)
+	if !ok {
+		return at, apierr.BadRequest.New("The query parameter %s must be a number of milliseconds since 1970 or an ISO-8601 time such as 2026-01-31T12:00:00Z, not %q.", name, text)
+	}
+	return at, nil
 }

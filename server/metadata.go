@@ -123,7 +123,7 @@ func (s *Server) demanded(ctx *fasthttp.RequestCtx, q metadata.Query) (r metadat
 	args := ctx.QueryArgs()
 	if args.Has("max_age") {
 		q.Bounded = true
-		if q.Younger, err = queryTime("max_age", string(args.Peek("max_age"))); err != nil {
+		if q.Younger, err = queryPeriod("max_age", string(args.Peek("max_age"))); err != nil {
 			return r, "", err
 		}
 	}
@@ -138,7 +138,7 @@ func (s *Server) demanded(ctx *fasthttp.RequestCtx, q metadata.Query) (r metadat
 	if tag == "" {
 		return r, "", apierr.BadRequest.New("The query parameter wait needs the ETag of the answer that the client has: wait=ETAG,30s, or If-None-Match and wait=30s.")
 	}
-	timeout, err := queryTime("wait", text)
+	timeout, err := queryPeriod("wait", text)
 	if err != nil {
 		return r, "", err
 	}
@@ -147,9 +147,9 @@ func (s *Server) demanded(ctx *fasthttp.RequestCtx, q metadata.Query) (r metadat
 	return r, awaited, err
 }
 
-// queryTime reads a time of a query parameter: a number of milliseconds, or
+// queryPeriod reads a time of a query parameter: a number of milliseconds, or
 // one with its unit, as in 500ms and 30s.
-func queryTime(name, text string) (time.Duration, error) {
+func queryPeriod(name, text string) (time.Duration, error) {
 	if ms, err := strconv.ParseInt(text, 10, 32); err == nil && ms >= 0 {
 		return time.Duration(ms) * time.Millisecond, nil
 	}

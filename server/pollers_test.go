@@ -227,11 +227,11 @@ func TestWait(t *testing.T) {
 func TestWaitersBound(t *testing.T) {
 	b := testkit.Fake(t, kfake.SeedTopics(1, "t"))
 	s := start(t, b.Broker, func(o *stackOptions) { o.metadata.MaxWaiters = 1 })
-	events := s.follow(t)
+	events := s.changes(t)
 	events.want(t, "start")
 	tag := strings.Trim(s.do(t, "GET", "/topics", "").header.Get("ETag"), `"`)
 	s.do(t, "GET", "/topics?wait="+tag+",1s", "").want(t, 429, `"error_code":42903`)
-	other := s.follow(t)
+	other := s.changes(t)
 	if data := other.want(t, "error"); !strings.Contains(data, `"error_code":42903`) {
 		t.Errorf("the second stream says %s", data)
 	}
@@ -246,13 +246,13 @@ func TestWaitersBound(t *testing.T) {
 	s.do(t, "GET", "/topics?wait="+tag+",10ms", "").want(t, 304, "")
 }
 
-// events are those of GET /metadata/changes.
-type events struct {
+// changeEvents are those of GET /metadata/changes.
+type changeEvents struct {
 	lines *bufio.Scanner
 	close func()
 }
 
-func (s *stack) follow(t *testing.T) *events {
+func (s *stack) changes(t *testing.T) *changeEvents {
 	t.Helper()
 	resp, err := client.Get(s.base + "/metadata/changes")
 	if err != nil {
@@ -262,11 +262,11 @@ func (s *stack) follow(t *testing.T) *events {
 	if resp.StatusCode != 200 || resp.Header.Get("Content-Type") != "text/event-stream" {
 		t.Fatalf("%s %v", resp.Status, resp.Header)
 	}
-	return &events{bufio.NewScanner(resp.Body), func() { resp.Body.Close() }}
+	return &changeEvents{bufio.NewScanner(resp.Body), func() { resp.Body.Close() }}
 }
 
 // next returns the next event.
-func (e *events) next(t *testing.T) (name, data string) {
+func (e *changeEvents) next(t *testing.T) (name, data string) {
 	t.Helper()
 	for e.lines.Scan() {
 		if name, ok := strings.CutPrefix(e.lines.Text(), "event: "); ok && e.lines.Scan() {
@@ -278,7 +278,7 @@ func (e *events) next(t *testing.T) (name, data string) {
 }
 
 // want returns the data of the next event, which must have that name.
-func (e *events) want(t *testing.T, want string) string {
+func (e *changeEvents) want(t *testing.T, want string) string {
 	t.Helper()
 	name, data := e.next(t)
 	if name != want {
@@ -290,7 +290,7 @@ func (e *events) want(t *testing.T, want string) string {
 func TestChanges(t *testing.T) {
 	b := testkit.Fake(t, kfake.SeedTopics(1, "old", "t"))
 	s := start(t, b.Broker)
-	events := s.follow(t)
+	events := s.changes(t)
 	tag := s.do(t, "GET", "/topics", "").header.Get("ETag")
 	if data := events.want(t, "start"); !strings.Contains(data, strings.Trim(tag, `"`)) {
 		t.Errorf("starts with %s, the topics have %s", data, tag)

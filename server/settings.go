@@ -3,6 +3,8 @@ package server
 import (
 	"crypto/tls"
 	"time"
+
+	"millrace/codec"
 )
 
 // Settings of the HTTP edge.
@@ -24,6 +26,10 @@ type Settings struct {
 	// MaxConnections bounds open connections, MaxConnectionsPerIP those of one address (0: no bound).
 	MaxConnections      int
 	MaxConnectionsPerIP int
+	// MaxStreams bounds the answers that are being streamed (0: no bound).
+	MaxStreams int
+	// StreamHeartbeat is how long a stream may be silent (0: for ever).
+	StreamHeartbeat time.Duration
 	// ReadTimeout bounds the arrival of one whole request, WriteTimeout the
 	// sending of its answer, IdleTimeout the wait for the next one.
 	ReadTimeout, WriteTimeout, IdleTimeout time.Duration
@@ -33,6 +39,10 @@ type Settings struct {
 	// AllowOrigin, AllowMethods and AllowHeaders are the access.control.*
 	// settings: comma-separated lists; an empty AllowOrigin turns CORS off.
 	AllowOrigin, AllowMethods, AllowHeaders string
+
+	// Avro is the dialect of Avro's JSON that holds where a media type does not
+	// say, as in application/vnd.kafka.avro.v2+json; avro=plain (avro.dialect).
+	Avro codec.Dialect
 
 	// Strict answers as today's Confluent proxy where millrace is kinder (api.compatibility.strict).
 	Strict bool
