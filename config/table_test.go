@@ -93,6 +93,9 @@ var storedCases = map[string]struct {
 	"consumer.isolation.level":         {"READ_COMMITTED", func(c *Config) any { return c.Consumer.IsolationLevel }, "read_committed"},
 
 	"metadata.max.age.ms":   {"13", func(c *Config) any { return c.Metadata.MaxAge }, "13ms"},
+	"tracing.otlp.endpoint": {"http://c:4318", func(c *Config) any { return c.Tracing.Endpoint }, "http://c:4318"},
+	"tracing.sample.ratio":  {"0.5", func(c *Config) any { return c.Tracing.Ratio }, "0.5"},
+
 	"metadata.max.stale.ms": {"0", func(c *Config) any { return c.Metadata.StaleFor }, "0s"},
 	"metadata.wait.max.ms":  {"21", func(c *Config) any { return c.Metadata.MaxWait }, "21ms"},
 	"metadata.waiters.max":  {"22", func(c *Config) any { return c.Metadata.MaxWaiters }, "22"},
