@@ -100,11 +100,14 @@ func (s *Server) compress(ctx *fasthttp.RequestCtx) {
 	ctx.Response.SetBody(out.B)
 }
 
+// encodings are those of answers, the one that costs least first.
+var encodings = [...]string{"zstd", "gzip", "br"}
+
 // pickEncoding returns the encoding with the highest quality in an
 // Accept-Encoding header, of equals the one that costs least, or "" for none.
 func pickEncoding(accept string) string {
 	best, bestQ := "", 0.0
-	for _, offer := range [...]string{"zstd", "gzip", "br"} {
+	for _, offer := range encodings {
 		q := 0.0
 		for part := range strings.SplitSeq(accept, ",") {
 			name, params, _ := strings.Cut(part, ";")

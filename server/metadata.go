@@ -107,7 +107,12 @@ func (s *Server) known(ctx *fasthttp.RequestCtx, q metadata.Query) error {
 		h.Set(fasthttp.HeaderAge, strconv.Itoa(int(r.Age/time.Second)))
 		h.Set("Warning", `110 - "Response is Stale"`)
 	}
-	if awaited == r.ETag || matches(ctx.Request.Header.Peek(fasthttp.HeaderIfNoneMatch), r.ETag) {
+	tag := held(ctx.Request.Header.Peek(fasthttp.HeaderIfNoneMatch), r.ETag)
+	if tag == "" && awaited == r.ETag {
+		tag = awaited
+	}
+	if tag != "" {
+		h.Set(fasthttp.HeaderETag, tag)
 		ctx.SetStatusCode(fasthttp.StatusNotModified)
 		h.SetContentType("")
 		return nil
@@ -160,17 +165,32 @@ func queryPeriod(name, text string) (time.Duration, error) {
 	return d, nil
 }
 
-// matches reports whether an If-None-Match header names tag (RFC 9110 §13.1.2).
-func matches(header []byte, tag string) bool {
-	if len(header) == 0 || string(header) == tag {
-		return len(header) > 0
+// held returns the ETag in an If-None-Match header that stands for the answer
+// of that tag, in whatever encoding the client has it, or "" if none does
+// (RFC 9110 §13.1.2).
+func held(header []byte, tag string) string {
+	if len(header) == 0 {
+		return ""
+	}
+	if string(header) == tag {
+		return tag
 	}
 	for one := range strings.SplitSeq(string(header), ",") {
-		if one = strings.TrimSpace(one); one == "*" || plainTag(one) == tag[1:len(tag)-1] {
-			return true
+		one = strings.TrimPrefix(strings.TrimSpace(one), "W/")
+		if one == "*" {
+			return tag
 		}
+		if plainTag(one) != tag[1:len(tag)-1] {
+			continue
+		}
+		for _, encoding := range encodings {
+			if one == encodedTag([]byte(tag), encoding) {
+				return one
+			}
+		}
+		return tag
 	}
-	return false
+	return ""
 }
 
 // plainTag takes off an ETag what [encodedTag] and caches may have added, and

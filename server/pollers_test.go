@@ -138,7 +138,7 @@ func TestNotModified(t *testing.T) {
 		}
 		// Another view is taken meanwhile: nothing changes.
 		s.do(t, "GET", path+"?max_age=0", "").want(t, 200, "")
-		for _, same := range []string{tag, "W/" + tag, `"other", ` + tag, strings.TrimSuffix(tag, `"`) + `-gzip"`, "*"} {
+		for _, same := range []string{tag, "W/" + tag, `"other", ` + tag, "*"} {
 			r := s.do(t, "GET", path, "", "If-None-Match: "+same).want(t, 304, "")
 			if r.body != "" || r.header.Get("ETag") != tag || r.header.Get("Cache-Control") != "no-cache" || r.header.Get("Content-Type") != "" {
 				t.Errorf("%s, If-None-Match %s: %q %v", path, same, r.body, r.header)
@@ -156,7 +156,9 @@ func TestNotModified(t *testing.T) {
 	if !strings.HasSuffix(tag, `-gzip"`) || packed.header.Get("Content-Encoding") != "gzip" {
 		t.Errorf("compressed: %v", packed.header)
 	}
-	s.do(t, "GET", "/topics", "", "Accept-Encoding: gzip", "If-None-Match: "+tag).want(t, 304, "")
+	if r := s.do(t, "GET", "/topics", "", "Accept-Encoding: gzip", "If-None-Match: "+tag).want(t, 304, ""); r.header.Get("ETag") != tag {
+		t.Errorf("a cache that has %s is told of %s", tag, r.header.Get("ETag"))
+	}
 }
 
 // max_age demands that the brokers are asked, where the view would do.

@@ -27,7 +27,7 @@ type Settings struct {
 	Endpoint string
 	// Ratio of the requests without a traceparent that are recorded, 0 to 1.
 	Ratio float64
-	// Version of this program and Instance, its name among others.
+	// Version of this program and Instance, its name among others, if it has one.
 	Version, Instance string
 	// Logger is told when spans cannot be handed over.
 	Logger *slog.Logger
@@ -73,13 +73,13 @@ func New(s Settings) (*Tracing, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot build the exporter of traces: %w", err)
 	}
+	attributes := []attribute.KeyValue{attribute.String("service.name", name), attribute.String("service.version", s.Version)}
+	if s.Instance != "" {
+		attributes = append(attributes, attribute.String("service.instance.id", s.Instance))
+	}
 	about, err := resource.New(
 		context.Background(),
-		resource.WithAttributes(
-			attribute.String("service.name", name),
-			attribute.String("service.version", s.Version),
-			attribute.String("service.instance.id", s.Instance),
-		),
+		resource.WithAttributes(attributes...),
 		resource.WithTelemetrySDK(),
 		resource.WithFromEnv(), // outweighs what stands before it
 	)
