@@ -13,7 +13,7 @@ FUZZTIME ?= 20000x
 GOBUILD  := go build -buildvcs=false -trimpath -ldflags "-X main.version=$(VERSION)"
 KAFKA    := .cache/bin/kafka
 
-.PHONY: run build test test-short race fuzz lint bench clients browser kafka loadtest clean help budget all-but-lint $(KAFKA)
+.PHONY: run build test test-short race fuzz lint bench pollers clients browser kafka loadtest clean help budget all-but-lint $(KAFKA)
 
 run: build ## build millrace and run it with a broker in process, on :8082
 	bin/millrace dev
@@ -52,6 +52,9 @@ lint: ## go vet, staticcheck, gofumpt and the rules of the house
 	@unformatted=$$(go tool gofumpt -l .); \
 		if [ -n "$$unformatted" ]; then echo "not formatted by gofumpt:"; echo "$$unformatted"; exit 1; fi
 	go test ./internal/lint
+
+pollers: ## 1,000 clients that poll metadata for half a minute
+	MILLRACE_POLLERS=full go test -count=1 -v -run '^TestPollers$$' ./server
 
 bench: ## benchmarks beside their limits
 	go run ./bench
