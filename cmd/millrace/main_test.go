@@ -83,7 +83,7 @@ func TestReadmeOnDev(t *testing.T) {
 
 func TestReadmeOnRealKafka(t *testing.T) {
 	k := testkit.StartKafka(t, testkit.KafkaOptions{}) // a cluster with no topics yet
-	_, url := serve(t, k.Broker)
+	_, url := serve(t, k.Broker, "--set=schema.registry.url="+testkit.Registry(t))
 	testkit.RunReadme(t, readme(t), url)
 }
 
