@@ -51,7 +51,7 @@ func agree(t *testing.T, s *twmb.Schema, schema string, text, binary []byte) {
 }
 
 func TestAgreesWithOthers(t *testing.T) {
-	for seed := range uint64(3000) {
+	for seed := range uint64(1500) {
 		g := newGenerator(seed)
 		g.simple = true
 		r := g.schema(4)
@@ -74,7 +74,7 @@ func TestAgreesWithOthers(t *testing.T) {
 
 // The standard library sorts members and escapes what it need not.
 func TestReordered(t *testing.T) {
-	for seed := range uint64(3000) {
+	for seed := range uint64(1500) {
 		g := newGenerator(seed)
 		g.simple = true
 		r := g.schema(4)

@@ -146,7 +146,7 @@ func TestPlainMismatches(t *testing.T) {
 
 // Whatever a schema is, what plain writes it reads, to the same binary.
 func TestPlainRoundTrip(t *testing.T) {
-	for seed := range uint64(5000) {
+	for seed := range uint64(3000) {
 		g := newGenerator(seed)
 		r := g.schema(4)
 		s := compile(t, r.text)
