@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sort"
 	"sync"
@@ -253,9 +254,13 @@ func (t *tail) drop(partition int32, f *followed) {
 func (t *tail) run() {
 	var client *kgo.Client
 	defer func() {
-		if client != nil {
-			client.Close()
+		if client == nil {
+			return
 		}
+		// The library's Close gives them up as well, but what it learns of the
+		// cluster just then would have it fetch them again.
+		client.RemoveConsumePartitions(map[string][]int32{t.topic: slices.Collect(maps.Keys(t.parts))})
+		client.Close()
 	}()
 	for {
 		t.mu.Lock()

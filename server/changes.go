@@ -31,8 +31,7 @@ func (s *Server) changes(ctx *fasthttp.RequestCtx) error {
 		ctx.SetContentType(mediaEvents)
 		return nil
 	}
-	s.stream(ctx, mediaEvents, s.sendChanges)
-	return nil
+	return s.stream(ctx, mediaEvents, s.sendChanges)
 }
 
 func (s *Server) sendChanges(st *stream) error {
