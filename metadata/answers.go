@@ -180,7 +180,7 @@ type wholeAnswer struct {
 // wholeTopic answers about a topic with its configuration. r says how old the
 // topic is.
 func (c *Cache) wholeTopic(ctx context.Context, t *Topic, r Reply, maxAge time.Duration) (Reply, error) {
-	kept, stale, err := c.topicConfigs(ctx, t.Name, maxAge)
+	kept, stale, err := c.topicConfigs(ctx, t.Name, maxAge, r.Stale)
 	if err != nil {
 		return Reply{}, err
 	}

@@ -33,24 +33,32 @@ type topicConfigs struct {
 
 // topicConfigs returns the configuration of a topic, no older than maxAge, as
 // a JSON object of strings; what Kafka does not tell is null. An older one is
-// returned as stale where [Cache.fresh] would return an older view.
-func (c *Cache) topicConfigs(ctx context.Context, topic string, maxAge time.Duration) (kept *topicConfigs, stale bool, err error) {
+// returned as stale where [Cache.fresh] would return an older view, and at once
+// when the caller is late: it has waited for a younger view in vain.
+func (c *Cache) topicConfigs(ctx context.Context, topic string, maxAge time.Duration, late bool) (kept *topicConfigs, stale bool, err error) {
 	kept, asked := c.recallConfigs(topic, maxAge)
 	if kept != nil && time.Since(kept.at) < maxAge {
 		return kept, false, nil
 	}
-	if kept != nil && c.spare() != nil && (c.failing.Load() || asked == nil) {
+	instead := kept != nil && c.spare() != nil // it may be answered for want of a better one
+	if instead && (late || c.failing.Load() || asked == nil) {
 		return kept, true, nil
 	}
 	if asked == nil {
 		return nil, false, errAway
 	}
-	json, err := await[[]byte](ctx, c, asked)
+	bounded := ctx
+	if instead {
+		var cancel context.CancelFunc
+		bounded, cancel = context.WithTimeout(ctx, staleAfter)
+		defer cancel()
+	}
+	json, err := await[[]byte](bounded, c, asked)
 	switch {
 	case errors.Is(err, kerr.UnknownTopicOrPartition):
 		c.Invalidate() // deleted since the view was taken
 		return nil, false, apierr.TopicNotFound.New("Topic %s not found.", topic)
-	case err != nil && kept != nil && c.spare() != nil && c.Healthy() != nil:
+	case err != nil && instead && (bounded.Err() != nil || c.Healthy() != nil) && ctx.Err() == nil:
 		return kept, true, nil
 	case err != nil:
 		return nil, false, err
