@@ -127,6 +127,10 @@ func (c *Cache) Snapshot(ctx context.Context) (*Snapshot, error) {
 	return v.Snapshot, nil
 }
 
+// Known returns what was last known of the cluster, however old it is: nothing
+// before the first answer. It asks nobody and does not wait.
+func (c *Cache) Known() *Snapshot { return c.view.Load().Snapshot }
+
 // Invalidate makes the next reader of metadata ask the brokers, and starts a
 // refresh if none began within the last second. It is for whoever learns that
 // the view is wrong, such as a produce to a topic that was deleted.

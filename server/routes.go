@@ -29,7 +29,7 @@ type route struct {
 	handler handler
 }
 
-// routes is the whole API, by resource. adminRoutes are apart.
+// routes is the whole API, by resource. adminRoutes and uiRoutes are apart.
 var routes = concat(produceRoutes, metadataRoutes, consumerRoutes, v1Routes, directRoutes, healthRoutes, metricsRoutes)
 
 func concat(groups ...[]route) (all []route) {
@@ -47,7 +47,10 @@ func (s *Server) newRouter() *router.Router {
 	r.RedirectFixedPath = false
 	served := routes
 	if s.settings.Admin {
-		served = concat(routes, adminRoutes)
+		served = concat(served, adminRoutes)
+	}
+	if s.settings.UI {
+		served = concat(served, uiRoutes)
 	}
 	for _, rt := range served {
 		h := s.bind(rt)

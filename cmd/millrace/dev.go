@@ -95,6 +95,7 @@ func (c devCommand) welcome(url, kafka string) {
 	}
 	fmt.Fprintf(os.Stdout, `millrace %s
   REST API  %s
+  Dashboard %[2]s/ui
   Kafka     %s (built in, data %s)
 
 Try it:
