@@ -97,6 +97,14 @@ var limitRows = []row{
 		store: into(whole(0, largest), func(d *draft) *int { return &d.Server.MaxConnectionsPerIP }),
 	},
 	{
+		name: "streams.max", def: "1000", doc: "Bound of the answers that are being streamed.",
+		store: into(whole(1, largest), func(d *draft) *int { return &d.Server.MaxStreams }),
+	},
+	{
+		name: "streams.heartbeat.ms", def: "15000", doc: "How long a stream may be silent. A client that is gone is noticed when something is sent to it.",
+		store: into(millis(100, largest), func(d *draft) *time.Duration { return &d.Server.StreamHeartbeat }),
+	},
+	{
 		name: "request.read.timeout.ms", def: "30000", doc: "How long a whole request may take to arrive.",
 		store: into(millis(1, largest), func(d *draft) *time.Duration { return &d.Server.ReadTimeout }),
 	},

@@ -78,6 +78,8 @@ var storedCases = map[string]struct {
 	"request.max.records":        {"2", func(c *Config) any { return c.Server.MaxRecords }, "2"},
 	"connections.max":            {"3", func(c *Config) any { return c.Server.MaxConnections }, "3"},
 	"connections.max.per.ip":     {"4", func(c *Config) any { return c.Server.MaxConnectionsPerIP }, "4"},
+	"streams.max":                {"5", func(c *Config) any { return c.Server.MaxStreams }, "5"},
+	"streams.heartbeat.ms":       {"700", func(c *Config) any { return c.Server.StreamHeartbeat }, "700ms"},
 	"request.read.timeout.ms":    {"5", func(c *Config) any { return c.Server.ReadTimeout }, "5ms"},
 	"response.write.timeout.ms":  {"6", func(c *Config) any { return c.Server.WriteTimeout }, "6ms"},
 	"connection.idle.timeout.ms": {"7", func(c *Config) any { return c.Server.IdleTimeout }, "7ms"},

@@ -42,7 +42,8 @@ type Manager struct {
 
 	mu        sync.Mutex
 	instances map[instanceKey]*Instance
-	closing   bool // Close was called
+	tails     map[string]*tail // by topic, of those that are streamed
+	closing   bool             // Close was called
 
 	counts counts
 }

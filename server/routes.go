@@ -29,8 +29,8 @@ type route struct {
 	handler handler
 }
 
-// routes is the whole API, by resource. adminRoutes and uiRoutes are apart.
-var routes = concat(produceRoutes, metadataRoutes, consumerRoutes, v1Routes, directRoutes, healthRoutes, metricsRoutes)
+// routes is the whole API, by resource. adminRoutes are apart.
+var routes = concat(produceRoutes, metadataRoutes, consumerRoutes, v1Routes, directRoutes, streamRoutes, healthRoutes, metricsRoutes)
 
 func concat(groups ...[]route) (all []route) {
 	for _, g := range groups {

@@ -74,10 +74,6 @@ func (s *Server) serveFile(ctx *fasthttp.RequestCtx, name string) error {
 	return nil
 }
 
-// maxViewers bounds the pages that are open at a time. Each costs a connection
-// and a copy of every snapshot on its way.
-const maxViewers = 100
-
 // GET /ui/events: the dashboard's figures as Server-Sent Events, see ui_sampler.go.
 func (s *Server) uiEvents(ctx *fasthttp.RequestCtx) error {
 	uiHeaders(ctx)
@@ -85,12 +81,9 @@ func (s *Server) uiEvents(ctx *fasthttp.RequestCtx) error {
 	if err := sameSite(ctx); err != nil {
 		return err
 	}
-	if s.draining.Load() {
-		return apierr.Draining.Err()
+	if ctx.IsHead() {
+		ctx.SetContentType(mediaEvents)
+		return nil
 	}
-	if s.sampler.full() {
-		return apierr.TooBusy.New("As many pages watch this server as are allowed to (%d).", maxViewers)
-	}
-	s.stream(ctx, "text/event-stream", s.sampler.feed)
-	return nil
+	return s.stream(ctx, mediaEvents, s.sampler.feed)
 }

@@ -131,13 +131,6 @@ func (p *sampler) show() {
 	p.changed = make(chan struct{})
 }
 
-// full reports whether there are as many viewers as may be.
-func (p *sampler) full() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.viewers >= maxViewers
-}
-
 // join adds a viewer, who does not wait for the next second to see something.
 func (p *sampler) join() {
 	p.mu.Lock()
@@ -199,19 +192,19 @@ func (p *sampler) hello() []byte {
 	build := p.server.figures.Build()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return event("hello", helloMessage{
+	return append(appendRetry(nil, sampleEvery), event("hello", helloMessage{
 		Version: build.Version, Revision: build.Revision, Started: p.started.UnixMilli(),
 		Fields:  pointFields,
 		History: json.RawMessage("[" + string(bytes.Join(p.points, []byte(","))) + "]"),
 		Errors:  errorCatalog(),
-	})
+	})...)
 }
 
-// event is a Server-Sent Event with v as JSON, which has no line breaks.
+// event is a whole event with v as JSON, which has no line breaks.
 func event(name string, v any) []byte {
 	data, err := json.Marshal(v)
 	if err != nil {
 		panic("BUG: cannot encode an event: " + err.Error())
 	}
-	return append(append([]byte("event: "+name+"\ndata: "), data...), "\n\n"...)
+	return closeEvent(append(openEvent(nil, name), data...))
 }
