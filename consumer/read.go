@@ -57,7 +57,7 @@ func (i *Instance) AppendRecords(ctx context.Context, dst []byte, o ReadOptions)
 		return dst, i.gaveUp(ctx, "Another read of this consumer instance is going on and did not end within the timeout. An instance is read by one request at a time.")
 	}
 	defer func() { <-i.lease }()
-	s, err := i.beginRead(ctx, turn)
+	s, err := i.beginRead(ctx, turn, true)
 	if err != nil {
 		return dst, err
 	}
@@ -81,9 +81,9 @@ func (i *Instance) gaveUp(ctx context.Context, why string) error {
 	return apierr.IllegalState.New("%s", why)
 }
 
-// beginRead returns the session to read from and confirms its last answer. A
-// change of the subscription that is under way is waited for.
-func (i *Instance) beginRead(ctx, turn context.Context) (*session, error) {
+// beginRead returns the session to read from and, if confirm says so, confirms
+// its last answer. A change of the subscription that is under way is waited for.
+func (i *Instance) beginRead(ctx, turn context.Context, confirm bool) (*session, error) {
 	if acquire(turn, i.changing) != nil {
 		return nil, i.gaveUp(ctx, "The subscription or assignment of this consumer instance is being changed, which did not end within the timeout.")
 	}
@@ -97,7 +97,9 @@ func (i *Instance) beginRead(ctx, turn context.Context) (*session, error) {
 	case s == nil:
 		return nil, apierr.IllegalState.New("This consumer instance has neither a subscription nor an assignment. Subscribe to topics or assign partitions first.")
 	}
-	s.confirm()
+	if confirm {
+		s.confirm()
+	}
 	if err := s.open(); err != nil {
 		return nil, apierr.From(err)
 	}
@@ -214,17 +216,25 @@ func (i *Instance) answer(s *session, dst []byte, limit int, x codec.Extras) ([]
 	}
 	start := len(dst)
 	dst = append(dst, '[')
-	dst, n, err := s.encode(dst, limit, i.opts.Format, x)
+	dst, n, err := s.encode(dst, limit, func(dst []byte, r *kgo.Record, n int) ([]byte, error) {
+		if n > 0 {
+			dst = append(dst, ',')
+		}
+		return codec.AppendRecord(dst, r, i.opts.Format, x)
+	})
 	if err != nil && n == 0 {
 		return dst[:start], err
 	}
 	return append(dst, ']'), nil
 }
 
-// encode appends records from the front of the backlog until limit bytes, and
-// moves the positions past them; it returns how many. An error says why it
+// appendNth appends the record that comes after n others.
+type appendNth func(dst []byte, r *kgo.Record, n int) ([]byte, error)
+
+// encode has records from the front of the backlog appended, up to limit bytes,
+// and moves the positions past them; it returns how many. An error says why it
 // stopped at a record that it did not append. The caller holds the instance's mu.
-func (s *session) encode(dst []byte, limit int, f codec.Format, x codec.Extras) ([]byte, int, error) {
+func (s *session) encode(dst []byte, limit int, one appendNth) ([]byte, int, error) {
 	var err error
 	n, bytes := 0, 0
 pages:
@@ -238,10 +248,7 @@ pages:
 				break pages
 			}
 			good := len(dst)
-			if n > 0 {
-				dst = append(dst, ',')
-			}
-			if dst, err = codec.AppendRecord(dst, r, f, x); err != nil {
+			if dst, err = one(dst, r, n); err != nil {
 				dst = dst[:good]
 				s.moved(run.part, last, to, bytes-before)
 				break pages

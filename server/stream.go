@@ -33,7 +33,7 @@ func (s *Server) stream(ctx *fasthttp.RequestCtx, contentType string, write func
 	}
 	if n := s.figures.Streams.Add(1); s.settings.MaxStreams > 0 && n > int64(s.settings.MaxStreams) {
 		s.figures.Streams.Add(-1)
-		return apierr.TooManyStreams.Err()
+		return apierr.StreamsFull.Err()
 	}
 	ctx.SetContentType(contentType)
 	ctx.Response.Header.Set(fasthttp.HeaderCacheControl, "no-store")

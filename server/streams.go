@@ -21,6 +21,7 @@ const mediaLines = "application/x-ndjson"
 var streamRoutes = []route{
 	{"GET", "/topics/{topic}/stream", ownAnswer, (*Server).streamTopic},
 	{"GET", partitionPath + "/stream", ownAnswer, (*Server).streamPartition},
+	{"GET", instancePath + "/stream", ownAnswer, (*Server).streamInstance},
 }
 
 // GET /topics/{topic}/stream
@@ -77,6 +78,31 @@ func (s *Server) streamRecords(ctx *fasthttp.RequestCtx, q consumer.StreamRead) 
 	return s.stream(ctx, contentType, func(to *stream) error { return st.Run(to.context(), to.send) })
 }
 
+// GET …/{instance}/stream: the records of the instance, in its format.
+func (s *Server) streamInstance(ctx *fasthttp.RequestCtx) error {
+	instance, err := s.instance(ctx)
+	if err != nil {
+		return err
+	}
+	contentType, frames, err := negotiateStream(ctx)
+	if err != nil {
+		return err
+	}
+	q := consumer.StreamOptions{Frames: frames, Heartbeat: s.settings.StreamHeartbeat}
+	if err := queryRecords(ctx, &q.ReadOptions, &q.Undecodable); err != nil {
+		return err
+	}
+	if ctx.IsHead() {
+		ctx.SetContentType(contentType)
+		return nil
+	}
+	st, err := instance.OpenStream(consume, q)
+	if err != nil {
+		return err
+	}
+	return s.stream(ctx, contentType, func(to *stream) error { return st.Run(to.context(), to.send) })
+}
+
 // negotiateStream picks, by Accept, the form of a stream: lines of JSON, where
 // it says nothing, or server-sent events.
 func negotiateStream(ctx *fasthttp.RequestCtx) (string, consumer.Frames, error) {
@@ -93,7 +119,22 @@ func negotiateStream(ctx *fasthttp.RequestCtx) (string, consumer.Frames, error) 
 	return "", nil, apierr.NotAcceptable.New("This answers with %s or %s, which Accept does not admit.", mediaLines, mediaEvents)
 }
 
-// queryStream reads what the query says about the records of a stream.
+// queryRecords reads what the query says about how a stream shows records.
+func queryRecords(ctx *fasthttp.RequestCtx, o *consumer.ReadOptions, u *consumer.Undecodables) (err error) {
+	if args := ctx.QueryArgs(); args.Has("on_decode_error") {
+		if *u, err = consumer.ParseUndecodables(string(args.Peek("on_decode_error"))); err != nil {
+			return err
+		}
+	}
+	if o.Headers, err = queryBool(ctx, "headers"); err != nil {
+		return err
+	}
+	o.Timestamps, err = queryBool(ctx, "timestamps")
+	return err
+}
+
+// queryStream reads what the query says about the records of a topic's stream.
+// They are JSON where it does not say: a browser has no say in Accept.
 func queryStream(ctx *fasthttp.RequestCtx, q *consumer.StreamRead) (err error) {
 	args := ctx.QueryArgs()
 	q.Format = codec.JSON
@@ -102,15 +143,7 @@ func queryStream(ctx *fasthttp.RequestCtx, q *consumer.StreamRead) (err error) {
 			return err
 		}
 	}
-	if args.Has("on_decode_error") {
-		if q.Undecodable, err = consumer.ParseUndecodables(string(args.Peek("on_decode_error"))); err != nil {
-			return err
-		}
-	}
-	if q.Headers, err = queryBool(ctx, "headers"); err != nil {
-		return err
-	}
-	if q.Timestamps, err = queryBool(ctx, "timestamps"); err != nil {
+	if err := queryRecords(ctx, &q.ReadOptions, &q.Undecodable); err != nil {
 		return err
 	}
 	for _, key := range args.PeekMulti("key") {

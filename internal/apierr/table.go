@@ -61,12 +61,12 @@ var (
 
 	// 503 and 504: not now.
 
-	Overloaded     = &Kind{Name: "overloaded", Status: 503, Code: 50301, Message: "The server holds as many bytes for Kafka as it is allowed to.", Retry: true, RetryAfter: time.Second}
-	Draining       = &Kind{Name: "draining", Status: 503, Code: 50302, Message: "The server is shutting down.", Retry: true, RetryAfter: time.Second}
-	BrokersAway    = &Kind{Name: "brokers_unreachable", Status: 503, Code: 50303, Message: "No Kafka broker can be reached.", Retry: true, RetryAfter: time.Second}
-	TooBusy        = &Kind{Name: "too_many_connections", Status: 503, Code: 50304, Message: "The server has as many connections as it is allowed to.", Retry: true, RetryAfter: time.Second}
-	TooManyStreams = &Kind{Name: "too_many_streams", Status: 503, Code: 50309, Message: "The server serves as many streams as it is allowed to.", Retry: true, RetryAfter: 5 * time.Second}
-	KafkaTimedOut  = &Kind{Name: "kafka_timeout", Status: 504, Code: 50401, Message: "Kafka did not answer within the deadline.", Retry: true, RetryAfter: time.Second}
+	Overloaded    = &Kind{Name: "overloaded", Status: 503, Code: 50301, Message: "The server holds as many bytes for Kafka as it is allowed to.", Retry: true, RetryAfter: time.Second}
+	Draining      = &Kind{Name: "draining", Status: 503, Code: 50302, Message: "The server is shutting down.", Retry: true, RetryAfter: time.Second}
+	BrokersAway   = &Kind{Name: "brokers_unreachable", Status: 503, Code: 50303, Message: "No Kafka broker can be reached.", Retry: true, RetryAfter: time.Second}
+	TooBusy       = &Kind{Name: "too_many_connections", Status: 503, Code: 50304, Message: "The server has as many connections as it is allowed to.", Retry: true, RetryAfter: time.Second}
+	StreamsFull   = &Kind{Name: "too_many_streams", Status: 503, Code: 50305, Message: "The server serves as many streams as it is allowed to.", Retry: true, RetryAfter: 5 * time.Second}
+	KafkaTimedOut = &Kind{Name: "kafka_timeout", Status: 504, Code: 50401, Message: "Kafka did not answer within the deadline.", Retry: true, RetryAfter: time.Second}
 )
 
 // What v1 says of a record that failed: only whether sending it again can help.
@@ -86,6 +86,6 @@ func Kinds() []*Kind {
 		Unprocessable, SettingOutOfRange, KeySchemaMissing, ValueSchemaMissing, InvalidConsumerConf,
 		TooManyInstances, TooManyConnections,
 		Internal, KafkaError, KafkaRetriable,
-		Overloaded, Draining, BrokersAway, TooBusy, TooManyStreams, KafkaTimedOut,
+		Overloaded, Draining, BrokersAway, TooBusy, StreamsFull, KafkaTimedOut,
 	}
 }
