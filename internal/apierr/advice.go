@@ -46,7 +46,7 @@ var advice = map[*Kind]string{
 	Draining:      "The server is shutting down. Load balancers should watch /readyz, and clients repeat the request.",
 	BrokersAway:   "Look whether the brokers run, and whether this server reaches bootstrap.servers and the addresses that the brokers advertise.",
 	TooBusy:       "More connections than connections.max. Have clients keep connections open and share them, or raise it with the limit of open files.",
-	TooManyStreams:   "More streams and dashboards than streams.max. Look for clients that open a new stream without closing the former, or raise it.",
+	StreamsFull:   "More streams and dashboards than streams.max. Look for clients that open a new stream without closing the former, or raise it.",
 	KafkaTimedOut: "Kafka does not acknowledge in time. Look for replicas that are out of sync, full disks and slow brokers. The records may arrive all the same.",
 }
 
