@@ -61,12 +61,10 @@ func (s *Server) serveFile(ctx *fasthttp.RequestCtx, name string) error {
 		return apierr.NotFound.New("There is nothing at %s.", ctx.Path())
 	}
 	// Weak, because what is sent may be compressed in several ways.
-	tag := `W/"` + file.Tag + `"`
-	ctx.Response.Header.Set(fasthttp.HeaderETag, tag)
+	ctx.Response.Header.Set(fasthttp.HeaderETag, `W/"`+file.Tag+`"`)
 	ctx.Response.Header.Set(fasthttp.HeaderCacheControl, "no-cache")
-	if strings.Contains(string(ctx.Request.Header.Peek(fasthttp.HeaderIfNoneMatch)), tag) {
-		ctx.Response.Header.Set(fasthttp.HeaderVary, fasthttp.HeaderAcceptEncoding)
-		ctx.NotModified()
+	if strings.Contains(string(ctx.Request.Header.Peek(fasthttp.HeaderIfNoneMatch)), file.Tag) {
+		ctx.SetStatusCode(fasthttp.StatusNotModified)
 		return nil
 	}
 	ctx.SetContentType(file.ContentType)

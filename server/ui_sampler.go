@@ -26,7 +26,7 @@ const (
 type sampler struct {
 	server  *Server
 	started time.Time
-	wake    chan struct{} // asks for a snapshot at once
+	wake    chan struct{} // asks for the first snapshot
 
 	// Of the goroutine of run alone.
 	readings []reading // the latest last
@@ -37,8 +37,8 @@ type sampler struct {
 	viewers int
 	points  [][]byte      // encoded, the latest last
 	changed chan struct{} // closed and replaced at each snapshot
-	// snapshot and config are whole events; each of them is replaced, never changed.
-	snapshot, config []byte
+	// snapshot and settings are whole events; each of them is replaced, never changed.
+	snapshot, settings []byte
 }
 
 // reading is what was read at one time.
@@ -76,19 +76,25 @@ func (p *sampler) run(stop <-chan struct{}) {
 		case <-tick.C:
 			p.read()
 			p.point()
+			if p.watched() {
+				p.show()
+			} else {
+				p.topics = nil
+			}
 		case <-p.wake:
+			if p.watched() {
+				p.show()
+			}
 		case <-stop:
 			return
 		}
-		p.mu.Lock()
-		watched := p.viewers > 0
-		p.mu.Unlock()
-		if watched {
-			p.show()
-		} else {
-			p.topics = nil
-		}
 	}
+}
+
+func (p *sampler) watched() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.viewers > 0
 }
 
 // read takes a reading and forgets the oldest.
@@ -120,56 +126,57 @@ func (p *sampler) point() {
 
 // show makes a snapshot and wakes the viewers.
 func (p *sampler) show() {
-	snapshot, config := event("snapshot", p.gather()), event("config", p.settings())
+	snapshot, settings := event("snapshot", p.gather()), event("config", p.config())
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.snapshot = snapshot
-	if !bytes.Equal(config, p.config) {
-		p.config = config
+	if !bytes.Equal(settings, p.settings) {
+		p.settings = settings
 	}
 	close(p.changed)
 	p.changed = make(chan struct{})
 }
 
-// join adds a viewer, who does not wait for the next second to see something.
+// join adds a viewer. The first one does not wait for the next second.
 func (p *sampler) join() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.viewers++
-	select {
-	case p.wake <- struct{}{}:
-	default:
+	if p.snapshot == nil {
+		select {
+		case p.wake <- struct{}{}:
+		default:
+		}
 	}
 }
 
 func (p *sampler) leave() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.viewers--
+	if p.viewers--; p.viewers == 0 {
+		p.snapshot = nil // soon it will be old
+	}
 }
 
 // feed is the life of one viewer: what does not change, the charts so far, and
 // then a snapshot whenever there is a new one.
 func (p *sampler) feed(st *stream) error {
-	changed := p.next() // before join: the snapshot that it asks for must not be missed
 	p.join()
 	defer p.leave()
 	if err := st.send(p.hello()); err != nil {
 		return err
 	}
-	var config []byte
+	var settings []byte
 	for {
-		select {
-		case <-changed:
-		case <-st.context().Done():
-			return nil
-		}
 		p.mu.Lock()
-		changed = p.changed
-		frames := [][]byte{p.snapshot}
-		if !bytes.Equal(config, p.config) {
-			config = p.config
-			frames = append(frames, config)
+		changed := p.changed
+		var frames [][]byte
+		if p.snapshot != nil {
+			frames = append(frames, p.snapshot)
+			if !bytes.Equal(settings, p.settings) {
+				settings = p.settings
+				frames = append(frames, settings)
+			}
 		}
 		p.mu.Unlock()
 		for _, frame := range frames {
@@ -177,14 +184,12 @@ func (p *sampler) feed(st *stream) error {
 				return err
 			}
 		}
+		select {
+		case <-changed:
+		case <-st.context().Done():
+			return nil
+		}
 	}
-}
-
-// next is closed when there is a snapshot that is not there yet.
-func (p *sampler) next() <-chan struct{} {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.changed
 }
 
 // hello is the first event of a stream.

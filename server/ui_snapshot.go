@@ -338,7 +338,11 @@ func consumersOf(manager *consumer.Manager) consumersState {
 	return m
 }
 
-// settingMessage is a setting that holds, secrets masked.
+// configMessage is every setting that holds, secrets masked.
+type configMessage struct {
+	Settings []settingMessage `json:"settings"`
+}
+
 type settingMessage struct {
 	Name    string `json:"name"`
 	Value   string `json:"value"`
@@ -346,14 +350,14 @@ type settingMessage struct {
 	Runtime bool   `json:"runtime"`
 }
 
-func (p *sampler) settings() []settingMessage {
-	all := []settingMessage{}
+func (p *sampler) config() configMessage {
+	m := configMessage{Settings: []settingMessage{}}
 	if show := p.server.deps.Admin.Settings; show != nil {
 		for _, s := range show() {
-			all = append(all, settingMessage(s))
+			m.Settings = append(m.Settings, settingMessage(s))
 		}
 	}
-	return all
+	return m
 }
 
 // topicsWait bounds the wait for a fresh list of topics.

@@ -54,7 +54,7 @@ function open() {
     learn(hello);
     state(paused ? 'wait' : 'good', paused ? 'paused' : 'live');
   });
-  source.addEventListener('config', (e) => configure(JSON.parse(e.data)));
+  source.addEventListener('config', (e) => configure(JSON.parse(e.data).settings));
   source.addEventListener('snapshot', (e) => take(JSON.parse(e.data)));
   source.addEventListener('error', () => {
     state('bad', 'reconnecting');
