@@ -13,7 +13,7 @@ FUZZTIME ?= 20000x
 GOBUILD  := go build -buildvcs=false -trimpath -ldflags "-X main.version=$(VERSION)"
 KAFKA    := .cache/bin/kafka
 
-.PHONY: run build test test-short race fuzz lint bench clients kafka loadtest clean help budget all-but-lint $(KAFKA)
+.PHONY: run build test test-short race fuzz lint bench clients browser screenshots kafka loadtest clean help budget all-but-lint $(KAFKA)
 
 run: build ## build millrace and run it with a broker in process, on :8082
 	bin/millrace dev
@@ -58,6 +58,12 @@ bench: ## benchmarks beside their limits
 
 clients: $(KAFKA) ## clients of others, with their own examples, against a real Kafka (needs node, npm and the network)
 	$(KAFKA) -- env MILLRACE_TEST_CLIENTS=1 go test -count=1 -run 'TestNodeClient' ./cmd/millrace
+
+browser: ## the dashboard in Chromium, driven and judged (needs chromium, node, npm and the network)
+	MILLRACE_TEST_BROWSER=1 go test -count=1 -timeout=10m -run 'TestDashboard' ./cmd/millrace
+
+screenshots: ## the same, and new pictures of it for the documentation
+	MILLRACE_TEST_BROWSER=1 MILLRACE_SCREENSHOTS=$(CURDIR)/docs/images go test -count=1 -timeout=10m -run 'TestDashboard' ./cmd/millrace
 
 kafka: $(KAFKA) ## a real Kafka on localhost:9092 until Ctrl-C (needs Java 17 and Maven)
 	$(KAFKA)

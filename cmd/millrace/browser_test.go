@@ -1,0 +1,58 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"millrace/internal/testkit"
+)
+
+// browserDir installs from npm what drives a browser and what judges a page,
+// and returns the folder with our script beside them, and the browser. It takes
+// the network, so the test runs only where it is asked for: make browser.
+func browserDir(t *testing.T) (dir, chromium string) {
+	t.Helper()
+	if os.Getenv("MILLRACE_TEST_BROWSER") != "1" {
+		const line = "the dashboard was not tried in a browser: that needs Chromium, node and npm; `make browser` does"
+		fmt.Fprintf(os.Stderr, "\n*** %s ***\n\n", line)
+		t.Skip(line)
+	}
+	chromium, err := exec.LookPath("chromium")
+	if err != nil {
+		t.Fatalf("there is no Chromium here (Debian: apt-get install chromium): %v", err)
+	}
+	dir = t.TempDir()
+	install := exec.Command("npm", "install", "--no-audit", "--no-fund", "--prefix", dir, "playwright-core@1.65.1", "axe-core@4.14.1")
+	if out, err := install.CombinedOutput(); err != nil {
+		t.Fatalf("cannot install playwright-core and axe-core: %v\n%s", err, out)
+	}
+	script, err := os.ReadFile("testdata/dashboard.mjs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "dashboard.mjs"), script, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return dir, chromium
+}
+
+// The dashboard as people see it: testdata/dashboard.mjs has what is looked at.
+// MILLRACE_SCREENSHOTS names a folder for pictures.
+func TestDashboard(t *testing.T) {
+	dir, chromium := browserDir(t)
+	_, url := serve(t, testkit.Fake(t).Broker, "--set=producer.compression.type=zstd")
+	args := []string{"dashboard.mjs", url, chromium}
+	if to := os.Getenv("MILLRACE_SCREENSHOTS"); to != "" {
+		args = append(args, to)
+	}
+	drive := exec.Command("node", args...)
+	drive.Dir = dir
+	p := testkit.StartProcess(t, drive)
+	if code := p.WaitExit(t, 6*time.Minute); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
