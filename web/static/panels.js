@@ -82,9 +82,9 @@ const about = (e) => known[e.name] ?? { status: 0, code: 0, text: '', advice: ''
 const recent = new Table('recent-table', (e) => `${e.name}\n${e.where}`, [
   plain((e) => f.ago(e.last, now)),
   name((e) => `${about(e).code} ${e.name}`),
+  { text: (e) => about(e).advice, class: () => 'prose' },
   plain((e) => e.where),
   number((e) => f.count(e.count)),
-  { text: (e) => about(e).advice, class: () => 'prose' },
 ], 'No errors since the start.');
 
 const codes = new Table('codes-table', (e) => e.name, [
@@ -107,7 +107,6 @@ const settings = new Table('config-table', (s) => s.name, [
 const facts = {
   kafka: ['Kafka', (s) => (s.state.reachable ? 'reachable' : `silent for ${f.span(s.state.silence)}`), (s) => !s.state.reachable],
   failing: ['Errors', (s) => `${f.rate(sum(s.errors, 'rate'))} /s`, (s) => sum(s.errors, 'rate') >= 0.05],
-  ratio: ['Compression', (s) => f.ratio(overall(s.codecs))],
   held: ['Held for Kafka', (s) => `${f.bytes(s.state.held)} of ${f.bytes(s.state.held_limit)}`, (s) => s.state.held > 0.8 * s.state.held_limit],
   flight: ['In flight', (s) => f.count(s.state.in_flight)],
   connections: ['Connections', (s) => f.count(s.state.connections)],
@@ -120,19 +119,6 @@ const facts = {
 };
 
 const sum = (list, field) => (list ?? []).reduce((total, item) => total + item[field], 0);
-
-// overall is the compression ratio of all codecs: of late, or since the start
-// when nothing was compressed lately.
-function overall(list) {
-  const used = list.filter((c) => c.out > 0);
-  if (used.length === 0) return null;
-  const lately = used.filter((c) => c.ratio != null && c.rate > 0);
-  if (lately.length > 0) {
-    const plainRate = sum(lately, 'rate');
-    return plainRate / lately.reduce((total, c) => total + c.rate / c.ratio, 0);
-  }
-  return sum(used, 'in') / sum(used, 'out');
-}
 
 const factCells = {};
 for (const [key, [label]] of Object.entries(facts)) {

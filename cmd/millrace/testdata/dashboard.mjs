@@ -101,6 +101,9 @@ const cell = async (page, table, key, n) => Number((await row(page, table, key).
 
 async function figuresMove(page) {
   step('figures move');
+  await page.locator('#topics-filter').fill('ord');
+  await until('the filter', async () => assert.equal(await page.locator('#topics-table tbody tr:visible').count(), 1));
+  await page.locator('#topics-filter').fill('');
   const path = () => page.locator('#charts path.line0').first().getAttribute('d');
   const first = await shownNumber(page, '#fact-recordsIn');
   const line = await path();
