@@ -26,6 +26,9 @@ type Job struct {
 	Arena []byte
 	// Slab holds the records.
 	Slab pool.Slab
+	// KeySchema and ValueSchema are the ids of the schemas that the records
+	// were encoded with, 0 for none, for where the answer is written.
+	KeySchema, ValueSchema int32
 
 	// errs has a slot for each record: why it is not in Kafka, or nil. Each
 	// slot is written at most once, before the last promise or by it.
@@ -81,6 +84,7 @@ func (j *Job) Release() {
 	j.producer.held.Add(-j.charge)
 	j.charge = 0
 	j.flight = nil
+	j.KeySchema, j.ValueSchema = 0, 0
 	j.Slab.Reset()
 	if j.failed.Load() > 0 {
 		clear(j.errs)

@@ -21,6 +21,17 @@ const (
 	Plain
 )
 
+// ParseDialect returns the dialect of that name, "tagged" or "plain".
+func ParseDialect(name string) (d Dialect, ok bool) {
+	switch name {
+	case "tagged":
+		return Tagged, true
+	case "plain":
+		return Plain, true
+	}
+	return 0, false
+}
+
 // Schema converts between the JSON of requests and answers and the bytes that
 // stand behind a schema's id in Kafka. An implementation is immutable and may be
 // used by any number of goroutines; it allocates nothing for a record that fits.
@@ -42,6 +53,13 @@ type Registered struct {
 	ID int32
 	Schema
 }
+
+// UnknownSchema says that a schema must be asked for before a record can be
+// decoded: a look-up that must not wait returns it. It says nothing of the record.
+type UnknownSchema struct{ ID int32 }
+
+// Error implements error.
+func (e *UnknownSchema) Error() string { return fmt.Sprintf("schema %d is not in the cache", e.ID) }
 
 // Mismatch says where a value is not what its schema wants.
 type Mismatch struct {

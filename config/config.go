@@ -8,6 +8,7 @@ import (
 	"millrace/internal/kafka"
 	"millrace/metadata"
 	"millrace/metrics"
+	"millrace/schema"
 	"millrace/server"
 )
 
@@ -33,14 +34,13 @@ type Config struct {
 	// LogLevel and LogFormat ("text" or "json") shape the program's log.
 	LogLevel  slog.Level
 	LogFormat string
-	// SchemaRegistryURL are the base URLs of the schema registry.
-	SchemaRegistryURL []string
 
 	Server   server.Settings
 	Batch    batch.Settings
 	Consumer consumer.Settings
 	Metadata metadata.Settings
 	Metrics  metrics.Settings
+	Schema   schema.Settings
 
 	// Kafka is how to reach the cluster for metadata and administration;
 	// KafkaProduce and KafkaConsume are the same for the two sides, with
@@ -71,6 +71,7 @@ func Load(src Sources) (*Config, error) {
 	d.apply()
 	d.check()
 	d.connect()
+	d.schemas()
 	d.listen()
 	if len(d.faults) > 0 {
 		d.faults.sort()

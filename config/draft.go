@@ -22,6 +22,7 @@ type draft struct {
 	advertised []string
 	https      tlsSource
 	links      [sideCount]link
+	registry   registry
 	levels     struct{ gzip, lz4, zstd int }
 }
 

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"millrace/codec"
 )
 
 // kind is what the text of a setting may look like.
@@ -119,6 +121,15 @@ func oneOf[T ~string](words ...T) kind[T] {
 		return "", fmt.Errorf("%q is not supported", s)
 	}}
 }
+
+// dialect is how Avro values are written as JSON.
+var dialect = kind[codec.Dialect]{allowed: "tagged, plain", parse: func(s string) (codec.Dialect, error) {
+	d, ok := codec.ParseDialect(strings.ToLower(strings.TrimSpace(s)))
+	if !ok {
+		return 0, fmt.Errorf("%q is not supported", s)
+	}
+	return d, nil
+}}
 
 // acks is how many replicas must have a record; all is -1.
 var acks = kind[int]{allowed: "all, -1, 0, 1", parse: func(s string) (int, error) {

@@ -3,6 +3,8 @@ package config
 import (
 	"log/slog"
 	"time"
+
+	"millrace/codec"
 )
 
 var serverRows = []row{
@@ -31,8 +33,8 @@ var serverRows = []row{
 		store: into(boolean, func(d *draft) *bool { return &d.Server.Strict }),
 	},
 	{
-		name: "schema.registry.url", def: "http://localhost:8081", doc: "Base URLs of the schema registry.",
-		store: into(webURLs, func(d *draft) *[]string { return &d.SchemaRegistryURL }),
+		name: "avro.dialect", def: "tagged", doc: "How Avro values are written as JSON where the media type does not say (`; avro=plain`): tagged as Avro's own encoding is, or plain, with unions that have no tag, decimals as numbers and times as ISO 8601.",
+		store: into(dialect, func(d *draft) *codec.Dialect { return &d.Server.Avro }),
 	},
 	{
 		name: "log.level", def: "info", runtime: true, doc: "The least severe messages to log.",

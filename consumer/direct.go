@@ -64,13 +64,16 @@ func (m *Manager) AppendDirect(ctx context.Context, dst []byte, q DirectRead) ([
 	if q.MaxBytes <= 0 || q.MaxBytes > m.settings.MaxBytes {
 		q.MaxBytes = m.settings.MaxBytes
 	}
+	if err := m.checkFormat(q.Format); err != nil {
+		return dst, err
+	}
 	reader, err := m.cluster.reader()
 	if err != nil {
 		return dst, apierr.From(err)
 	}
 	d := directRead{
 		m: m, reader: reader, q: q, deadline: time.Now().Add(timeout),
-		page: page{limit: q.MaxBytes, count: maxPageRecords, format: q.Format, extras: q.extras()},
+		page: page{limit: q.MaxBytes, count: maxPageRecords, format: q.Format, extras: m.extras(q.ReadOptions)},
 	}
 	if q.Count > 0 {
 		d.page.count = min(q.Count, maxPageRecords)
@@ -78,6 +81,9 @@ func (m *Manager) AppendDirect(ctx context.Context, dst []byte, q DirectRead) ([
 	ctx, cancel := context.WithTimeout(ctx, timeout+faultTimeout)
 	defer cancel()
 	defer context.AfterFunc(m.life, cancel)()
+	if q.Format.NeedsSchema() {
+		d.page.extras.Schemas = m.schemaWaiter(ctx)
+	}
 	start := len(dst)
 	dst, err = d.read(ctx, append(dst, '['))
 	if told := m.settings.Answered; told != nil && d.page.n > 0 {

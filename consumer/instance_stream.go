@@ -55,7 +55,7 @@ func (i *Instance) OpenStream(ctx context.Context, q StreamOptions) (*InstanceSt
 		return nil, err
 	}
 	release()
-	return &InstanceStream{i: i, q: q, extras: q.extras()}, nil
+	return &InstanceStream{i: i, q: q, extras: i.m.extras(q.ReadOptions)}, nil
 }
 
 // reserve takes the lease and makes sure that there is something to read from.
@@ -123,7 +123,7 @@ func (st *InstanceStream) page(ctx context.Context) error {
 	n, err := st.encode(s)
 	switch {
 	case err != nil && n == 0:
-		return err // the records before it are on their way
+		return i.m.learnSchema(ctx, i.opts.Format, err) // the records before it are on their way
 	case n > 0:
 		return st.deliver(s)
 	case ctx.Err() != nil || st.q.Heartbeat == 0 || time.Since(st.out.sent) < st.q.Heartbeat:
@@ -159,7 +159,8 @@ func (st *InstanceStream) encode(s *session) (n int, err error) {
 	}
 	s.page = s.page[:0]
 	st.out.open()
-	st.out.b.B, n, err = s.encode(st.out.b.B, streamChunk, func(dst []byte, r *kgo.Record, _ int) ([]byte, error) {
+	var taken count
+	st.out.b.B, err = s.encode(st.out.b.B, &taken, streamChunk, func(dst []byte, r *kgo.Record) ([]byte, error) {
 		start := len(dst)
 		dst = st.q.Frames.Open(dst, false, nil)
 		body := len(dst)
@@ -169,6 +170,7 @@ func (st *InstanceStream) encode(s *session) (n int, err error) {
 		}
 		return st.q.Frames.Close(dst), nil
 	})
+	n = taken.records
 	if n == 0 { // it stopped at the first: what was answered before still is
 		for _, w := range st.last {
 			w.part.onPage = true

@@ -87,10 +87,12 @@ func TestCreateChecksItsOptions(t *testing.T) {
 			t.Errorf("format %s gives %v, %v", name, f, err)
 		}
 	}
-	for _, name := range []string{"", "xml", "avro"} {
+	for _, name := range []string{"", "xml"} {
 		_, err := ParseFormat(name)
 		wantKind(t, err, apierr.Unprocessable)
 	}
+	_, err := m.Create("g", InstanceOptions{Format: codec.Avro}) // there is no registry
+	wantKind(t, err, apierr.Unprocessable)
 }
 
 func TestDeleteInterruptsAReadAndLeavesTheGroup(t *testing.T) {

@@ -80,10 +80,17 @@ type ReadOptions struct {
 	Headers, Timestamps bool
 	// Layout is the order of a record's members.
 	Layout codec.Layout
+	// Dialect is how values with a schema are written.
+	Dialect codec.Dialect
 }
 
-func (o ReadOptions) extras() codec.Extras {
-	return codec.Extras{Layout: o.Layout, Headers: o.Headers, Timestamp: o.Timestamps}
+// extras has only schemas that are in the cache, so that nothing waits.
+func (m *Manager) extras(o ReadOptions) codec.Extras {
+	x := codec.Extras{Layout: o.Layout, Headers: o.Headers, Timestamp: o.Timestamps, Dialect: o.Dialect}
+	if m.settings.Schemas != nil {
+		x.Schemas = m.cachedSchema
+	}
+	return x
 }
 
 // Defaults returns the options of an instance whose client chooses nothing.
@@ -98,18 +105,19 @@ func (m *Manager) Defaults() InstanceOptions {
 	}
 }
 
-// ParseFormat returns the record format of that name, if instances can have it.
+// ParseFormat returns the record format of that name.
 func ParseFormat(name string) (codec.Format, error) {
 	f, ok := codec.ParseFormat(strings.ToLower(name))
 	if !ok {
 		return 0, apierr.Unprocessable.New("Unknown format %q: a consumer's format is binary, json, avro, jsonschema or protobuf.", name)
 	}
-	return f, checkFormat(f)
+	return f, nil
 }
 
-func checkFormat(f codec.Format) error {
-	if f.NeedsSchema() {
-		return apierr.Unprocessable.New("The format %s needs a schema registry, which this version does not have. Use json or binary.", f)
+// checkFormat refuses what there is no registry for.
+func (m *Manager) checkFormat(f codec.Format) error {
+	if f.NeedsSchema() && m.settings.Schemas == nil {
+		return apierr.Unprocessable.New("The format %s needs a schema registry, which this server does not have (schema.registry.url). Use json or binary.", f)
 	}
 	return nil
 }
@@ -143,7 +151,7 @@ func (m *Manager) complete(o InstanceOptions) (InstanceOptions, error) {
 	if o.RequestTimeout < 0 || o.RequestTimeout > math.MaxInt32*time.Millisecond {
 		return o, apierr.InvalidConsumerConf.New("consumer.request.timeout.ms must be between 1 and %d.", math.MaxInt32)
 	}
-	return o, checkFormat(o.Format)
+	return o, m.checkFormat(o.Format)
 }
 
 // newName makes up the name of an instance: "rest-consumer-" and a random UUID (RFC 9562, version 4).

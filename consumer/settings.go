@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"millrace/codec"
+	"millrace/schema"
 )
 
 // Settings of the consume side.
@@ -23,6 +24,9 @@ type Settings struct {
 	AutoCommitInterval time.Duration
 	// MaxInstances bounds the instances of this server.
 	MaxInstances int
+	// Schemas has the schemas that records were written with; nil: there is no
+	// registry, and no instance can have a format that needs one.
+	Schemas *schema.Registry
 	// Answered, if not nil, is told of records of one topic that a read
 	// answered, and of the bytes of their keys and values. It may be called with an
 	// instance locked and must not block.

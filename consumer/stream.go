@@ -126,13 +126,16 @@ type streamPart struct {
 // for an offset where there is more than one partition, [apierr.OffsetNotFound]
 // for one below the first, and what Kafka said.
 func (m *Manager) OpenStream(ctx context.Context, q StreamRead) (*Stream, error) {
+	if err := m.checkFormat(q.Format); err != nil {
+		return nil, err
+	}
 	reader, err := m.cluster.reader()
 	if err != nil {
 		return nil, apierr.From(err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, m.settings.RequestTimeout+faultTimeout)
 	defer cancel()
-	s := &Stream{m: m, q: q, reader: reader, extras: q.extras(), all: len(q.Partitions) == 0}
+	s := &Stream{m: m, q: q, reader: reader, extras: m.extras(q.ReadOptions), all: len(q.Partitions) == 0}
 	if s.count, err = reader.Partitions(ctx, q.Topic); err != nil {
 		return nil, explainRead(TopicPartition{Topic: q.Topic}, err)
 	}
@@ -206,6 +209,9 @@ func (s *Stream) Run(ctx context.Context, send func([]byte) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(s.m.life, cancel)()
+	if s.q.Format.NeedsSchema() {
+		s.extras.Schemas = s.m.schemaWaiter(ctx)
+	}
 	s.tail = s.m.joinTail(s.q.Topic, s.reader, s.count)
 	defer s.tail.leave()
 	s.out = outlet{send: send, told: s.m.settings.Answered, format: s.q.Format}

@@ -19,6 +19,7 @@ type Sources struct {
 	Compression func() []Codec
 	Consumers   func() Consumers
 	Metadata    func() Metadata
+	Schemas     func() Schemas
 	Pools       func() []Pool
 }
 
@@ -73,6 +74,16 @@ type Metadata struct {
 	Partitions, Leaderless   int
 }
 
+// Schemas is the state of the schema registry's client.
+type Schemas struct {
+	Hits, Misses uint64 // questions that the cache answered, and not
+	Cached       int    // answers in it
+	// Requests to the registry by how they ended: with an answer, with one that
+	// makes no sense or turns this server away, without any, too late.
+	Answered, Failed, Away, TimedOut uint64
+	Time                             time.Duration // that they took in all
+}
+
 // Pool is the state of one pool.
 type Pool struct {
 	Name         string
@@ -109,6 +120,10 @@ func (s *Sources) collect(to chan<- prometheus.Metric, lags int) {
 	}
 	if s.Metadata != nil {
 		v := s.Metadata()
+		v.collect(to)
+	}
+	if s.Schemas != nil {
+		v := s.Schemas()
 		v.collect(to)
 	}
 	if s.Pools != nil {
@@ -183,6 +198,17 @@ func (v *Metadata) collect(to chan<- prometheus.Metric) {
 	metadataTopics.put(to, float64(v.Topics))
 	metadataParts.put(to, float64(v.Partitions))
 	metadataOrphans.put(to, float64(v.Leaderless))
+}
+
+func (v *Schemas) collect(to chan<- prometheus.Metric) {
+	schemaHits.put(to, float64(v.Hits))
+	schemaMisses.put(to, float64(v.Misses))
+	schemaCached.put(to, float64(v.Cached))
+	schemaRequests.put(to, float64(v.Answered), "ok")
+	schemaRequests.put(to, float64(v.Failed), "failed")
+	schemaRequests.put(to, float64(v.Away), "unreachable")
+	schemaRequests.put(to, float64(v.TimedOut), "timeout")
+	schemaTime.put(to, v.Time.Seconds())
 }
 
 func (v *Pool) collect(to chan<- prometheus.Metric) {

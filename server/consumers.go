@@ -258,7 +258,7 @@ func (s *Server) records(ctx *fasthttp.RequestCtx) error {
 	if err := negotiateRecords(ctx, v2, instance.Options().Format); err != nil {
 		return err
 	}
-	o, err := readOptions(ctx)
+	o, err := s.readOptions(ctx)
 	if err != nil {
 		return err
 	}
@@ -270,14 +270,17 @@ func (s *Server) records(ctx *fasthttp.RequestCtx) error {
 	})
 }
 
-// readOptions reads what the query says about a read.
-func readOptions(ctx *fasthttp.RequestCtx) (o consumer.ReadOptions, err error) {
+// readOptions reads what the query, and Accept, say about a read.
+func (s *Server) readOptions(ctx *fasthttp.RequestCtx) (o consumer.ReadOptions, err error) {
 	timeout, err := queryInt(ctx, "timeout", -1)
 	if err != nil {
 		return o, err
 	}
 	o.Timeout, o.NoWait = time.Duration(timeout)*time.Millisecond, timeout == 0
 	if o.MaxBytes, err = queryInt(ctx, "max_bytes", 0); err != nil {
+		return o, err
+	}
+	if o.Dialect, err = s.acceptedDialect(ctx); err != nil {
 		return o, err
 	}
 	if o.Headers, err = queryBool(ctx, "headers"); err != nil {

@@ -31,7 +31,7 @@ func (s *Server) readTopic(ctx *fasthttp.RequestCtx) error {
 	if err := negotiateRecords(ctx, v1, instance.Options().Format); err != nil {
 		return err
 	}
-	o, err := readOptions(ctx)
+	o, err := s.readOptions(ctx)
 	if err != nil {
 		return err
 	}

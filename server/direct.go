@@ -21,7 +21,7 @@ var directRoutes = []route{
 
 // GET …/partitions/{partition}/records, v2: from ?offset= or ?timestamp= on.
 func (s *Server) partitionRecords(ctx *fasthttp.RequestCtx) error {
-	o, err := readOptions(ctx)
+	o, err := s.readOptions(ctx)
 	if err != nil {
 		return err
 	}
@@ -39,9 +39,13 @@ func (s *Server) partitionMessages(ctx *fasthttp.RequestCtx) error {
 	if count < 1 {
 		return apierr.BadRequest.New("The query parameter count must be at least 1.")
 	}
+	dialect, err := s.acceptedDialect(ctx)
+	if err != nil {
+		return err
+	}
 	return s.direct(ctx, v1, consumer.DirectRead{
 		Count:       count,
-		ReadOptions: consumer.ReadOptions{Layout: codec.NoTopic},
+		ReadOptions: consumer.ReadOptions{Layout: codec.NoTopic, Dialect: dialect},
 	})
 }
 
@@ -49,7 +53,7 @@ func (s *Server) partitionMessages(ctx *fasthttp.RequestCtx) error {
 // format that Accept names.
 func (s *Server) direct(ctx *fasthttp.RequestCtx, v version, q consumer.DirectRead) error {
 	var err error
-	if q.Format, err = negotiateFormat(ctx, v); err != nil {
+	if q.Format, err = s.negotiateFormat(ctx, v); err != nil {
 		return err
 	}
 	if q.Topic, err = pathParam(ctx, "topic"); err != nil {

@@ -199,7 +199,7 @@ func TestNegotiateFormat(t *testing.T) {
 		if accept != "" {
 			ctx.Request.Header.Set("Accept", accept)
 		}
-		got, err := negotiateFormat(&ctx, v)
+		got, err := new(Server).negotiateFormat(&ctx, v)
 		if kind == nil && (err != nil || got != want) || kind != nil && !kind.Is(err) {
 			t.Errorf("Accept %q: %v, %v", accept, got, err)
 		}
@@ -230,8 +230,11 @@ func FuzzMediaTypes(f *testing.F) {
 		ctx.Request.Header.Set("Content-Type", content)
 		ctx.Request.Header.Set("Accept", accept)
 		s := &Server{}
-		if format, _, err := s.recordsFormat(&ctx); err == nil && format != codec.JSON && format != codec.Binary {
-			t.Fatalf("%q is %v", content, format)
+		if m, err := s.recordsMedia(&ctx); err == nil && m.format != codec.JSON && m.format != codec.Binary {
+			t.Fatalf("%q is %v", content, m.format)
+		}
+		if d, err := s.acceptedDialect(&ctx); err == nil && d > codec.Plain {
+			t.Fatalf("%q is dialect %v", accept, d)
 		}
 		s.negotiate(&ctx)
 		s.errorType(&ctx)

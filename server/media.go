@@ -2,7 +2,6 @@ package server
 
 import (
 	"mime"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -22,8 +21,11 @@ const (
 
 // The media types of produce requests that most send.
 const (
-	jsonRecordsV2   = "application/vnd.kafka.json.v2+json"
-	binaryRecordsV2 = "application/vnd.kafka.binary.v2+json"
+	jsonRecordsV2       = "application/vnd.kafka.json.v2+json"
+	binaryRecordsV2     = "application/vnd.kafka.binary.v2+json"
+	avroRecordsV2       = "application/vnd.kafka.avro.v2+json"
+	jsonSchemaRecordsV2 = "application/vnd.kafka.jsonschema.v2+json"
+	protobufRecordsV2   = "application/vnd.kafka.protobuf.v2+json"
 )
 
 // version is a version of the API. v2 is what holds where nothing says.
@@ -33,6 +35,9 @@ const (
 	v2 version = iota
 	v1
 )
+
+// String is the version as media types have it.
+func (v version) String() string { return [...]string{v2: "v2", v1: "v1"}[v] }
 
 // mediaType is a parsed media type of the API,
 // application/vnd.kafka[.FORMAT].VERSION+json, without its parameters.
@@ -76,7 +81,7 @@ func (s *Server) impliesV1(name string) bool {
 // else its Accept.
 func (s *Server) version(ctx *fasthttp.RequestCtx) version {
 	switch string(ctx.Request.Header.ContentType()) {
-	case mediaV2, jsonRecordsV2, binaryRecordsV2: // without an allocation
+	case mediaV2, jsonRecordsV2, binaryRecordsV2, avroRecordsV2, jsonSchemaRecordsV2, protobufRecordsV2: // without an allocation
 		return v2
 	case "":
 	default:
@@ -136,31 +141,6 @@ func (s *Server) requireBody(ctx *fasthttp.RequestCtx, inV1 bool) error {
 	return apierr.UnsupportedMedia.New("The Content-Type of this request must be %s.", mediaV2)
 }
 
-// recordsFormat is what the Content-Type of a produce request says.
-func (s *Server) recordsFormat(ctx *fasthttp.RequestCtx) (codec.Format, version, error) {
-	switch string(ctx.Request.Header.ContentType()) { // without an allocation
-	case jsonRecordsV2:
-		return codec.JSON, v2, nil
-	case binaryRecordsV2:
-		return codec.Binary, v2, nil
-	}
-	name, none, err := contentType(ctx)
-	if err != nil {
-		return 0, 0, err
-	}
-	m, ok := parseKafka(name)
-	if !none && (s.impliesV1(name) || name == mediaV1 && !s.settings.Strict) {
-		return codec.Binary, v1, nil
-	}
-	if none || !ok || !m.hasFormat {
-		return 0, 0, apierr.UnsupportedMedia.New("The Content-Type of a produce request must be application/vnd.kafka.FORMAT.v2+json (or v1) with FORMAT json or binary.")
-	}
-	if m.format.NeedsSchema() {
-		return 0, 0, apierr.UnsupportedMedia.New("The format %s needs a schema registry, which this server does not have.", m.format)
-	}
-	return m.format, m.version, nil
-}
-
 // answerTypes are the media types of an answer without records, by version,
 // the preferred one first.
 var answerTypes = [...][]string{
@@ -202,71 +182,6 @@ func (s *Server) errorType(ctx *fasthttp.RequestCtx) string {
 		return mediaV2
 	}
 	return answerTypes[s.version(ctx)][0]
-}
-
-// recordType is the media type of records in format f.
-func recordType(v version, f codec.Format) string {
-	if v == v1 {
-		return "application/vnd.kafka." + f.String() + ".v1+json"
-	}
-	return "application/vnd.kafka." + f.String() + ".v2+json"
-}
-
-// unspecific are the media types that ask for records in the binary format
-// without naming it.
-var unspecific = [...][]string{v2: {mediaV2}, v1: {mediaV1, mediaKafka, mediaJSON}}
-
-// negotiateRecords checks that a read of records asks for the consumer's own
-// format. Only a binary consumer may be read without naming it.
-func negotiateRecords(ctx *fasthttp.RequestCtx, v version, own codec.Format) error {
-	accept := string(ctx.Request.Header.Peek(fasthttp.HeaderAccept))
-	wanted := recordType(v, own)
-	if accept == wanted || accept == "" && own == codec.Binary {
-		ctx.SetContentType(wanted)
-		return nil
-	}
-	offers := []string{wanted}
-	if own == codec.Binary {
-		offers = append(offers, unspecific[v]...)
-	}
-	named := accept != "" && !onlyWildcards(accept)
-	if best := pickAccepted(accept, offers); best != "" && (named || own == codec.Binary) {
-		ctx.SetContentType(wanted)
-		return nil
-	}
-	if accept != "" && pickAccepted(accept, recordTypes(v)) == "" {
-		return apierr.NotAcceptable.New("This answers with %s, which Accept does not admit.", wanted)
-	}
-	return apierr.FormatMismatch.New("The consumer instance has the format %s; ask for it with Accept: %s.", own, wanted)
-}
-
-// recordTypes are the types for which an Accept is a mismatch of formats
-// rather than something unheard of.
-func recordTypes(v version) []string {
-	known := slices.Clone(unspecific[v])
-	for f := codec.Binary; f <= codec.Protobuf; f++ {
-		known = append(known, recordType(v, f))
-	}
-	return known
-}
-
-// negotiateFormat picks, by Accept, the format of records that belong to no
-// consumer instance: binary where none is named.
-func negotiateFormat(ctx *fasthttp.RequestCtx, v version) (codec.Format, error) {
-	accept := string(ctx.Request.Header.Peek(fasthttp.HeaderAccept))
-	if accept == "" {
-		accept = "*/*"
-	}
-	format := codec.Binary
-	offers := append([]string{recordType(v, codec.Binary), recordType(v, codec.JSON)}, unspecific[v]...)
-	switch pickAccepted(accept, offers) {
-	case "":
-		return 0, apierr.NotAcceptable.New("This answers with %s or %s, which Accept does not admit.", offers[0], offers[1])
-	case offers[1]:
-		format = codec.JSON
-	}
-	ctx.SetContentType(recordType(v, format))
-	return format, nil
 }
 
 func onlyWildcards(accept string) bool {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"strconv"
 
 	"github.com/valyala/fasthttp"
@@ -8,6 +9,7 @@ import (
 	"millrace/batch"
 	"millrace/codec"
 	"millrace/internal/apierr"
+	"millrace/schema"
 )
 
 var produceRoutes = []route{
@@ -31,7 +33,7 @@ func (s *Server) produceToPartition(ctx *fasthttp.RequestCtx) error {
 
 // produce moves the body into a job, decodes it there, and gives the job away.
 func (s *Server) produce(ctx *fasthttp.RequestCtx, partition int32) error {
-	format, version, err := s.recordsFormat(ctx)
+	media, err := s.recordsMedia(ctx)
 	if err != nil {
 		return err
 	}
@@ -44,19 +46,42 @@ func (s *Server) produce(ctx *fasthttp.RequestCtx, partition int32) error {
 	}
 	job := s.deps.Producer.Acquire()
 	job.Body = ctx.Request.SwapBody(job.Body)
-	schemas, err := codec.DecodeProduce(job.Body, format, &job.Slab, s.settings.MaxRecords)
+	schemas, err := codec.DecodeProduce(job.Body, media.format, &job.Slab, s.settings.MaxRecords)
+	if err == nil && media.format.NeedsSchema() {
+		err = s.encode(job, media, topic, schemas)
+	}
 	if err != nil {
 		job.Release()
 		return err
 	}
-	_ = schemas // the formats that use them come with the schema registry
 	records := job.Len()
-	dst, err := s.deps.Producer.Produce(job, topic, partition, ctx.Response.SwapBody(nil)[:0], s.figures.answers[version][format])
+	dst, err := s.deps.Producer.Produce(job, topic, partition, ctx.Response.SwapBody(nil)[:0], s.figures.answers[media.version][media.format])
 	ctx.Response.SwapBody(dst)
 	if err != nil {
 		s.figures.lost(records, err)
 	}
 	return err
+}
+
+// encode looks up the schemas that a request named and encodes its records with them.
+func (s *Server) encode(job *batch.Job, media recordsMedia, topic string, named codec.Schemas) error {
+	key, err := s.resolve(schema.Wanted{Format: media.format, Topic: topic, Key: true, Text: named.Key, ID: named.KeyID})
+	if err != nil {
+		return err
+	}
+	value, err := s.resolve(schema.Wanted{Format: media.format, Topic: topic, Text: named.Value, ID: named.ValueID})
+	if err != nil {
+		return err
+	}
+	job.KeySchema, job.ValueSchema = key.ID, value.ID
+	job.Arena, err = codec.EncodeRecords(&job.Slab, job.Arena, key, value, media.dialect)
+	return err
+}
+
+// resolve bounds its wait by schema.registry.request.timeout.ms. A client that
+// leaves meanwhile does not end it: others may wait for the same answer.
+func (s *Server) resolve(w schema.Wanted) (codec.Registered, error) {
+	return s.deps.Schemas.Resolve(context.Background(), w)
 }
 
 // appendOffsets appends the answer to a v2 produce request.
@@ -92,7 +117,16 @@ func appendSlots(dst []byte, job *batch.Job, code func(*apierr.Kind) int) []byte
 		dst = strconv.AppendInt(dst, offset, 10)
 		dst = append(dst, `,"error_code":null,"error":null}`...)
 	}
-	return append(dst, `],"key_schema_id":null,"value_schema_id":null}`...)
+	dst = appendSchemaID(append(dst, `],"key_schema_id":`...), job.KeySchema)
+	dst = appendSchemaID(append(dst, `,"value_schema_id":`...), job.ValueSchema)
+	return append(dst, '}')
+}
+
+func appendSchemaID(dst []byte, id int32) []byte {
+	if id == 0 {
+		return append(dst, "null"...)
+	}
+	return strconv.AppendInt(dst, int64(id), 10)
 }
 
 // recordErrorCode is the code in the slot of a record that failed: a partition

@@ -19,6 +19,7 @@ import (
 	"millrace/internal/apierr"
 	"millrace/metadata"
 	"millrace/metrics"
+	"millrace/schema"
 )
 
 // Deps are the parts of the proxy that the server hands requests to. It
@@ -27,6 +28,8 @@ type Deps struct {
 	Producer  *batch.Producer
 	Metadata  *metadata.Cache
 	Consumers *consumer.Manager
+	// Schemas is nil where there is no schema registry.
+	Schemas *schema.Registry
 	// Admin serves /admin; it is needed when the settings turn that on. The
 	// dashboard shows its settings.
 	Admin Admin

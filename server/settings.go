@@ -3,6 +3,8 @@ package server
 import (
 	"crypto/tls"
 	"time"
+
+	"millrace/codec"
 )
 
 // Settings of the HTTP edge.
@@ -37,6 +39,10 @@ type Settings struct {
 	// AllowOrigin, AllowMethods and AllowHeaders are the access.control.*
 	// settings: comma-separated lists; an empty AllowOrigin turns CORS off.
 	AllowOrigin, AllowMethods, AllowHeaders string
+
+	// Avro is the dialect of Avro's JSON that holds where a media type does not
+	// say, as in application/vnd.kafka.avro.v2+json; avro=plain (avro.dialect).
+	Avro codec.Dialect
 
 	// Strict answers as today's Confluent proxy where millrace is kinder (api.compatibility.strict).
 	Strict bool

@@ -18,6 +18,7 @@ import (
 	"millrace/internal/kafka"
 	"millrace/metadata"
 	"millrace/metrics"
+	"millrace/schema"
 	"millrace/server"
 )
 
@@ -29,6 +30,7 @@ type proxy struct {
 	metrics   *metrics.Metrics
 	metadata  *metadata.Cache
 	producer  *batch.Producer
+	schemas   *schema.Registry // nil: there is no schema registry
 	consumers *consumer.Manager
 	server    *server.Server
 	live      *live
@@ -115,12 +117,19 @@ func start(cfg *config.Config) (_ *proxy, err error) {
 			client.ForceMetadataRefresh()
 		},
 	}, cfg.Batch)
+	if len(cfg.Schema.URLs) > 0 {
+		if p.schemas, err = schema.New(cfg.Schema, p.log); err != nil {
+			return nil, err
+		}
+	}
+	cfg.Consumer.Schemas = p.schemas
 	p.consumers = consumer.New(cfg.KafkaConsume, cfg.KafkaConsumer, cfg.Consumer, p.log)
 	p.live = &live{log: p.log, level: level, compressor: compressor, cfg: cfg}
 	p.server = server.New(cfg.Server, server.Deps{
 		Producer:  p.producer,
 		Metadata:  p.metadata,
 		Consumers: p.consumers,
+		Schemas:   p.schemas,
 		Admin:     server.Admin{Settings: p.live.settings, Change: p.live.change},
 		Metrics:   p.metrics,
 		Logger:    p.log,
@@ -195,6 +204,9 @@ func (p *proxy) close(ctx context.Context) (err error) {
 		if failed := p.producer.Close(ctx); failed != nil && err == nil {
 			err = failed
 		}
+	}
+	if p.schemas != nil {
+		p.schemas.Close()
 	}
 	if p.metadata != nil {
 		p.metadata.Close()

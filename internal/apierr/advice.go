@@ -34,20 +34,25 @@ var advice = map[*Kind]string{
 	KeySchemaMissing:    "Send key_schema or key_schema_id along, or records without keys.",
 	ValueSchemaMissing:  "Send value_schema or value_schema_id along.",
 	InvalidConsumerConf: "A client creates an instance with a value that its setting cannot have.",
+	InvalidSchema:       "A client sends the text of a schema that cannot be read as its format. The answer's message says where.",
+	RegistryRefused:     "The schema registry knows no such schema, or finds it incompatible with the subject's former ones. Compare with what the registry has.",
 
 	TooManyInstances:   "Clients create instances and do not delete them: see the groups below. Or raise consumer.instances.max.",
 	TooManyConnections: "One address opens many connections: have its client keep them open and share them, or raise connections.max.per.ip.",
 
 	Internal:       "This is a defect of millrace. The log has the details; please report them.",
 	KafkaError:     "The log has Kafka's error, and the brokers' logs more.",
+	RegistryFailed: "Check schema.registry.url and the credentials for it. The log here and that of the registry have more.",
 	KafkaRetriable: "It passes by itself when leaders change or brokers restart. When it stays, look at the brokers.",
 
-	Overloaded:    "Kafka takes records more slowly than they arrive. Look at the brokers and at the produce latency; raise producer.buffer.memory for short peaks only.",
-	Draining:      "The server is shutting down. Load balancers should watch /readyz, and clients repeat the request.",
-	BrokersAway:   "Look whether the brokers run, and whether this server reaches bootstrap.servers and the addresses that the brokers advertise.",
-	TooBusy:       "More connections than connections.max. Have clients keep connections open and share them, or raise it with the limit of open files.",
-	StreamsFull:   "More streams and dashboards than streams.max. Look for clients that open a new stream without closing the former, or raise it.",
-	KafkaTimedOut: "Kafka does not acknowledge in time. Look for replicas that are out of sync, full disks and slow brokers. The records may arrive all the same.",
+	Overloaded:       "Kafka takes records more slowly than they arrive. Look at the brokers and at the produce latency; raise producer.buffer.memory for short peaks only.",
+	Draining:         "The server is shutting down. Load balancers should watch /readyz, and clients repeat the request.",
+	BrokersAway:      "Look whether the brokers run, and whether this server reaches bootstrap.servers and the addresses that the brokers advertise.",
+	TooBusy:          "More connections than connections.max. Have clients keep connections open and share them, or raise it with the limit of open files.",
+	StreamsFull:      "More streams and dashboards than streams.max. Look for clients that open a new stream without closing the former, or raise it.",
+	RegistryAway:     "Look whether the schema registry runs, and whether this server reaches schema.registry.url. Schemas that are cached still work.",
+	RegistryTimedOut: "The schema registry is slow. Look at its load and at the network between.",
+	KafkaTimedOut:    "Kafka does not acknowledge in time. Look for replicas that are out of sync, full disks and slow brokers. The records may arrive all the same.",
 }
 
 // Advice says what to do about errors of this kind, in a sentence or two for
