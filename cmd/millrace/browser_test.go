@@ -44,7 +44,9 @@ func browserDir(t *testing.T) (dir, chromium string) {
 // MILLRACE_SCREENSHOTS names a folder for pictures.
 func TestDashboard(t *testing.T) {
 	dir, chromium := browserDir(t)
-	_, url := serve(t, testkit.Fake(t).Broker, "--set=producer.compression.type=zstd")
+	dev := testkit.StartMillrace(t, "dev", "--set=listeners=http://127.0.0.1:0", "--kafka-port=0", "--registry-port=0",
+		"--partitions=3", "--set=producer.compression.type=zstd")
+	url := dev.WaitLine(t, `REST API +(http://\S+)`, 20*time.Second)[1]
 	args := []string{"dashboard.mjs", url, chromium}
 	if to := os.Getenv("MILLRACE_SCREENSHOTS"); to != "" {
 		args = append(args, to)

@@ -5,8 +5,7 @@ import { byId, text } from './dom.js';
 
 const root = new URL('.', document.baseURI); // the page is /ui: its folder is the API's
 
-const formatName = { json: 'json', binary: 'binary', avro: 'avro' };
-const mediaType = (format) => `application/vnd.kafka.${formatName[format]}.v2+json`;
+const mediaType = (format) => `application/vnd.kafka.${format}.v2+json`;
 const V2 = 'application/vnd.kafka.v2+json';
 
 const quoted = (s) => `'${s.replaceAll("'", "'\\''")}'`;
@@ -90,7 +89,7 @@ function produceRequest() {
   const record = [['key', member(format, 'key', key)], ['value', member(format, 'value', value)]]
     .filter(([, v]) => v !== undefined).map(([k, v]) => `"${k}": ${v}`).join(', ');
   let schemas = '';
-  if (format === 'avro') {
+  if (schemaExamples[format]) {
     if (key.trim() !== '') schemas += `"key_schema": ${JSON.stringify(keySchema)}, `;
     schemas += `"value_schema": ${JSON.stringify(valueSchema)}, `;
   }
@@ -101,13 +100,33 @@ function produceRequest() {
   };
 }
 
-const hints = { json: ['JSON; empty for none', 'JSON'], binary: ['text, sent as base64; empty for none', 'text, sent as base64'], avro: ['Avro as JSON; empty for none', 'Avro as JSON'] };
+// What the fields begin with, for the value that stands in the form.
+const schemaExamples = {
+  avro: {
+    key_schema: '"string"',
+    value_schema: '{"type": "record", "name": "Reading", "fields": [{"name": "sensor", "type": "string"}, {"name": "celsius", "type": "double"}]}',
+  },
+  jsonschema: {
+    key_schema: '{"type": "string"}',
+    value_schema: '{"type": "object", "properties": {"sensor": {"type": "string"}, "celsius": {"type": "number"}}}',
+  },
+  protobuf: {
+    key_schema: 'syntax = "proto3"; message Key { string id = 1; }',
+    value_schema: 'syntax = "proto3"; message Reading { string sensor = 1; double celsius = 2; }',
+  },
+};
+
+function formatChanged() {
+  const format = produce.elements.format.value;
+  const examples = schemaExamples[format];
+  for (const part of produce.querySelectorAll('[data-schema]')) part.hidden = !examples;
+  for (const [field, example] of Object.entries(examples ?? {})) produce.elements[field].value = example;
+  const hint = format === 'binary' ? 'text, sent as base64' : 'JSON';
+  text(produce.querySelector('[data-hint=key]'), `${hint}; empty for none`);
+  text(produce.querySelector('[data-hint=value]'), hint);
+}
 
 function produceChanged() {
-  const format = produce.elements.format.value;
-  for (const part of produce.querySelectorAll('[data-avro]')) part.hidden = format !== 'avro';
-  text(produce.querySelector('[data-hint=key]'), hints[format][0]);
-  text(produce.querySelector('[data-hint=value]'), hints[format][1]);
   if (!produce.elements.topic.value) return;
   try {
     produced.preview(produceRequest());
@@ -117,6 +136,10 @@ function produceChanged() {
   }
 }
 
+produce.elements.format.addEventListener('change', () => {
+  formatChanged();
+  produceChanged();
+});
 produce.addEventListener('input', produceChanged);
 produce.addEventListener('submit', async (e) => {
   e.preventDefault();
