@@ -5,6 +5,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -12,7 +14,7 @@ import (
 )
 
 // browserDir installs from npm what drives a browser and what judges a page,
-// and returns the folder with our script beside them, and the browser. It takes
+// and returns the folder with our scripts beside them, and the browser. It takes
 // the network, so the test runs only where it is asked for: make browser.
 func browserDir(t *testing.T) (dir, chromium string) {
 	t.Helper()
@@ -30,12 +32,14 @@ func browserDir(t *testing.T) (dir, chromium string) {
 	if out, err := install.CombinedOutput(); err != nil {
 		t.Fatalf("cannot install playwright-core and axe-core: %v\n%s", err, out)
 	}
-	script, err := os.ReadFile("testdata/dashboard.mjs")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "dashboard.mjs"), script, 0o600); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"dashboard.mjs", "reconnect.mjs"} {
+		script, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), script, 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return dir, chromium
 }
@@ -51,10 +55,38 @@ func TestDashboard(t *testing.T) {
 	if to := os.Getenv("MILLRACE_SCREENSHOTS"); to != "" {
 		args = append(args, to)
 	}
-	drive := exec.Command("node", args...)
-	drive.Dir = dir
-	p := testkit.StartProcess(t, drive)
+	p := startNode(t, dir, args...)
 	if code := p.WaitExit(t, 6*time.Minute); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
+}
+
+// A page outlives a server that drains and one that comes after it.
+func TestDashboardComesBack(t *testing.T) {
+	dir, chromium := browserDir(t)
+	b := testkit.Fake(t).Broker
+	first, url := serve(t, b)
+	page := startNode(t, dir, "reconnect.mjs", url, chromium)
+	page.WaitLine(t, "state: live", time.Minute)
+	first.Signal(t, syscall.SIGTERM)
+	if code := first.WaitExit(t, 20*time.Second); code != 0 { // the page's stream does not hold it up
+		t.Errorf("the drain ends with %d", code)
+	}
+	page.WaitLine(t, "state: reconnecting", 20*time.Second)
+	testkit.StartMillrace(t, "serve", "--set=bootstrap.servers="+strings.Join(b.Addrs, ","), "--set=listeners="+url)
+	testkit.Eventually(t, 30*time.Second, "the page to be live again", func() bool {
+		return strings.Count(page.Output(), "state: live") == 2
+	})
+	if strings.Contains(page.Output(), "script:") {
+		t.Error("a script of the page failed")
+	}
+	page.Signal(t, syscall.SIGTERM) // closes the browser, which would outlive its driver's death by a moment
+	page.WaitExit(t, 20*time.Second)
+}
+
+func startNode(t *testing.T, dir string, args ...string) *testkit.Process {
+	t.Helper()
+	cmd := exec.Command("node", args...)
+	cmd.Dir = dir
+	return testkit.StartProcess(t, cmd)
 }
