@@ -142,7 +142,7 @@ function nextStart(values, i, chart) {
 function ceiling(v) {
   if (v <= 0) return 0;
   const unit = 10 ** Math.floor(Math.log10(v));
-  for (const step of [1, 2, 5]) {
+  for (const step of [1, 1.5, 2, 3, 4, 5, 6, 8]) {
     if (v <= step * unit) return step * unit;
   }
   return 10 * unit;
