@@ -36,7 +36,11 @@ func forSchemas(r row) []row {
 	return rows
 }
 
-func schemaRows() []row {
+// schemaRows are the settings about the registry: how to reach it, what to ask
+// it, what to remember.
+func schemaRows() []row { return slices.Concat(registryRows(), subjectRows()) }
+
+func registryRows() []row {
 	return slices.Concat(
 		forSchemas(row{
 			name: "schema.registry.url", def: "http://localhost:8081", doc: "Base URLs of the schema registry, tried from the one that answered last; empty turns the formats that need one off.",
@@ -63,6 +67,11 @@ func schemaRows() []row {
 			name: "schema.registry.request.timeout.ms", def: "5000", doc: "How long one look-up may take, with all URLs that it tries and all schemas that a schema refers to.",
 			store: into(millis(1, largest), func(d *draft) *time.Duration { return &d.Schema.Timeout }),
 		}},
+	)
+}
+
+func subjectRows() []row {
+	return slices.Concat(
 		forSchemas(row{
 			name: "schema.registry.auto.register.schemas", def: "true", doc: "Register schemas of requests that the registry does not have; else they are refused.",
 			store: into(boolean, func(d *draft) *bool { return &d.Schema.AutoRegister }),

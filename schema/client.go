@@ -100,7 +100,8 @@ func (c *client) callAny(ctx context.Context, ask func(context.Context, *sr.Clie
 	start := int(c.current.Load())
 	for i := range c.sites {
 		at := (start + i) % len(c.sites)
-		if err = c.callOne(ctx, c.sites[at], len(c.sites)-i, ask); !isOutage(err) {
+		err = c.callOne(ctx, c.sites[at], len(c.sites)-i, ask)
+		if !isOutage(err) && !apierr.RegistryFailed.Is(err) {
 			c.current.Store(int32(at))
 			return err
 		}
@@ -161,13 +162,20 @@ func (b *breaker) leave(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.testing = false
-	if b.last = nil; isOutage(err) {
+	if b.last = nil; isOutage(err) && !isOwn(err) {
 		b.last, b.until = err, time.Now().Add(breakTime)
 	}
 }
 
 func isOutage(err error) bool {
 	return apierr.RegistryAway.Is(err) || apierr.RegistryTimedOut.Is(err)
+}
+
+// isOwn reports whether an outage may be one of this question only: one that
+// has the registry fail must not keep the others from it.
+func isOwn(err error) bool {
+	var e *sr.ResponseError
+	return errors.As(err, &e) && (e.StatusCode == http.StatusInternalServerError || e.StatusCode == http.StatusTooManyRequests)
 }
 
 // bounded is a transport whose answers have an end, as pkg/sr reads them whole.

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/http"
@@ -19,15 +20,20 @@ import (
 func fault(ctx context.Context, where string, err error) error {
 	var answer *sr.ResponseError
 	var timeout net.Error
+	var certificate *tls.CertificateVerificationError
 	switch {
 	case errors.As(err, &answer):
 		return answered(where, answer)
 	case errors.Is(err, errAnswerTooLarge):
 		return apierr.RegistryFailed.Wrap(err, "The schema registry's answer is too large.")
+	case errors.As(err, &certificate):
+		return apierr.RegistryFailed.Wrap(err, "The schema registry at %s shows a certificate that this server does not trust.", where)
 	case ctx.Err() != nil || errors.As(err, &timeout) && timeout.Timeout():
 		return apierr.RegistryTimedOut.Wrap(err, "The schema registry at %s did not answer in time.", where)
 	case errors.As(err, &timeout) || isCut(err):
 		return apierr.RegistryAway.Wrap(err, "The schema registry at %s cannot be reached.", where)
+	case strings.Contains(err.Error(), "unknown schema type"): // pkg/sr gives it no name
+		return apierr.RegistryRefused.Wrap(err, "The schema registry has it with a type that this server does not know.")
 	default:
 		return apierr.RegistryFailed.Wrap(err, "What answers at %s is not a schema registry.", where)
 	}

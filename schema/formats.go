@@ -55,14 +55,10 @@ func adapt[R ~struct{ Name, Text string }, S compiled](compile func(string, []R)
 // compile compiles a text of a request or of the registry; its errors are
 // InvalidSchema.
 func (f *formats) compile(format codec.Format, text string, references []reference) (compiled, error) {
-	compile := f[format].compile
-	if compile == nil {
-		return nil, apierr.UnsupportedMedia.New("This server does not have the format %s.", format)
-	}
 	if len(text) > maxSchemaText {
 		return nil, apierr.InvalidSchema.New("The schema has %d bytes; at most %d are allowed.", len(text), maxSchemaText)
 	}
-	s, err := compile(text, references)
+	s, err := f[format].compile(text, references)
 	if err != nil {
 		return nil, apierr.InvalidSchema.Wrap(err, "The %s schema is invalid: %s", format, sentence(err.Error()))
 	}

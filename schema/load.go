@@ -54,6 +54,8 @@ func look[V any](r *Registry, c *cache[V], q question, ask asking[V]) (V, error)
 	case before != nil && before.err == nil:
 		r.log.Warn("the schema registry does not answer; going on with what it said before", "topic", q.topic, "error", e.err)
 		e.value, e.err, hold = before.value, nil, staleTime
+	case isOwn(e.err):
+		hold = breakTime
 	default:
 		return e.value, e.err
 	}

@@ -20,6 +20,7 @@ import (
 	"millrace/internal/kafka"
 	"millrace/internal/testkit"
 	"millrace/metadata"
+	"millrace/schema"
 	"millrace/server"
 )
 
@@ -42,6 +43,7 @@ type stackOptions struct {
 	consumer consumer.Settings
 	producer kafka.Producer
 	admin    server.Admin
+	schemas  *schema.Registry
 	create   bool
 }
 
@@ -83,8 +85,9 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 	}
 	s := &stack{log: logs}
 	s.producer = batch.New(client, batch.Cluster{Topic: topicOf(cache), Healthy: cache.Healthy, Contradicted: cache.Invalidate}, o.batch)
+	o.consumer.Schemas = o.schemas
 	consumers := consumer.New(base, kafka.Consumer{}, o.consumer, log)
-	s.server = server.New(o.server, server.Deps{Producer: s.producer, Metadata: cache, Consumers: consumers, Admin: o.admin, Logger: log})
+	s.server = server.New(o.server, server.Deps{Producer: s.producer, Metadata: cache, Consumers: consumers, Schemas: o.schemas, Admin: o.admin, Logger: log})
 	addrs, err := s.server.Listen()
 	if err != nil {
 		t.Fatal(err)

@@ -246,7 +246,7 @@ func TestStreamRefusals(t *testing.T) {
 	f(i+"/stream", 409, 40903)
 	s.do(t, "HEAD", at, "", sse).want(t, 200, "")
 	open := s.follow(t, at)
-	full := s.do(t, "GET", at, "").want(t, 503, `"error_code":50305`)
+	full := s.do(t, "GET", at, "").want(t, 503, `"error_code":50306`)
 	if full.header.Get("Retry-After") == "" {
 		t.Error("the refusal does not say when to come again")
 	}

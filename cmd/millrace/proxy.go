@@ -117,12 +117,9 @@ func start(cfg *config.Config) (_ *proxy, err error) {
 			client.ForceMetadataRefresh()
 		},
 	}, cfg.Batch)
-	if len(cfg.Schema.URLs) > 0 {
-		if p.schemas, err = schema.New(cfg.Schema, p.log); err != nil {
-			return nil, err
-		}
+	if p.schemas, err = newRegistry(cfg, p.log); err != nil {
+		return nil, err
 	}
-	cfg.Consumer.Schemas = p.schemas
 	p.consumers = consumer.New(cfg.KafkaConsume, cfg.KafkaConsumer, cfg.Consumer, p.log)
 	p.live = &live{log: p.log, level: level, compressor: compressor, cfg: cfg}
 	p.server = server.New(cfg.Server, server.Deps{
@@ -139,6 +136,15 @@ func start(cfg *config.Config) (_ *proxy, err error) {
 	p.awaitBrokers()
 	p.addrs, err = p.server.Listen()
 	return p, err
+}
+
+// newRegistry returns the schema registry's client, nil where there is none, and
+// gives it to the consumers that are about to be built.
+func newRegistry(cfg *config.Config, log *slog.Logger) (_ *schema.Registry, err error) {
+	if len(cfg.Schema.URLs) > 0 {
+		cfg.Consumer.Schemas, err = schema.New(cfg.Schema, log)
+	}
+	return cfg.Consumer.Schemas, err
 }
 
 // awaitBrokers gives the brokers a moment to answer before requests come in,

@@ -198,6 +198,7 @@ func (c *compiler) union(n *node, s *hamba.UnionSchema) error {
 			n.null = i
 		}
 	}
+	n.setBare()
 	return nil
 }
 

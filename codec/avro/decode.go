@@ -24,20 +24,24 @@ var decoders = sync.Pool{New: func() any { return new(decoder) }}
 
 // decoder walks Avro binary. Its methods take and return as the encoder's do.
 type decoder struct {
-	b     []byte
-	plain bool
-	depth int
-	empty int // values that took no bytes
-	bound int // how many there may be
-	fault *codec.Mismatch
+	b      []byte
+	plain  bool
+	depth  int
+	empty  int    // values that took no bytes
+	bound  int    // how many there may be
+	number number // a decimal
+	fault  *codec.Mismatch
 }
 
 func (d *decoder) decode(root *node, dst []byte) ([]byte, error) {
 	d.depth, d.empty, d.bound = 0, 0, freeEmpty+emptyPerByte*len(d.b)
 	var i int
-	if root.kind == kindBytes {
-		dst, i = d.bytes(root, dst, 0, len(d.b)) // without their length
-	} else {
+	switch { // bytes on their own have no length
+	case root.kind == kindBytes && root.logical == logicalDecimal && d.plain:
+		dst, i = d.decimal(root, dst, 0, len(d.b))
+	case root.kind == kindBytes:
+		dst, i = d.bytes(root, dst, 0, len(d.b))
+	default:
 		dst, i = d.value(root, dst, 0)
 	}
 	if i >= 0 && i < len(d.b) {
@@ -53,6 +57,9 @@ func (d *decoder) decode(root *node, dst []byte) ([]byte, error) {
 
 // value decodes the value at i.
 func (d *decoder) value(n *node, dst []byte, i int) ([]byte, int) {
+	if n.logical != logicalNone && d.plain {
+		return d.logicalValue(n, dst, i)
+	}
 	switch n.kind {
 	case kindString:
 		return d.str(n, dst, i)
@@ -229,6 +236,9 @@ func (d *decoder) union(n *node, dst []byte, i int) ([]byte, int) {
 		return append(dst, "null"...), i
 	}
 	b := &n.branches[at]
+	if d.plain && d.bare(n, b, i) {
+		return d.value(b.node, dst, i)
+	}
 	if !d.enter() {
 		return dst, -1
 	}

@@ -49,6 +49,7 @@ type encoder struct {
 	moves   int    // bytes moved
 	spans   []span // of the fields of the records that are open
 	name    []byte // a string without its escapes
+	number  number // a decimal
 	fault   *codec.Mismatch
 }
 
@@ -91,6 +92,9 @@ func (e *encoder) encode(root *node, dst []byte) ([]byte, error) {
 
 // value encodes the value at i.
 func (e *encoder) value(n *node, dst []byte, i int) ([]byte, int) {
+	if n.logical != logicalNone && e.plain {
+		return e.logicalValue(n, dst, i)
+	}
 	switch n.kind {
 	case kindString:
 		return e.str(n, dst, i)

@@ -40,6 +40,10 @@ type node struct {
 	prec    int     // decimal: most digits
 	scale   int     // decimal: digits behind the point
 
+	perSecond int64  // times: units that make a second
+	layout    string // times: how they are written
+	objects   int    // union: branches that are JSON objects
+
 	items    *node    // array and map
 	fields   []field  // record
 	branches []branch // union

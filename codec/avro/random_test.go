@@ -2,8 +2,10 @@ package avro
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -56,8 +58,32 @@ func (g *generator) schema(depth int) randomType {
 	case 13:
 		return g.union(depth - 1)
 	default:
+		if !g.simple && g.IntN(4) == 0 {
+			return g.logical()
+		}
 		return g.primitive(k)
 	}
+}
+
+// logical is a logical type; decimals are as long as they must be.
+func (g *generator) logical() randomType {
+	if g.IntN(4) == 0 {
+		return randomType{`{"type":"bytes","logicalType":"decimal","precision":60,"scale":` + strconv.Itoa(g.IntN(5)) + `}`, "bytes", func() string {
+			out := append([]byte{'"'}, string(rune(1+g.IntN(0x7E)))...)
+			if out = appendEscaped(out[:1], out[1]); g.IntN(2) == 0 {
+				out = append(out[:1], string(rune(0x80+g.IntN(0x7F)))...)
+			}
+			for range g.IntN(22) {
+				out = appendEscaped(out, byte(g.IntN(0x80)))
+			}
+			return string(append(out, '"'))
+		}}
+	}
+	names := slices.Sorted(maps.Keys(clocks))
+	name := names[g.IntN(len(names))]
+	r := g.primitive(map[kind]int{kindInt: 2, kindLong: 3}[clocks[name].kind])
+	r.text = fmt.Sprintf(`{"type":%q,"logicalType":%q}`, r.label, name)
+	return r
 }
 
 func (g *generator) primitive(k int) randomType {

@@ -216,3 +216,16 @@ func appendLatin1(dst, s []byte) ([]byte, bool) {
 	}
 	return dst, true
 }
+
+// latin1Len is how many bytes a text of characters up to U+00FF stands for.
+func latin1Len(text []byte) (size int, ok bool) {
+	for _, c := range text {
+		if c > 0xC3 {
+			return 0, false
+		}
+		if c < 0x80 || c >= 0xC0 {
+			size++
+		}
+	}
+	return size, true
+}

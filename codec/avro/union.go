@@ -5,6 +5,8 @@ import "strings"
 // union encodes a tagged value, {"string":"s"}, or null.
 func (e *encoder) union(n *node, dst []byte, i int) ([]byte, int) {
 	switch {
+	case e.plain:
+		return e.plainUnion(n, dst, i)
 	case e.filling:
 		return e.fillUnion(n, dst, i)
 	case e.at(i) == '{':
