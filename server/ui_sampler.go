@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"encoding/json"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -70,25 +71,33 @@ func (p *sampler) start() (end func()) {
 func (p *sampler) run(stop <-chan struct{}) {
 	tick := time.NewTicker(sampleEvery)
 	defer tick.Stop()
-	p.read()
+	p.safely(p.read)
 	for {
 		select {
 		case <-tick.C:
-			p.read()
-			p.point()
-			if p.watched() {
-				p.show()
-			} else {
-				p.topics = nil
-			}
+			p.safely(p.read)
+			p.safely(p.point)
 		case <-p.wake:
-			if p.watched() {
-				p.show()
-			}
 		case <-stop:
 			return
 		}
+		if p.watched() {
+			p.safely(p.show)
+		} else {
+			p.topics = nil
+		}
 	}
+}
+
+// safely does one of the steps. A defect in what the dashboard shows must not
+// end the program.
+func (p *sampler) safely(step func()) {
+	defer func() {
+		if failed := recover(); failed != nil {
+			p.server.log.Error("the dashboard's figures could not be read", "panic", failed, "stack", string(debug.Stack()))
+		}
+	}()
+	step()
 }
 
 func (p *sampler) watched() bool {
@@ -112,6 +121,9 @@ func (p *sampler) read() {
 // point keeps what happened between the last two readings for the charts.
 func (p *sampler) point() {
 	last := len(p.readings) - 1
+	if last < 1 {
+		return
+	}
 	encoded, err := json.Marshal(pointOf(&p.readings[last-1], &p.readings[last]))
 	if err != nil {
 		panic("BUG: cannot encode a point: " + err.Error())

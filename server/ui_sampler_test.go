@@ -2,14 +2,17 @@ package server
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"log/slog"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"millrace/internal/apierr"
+	"millrace/metrics"
 )
 
 // idle is a server with a dashboard that nothing listens to.
@@ -87,6 +90,45 @@ func TestSamplerWithoutViewers(t *testing.T) {
 	if hello := string(p.hello()); !strings.HasPrefix(hello, "retry: 1000\n\nevent: hello\ndata: {") || strings.Count(hello, "\n") != 5 {
 		t.Errorf("the hello is %q", hello)
 	}
+}
+
+// What goes wrong while figures are read is logged and costs the page a second.
+func TestSamplerOutlivesDefects(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, log := idle(t), new(bytes.Buffer)
+		s.log = slog.New(slog.NewTextHandler(log, nil))
+		s.figures.Watch(metrics.Sources{Producer: func() metrics.Producer { panic("out of cheese") }})
+		out, in := io.Pipe()
+		done := make(chan error)
+		end := s.sampler.start()
+		go func() { done <- s.sampler.feed(&stream{server: s, out: in}) }()
+		read := bufio.NewReader(out)
+		for n := 0; n < 2; { // the retry and the hello
+			if line, err := read.ReadString('\n'); err != nil {
+				t.Fatal(err)
+			} else if line == "\n" {
+				n++
+			}
+		}
+		time.Sleep(3 * sampleEvery)
+		s.figures.Watch(metrics.Sources{Producer: func() metrics.Producer { return metrics.Producer{Held: 7} }})
+		if line, err := read.ReadString('\n'); err != nil || line != "event: snapshot\n" {
+			t.Errorf("%q, %v", line, err)
+		}
+		if line, err := read.ReadString('\n'); err != nil || !strings.Contains(line, `"held":7`) {
+			t.Errorf("%q, %v", line, err)
+		}
+		s.Drain()
+		go io.Copy(io.Discard, read)
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		end()
+		in.Close()
+		if n := strings.Count(log.String(), "out of cheese"); n < 3 || !strings.Contains(log.String(), "stack=") {
+			t.Errorf("logged %d times:\n%s", n, log)
+		}
+	})
 }
 
 func TestRecentErrors(t *testing.T) {

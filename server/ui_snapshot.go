@@ -169,6 +169,9 @@ type memberMessage struct {
 // gather makes a snapshot. Nothing of it waits for Kafka but the list of
 // topics, and that not long.
 func (p *sampler) gather() *snapshotMessage {
+	if len(p.readings) == 0 {
+		p.read()
+	}
 	last := len(p.readings) - 1
 	now, before := &p.readings[last], &p.readings[0]
 	m := &snapshotMessage{
