@@ -24,13 +24,17 @@ var pageSizes = []int{64 << 10, 1 << 20}
 // fetchSuite measures reading a topic back.
 func (b *bench) fetchSuite(ctx context.Context) error {
 	size := b.opts.valueBytes[0]
-	topic, err := b.filledTopic(ctx, size)
+	values, err := b.values(size)
+	if err != nil {
+		return err
+	}
+	topic, err := b.filledTopic(ctx, values)
 	if err != nil {
 		return err
 	}
 	defer b.cluster.deleteTopic(ctx, topic)
 	base := row{Suite: "fetch", ValueBytes: size, Connections: 1, Compression: "none"}
-	spec := fetchSpec{Brokers: b.cluster.brokers, Topic: topic, Records: b.opts.fetchRecords, Timing: b.opts.timing}
+	spec := fetchSpec{Brokers: b.cluster.brokers, Topic: topic, Format: "json", Records: b.opts.fetchRecords, Timing: b.opts.timing}
 
 	var rows []*row
 	var runs []func() (window, error)
@@ -62,8 +66,8 @@ func (b *bench) fetchSuite(ctx context.Context) error {
 	return nil
 }
 
-func (b *bench) readMillrace(ctx context.Context, spec fetchSpec) (window, error) {
-	t, err := startMillrace(ctx, b.binary, b.millraceSettings("")...)
+func (b *bench) readMillrace(ctx context.Context, spec fetchSpec, set ...string) (window, error) {
+	t, err := startMillrace(ctx, b.binary, append(b.millraceSettings(""), set...)...)
 	if err != nil {
 		return window{}, err
 	}
@@ -77,11 +81,7 @@ func (b *bench) readMillrace(ctx context.Context, spec fetchSpec) (window, error
 const fillGroup = 5000
 
 // filledTopic writes the records that are to be read, and checks that they are there.
-func (b *bench) filledTopic(ctx context.Context, size int) (string, error) {
-	values, err := b.values(size)
-	if err != nil {
-		return "", err
-	}
+func (b *bench) filledTopic(ctx context.Context, values [][]byte) (string, error) {
 	topic, err := b.cluster.newTopic(ctx)
 	if err != nil {
 		return "", err

@@ -97,7 +97,7 @@ func skip(text string, i int) int {
 
 // defaultSizes is about how many bytes of JSON each message has when it is
 // empty: two bytes of payload make one, so few bytes can become very many.
-func defaultSizes(files []protoreflect.FileDescriptor) (sizes map[protoreflect.FullName]int, most int) {
+func defaultSizes(files map[string]protoreflect.FileDescriptor) (sizes map[protoreflect.FullName]int, most int) {
 	sizes = map[protoreflect.FullName]int{}
 	var visit func(protoreflect.MessageDescriptors)
 	visit = func(messages protoreflect.MessageDescriptors) {
