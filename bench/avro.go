@@ -128,7 +128,7 @@ func (b *bench) readCitations(ctx context.Context, events *citations, set []stri
 	}
 	b.report.Rows = append(b.report.Rows, rows...)
 	for _, i := range b.order(len(rows)) {
-		w, err := b.readMillrace(ctx, specs[i], set...)
+		w, err := b.readMillrace(ctx, childFetchClient, specs[i], set...)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}

@@ -16,6 +16,9 @@ const (
 	bareConsumer   = "bare consumer"
 	appendConsumer = "bare consumer + AppendRecord"
 	millraceReads  = "millrace /records"
+	millraceLines  = "millrace /stream, lines"
+	millraceEvents = "millrace /stream, events"
+	millraceLive   = "millrace /stream, one record every 5 ms"
 )
 
 // pageSizes are the max_bytes that /records is asked for.
@@ -48,8 +51,20 @@ func (b *bench) fetchSuite(ctx context.Context) error {
 	add(bareConsumer, 0, floor)
 	add(appendConsumer, 1<<20, floor)
 	for _, page := range pageSizes {
-		add(millraceReads, page, func(s fetchSpec) (window, error) { return b.readMillrace(ctx, s) })
+		add(millraceReads, page, func(s fetchSpec) (window, error) { return b.readMillrace(ctx, childFetchClient, s) })
 	}
+	add(millraceLines, 0, func(s fetchSpec) (window, error) { return b.readMillrace(ctx, childStream, s) })
+	add(millraceEvents, 0, func(s fetchSpec) (window, error) {
+		s.Events = true
+		return b.readMillrace(ctx, childStream, s)
+	})
+	add(millraceLive, 0, func(s fetchSpec) (window, error) {
+		if s.Topic, err = b.cluster.newTopic(ctx); err != nil {
+			return window{}, err
+		}
+		defer b.cluster.deleteTopic(ctx, s.Topic)
+		return b.readMillrace(ctx, childStreamLive, s)
+	})
 	b.report.Rows = append(b.report.Rows, rows...)
 	for _, i := range b.order(len(rows)) {
 		w, err := runs[i]()
@@ -66,14 +81,14 @@ func (b *bench) fetchSuite(ctx context.Context) error {
 	return nil
 }
 
-func (b *bench) readMillrace(ctx context.Context, spec fetchSpec, set ...string) (window, error) {
+func (b *bench) readMillrace(ctx context.Context, child string, spec fetchSpec, set ...string) (window, error) {
 	t, err := startMillrace(ctx, b.binary, append(b.millraceSettings(""), set...)...)
 	if err != nil {
 		return window{}, err
 	}
 	defer t.stop()
 	spec.URL, spec.PID = t.url, t.pid
-	return callChild(ctx, childFetchClient, spec)
+	return callChild(ctx, child, spec)
 }
 
 // fillGroup is how many records filledTopic has on their way at a time. They

@@ -31,7 +31,9 @@ type fetchSpec struct {
 	// PageBytes is the size of an answer; 0 for the bare consumer, which then
 	// does not encode.
 	PageBytes int
-	Timing    timing
+	// Events asks for a stream of server-sent events rather than lines.
+	Events bool
+	Timing timing
 }
 
 // passes runs whole passes over the topic until the time is over, and measures

@@ -83,10 +83,10 @@ func TestBenchRuns(t *testing.T) {
 	if err := json.Unmarshal(text, &rep); err != nil {
 		t.Fatal(err)
 	}
-	// HTTP floor, Kafka floor, json, binary at two counts; four readers; two of
+	// HTTP floor, Kafka floor, json, binary at two counts; seven readers; two of
 	// metadata; three of latency; two at three spreads; two formats at two
 	// counts, and read.
-	if want := 2*4 + 4 + 2 + 3 + 2*3 + 2*2 + 2; len(rep.Rows) != want {
+	if want := 2*4 + 7 + 2 + 3 + 2*3 + 2*2 + 2; len(rep.Rows) != want {
 		t.Errorf("%d rows, want %d", len(rep.Rows), want)
 	}
 	for _, r := range rep.Rows {
@@ -95,9 +95,9 @@ func TestBenchRuns(t *testing.T) {
 			t.Errorf("%s has no sane figures: %+v", r, f)
 		}
 	}
-	// json and binary at two counts, two page sizes, one of metadata, avro at two
+	// json and binary at two counts, two page sizes, two kinds of streams, one of metadata, avro at two
 	// counts and read.
-	if want := 2*2 + 2 + 1 + 2 + 1; len(rep.Ratios) != want {
+	if want := 2*2 + 2 + 2 + 1 + 2 + 1; len(rep.Ratios) != want {
 		t.Errorf("%d ratios, want %d", len(rep.Ratios), want)
 	}
 	for _, q := range rep.Ratios {

@@ -88,7 +88,7 @@ func (rep *report) overFloors(r *row, q *ratio) bool {
 // overConsumer divides by a consumer that encodes its records.
 func (rep *report) overConsumer(r *row, q *ratio) bool {
 	limit := rep.find(r, appendConsumer)
-	if limit == nil || r.Server != millraceReads {
+	if limit == nil || r.Server != millraceReads && r.Server != millraceLines && r.Server != millraceEvents {
 		return false
 	}
 	q.Over, q.Limit, q.Own = appendConsumer, limit.Figures.CPUPerRecord, r.Figures.CPUPerRecord

@@ -6,6 +6,7 @@ import (
 	"millrace/batch"
 	"millrace/consumer"
 	"millrace/internal/kafka"
+	"millrace/internal/tracing"
 	"millrace/metadata"
 	"millrace/metrics"
 	"millrace/schema"
@@ -41,6 +42,7 @@ type Config struct {
 	Metadata metadata.Settings
 	Metrics  metrics.Settings
 	Schema   schema.Settings
+	Tracing  tracing.Settings
 
 	// Kafka is how to reach the cluster for metadata and administration;
 	// KafkaProduce and KafkaConsume are the same for the two sides, with

@@ -93,9 +93,15 @@ var storedCases = map[string]struct {
 	"consumer.auto.offset.reset":       {"Earliest", func(c *Config) any { return c.Consumer.OffsetReset }, "earliest"},
 	"consumer.isolation.level":         {"READ_COMMITTED", func(c *Config) any { return c.Consumer.IsolationLevel }, "read_committed"},
 
-	"metadata.max.age.ms": {"13", func(c *Config) any { return c.Metadata.MaxAge }, "13ms"},
-	"metadata.timeout.ms": {"14", func(c *Config) any { return c.Metadata.Timeout }, "14ms"},
-	"topics.auto.create":  {"false", func(c *Config) any { return c.Metadata.CreateTopics }, "false"},
+	"metadata.max.age.ms":   {"13", func(c *Config) any { return c.Metadata.MaxAge }, "13ms"},
+	"tracing.otlp.endpoint": {"http://c:4318", func(c *Config) any { return c.Tracing.Endpoint }, "http://c:4318"},
+	"tracing.sample.ratio":  {"0.5", func(c *Config) any { return c.Tracing.Ratio }, "0.5"},
+
+	"metadata.max.stale.ms": {"0", func(c *Config) any { return c.Metadata.StaleFor }, "0s"},
+	"metadata.wait.max.ms":  {"21", func(c *Config) any { return c.Metadata.MaxWait }, "21ms"},
+	"metadata.waiters.max":  {"22", func(c *Config) any { return c.Metadata.MaxWaiters }, "22"},
+	"metadata.timeout.ms":   {"14", func(c *Config) any { return c.Metadata.Timeout }, "14ms"},
+	"topics.auto.create":    {"false", func(c *Config) any { return c.Metadata.CreateTopics }, "false"},
 
 	"bootstrap.servers":                         {"a:1,b:2", all(func(s kafka.Settings) any { return s.Brokers }), "[a:1 b:2] [a:1 b:2] [a:1 b:2]"},
 	"client.client.id":                          {"me", all(func(s kafka.Settings) any { return s.ClientID }), "me me me"},

@@ -13,6 +13,9 @@
 //   - seek.go, commit.go: positions and offsets. cluster.go: what is asked of
 //     Kafka through the clients that all instances share. log.go: what of the
 //     client library's log an operator sees.
+//   - stream.go, tail.go, positions.go: topics that are read without an end; one
+//     tail for each, which their streams share. instance_stream.go: the same of
+//     an instance. outlet.go: how both are sent.
 //   - topic.go: what v1 has instead of subscriptions. direct.go: reads of a
 //     partition with no instance, no group and no state between them.
 //
@@ -35,6 +38,8 @@
 //	Instance.commits   one commit at a time, so that they reach Kafka in order
 //	Manager.mu         the table of instances
 //	Instance.mu        everything else in an instance and its session
+//
+// tail.mu is taken within Manager.mu or alone, and never held while waiting.
 //
 // Instance.mu may be held while calling into kgo (SetOffsets and the like take
 // kgo's locks); kgo calls us back with none of its own held. A poll runs with

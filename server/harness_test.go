@@ -33,6 +33,7 @@ type stack struct {
 	addrs    []net.Addr // of all listeners; addr is the first
 	server   *server.Server
 	producer *batch.Producer
+	metadata *metadata.Cache
 	log      *logBuffer
 }
 
@@ -42,6 +43,7 @@ type stackOptions struct {
 	batch    batch.Settings
 	consumer consumer.Settings
 	producer kafka.Producer
+	metadata metadata.Settings
 	admin    server.Admin
 	schemas  *schema.Registry
 	create   bool
@@ -63,6 +65,7 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 			InstanceTimeout: 5 * time.Minute, AutoCommitInterval: 5 * time.Second, MaxInstances: 1000,
 		},
 		producer: kafka.DefaultProducer(),
+		metadata: metadata.Settings{MaxAge: 100 * time.Millisecond, Timeout: 10 * time.Second},
 		create:   true,
 	}
 	for _, f := range change {
@@ -75,7 +78,8 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 	if err != nil {
 		t.Fatal(err)
 	}
-	cache := metadata.New(admin, metadata.Settings{MaxAge: 100 * time.Millisecond, Timeout: 10 * time.Second, CreateTopics: o.create}, log)
+	o.metadata.CreateTopics = o.create
+	cache := metadata.New(admin, o.metadata, log)
 	if err := cache.Wait(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +87,7 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &stack{log: logs}
+	s := &stack{log: logs, metadata: cache}
 	s.producer = batch.New(client, batch.Cluster{Topic: topicOf(cache), Healthy: cache.Healthy, Contradicted: cache.Invalidate}, o.batch)
 	o.consumer.Schemas = o.schemas
 	consumers := consumer.New(base, kafka.Consumer{}, o.consumer, log)

@@ -17,6 +17,7 @@ import (
 	"millrace/batch"
 	"millrace/consumer"
 	"millrace/internal/apierr"
+	"millrace/internal/tracing"
 	"millrace/metadata"
 	"millrace/metrics"
 	"millrace/schema"
@@ -36,6 +37,8 @@ type Deps struct {
 	// Metrics are written to by requests and shown on /metrics; nil: by
 	// themselves, with nothing of the other parts.
 	Metrics *metrics.Metrics
+	// Tracing tells a collector of requests; nil: none is told.
+	Tracing *tracing.Tracing
 	// Logger receives the program's log and, when turned on, the request log.
 	Logger *slog.Logger
 }

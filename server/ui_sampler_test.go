@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/valyala/fasthttp"
 
 	"millrace/internal/apierr"
 	"millrace/metrics"
@@ -21,6 +24,14 @@ func idle(t testing.TB) *Server {
 	return New(Settings{UI: true, MaxConnections: 1}, Deps{Logger: slog.New(slog.DiscardHandler)})
 }
 
+// streamTo is a stream of s that is written to out, on a connection that is none.
+func streamTo(s *Server, out io.Writer) *stream {
+	conn, _ := net.Pipe()
+	ctx := new(fasthttp.RequestCtx)
+	ctx.Init2(conn, nil, false)
+	return &stream{server: s, ctx: ctx, out: out}
+}
+
 // A viewer that does not read gets, in the end, what is new: nothing is kept
 // for it in between.
 func TestSlowViewerSkipsSnapshots(t *testing.T) {
@@ -29,7 +40,7 @@ func TestSlowViewerSkipsSnapshots(t *testing.T) {
 	p.read()
 	out, in := io.Pipe()
 	done := make(chan error)
-	go func() { done <- p.feed(&stream{server: s, out: in}) }()
+	go func() { done <- p.feed(streamTo(s, in)) }()
 	read := bufio.NewReader(out)
 	next := func() (name, data string) {
 		t.Helper()
@@ -101,7 +112,7 @@ func TestSamplerOutlivesDefects(t *testing.T) {
 		out, in := io.Pipe()
 		done := make(chan error)
 		end := s.sampler.start()
-		go func() { done <- s.sampler.feed(&stream{server: s, out: in}) }()
+		go func() { done <- s.sampler.feed(streamTo(s, in)) }()
 		read := bufio.NewReader(out)
 		for n := 0; n < 2; { // the retry and the hello
 			if line, err := read.ReadString('\n'); err != nil {

@@ -27,6 +27,6 @@
 // library works by reflection on messages, so a record costs a message and a
 // few allocations for each of its fields, both ways.
 //
-// Read on in schema.go; compile.go makes schemas, mismatch.go explains what
-// does not fit.
+// Read on in schema.go; compile.go makes schemas, descriptor.go makes text of
+// those that come as descriptors, mismatch.go explains what does not fit.
 package protobuf

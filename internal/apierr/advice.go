@@ -38,6 +38,7 @@ var advice = map[*Kind]string{
 	RegistryRefused:     "The schema registry knows no such schema, or finds it incompatible with the subject's former ones. Compare with what the registry has.",
 
 	TooManyInstances:   "Clients create instances and do not delete them: see the groups below. Or raise consumer.instances.max.",
+	TooManyWaiters:     "Many clients wait for news of topics and brokers (?wait=) at once. Have them share one stream of changes, GET /metadata/changes, or poll with an ETag.",
 	TooManyConnections: "One address opens many connections: have its client keep them open and share them, or raise connections.max.per.ip.",
 
 	Internal:       "This is a defect of millrace. The log has the details; please report them.",
