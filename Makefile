@@ -13,7 +13,7 @@ FUZZTIME ?= 20000x
 GOBUILD  := go build -buildvcs=false -trimpath -ldflags "-X main.version=$(VERSION)"
 KAFKA    := .cache/bin/kafka
 
-.PHONY: run build test test-short race fuzz lint bench pollers clients browser kafka loadtest clean help budget all-but-lint $(KAFKA)
+.PHONY: run build test test-short race fuzz lint bench pollers clients browser screenshots kafka loadtest clean help budget all-but-lint $(KAFKA)
 
 run: build ## build millrace and run it with a broker in process, on :8082
 	bin/millrace dev
@@ -62,8 +62,11 @@ bench: ## benchmarks beside their limits
 clients: $(KAFKA) ## clients of others against a real Kafka: npm's kafka-rest, Python's confluent-kafka (needs node, npm, python3-venv and the network)
 	$(KAFKA) -- env MILLRACE_TEST_CLIENTS=1 go test -count=1 -run 'TestNodeClient|TestPythonClient' ./cmd/millrace
 
-browser: ## the sample page of streams in a browser (needs chromium, node, npm and the network)
-	MILLRACE_TEST_BROWSER=1 go test -count=1 -run 'TestBrowser' ./cmd/millrace
+browser: ## the dashboard and the sample page of streams in Chromium (needs chromium, node, npm and the network)
+	MILLRACE_TEST_BROWSER=1 go test -count=1 -timeout=10m -run 'TestDashboard|TestBrowser' ./cmd/millrace
+
+screenshots: ## new pictures of the dashboard for the documentation
+	MILLRACE_TEST_BROWSER=1 MILLRACE_SCREENSHOTS=$(CURDIR)/docs/images go test -count=1 -timeout=10m -run 'TestDashboard' ./cmd/millrace
 
 kafka: $(KAFKA) ## a real Kafka on localhost:9092 until Ctrl-C (needs Java 17 and Maven)
 	$(KAFKA)

@@ -53,6 +53,10 @@ var serverRows = []row{
 		store: into(whole(0, 10_000), func(d *draft) *int { return &d.Metrics.Topics }),
 	},
 	{
+		name: "ui.enable", def: "true", doc: "Serve the dashboard at /ui. It shows the cluster's topics and brokers, what clients do, and all settings, secrets masked, to whoever reaches the listeners.",
+		store: into(boolean, func(d *draft) *bool { return &d.Server.UI }),
+	},
+	{
 		name: "admin.enable", def: "false", doc: "Serve GET and PUT /admin/config, which show all settings and change those marked ⟳. Whoever reaches the listeners can then use it: there is no authentication.",
 		store: into(boolean, func(d *draft) *bool { return &d.Server.Admin }),
 	},

@@ -65,6 +65,7 @@ var storedCases = map[string]struct {
 	"log.level":                {"WARN", func(c *Config) any { return c.LogLevel }, slog.LevelWarn.String()},
 	"log.format":               {"json", func(c *Config) any { return c.LogFormat }, "json"},
 	"request.log":              {"true", func(c *Config) any { return c.Server.RequestLog }, "true"},
+	"ui.enable":                {"false", func(c *Config) any { return c.Server.UI }, "false"},
 	"admin.enable":             {"true", func(c *Config) any { return c.Server.Admin }, "true"},
 
 	"metrics.topics.max": {"7", func(c *Config) any { return c.Metrics.Topics }, "7"},

@@ -56,8 +56,8 @@ func (i *Instance) addTo(s *metrics.Consumers) {
 	s.BacklogBytes += i.session.backlog.bytes
 	lags := make(map[string]int64)
 	for _, p := range i.session.parts {
-		if at := p.position(); p.end > 0 && at >= 0 {
-			lags[p.Topic] += max(p.end-at, 0)
+		if p.end > 0 && p.position() >= 0 {
+			lags[p.Topic] += p.lag()
 		}
 	}
 	for topic, records := range lags {

@@ -114,6 +114,10 @@ func (c *Cache) Snapshot(ctx context.Context) (*Snapshot, error) {
 	return v.Snapshot, nil
 }
 
+// Known returns what was last known of the cluster, however old it is: nothing
+// before the first answer. It asks nobody and does not wait.
+func (c *Cache) Known() *Snapshot { return c.view.Load().Snapshot }
+
 // Invalidate has the next reader of metadata wait for a new view, and begins to
 // ask for it. It is for whoever learns that the view is wrong: from a produce
 // to a topic that was deleted or whose leader moved, or by having changed the

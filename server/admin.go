@@ -70,7 +70,7 @@ func (s *Server) changeConfig(ctx *fasthttp.RequestCtx) error {
 func sameSite(ctx *fasthttp.RequestCtx) error {
 	origin := string(ctx.Request.Header.Peek(fasthttp.HeaderOrigin))
 	if origin != "" && !sameOrigin(ctx, origin) {
-		return apierr.Unauthorized.New("Pages of other origins may not use /admin.")
+		return apierr.Unauthorized.New("Pages of other origins may not use %s.", ctx.Path())
 	}
 	return nil
 }

@@ -12,6 +12,8 @@
 // (media types), then the resource's file: produce.go, consumers.go,
 // consumers_v1.go, direct.go, streams.go, metadata.go, health.go, admin.go,
 // metrics.go. Answers without an end go by stream.go; sse.go writes events.
+// The dashboard is ui.go (its files, its stream) and ui_sampler.go (what the
+// stream brings); the page itself is package web.
 //
 // One goroutine, the connection's, carries a request from end to end. A
 // handler must not keep the RequestCtx, or a view of the request, after it

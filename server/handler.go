@@ -72,7 +72,7 @@ func (s *Server) dispatch(ctx *fasthttp.RequestCtx) {
 // it costs. A client's mistakes are not logged.
 func (s *Server) fail(ctx *fasthttp.RequestCtx, err error) {
 	e := apierr.From(err)
-	s.figures.failed(e.Kind)
+	s.figures.failed(e.Kind, s.figures.route(ctx))
 	if e.Kind == apierr.Internal {
 		s.log.Error("request failed", "method", string(ctx.Method()), "path", string(ctx.Path()), "err", e)
 	} else if e.Kind.Status >= 500 {

@@ -20,6 +20,7 @@ type figures struct {
 	*metrics.Metrics
 	unmatched, unreadable *metrics.Route
 	failures              map[*apierr.Kind]*metrics.Failure
+	recent                *recent
 	// answers is appendOffsets or appendOffsetsV1 for each format, with the
 	// records counted.
 	answers [v1 + 1][codec.Protobuf + 1]appendAnswer
@@ -35,6 +36,7 @@ func newFigures(m *metrics.Metrics) figures {
 		unmatched:  m.Route("any", "unmatched"),
 		unreadable: m.Route("any", "unreadable"),
 		failures:   make(map[*apierr.Kind]*metrics.Failure),
+		recent:     &recent{},
 	}
 	for _, k := range apierr.Kinds() {
 		f.failures[k] = m.Failure(k.Name, k.Code)
@@ -73,13 +75,17 @@ func counted(r *metrics.Route, h fasthttp.RequestHandler) fasthttp.RequestHandle
 	}
 }
 
+// route returns the counters of the request's route.
+func (f *figures) route(ctx *fasthttp.RequestCtx) *metrics.Route {
+	if r, _ := ctx.UserValue(routeKey{}).(*metrics.Route); r != nil {
+		return r
+	}
+	return f.unmatched
+}
+
 // done counts an answered request, whose body came with received bytes.
 func (f *figures) done(ctx *fasthttp.RequestCtx, took time.Duration, received int) {
-	r, _ := ctx.UserValue(routeKey{}).(*metrics.Route)
-	if r == nil {
-		r = f.unmatched
-	}
-	r.Done(ctx.Response.StatusCode(), took, received, sent(ctx))
+	f.route(ctx).Done(ctx.Response.StatusCode(), took, received, sent(ctx))
 	f.InFlight.Add(-1)
 }
 
@@ -91,18 +97,22 @@ func sent(ctx *fasthttp.RequestCtx) int {
 	return len(ctx.Response.Body())
 }
 
-// failed counts a request that is answered with an error.
-func (f *figures) failed(k *apierr.Kind) {
+// failed counts a request that is answered with an error; the route is nil for
+// a connection that is turned away.
+func (f *figures) failed(k *apierr.Kind, at *metrics.Route) {
 	if c := f.failures[k]; c != nil {
 		c.Requests.Add(1)
 	}
+	f.recent.note(errorPlace{kind: k, route: at}, 1)
 }
 
 // lost counts records that failed together with their request.
 func (f *figures) lost(records int, err error) {
-	if c := f.failures[apierr.From(err).Kind]; c != nil {
+	kind := apierr.From(err).Kind
+	if c := f.failures[kind]; c != nil {
 		c.Records.Add(uint64(records))
 	}
+	f.recent.note(errorPlace{kind: kind, records: true}, records)
 }
 
 // countFailed counts the records of a job that failed one by one.

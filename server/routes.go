@@ -47,7 +47,10 @@ func (s *Server) newRouter() *router.Router {
 	r.RedirectFixedPath = false
 	served := routes
 	if s.settings.Admin {
-		served = concat(routes, adminRoutes)
+		served = concat(served, adminRoutes)
+	}
+	if s.settings.UI {
+		served = concat(served, uiRoutes)
 	}
 	for _, rt := range served {
 		h := s.bind(rt)

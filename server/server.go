@@ -31,7 +31,8 @@ type Deps struct {
 	Consumers *consumer.Manager
 	// Schemas is nil where there is no schema registry.
 	Schemas *schema.Registry
-	// Admin serves /admin; it is needed when the settings turn that on.
+	// Admin serves /admin; it is needed when the settings turn that on. The
+	// dashboard shows its settings.
 	Admin Admin
 	// Metrics are written to by requests and shown on /metrics; nil: by
 	// themselves, with nothing of the other parts.
@@ -52,6 +53,7 @@ type Server struct {
 	router   *router.Router
 	cors     cors
 	figures  figures
+	sampler  *sampler // nil without ui.enable
 
 	draining   atomic.Bool
 	streaming  context.Context // of streams; ends with the drain
@@ -71,6 +73,9 @@ func New(s Settings, d Deps) *Server {
 	srv.streaming, srv.endStreams = context.WithCancel(context.Background())
 	srv.requestLog.Store(s.RequestLog)
 	srv.limits = newLimits(s, srv.turnedAway)
+	if s.UI {
+		srv.sampler = newSampler(srv)
+	}
 	srv.router = srv.newRouter()
 	srv.http = &fasthttp.Server{
 		Handler:            srv.serve,
@@ -121,6 +126,9 @@ func (s *Server) Listen() ([]net.Addr, error) {
 // the first listener's failure, or nil after a shutdown.
 func (s *Server) Serve() error {
 	errs := make(chan error, len(s.listeners))
+	if s.sampler != nil {
+		defer s.sampler.start()()
+	}
 	for _, ln := range s.listeners {
 		s.serving.Go(func() { errs <- s.http.Serve(ln) })
 	}
@@ -218,7 +226,7 @@ func (s *Server) refuseUnread(ctx *fasthttp.RequestCtx, err *apierr.Error) {
 
 // turnedAway is told of each connection that is refused for a limit.
 func (s *Server) turnedAway(k *apierr.Kind) {
-	s.figures.failed(k)
+	s.figures.failed(k, nil)
 	if ok, more := s.sparing.allow(k); ok {
 		s.log.Warn("connection turned away", "because", k.Name, "more_since_the_last", more)
 	}

@@ -51,6 +51,8 @@ type Settings struct {
 	RequestLog bool
 	// Admin serves /admin/config (admin.enable).
 	Admin bool
+	// UI serves the dashboard at /ui (ui.enable).
+	UI bool
 }
 
 // Listener is one address to serve on.

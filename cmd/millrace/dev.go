@@ -108,6 +108,7 @@ func (c devCommand) welcome(url, kafka, registry string) {
 	}
 	fmt.Fprintf(os.Stdout, `millrace %s
   REST API  %s
+  Dashboard %[2]s/ui
   Kafka     %s (built in, data %s)
   Registry  %s (built in, schemas in the topic _schemas)
 

@@ -200,3 +200,15 @@ func FuzzAppend(f *testing.F) {
 		}
 	})
 }
+
+// Whoever sees an error on the dashboard is told what to do.
+func TestEveryKindHasAdvice(t *testing.T) {
+	for _, k := range Kinds() {
+		if k.Advice() == "" {
+			t.Errorf("%s has no advice", k.Name)
+		}
+	}
+	if len(advice) != len(Kinds()) {
+		t.Errorf("%d rows of advice for %d kinds", len(advice), len(Kinds()))
+	}
+}

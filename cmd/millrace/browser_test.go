@@ -1,0 +1,92 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"millrace/internal/testkit"
+)
+
+// browserDir installs from npm what drives a browser and what judges a page,
+// and returns the folder with our scripts beside them, and the browser. It takes
+// the network, so the test runs only where it is asked for: make browser.
+func browserDir(t *testing.T) (dir, chromium string) {
+	t.Helper()
+	if os.Getenv("MILLRACE_TEST_BROWSER") != "1" {
+		const line = "the dashboard was not tried in a browser: that needs Chromium, node and npm; `make browser` does"
+		fmt.Fprintf(os.Stderr, "\n*** %s ***\n\n", line)
+		t.Skip(line)
+	}
+	chromium, err := exec.LookPath("chromium")
+	if err != nil {
+		t.Fatalf("there is no Chromium here (Debian: apt-get install chromium): %v", err)
+	}
+	dir = t.TempDir()
+	install := exec.Command("npm", "install", "--no-audit", "--no-fund", "--prefix", dir, "playwright-core@1.65.1", "axe-core@4.14.1")
+	if out, err := install.CombinedOutput(); err != nil {
+		t.Fatalf("cannot install playwright-core and axe-core: %v\n%s", err, out)
+	}
+	for _, name := range []string{"dashboard.mjs", "reconnect.mjs"} {
+		script, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), script, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir, chromium
+}
+
+// The dashboard as people see it: testdata/dashboard.mjs has what is looked at.
+// MILLRACE_SCREENSHOTS names a folder for pictures.
+func TestDashboard(t *testing.T) {
+	dir, chromium := browserDir(t)
+	dev := testkit.StartMillrace(t, "dev", "--set=listeners=http://127.0.0.1:0", "--kafka-port=0", "--registry-port=0",
+		"--partitions=3", "--set=producer.compression.type=zstd")
+	url := dev.WaitLine(t, `REST API +(http://\S+)`, 20*time.Second)[1]
+	args := []string{"dashboard.mjs", url, chromium}
+	if to := os.Getenv("MILLRACE_SCREENSHOTS"); to != "" {
+		args = append(args, to)
+	}
+	p := startNode(t, dir, args...)
+	if code := p.WaitExit(t, 6*time.Minute); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+// A page outlives a server that drains and one that comes after it.
+func TestDashboardComesBack(t *testing.T) {
+	dir, chromium := browserDir(t)
+	b := testkit.Fake(t).Broker
+	first, url := serve(t, b)
+	page := startNode(t, dir, "reconnect.mjs", url, chromium)
+	page.WaitLine(t, "state: live", time.Minute)
+	first.Signal(t, syscall.SIGTERM)
+	if code := first.WaitExit(t, 20*time.Second); code != 0 { // the page's stream does not hold it up
+		t.Errorf("the drain ends with %d", code)
+	}
+	page.WaitLine(t, "state: reconnecting", 20*time.Second)
+	testkit.StartMillrace(t, "serve", "--set=bootstrap.servers="+strings.Join(b.Addrs, ","), "--set=listeners="+url)
+	testkit.Eventually(t, 30*time.Second, "the page to be live again", func() bool {
+		return strings.Count(page.Output(), "state: live") == 2
+	})
+	if strings.Contains(page.Output(), "script:") {
+		t.Error("a script of the page failed")
+	}
+	page.Signal(t, syscall.SIGTERM) // closes the browser, which would outlive its driver's death by a moment
+	page.WaitExit(t, 20*time.Second)
+}
+
+func startNode(t *testing.T, dir string, args ...string) *testkit.Process {
+	t.Helper()
+	cmd := exec.Command("node", args...)
+	cmd.Dir = dir
+	return testkit.StartProcess(t, cmd)
+}

@@ -1,0 +1,19 @@
+// Shows the dashboard in Chromium and prints each state of its connection, one
+// a line. Run by TestDashboardComesBack, which ends the server meanwhile:
+//
+//	node reconnect.mjs URL CHROMIUM
+
+import { chromium } from 'playwright-core';
+
+const [url, executablePath] = process.argv.slice(2);
+const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'] });
+const page = await browser.newPage();
+page.on('pageerror', (e) => console.log(`script: ${e.message}`));
+await page.exposeFunction('tell', (words) => console.log(words));
+await page.goto(`${url}/ui`);
+await page.evaluate(() => {
+  const pill = document.getElementById('status');
+  const say = () => tell(`state: ${pill.textContent}`);
+  new MutationObserver(say).observe(pill, { childList: true, characterData: true, subtree: true });
+  say();
+});

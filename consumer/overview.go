@@ -1,0 +1,118 @@
+package consumer
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"millrace/codec"
+)
+
+// Overview is what the instances of this server do, for people to look at.
+type Overview struct {
+	// Instances is how many there are, Limit how many there may be.
+	Instances, Limit int
+	// Groups and Shown are the ones that are furthest behind, no more of each
+	// than were asked for; GroupCount is how many groups there are.
+	Groups     []GroupState
+	GroupCount int
+	Shown      []InstanceState
+}
+
+// GroupState is what the instances of one group on this server have together.
+type GroupState struct {
+	Group                 string
+	Instances, Partitions int
+	// Lag is how many records they are behind.
+	Lag int64
+}
+
+// InstanceState is one instance at one time.
+type InstanceState struct {
+	Group, Name string
+	Format      codec.Format
+	// Topics are those subscribed to or assigned, sorted; for a pattern the
+	// pattern itself, with Pattern set.
+	Topics  []string
+	Pattern bool
+	// Partitions is how many it reads, Lag how many records it is behind in
+	// those that it has fetched from, Backlog how many it holds.
+	Partitions int
+	Lag        int64
+	Backlog    int
+	// Idle is how long no request has used it.
+	Idle time.Duration
+}
+
+// Overview returns what the instances do, with up to most groups and instances
+// in detail. It asks Kafka nothing, and does not count as use.
+func (m *Manager) Overview(most int) Overview {
+	m.mu.Lock()
+	all := m.list()
+	m.mu.Unlock()
+	o := Overview{Instances: len(all), Limit: m.settings.MaxInstances, Shown: make([]InstanceState, 0, len(all))}
+	groups := make(map[string]*GroupState)
+	now := time.Now()
+	for _, i := range all {
+		state := i.state(now)
+		o.Shown = append(o.Shown, state)
+		g := groups[i.group]
+		if g == nil {
+			g = &GroupState{Group: i.group}
+			groups[i.group] = g
+		}
+		g.Instances++
+		g.Partitions += state.Partitions
+		g.Lag += state.Lag
+	}
+	for _, g := range groups {
+		o.Groups = append(o.Groups, *g)
+	}
+	o.GroupCount = len(o.Groups)
+	slices.SortFunc(o.Groups, func(a, b GroupState) int {
+		return cmp.Or(cmp.Compare(b.Lag, a.Lag), cmp.Compare(a.Group, b.Group))
+	})
+	slices.SortFunc(o.Shown, func(a, b InstanceState) int {
+		return cmp.Or(cmp.Compare(b.Lag, a.Lag), cmp.Compare(a.Group, b.Group), cmp.Compare(a.Name, b.Name))
+	})
+	o.Groups, o.Shown = o.Groups[:min(most, len(o.Groups))], o.Shown[:min(most, len(o.Shown))]
+	return o
+}
+
+// state is what the instance does at the time now.
+func (i *Instance) state(now time.Time) InstanceState {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	state := InstanceState{Group: i.group, Name: i.opts.Name, Format: i.opts.Format}
+	if i.busy == 0 {
+		state.Idle = max(now.Sub(i.lastUsed), 0)
+	}
+	s := i.session
+	if s == nil {
+		return state
+	}
+	state.Partitions, state.Backlog = len(s.parts), s.backlog.records
+	for _, p := range s.parts {
+		state.Lag += p.lag()
+		if !s.subscribed() {
+			state.Topics = append(state.Topics, p.Topic)
+		}
+	}
+	switch {
+	case s.pattern != "":
+		state.Topics, state.Pattern = []string{s.pattern}, true
+	case s.subscribed():
+		state.Topics = slices.Clone(s.topics)
+	}
+	slices.Sort(state.Topics)
+	state.Topics = slices.Compact(state.Topics)
+	return state
+}
+
+// lag is how many records the partition is behind, 0 while that is not known.
+func (p *partition) lag() int64 {
+	if at := p.position(); p.end > 0 && at >= 0 {
+		return max(p.end-at, 0)
+	}
+	return 0
+}

@@ -1,0 +1,61 @@
+package apierr
+
+// advice is what to do about a kind that occurs, for who runs the server or
+// writes its clients. The messages of the table are for one request; this is
+// about the cause of many.
+var advice = map[*Kind]string{
+	BadRequest:   "A client sends what is not valid JSON, or a value that its format cannot hold. The answer's message names the record and the member.",
+	KafkaInvalid: "Kafka's broker log says what it found invalid. Often it is the name of a topic or the value of a setting.",
+
+	Unauthenticated: "Check client.sasl.* and the certificates: it may be this server that Kafka does not know.",
+	Unauthorized:    "Give the Kafka principal of this server the right (kafka-acls), or allow the page's origin with access.control.allow.origin.",
+
+	NotFound:            "A client asks for a path that does not exist here. Look for a typing error in its base URL, or for an API version that this server does not have.",
+	TopicNotFound:       "Create the topic, or turn on topics.auto.create and the brokers' auto.create.topics.enable.",
+	TopicNotFoundStrict: "Create the topic, or turn on topics.auto.create and the brokers' auto.create.topics.enable.",
+	PartitionNotFound:   "A client names a partition beyond those that the topic has. Compare with the list of topics.",
+	InstanceNotFound:    "The instance was deleted, or went unused for consumer.instance.timeout.ms, or lives on another server: clients must use the base_uri that they were given, and load balancers must let them.",
+	OffsetNotFound:      "Retention has deleted what a client wants to read. Let it read sooner, or keep records longer (retention.ms of the topic).",
+
+	MethodNotAllowed: "A client uses a method that the path does not have; the Allow header lists those that it has.",
+	NotAcceptable:    "A client's Accept names no media type of this API, such as application/vnd.kafka.json.v2+json.",
+	FormatMismatch:   "A client reads with another format in Accept than its instance was created with.",
+	SlowRequest:      "Requests take longer to arrive than request.read.timeout.ms. Look at the network, or raise it.",
+	Undecodable:      "A record in the topic is not of the consumer's format. Read it as binary, or seek past it: the message names its offset.",
+	OtherTopic:       "A v1 instance reads one topic only. Create another instance for another topic.",
+	AlreadyExists:    "A client creates an instance whose name is taken in its group. It did not delete the former one, or two clients share a name.",
+	IllegalState:     "A client calls things in the wrong order: subscribe or assign before reading, and not both.",
+	BodyTooLarge:     "Send fewer records in a request, or raise request.max.bytes here, and max.message.bytes of the topic for single records.",
+	UnsupportedMedia: "A client's Content-Type does not name a format of this API, such as application/vnd.kafka.json.v2+json.",
+	HeadersTooLarge:  "Cookies or tokens make headers large. Raise request.max.header.bytes.",
+
+	Unprocessable:       "A client sends JSON of the wrong shape. The answer's message names the member.",
+	SettingOutOfRange:   "A client creates an instance with a setting out of its range.",
+	KeySchemaMissing:    "Send key_schema or key_schema_id along, or records without keys.",
+	ValueSchemaMissing:  "Send value_schema or value_schema_id along.",
+	InvalidConsumerConf: "A client creates an instance with a value that its setting cannot have.",
+	InvalidSchema:       "A client sends the text of a schema that cannot be read as its format. The answer's message says where.",
+	RegistryRefused:     "The schema registry knows no such schema, or finds it incompatible with the subject's former ones. Compare with what the registry has.",
+
+	TooManyInstances:   "Clients create instances and do not delete them: see the groups below. Or raise consumer.instances.max.",
+	TooManyWaiters:     "Many clients wait for news of topics and brokers (?wait=) at once. Have them share one stream of changes, GET /metadata/changes, or poll with an ETag.",
+	TooManyConnections: "One address opens many connections: have its client keep them open and share them, or raise connections.max.per.ip.",
+
+	Internal:       "This is a defect of millrace. The log has the details; please report them.",
+	KafkaError:     "The log has Kafka's error, and the brokers' logs more.",
+	RegistryFailed: "Check schema.registry.url and the credentials for it. The log here and that of the registry have more.",
+	KafkaRetriable: "It passes by itself when leaders change or brokers restart. When it stays, look at the brokers.",
+
+	Overloaded:       "Kafka takes records more slowly than they arrive. Look at the brokers and at the produce latency; raise producer.buffer.memory for short peaks only.",
+	Draining:         "The server is shutting down. Load balancers should watch /readyz, and clients repeat the request.",
+	BrokersAway:      "Look whether the brokers run, and whether this server reaches bootstrap.servers and the addresses that the brokers advertise.",
+	TooBusy:          "More connections than connections.max. Have clients keep connections open and share them, or raise it with the limit of open files.",
+	StreamsFull:      "More streams and dashboards than streams.max. Look for clients that open a new stream without closing the former, or raise it.",
+	RegistryAway:     "Look whether the schema registry runs, and whether this server reaches schema.registry.url. Schemas that are cached still work.",
+	RegistryTimedOut: "The schema registry is slow. Look at its load and at the network between.",
+	KafkaTimedOut:    "Kafka does not acknowledge in time. Look for replicas that are out of sync, full disks and slow brokers. The records may arrive all the same.",
+}
+
+// Advice says what to do about errors of this kind, in a sentence or two for
+// people.
+func (k *Kind) Advice() string { return advice[k] }

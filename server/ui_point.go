@@ -1,0 +1,94 @@
+package server
+
+import (
+	"encoding/json"
+	"math"
+
+	"millrace/metrics"
+)
+
+// pointFields names the members of a point, in their order.
+var pointFields = []string{
+	"at", "requests", "failed", "records_in", "records_out", "bytes_in", "bytes_out", "p50", "p99", "ratio",
+}
+
+// point is what happened in one second: rates a second, and for the produce
+// requests of that second how long they took. Reads wait for records, so their
+// times say nothing.
+type point struct {
+	at                    int64
+	requests, failed      float64
+	recordsIn, recordsOut float64
+	bytesIn, bytesOut     float64
+	p50, p99, ratio       *float64 // seconds; compression; nil when nothing was measured
+}
+
+// MarshalJSON writes the members of [pointFields] as an array.
+func (p *point) MarshalJSON() ([]byte, error) {
+	return json.Marshal([]any{
+		p.at, p.requests, p.failed, p.recordsIn, p.recordsOut, p.bytesIn, p.bytesOut, p.p50, p.p99, p.ratio,
+	})
+}
+
+// short leaves out the digits that nobody can see.
+func short(v float64) float64 {
+	if v == 0 {
+		return 0
+	}
+	scale := math.Pow(10, 3-math.Floor(math.Log10(math.Abs(v))))
+	return math.Round(v*scale) / scale
+}
+
+// pointOf compares two readings.
+func pointOf(before, now *reading) *point {
+	was, is := totalsOf(before), totalsOf(now)
+	rate := func(before, after uint64, r *reading) float64 { return perSecond(r, now, after-before) }
+	p := &point{
+		at:         now.at.UnixMilli(),
+		requests:   rate(was.Requests, is.Requests, before),
+		failed:     rate(was.Failed, is.Failed, before),
+		recordsIn:  rate(was.RecordsIn, is.RecordsIn, before),
+		recordsOut: rate(was.RecordsOut, is.RecordsOut, before),
+		bytesIn:    rate(was.Received, is.Received, before),
+		bytesOut:   rate(was.Sent, is.Sent, before),
+	}
+	var took metrics.Durations
+	for i := range now.Routes {
+		n := &now.Routes[i]
+		if !produces(n) {
+			continue
+		}
+		since := n.Took.Since(&routeIn(before, n).Took)
+		took.Add(&since)
+	}
+	p.p50, p.p99 = quantile(&took, .5), quantile(&took, .99)
+	p.ratio = ratioOf(before, now)
+	return p
+}
+
+// produces tells the routes whose latency the chart shows.
+func produces(r *metrics.RouteReading) bool {
+	for _, known := range produceRoutes {
+		if r.Method == known.method && r.Path == known.path {
+			return true
+		}
+	}
+	return false
+}
+
+// ratioOf is how many times smaller compression made the records between two
+// readings, nil when it had none.
+func ratioOf(before, now *reading) *float64 {
+	var in, out uint64
+	for _, c := range now.codecs {
+		in, out = in+c.In, out+c.Out
+	}
+	for _, c := range before.codecs {
+		in, out = in-c.In, out-c.Out
+	}
+	if in == 0 || out == 0 {
+		return nil
+	}
+	ratio := short(float64(in) / float64(out))
+	return &ratio
+}

@@ -1,0 +1,23 @@
+// Package web holds the dashboard's files: one page, its style, and a few small
+// JavaScript modules, embedded as they are. There is no build step and nothing
+// comes from elsewhere; what is in static/ is what the browser gets.
+//
+// The page is a view and nothing more. All its live figures come by one stream
+// of the server (server/ui.go), a JSON object a second; the forms and the tail
+// use the same public API as any client, with the user's own rights.
+//
+//   - static/index.html: the page, complete without its data. static/ui.css:
+//     its look, light and dark.
+//   - app.js begins, keeps the stream open and hands what comes to the panels.
+//   - panels.js fills tables and tiles, chart.js draws lines, format.js writes
+//     numbers, dom.js makes elements.
+//   - forms.js is the try-it forms, tail.js the topic browser, theme.js light
+//     and dark.
+//
+// Names of topics and groups and messages of errors come from anybody who can
+// send a request. They become text nodes and attributes, never HTML: dom.js is
+// the only way to make an element, and a test looks for the others.
+//
+// The package knows nothing of HTTP but media types. What [Files] returns is
+// made once, and must not be changed.
+package web

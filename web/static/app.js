@@ -1,0 +1,96 @@
+// The page's beginning: one stream from the server, and what is drawn of it.
+
+import { byId, text } from './dom.js';
+import * as f from './format.js';
+import { Chart } from './chart.js';
+import { configure, learn, show } from './panels.js';
+import './forms.js';
+
+const KEPT = 300; // points, as the server keeps
+const RETRY = 3000; // ms, where the browser gives up by itself
+
+const perSecond = (v) => `${f.rate(v)} /s`;
+const bytesPerSecond = (v) => `${f.bytes(v)}/s`;
+
+const charts = [
+  new Chart('Requests', [
+    { name: 'answered', field: 'requests', write: perSecond },
+    { name: 'failed', field: 'failed', write: perSecond }]),
+  new Chart('Records', [
+    { name: 'in', field: 'records_in', write: perSecond },
+    { name: 'out', field: 'records_out', write: perSecond }]),
+  new Chart('Traffic', [
+    { name: 'in', field: 'bytes_in', write: bytesPerSecond },
+    { name: 'out', field: 'bytes_out', write: bytesPerSecond }]),
+  new Chart('Produce latency', [
+    { name: 'p99', field: 'p99', write: f.seconds },
+    { name: 'p50', field: 'p50', write: f.seconds }]),
+  new Chart('Compression', [
+    { name: 'ratio', field: 'ratio', write: f.ratio }]),
+];
+byId('charts').append(...charts.map((c) => c.element));
+
+let fields = [];
+let points = [];
+let paused = false;
+let hello = null;
+let source = null;
+
+const unpack = (point) => Object.fromEntries(fields.map((name, i) => [name, point[i]]));
+
+function state(kind, words) {
+  const pill = byId('status');
+  pill.dataset.state = kind;
+  text(pill, words);
+}
+
+function open() {
+  if (source) return;
+  source = new EventSource('ui/events');
+  source.addEventListener('hello', (e) => {
+    hello = JSON.parse(e.data);
+    fields = hello.fields;
+    points = hello.history.map(unpack);
+    learn(hello);
+    state(paused ? 'wait' : 'good', paused ? 'paused' : 'live');
+  });
+  source.addEventListener('config', (e) => configure(JSON.parse(e.data).settings));
+  source.addEventListener('snapshot', (e) => take(JSON.parse(e.data)));
+  source.addEventListener('error', () => {
+    state('bad', 'reconnecting');
+    if (source.readyState === EventSource.CLOSED) { // refused, not only gone
+      close();
+      setTimeout(() => { if (!document.hidden) open(); }, RETRY);
+    }
+  });
+}
+
+function close() {
+  source?.close();
+  source = null;
+}
+
+function take(snapshot) {
+  if (snapshot.point) {
+    const point = unpack(snapshot.point);
+    if (point.at > (points.at(-1)?.at ?? 0)) points.push(point);
+    if (points.length > KEPT) points.shift();
+  }
+  if (paused) return;
+  for (const chart of charts) chart.draw(points, snapshot.at);
+  show(snapshot);
+  text(byId('build'), `${hello.version || 'unversioned'}, up ${f.span((snapshot.at - hello.started) / 1000)}`);
+}
+
+byId('pause').addEventListener('click', () => {
+  paused = !paused;
+  text(byId('pause'), paused ? 'Resume' : 'Pause');
+  if (source?.readyState === EventSource.OPEN) state(paused ? 'wait' : 'good', paused ? 'paused' : 'live');
+});
+
+// A page that nobody sees needs no figures; what it missed comes with the next hello.
+document.addEventListener('visibilitychange', () => {
+  if (document.hidden) close();
+  else open();
+});
+if (!document.hidden) open();

@@ -1,0 +1,209 @@
+// The try-it forms. They use the public API as any client does, with addresses
+// relative to the page, and show each request as a curl command.
+
+import { byId, text } from './dom.js';
+
+const root = new URL('.', document.baseURI); // the page is /ui: its folder is the API's
+
+const mediaType = (format) => `application/vnd.kafka.${format}.v2+json`;
+const V2 = 'application/vnd.kafka.v2+json';
+
+const quoted = (s) => `'${s.replaceAll("'", "'\\''")}'`;
+
+// asCurl is a request in the words of a shell.
+function asCurl(request) {
+  const words = ['curl'];
+  if (request.method !== 'GET') words.push('-X', request.method);
+  for (const [header, value] of Object.entries(request.headers ?? {})) words.push('-H', quoted(`${header}: ${value}`));
+  if (request.body !== undefined) words.push('--data', quoted(request.body));
+  words.push(quoted(new URL(request.path, root).href));
+  return words.join(' ');
+}
+
+// Exchange is where a form shows what was asked and answered.
+class Exchange {
+  constructor(form) {
+    this.curl = form.querySelector('[data-curl]');
+    this.answer = form.querySelector('[data-answer]');
+    this.said = form.elements.said;
+  }
+
+  preview(request) { text(this.curl, asCurl(request)); }
+
+  refuse(words) {
+    text(this.curl, '');
+    text(this.said, words);
+  }
+
+  // send resolves to the answer's JSON, or to null when it failed.
+  async send(request) {
+    this.preview(request);
+    const began = performance.now();
+    try {
+      const response = await fetch(new URL(request.path, root), {
+        method: request.method, headers: request.headers, body: request.body, redirect: 'error',
+      });
+      const body = await response.text();
+      text(this.said, `${response.status} ${response.statusText} in ${Math.round(performance.now() - began)} ms`);
+      text(this.answer, pretty(body) || '(empty)');
+      if (!response.ok) return null;
+      return body ? JSON.parse(body) : {};
+    } catch (e) {
+      text(this.said, `No answer: ${e.message}`);
+      text(this.answer, '–');
+      return null;
+    }
+  }
+}
+
+function pretty(body) {
+  try {
+    return JSON.stringify(JSON.parse(body), null, 2);
+  } catch {
+    return body;
+  }
+}
+
+// Producing.
+
+const produce = byId('produce');
+const produced = new Exchange(produce);
+
+const base64 = (s) => btoa(String.fromCodePoint(...new TextEncoder().encode(s)));
+
+// member is a key or value as the format wants it, or undefined for none. JSON is
+// passed on as it was typed, so that no number changes on its way.
+function member(format, what, typed) {
+  if (typed.trim() === '') return undefined;
+  if (format === 'binary') return JSON.stringify(base64(typed));
+  try {
+    JSON.parse(typed);
+  } catch (e) {
+    throw new Error(`The ${what} is not JSON: ${e.message}. A text needs quotation marks.`);
+  }
+  return typed.trim();
+}
+
+function produceRequest() {
+  const { topic, format, key, value, key_schema: keySchema, value_schema: valueSchema } = Object.fromEntries(new FormData(produce));
+  const record = [['key', member(format, 'key', key)], ['value', member(format, 'value', value)]]
+    .filter(([, v]) => v !== undefined).map(([k, v]) => `"${k}": ${v}`).join(', ');
+  let schemas = '';
+  if (schemaExamples[format]) {
+    if (key.trim() !== '') schemas += `"key_schema": ${JSON.stringify(keySchema)}, `;
+    schemas += `"value_schema": ${JSON.stringify(valueSchema)}, `;
+  }
+  return {
+    method: 'POST', path: `topics/${encodeURIComponent(topic)}`,
+    headers: { 'Content-Type': mediaType(format), Accept: V2 },
+    body: `{${schemas}"records": [{${record}}]}`,
+  };
+}
+
+// What the fields begin with, for the value that stands in the form.
+const schemaExamples = {
+  avro: {
+    key_schema: '"string"',
+    value_schema: '{"type": "record", "name": "Reading", "fields": [{"name": "sensor", "type": "string"}, {"name": "celsius", "type": "double"}]}',
+  },
+  jsonschema: {
+    key_schema: '{"type": "string"}',
+    value_schema: '{"type": "object", "properties": {"sensor": {"type": "string"}, "celsius": {"type": "number"}}}',
+  },
+  protobuf: {
+    key_schema: 'syntax = "proto3"; message Key { string id = 1; }',
+    value_schema: 'syntax = "proto3"; message Reading { string sensor = 1; double celsius = 2; }',
+  },
+};
+
+function formatChanged() {
+  const format = produce.elements.format.value;
+  const examples = schemaExamples[format];
+  for (const part of produce.querySelectorAll('[data-schema]')) part.hidden = !examples;
+  for (const [field, example] of Object.entries(examples ?? {})) produce.elements[field].value = example;
+  const hint = format === 'binary' ? 'text, sent as base64' : 'JSON';
+  text(produce.querySelector('[data-hint=key]'), `${hint}; empty for none`);
+  text(produce.querySelector('[data-hint=value]'), hint);
+}
+
+function produceChanged() {
+  if (!produce.elements.topic.value) return;
+  try {
+    produced.preview(produceRequest());
+    text(produced.said, '');
+  } catch (e) {
+    produced.refuse(e.message);
+  }
+}
+
+produce.elements.format.addEventListener('change', () => {
+  formatChanged();
+  produceChanged();
+});
+produce.addEventListener('input', produceChanged);
+produce.addEventListener('submit', async (e) => {
+  e.preventDefault();
+  try {
+    await produced.send(produceRequest());
+  } catch (wrong) {
+    produced.refuse(wrong.message);
+  }
+});
+
+// Consuming.
+
+const consume = byId('consume');
+const consumed = new Exchange(consume);
+let instance = null; // {path, format} while there is one
+
+consume.elements.group.value = `ui-${Math.random().toString(36).slice(2, 8)}`;
+
+function consuming(on) {
+  instance = on;
+  consume.elements.create.disabled = Boolean(on);
+  consume.elements.poll.disabled = !on;
+  consume.elements.delete.disabled = !on;
+}
+
+consume.addEventListener('submit', async (e) => {
+  e.preventDefault();
+  if (instance) return;
+  const { topic, group, format, from } = Object.fromEntries(new FormData(consume));
+  const created = await consumed.send({
+    method: 'POST', path: `consumers/${encodeURIComponent(group)}`,
+    headers: { 'Content-Type': V2, Accept: V2 },
+    body: JSON.stringify({ format, 'auto.offset.reset': from }),
+  });
+  if (!created) return;
+  // Not its base_uri: that may be an address for others.
+  const path = `consumers/${encodeURIComponent(group)}/instances/${encodeURIComponent(created.instance_id)}`;
+  consuming({ path, format });
+  const subscribed = await consumed.send({
+    method: 'POST', path: `${path}/subscription`,
+    headers: { 'Content-Type': V2, Accept: V2 },
+    body: JSON.stringify({ topics: [topic] }),
+  });
+  if (subscribed) consume.elements.poll.focus();
+});
+
+consume.elements.poll.addEventListener('click', async () => {
+  consume.elements.poll.disabled = true;
+  const records = await consumed.send({
+    method: 'GET', path: `${instance.path}/records`, headers: { Accept: mediaType(instance.format) },
+  });
+  consume.elements.poll.disabled = !instance;
+  consume.elements.poll.focus();
+  if (records?.length === 0) text(consumed.said, `${consumed.said.value}: no records now`);
+});
+
+consume.elements.delete.addEventListener('click', async () => {
+  const { path } = instance;
+  consuming(null);
+  await consumed.send({ method: 'DELETE', path, headers: { Accept: V2 } });
+  consume.elements.create.focus();
+});
+
+// An instance should not outlive its page by its time-out.
+addEventListener('pagehide', () => {
+  if (instance) fetch(new URL(instance.path, root), { method: 'DELETE', keepalive: true });
+});
