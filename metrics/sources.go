@@ -19,6 +19,7 @@ type Sources struct {
 	Compression func() []Codec
 	Consumers   func() Consumers
 	Metadata    func() Metadata
+	Cluster     func() Cluster
 	Pools       func() []Pool
 }
 
@@ -73,6 +74,16 @@ type Metadata struct {
 	Partitions, Leaderless   int
 }
 
+// Cluster is what this node knows of the nodes that form one service with it.
+type Cluster struct {
+	Leased               bool // whether the node may act
+	Nodes, Instances     int  // alive, itself included; of all nodes
+	Adopted, AdoptFailed uint64
+	// Requests that were sent on: answered, refused because the instance is
+	// elsewhere, and not answered.
+	Forwarded, ForwardMoved, ForwardFailed uint64
+}
+
 // Pool is the state of one pool.
 type Pool struct {
 	Name         string
@@ -109,6 +120,10 @@ func (s *Sources) collect(to chan<- prometheus.Metric, lags int) {
 	}
 	if s.Metadata != nil {
 		v := s.Metadata()
+		v.collect(to)
+	}
+	if s.Cluster != nil {
+		v := s.Cluster()
 		v.collect(to)
 	}
 	if s.Pools != nil {
@@ -183,6 +198,17 @@ func (v *Metadata) collect(to chan<- prometheus.Metric) {
 	metadataTopics.put(to, float64(v.Topics))
 	metadataParts.put(to, float64(v.Partitions))
 	metadataOrphans.put(to, float64(v.Leaderless))
+}
+
+func (v *Cluster) collect(to chan<- prometheus.Metric) {
+	clusterLeased.put(to, truth(v.Leased))
+	clusterNodes.put(to, float64(v.Nodes))
+	clusterInstances.put(to, float64(v.Instances))
+	clusterAdoptions.put(to, float64(v.Adopted), "ok")
+	clusterAdoptions.put(to, float64(v.AdoptFailed), "failed")
+	clusterForwards.put(to, float64(v.Forwarded), "ok")
+	clusterForwards.put(to, float64(v.ForwardMoved), "moved")
+	clusterForwards.put(to, float64(v.ForwardFailed), "failed")
 }
 
 func (v *Pool) collect(to chan<- prometheus.Metric) {

@@ -52,6 +52,7 @@ var (
 
 	TooManyInstances   = &Kind{Name: "too_many_instances", Status: 429, Code: 42901, Message: "This server holds as many consumer instances as it is allowed to.", Retry: true, RetryAfter: 5 * time.Second}
 	TooManyConnections = &Kind{Name: "too_many_connections_of_one", Status: 429, Code: 42902, Message: "This address has as many connections as one address is allowed to.", Retry: true, RetryAfter: time.Second}
+	TooManyOfOneClient = &Kind{Name: "too_many_instances_of_one", Status: 429, Code: 42903, Message: "This address has as many consumer instances as one address is allowed to.", Retry: true, RetryAfter: 5 * time.Second}
 
 	// 500: Kafka said no, or we have a defect.
 
@@ -65,6 +66,7 @@ var (
 	Draining      = &Kind{Name: "draining", Status: 503, Code: 50302, Message: "The server is shutting down.", Retry: true, RetryAfter: time.Second}
 	BrokersAway   = &Kind{Name: "brokers_unreachable", Status: 503, Code: 50303, Message: "No Kafka broker can be reached.", Retry: true, RetryAfter: time.Second}
 	TooBusy       = &Kind{Name: "too_many_connections", Status: 503, Code: 50304, Message: "The server has as many connections as it is allowed to.", Retry: true, RetryAfter: time.Second}
+	InstanceMoved = &Kind{Name: "instance_moved", Status: 503, Code: 50305, Message: "Another server is taking over the consumer instance.", Retry: true, RetryAfter: time.Second}
 	KafkaTimedOut = &Kind{Name: "kafka_timeout", Status: 504, Code: 50401, Message: "Kafka did not answer within the deadline.", Retry: true, RetryAfter: time.Second}
 )
 
@@ -83,8 +85,8 @@ func Kinds() []*Kind {
 		MethodNotAllowed, NotAcceptable, FormatMismatch, SlowRequest, Undecodable,
 		OtherTopic, AlreadyExists, IllegalState, BodyTooLarge, UnsupportedMedia, HeadersTooLarge,
 		Unprocessable, SettingOutOfRange, KeySchemaMissing, ValueSchemaMissing, InvalidConsumerConf,
-		TooManyInstances, TooManyConnections,
+		TooManyInstances, TooManyConnections, TooManyOfOneClient,
 		Internal, KafkaError, KafkaRetriable,
-		Overloaded, Draining, BrokersAway, TooBusy, KafkaTimedOut,
+		Overloaded, Draining, BrokersAway, TooBusy, InstanceMoved, KafkaTimedOut,
 	}
 }
