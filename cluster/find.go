@@ -49,7 +49,7 @@ func (n *Node) Find(ctx context.Context, group, name, refused string) (Place, er
 			looked = true
 		case h.Owner == n.ID() && n.local.Holds(group, name):
 			return Place{}, nil
-		case h.Owner != n.ID() && n.alive(h.Owner) && (h.Owner != refused || !n.overdue(h.Owner)):
+		case h.Owner != n.ID() && n.Alive(h.Owner) && (h.Owner != refused || !n.overdue(h.Owner)):
 			return Place{URL: n.urlOf(h.Owner), Node: h.Owner}, nil
 		default:
 			if err := n.adopt(ctx, k, h); err != nil {
@@ -106,7 +106,8 @@ func (n *Node) catchUp(ctx context.Context) error {
 	return n.await(ctx, end.Offset-1)
 }
 
-func (n *Node) alive(id string) bool {
+// Alive reports whether a node counts as alive.
+func (n *Node) Alive(id string) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.table.alive(id, now())

@@ -182,7 +182,7 @@ func (n *Node) delete(ctx context.Context, k instanceKey, owner string) error {
 	switch {
 	case err != nil:
 		return err
-	case !known && !h.Deleted, owner != "" && h.Owner != owner, owner == "" && n.alive(h.Owner):
+	case !known && !h.Deleted, owner != "" && h.Owner != owner, owner == "" && n.Alive(h.Owner):
 		return nil
 	}
 	gone := encode(holding{Epoch: h.Epoch + 1, Born: h.Born, Deleted: true})

@@ -181,6 +181,7 @@ func (i *Instance) send(ctx context.Context, c *commit) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	for _, e := range c.entries {
+		delete(i.positions, e.TopicPartition)
 		if e.reading {
 			e.part.committed = e.to
 		}

@@ -64,6 +64,8 @@ type InstanceOptions struct {
 	RequestTimeout time.Duration
 	// IsolationLevel is "read_uncommitted" or "read_committed". Empty means the default.
 	IsolationLevel string
+	// Client is the address that asked for the instance, for [Settings.MaxPerClient]; empty counts for nobody.
+	Client string
 }
 
 // ReadOptions are what a client chooses for one read.
@@ -133,6 +135,9 @@ func (m *Manager) complete(o InstanceOptions) (InstanceOptions, error) {
 	}
 	if o.RequestTimeout == 0 {
 		o.RequestTimeout = d.RequestTimeout
+	}
+	if m.settings.MaxPerClient <= 0 {
+		o.Client = "" // nobody needs to know
 	}
 	if o.FetchMinBytes < -1 || o.FetchMinBytes > maxFetchMinBytes {
 		return o, apierr.SettingOutOfRange.New("fetch.min.bytes must be between -1 and %d.", maxFetchMinBytes)

@@ -92,9 +92,14 @@ func (i *Instance) seek(ctx context.Context, to, at map[TopicPartition]int64) er
 	}
 	maps.Copy(to, found)
 
+	moved := maps.Clone(to) // move empties it
 	i.mu.Lock()
-	defer i.mu.Unlock()
-	return s.move(ctx, to)
+	err = s.move(ctx, to)
+	i.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return i.recordSeek(ctx, moved)
 }
 
 // move sets the positions of partitions and has the Kafka client go on from

@@ -49,6 +49,7 @@ func (s *Server) createInstance(ctx *fasthttp.RequestCtx) error {
 	if s.version(ctx) == v1 {
 		opts.OffsetReset = resetOfV1(opts.OffsetReset)
 	}
+	opts.Client = ctx.RemoteIP().String()
 	instance, err := s.deps.Consumers.Create(group, opts)
 	if err != nil {
 		return err

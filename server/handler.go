@@ -28,6 +28,7 @@ func (s *Server) serve(ctx *fasthttp.RequestCtx) {
 		s.logRequest(ctx, took)
 	}
 	capBuffers(ctx)
+	restore(ctx)
 }
 
 // dispatch routes the request. A handler that panics costs its own request a
@@ -43,6 +44,10 @@ func (s *Server) dispatch(ctx *fasthttp.RequestCtx) {
 			s.fail(ctx, apierr.Internal.Err())
 		}
 	}()
+	if err := s.receive(ctx); err != nil {
+		s.fail(ctx, err)
+		return
+	}
 	if !s.cors.admit(ctx) {
 		s.fail(ctx, apierr.Unauthorized.New("Requests from this origin, or with this method from another origin, are not allowed (access.control.allow.origin, access.control.allow.methods)."))
 		return
@@ -76,6 +81,9 @@ func (s *Server) fail(ctx *fasthttp.RequestCtx, err error) {
 	ctx.SetStatusCode(e.Kind.Status)
 	if e.Kind.RetryAfter > 0 {
 		ctx.Response.Header.Set(fasthttp.HeaderRetryAfter, strconv.Itoa(int(e.Kind.RetryAfter/time.Second)))
+	}
+	if isForwarded(ctx) && (e.Kind == apierr.InstanceMoved || e.Kind == apierr.Draining) {
+		ctx.Response.Header.Set(headerElsewhere, "true")
 	}
 	ctx.SetContentType(s.errorType(ctx))
 	body := ctx.Response.SwapBody(nil)

@@ -16,6 +16,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"millrace/batch"
+	"millrace/cluster"
 	"millrace/consumer"
 	"millrace/internal/kafka"
 	"millrace/internal/testkit"
@@ -27,12 +28,14 @@ func TestMain(m *testing.M) { testkit.Main(m) }
 
 // stack is a whole proxy in this process, with all of its parts.
 type stack struct {
-	base     string // http://host:port
-	addr     string
-	addrs    []net.Addr // of all listeners; addr is the first
-	server   *server.Server
-	producer *batch.Producer
-	log      *logBuffer
+	base      string // http://host:port
+	addr      string
+	addrs     []net.Addr // of all listeners; addr is the first
+	server    *server.Server
+	producer  *batch.Producer
+	node      *cluster.Node // nil unless it is one of several
+	consumers *consumer.Manager
+	log       *logBuffer
 }
 
 // stackOptions are the defaults of a stack, for a test to change.
@@ -43,6 +46,7 @@ type stackOptions struct {
 	producer kafka.Producer
 	admin    server.Admin
 	create   bool
+	node     *cluster.Settings // of a stack that is one of several
 }
 
 // start runs a proxy in front of b until t ends. change may alter its settings.
@@ -83,14 +87,19 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 	}
 	s := &stack{log: logs}
 	s.producer = batch.New(client, batch.Cluster{Topic: topicOf(cache), Healthy: cache.Healthy, Contradicted: cache.Invalidate}, o.batch)
+	node := joinCluster(t, base, &o)
 	consumers := consumer.New(base, kafka.Consumer{}, o.consumer, log)
-	s.server = server.New(o.server, server.Deps{Producer: s.producer, Metadata: cache, Consumers: consumers, Admin: o.admin, Logger: log})
+	s.server = server.New(o.server, server.Deps{Producer: s.producer, Metadata: cache, Consumers: consumers, Cluster: node, Admin: o.admin, Logger: log})
 	addrs, err := s.server.Listen()
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.addr, s.addrs = addrs[0].String(), addrs
 	s.base = "http://" + s.addr
+	if s.node = node; node != nil {
+		node.Start(s.base, consumers)
+	}
+	s.consumers = consumers
 	served := make(chan error, 1)
 	go func() { served <- s.server.Serve() }()
 	t.Cleanup(func() {
@@ -102,6 +111,9 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 			if err != nil {
 				t.Errorf("%s: %v", what, err)
 			}
+		}
+		if node != nil {
+			node.Close(ctx, true)
 		}
 		cache.Close()
 		admin.Close()

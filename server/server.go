@@ -15,6 +15,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"millrace/batch"
+	"millrace/cluster"
 	"millrace/consumer"
 	"millrace/internal/apierr"
 	"millrace/metadata"
@@ -30,6 +31,8 @@ type Deps struct {
 	Consumers *consumer.Manager
 	// Schemas is nil where there is no schema registry.
 	Schemas *schema.Registry
+	// Cluster is this node among others, nil where there are none.
+	Cluster *cluster.Node
 	// Admin serves /admin; it is needed when the settings turn that on.
 	Admin Admin
 	// Metrics are written to by requests and shown on /metrics; nil: by
@@ -49,6 +52,8 @@ type Server struct {
 	router   *router.Router
 	cors     cors
 	figures  figures
+	// forwarder is nil without a cluster.
+	forwarder *forwarder
 
 	draining   atomic.Bool
 	streaming  context.Context // of streams; ends with the drain
@@ -68,6 +73,7 @@ func New(s Settings, d Deps) *Server {
 	srv.streaming, srv.endStreams = context.WithCancel(context.Background())
 	srv.requestLog.Store(s.RequestLog)
 	srv.limits = newLimits(s, srv.turnedAway)
+	srv.forwarder = newForwarder(d.Cluster, s.Peering)
 	srv.router = srv.newRouter()
 	srv.http = &fasthttp.Server{
 		Handler:            srv.serve,

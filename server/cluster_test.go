@@ -1,0 +1,183 @@
+package server_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"millrace/cluster"
+	"millrace/internal/kafka"
+	"millrace/internal/testkit"
+)
+
+const clusterSecret = "the nodes know it"
+
+// asNode makes a stack a node of a cluster.
+func asNode(id string) func(*stackOptions) {
+	return func(o *stackOptions) {
+		o.node = &cluster.Settings{
+			ID: id, Topic: "_millrace-test", Replication: 1,
+			Heartbeat: 200 * time.Millisecond, Lease: time.Second, Idle: time.Minute,
+		}
+		o.server.Peering.Secret = clusterSecret
+		o.server.Peering.Lease = o.node.Lease
+		o.consumer.RequestTimeout = time.Second
+	}
+}
+
+// joinCluster returns the node of a stack, nil if it is on its own.
+func joinCluster(t testing.TB, base kafka.Settings, o *stackOptions) *cluster.Node {
+	t.Helper()
+	if o.node == nil {
+		return nil
+	}
+	o.node.Logger = base.Logger
+	node, err := cluster.New(base, *o.node)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.consumer.Directory = node
+	return node
+}
+
+// nodes starts a cluster of n.
+func nodes(t *testing.T, b testkit.Broker, n int) []*stack {
+	t.Helper()
+	var all []*stack
+	for i := range n {
+		all = append(all, start(t, b, asNode(fmt.Sprintf("node-%c", 'a'+i))))
+	}
+	testkit.Eventually(t, 20*time.Second, "all nodes to see each other", func() bool {
+		return !slices.ContainsFunc(all, func(s *stack) bool {
+			st := s.node.Stats()
+			return !st.Leased || st.Nodes != n
+		})
+	})
+	return all
+}
+
+// produceNumbers writes the values from, from+1, … to a topic's partitions in turn.
+func produceNumbers(t *testing.T, b testkit.Broker, topic string, partitions, from, n int) {
+	t.Helper()
+	cl := testkit.Client(t, b, kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0))
+	var rs []*kgo.Record
+	for v := from; v < from+n; v++ {
+		rs = append(rs, &kgo.Record{Topic: topic, Partition: int32(v % partitions), Value: fmt.Appendf(nil, "%d", v)})
+	}
+	if err := cl.ProduceSync(t.Context(), rs...).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// tally is which values were read, and how often.
+type tally map[int]int
+
+// readFrom reads once by way of s and counts; the reply is for the caller to judge.
+func (c tally) readFrom(t *testing.T, s *stack, path string) reply {
+	t.Helper()
+	r := s.do(t, "GET", path+"/records?timeout=500", "", "Accept: application/vnd.kafka.json.v2+json")
+	if r.status != http.StatusOK {
+		return r
+	}
+	var records []struct{ Value int }
+	if err := json.Unmarshal([]byte(r.body), &records); err != nil {
+		t.Fatalf("%v: %s", err, r.body)
+	}
+	for _, rec := range records {
+		c[rec.Value]++
+	}
+	return r
+}
+
+// readAll reads by way of all nodes in turn until n values were read. An answer
+// that asks to try again is not a failure.
+func (c tally) readAll(t *testing.T, through []*stack, path string, n int) {
+	t.Helper()
+	deadline := time.Now().Add(40 * time.Second)
+	for turn := 0; len(c) < n; turn++ {
+		r := c.readFrom(t, through[turn%len(through)], path)
+		if r.status != http.StatusOK && r.status != http.StatusServiceUnavailable {
+			t.Fatalf("a read was answered %d %s", r.status, r.body)
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("read %d of %d values; the last answer is %d %s", len(c), n, r.status, r.body)
+		}
+	}
+}
+
+func (c tally) repeated() (n int) {
+	for _, times := range c {
+		n += times - 1
+	}
+	return n
+}
+
+func TestAnyNodeServesAnInstance(t *testing.T) {
+	b := testkit.Fake(t).Broker
+	topic := testkit.CreateTopic(t, b, 2)
+	all := nodes(t, b, 3)
+	i := createConsumer(t, all[0], "")
+	all[1].do(t, "POST", i+"/subscription", fmt.Sprintf(`{"topics":[%q]}`, topic), plainV2).want(t, 204, "")
+	all[2].do(t, "GET", i+"/subscription", "").want(t, 200, topic)
+	produceNumbers(t, b, topic, 2, 0, 1000)
+	got := tally{}
+	got.readAll(t, all, i, 1000)
+	if n := got.repeated(); n != 0 {
+		t.Errorf("%d records came again though nothing went wrong", n)
+	}
+	all[2].do(t, "POST", i+"/offsets", "", plainV2).want(t, 200, "[]")
+	all[1].do(t, "GET", i+"/offsets?topic="+topic+"&partition=0", "").want(t, 200, `"offset":500`)
+	all[1].do(t, "HEAD", i+"/records", "", "Accept: application/vnd.kafka.json.v2+json").want(t, 200, "")
+	all[1].do(t, "DELETE", i, "").want(t, 204, "")
+	for _, s := range all {
+		s.do(t, "GET", i+"/records", "", "Accept: application/vnd.kafka.json.v2+json").want(t, 404, "40403")
+	}
+	if answered, _, lost := all[1].server.Forwards(); answered == 0 || lost != 0 {
+		t.Errorf("node b has sent on %d requests and lost %d", answered, lost)
+	}
+}
+
+func TestOneNameOnTwoNodes(t *testing.T) {
+	b := testkit.Fake(t).Broker
+	all := nodes(t, b, 3)
+	for round := range 10 {
+		path := fmt.Sprintf("/consumers/%s-%d", testkit.Group(t), round)
+		statuses := make([]int, len(all))
+		var wg sync.WaitGroup
+		for n, s := range all {
+			wg.Go(func() {
+				r, err := s.try("POST", path, `{"name":"i"}`, plainV2)
+				if err != nil {
+					t.Error(err)
+				}
+				statuses[n] = r.status
+			})
+		}
+		wg.Wait()
+		slices.Sort(statuses)
+		if !slices.Equal(statuses, []int{200, 409, 409}) {
+			t.Fatalf("round %d: three nodes were asked for one name and answered %v", round, statuses)
+		}
+	}
+}
+
+func TestNodesTrustOnlyTheirSecret(t *testing.T) {
+	b := testkit.Fake(t).Broker
+	all := nodes(t, b, 2)
+	i := createConsumer(t, all[0], "")
+	all[0].do(t, "POST", i+"/subscription", `{}`, plainV2, "X-Millrace-Secret: guessed", "X-Millrace-Method: DELETE").want(t, 403, "40301")
+	all[0].do(t, "POST", i+"/subscription", "", plainV2, "X-Millrace-Secret: "+clusterSecret, "X-Millrace-Method: GET").want(t, 200, "topics")
+	// What was sent on once is not sent on again.
+	r := all[1].do(t, "POST", i+"/subscription", "", plainV2, "X-Millrace-Secret: "+clusterSecret, "X-Millrace-Method: GET").want(t, 503, "50305")
+	if r.header.Get("X-Millrace-Elsewhere") == "" || r.header.Get("Retry-After") == "" {
+		t.Errorf("the refusal does not say that the instance is elsewhere: %v", r.header)
+	}
+	alone := start(t, b)
+	alone.do(t, "GET", "/topics", "", "X-Millrace-Secret: "+clusterSecret).want(t, 403, "40301")
+}
