@@ -111,9 +111,12 @@ func (n *Node) Start(url string, local Local) {
 	})
 }
 
-// Close stops taking part. With leave the others are told that this node is
+// Close stops taking part; what comes after the first call does nothing. With leave the others are told that this node is
 // gone; without, they find out when its lease is over, as if it had died.
 func (n *Node) Close(ctx context.Context, leave bool) {
+	if n.life.Err() != nil {
+		return
+	}
 	n.end()
 	n.running.Wait()
 	if leave && n.url != "" {

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"hash/maphash"
 
@@ -74,7 +75,10 @@ func (n *Node) append(ctx context.Context, k instanceKey, values ...[]byte) erro
 	for range values {
 		select {
 		case r := <-results:
-			if r.err != nil {
+			switch {
+			case errors.Is(r.err, kgo.ErrClientClosed):
+				return cutOff()
+			case r.err != nil:
 				return apierr.From(fmt.Errorf("cannot write to the cluster's topic: %w", r.err))
 			}
 			last = max(last, r.offset)

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -180,4 +181,150 @@ func TestNodesTrustOnlyTheirSecret(t *testing.T) {
 	}
 	alone := start(t, b)
 	alone.do(t, "GET", "/topics", "", "X-Millrace-Secret: "+clusterSecret).want(t, 403, "40301")
+}
+
+// drain ends a node as the program does on SIGTERM.
+func (s *stack) drain(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	answered := make(chan error, 1)
+	go func() { answered <- s.server.Shutdown(ctx) }()
+	s.consumers.Drain()
+	if err := <-answered; err != nil {
+		t.Error(err)
+	}
+	if err := s.consumers.Close(ctx); err != nil {
+		t.Error(err)
+	}
+	s.node.Close(ctx, true)
+}
+
+// cut has a node stop to take part without a word. It goes on in all else, its
+// membership in groups among it, as one does that is cut off.
+func (s *stack) cut(t *testing.T) {
+	t.Helper()
+	s.node.Close(t.Context(), false)
+}
+
+// prepare makes an instance on the first node, with a subscription or an
+// assignment to both partitions of a new topic, which has n values.
+func prepare(t *testing.T, b testkit.Broker, all []*stack, how, more string, n int) (path, topic string) {
+	t.Helper()
+	topic = testkit.CreateTopic(t, b, 2)
+	path = createConsumer(t, all[0], more)
+	if how == "subscription" {
+		all[0].do(t, "POST", path+"/subscription", fmt.Sprintf(`{"topics":[%q]}`, topic), plainV2).want(t, 204, "")
+	} else {
+		all[0].do(t, "POST", path+"/assignments", fmt.Sprintf(`{"partitions":[{"topic":%[1]q,"partition":0},{"topic":%[1]q,"partition":1}]}`, topic), plainV2).want(t, 204, "")
+	}
+	produceNumbers(t, b, topic, 2, 0, n)
+	return path, topic
+}
+
+func TestInstanceOutlivesItsNode(t *testing.T) {
+	for _, how := range []string{"subscription", "assignments"} {
+		for _, end := range []struct {
+			name string
+			end  func(*stack, *testing.T)
+		}{{"drained", (*stack).drain}, {"cut off", (*stack).cut}} {
+			t.Run(how+" "+end.name, func(t *testing.T) {
+				b := testkit.Fake(t).Broker
+				all := nodes(t, b, 3)
+				i, topic := prepare(t, b, all, how, `,"auto.commit.enable":"false"`, 1000)
+				got := tally{}
+				got.readAll(t, all, i, 1000)
+				all[1].do(t, "POST", i+"/offsets", "", plainV2).want(t, 200, "")
+				produceNumbers(t, b, topic, 2, 1000, 10)
+				got.readAll(t, all, i, 1010) // answered and not committed
+				end.end(all[0], t)
+				produceNumbers(t, b, topic, 2, 1010, 500)
+				got.readAll(t, all[1:], i, 1510)
+				if n := got.repeated(); n > 10 {
+					t.Errorf("%d records came again; only 10 were answered and not committed", n)
+				}
+				all[2].do(t, "GET", i+"/assignments", "").want(t, 200, topic)
+				all[2].do(t, "DELETE", i, "").want(t, 204, "")
+				all[1].do(t, "DELETE", i, "").want(t, 404, "40403")
+			})
+		}
+	}
+}
+
+func TestNodeThatIsCutOffStopsToServe(t *testing.T) {
+	b := testkit.Fake(t).Broker
+	all := nodes(t, b, 2)
+	i, _ := prepare(t, b, all, "subscription", "", 10)
+	tally{}.readAll(t, all[:1], i, 10)
+	all[0].cut(t)
+	testkit.Eventually(t, 10*time.Second, "the node to notice", func() bool {
+		return tally{}.readFrom(t, all[0], i).status == http.StatusServiceUnavailable
+	})
+	tally{}.readFrom(t, all[0], i).want(t, 503, "50303")
+}
+
+func TestPositionsOutliveTheirNode(t *testing.T) {
+	for _, how := range []string{"subscription", "assignments"} {
+		t.Run(how, func(t *testing.T) {
+			b := testkit.Fake(t).Broker
+			all := nodes(t, b, 2)
+			i, topic := prepare(t, b, all, how, `,"auto.commit.enable":"false"`, 100)
+			tally{}.readAll(t, all, i, 100)
+			all[1].do(t, "POST", i+"/offsets", "", plainV2).want(t, 200, "")
+			all[1].do(t, "POST", i+"/positions", fmt.Sprintf(`{"offsets":[{"topic":%q,"partition":1,"offset":40}]}`, topic), plainV2).want(t, 204, "")
+			all[0].cut(t)
+			got := tally{}
+			got.readAll(t, all[1:], i, 10)
+			for v := range got {
+				if v%2 != 1 || v < 80 {
+					t.Errorf("read %d after a seek to offset 40 of partition 1, whose values are odd", v)
+				}
+			}
+			// A commit after the seek counts more than the seek.
+			all[1].do(t, "POST", i+"/offsets", "", plainV2).want(t, 200, "")
+			all[1].drain(t)
+			again := start(t, b, asNode("node-b"))
+			tally{}.readFrom(t, again, i).want(t, 200, "[]")
+		})
+	}
+}
+
+// An instance that begins at the end of the log must not miss what comes
+// between its node's death and its adoption.
+func TestLatestStaysWhereItBegan(t *testing.T) {
+	for _, how := range []string{"subscription", "assignments"} {
+		t.Run(how, func(t *testing.T) {
+			b := testkit.Fake(t).Broker
+			all := nodes(t, b, 2)
+			topic := testkit.CreateTopic(t, b, 2)
+			produceNumbers(t, b, topic, 2, 0, 10)
+			path := "/consumers/" + testkit.Group(t)
+			all[0].do(t, "POST", path, `{"name":"i","format":"json","auto.offset.reset":"latest"}`, plainV2).want(t, 200, "")
+			i := path + "/instances/i"
+			if how == "subscription" {
+				all[0].do(t, "POST", i+"/subscription", fmt.Sprintf(`{"topics":[%q]}`, topic), plainV2).want(t, 204, "")
+			} else {
+				all[0].do(t, "POST", i+"/assignments", fmt.Sprintf(`{"partitions":[{"topic":%[1]q,"partition":0},{"topic":%[1]q,"partition":1}]}`, topic), plainV2).want(t, 204, "")
+			}
+			tally{}.readFrom(t, all[0], i).want(t, 200, "[]")
+			all[0].cut(t)
+			produceNumbers(t, b, topic, 2, 10, 10)
+			got := tally{}
+			got.readAll(t, all[1:], i, 10)
+			if got[10] != 1 || got[9] != 0 {
+				t.Errorf("read %v, want 10 to 19", got)
+			}
+		})
+	}
+}
+
+func TestNodeThatComesBackFindsItsInstances(t *testing.T) {
+	b := testkit.Fake(t).Broker
+	first := nodes(t, b, 1)
+	i, _ := prepare(t, b, first, "subscription", "", 10)
+	tally{}.readAll(t, first, i, 10)
+	first[0].drain(t)
+	again := start(t, b, asNode("node-a"))
+	again.do(t, "GET", i+"/subscription", "").want(t, 200, "topics")
+	tally{}.readAll(t, []*stack{again}, i, 10) // answered, never confirmed
 }

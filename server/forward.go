@@ -32,8 +32,9 @@ const (
 	// which Go's HTTP client never sends twice by itself: a read that came
 	// twice would confirm an answer that nobody got.
 	headerMethod = "X-Millrace-Method"
-	// headerElsewhere, in an answer, says that nothing was done because the
-	// instance is not, or not much longer, at the node that was asked.
+	// headerElsewhere, in an answer, says that nothing was done, or nothing
+	// that may not be done again, because the instance is not, or not much
+	// longer, at the node that was asked.
 	headerElsewhere = "X-Millrace-Elsewhere"
 )
 
@@ -117,6 +118,14 @@ func (s *Server) receive(ctx *fasthttp.RequestCtx) error {
 	ctx.Request.Header.SetMethodBytes(ctx.Request.Header.Peek(headerMethod))
 	ctx.Request.Header.Del(headerMethod)
 	return nil
+}
+
+// markElsewhere tells the node that has sent the request that it may try again,
+// here or elsewhere, when the error says that this node cannot serve it.
+func markElsewhere(ctx *fasthttp.RequestCtx, e *apierr.Error) {
+	if isForwarded(ctx) && (e.Kind == apierr.InstanceMoved || e.Kind == apierr.Draining || errors.Is(e, cluster.ErrCutOff)) {
+		ctx.Response.Header.Set(headerElsewhere, "true")
+	}
 }
 
 // restore gives a request from another node the method back that it came with,

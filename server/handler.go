@@ -82,9 +82,7 @@ func (s *Server) fail(ctx *fasthttp.RequestCtx, err error) {
 	if e.Kind.RetryAfter > 0 {
 		ctx.Response.Header.Set(fasthttp.HeaderRetryAfter, strconv.Itoa(int(e.Kind.RetryAfter/time.Second)))
 	}
-	if isForwarded(ctx) && (e.Kind == apierr.InstanceMoved || e.Kind == apierr.Draining) {
-		ctx.Response.Header.Set(headerElsewhere, "true")
-	}
+	markElsewhere(ctx, e)
 	ctx.SetContentType(s.errorType(ctx))
 	body := ctx.Response.SwapBody(nil)
 	ctx.Response.SwapBody(e.Append(body[:0]))
