@@ -31,9 +31,7 @@ type Place struct {
 // counts as its death. Errors: [apierr.BrokersAway], and what an adoption meets.
 func (n *Node) Find(ctx context.Context, group, name, refused string) (Place, error) {
 	k := instanceKey{group, name}
-	if err := n.ready(ctx); err != nil {
-		return Place{}, err
-	}
+	n.awaitStart(ctx)
 	for looked := false; ; {
 		h, known, err := n.get(k)
 		if err != nil {
@@ -59,27 +57,22 @@ func (n *Node) Find(ctx context.Context, group, name, refused string) (Place, er
 	}
 }
 
-// ready waits until the node has read the log up to its own first heartbeat.
-func (n *Node) ready(ctx context.Context) error {
-	n.mu.Lock()
-	live, fresh, changed := n.leased(now()), n.trusted.IsZero() && !n.stranger, n.changed
-	n.mu.Unlock()
-	if live || !fresh { // one that was cut off later does not keep requests waiting
-		return nil
-	}
+// awaitStart waits for a node that has just started, until it has read the log
+// up to its own first heartbeat. One that was cut off keeps nobody waiting.
+func (n *Node) awaitStart(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, startWait)
 	defer cancel()
 	for {
+		n.mu.Lock()
+		starting, changed := !n.started, n.changed
+		n.mu.Unlock()
+		if !starting {
+			return
+		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return nil // get says why not
-		}
-		n.mu.Lock()
-		live, changed = n.leased(now()), n.changed
-		n.mu.Unlock()
-		if live {
-			return nil
+			return
 		}
 	}
 }

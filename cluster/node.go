@@ -51,6 +51,7 @@ type Node struct {
 	changed  chan struct{}                 // closed and replaced when position or table has changed
 	beats    map[uint64]time.Time          // when heartbeats were sent that were not read back yet
 	trusted  time.Time                     // when the last heartbeat was sent that was read back
+	started  bool                          // a heartbeat was read back once
 	stranger bool                          // another node uses our id
 	adopting map[instanceKey]chan struct{} // closed when the adoption under way is over
 
@@ -267,7 +268,7 @@ func (n *Node) heardOwn(value []byte) {
 		return // the tombstone of a run before this one
 	}
 	if p.Run != n.run {
-		if !n.trusted.IsZero() && !n.stranger {
+		if n.started && !n.stranger {
 			n.log.Error("another node uses the same id: neither can serve consumer instances", "id", n.ID(), "its_url", p.URL)
 			n.stranger = true
 		}
@@ -275,7 +276,7 @@ func (n *Node) heardOwn(value []byte) {
 		return
 	}
 	if sent, ok := n.beats[p.Beat]; ok {
-		n.trusted = sent
+		n.trusted, n.started = sent, true
 		for number := range n.beats {
 			if number <= p.Beat {
 				delete(n.beats, number)

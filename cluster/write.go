@@ -112,6 +112,7 @@ func (n *Node) await(ctx context.Context, offset int64) error {
 // when any node has one of that name, and [apierr.BrokersAway].
 func (n *Node) Create(ctx context.Context, group, name string, definition []byte) error {
 	k := instanceKey{group, name}
+	n.awaitStart(ctx)
 	unlock, err := n.lock(ctx, k)
 	if err != nil {
 		return err

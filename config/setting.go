@@ -82,6 +82,7 @@ var table = sync.OnceValue(func() []group {
 		{"HTTPS", "For the `https://` listeners. A store of type JKS or PKCS12 is told by its content, as in Java, whichever of the two is named.", httpsRows()},
 		{"Limits of the HTTP edge", "", limitRows},
 		{"Consumer instances", "", consumerRows},
+		{"Several nodes", "docs/cluster.md says what this is for.", clusterRows},
 		{"Metadata", "", metadataRows},
 		{"Connection to Kafka", "`client.…` is for every connection; `admin.…`, `producer.…` and `consumer.…` in its place are for the connections of metadata, of producing or of consuming.", linkRows()},
 		{"Producing to Kafka", "Names and meanings of the Java producer.", producerRows},

@@ -63,13 +63,13 @@ func nodes(t *testing.T, b testkit.Broker, n int) []*stack {
 	return all
 }
 
-// produceNumbers writes the values from, from+1, … to a topic's partitions in turn.
-func produceNumbers(t *testing.T, b testkit.Broker, topic string, partitions, from, n int) {
+// produceNumbers writes the values from, from+1, … to both partitions of a topic in turn.
+func produceNumbers(t *testing.T, b testkit.Broker, topic string, from, n int) {
 	t.Helper()
 	cl := testkit.Client(t, b, kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0))
 	var rs []*kgo.Record
 	for v := from; v < from+n; v++ {
-		rs = append(rs, &kgo.Record{Topic: topic, Partition: int32(v % partitions), Value: fmt.Appendf(nil, "%d", v)})
+		rs = append(rs, &kgo.Record{Topic: topic, Partition: int32(v % 2), Value: fmt.Appendf(nil, "%d", v)})
 	}
 	if err := cl.ProduceSync(t.Context(), rs...).FirstErr(); err != nil {
 		t.Fatal(err)
@@ -126,7 +126,7 @@ func TestAnyNodeServesAnInstance(t *testing.T) {
 	i := createConsumer(t, all[0], "")
 	all[1].do(t, "POST", i+"/subscription", fmt.Sprintf(`{"topics":[%q]}`, topic), plainV2).want(t, 204, "")
 	all[2].do(t, "GET", i+"/subscription", "").want(t, 200, topic)
-	produceNumbers(t, b, topic, 2, 0, 1000)
+	produceNumbers(t, b, topic, 0, 1000)
 	got := tally{}
 	got.readAll(t, all, i, 1000)
 	if n := got.repeated(); n != 0 {
@@ -209,8 +209,9 @@ func (s *stack) cut(t *testing.T) {
 
 // prepare makes an instance on the first node, with a subscription or an
 // assignment to both partitions of a new topic, which has n values.
-func prepare(t *testing.T, b testkit.Broker, all []*stack, how, more string, n int) (path, topic string) {
+func prepare(t *testing.T, all []*stack, how, more string, n int) (path, topic string) {
 	t.Helper()
+	b := all[0].broker
 	topic = testkit.CreateTopic(t, b, 2)
 	path = createConsumer(t, all[0], more)
 	if how == "subscription" {
@@ -218,7 +219,7 @@ func prepare(t *testing.T, b testkit.Broker, all []*stack, how, more string, n i
 	} else {
 		all[0].do(t, "POST", path+"/assignments", fmt.Sprintf(`{"partitions":[{"topic":%[1]q,"partition":0},{"topic":%[1]q,"partition":1}]}`, topic), plainV2).want(t, 204, "")
 	}
-	produceNumbers(t, b, topic, 2, 0, n)
+	produceNumbers(t, b, topic, 0, n)
 	return path, topic
 }
 
@@ -231,14 +232,14 @@ func TestInstanceOutlivesItsNode(t *testing.T) {
 			t.Run(how+" "+end.name, func(t *testing.T) {
 				b := testkit.Fake(t).Broker
 				all := nodes(t, b, 3)
-				i, topic := prepare(t, b, all, how, `,"auto.commit.enable":"false"`, 1000)
+				i, topic := prepare(t, all, how, `,"auto.commit.enable":"false"`, 1000)
 				got := tally{}
 				got.readAll(t, all, i, 1000)
 				all[1].do(t, "POST", i+"/offsets", "", plainV2).want(t, 200, "")
-				produceNumbers(t, b, topic, 2, 1000, 10)
+				produceNumbers(t, b, topic, 1000, 10)
 				got.readAll(t, all, i, 1010) // answered and not committed
 				end.end(all[0], t)
-				produceNumbers(t, b, topic, 2, 1010, 500)
+				produceNumbers(t, b, topic, 1010, 500)
 				got.readAll(t, all[1:], i, 1510)
 				if n := got.repeated(); n > 10 {
 					t.Errorf("%d records came again; only 10 were answered and not committed", n)
@@ -254,7 +255,7 @@ func TestInstanceOutlivesItsNode(t *testing.T) {
 func TestNodeThatIsCutOffStopsToServe(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	all := nodes(t, b, 2)
-	i, _ := prepare(t, b, all, "subscription", "", 10)
+	i, _ := prepare(t, all, "subscription", "", 10)
 	tally{}.readAll(t, all[:1], i, 10)
 	all[0].cut(t)
 	testkit.Eventually(t, 10*time.Second, "the node to notice", func() bool {
@@ -268,7 +269,7 @@ func TestPositionsOutliveTheirNode(t *testing.T) {
 		t.Run(how, func(t *testing.T) {
 			b := testkit.Fake(t).Broker
 			all := nodes(t, b, 2)
-			i, topic := prepare(t, b, all, how, `,"auto.commit.enable":"false"`, 100)
+			i, topic := prepare(t, all, how, `,"auto.commit.enable":"false"`, 100)
 			tally{}.readAll(t, all, i, 100)
 			all[1].do(t, "POST", i+"/offsets", "", plainV2).want(t, 200, "")
 			all[1].do(t, "POST", i+"/positions", fmt.Sprintf(`{"offsets":[{"topic":%q,"partition":1,"offset":40}]}`, topic), plainV2).want(t, 204, "")
@@ -297,7 +298,7 @@ func TestLatestStaysWhereItBegan(t *testing.T) {
 			b := testkit.Fake(t).Broker
 			all := nodes(t, b, 2)
 			topic := testkit.CreateTopic(t, b, 2)
-			produceNumbers(t, b, topic, 2, 0, 10)
+			produceNumbers(t, b, topic, 0, 10)
 			path := "/consumers/" + testkit.Group(t)
 			all[0].do(t, "POST", path, `{"name":"i","format":"json","auto.offset.reset":"latest"}`, plainV2).want(t, 200, "")
 			i := path + "/instances/i"
@@ -308,7 +309,7 @@ func TestLatestStaysWhereItBegan(t *testing.T) {
 			}
 			tally{}.readFrom(t, all[0], i).want(t, 200, "[]")
 			all[0].cut(t)
-			produceNumbers(t, b, topic, 2, 10, 10)
+			produceNumbers(t, b, topic, 10, 10)
 			got := tally{}
 			got.readAll(t, all[1:], i, 10)
 			if got[10] != 1 || got[9] != 0 {
@@ -321,7 +322,7 @@ func TestLatestStaysWhereItBegan(t *testing.T) {
 func TestNodeThatComesBackFindsItsInstances(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	first := nodes(t, b, 1)
-	i, _ := prepare(t, b, first, "subscription", "", 10)
+	i, _ := prepare(t, first, "subscription", "", 10)
 	tally{}.readAll(t, first, i, 10)
 	first[0].drain(t)
 	again := start(t, b, asNode("node-a"))

@@ -35,6 +35,7 @@ type stack struct {
 	producer  *batch.Producer
 	node      *cluster.Node // nil unless it is one of several
 	consumers *consumer.Manager
+	broker    testkit.Broker
 	log       *logBuffer
 }
 
@@ -85,7 +86,7 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &stack{log: logs}
+	s := &stack{log: logs, broker: b}
 	s.producer = batch.New(client, batch.Cluster{Topic: topicOf(cache), Healthy: cache.Healthy, Contradicted: cache.Invalidate}, o.batch)
 	node := joinCluster(t, base, &o)
 	consumers := consumer.New(base, kafka.Consumer{}, o.consumer, log)

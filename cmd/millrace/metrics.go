@@ -55,6 +55,7 @@ func newMetrics(cfg *config.Config) *metrics.Metrics {
 // watch has the metrics read from the parts that were built.
 func (p *proxy) watch(client *kgo.Client, compressor *kafka.Compressor) {
 	p.metrics.Watch(metrics.Sources{
+		Cluster:   p.clusterStats(),
 		Server:    p.server.Stats,
 		Producer:  p.producer.Stats,
 		Buffered:  client.BufferedProduceRecords,
@@ -75,4 +76,16 @@ func (p *proxy) watch(client *kgo.Client, compressor *kafka.Compressor) {
 			return pools
 		},
 	})
+}
+
+// clusterStats returns nil for a proxy that is on its own.
+func (p *proxy) clusterStats() func() metrics.Cluster {
+	if p.node == nil {
+		return nil
+	}
+	return func() metrics.Cluster {
+		c := p.node.Stats()
+		c.Forwarded, c.ForwardMoved, c.ForwardFailed = p.server.Forwards()
+		return c
+	}
 }
