@@ -120,13 +120,22 @@ func (n *Node) Close(ctx context.Context, leave bool) {
 	}
 	n.end()
 	n.running.Wait()
-	if leave && n.url != "" {
-		r := &kgo.Record{Topic: n.settings.Topic, Key: nodeKey(n.ID())}
-		if err := n.client.ProduceSync(ctx, r).FirstErr(); err != nil {
-			n.log.Warn("cannot take this node out of the cluster's topic", "error", err)
-		}
+	defer n.client.Close()
+	if !leave || n.url == "" {
+		return
 	}
-	n.client.Close()
+	r := &kgo.Record{Topic: n.settings.Topic, Key: nodeKey(n.ID())}
+	written := make(chan error, 1)
+	n.client.Produce(ctx, r, func(_ *kgo.Record, err error) { written <- err })
+	var err error
+	select { // the library does not give up a record that may be on its way
+	case err = <-written:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	if err != nil {
+		n.log.Warn("cannot take this node out of the cluster's topic", "error", err)
+	}
 }
 
 // openTopic makes sure that there is the topic. It is false when the node was closed first.
@@ -148,10 +157,17 @@ func (n *Node) openTopic() bool {
 	}
 }
 
+// topicConfigs keep the topic short: what was written last is never compacted
+// until its segment is closed, which by default takes a week of heartbeats.
+var topicConfigs = map[string]*string{
+	"cleanup.policy":            kadm.StringPtr("compact"),
+	"segment.ms":                kadm.StringPtr("3600000"),
+	"segment.bytes":             kadm.StringPtr("16777216"),
+	"min.cleanable.dirty.ratio": kadm.StringPtr("0.1"),
+}
+
 func (n *Node) createTopic(adm *kadm.Client) error {
-	compact := "compact"
-	configs := map[string]*string{"cleanup.policy": &compact}
-	_, err := adm.CreateTopic(n.life, 1, int16(n.settings.Replication), configs, n.settings.Topic)
+	_, err := adm.CreateTopic(n.life, 1, int16(n.settings.Replication), topicConfigs, n.settings.Topic)
 	switch {
 	case err == nil:
 		n.log.Info("created the cluster's topic", "topic", n.settings.Topic)

@@ -13,6 +13,8 @@
 //   - seek.go, commit.go: positions and offsets. cluster.go: what is asked of
 //     Kafka through the clients that all instances share. log.go: what of the
 //     client library's log an operator sees.
+//   - directory.go, definition.go: how an instance outlives this server, where
+//     there is a [Directory].
 //   - topic.go: what v1 has instead of subscriptions. direct.go: reads of a
 //     partition with no instance, no group and no state between them.
 //
@@ -30,9 +32,10 @@
 //
 // Locks, outermost first; none of the last two is held while Kafka is waited for:
 //
-//	Instance.lease     one read at a time; nothing else takes it
+//	Instance.lease     one read, or taking back of one, at a time
 //	Instance.changing  one change of subscription or assignment, or the close
 //	Instance.commits   one commit at a time, so that they reach Kafka in order
+//	Instance.recording one writing of the definition at a time
 //	Manager.mu         the table of instances
 //	Instance.mu        everything else in an instance and its session
 //

@@ -102,6 +102,40 @@ func (i *Instance) seek(ctx context.Context, to, at map[TopicPartition]int64) er
 	return i.recordSeek(ctx, moved)
 }
 
+// TakeBack undoes the last answer, which did not arrive: its records come
+// again. A read that is going on, whose answer nobody will get, is waited for.
+func (i *Instance) TakeBack(ctx context.Context) error {
+	if err := i.enter(); err != nil {
+		return err
+	}
+	defer i.leave()
+	ctx, cancel := i.bound(ctx, i.opts.RequestTimeout+kafkaTimeout)
+	defer cancel()
+	if err := acquire(ctx, i.lease); err != nil {
+		return i.explain(err)
+	}
+	defer func() { <-i.lease }()
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	s := i.session
+	if s == nil {
+		return nil
+	}
+	to := make(map[TopicPartition]int64)
+	for _, p := range s.page {
+		if s.parts[p.TopicPartition] != p {
+			continue // revoked since
+		}
+		if to[p.TopicPartition] = p.confirmed.offset; p.confirmed.offset < 0 {
+			to[p.TopicPartition] = p.start
+		}
+	}
+	if len(to) == 0 {
+		return nil
+	}
+	return s.move(ctx, to)
+}
+
 // move sets the positions of partitions and has the Kafka client go on from
 // there. The caller holds the instance's mu, which is released while waiting.
 func (s *session) move(ctx context.Context, to map[TopicPartition]int64) error {

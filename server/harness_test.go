@@ -47,7 +47,8 @@ type stackOptions struct {
 	producer kafka.Producer
 	admin    server.Admin
 	create   bool
-	node     *cluster.Settings // of a stack that is one of several
+	node     *cluster.Settings        // of a stack that is one of several
+	via      func(base string) string // where the others reach that one
 }
 
 // start runs a proxy in front of b until t ends. change may alter its settings.
@@ -67,6 +68,7 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 		},
 		producer: kafka.DefaultProducer(),
 		create:   true,
+		via:      func(base string) string { return base },
 	}
 	for _, f := range change {
 		f(&o)
@@ -98,7 +100,7 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 	s.addr, s.addrs = addrs[0].String(), addrs
 	s.base = "http://" + s.addr
 	if s.node = node; node != nil {
-		node.Start(s.base, consumers)
+		node.Start(o.via(s.base), consumers)
 	}
 	s.consumers = consumers
 	served := make(chan error, 1)
