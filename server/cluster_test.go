@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"millrace/cluster"
@@ -412,4 +413,79 @@ func TestAnswerLostBetweenNodesComesAgain(t *testing.T) {
 	if n := got.repeated(); n != 0 {
 		t.Errorf("%d records were answered more than once", n)
 	}
+}
+
+// The group is told nothing of an instance that changes its node, and so the
+// other members keep what they have.
+func TestAdoptionIsNoRebalance(t *testing.T) {
+	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
+		meeting := "_" + testkit.Topic(t)
+		own := func(o *stackOptions) { o.node.Topic = meeting }
+		var all []*stack
+		for _, id := range []string{"a", "b", "c"} {
+			all = append(all, start(t, b, asNode(id), own))
+		}
+		i, topic := prepare(t, all, "subscription", "", 100)
+		group := strings.TrimSuffix(i, "/instances/i")
+		all[1].do(t, "POST", group, `{"name":"bystander","format":"json","auto.offset.reset":"earliest"}`, plainV2).want(t, 200, "")
+		bystander := group + "/instances/bystander"
+		all[1].do(t, "POST", bystander+"/subscription", fmt.Sprintf(`{"topics":[%q]}`, topic), plainV2).want(t, 204, "")
+		parts := func(s *stack, path string) int {
+			return strings.Count(s.do(t, "GET", path+"/assignments", "").body, `"partition":`)
+		}
+		got := tally{}
+		testkit.Eventually(t, 40*time.Second, "a partition each", func() bool {
+			got.readFrom(t, all[0], i)
+			got.readFrom(t, all[1], bystander)
+			return parts(all[0], i) == 1 && parts(all[1], bystander) == 1
+		})
+		before := all[1].consumers.Stats()
+		all[0].drain(t)
+		testkit.Eventually(t, 40*time.Second, "the adopter to have the partition", func() bool {
+			got.readFrom(t, all[2], i)
+			return parts(all[2], i) == 1
+		})
+		produceNumbers(t, b, topic, 100, 100)
+		testkit.Eventually(t, 40*time.Second, "all records", func() bool {
+			got.readFrom(t, all[2], i)
+			got.readFrom(t, all[1], bystander)
+			return len(got) == 200
+		})
+		if after := all[1].consumers.Stats(); after.Assigned != before.Assigned || after.Revoked != before.Revoked || after.Dropped != before.Dropped {
+			t.Errorf("the other member was rebalanced: %+v, then %+v", before, after)
+		}
+		if st := all[2].node.Stats(); st.Adopted != 1 {
+			t.Errorf("the third node has adopted %d instances", st.Adopted)
+		}
+	})
+}
+
+func TestInstanceThatCannotBeRecovered(t *testing.T) {
+	b := testkit.Fake(t).Broker
+	all := nodes(t, b, 2)
+	i, topic := prepare(t, all, "assignments", "", 10)
+	adm := kadm.NewClient(testkit.Client(t, b))
+	if _, err := adm.DeleteTopic(t.Context(), topic); err != nil {
+		t.Fatal(err)
+	}
+	all[0].drain(t)
+	testkit.Eventually(t, 20*time.Second, "the answer", func() bool {
+		return tally{}.readFrom(t, all[1], i).status != http.StatusServiceUnavailable
+	})
+	tally{}.readFrom(t, all[1], i).want(t, 404, `"error_code":40403`).want(t, 404, "cannot be recovered").want(t, 404, topic)
+}
+
+func TestInstancesOfOneClientAreBounded(t *testing.T) {
+	b := testkit.Fake(t).Broker
+	s := start(t, b, func(o *stackOptions) { o.consumer.MaxPerClient = 2 })
+	for n := range 2 {
+		s.do(t, "POST", "/consumers/g", fmt.Sprintf(`{"name":"%d"}`, n), plainV2).want(t, 200, "")
+	}
+	r := s.do(t, "POST", "/consumers/g", `{"name":"2"}`, plainV2).want(t, 429, "42903")
+	r.want(t, 429, "consumer.instances.max.per.client")
+	if r.header.Get("Retry-After") == "" {
+		t.Error("nothing says when to try again")
+	}
+	s.do(t, "DELETE", "/consumers/g/instances/0", "").want(t, 204, "")
+	s.do(t, "POST", "/consumers/g", `{"name":"2"}`, plainV2).want(t, 200, "")
 }
