@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -58,40 +59,64 @@ var topics atomic.Int64
 
 // newTopic creates a topic of one partition and returns its name when it has a leader.
 func (c *cluster) newTopic(ctx context.Context) (string, error) {
-	name := fmt.Sprintf("bench-%d-%d", os.Getpid(), topics.Add(1))
-	if _, err := c.admin.CreateTopic(ctx, 1, 1, nil, name); err != nil {
-		return "", fmt.Errorf("cannot create topic %s: %w", name, err)
+	names, err := c.newTopics(ctx, 1, 1)
+	if err != nil {
+		return "", err
 	}
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	return names[0], nil
+}
+
+// newTopics creates topics and returns their names when all partitions have leaders.
+func (c *cluster) newTopics(ctx context.Context, n, partitions int) ([]string, error) {
+	names := make([]string, n)
+	for i := range names {
+		names[i] = fmt.Sprintf("bench-%d-%d", os.Getpid(), topics.Add(1))
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
-	err := until(ctx, func() bool {
-		found, err := c.admin.ListTopics(ctx, name)
-		return err == nil && found[name].Err == nil && len(found[name].Partitions) == 1 && found[name].Partitions[0].Leader >= 0
+	created, err := c.admin.CreateTopics(ctx, int32(partitions), 1, nil, names...)
+	if err == nil {
+		err = created.Error()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot create topics: %w", err)
+	}
+	err = until(ctx, func() bool {
+		found, err := c.admin.ListTopics(ctx, names...)
+		return err == nil && !slices.ContainsFunc(names, func(name string) bool {
+			led := found[name].Partitions
+			for _, p := range led {
+				if p.Leader < 0 {
+					return true
+				}
+			}
+			return len(led) != partitions
+		})
 	})
 	if err != nil {
-		return "", fmt.Errorf("cannot create topic %s: it has no leader: %w", name, err)
+		return nil, fmt.Errorf("cannot create topics: some have no leader: %w", err)
 	}
-	return name, nil
+	return names, nil
 }
 
 // deleteTopic makes room; that it fails is no reason to end a bench.
-func (c *cluster) deleteTopic(ctx context.Context, name string) {
-	if _, err := c.admin.DeleteTopic(ctx, name); err != nil {
-		fmt.Fprintf(os.Stderr, "cannot delete topic %s: %v\n", name, err)
+func (c *cluster) deleteTopic(ctx context.Context, names ...string) {
+	if _, err := c.admin.DeleteTopics(ctx, names...); err != nil {
+		fmt.Fprintf(os.Stderr, "cannot delete topics: %v\n", err)
 	}
 }
 
-// held returns how many records a topic of [cluster.newTopic] holds.
-func (c *cluster) held(ctx context.Context, topic string) (uint64, error) {
-	ends, err := c.admin.ListEndOffsets(ctx, topic)
+// held returns how many records topics of [cluster.newTopics] hold.
+func (c *cluster) held(ctx context.Context, names ...string) (sum uint64, err error) {
+	ends, err := c.admin.ListEndOffsets(ctx, names...)
+	if err == nil {
+		err = ends.Error()
+	}
 	if err != nil {
-		return 0, fmt.Errorf("cannot read the end of topic %s: %w", topic, err)
+		return 0, fmt.Errorf("cannot read the ends of topics: %w", err)
 	}
-	end, ok := ends.Lookup(topic, 0)
-	if !ok || end.Err != nil {
-		return 0, fmt.Errorf("cannot read the end of topic %s: %w", topic, end.Err)
-	}
-	return uint64(end.Offset), nil
+	ends.Each(func(end kadm.ListedOffset) { sum += uint64(end.Offset) })
+	return sum, nil
 }
 
 // until waits until is returns true.

@@ -60,13 +60,15 @@ func serveHTTPFloor(in io.Reader, out io.Writer) error {
 // kafkaFloorSpec is what the bare producer is told to do.
 type kafkaFloorSpec struct {
 	Brokers  []string
-	Topic    string
+	Topics   []string // of the groups, in turn
 	Settings kafka.Producer
 	Values   [][]byte
 	// Workers each produce Records records and wait for all of them, again
 	// and again, as the connections of the HTTP load do.
 	Workers, Records int
-	Timing           timing
+	// Rate is that of the load, see [loadSpec].
+	Rate   float64
+	Timing timing
 }
 
 // runKafkaFloor is the Kafka floor: the producer that millrace uses, with the
@@ -118,12 +120,14 @@ func produceGroups(client *kgo.Client, spec kafkaFloorSpec, number int, m *meter
 	landed := g.landed // bound once: a method value allocates
 	ctx := context.Background()
 	next := number * 7 * spec.Records
+	due := newPace(spec.Rate, number, spec.Workers)
 	for !m.stop.Load() && t.errors <= maxErrors {
-		began := time.Now()
+		began := due.wait()
 		g.pending.Store(int32(len(g.records)))
+		topic := spec.Topics[(next/spec.Records)%len(spec.Topics)]
 		for i := range g.records {
 			g.records[i] = kgo.Record{
-				Topic: spec.Topic, Value: spec.Values[next%len(spec.Values)],
+				Topic: topic, Value: spec.Values[next%len(spec.Values)],
 				Partition: kafka.AnyPartition, Timestamp: began,
 			}
 			next++

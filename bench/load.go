@@ -12,9 +12,11 @@ import (
 )
 
 // loadSpec is what the load generator is told to do: a closed loop, in which
-// every connection sends its next request when it has the answer to the last.
+// every connection sends its next request when it has the answer to the last,
+// or, with a rate, an open one.
 type loadSpec struct {
-	URL         string
+	// URLs are asked in turn; all have the same host.
+	URLs        []string
 	Method      string
 	ContentType string
 	Accept      string
@@ -24,6 +26,9 @@ type loadSpec struct {
 	// Records is how many slots with an offset an answer must have; 0 for
 	// requests that are not produce requests.
 	Records int
+	// Rate is how many requests a second are due, over all connections; 0:
+	// as many as go.
+	Rate float64
 	// PID is the process whose CPU is measured.
 	PID    int
 	Timing timing
@@ -41,7 +46,7 @@ func runLoad(spec loadSpec) (window, error) {
 		workers sync.WaitGroup
 		tallies = make([]tally, spec.Connections)
 	)
-	target, err := url.Parse(spec.URL)
+	target, err := url.Parse(spec.URLs[0])
 	if err != nil {
 		return w, fmt.Errorf("cannot use the address of the server: %w", err)
 	}
@@ -64,18 +69,22 @@ func runConnection(spec loadSpec, host string, number int, m *meter, t *tally) {
 	req, resp := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
 	defer fasthttp.ReleaseRequest(req)
 	defer fasthttp.ReleaseResponse(resp)
-	prepare(req, spec.Method, spec.URL, spec.Accept)
+	prepare(req, spec.Method, spec.URLs[0], spec.Accept)
 	if spec.ContentType != "" {
 		req.Header.SetContentType(spec.ContentType)
 	}
 	// Connections start at different bodies.
 	next := number * 7
+	due := newPace(spec.Rate, number, spec.Connections)
 	for !m.stop.Load() {
 		if len(spec.Bodies) > 0 {
 			req.SetBodyRaw(spec.Bodies[next%len(spec.Bodies)])
-			next++
 		}
-		began := time.Now()
+		if len(spec.URLs) > 1 {
+			req.SetRequestURI(spec.URLs[next%len(spec.URLs)])
+		}
+		next++
+		began := due.wait()
 		err := client.DoTimeout(req, resp, requestTimeout)
 		took := time.Since(began)
 		if err == nil {

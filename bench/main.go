@@ -102,6 +102,8 @@ func (b *bench) suites(ctx context.Context) error {
 		{"produce", b.produceSuite},
 		{"fetch", b.fetchSuite},
 		{"metadata", b.metadataSuite},
+		{"latency", b.latencySuite},
+		{"growth", b.growthSuite},
 	} {
 		if len(b.opts.only) > 0 && !slices.Contains(b.opts.only, s.name) {
 			continue
@@ -116,14 +118,14 @@ func (b *bench) suites(ctx context.Context) error {
 // warmBroker lets the broker compile its hot paths. A broker that is slow makes
 // the batches of all that write to it larger, and so cheaper.
 func (b *bench) warmBroker(ctx context.Context) error {
-	topic, err := b.cluster.newTopic(ctx)
+	topics, err := b.cluster.newTopics(ctx, 1, 1)
 	if err != nil {
 		return err
 	}
-	defer b.cluster.deleteTopic(ctx, topic)
+	defer b.cluster.deleteTopic(ctx, topics...)
 	warm := *b
 	warm.opts.timing = timing{Measured: b.opts.brokerWarmUp}
-	_, err = warm.kafkaFloorWith(0)(ctx, point{Records: 1, Connections: 64, ValueBytes: b.opts.valueBytes[0], Compression: "none"}, topic)
+	_, err = warm.kafkaFloorWith(0)(ctx, point{Records: 1, Connections: 64, ValueBytes: b.opts.valueBytes[0], Compression: "none"}, topics)
 	return err
 }
 

@@ -56,7 +56,7 @@ func (b *bench) get(ctx context.Context, start func() (*target, error), connecti
 	}
 	defer t.stop()
 	return callChild(ctx, childLoad, loadSpec{
-		URL: t.url + "/topics", Method: "GET", Accept: v2JSON,
+		URLs: []string{t.url + "/topics"}, Method: "GET", Accept: v2JSON,
 		Connections: connections, PID: t.pid, Timing: b.opts.timing,
 	})
 }

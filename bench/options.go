@@ -31,6 +31,7 @@ type options struct {
 	linger       int // ms
 	fetchRecords int
 	only         []string
+	quick        bool
 	peers        []peer
 }
 
@@ -39,6 +40,9 @@ type peer struct {
 	name, url string
 	pid       int
 }
+
+// suiteNames are the suites, in the order in which they run.
+var suiteNames = []string{"produce", "fetch", "metadata", "latency", "growth"}
 
 // list is a flag of comma-separated elements.
 type list[T any] struct {
@@ -82,8 +86,8 @@ func readOptions(args []string) (options, error) {
 	fs.Var(list[int]{&o.valueBytes, positive}, "value-bytes", "sizes of a value (200)")
 	fs.Var(list[string]{&o.formats, oneOf("json", "binary")}, "formats", "embedded formats of millrace's requests (json,binary)")
 	fs.IntVar(&o.linger, "linger", 0, "producer.linger.ms of the Kafka floor and, above 0, of millrace instead of its default")
-	fs.Var(list[string]{&o.only, oneOf("produce", "fetch", "metadata")}, "only", "suites to run (produce,fetch,metadata)")
-	quick := fs.Bool("quick", false, "one round of short windows: does it all work?")
+	fs.Var(list[string]{&o.only, oneOf(suiteNames...)}, "only", "suites to run ("+joinComma(suiteNames)+")")
+	fs.BoolVar(&o.quick, "quick", false, "one round of short windows: does it all work?")
 	fs.Func("peer", "`NAME=URL,pid` of a REST proxy that runs on the same Kafka; may be repeated", func(s string) error {
 		p, err := readPeer(s)
 		o.peers = append(o.peers, p)
@@ -100,7 +104,7 @@ func readOptions(args []string) (options, error) {
 	}
 	o.timing = timing{Warm: time.Second, Measured: time.Duration(*seconds * float64(time.Second))}
 	o.brokerWarmUp = 8 * time.Second
-	if *quick {
+	if o.quick {
 		o.rounds, o.fetchRecords, o.brokerWarmUp = 1, 20_000, time.Second
 		o.timing = timing{Warm: 200 * time.Millisecond, Measured: min(o.timing.Measured, time.Second)}
 	}

@@ -10,10 +10,12 @@ import (
 	"millrace/internal/kafka"
 )
 
-// point is one place of the produce suite's grid.
+// point is one kind of produce load.
 type point struct {
 	Records, Connections, ValueBytes int
 	Compression                      string
+	// Rate is of an open loop, in requests a second; 0: a closed one.
+	Rate float64
 }
 
 // connections is how many clients send at the same time, as in what was
@@ -31,7 +33,7 @@ func connections(records int) int {
 // contender is one server of a comparison. run measures it once, alone.
 type contender struct {
 	server string
-	run    func(ctx context.Context, p point, topic string) (window, error)
+	run    func(ctx context.Context, p point, topics []string) (window, error)
 	// kafka says that the records must be in Kafka afterwards.
 	kafka bool
 }
@@ -98,12 +100,12 @@ func (b *bench) order(n int) []int {
 // with what Kafka holds. The error is about the bench itself, such as a Kafka
 // that is gone; what is wrong with the run stands in the row.
 func (b *bench) produceOnce(ctx context.Context, c contender, p point, r *row) error {
-	topic, err := b.cluster.newTopic(ctx)
+	topics, err := b.cluster.newTopics(ctx, max(r.Topics, 1), max(r.Partitions, 1))
 	if err != nil {
 		return err
 	}
-	defer b.cluster.deleteTopic(ctx, topic)
-	w, err := c.run(ctx, p, topic)
+	defer b.cluster.deleteTopic(ctx, topics...)
+	w, err := c.run(ctx, p, topics)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -112,15 +114,13 @@ func (b *bench) produceOnce(ctx context.Context, c contender, p point, r *row) e
 		b.progress(r)
 		return nil
 	}
+	held := w.Acked
 	if c.kafka {
-		held, err := b.cluster.held(ctx, topic)
-		if err != nil {
+		if held, err = b.cluster.held(ctx, topics...); err != nil {
 			return err
 		}
-		r.verify(w, held)
-	} else {
-		r.verify(w, w.Acked)
 	}
+	r.verify(w, held)
 	r.Rounds = append(r.Rounds, w)
 	b.progress(r)
 	return nil
@@ -139,30 +139,30 @@ func (b *bench) producers() []contender {
 		all = append(all, contender{server: "millrace " + format, run: b.millraceWith(format), kafka: true})
 	}
 	for _, peer := range b.opts.peers {
-		all = append(all, contender{server: peer.name + " json", kafka: true, run: func(ctx context.Context, p point, topic string) (window, error) {
-			return b.load(ctx, &target{url: peer.url, pid: peer.pid}, p, topic, "json")
+		all = append(all, contender{server: peer.name + " json", kafka: true, run: func(ctx context.Context, p point, topics []string) (window, error) {
+			return b.load(ctx, &target{url: peer.url, pid: peer.pid}, p, topics, "json")
 		}})
 	}
 	return all
 }
 
-func (b *bench) runHTTPFloor(ctx context.Context, p point, topic string) (window, error) {
+func (b *bench) runHTTPFloor(ctx context.Context, p point, topics []string) (window, error) {
 	t, err := startHTTPFloor(ctx, constantAnswer(p.Records))
 	if err != nil {
 		return window{}, err
 	}
 	defer t.stop()
-	return b.load(ctx, t, p, topic, "json")
+	return b.load(ctx, t, p, topics, "json")
 }
 
-func (b *bench) millraceWith(format string) func(context.Context, point, string) (window, error) {
-	return func(ctx context.Context, p point, topic string) (window, error) {
+func (b *bench) millraceWith(format string) func(context.Context, point, []string) (window, error) {
+	return func(ctx context.Context, p point, topics []string) (window, error) {
 		t, err := startMillrace(ctx, b.binary, b.millraceSettings(p.Compression)...)
 		if err != nil {
 			return window{}, err
 		}
 		defer t.stop()
-		return b.load(ctx, t, p, topic, format)
+		return b.load(ctx, t, p, topics, format)
 	}
 }
 
@@ -177,27 +177,33 @@ func (b *bench) millraceSettings(codec string) []string {
 	return append(set, b.opts.set...)
 }
 
-// load runs the load generator against a server that is up.
-func (b *bench) load(ctx context.Context, t *target, p point, topic, format string) (window, error) {
+// load runs the load generator against a server that is up; its requests go to
+// the topics in turn.
+func (b *bench) load(ctx context.Context, t *target, p point, topics []string, format string) (window, error) {
 	values, err := b.values(p.ValueBytes)
 	if err != nil {
 		return window{}, err
 	}
+	urls := make([]string, len(topics))
+	for i, topic := range topics {
+		urls[i] = t.url + "/topics/" + topic
+	}
 	return callChild(ctx, childLoad, loadSpec{
-		URL:         t.url + "/topics/" + topic,
+		URLs:        urls,
 		Method:      "POST",
 		ContentType: fmt.Sprintf("application/vnd.kafka.%s.v2+json", format),
 		Accept:      v2JSON,
 		Bodies:      requestBodies(values, p.Records, format),
 		Connections: p.Connections,
 		Records:     p.Records,
+		Rate:        p.Rate,
 		PID:         t.pid,
 		Timing:      b.opts.timing,
 	})
 }
 
-func (b *bench) kafkaFloorWith(linger int) func(context.Context, point, string) (window, error) {
-	return func(ctx context.Context, p point, topic string) (window, error) {
+func (b *bench) kafkaFloorWith(linger int) func(context.Context, point, []string) (window, error) {
+	return func(ctx context.Context, p point, topics []string) (window, error) {
 		values, err := b.values(p.ValueBytes)
 		if err != nil {
 			return window{}, err
@@ -206,8 +212,8 @@ func (b *bench) kafkaFloorWith(linger int) func(context.Context, point, string) 
 		settings.Compression = kafka.Codec(p.Compression)
 		settings.Linger = time.Duration(linger) * time.Millisecond
 		return callChild(ctx, childKafkaFloor, kafkaFloorSpec{
-			Brokers: b.cluster.brokers, Topic: topic, Settings: settings, Values: values,
-			Workers: p.Connections, Records: p.Records, Timing: b.opts.timing,
+			Brokers: b.cluster.brokers, Topics: topics, Settings: settings, Values: values,
+			Workers: p.Connections, Records: p.Records, Rate: p.Rate, Timing: b.opts.timing,
 		})
 	}
 }

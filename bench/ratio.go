@@ -111,7 +111,7 @@ func (rep *report) overHTTP(r *row, q *ratio) bool {
 func (rep *report) find(r *row, server string) *row {
 	for _, o := range rep.Rows {
 		if o.Suite == r.Suite && o.Server == server && o.Failure == "" && o.Records == r.Records &&
-			o.ValueBytes == r.ValueBytes && o.Compression == r.Compression {
+			o.ValueBytes == r.ValueBytes && o.Compression == r.Compression && o.Rate == r.Rate {
 			return o
 		}
 	}

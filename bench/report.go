@@ -42,6 +42,11 @@ type row struct {
 	ValueBytes  int    `json:"value_bytes,omitempty"`
 	PageBytes   int    `json:"page_bytes,omitempty"`
 	Compression string `json:"compression,omitempty"`
+	// Topics and Partitions of each are what a load is spread over; 0 is 1.
+	Topics     int `json:"topics,omitempty"`
+	Partitions int `json:"partitions,omitempty"`
+	// Rate is that of an open loop, in requests a second.
+	Rate float64 `json:"rate,omitempty"`
 
 	Rounds []window `json:"rounds"`
 	// Failure says why the row has no figures: a run that lost or doubled a

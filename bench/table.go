@@ -15,6 +15,8 @@ func (rep *report) writeTables(out io.Writer) {
 	rep.produceRatios(out)
 	rep.fetchTable(out)
 	rep.metadataTable(out)
+	rep.latencyTable(out)
+	rep.growthTable(out)
 	for _, r := range rep.failed() {
 		fmt.Fprintf(out, "\n**FAILED** %s\n", r)
 	}
@@ -107,6 +109,54 @@ func (rep *report) metadataTable(out io.Writer) {
 		}
 		line(out, r.Server, strconv.Itoa(r.Connections), count(f.RequestsPerSecond), over, goal(want, "≥"),
 			ms(f.P50), ms(f.P99), ms(f.P999), us(f.CPUPerRequest), cpuOver, percent(f.Spread), mib(f.RSS))
+	}
+}
+
+// latencyGoal is how much longer a request may take than the bare producer, at p99.
+const latencyGoal = "≤ 2 ms"
+
+func (rep *report) latencyTable(out io.Writer) {
+	rows := rep.of("latency")
+	if len(rows) == 0 {
+		return
+	}
+	header(out, "Latency of one record in an open loop, from the time it was due", "server", "due/s", "requests/s", "p50", "p99", "p99.9", "p99 over the bare producer's", "goal", "CPU/request", "±")
+	for _, r := range rows {
+		if r.Failure != "" {
+			line(out, r.Server, "FAILED")
+			continue
+		}
+		f, due, over, want := r.Figures, "as many as go", "", ""
+		if r.Rate > 0 {
+			due = count(r.Rate)
+			if floor := rep.find(r, kafkaFloor); floor != nil && floor != r {
+				over, want = fmt.Sprintf("%+.2f ms", f.P99-floor.Figures.P99), latencyGoal
+			}
+		}
+		line(out, r.Server, due, count(f.RequestsPerSecond), ms(f.P50), ms(f.P99), ms(f.P999), over, want, us(f.CPUPerRequest), percent(f.Spread))
+	}
+}
+
+func (rep *report) growthTable(out io.Writer) {
+	rows := rep.of("growth")
+	if len(rows) == 0 {
+		return
+	}
+	header(out, "What a record costs as topics and partitions grow", "server", "topics", "partitions each", "records/s", "p99", "CPU/record", "over one of each", "goal", "±", "RSS")
+	for _, r := range rows {
+		point := []string{r.Server, strconv.Itoa(r.Topics), strconv.Itoa(r.Partitions)}
+		if r.Failure != "" {
+			line(out, append(point, "FAILED")...)
+			continue
+		}
+		f, over, want := r.Figures, "", ""
+		if one := rep.find(r, r.Server); one != nil && one != r {
+			over = fmt.Sprintf("%.2f", f.CPUPerRecord/one.Figures.CPUPerRecord)
+			if r.Server == millraceJSON {
+				want = "0.90 to 1.10"
+			}
+		}
+		line(out, append(point, count(f.RecordsPerSecond), ms(f.P99), us(f.CPUPerRecord), over, want, percent(f.Spread), mib(f.RSS))...)
 	}
 }
 

@@ -54,7 +54,7 @@ func (h *host) Discard(group, name string) {
 	delete(h.held, instanceKey{group, name})
 }
 
-// join starts a node that leaves with t.
+// join starts a node that leaves with t, and returns when it takes part.
 func join(t *testing.T, b testkit.Broker, id string, change ...func(*Settings)) (*Node, *host) {
 	t.Helper()
 	s := Settings{
@@ -71,6 +71,7 @@ func join(t *testing.T, b testkit.Broker, id string, change ...func(*Settings)) 
 	h := &host{held: make(map[instanceKey]string)}
 	n.Start("http://"+id, h)
 	t.Cleanup(func() { n.Close(context.Background(), true) })
+	testkit.Eventually(t, patience, "the node to take part", func() bool { return n.Stats().Leased })
 	return n, h
 }
 

@@ -129,8 +129,13 @@ func appendHeaders(dst []byte, headers []kgo.RecordHeader) []byte {
 }
 
 // undecodable says which half of r cannot be answered and why. What the
-// registry has to say, that it is away for one, stays what it is.
+// look-up of its schema has to say, that the registry is away for one, stays
+// what it is.
 func undecodable(r *kgo.Record, half string, f Format, why error) error {
+	var unknown *UnknownSchema
+	if errors.As(why, &unknown) {
+		return unknown
+	}
 	var known *apierr.Error
 	if errors.As(why, &known) && known.Kind != apierr.Undecodable {
 		return known

@@ -54,6 +54,13 @@ type Registered struct {
 	Schema
 }
 
+// UnknownSchema says that a schema must be asked for before a record can be
+// decoded: a look-up that must not wait returns it. It says nothing of the record.
+type UnknownSchema struct{ ID int32 }
+
+// Error implements error.
+func (e *UnknownSchema) Error() string { return fmt.Sprintf("schema %d is not in the cache", e.ID) }
+
 // Mismatch says where a value is not what its schema wants.
 type Mismatch struct {
 	// Path leads from the value to the fault, such as ".user.tags[2]"; it is

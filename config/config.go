@@ -9,6 +9,7 @@ import (
 	"millrace/internal/kafka"
 	"millrace/metadata"
 	"millrace/metrics"
+	"millrace/schema"
 	"millrace/server"
 )
 
@@ -34,8 +35,6 @@ type Config struct {
 	// LogLevel and LogFormat ("text" or "json") shape the program's log.
 	LogLevel  slog.Level
 	LogFormat string
-	// SchemaRegistryURL are the base URLs of the schema registry.
-	SchemaRegistryURL []string
 
 	Server   server.Settings
 	Batch    batch.Settings
@@ -44,6 +43,7 @@ type Config struct {
 	Metrics  metrics.Settings
 	// Cluster is for a proxy that is one of several; its Logger is nil.
 	Cluster Cluster
+	Schema  schema.Settings
 
 	// Kafka is how to reach the cluster for metadata and administration;
 	// KafkaProduce and KafkaConsume are the same for the two sides, with
@@ -83,6 +83,7 @@ func Load(src Sources) (*Config, error) {
 	d.apply()
 	d.check()
 	d.connect()
+	d.schemas()
 	d.listen()
 	if len(d.faults) > 0 {
 		d.faults.sort()

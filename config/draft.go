@@ -23,6 +23,7 @@ type draft struct {
 	peerURL    []string
 	https      tlsSource
 	links      [sideCount]link
+	registry   registry
 	levels     struct{ gzip, lz4, zstd int }
 }
 

@@ -329,7 +329,7 @@ func TestTLSSettings(t *testing.T) {
 	}{
 		{"trusted, another host's name", []string{"client.ssl.truststore.location=" + trust}, "not localhost"},
 		{"trusted, name not checked", []string{"client.ssl.truststore.location=" + trust, "client.ssl.endpoint.identification.algorithm="}, ""},
-		{"not trusted, name not checked", []string{"client.ssl.truststore.location=" + strange, "client.ssl.endpoint.identification.algorithm="}, "cannot verify the broker's certificate"},
+		{"not trusted, name not checked", []string{"client.ssl.truststore.location=" + strange, "client.ssl.endpoint.identification.algorithm="}, "cannot verify the server's certificate"},
 		{"a client certificate wanted and none shown", []string{
 			"client.ssl.truststore.location=" + trust, "client.ssl.endpoint.identification.algorithm=",
 			"ssl.client.authentication=REQUIRED", "ssl.truststore.type=PEM", "ssl.truststore.location=" + trust,

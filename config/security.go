@@ -72,7 +72,7 @@ func (d *draft) connectSide(s side, target *kafka.Settings) {
 	protocol := d.protocolOf(s)
 	// Key stores are looked at even where the protocol does not use them, so
 	// that a fault in them is found before the protocol is switched.
-	config := d.clientTLS(s)
+	config := d.clientTLS(&l.tls, func(name string) string { return d.sideName(s, name) })
 	if protocol == "SSL" || protocol == "SASL_SSL" {
 		target.TLS = config
 	}

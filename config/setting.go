@@ -17,7 +17,8 @@ type row struct {
 	base string
 	// runtime marks the settings that can change while the program runs.
 	runtime bool
-	// oneSide marks the rows that [forSides] makes beside the one for all sides.
+	// oneSide marks the rows that [forSides] makes beside the one for all sides,
+	// and [forSchemas] beside the one that is documented.
 	oneSide bool
 	store
 }
@@ -85,6 +86,7 @@ var table = sync.OnceValue(func() []group {
 		{"Several nodes", "docs/cluster.md says what this is for.", clusterRows},
 		{"Metadata", "", metadataRows},
 		{"Connection to Kafka", "`client.…` is for every connection; `admin.…`, `producer.…` and `consumer.…` in its place are for the connections of metadata, of producing or of consuming.", linkRows()},
+		{"Schema registry", "For the formats avro, jsonschema and protobuf. Names of Confluent's serializers, which are accepted after `client.`, `producer.` and `consumer.` too, as the Confluent proxy does: `producer.auto.register.schemas` is `schema.registry.auto.register.schemas`, and outweighs it.", schemaRows()},
 		{"Producing to Kafka", "Names and meanings of the Java producer.", producerRows},
 		{"Fetching from Kafka", "Names and meanings of the Java consumer.", fetchRows},
 	}

@@ -33,10 +33,6 @@ var serverRows = []row{
 		store: into(boolean, func(d *draft) *bool { return &d.Server.Strict }),
 	},
 	{
-		name: "schema.registry.url", def: "http://localhost:8081", doc: "Base URLs of the schema registry.",
-		store: into(webURLs, func(d *draft) *[]string { return &d.SchemaRegistryURL }),
-	},
-	{
 		name: "avro.dialect", def: "tagged", doc: "How Avro values are written as JSON where the media type does not say (`; avro=plain`): tagged as Avro's own encoding is, or plain, with unions that have no tag, decimals as numbers and times as ISO 8601.",
 		store: into(dialect, func(d *draft) *codec.Dialect { return &d.Server.Avro }),
 	},
@@ -97,6 +93,14 @@ var limitRows = []row{
 	{
 		name: "connections.max.per.ip", def: "0", doc: "Bound of open connections from one address; 0 is none.",
 		store: into(whole(0, largest), func(d *draft) *int { return &d.Server.MaxConnectionsPerIP }),
+	},
+	{
+		name: "streams.max", def: "1000", doc: "Bound of the answers that are being streamed.",
+		store: into(whole(1, largest), func(d *draft) *int { return &d.Server.MaxStreams }),
+	},
+	{
+		name: "streams.heartbeat.ms", def: "15000", doc: "How long a stream may be silent. A client that is gone is noticed when something is sent to it.",
+		store: into(millis(100, largest), func(d *draft) *time.Duration { return &d.Server.StreamHeartbeat }),
 	},
 	{
 		name: "request.read.timeout.ms", def: "30000", doc: "How long a whole request may take to arrive.",

@@ -130,10 +130,10 @@ func (d *draft) serverTLS() *tls.Config {
 	return config
 }
 
-// clientTLS is the configuration for the brokers of one side.
-func (d *draft) clientTLS(s side) *tls.Config {
-	source := &d.links[s].tls
-	config := d.load(source, func(name string) string { return d.sideName(s, name) })
+// clientTLS is the configuration of connections to brokers or to the schema
+// registry; name is as for load.
+func (d *draft) clientTLS(source *tlsSource, name func(string) string) *tls.Config {
+	config := d.load(source, name)
 	if source.identification == "" {
 		// The chain is still verified, only not against the host's name.
 		config.InsecureSkipVerify = true
@@ -146,14 +146,14 @@ func (d *draft) clientTLS(s side) *tls.Config {
 
 func verifyChain(state tls.ConnectionState, roots *x509.CertPool) error {
 	if len(state.PeerCertificates) == 0 {
-		return errors.New("cannot verify the broker: it showed no certificate")
+		return errors.New("cannot verify the server: it showed no certificate")
 	}
 	options := x509.VerifyOptions{Roots: roots, Intermediates: x509.NewCertPool()}
 	for _, c := range state.PeerCertificates[1:] {
 		options.Intermediates.AddCert(c)
 	}
 	if _, err := state.PeerCertificates[0].Verify(options); err != nil {
-		return fmt.Errorf("cannot verify the broker's certificate: %w", err)
+		return fmt.Errorf("cannot verify the server's certificate: %w", err)
 	}
 	return nil
 }

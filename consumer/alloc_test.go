@@ -30,7 +30,7 @@ func TestEncodeDoesNotAllocate(t *testing.T) {
 			s.backlog.runs = runs
 			s.backlog.add(p, rs[:500])
 			s.backlog.add(p, rs[500:])
-			out, err := i.answer(s, dst, 1<<20, codec.Extras{})
+			out, err := i.answer(s, dst, &count{}, 1<<20, codec.Extras{})
 			if err != nil || len(out) < 1000*50 || s.backlog.records != 0 || s.backlog.bytes != 0 {
 				t.Fatalf("%d bytes, %v, backlog %+v", len(out), err, s.backlog)
 			}
@@ -80,7 +80,7 @@ func BenchmarkEncode(b *testing.B) {
 			for b.Loop() {
 				s.backlog.runs = append(s.backlog.runs[:0], run{p, rs})
 				s.backlog.records, s.backlog.bytes = len(rs), size
-				if _, err := i.answer(s, dst, 1<<20, codec.Extras{}); err != nil {
+				if _, err := i.answer(s, dst, &count{}, 1<<20, codec.Extras{}); err != nil {
 					b.Fatal(err)
 				}
 			}

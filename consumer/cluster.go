@@ -174,6 +174,21 @@ func (c *cluster) listOffsets(ctx context.Context, isolation string, at map[Topi
 	return found, nil
 }
 
+// notBelow returns an error if the offset comes before the first one, or that
+// cannot be found out.
+func (c *cluster) notBelow(ctx context.Context, tp TopicPartition, offset int64) error {
+	first, err := c.offsetsAt(ctx, readUncommitted, map[TopicPartition]int64{tp: startOfLog})
+	if err != nil || offset >= first[tp] {
+		return err
+	}
+	end, err := c.offsetsAt(ctx, readUncommitted, map[TopicPartition]int64{tp: endOfLog})
+	if err != nil {
+		return err
+	}
+	return apierr.OffsetNotFound.New("Offset %d is below the start of partition %d of topic %s, which has the offsets from %d to before %d.",
+		offset, tp.Partition, tp.Topic, first[tp], end[tp])
+}
+
 // missing makes of the error of a request about the partitions that says that
 // something is unknown the answer that says what: the topic or just a
 // partition of it. Other errors stay what they are.

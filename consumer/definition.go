@@ -44,8 +44,8 @@ type position struct {
 	Sought bool `json:"sought,omitempty"`
 }
 
-// maxPositions bounds the record of an instance; Kafka takes 1 MB.
-const maxPositions = 5000
+// maxRecorded bounds the record of an instance; Kafka takes 1 MB.
+const maxRecorded = 5000
 
 func readDefinition(text []byte) (*definition, error) {
 	d := &definition{}
@@ -79,7 +79,7 @@ func (i *Instance) define() []byte {
 			}
 		}
 		for _, tp := range s.sorted() {
-			if p, ok := i.positions[tp]; ok && len(d.Positions) < maxPositions {
+			if p, ok := i.positions[tp]; ok && len(d.Positions) < maxRecorded {
 				d.Positions = append(d.Positions, p)
 			}
 		}

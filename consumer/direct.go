@@ -82,9 +82,7 @@ func (m *Manager) AppendDirect(ctx context.Context, dst []byte, q DirectRead) ([
 	defer cancel()
 	defer context.AfterFunc(m.life, cancel)()
 	if q.Format.NeedsSchema() {
-		d.page.extras.Schemas = func(f codec.Format, id int32) (codec.Schema, error) {
-			return m.settings.Schemas.ByID(ctx, f, id)
-		}
+		d.page.extras.Schemas = m.schemaWaiter(ctx)
 	}
 	start := len(dst)
 	dst, err = d.read(ctx, append(dst, '['))
@@ -92,7 +90,7 @@ func (m *Manager) AppendDirect(ctx context.Context, dst []byte, q DirectRead) ([
 		told(q.Format, q.Topic, d.page.n, d.page.bytes)
 	}
 	if err != nil && d.page.n == 0 {
-		return dst[:start], d.explain(err)
+		return dst[:start], explainRead(q.TopicPartition, err)
 	}
 	return append(dst, ']'), nil // what failed after the first record, the next read meets
 }
@@ -116,7 +114,7 @@ func (d *directRead) read(ctx context.Context, dst []byte) ([]byte, error) {
 	for {
 		part, next, err := d.reader.Fetch(ctx, d.place(offset))
 		if errors.Is(err, kerr.OffsetOutOfRange) {
-			err = d.below(ctx, offset) // else it is past the end
+			err = d.m.cluster.notBelow(ctx, d.q.TopicPartition, offset) // else it is past the end
 		}
 		if err != nil {
 			return dst, err
@@ -169,38 +167,24 @@ func (d *directRead) place(offset int64) kafka.Place {
 	}
 }
 
-// below returns an error if the offset, which Kafka has called out of range,
-// comes before the first one.
-func (d *directRead) below(ctx context.Context, offset int64) error {
-	first, err := d.m.cluster.offsetsAt(ctx, readUncommitted, map[TopicPartition]int64{d.q.TopicPartition: startOfLog})
-	if err != nil || offset >= first[d.q.TopicPartition] {
-		return err
-	}
-	end, err := d.m.cluster.offsetsAt(ctx, readUncommitted, map[TopicPartition]int64{d.q.TopicPartition: endOfLog})
-	if err != nil {
-		return err
-	}
-	return apierr.OffsetNotFound.New("Offset %d is below the start of partition %d of topic %s, which has the offsets from %d to before %d.",
-		offset, d.q.Partition, d.q.Topic, first[d.q.TopicPartition], end[d.q.TopicPartition])
-}
-
-// explain turns what failed the read into what a client shall be told.
-func (d *directRead) explain(err error) error {
+// explainRead turns what failed a read of a partition, with no instance, into
+// what a client shall be told.
+func explainRead(tp TopicPartition, err error) *apierr.Error {
 	var known *apierr.Error
 	var huge *kgo.ErrDecompressTooLarge
 	switch {
 	case errors.As(err, &known): // though its cause may be one of those below
 		return known
 	case errors.Is(err, kafka.ErrNoPartition):
-		return apierr.PartitionNotFound.New("Topic %s has no partition %d.", d.q.Topic, d.q.Partition)
+		return apierr.PartitionNotFound.New("Topic %s has no partition %d.", tp.Topic, tp.Partition)
 	case errors.Is(err, kerr.UnknownTopicOrPartition), errors.Is(err, kerr.UnknownTopicID):
-		return apierr.TopicNotFound.Wrap(err, "Topic %s does not exist.", d.q.Topic)
+		return apierr.TopicNotFound.Wrap(err, "Topic %s does not exist.", tp.Topic)
 	case errors.As(err, &huge):
-		return apierr.Undecodable.Wrap(err, "The records from offset %d of partition %d of topic %s decompress to more than this server holds. Read on from offset %d.", huge.Offset, d.q.Partition, d.q.Topic, huge.NextOffset)
+		return apierr.Undecodable.Wrap(err, "The records from offset %d of partition %d of topic %s decompress to more than this server holds. Read on from offset %d.", huge.Offset, tp.Partition, tp.Topic, huge.NextOffset)
 	}
-	api := apierr.From(fmt.Errorf("cannot read %s: %w", d.q.TopicPartition, err))
+	api := apierr.From(fmt.Errorf("cannot read %s: %w", tp, err))
 	if api.Kind == apierr.Internal { // not our fault: the library cannot make sense of the answer
-		return apierr.KafkaError.Wrap(err, "The records of partition %d of topic %s cannot be fetched.", d.q.Partition, d.q.Topic)
+		return apierr.KafkaError.Wrap(err, "The records of partition %d of topic %s cannot be fetched.", tp.Partition, tp.Topic)
 	}
 	return api
 }

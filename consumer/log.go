@@ -16,6 +16,9 @@ var toldAnyway = []string{
 	"join group failed",
 	"sync group failed",
 	"unable to commit offset for topic partition",
+	// The answer to the last commit came after the instance was gone. The
+	// commit had that answer all the same.
+	"received an OffsetCommitResponse after our group session has ended, unable to handle this (were we kicked from the group?)",
 }
 
 // quiet turns those messages into debug ones.

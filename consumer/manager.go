@@ -44,6 +44,7 @@ type Manager struct {
 	instances map[instanceKey]*Instance
 	moving    map[instanceKey]struct{} // instances on their way in or out
 	perClient map[string]int           // instances by the address that made them
+	tails     map[string]*tail         // by topic, of those that are streamed
 	closing   bool                     // Close was called
 
 	counts counts

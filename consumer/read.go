@@ -57,22 +57,25 @@ func (i *Instance) AppendRecords(ctx context.Context, dst []byte, o ReadOptions)
 		return dst, i.gaveUp(ctx, "Another read of this consumer instance is going on and did not end within the timeout. An instance is read by one request at a time.")
 	}
 	defer func() { <-i.lease }()
-	s, err := i.beginRead(ctx, turn)
+	s, err := i.beginRead(ctx, turn, true)
 	if err != nil {
 		return dst, err
 	}
 	if err := i.collect(ctx, wait, s, limit); err != nil {
 		return dst, err
 	}
-	for {
-		page, err := i.answer(s, dst, limit, i.m.extras(o))
-		if err == nil {
-			return page, nil
+	page := append(dst, '[')
+	for taken := (count{}); ; {
+		page, err = i.answer(s, page, &taken, limit, i.m.extras(o))
+		if err != nil { // the registry is asked here, where only the lease is held
+			if err = i.m.learnSchema(ctx, i.opts.Format, err); err == nil {
+				continue
+			}
 		}
-		// The registry is asked here, where only the lease is held.
-		if again, err := i.m.learnSchema(ctx, i.opts.Format, err); !again {
+		if err != nil && taken.records == 0 {
 			return dst, err
 		}
+		return append(page, ']'), nil
 	}
 }
 
@@ -90,9 +93,9 @@ func (i *Instance) gaveUp(ctx context.Context, why string) error {
 	return apierr.IllegalState.New("%s", why)
 }
 
-// beginRead returns the session to read from and confirms its last answer. A
-// change of the subscription that is under way is waited for.
-func (i *Instance) beginRead(ctx, turn context.Context) (*session, error) {
+// beginRead returns the session to read from and, if confirm says so, confirms
+// its last answer. A change of the subscription that is under way is waited for.
+func (i *Instance) beginRead(ctx, turn context.Context, confirm bool) (*session, error) {
 	if acquire(turn, i.changing) != nil {
 		return nil, i.gaveUp(ctx, "The subscription or assignment of this consumer instance is being changed, which did not end within the timeout.")
 	}
@@ -106,7 +109,9 @@ func (i *Instance) beginRead(ctx, turn context.Context) (*session, error) {
 	case s == nil:
 		return nil, apierr.IllegalState.New("This consumer instance has neither a subscription nor an assignment. Subscribe to topics or assign partitions first.")
 	}
-	s.confirm()
+	if confirm {
+		s.confirm()
+	}
 	if err := s.open(); err != nil {
 		return nil, apierr.From(err)
 	}
@@ -215,55 +220,58 @@ func (s *session) take(fetches kgo.Fetches) {
 
 // answer encodes the backlog into dst and moves the positions past it, both in
 // one go: nothing can come in between that would change either.
-func (i *Instance) answer(s *session, dst []byte, limit int, x codec.Extras) ([]byte, error) {
+func (i *Instance) answer(s *session, dst []byte, taken *count, limit int, x codec.Extras) ([]byte, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.closed != nil {
 		return dst, i.closed
 	}
-	start := len(dst)
-	dst = append(dst, '[')
-	dst, n, err := s.encode(dst, limit, i.opts.Format, x)
-	if err != nil && n == 0 {
-		return dst[:start], err
-	}
-	return append(dst, ']'), nil
+	return s.encode(dst, taken, limit, func(dst []byte, r *kgo.Record) ([]byte, error) {
+		if taken.records > 0 {
+			dst = append(dst, ',')
+		}
+		return codec.AppendRecord(dst, r, i.opts.Format, x)
+	})
 }
 
-// encode appends records from the front of the backlog until limit bytes, and
-// moves the positions past them; it returns how many. An error says why it
-// stopped at a record that it did not append. The caller holds the instance's mu.
-func (s *session) encode(dst []byte, limit int, f codec.Format, x codec.Extras) ([]byte, int, error) {
+// count is how much an answer has: records, and the bytes of their keys and values.
+type count struct{ records, bytes int }
+
+// appendOne appends one record.
+type appendOne func(dst []byte, r *kgo.Record) ([]byte, error)
+
+// encode has records from the front of the backlog appended to those that were
+// taken before, up to limit bytes, and moves the positions past them. An error
+// says why it stopped at a record that it did not append. The caller holds the
+// instance's mu.
+func (s *session) encode(dst []byte, taken *count, limit int, one appendOne) ([]byte, error) {
 	var err error
-	n, bytes := 0, 0
+	from := *taken
 pages:
 	for _, run := range s.backlog.runs {
-		last, before := -1, bytes
+		last, before := -1, taken.bytes
 		var to mark
 		for k, r := range run.records {
 			size := size(r)
-			if n > 0 && bytes+size > limit || n >= maxPageRecords {
-				s.moved(run.part, last, to, bytes-before)
+			if taken.records > 0 && taken.bytes+size > limit || taken.records >= maxPageRecords {
+				s.moved(run.part, last, to, taken.bytes-before)
 				break pages
 			}
 			good := len(dst)
-			if n > 0 {
-				dst = append(dst, ',')
-			}
-			if dst, err = codec.AppendRecord(dst, r, f, x); err != nil {
+			if dst, err = one(dst, r); err != nil {
 				dst = dst[:good]
-				s.moved(run.part, last, to, bytes-before)
+				s.moved(run.part, last, to, taken.bytes-before)
 				break pages
 			}
-			n++
-			bytes += size
+			taken.records++
+			taken.bytes += size
 			last, to = k, mark{offset: r.Offset + 1, epoch: r.LeaderEpoch}
 			r.Recycle() // its bytes are copied
 		}
-		s.moved(run.part, last, to, bytes-before)
+		s.moved(run.part, last, to, taken.bytes-before)
 	}
-	s.backlog.advance(n, bytes)
-	return dst, n, err
+	s.backlog.advance(taken.records-from.records, taken.bytes-from.bytes)
+	return dst, err
 }
 
 // moved moves the position of p to a mark, if records up to the one with index

@@ -132,6 +132,15 @@ var (
 	}
 )
 
+// The metrics of schemas.
+var (
+	schemaHits     = counter("schema_cache_hits_total", "Questions for schemas that were answered from memory.")
+	schemaMisses   = counter("schema_cache_misses_total", "Questions for schemas that the schema registry had to be asked, or that failed at once while it was away.")
+	schemaCached   = gauge("schema_cache_entries", "Answers in memory, those that a schema does not exist among them.")
+	schemaRequests = counter("schema_registry_requests_total", "Requests to the schema registry, by result: ok is any answer, that a schema is unknown or refused too; failed is an answer that makes no sense or turns this server away; unreachable; timeout.", "result")
+	schemaTime     = counter("schema_registry_request_seconds_total", "Time that requests to the schema registry took.")
+)
+
 // The metrics of the process.
 var (
 	poolGets   = counter("pool_gets_total", "Buffers taken from a pool.", "pool")
@@ -170,6 +179,9 @@ func Catalog() []Group {
 			kafkaReachable, kafkaSilence, metadataAge, metadataRefresh,
 			metadataTopics, metadataParts, metadataOrphans, metadataBrokers,
 		}, kprom...)},
+		{"Schemas", "Of the formats that need a schema registry; none of this moves for the others.", []*Def{
+			schemaHits, schemaMisses, schemaCached, schemaRequests, schemaTime,
+		}},
 		{"Process", "Beside these there are the `go_*` and `process_*` metrics of every Go program.", []*Def{
 			poolGets, poolMisses, poolOut, poolKept, buildInfo,
 		}},

@@ -48,6 +48,7 @@ func full(t testing.TB) *Metrics {
 		Consumers:   func() Consumers { return Consumers{Instances: 1, Lags: []Lag{{"g", "t", 8}}} },
 		Cluster:     func() Cluster { return Cluster{Leased: true, Nodes: 3} },
 		Metadata:    func() Metadata { return Metadata{Reachable: true, Known: true, Topics: 4} },
+		Schemas:     func() Schemas { return Schemas{Hits: 6, Misses: 2, Cached: 2, Answered: 3, Time: time.Second} },
 		Pools:       func() []Pool { return []Pool{{Name: "fetch", Gets: 1, Out: -1, KeptBytes: 5}} },
 	})
 	return m

@@ -20,6 +20,7 @@ type Sources struct {
 	Consumers   func() Consumers
 	Metadata    func() Metadata
 	Cluster     func() Cluster
+	Schemas     func() Schemas
 	Pools       func() []Pool
 }
 
@@ -84,6 +85,16 @@ type Cluster struct {
 	Forwarded, ForwardMoved, ForwardFailed uint64
 }
 
+// Schemas is the state of the schema registry's client.
+type Schemas struct {
+	Hits, Misses uint64 // questions that the cache answered, and not
+	Cached       int    // answers in it
+	// Requests to the registry by how they ended: with an answer, with one that
+	// makes no sense or turns this server away, without any, too late.
+	Answered, Failed, Away, TimedOut uint64
+	Time                             time.Duration // that they took in all
+}
+
 // Pool is the state of one pool.
 type Pool struct {
 	Name         string
@@ -124,6 +135,10 @@ func (s *Sources) collect(to chan<- prometheus.Metric, lags int) {
 	}
 	if s.Cluster != nil {
 		v := s.Cluster()
+		v.collect(to)
+	}
+	if s.Schemas != nil {
+		v := s.Schemas()
 		v.collect(to)
 	}
 	if s.Pools != nil {
@@ -209,6 +224,17 @@ func (v *Cluster) collect(to chan<- prometheus.Metric) {
 	clusterForwards.put(to, float64(v.Forwarded), "ok")
 	clusterForwards.put(to, float64(v.ForwardMoved), "moved")
 	clusterForwards.put(to, float64(v.ForwardFailed), "failed")
+}
+
+func (v *Schemas) collect(to chan<- prometheus.Metric) {
+	schemaHits.put(to, float64(v.Hits))
+	schemaMisses.put(to, float64(v.Misses))
+	schemaCached.put(to, float64(v.Cached))
+	schemaRequests.put(to, float64(v.Answered), "ok")
+	schemaRequests.put(to, float64(v.Failed), "failed")
+	schemaRequests.put(to, float64(v.Away), "unreachable")
+	schemaRequests.put(to, float64(v.TimedOut), "timeout")
+	schemaTime.put(to, v.Time.Seconds())
 }
 
 func (v *Pool) collect(to chan<- prometheus.Metric) {

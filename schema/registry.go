@@ -13,11 +13,43 @@ import (
 type Registry struct {
 	settings Settings
 	log      *slog.Logger
+	formats  formats
+	client   *client
+
+	wanted *cache[codec.Registered] // answers of Resolve
+	byID   *cache[stored]           // answers of ByID
+
+	running context.Context // of look-ups; ends with Close
+	end     context.CancelFunc
 }
 
-// New returns a registry client. It does not connect yet.
+// stored is a schema as the registry has it.
+type stored struct {
+	id     int32
+	format codec.Format
+	schema compiled
+}
+
+// New returns a registry client. It does not connect yet. Who made it closes it.
 func New(s Settings, log *slog.Logger) (*Registry, error) {
-	return &Registry{settings: s, log: log}, nil
+	c, err := newClient(s)
+	if err != nil {
+		return nil, err
+	}
+	r := &Registry{
+		settings: s, log: log, formats: builtIn, client: c,
+		wanted: newCache[codec.Registered](s.CacheSize),
+		byID:   newCache[stored](s.CacheSize),
+	}
+	r.running, r.end = context.WithCancel(context.Background())
+	return r, nil
+}
+
+// Close ends the look-ups that are under way; they fail. What is cached is
+// still answered.
+func (r *Registry) Close() {
+	r.end()
+	r.client.close()
 }
 
 // Wanted is what a produce request says of the schema of its keys or values.
@@ -30,19 +62,70 @@ type Wanted struct {
 }
 
 // Resolve returns the schema to encode with: it registers or looks up what is
-// not in the cache. Nothing wanted is the zero Registered, unless the latest
-// schema of the subject is to be used.
+// not in the cache, and waits for that no longer than ctx. Nothing wanted is the
+// zero Registered, unless the latest schema of the subject is to be used; a
+// subject that has no schema is the zero Registered then too. Errors are
+// [apierr.Error] values.
 func (r *Registry) Resolve(ctx context.Context, w Wanted) (codec.Registered, error) {
-	return codec.Registered{}, apierr.Internal.New("not built yet")
+	switch {
+	case len(w.Text) > 0 && w.ID != 0:
+		return codec.Registered{}, apierr.Unprocessable.New("A schema is given as text and as an id for the same records: send one of the two.")
+	case w.ID < 0:
+		return codec.Registered{}, apierr.RegistryRefused.New("There is no schema with the id %d.", w.ID)
+	case len(w.Text) == 0 && w.ID == 0 && !r.settings.UseLatest:
+		return codec.Registered{}, nil
+	}
+	q := question{format: w.Format, key: w.Key, topic: w.Topic, id: w.ID, text: w.Text}
+	if r.settings.UseLatest && r.naming(w.Key) == TopicName {
+		q.text = nil // one subject, whatever the text is
+	}
+	if e := r.wanted.lookup(&q); e != nil {
+		return e.value, e.err
+	}
+	return load(ctx, r, r.wanted, &q, r.resolve)
 }
 
 // ByID returns the schema that values with this id are decoded by. It may wait
-// for the registry.
+// for the registry, no longer than ctx. What the registry does not have, has
+// with another type or has in a way that cannot be read is Undecodable.
 func (r *Registry) ByID(ctx context.Context, f codec.Format, id int32) (codec.Schema, error) {
-	return nil, apierr.Internal.New("not built yet")
+	s, ok, err := r.Cached(f, id)
+	if ok {
+		return s, err
+	}
+	found, err := load(ctx, r, r.byID, &question{id: id}, r.fetch)
+	return decoder(found, f, id, err)
 }
 
 // Cached is ByID that never waits: ok is false when the registry must be asked.
 func (r *Registry) Cached(f codec.Format, id int32) (s codec.Schema, ok bool, err error) {
-	return nil, false, nil
+	q := question{id: id}
+	e := r.byID.lookup(&q)
+	if e == nil {
+		return nil, false, nil
+	}
+	s, err = decoder(e.value, f, id, e.err)
+	return s, true, err
+}
+
+// decoder is what was found for an id, for values of format f.
+func decoder(s stored, f codec.Format, id int32, err error) (codec.Schema, error) {
+	switch {
+	case err == nil && s.format == f:
+		return s.schema, nil
+	case err == nil:
+		return nil, apierr.Undecodable.New("The record's schema %d is for the format %s, not %s.", id, s.format, f)
+	case apierr.RegistryRefused.Is(err) || apierr.InvalidSchema.Is(err) || apierr.UnsupportedMedia.Is(err):
+		return nil, apierr.Undecodable.Wrap(err, "The record's schema %d cannot be used: %s", id, apierr.From(err).Message())
+	default:
+		return nil, err
+	}
+}
+
+// naming is the strategy for keys or values.
+func (r *Registry) naming(key bool) SubjectName {
+	if key {
+		return r.settings.KeySubject
+	}
+	return r.settings.ValueSubject
 }

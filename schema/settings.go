@@ -8,9 +8,10 @@ import (
 // Settings of the registry client.
 type Settings struct {
 	// URLs of the registry, tried in order; none: schema formats are refused.
+	// A user and password in a URL are for that URL.
 	URLs []string
-	// User and Password are for basic authentication, BearerToken for the other
-	// kind; at most one of the two is set.
+	// User and Password are for basic authentication at all URLs, BearerToken
+	// is for the other kind; at most one of the two is set.
 	User, Password, BearerToken string
 	// TLS is for https URLs; nil means the system's certificates.
 	TLS *tls.Config
@@ -21,6 +22,9 @@ type Settings struct {
 	// place of the text (use.latest.version). Normalize has the registry
 	// normalise texts (normalize.schemas).
 	AutoRegister, UseLatest, Normalize bool
+	// LatestTTL is how long a latest schema is taken to be the latest; zero or
+	// less: for ever.
+	LatestTTL time.Duration
 	// CheckSubject refuses an id that is not of the subject.
 	CheckSubject bool
 	// KeySubject and ValueSubject name subjects.
@@ -40,3 +44,18 @@ const (
 	RecordName                         // the full name of the record or message
 	TopicRecordName                    // TOPIC-RECORD
 )
+
+// subject returns the subject of a topic's keys or values; record is the name
+// of their schema, which TopicName does not look at.
+func (n SubjectName) subject(topic string, key bool, record string) string {
+	switch {
+	case n == RecordName:
+		return record
+	case n == TopicRecordName:
+		return topic + "-" + record
+	case key:
+		return topic + "-key"
+	default:
+		return topic + "-value"
+	}
+}

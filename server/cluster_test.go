@@ -180,7 +180,7 @@ func TestNodesTrustOnlyTheirSecret(t *testing.T) {
 	all[0].do(t, "POST", i+"/subscription", `{}`, plainV2, "X-Millrace-Secret: guessed", "X-Millrace-Method: DELETE").want(t, 403, "40301")
 	all[0].do(t, "POST", i+"/subscription", "", plainV2, "X-Millrace-Secret: "+clusterSecret, "X-Millrace-Method: GET").want(t, 200, "topics")
 	// What was sent on once is not sent on again.
-	r := all[1].do(t, "POST", i+"/subscription", "", plainV2, "X-Millrace-Secret: "+clusterSecret, "X-Millrace-Method: GET").want(t, 503, "50305")
+	r := all[1].do(t, "POST", i+"/subscription", "", plainV2, "X-Millrace-Secret: "+clusterSecret, "X-Millrace-Method: GET").want(t, 503, "50307")
 	if r.header.Get("X-Millrace-Elsewhere") == "" || r.header.Get("Retry-After") == "" {
 		t.Errorf("the refusal does not say that the instance is elsewhere: %v", r.header)
 	}

@@ -84,7 +84,7 @@ func (c *cors) options(ctx *fasthttp.RequestCtx) {
 	ctx.Response.Header.Set(fasthttp.HeaderAccessControlAllowMethods, methods)
 	headers := c.headers
 	if headers == "" {
-		headers = "Content-Type, Accept, Content-Encoding, Origin, X-Requested-With"
+		headers = "Content-Type, Accept, Content-Encoding, Origin, X-Requested-With, Last-Event-ID"
 	}
 	ctx.Response.Header.Set(fasthttp.HeaderAccessControlAllowHeaders, headers)
 	ctx.Response.Header.Set(fasthttp.HeaderAccessControlMaxAge, "1800")

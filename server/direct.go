@@ -82,17 +82,9 @@ func queryStart(ctx *fasthttp.RequestCtx, v version, q *consumer.DirectRead) err
 	case byTime && args.Has("offset"):
 		return apierr.BadRequest.New("The query parameters offset and timestamp exclude each other.")
 	case byTime:
-		text := string(args.Peek("timestamp"))
-		if ms, err := strconv.ParseInt(text, 10, 64); err == nil && ms >= 0 {
-			q.Since = time.UnixMilli(ms)
-			return nil
-		}
-		at, ok := parseISO8601(text)
-		if !ok {
-			return apierr.BadRequest.New("The query parameter timestamp must be a number of milliseconds since 1970 or an ISO-8601 time such as 2026-01-31T12:00:00Z, not %q.", text)
-		}
-		q.Since = at
-		return nil
+		var err error
+		q.Since, err = queryTime(ctx, "timestamp")
+		return err
 	case !args.Has("offset"):
 		return apierr.Unprocessable.New("The query parameter offset is required: the offset of the first record.")
 	}
@@ -103,4 +95,17 @@ func queryStart(ctx *fasthttp.RequestCtx, v version, q *consumer.DirectRead) err
 	}
 	q.Offset = offset
 	return nil
+}
+
+// queryTime is a time in the query: milliseconds since 1970, or ISO-8601.
+func queryTime(ctx *fasthttp.RequestCtx, name string) (time.Time, error) {
+	text := string(ctx.QueryArgs().Peek(name))
+	if ms, err := strconv.ParseInt(text, 10, 64); err == nil && ms >= 0 {
+		return time.UnixMilli(ms), nil
+	}
+	at, ok := parseISO8601(text)
+	if !ok {
+		return at, apierr.BadRequest.New("The query parameter %s must be a number of milliseconds since 1970 or an ISO-8601 time such as 2026-01-31T12:00:00Z, not %q.", name, text)
+	}
+	return at, nil
 }

@@ -21,6 +21,7 @@ import (
 	"millrace/internal/kafka"
 	"millrace/internal/testkit"
 	"millrace/metadata"
+	"millrace/schema"
 	"millrace/server"
 )
 
@@ -46,6 +47,7 @@ type stackOptions struct {
 	consumer consumer.Settings
 	producer kafka.Producer
 	admin    server.Admin
+	schemas  *schema.Registry
 	create   bool
 	node     *cluster.Settings        // of a stack that is one of several
 	via      func(base string) string // where the others reach that one
@@ -91,8 +93,9 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 	s := &stack{log: logs, broker: b}
 	s.producer = batch.New(client, batch.Cluster{Topic: topicOf(cache), Healthy: cache.Healthy, Contradicted: cache.Invalidate}, o.batch)
 	node := joinCluster(t, base, &o)
+	o.consumer.Schemas = o.schemas
 	consumers := consumer.New(base, kafka.Consumer{}, o.consumer, log)
-	s.server = server.New(o.server, server.Deps{Producer: s.producer, Metadata: cache, Consumers: consumers, Cluster: node, Admin: o.admin, Logger: log})
+	s.server = server.New(o.server, server.Deps{Producer: s.producer, Metadata: cache, Consumers: consumers, Schemas: o.schemas, Cluster: node, Admin: o.admin, Logger: log})
 	addrs, err := s.server.Listen()
 	if err != nil {
 		t.Fatal(err)

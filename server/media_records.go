@@ -159,4 +159,3 @@ func (s *Server) negotiateFormat(ctx *fasthttp.RequestCtx, v version) (codec.For
 	ctx.SetContentType(recordType(v, format))
 	return format, nil
 }
-

@@ -29,6 +29,10 @@ type Settings struct {
 	// MaxConnections bounds open connections, MaxConnectionsPerIP those of one address (0: no bound).
 	MaxConnections      int
 	MaxConnectionsPerIP int
+	// MaxStreams bounds the answers that are being streamed (0: no bound).
+	MaxStreams int
+	// StreamHeartbeat is how long a stream may be silent (0: for ever).
+	StreamHeartbeat time.Duration
 	// ReadTimeout bounds the arrival of one whole request, WriteTimeout the
 	// sending of its answer, IdleTimeout the wait for the next one.
 	ReadTimeout, WriteTimeout, IdleTimeout time.Duration

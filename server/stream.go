@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp"
+
+	"millrace/internal/apierr"
 )
 
 // stream is an answer that is written piece by piece, on the connection's own
@@ -17,17 +19,28 @@ type stream struct {
 	ctx    *fasthttp.RequestCtx
 	write  func(st *stream) error
 	out    io.Writer
+	closed bool
 }
 
 // stream has write send the answer, which may take as long as it likes. write
 // must return soon after [stream.context] ended. An error of its own is not
-// shown to the client any more: the status is sent by then.
-func (s *Server) stream(ctx *fasthttp.RequestCtx, contentType string, write func(st *stream) error) {
+// shown to the client any more: the status is sent by then. Nothing is sent,
+// and an error returned, while there are as many streams as there may be, and
+// during a drain.
+func (s *Server) stream(ctx *fasthttp.RequestCtx, contentType string, write func(st *stream) error) error {
+	if s.streaming.Err() != nil {
+		return apierr.Draining.Err()
+	}
+	if n := s.figures.Streams.Add(1); s.settings.MaxStreams > 0 && n > int64(s.settings.MaxStreams) {
+		s.figures.Streams.Add(-1)
+		return apierr.StreamsFull.Err()
+	}
 	ctx.SetContentType(contentType)
 	ctx.Response.Header.Set(fasthttp.HeaderCacheControl, "no-store")
 	ctx.Response.Header.Set("X-Accel-Buffering", "no") // nginx would collect the pieces
 	ctx.Response.ImmediateHeaderFlush = true
 	ctx.Response.SetBodyStream(&stream{server: s, ctx: ctx, write: write}, -1)
+	return nil
 }
 
 // context ends when the server drains, and streams shall end with it.
@@ -51,9 +64,17 @@ func (st *stream) SupportsBodyWriteTo() bool { return true }
 // WriteTo implements [fasthttp.BodyWriterTo]: out makes a chunk of each Write.
 func (st *stream) WriteTo(out io.Writer) (int64, error) {
 	st.out = out
-	st.server.figures.Streams.Add(1)
-	defer st.server.figures.Streams.Add(-1)
 	return 0, st.write(st)
+}
+
+// Close implements [io.Closer]. fasthttp calls it in the end, also of a stream
+// that it could not even begin to write.
+func (st *stream) Close() error {
+	if !st.closed {
+		st.closed = true
+		st.server.figures.Streams.Add(-1)
+	}
+	return nil
 }
 
 // Read implements [io.Reader]. fasthttp reads only for clients of HTTP/1.0,

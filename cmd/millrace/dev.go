@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"strconv"
@@ -10,16 +11,19 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"millrace/config"
+	"millrace/schema/embedded"
 )
 
-// devCommand is the proxy with a broker in the same process: franz-go's kfake,
-// which speaks Kafka's protocol to any client.
+// devCommand is the proxy with a broker and a schema registry in the same
+// process: franz-go's kfake, which speaks Kafka's protocol to any client, and
+// schema/embedded, which keeps its schemas in that broker.
 type devCommand struct {
 	sources
-	Partitions int    `help:"Partitions of a topic that is created on first use." default:"1"`
-	Data       string `help:"Keep the broker's data in this directory instead of in memory." type:"path" placeholder:"DIR"`
-	KafkaPort  int    `help:"Port of the broker; another one is taken when it is in use." default:"9092"`
-	Retain     int    `help:"Megabytes that the broker keeps of each partition; older records go." default:"64"`
+	Partitions   int    `help:"Partitions of a topic that is created on first use." default:"1"`
+	Data         string `help:"Keep the broker's data in this directory instead of in memory." type:"path" placeholder:"DIR"`
+	KafkaPort    int    `help:"Port of the broker; another one is taken when it is in use." default:"9092"`
+	RegistryPort int    `help:"Port of the schema registry; another one is taken when it is in use." default:"8081"`
+	Retain       int    `help:"Megabytes that the broker keeps of each partition; older records go." default:"64"`
 }
 
 // retentionInterval is how often the broker drops what is over its limit.
@@ -37,10 +41,19 @@ func (c devCommand) Run() error {
 	go retain(broker, stop)
 
 	addr := broker.ListenAddrs()[0]
-	load := func() (*config.Config, error) {
-		return c.load("bootstrap.servers="+addr, "log.level=warn", "admin.enable=true")
+	registry, err := embedded.Start(embedded.Options{
+		Listen:  net.JoinHostPort("127.0.0.1", strconv.Itoa(freePort(c.RegistryPort))),
+		Brokers: []string{addr},
+		Log:     slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+	})
+	if err != nil {
+		return err
 	}
-	return run(load, func(p *proxy) { c.welcome(p.urls()[0], addr) })
+	defer registry.Close()
+	load := func() (*config.Config, error) {
+		return c.load("bootstrap.servers="+addr, "schema.registry.url="+registry.URL(), "log.level=warn", "admin.enable=true")
+	}
+	return run(load, func(p *proxy) { c.welcome(p.urls()[0], addr, registry.URL()) })
 }
 
 // startBroker starts a broker as a fresh Kafka has it: one node, topics
@@ -88,7 +101,7 @@ func retain(broker *kfake.Cluster, stop <-chan struct{}) {
 }
 
 // welcome says where things are and what to try first.
-func (c devCommand) welcome(url, kafka string) {
+func (c devCommand) welcome(url, kafka, registry string) {
 	where := "in memory"
 	if c.Data != "" {
 		where = "in " + c.Data
@@ -96,6 +109,7 @@ func (c devCommand) welcome(url, kafka string) {
 	fmt.Fprintf(os.Stdout, `millrace %s
   REST API  %s
   Kafka     %s (built in, data %s)
+  Registry  %s (built in, schemas in the topic _schemas)
 
 Try it:
   curl -X POST -H 'Content-Type: application/vnd.kafka.json.v2+json' --data '{"records":[{"value":{"foo":"bar"}}]}' %[2]s/topics/jsontest
@@ -103,5 +117,5 @@ Try it:
   curl %[2]s/topics/jsontest
 
 Stop with Ctrl-C.
-`, version, url, kafka, where)
+`, version, url, kafka, where, registry)
 }

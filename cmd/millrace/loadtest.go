@@ -219,7 +219,7 @@ func startDev(partitions int) (*devProxy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot find this program: %w", err)
 	}
-	d := &devProxy{cmd: exec.Command(self, "dev", "--kafka-port=0", "--set=listeners=http://127.0.0.1:0",
+	d := &devProxy{cmd: exec.Command(self, "dev", "--kafka-port=0", "--registry-port=0", "--set=listeners=http://127.0.0.1:0",
 		"--retain=1024", fmt.Sprintf("--partitions=%d", partitions))}
 	d.cmd.Stderr = os.Stderr
 	// A Ctrl-C is for us; we stop it when we are done with it.

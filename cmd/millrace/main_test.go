@@ -24,7 +24,7 @@ func TestMain(m *testing.M) { testkit.Main(m) }
 // broker's address.
 func dev(t *testing.T, args ...string) (p *testkit.Process, url, kafka string) {
 	t.Helper()
-	args = append([]string{"dev", "--kafka-port=0", "--set=listeners=http://127.0.0.1:0"}, args...)
+	args = append([]string{"dev", "--kafka-port=0", "--registry-port=0", "--set=listeners=http://127.0.0.1:0"}, args...)
 	p = testkit.StartMillrace(t, args...)
 	url = p.WaitLine(t, `REST API\s+(http://\S+)`, 20*time.Second)[1]
 	kafka = p.WaitLine(t, `Kafka\s+(\S+)`, 20*time.Second)[1]

@@ -54,6 +54,10 @@ func newMetrics(cfg *config.Config) *metrics.Metrics {
 
 // watch has the metrics read from the parts that were built.
 func (p *proxy) watch(client *kgo.Client, compressor *kafka.Compressor) {
+	var schemas func() metrics.Schemas
+	if p.schemas != nil {
+		schemas = p.schemas.Stats
+	}
 	p.metrics.Watch(metrics.Sources{
 		Cluster:   p.clusterStats(),
 		Server:    p.server.Stats,
@@ -61,6 +65,7 @@ func (p *proxy) watch(client *kgo.Client, compressor *kafka.Compressor) {
 		Buffered:  client.BufferedProduceRecords,
 		Consumers: p.consumers.Stats,
 		Metadata:  p.metadata.Stats,
+		Schemas:   schemas,
 		Compression: func() (codecs []metrics.Codec) {
 			for _, s := range compressor.Stats() {
 				codecs = append(codecs, metrics.Codec{

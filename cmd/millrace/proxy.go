@@ -20,6 +20,7 @@ import (
 	"millrace/internal/kafka"
 	"millrace/metadata"
 	"millrace/metrics"
+	"millrace/schema"
 	"millrace/server"
 )
 
@@ -31,7 +32,8 @@ type proxy struct {
 	metrics   *metrics.Metrics
 	metadata  *metadata.Cache
 	producer  *batch.Producer
-	node      *cluster.Node // nil unless the proxy is one of several
+	node      *cluster.Node    // nil unless the proxy is one of several
+	schemas   *schema.Registry // nil: there is no schema registry
 	consumers *consumer.Manager
 	server    *server.Server
 	live      *live
@@ -121,6 +123,9 @@ func start(cfg *config.Config) (_ *proxy, err error) {
 	if err := p.join(); err != nil {
 		return nil, err
 	}
+	if p.schemas, err = newRegistry(cfg, p.log); err != nil {
+		return nil, err
+	}
 	p.consumers = consumer.New(cfg.KafkaConsume, cfg.KafkaConsumer, cfg.Consumer, p.log)
 	p.live = &live{log: p.log, level: level, compressor: compressor, cfg: cfg}
 	p.server = server.New(cfg.Server, server.Deps{
@@ -128,6 +133,7 @@ func start(cfg *config.Config) (_ *proxy, err error) {
 		Metadata:  p.metadata,
 		Consumers: p.consumers,
 		Cluster:   p.node,
+		Schemas:   p.schemas,
 		Admin:     server.Admin{Settings: p.live.settings, Change: p.live.change},
 		Metrics:   p.metrics,
 		Logger:    p.log,
@@ -175,6 +181,15 @@ func (p *proxy) peerURL() string {
 	}
 	first.Host = net.JoinHostPort(host, first.Port())
 	return first.String()
+}
+
+// newRegistry returns the schema registry's client, nil where there is none, and
+// gives it to the consumers that are about to be built.
+func newRegistry(cfg *config.Config, log *slog.Logger) (_ *schema.Registry, err error) {
+	if len(cfg.Schema.URLs) > 0 {
+		cfg.Consumer.Schemas, err = schema.New(cfg.Schema, log)
+	}
+	return cfg.Consumer.Schemas, err
 }
 
 // awaitBrokers gives the brokers a moment to answer before requests come in,
@@ -243,6 +258,9 @@ func (p *proxy) close(ctx context.Context) (err error) {
 		if failed := p.producer.Close(ctx); failed != nil && err == nil {
 			err = failed
 		}
+	}
+	if p.schemas != nil {
+		p.schemas.Close()
 	}
 	if p.metadata != nil {
 		p.metadata.Close()

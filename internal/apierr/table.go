@@ -47,6 +47,8 @@ var (
 	KeySchemaMissing    = &Kind{Name: "key_schema_missing", Status: 422, Code: 42201, Message: "The keys need a schema and none came with the request."}
 	ValueSchemaMissing  = &Kind{Name: "value_schema_missing", Status: 422, Code: 42202, Message: "The values need a schema and none came with the request."}
 	InvalidConsumerConf = &Kind{Name: "invalid_consumer_config", Status: 422, Code: 42204, Message: "Invalid consumer configuration."}
+	InvalidSchema       = &Kind{Name: "invalid_schema", Status: 422, Code: 42205, Message: "The schema is invalid."}
+	RegistryRefused     = &Kind{Name: "schema_registry_refused", Status: 422, Code: 42207, Message: "The schema registry refused the schema, or does not have it under this subject."}
 
 	// 429: too much from one client.
 
@@ -59,6 +61,8 @@ var (
 	Internal       = &Kind{Name: "internal", Status: 500, Code: 500, Message: "The server met an internal error."}
 	KafkaError     = &Kind{Name: "kafka_error", Status: 500, Code: 50002, Message: "Kafka answered with an error."}
 	KafkaRetriable = &Kind{Name: "kafka_retriable", Status: 500, Code: 50003, Message: "Kafka answered with an error that may pass.", Retry: true}
+	// RegistryFailed is a fault of this server's configuration or of the registry.
+	RegistryFailed = &Kind{Name: "schema_registry_failed", Status: 500, Code: 50004, Message: "The schema registry does not work with this server."}
 
 	// 503 and 504: not now.
 
@@ -66,8 +70,12 @@ var (
 	Draining      = &Kind{Name: "draining", Status: 503, Code: 50302, Message: "The server is shutting down.", Retry: true, RetryAfter: time.Second}
 	BrokersAway   = &Kind{Name: "brokers_unreachable", Status: 503, Code: 50303, Message: "No Kafka broker can be reached.", Retry: true, RetryAfter: time.Second}
 	TooBusy       = &Kind{Name: "too_many_connections", Status: 503, Code: 50304, Message: "The server has as many connections as it is allowed to.", Retry: true, RetryAfter: time.Second}
-	InstanceMoved = &Kind{Name: "instance_moved", Status: 503, Code: 50305, Message: "Another server is taking over the consumer instance.", Retry: true, RetryAfter: time.Second}
+	RegistryAway  = &Kind{Name: "schema_registry_unreachable", Status: 503, Code: 50305, Message: "The schema registry cannot be reached.", Retry: true, RetryAfter: time.Second}
+	StreamsFull   = &Kind{Name: "too_many_streams", Status: 503, Code: 50306, Message: "The server serves as many streams as it is allowed to.", Retry: true, RetryAfter: 5 * time.Second}
+	InstanceMoved = &Kind{Name: "instance_moved", Status: 503, Code: 50307, Message: "Another server is taking over the consumer instance.", Retry: true, RetryAfter: time.Second}
 	KafkaTimedOut = &Kind{Name: "kafka_timeout", Status: 504, Code: 50401, Message: "Kafka did not answer within the deadline.", Retry: true, RetryAfter: time.Second}
+
+	RegistryTimedOut = &Kind{Name: "schema_registry_timeout", Status: 504, Code: 50402, Message: "The schema registry did not answer within the deadline.", Retry: true, RetryAfter: time.Second}
 )
 
 // What v1 says of a record that failed: only whether sending it again can help.
@@ -84,9 +92,9 @@ func Kinds() []*Kind {
 		NotFound, TopicNotFound, PartitionNotFound, InstanceNotFound, OffsetNotFound, TopicNotFoundStrict,
 		MethodNotAllowed, NotAcceptable, FormatMismatch, SlowRequest, Undecodable,
 		OtherTopic, AlreadyExists, IllegalState, BodyTooLarge, UnsupportedMedia, HeadersTooLarge,
-		Unprocessable, SettingOutOfRange, KeySchemaMissing, ValueSchemaMissing, InvalidConsumerConf,
+		Unprocessable, SettingOutOfRange, KeySchemaMissing, ValueSchemaMissing, InvalidConsumerConf, InvalidSchema, RegistryRefused,
 		TooManyInstances, TooManyConnections, TooManyOfOneClient,
-		Internal, KafkaError, KafkaRetriable,
-		Overloaded, Draining, BrokersAway, TooBusy, InstanceMoved, KafkaTimedOut,
+		Internal, KafkaError, KafkaRetriable, RegistryFailed,
+		Overloaded, Draining, BrokersAway, TooBusy, RegistryAway, StreamsFull, InstanceMoved, KafkaTimedOut, RegistryTimedOut,
 	}
 }

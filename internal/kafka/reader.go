@@ -222,6 +222,16 @@ func (r *Reader) route(ctx context.Context, at Place, fresh bool) (*route, error
 	return found, nil
 }
 
+// Partitions asks how many partitions the topic has. Errors: those of Kafka, a
+// topic that does not exist among them, and what became of the connection.
+func (r *Reader) Partitions(ctx context.Context, topic string) (int, error) {
+	found, err := r.route(ctx, Place{Topic: topic}, true)
+	if err != nil {
+		return 0, err
+	}
+	return len(found.leaders), nil
+}
+
 // locate asks any broker about the topic.
 func (r *Reader) locate(ctx context.Context, name string) (*route, error) {
 	t := kmsg.NewMetadataRequestTopic()

@@ -1,5 +1,5 @@
-// Package testkit gives tests the real things: a real Apache Kafka, real input
-// records, a real curl, and the built program itself.
+// Package testkit gives tests the real things: a real Apache Kafka, a real
+// schema registry, real input records, a real curl, and the built program itself.
 //
 // It never stands in for the product: no stub of ours lives here. The one
 // imitation is kfake, franz-go's broker in process, and [OnBoth] exists so that
@@ -11,6 +11,8 @@
 //     of the whole `make test` when MILLRACE_TEST_KAFKA names it. A package
 //     that uses it hands its TestMain to [Main], which also stops the broker
 //     and fails the run when goroutines leak.
+//   - registry.go: the same for one schema registry, Apicurio ([Registry]),
+//     which MILLRACE_TEST_REGISTRY may name.
 //   - broker.go, readback.go: [Broker], kfake ([Fake]), unique names, reading a
 //     topic back raw.
 //   - input.go: real JSON out of the module cache.
@@ -25,5 +27,5 @@
 // and ends on a condition.
 //
 // Only tests, bench and loadtest may import this package; internal/lint holds
-// that. cmd/kafka makes the broker available to the Makefile.
+// that. cmd/kafka makes broker and registry available to the Makefile.
 package testkit

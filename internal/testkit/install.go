@@ -13,8 +13,12 @@ import (
 	"syscall"
 )
 
-// KafkaVersion is the Kafka that pom.xml asks for.
-const KafkaVersion = "4.4.0"
+// KafkaVersion is the Kafka that pom.xml asks for, RegistryVersion the Apicurio
+// Registry.
+const (
+	KafkaVersion    = "4.4.0"
+	RegistryVersion = "3.0.9"
+)
 
 // minJava is the oldest Java that Kafka 4 runs on.
 const minJava = 17
@@ -22,9 +26,9 @@ const minJava = 17
 //go:embed pom.xml
 var pom []byte
 
-// ErrNoJava says that this machine lacks what a real Kafka needs. Its text is
-// the one line that tells how to get it.
-var ErrNoJava = errors.New("REAL KAFKA NOT TESTED: needs Java 17 or newer and Maven" +
+// ErrNoJava says that this machine lacks what a real Kafka and a real schema
+// registry need. Its text is the one line that tells how to get it.
+var ErrNoJava = errors.New("REAL KAFKA AND SCHEMA REGISTRY NOT TESTED: needs Java 17 or newer and Maven" +
 	" (Debian: apt-get install default-jre-headless maven; macOS: brew install openjdk maven)")
 
 // ModuleRoot returns the folder of this module's go.mod, found upwards from the
@@ -46,21 +50,45 @@ func ModuleRoot() (string, error) {
 	}
 }
 
-// kafkaJars returns the folder with Kafka's jars, .cache/kafka-VERSION under the
-// module's root, and fills it by Maven when it is not there. The packages of
-// one `go test` are processes side by side, so a lock file lets one of them
-// download while the others wait. The folder gets its name only when it is
-// complete: a download that was cut off leaves nothing that looks finished.
+// kafkaJars returns the folder with Kafka's jars.
 func kafkaJars(ctx context.Context) (string, error) {
+	return install(ctx, "kafka-"+KafkaVersion, func(ctx context.Context, mvn, work, dir string) error {
+		file := filepath.Join(work, "pom.xml")
+		if err := os.WriteFile(file, pom, 0o644); err != nil {
+			return fmt.Errorf("cannot write the download's pom.xml: %w", err)
+		}
+		return run(ctx, mvn, "--batch-mode", "--quiet", "--file", file,
+			"dependency:copy-dependencies", "-DincludeScope=runtime", "-DoutputDirectory="+dir)
+	})
+}
+
+// registryJars returns the folder with the schema registry.
+func registryJars(ctx context.Context) (string, error) {
+	return install(ctx, "apicurio-registry-"+RegistryVersion, func(ctx context.Context, mvn, work, dir string) error {
+		err := run(ctx, mvn, "--batch-mode", "--quiet", "org.apache.maven.plugins:maven-dependency-plugin:2.8:copy",
+			"-Dartifact=io.apicurio:apicurio-registry-app:"+RegistryVersion+":tar.gz:all", "-DoutputDirectory="+work)
+		if err != nil {
+			return err
+		}
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			return fmt.Errorf("cannot make a folder: %w", err)
+		}
+		return run(ctx, "tar", "-xzf", filepath.Join(work, "apicurio-registry-app-"+RegistryVersion+"-all.tar.gz"), "-C", dir)
+	})
+}
+
+// install returns the folder .cache/NAME under the module's root, and has fetch
+// fill it, by Maven, when it is not there. The packages of one `go test` are
+// processes side by side, so a lock file lets one of them download while the
+// others wait. The folder gets its name only when it is complete: a download
+// that was cut off leaves nothing that looks finished.
+func install(ctx context.Context, name string, fetch func(ctx context.Context, mvn, work, dir string) error) (string, error) {
 	root, err := ModuleRoot()
 	if err != nil {
 		return "", err
 	}
-	return installJars(ctx, filepath.Join(root, ".cache"))
-}
-
-func installJars(ctx context.Context, cache string) (string, error) {
-	dir := filepath.Join(cache, "kafka-"+KafkaVersion)
+	cache := filepath.Join(root, ".cache")
+	dir := filepath.Join(cache, name)
 	if _, err := os.Stat(dir); err == nil {
 		return dir, nil
 	}
@@ -84,26 +112,20 @@ func installJars(ctx context.Context, cache string) (string, error) {
 		return "", fmt.Errorf("cannot make the download cache: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(work) }()
-	if err := download(ctx, mvn, work); err != nil {
-		return "", err
+	got := filepath.Join(work, "got")
+	if err := fetch(ctx, mvn, work, got); err != nil {
+		return "", fmt.Errorf("cannot download %s: %w", name, err)
 	}
-	if err := os.Rename(filepath.Join(work, "jars"), dir); err != nil {
-		return "", fmt.Errorf("cannot keep Kafka's jars: %w", err)
+	if err := os.Rename(got, dir); err != nil {
+		return "", fmt.Errorf("cannot keep the download of %s: %w", name, err)
 	}
 	return dir, nil
 }
 
-// download puts the jars of pom.xml and all that they depend on into work/jars.
-func download(ctx context.Context, mvn, work string) error {
-	file := filepath.Join(work, "pom.xml")
-	if err := os.WriteFile(file, pom, 0o644); err != nil {
-		return fmt.Errorf("cannot write the download's pom.xml: %w", err)
-	}
-	cmd := exec.CommandContext(ctx, mvn, "--batch-mode", "--quiet", "--file", file,
-		"dependency:copy-dependencies", "-DincludeScope=runtime",
-		"-DoutputDirectory="+filepath.Join(work, "jars"))
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("cannot download Kafka by Maven: %w\n%s", err, out)
+// run runs a program to its end.
+func run(ctx context.Context, program string, args ...string) error {
+	if out, err := exec.CommandContext(ctx, program, args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("cannot run %s: %w\n%s", program, err, out)
 	}
 	return nil
 }

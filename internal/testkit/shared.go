@@ -20,17 +20,22 @@ const SharedKafkaEnv = "MILLRACE_TEST_KAFKA"
 
 // process is what this test process owns and [Main] ends.
 var process struct {
-	mu      sync.Mutex
-	main    bool
-	kafka   *Kafka
-	addr    string // of the shared broker, once it was seen to answer
-	err     error  // the first failure; it is not tried again
+	mu    sync.Mutex
+	main  bool
+	kafka *Kafka
+	addr  string // of the shared broker, once it was seen to answer
+	err   error  // the first failure; it is not tried again
+
+	registry    *SchemaRegistry
+	registryURL string // of the shared registry, once it was seen to answer
+	registryErr error
+
 	cleanup []func()
 }
 
 // Main runs the tests of a package and then ends what they share. It fails the
 // run when a goroutine of the tests is still there after all of them passed.
-// A package whose tests call [RealKafka] or [Binary] needs
+// A package whose tests call [RealKafka], [Registry] or [Binary] needs
 //
 //	func TestMain(m *testing.M) { testkit.Main(m) }
 //
@@ -43,6 +48,9 @@ func Main(m *testing.M, opts ...goleak.Option) {
 	process.mu.Lock()
 	if process.kafka != nil {
 		process.kafka.Close()
+	}
+	if process.registry != nil {
+		process.registry.Close()
 	}
 	for _, f := range process.cleanup {
 		f()

@@ -1,15 +1,18 @@
-// Command kafka starts the real Apache Kafka that tests run on.
+// Command kafka starts the real Apache Kafka, and the real schema registry, that
+// tests run on.
 //
 //	kafka [-port 9092]        runs it in the foreground until Ctrl-C
 //	kafka -- COMMAND ARG...   runs the command with MILLRACE_TEST_KAFKA naming a
-//	                          broker on a free port, and ends with its exit code
+//	                          broker on a free port and MILLRACE_TEST_REGISTRY a
+//	                          registry, and ends with its exit code
 //
-// The broker is ours alone: its data is temporary, and it is gone when this
+// Both are ours alone: their data is temporary, and they are gone when this
 // command ends, however that happens. In the second form a machine without Java
-// runs the command without the variable, after a loud line; with CI=1 it fails.
+// runs the command without the variables, after a loud line; with CI=1 it fails.
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -17,6 +20,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 
@@ -56,15 +60,33 @@ func foreground(ctx context.Context, port int) int {
 	}
 }
 
-// around runs args beside a broker and returns the command's exit code.
+// around runs args beside a broker and a registry and returns the command's exit
+// code. The two start side by side, as each takes some seconds.
 func around(ctx context.Context, args []string) int {
 	began := time.Now()
+	up := func(what, version, where string) {
+		fmt.Printf("%s %s for the tests is up on %s after %.1fs\n", what, version, where, time.Since(began).Seconds())
+	}
+	var starting sync.WaitGroup
+	var registry *testkit.SchemaRegistry
+	var registryErr error
+	starting.Go(func() {
+		if registry, registryErr = testkit.NewRegistry(ctx); registryErr == nil {
+			up("Apicurio Registry", testkit.RegistryVersion, registry.URL)
+		}
+	})
 	k, err := testkit.NewKafka(ctx, testkit.KafkaOptions{})
-	switch {
-	case err == nil:
+	if err == nil {
 		defer k.Close()
-		fmt.Printf("Apache Kafka %s for the tests is up on %s after %.1fs\n", testkit.KafkaVersion, k.Addrs[0], time.Since(began).Seconds())
-		if err := os.Setenv(testkit.SharedKafkaEnv, k.Addrs[0]); err != nil {
+		up("Apache Kafka", testkit.KafkaVersion, k.Addrs[0])
+	}
+	starting.Wait()
+	if registryErr == nil {
+		defer registry.Close()
+	}
+	switch err := cmp.Or(err, registryErr); {
+	case err == nil:
+		if err := errors.Join(os.Setenv(testkit.SharedKafkaEnv, k.Addrs[0]), os.Setenv(testkit.SharedRegistryEnv, registry.URL)); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}

@@ -1,0 +1,45 @@
+package main
+
+import (
+	"context"
+	"time"
+)
+
+// spreads are what the load of the growth suite is spread over, the first being
+// what the others are compared with.
+var spreads = []struct{ topics, partitions int }{{1, 1}, {1000, 1}, {1, 256}}
+
+// growthWarmUp is longer than that of other suites: a broker takes a while over
+// the first record of each partition.
+const growthWarmUp = 15 * time.Second
+
+// growthSuite measures whether a record costs the same however many topics and
+// partitions the load goes to, and how much of what it costs more is the Kafka
+// client's.
+func (b *bench) growthSuite(ctx context.Context) error {
+	warmer := *b
+	if !b.opts.quick {
+		warmer.opts.timing.Warm = growthWarmUp
+	}
+	p := point{Records: 100, Connections: connections(100), ValueBytes: b.opts.valueBytes[0], Compression: "none"}
+	all := []contender{
+		{server: kafkaFloor, run: warmer.kafkaFloorWith(b.opts.linger), kafka: true},
+		{server: millraceJSON, run: warmer.millraceWith("json"), kafka: true},
+	}
+	var rows []*row
+	for _, c := range all {
+		for _, s := range spreads {
+			rows = append(rows, &row{
+				Suite: "growth", Server: c.server, Records: p.Records, Connections: p.Connections,
+				ValueBytes: p.ValueBytes, Compression: p.Compression, Topics: s.topics, Partitions: s.partitions,
+			})
+		}
+	}
+	b.report.Rows = append(b.report.Rows, rows...)
+	for _, i := range b.order(len(rows)) {
+		if err := warmer.produceOnce(ctx, all[i/len(spreads)], p, rows[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}

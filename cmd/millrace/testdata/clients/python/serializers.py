@@ -1,0 +1,122 @@
+"""Writes and reads events with the serializers of confluent-kafka.
+
+    serializers.py write|read BOOTSTRAP REGISTRY TOPIC COUNT DESCRIPTORS
+
+The topics are TOPIC-avro, TOPIC-json and TOPIC-protobuf. `read` prints what it
+found, one JSON object a line; both end with exit code 0 only when all went well.
+DESCRIPTORS is a file with a FileDescriptorSet of event.proto: message classes
+are made of it here, so that no compiler is needed.
+"""
+
+import json
+import pathlib
+import sys
+import time
+
+from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+from confluent_kafka.schema_registry import SchemaRegistryClient
+from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
+from confluent_kafka.schema_registry.json_schema import JSONDeserializer, JSONSerializer
+from confluent_kafka.schema_registry.protobuf import ProtobufDeserializer, ProtobufSerializer
+from confluent_kafka.serialization import MessageField, SerializationContext
+from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory
+
+HERE = pathlib.Path(__file__).parent
+
+
+def event(n):
+    """The event number n; the Go side makes the same."""
+    return {
+        "vehicle": f"Grüße-{n}",
+        "sequence": 9007199254740993 + n,  # no double holds it
+        "speed": n + 0.5,
+        "moving": n % 2 == 0,
+        "note": None if n % 3 == 0 else f"note {n}",
+        "state": "PARKED" if n % 2 else "DRIVING",
+        "codes": list(range(n % 4)),
+        "labels": {"n": str(n)},
+        "place": {"lat": 52.5 + n, "lon": -13.25},
+    }
+
+
+def event_class(path):
+    files = descriptor_pb2.FileDescriptorSet.FromString(pathlib.Path(path).read_bytes())
+    pool = descriptor_pool.DescriptorPool()
+    for file in files.file:
+        pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("fleet.Event"))
+
+
+def to_message(cls):
+    def convert(value):
+        return json_format.ParseDict({k: v for k, v in value.items() if v is not None}, cls())
+
+    return convert
+
+
+def from_message(message):
+    value = json_format.MessageToDict(message, always_print_fields_with_no_presence=True)
+    value["sequence"] = int(value["sequence"])  # the JSON mapping writes long integers as text
+    value.setdefault("note", None)
+    return value
+
+
+def formats(registry, cls):
+    """Per format: its serializer, its deserializer, and what is done before and after."""
+    avro = (HERE / "event.avsc").read_text()
+    schema = (HERE / "event.schema.json").read_text()
+    same = lambda value: value
+    return {
+        "avro": (lambda: AvroSerializer(registry, avro), lambda: AvroDeserializer(registry), same, same),
+        "json": (lambda: JSONSerializer(schema, registry), lambda: JSONDeserializer(None, schema_registry_client=registry), same, same),
+        "protobuf": (
+            lambda: ProtobufSerializer(cls, registry, {"use.deprecated.format": False}),
+            lambda: ProtobufDeserializer(cls, {"use.deprecated.format": False}, registry),
+            to_message(cls),
+            from_message,
+        ),
+    }
+
+
+def write(bootstrap, topic, count, serializer, before):
+    failed = []
+    producer = Producer({"bootstrap.servers": bootstrap})
+    for n in range(count):
+        value = serializer(before(event(n)), SerializationContext(topic, MessageField.VALUE))
+        producer.produce(topic, value, partition=0, on_delivery=lambda err, _: err and failed.append(err))
+    left = producer.flush(30)
+    if left or failed:
+        sys.exit(f"{topic}: {left} records not sent, {failed}")
+
+
+def read(bootstrap, topic, count, deserializer, after):
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "python-" + topic, "enable.auto.commit": False})
+    consumer.assign([TopicPartition(topic, 0, 0)])
+    found, deadline = 0, time.monotonic() + 30
+    while found < count:
+        if time.monotonic() > deadline:
+            sys.exit(f"{topic}: {found} records of {count}")
+        message = consumer.poll(1)
+        if message is None:
+            continue
+        if message.error():
+            if message.error().code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                continue
+            sys.exit(str(message.error()))
+        value = after(deserializer(message.value(), SerializationContext(topic, MessageField.VALUE)))
+        print(json.dumps({"topic": topic, "offset": message.offset(), "value": value}))
+        found += 1
+    consumer.close()
+
+
+def main(step, bootstrap, url, prefix, count, descriptors):
+    registry = SchemaRegistryClient({"url": url})
+    for name, (serializer, deserializer, before, after) in formats(registry, event_class(descriptors)).items():
+        topic = f"{prefix}-{name}"
+        if step == "write":
+            write(bootstrap, topic, int(count), serializer(), before)
+        else:
+            read(bootstrap, topic, int(count), deserializer(), after)
+
+
+main(*sys.argv[1:])

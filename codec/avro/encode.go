@@ -1,0 +1,267 @@
+package avro
+
+import (
+	"sync"
+
+	"millrace/codec"
+	"millrace/codec/json"
+)
+
+// Bounds on what one value may cost, so that neither a hostile request nor hostile
+// bytes take more than their size is worth.
+const (
+	// maxDepth bounds the nesting of values, each way. JSON text that passed
+	// [json.Scan] is within it.
+	maxDepth = json.MaxDepth
+	// freeEmpty is how many values that take no bytes (null outside of a union,
+	// empty records) one value may hold, whatever its size…
+	freeEmpty = 1 << 16
+	// …and emptyPerByte is how many more for each of its bytes.
+	emptyPerByte = 64
+	// freeMoves and movesPerByte bound in the same way how many bytes are moved
+	// for members out of order and long arrays, which is what nesting multiplies.
+	freeMoves    = 1 << 20
+	movesPerByte = 64
+)
+
+// AppendEncoded implements [codec.Schema].
+func (s *Schema) AppendEncoded(dst, text []byte, d codec.Dialect) ([]byte, error) {
+	e := encoders.Get().(*encoder)
+	e.text, e.plain = text, d == codec.Plain
+	dst, err := e.encode(s.root, dst)
+	e.text = nil
+	encoders.Put(e)
+	return dst, err
+}
+
+var encoders = sync.Pool{New: func() any { return new(encoder) }}
+
+// encoder walks one JSON text. Its methods take the buffer that they append to
+// and the index at which their value starts, which travel in registers, and return
+// the index behind the value, or -1 after recording the fault.
+type encoder struct {
+	text    []byte
+	plain   bool
+	filling bool // the text is a field's default: unions have no tags
+	trials  int  // of branches for it
+	depth   int
+	empty   int    // values that took no bytes
+	moves   int    // bytes moved
+	spans   []span // of the fields of the records that are open
+	name    []byte // a string without its escapes
+	number  number // a decimal
+	fault   *codec.Mismatch
+}
+
+// span is where a field's bytes are in the destination; start is -1 for a field
+// that did not come yet.
+type span struct{ start, end int }
+
+// maxSpans is how much of the scratch memory is kept between values.
+const maxSpans = 1 << 12
+
+func (e *encoder) encode(root *node, dst []byte) ([]byte, error) {
+	start := len(dst)
+	e.depth, e.empty, e.moves = 0, 0, 0
+	dst, i := e.value(root, dst, 0)
+	if root.kind == kindBytes && i >= 0 && !e.filling {
+		dst = cutLength(dst, start) // Confluent's serializers write these bare
+	}
+	if i >= 0 {
+		switch written := len(dst) - start; {
+		case i != len(e.text):
+			_, i = e.fail(dst, "unexpected text behind the value")
+		case e.empty > freeEmpty+emptyPerByte*written:
+			_, i = e.fail(dst, "too many values that take no bytes")
+		}
+	}
+	if cap(e.spans) > maxSpans {
+		e.spans = nil
+	}
+	if cap(e.name) > maxSpans {
+		e.name = nil
+	}
+	e.spans = e.spans[:0]
+	if i < 0 {
+		fault := e.fault
+		e.fault = nil
+		return dst, fault
+	}
+	return dst, nil
+}
+
+// value encodes the value at i.
+func (e *encoder) value(n *node, dst []byte, i int) ([]byte, int) {
+	if n.logical != logicalNone && e.plain {
+		return e.logicalValue(n, dst, i)
+	}
+	switch n.kind {
+	case kindString:
+		return e.str(n, dst, i)
+	case kindUnion:
+		return e.union(n, dst, i)
+	case kindInt, kindLong:
+		v, end := e.integer(n, i)
+		return appendLong(dst, v), end
+	case kindRecord:
+		return e.record(n, dst, i)
+	case kindFloat, kindDouble:
+		return e.float(n, dst, i)
+	case kindBoolean:
+		if word(e.text, i, "true") {
+			return append(dst, 1), i + 4
+		}
+		if word(e.text, i, "false") {
+			return append(dst, 0), i + 5
+		}
+		return e.unexpected(n, dst, i)
+	case kindNull:
+		if !word(e.text, i, "null") {
+			return e.unexpected(n, dst, i)
+		}
+		e.empty++
+		return dst, i + 4
+	case kindEnum:
+		return e.enum(n, dst, i)
+	case kindBytes:
+		return e.latin1(n, dst, i, -1)
+	case kindFixed:
+		return e.latin1(n, dst, i, n.size)
+	case kindArray:
+		return e.array(n, dst, i)
+	default:
+		return e.mapping(n, dst, i)
+	}
+}
+
+// enter counts a level of nesting; every enter that returns true has its leave.
+func (e *encoder) enter() bool {
+	if e.depth >= maxDepth {
+		e.fail(nil, "nested too deeply")
+		return false
+	}
+	e.depth++
+	return true
+}
+
+func (e *encoder) leave() { e.depth-- }
+
+// moved counts bytes that were moved; it is false when they are too many.
+func (e *encoder) moved(n int) bool {
+	if e.moves += n; e.moves > freeMoves+movesPerByte*len(e.text) {
+		e.fail(nil, "too much nesting of records out of order, or of long arrays")
+		return false
+	}
+	return true
+}
+
+func (e *encoder) enum(n *node, dst []byte, i int) ([]byte, int) {
+	text, end := e.plainString(i)
+	if end < 0 {
+		return e.unexpected(n, dst, i)
+	}
+	at, ok := n.index[string(text)]
+	if !ok {
+		return e.fail(dst, "symbol "+e.quote(i)+" is not one of "+list(n.symbols))
+	}
+	return appendLong(dst, int64(at)), end
+}
+
+// array encodes all elements as one block. Their number is known behind them:
+// room is left for a small one, and made for a larger one.
+func (e *encoder) array(n *node, dst []byte, i int) ([]byte, int) {
+	if e.at(i) != '[' {
+		return e.unexpected(n, dst, i)
+	}
+	if !e.enter() {
+		return dst, -1
+	}
+	i++
+	start, count := len(dst), 0
+	dst = append(dst, 0)
+	if e.at(i) != ']' {
+		for {
+			if dst, i = e.value(n.items, dst, i); i < 0 {
+				e.behindIndex(count)
+				return dst, -1
+			}
+			count++
+			if e.at(i) != ',' {
+				break
+			}
+			i++
+		}
+	}
+	return e.endBlock(dst, i, ']', start, count)
+}
+
+// endBlock puts the number of items into the byte that was left at start.
+func (e *encoder) endBlock(dst []byte, i int, closing byte, start, count int) ([]byte, int) {
+	e.leave()
+	if e.at(i) != closing {
+		return e.fail(dst, "unexpected text")
+	}
+	if count == 0 {
+		return dst, i + 1 // the byte is the end of the blocks
+	}
+	if count < 1<<6 {
+		dst[start] = byte(count << 1)
+		return append(dst, 0), i + 1
+	}
+	if !e.moved(len(dst) - start) {
+		return dst, -1
+	}
+	var room [10]byte
+	size := len(appendLong(room[:0], int64(count)))
+	dst = append(dst, room[:size-1]...)
+	copy(dst[start+size:], dst[start+1:len(dst)-size+1])
+	appendLong(dst[:start], int64(count))
+	return append(dst, 0), i + 1
+}
+
+// mapping encodes all members as one block, in their order.
+func (e *encoder) mapping(n *node, dst []byte, i int) ([]byte, int) {
+	if e.at(i) != '{' {
+		return e.unexpected(n, dst, i)
+	}
+	if !e.enter() {
+		return dst, -1
+	}
+	i++
+	start, count := len(dst), 0
+	dst = append(dst, 0)
+	if e.at(i) != '}' {
+		for {
+			key := i
+			if dst, i = e.str(n, dst, i); i < 0 {
+				return dst, -1
+			}
+			if e.at(i) != ':' {
+				return e.fail(dst, "unexpected text")
+			}
+			if dst, i = e.value(n.items, dst, i+1); i < 0 {
+				e.behindName(key)
+				return dst, -1
+			}
+			count++
+			if e.at(i) != ',' {
+				break
+			}
+			i++
+		}
+	}
+	return e.endBlock(dst, i, '}', start, count)
+}
+
+// at is the byte at i, or 0 at the end.
+func (e *encoder) at(i int) byte {
+	if i < len(e.text) {
+		return e.text[i]
+	}
+	return 0
+}
+
+// word reports whether the text goes on with w at i.
+func word(text []byte, i int, w string) bool {
+	return len(text)-i >= len(w) && string(text[i:i+len(w)]) == w
+}

@@ -1,0 +1,101 @@
+package avro
+
+import (
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"millrace/codec"
+	"millrace/codec/json"
+)
+
+const (
+	maxQuote = 40 // bytes of a value or a name that an error shows
+	maxList  = 10 // names that an error lists
+)
+
+// fail records the fault that stands in the way of the value being encoded. The
+// callers put the path before it on their way out.
+func (e *encoder) fail(dst []byte, problem string) ([]byte, int) {
+	e.fault = &codec.Mismatch{Problem: problem}
+	return dst, -1
+}
+
+// unexpected fails with what is at i instead of a value of n.
+func (e *encoder) unexpected(n *node, dst []byte, i int) ([]byte, int) {
+	return e.fail(dst, "expected "+n.title()+", got "+e.quote(i))
+}
+
+// title is a type's name as an error shows it, with the full name of named types.
+func (n *node) title() string {
+	switch n.kind {
+	case kindRecord:
+		return "record " + n.name
+	case kindEnum:
+		return "enum " + n.name
+	case kindFixed:
+		return "fixed " + n.name
+	}
+	return n.name
+}
+
+// quote shows a little of the value at i.
+func (e *encoder) quote(i int) string {
+	switch e.at(i) {
+	case 0, '}', ']', ',':
+		return "nothing"
+	case '{':
+		return "an object"
+	case '[':
+		return "an array"
+	}
+	end, _, err := json.Scan(e.text, i)
+	if err != nil {
+		return "what is not JSON"
+	}
+	return cutText(e.text[i:end])
+}
+
+// cutText makes text short enough for an error.
+func cutText(text []byte) string {
+	cut := len(text) > maxQuote
+	if cut {
+		text = text[:maxQuote-3]
+		for n := 0; n < utf8.UTFMax && !utf8.Valid(text); n++ {
+			text = text[:len(text)-1]
+		}
+	}
+	s := strings.ToValidUTF8(string(text), "\uFFFD")
+	if cut {
+		s += "…"
+	}
+	return s
+}
+
+func list(names []string) string {
+	if len(names) > maxList {
+		return strings.Join(names[:maxList], ", ") + ", …"
+	}
+	return strings.Join(names, ", ")
+}
+
+func (e *encoder) behindField(f *field) { prefix(e.fault, "."+f.name) }
+func (e *encoder) behindIndex(at int)   { prefix(e.fault, "["+strconv.Itoa(at)+"]") }
+
+// behindName puts the map key whose text begins at i before the path.
+func (e *encoder) behindName(i int) {
+	if name, end := e.plainString(i); end >= 0 {
+		prefix(e.fault, "."+cutText(name))
+	}
+}
+
+// maxPath keeps the path of a fault in deep nesting readable, and its making linear.
+const maxPath = 400
+
+func prefix(m *codec.Mismatch, segment string) {
+	if len(m.Path) < maxPath {
+		m.Path = segment + m.Path
+	} else if !strings.HasPrefix(m.Path, "…") {
+		m.Path = "…" + m.Path
+	}
+}

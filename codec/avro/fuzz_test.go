@@ -1,0 +1,193 @@
+package avro
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+
+	twmb "github.com/twmb/avro"
+
+	"millrace/codec"
+	"millrace/codec/json"
+)
+
+// oracle is somebody else's opinion of a schema, nil where it has none or another:
+// it keeps no order in maps, and times out of its range are errors.
+func oracle(schema string) *twmb.Schema {
+	if strings.Contains(schema, "logicalType") || strings.Contains(schema, "map") {
+		return nil
+	}
+	s, err := twmb.Parse(schema)
+	if err != nil {
+		return nil
+	}
+	return s
+}
+
+// agree checks that binary, which text was encoded to, means the same to others.
+func agree(t *testing.T, s *twmb.Schema, schema string, text, binary []byte) {
+	t.Helper()
+	var v any
+	rest, err := s.Decode(binary, &v, twmb.TaggedUnions())
+	if err != nil || len(rest) > 0 {
+		t.Fatalf("%x of %s is %s; others say %d bytes are left, %v", binary, schema, text, len(rest), err)
+	}
+	if other, err := s.Encode(v); err != nil || !bytes.Equal(other, binary) {
+		t.Fatalf("%s of %s: got %x; others write %x, %v", text, schema, binary, other, err)
+	}
+	theirs, err := s.EncodeJSON(v, twmb.TaggedUnions())
+	if err != nil {
+		t.Fatal(err)
+	}
+	back, err := compile(t, schema).AppendEncoded(nil, theirs, codec.Tagged)
+	if err != nil || !bytes.Equal(back, binary) {
+		t.Fatalf("%s of %s, which others wrote: got %x, %v, want %x", theirs, schema, back, err, binary)
+	}
+}
+
+func TestAgreesWithOthers(t *testing.T) {
+	for seed := range uint64(3000) {
+		g := newGenerator(seed)
+		g.simple = true
+		r := g.schema(4)
+		s, err := twmb.Parse(r.text)
+		if err != nil {
+			t.Fatalf("others refuse %s: %v", r.text, err)
+		}
+		ours := compile(t, r.text)
+		if ours.root.kind == kindBytes {
+			continue // no length
+		}
+		text := []byte(r.value())
+		b, err := ours.AppendEncoded(nil, text, codec.Tagged)
+		if err != nil {
+			t.Fatal(err)
+		}
+		agree(t, s, r.text, text, b)
+	}
+}
+
+// bounded are the faults of values that are only too costly, which may be so in
+// one direction alone.
+func bounded(err error) bool {
+	for _, s := range []string{"too deeply", "too many values", "too much nesting", "precision", "a decimal of"} {
+		if strings.Contains(err.Error(), s) {
+			return true
+		}
+	}
+	return false
+}
+
+func seeds(f *testing.F, binary bool) {
+	for seed := range uint64(100) {
+		g := newGenerator(seed)
+		r := g.schema(3)
+		text := []byte(r.value())
+		if binary {
+			var err error
+			if text, err = compile(f, r.text).AppendEncoded(nil, text, codec.Tagged); err != nil {
+				f.Fatal(err)
+			}
+		}
+		f.Add(r.text, text, seed%2 == 0)
+	}
+	for _, s := range []string{pairSchema, nodeSchema, suitSchema, decimalSchema} {
+		f.Add(s, []byte(`{"a":1,"b":"\ud83d","c":{"long":2},"a":-5}`), false)
+		f.Add(s, []byte("\x02\x02\x02\x02\x00"), true)
+	}
+}
+
+// FuzzEncode: no text makes it panic; what is written can be read, and is then
+// written again to the same bytes; others read the same.
+func FuzzEncode(f *testing.F) {
+	seeds(f, false)
+	f.Fuzz(func(t *testing.T, schema string, text []byte, plain bool) {
+		if len(schema) > 4096 {
+			return
+		}
+		s, err := Compile(schema, nil)
+		if err != nil {
+			return
+		}
+		d := codec.Tagged
+		if plain {
+			d = codec.Plain
+		}
+		if !json.Valid(text) {
+			_, _ = s.AppendEncoded(nil, text, d)
+			return
+		}
+		text, _ = compactText(text)
+		b, err := s.AppendEncoded(nil, text, d)
+		if err != nil {
+			return
+		}
+		back, err := s.AppendDecoded(nil, b, d)
+		if err != nil {
+			if bounded(err) {
+				return
+			}
+			t.Fatalf("%s of %s: %x cannot be read: %v", text, schema, b, err)
+		}
+		again, err := s.AppendEncoded(nil, back, d)
+		if err != nil && bounded(err) {
+			return
+		}
+		if err != nil || !bytes.Equal(again, b) {
+			t.Fatalf("%s of %s: %x is read as %s, which is %x, %v", text, schema, b, back, again, err)
+		}
+		if o := oracle(schema); o != nil && d == codec.Tagged && s.root.kind != kindBytes {
+			agree(t, o, schema, text, b)
+		}
+	})
+}
+
+// FuzzDecode: no bytes make it panic or write without bounds; what is read is JSON,
+// and can be written again.
+func FuzzDecode(f *testing.F) {
+	seeds(f, true)
+	f.Fuzz(func(t *testing.T, schema string, b []byte, plain bool) {
+		if len(schema) > 4096 {
+			return
+		}
+		s, err := Compile(schema, nil)
+		if err != nil {
+			return
+		}
+		d := codec.Tagged
+		if plain {
+			d = codec.Plain
+		}
+		text, err := s.AppendDecoded(nil, b, d)
+		if most := (freeEmpty + 2*emptyPerByte*len(b) + 64) * (len(schema) + 16); len(text) > most {
+			t.Fatalf("%x of %s became %d bytes", b, schema, len(text))
+		}
+		if err != nil {
+			return
+		}
+		if !json.Valid(text) {
+			t.Fatalf("%x of %s: %s is not JSON", b, schema, text)
+		}
+		again, err := s.AppendEncoded(nil, text, d)
+		if err != nil {
+			if bounded(err) {
+				return
+			}
+			t.Fatalf("%x of %s: %s cannot be written: %v", b, schema, text, err)
+		}
+		if back, err := s.AppendDecoded(nil, again, d); err != nil || !bytes.Equal(back, text) {
+			t.Fatalf("%x of %s: %s came back as %s, %v", b, schema, text, back, err)
+		}
+	})
+}
+
+// compactText is text without insignificant white space.
+func compactText(text []byte) ([]byte, error) {
+	w := json.NewWalker(bytes.Clone(text))
+	v := w.Value()
+	if err := w.Err(); err != nil {
+		return nil, fmt.Errorf("cannot read JSON: %w", err)
+	}
+	return v, nil
+}

@@ -1,0 +1,247 @@
+package avro
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// randomType is a schema and what makes values of it, as tagged JSON text in the
+// form in which they are written again.
+type randomType struct {
+	text  string
+	label string // what a union's tag says
+	value func() string
+}
+
+// generator makes random schemas and values of them.
+type generator struct {
+	*rand.Rand
+	names int
+	// simple leaves out what not every library agrees with us about.
+	simple bool
+}
+
+func newGenerator(seed uint64) *generator {
+	return &generator{Rand: rand.New(rand.NewPCG(seed, 4)), names: 0}
+}
+
+func (g *generator) name(kind string) string {
+	g.names++
+	if g.IntN(3) == 0 {
+		return "n" + strconv.Itoa(g.IntN(3)) + ".s." + kind + strconv.Itoa(g.names)
+	}
+	return "top." + kind + strconv.Itoa(g.names) // or it would take the enclosing namespace
+}
+
+func (g *generator) schema(depth int) randomType {
+	n := 14
+	if depth <= 0 {
+		n = 10
+	}
+	switch k := g.IntN(n); k {
+	case 8:
+		return g.enum()
+	case 9:
+		return g.fixed()
+	case 10, 11:
+		return g.record(depth - 1)
+	case 12:
+		if g.IntN(2) == 0 {
+			return g.array(g.schema(depth - 1))
+		}
+		return g.mapping(g.schema(depth - 1))
+	case 13:
+		return g.union(depth - 1)
+	default:
+		if !g.simple && g.IntN(4) == 0 {
+			return g.logical()
+		}
+		return g.primitive(k)
+	}
+}
+
+// logical is a logical type; decimals are as long as they must be.
+func (g *generator) logical() randomType {
+	if g.IntN(4) == 0 {
+		return randomType{`{"type":"bytes","logicalType":"decimal","precision":60,"scale":` + strconv.Itoa(g.IntN(5)) + `}`, "bytes", func() string {
+			out := append([]byte{'"'}, string(rune(1+g.IntN(0x7E)))...)
+			if out = appendEscaped(out[:1], out[1]); g.IntN(2) == 0 {
+				out = append(out[:1], string(rune(0x80+g.IntN(0x7F)))...)
+			}
+			for range g.IntN(22) {
+				out = appendEscaped(out, byte(g.IntN(0x80)))
+			}
+			return string(append(out, '"'))
+		}}
+	}
+	names := slices.Sorted(maps.Keys(clocks))
+	name := names[g.IntN(len(names))]
+	r := g.primitive(map[kind]int{kindInt: 2, kindLong: 3}[clocks[name].kind])
+	r.text = fmt.Sprintf(`{"type":%q,"logicalType":%q}`, r.label, name)
+	return r
+}
+
+func (g *generator) primitive(k int) randomType {
+	name := []string{"null", "boolean", "int", "long", "float", "double", "bytes", "string"}[k]
+	text := `"` + name + `"`
+	if g.IntN(4) == 0 {
+		text = `{"type":"` + name + `"}`
+	}
+	return randomType{text, name, []func() string{
+		func() string { return "null" },
+		func() string { return strconv.FormatBool(g.IntN(2) == 0) },
+		func() string { return strconv.Itoa(int(int32(g.Uint32()) >> g.IntN(32))) },
+		func() string { return strconv.FormatInt(int64(g.Uint64())>>g.IntN(64), 10) },
+		func() string { return g.float(float64(math.Float32frombits(g.Uint32())), 32) },
+		func() string { return g.float(math.Float64frombits(g.Uint64()), 64) },
+		func() string { return g.string(0x100) },
+		func() string { return g.string(0x11000) },
+	}[k]}
+}
+
+func (g *generator) float(v float64, size int) string {
+	if g.IntN(2) == 0 {
+		v = float64(g.IntN(2000)-1000) / 8
+	}
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		v = 0
+	}
+	return string(appendDouble(nil, v, size))
+}
+
+func (g *generator) string(limit int) string {
+	out := []byte{'"'}
+	for range g.IntN(12) * g.IntN(4) {
+		r := rune(g.IntN(limit))
+		switch {
+		case g.IntN(3) > 0:
+			r = rune(' ' + g.IntN(0x5F))
+		case r >= 0xD800 && r < 0xE000:
+			r = 'x'
+		}
+		if r < 0x80 {
+			out = appendEscaped(out, byte(r))
+		} else {
+			out = append(out, string(r)...)
+		}
+	}
+	return string(append(out, '"'))
+}
+
+func (g *generator) enum() randomType {
+	name, n := g.name("E"), 1+g.IntN(12)
+	var symbols []string
+	for i := range n {
+		symbols = append(symbols, `"S`+strconv.Itoa(i)+`"`)
+	}
+	return randomType{
+		`{"type":"enum","name":"` + name + `","symbols":[` + strings.Join(symbols, ",") + `]}`, name,
+		func() string { return symbols[g.IntN(n)] },
+	}
+}
+
+func (g *generator) fixed() randomType {
+	name, n := g.name("F"), 1+g.IntN(20)
+	return randomType{fmt.Sprintf(`{"type":"fixed","name":%q,"size":%d}`, name, n), name, func() string {
+		out := []byte{'"'}
+		for range n {
+			if c := byte(g.Uint32()); c < 0x80 {
+				out = appendEscaped(out, c)
+			} else {
+				out = append(out, string(rune(c))...)
+			}
+		}
+		return string(append(out, '"'))
+	}}
+}
+
+func (g *generator) array(items randomType) randomType {
+	return randomType{`{"type":"array","items":` + items.text + `}`, "array", func() string {
+		n := g.IntN(4)
+		if g.IntN(20) == 0 {
+			n = 70
+		}
+		parts := make([]string, n)
+		for i := range parts {
+			parts[i] = items.value()
+		}
+		return "[" + strings.Join(parts, ",") + "]"
+	}}
+}
+
+func (g *generator) mapping(values randomType) randomType {
+	return randomType{`{"type":"map","values":` + values.text + `}`, "map", func() string {
+		n := g.IntN(4)
+		if g.simple {
+			n = min(n, 1) // others keep no order
+		}
+		var parts []string
+		for i := range n {
+			parts = append(parts, strings.TrimSuffix(g.string(0x800), `"`)+strconv.Itoa(i)+`":`+values.value())
+		}
+		return "{" + strings.Join(parts, ",") + "}"
+	}}
+}
+
+func (g *generator) record(depth int) randomType {
+	name := g.name("R")
+	var fields []string
+	var types []randomType
+	n := g.IntN(6)
+	for i := range n {
+		f := g.schema(depth)
+		types = append(types, f)
+		fields = append(fields, fmt.Sprintf(`{"name":"f%d","type":%s}`, i, f.text))
+	}
+	left := 3
+	if g.IntN(2) == 0 { // recursive
+		fields = append(fields, fmt.Sprintf(`{"name":"self","type":["null",%q]}`, name))
+	}
+	r := randomType{text: fmt.Sprintf(`{"type":"record","name":%q,"fields":[%s]}`, name, strings.Join(fields, ",")), label: name}
+	r.value = func() string {
+		var parts []string
+		for i, f := range types {
+			parts = append(parts, fmt.Sprintf(`"f%d":%s`, i, f.value()))
+		}
+		if len(fields) > n {
+			if left--; left > 0 {
+				parts = append(parts, fmt.Sprintf(`"self":{%q:%s}`, name, r.value()))
+			} else {
+				parts = append(parts, `"self":null`)
+			}
+			left++
+		}
+		return "{" + strings.Join(parts, ",") + "}"
+	}
+	return r
+}
+
+func (g *generator) union(depth int) randomType {
+	var branches []randomType
+	var texts []string
+	used := map[string]bool{}
+	for range 1 + g.IntN(5) {
+		b := g.schema(depth)
+		if b.label == "" || used[b.label] {
+			continue
+		}
+		used[b.label] = true
+		branches = append(branches, b)
+		texts = append(texts, b.text)
+	}
+	if len(branches) == 0 {
+		return g.primitive(7)
+	}
+	return randomType{"[" + strings.Join(texts, ",") + "]", "", func() string {
+		b := branches[g.IntN(len(branches))]
+		if b.label == "null" {
+			return "null"
+		}
+		return fmt.Sprintf(`{%q:%s}`, b.label, b.value())
+	}}
+}

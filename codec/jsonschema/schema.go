@@ -1,0 +1,112 @@
+package jsonschema
+
+import (
+	"errors"
+	"runtime"
+	"sync/atomic"
+
+	"millrace/codec"
+	"millrace/codec/json"
+)
+
+// Reference is another schema that a schema refers to.
+type Reference struct {
+	// Name is the URI that a $ref has for it, absolute or relative.
+	Name string
+	// Text is the schema itself.
+	Text string
+}
+
+// Schema is a compiled schema. It is immutable; any number of goroutines may
+// use it.
+type Schema struct {
+	source source
+	name   string
+	// spare are the checkers that nobody uses, made how many there are, which
+	// is never more than spare holds. A validation never waits for anything
+	// but a processor, so a few more than those will do.
+	spare chan *checker
+	made  atomic.Int32
+}
+
+var _ codec.Schema = (*Schema)(nil)
+
+// Compile compiles the text of a schema, which may refer to references. Its
+// errors are sentences for whoever wrote the schema.
+func Compile(text string, references []Reference) (*Schema, error) {
+	src, err := read(text, references)
+	if err != nil {
+		return nil, err
+	}
+	c, err := src.compile()
+	if err != nil {
+		return nil, err
+	}
+	s := &Schema{source: src, name: title(src.docs[rootURL]), spare: make(chan *checker, 2*runtime.GOMAXPROCS(0))}
+	s.made.Store(1)
+	s.spare <- c
+	return s, nil
+}
+
+// Name is the schema's title, which subjects are named by when they are named
+// by records; it is empty when there is none.
+func (s *Schema) Name() string { return s.name }
+
+func title(doc any) string {
+	object, _ := doc.(map[string]any)
+	name, _ := object["title"].(string)
+	return name
+}
+
+// AppendEncoded appends text as it is, once it is found valid. It borrows both.
+func (s *Schema) AppendEncoded(dst, text []byte, _ codec.Dialect) ([]byte, error) {
+	c, err := s.take()
+	if err != nil {
+		return dst, err
+	}
+	defer func() { s.spare <- c }() // it is as good as new even after a panic
+	if err := c.check(text); err != nil {
+		return dst, err
+	}
+	return append(dst, text...), nil
+}
+
+// take returns a checker, which goes back to spare. It makes one when all are
+// in use, as long as there is room, and waits for one otherwise.
+func (s *Schema) take() (*checker, error) {
+	select {
+	case c := <-s.spare:
+		return c, nil
+	default:
+	}
+	if int(s.made.Add(1)) > cap(s.spare) {
+		s.made.Add(-1)
+		return <-s.spare, nil
+	}
+	c, err := s.source.compile()
+	if err != nil {
+		s.made.Add(-1)
+	}
+	return c, err
+}
+
+var errNotJSON = errors.New("its payload is not JSON")
+
+// AppendDecoded appends payload without insignificant white space; it must be
+// JSON, but need not fit the schema. It borrows both and allocates nothing.
+func (s *Schema) AppendDecoded(dst, payload []byte, _ codec.Dialect) ([]byte, error) {
+	start := json.SkipSpace(payload, 0)
+	if start == len(payload) {
+		return dst, errNotJSON
+	}
+	end, spaced, err := json.Scan(payload, start)
+	if err != nil || json.SkipSpace(payload, end) != len(payload) {
+		return dst, errNotJSON
+	}
+	n := len(dst)
+	dst = append(dst, payload[start:end]...)
+	if spaced {
+		dst = dst[:n+len(json.Compact(dst[n:]))] // in place, but in the copy
+	}
+	return dst, nil
+}

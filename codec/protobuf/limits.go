@@ -1,0 +1,203 @@
+package protobuf
+
+import (
+	"errors"
+	"fmt"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/dynamicpb"
+)
+
+// What a schema may be and a message may cost. Each limit is far above what
+// people write; protoc has the one of nesting too.
+const (
+	maxText       = 1 << 20 // bytes of a file with all its references
+	maxStatements = 20_000  // in a file with all its references
+	maxNesting    = 32      // of brackets in a file
+	maxWord       = 255     // bytes of a name, with its dots
+	maxNames      = 8 << 20 // bytes of all full names in a file, about
+
+	maxDepth = 100      // nesting of messages in messages
+	maxJSON  = 64 << 20 // bytes of a decoded message
+	maxAny   = 10       // nesting of Any in Any
+)
+
+// count looks over a file before it is parsed. The compiler keeps the full name
+// of every declaration, so deep nesting of long names would take memory that is
+// out of all proportion to the text.
+func count(text string) (statements int, err error) {
+	word, dotted, gap := 0, false, false
+	names := 0         // bytes of all full names so far
+	inside := []int{0} // how long the full names of the open brackets are
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case c == '/' || c == '"' || c == '\'':
+			i = skip(text, i)
+		case c == ' ' || c == '\n' || c == '\r' || c == '\t':
+			gap = true
+		case c == '.' || c == '_' || c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z':
+			if gap && !dotted && c != '.' { // there may be gaps around dots
+				word = 0
+			}
+			dotted, gap = c == '.', false
+			if word++; word > maxWord {
+				return 0, fmt.Errorf("has a name of more than %d characters", maxWord)
+			}
+		default:
+			outer := inside[len(inside)-1]
+			switch c {
+			case '{', '[', '(', '<':
+				statements++
+				names += outer + word
+				inside = append(inside, outer+word+1)
+			case '}', ']', ')', '>':
+				inside = inside[:max(1, len(inside)-1)]
+			case ';', ',':
+				statements++
+				names += outer + word
+			}
+			if len(inside) > maxNesting+1 {
+				return 0, fmt.Errorf("is nested deeper than %d levels", maxNesting)
+			}
+			word, dotted, gap = 0, false, false
+		}
+	}
+	if names > maxNames {
+		return 0, errors.New("has names that are too long, so many and so nested")
+	}
+	return statements, nil
+}
+
+// skip returns the index of the last byte of the comment or string at i, or i
+// when there is none.
+func skip(text string, i int) int {
+	end := text[i]
+	switch {
+	case end != '/':
+	case i+1 < len(text) && text[i+1] == '/':
+		end = '\n'
+	case i+1 < len(text) && text[i+1] == '*':
+		for i += 2; i < len(text); i++ {
+			if text[i] == '/' && text[i-1] == '*' {
+				break
+			}
+		}
+		return i
+	default:
+		return i
+	}
+	for i++; i < len(text) && text[i] != end; i++ {
+		if text[i] == '\\' && end != '\n' {
+			i++
+		}
+	}
+	return i
+}
+
+// defaultSizes is about how many bytes of JSON each message has when it is
+// empty: two bytes of payload make one, so few bytes can become very many.
+func defaultSizes(files []protoreflect.FileDescriptor) (sizes map[protoreflect.FullName]int, most int) {
+	sizes = map[protoreflect.FullName]int{}
+	var visit func(protoreflect.MessageDescriptors)
+	visit = func(messages protoreflect.MessageDescriptors) {
+		for i := range messages.Len() {
+			m := messages.Get(i)
+			size := len(`"x":{},`)
+			for f := range m.Fields().Len() {
+				field := m.Fields().Get(f)
+				size += len(field.JSONName()) + len(`"":0000,`)
+				if e := field.Enum(); e != nil {
+					size += len(e.Values().Get(0).Name())
+				}
+			}
+			sizes[m.FullName()] = size
+			most = max(most, size)
+			visit(m.Messages())
+		}
+	}
+	for _, f := range files {
+		visit(f.Messages())
+	}
+	return sizes, most
+}
+
+// weigher finds out whether the JSON of a message is within maxJSON. It runs
+// for messages that may not be.
+type weigher struct {
+	schema *Schema
+	size   int
+}
+
+var (
+	errLarge   = errors.New("its JSON would be too large")
+	errDeepAny = errors.New("it has Any within Any too deeply")
+)
+
+func (w *weigher) weigh(m protoreflect.Message, anys int) error {
+	name := m.Descriptor().FullName()
+	if w.size += w.schema.defaults[name]; w.size > maxJSON {
+		return errLarge
+	}
+	if name == "google.protobuf.Any" {
+		return w.any(m, anys+1)
+	}
+	var err error
+	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		switch {
+		case f.IsMap():
+			v.Map().Range(func(k protoreflect.MapKey, v protoreflect.Value) bool {
+				err = w.value(f.MapValue(), v, anys)
+				w.size += len(k.String())
+				return err == nil
+			})
+		case f.IsList():
+			for i := range v.List().Len() {
+				if err = w.value(f, v.List().Get(i), anys); err != nil {
+					break
+				}
+			}
+		default:
+			err = w.value(f, v, anys)
+		}
+		return err == nil
+	})
+	return err
+}
+
+func (w *weigher) value(f protoreflect.FieldDescriptor, v protoreflect.Value, anys int) error {
+	switch f.Kind() {
+	case protoreflect.MessageKind, protoreflect.GroupKind:
+		return w.weigh(v.Message(), anys)
+	case protoreflect.StringKind:
+		w.size += len(v.String())
+	case protoreflect.BytesKind:
+		w.size += len(v.Bytes()) / 3 * 4
+	case protoreflect.EnumKind:
+		if e := f.Enum().Values().ByNumber(v.Enum()); e != nil {
+			w.size += len(e.Name())
+		}
+	}
+	if w.size += len(`0000,`); w.size > maxJSON {
+		return errLarge
+	}
+	return nil
+}
+
+// any weighs what an Any holds, which the library decodes only as it writes.
+func (w *weigher) any(m protoreflect.Message, anys int) error {
+	if anys > maxAny {
+		return errDeepAny
+	}
+	fields := m.Descriptor().Fields()
+	inner, err := w.schema.types.FindMessageByURL(m.Get(fields.ByName("type_url")).String())
+	if err != nil {
+		return nil // the library has an error for it
+	}
+	held := dynamicpb.NewMessage(inner.Descriptor())
+	if err := (proto.UnmarshalOptions{AllowPartial: true, DiscardUnknown: true, RecursionLimit: maxDepth, Resolver: w.schema.types}).
+		Unmarshal(m.Get(fields.ByName("value")).Bytes(), held); err != nil {
+		return errors.New("its payload has no JSON: " + plain(err))
+	}
+	return w.weigh(held, anys)
+}

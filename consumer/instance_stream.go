@@ -1,0 +1,237 @@
+package consumer
+
+import (
+	"context"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"millrace/codec"
+	"millrace/internal/apierr"
+)
+
+// InstanceStream is an endless read of an instance. [InstanceStream.Run] runs
+// it, once; until then it holds nothing.
+//
+// What was written to the client counts as answered, and as confirmed when
+// something was written after it. When a write fails, what is not confirmed is
+// given back: the instance reads it again.
+type InstanceStream struct {
+	i      *Instance
+	q      StreamOptions
+	extras codec.Extras
+	out    outlet
+	last   []written // the answer before the present one, until that is written
+}
+
+// StreamOptions are what a client chooses for the stream of an instance.
+type StreamOptions struct {
+	// Undecodable says what becomes of records that are not in the instance's format.
+	Undecodable Undecodables
+	// Heartbeat is how long the stream may be silent; 0 means for ever.
+	Heartbeat time.Duration
+	// Frames stand around the records.
+	Frames Frames
+	// ReadOptions as for a read; of them only Headers, Timestamps and Layout mean something.
+	ReadOptions
+}
+
+// written is how far a written answer got in a partition.
+type written struct {
+	part     *partition
+	to       mark // past the answer
+	answered mark // of the partition when it was looked at last, to see a seek
+}
+
+// OpenStream returns a stream of the instance, which it confirms the last
+// answer of. Errors: as of [Instance.AppendRecords] before there are records.
+func (i *Instance) OpenStream(ctx context.Context, q StreamOptions) (*InstanceStream, error) {
+	if err := i.enter(); err != nil {
+		return nil, err
+	}
+	defer i.leave()
+	release, err := i.reserve(ctx, true)
+	if err != nil {
+		return nil, err
+	}
+	release()
+	return &InstanceStream{i: i, q: q, extras: i.m.extras(q.ReadOptions)}, nil
+}
+
+// reserve takes the lease and makes sure that there is something to read from.
+func (i *Instance) reserve(ctx context.Context, confirm bool) (release func(), err error) {
+	turn, cancel := i.bound(ctx, i.opts.RequestTimeout)
+	defer cancel()
+	if acquire(turn, i.lease) != nil {
+		return nil, i.gaveUp(ctx, "Another read of this consumer instance is going on and did not end within the timeout. An instance is read by one request at a time.")
+	}
+	if _, err := i.beginRead(ctx, turn, confirm); err != nil {
+		<-i.lease
+		return nil, err
+	}
+	return func() { <-i.lease }, nil
+}
+
+// Run sends the stream until ctx ends or [Manager.Drain] is called, which is
+// its end in order, or send fails, whose error it returns. Other errors are told
+// in the stream, which ends then. Other reads of the instance wait meanwhile.
+func (st *InstanceStream) Run(ctx context.Context, send func([]byte) error) error {
+	i := st.i
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(i.m.unhurried, cancel)()
+	st.out = outlet{send: send, format: i.opts.Format} // the session counts the records
+	defer st.out.close()
+	err := i.enter()
+	if err == nil {
+		defer i.leave()
+		var release func()
+		if release, err = i.reserve(ctx, false); err == nil {
+			defer release()
+		}
+	}
+	if err == nil {
+		err = st.out.put(func(dst []byte) []byte { return st.q.Frames.Begin(dst, nil) })
+	}
+	for err == nil && ctx.Err() == nil {
+		err = st.page(ctx)
+	}
+	if err == nil || ctx.Err() != nil {
+		return st.out.gone
+	}
+	return st.out.fail(st.q.Frames, nil, err)
+}
+
+// page waits for records and sends them, or a heartbeat.
+func (st *InstanceStream) page(ctx context.Context) error {
+	i := st.i
+	turn, cancel := i.bound(ctx, i.opts.RequestTimeout)
+	defer cancel()
+	s, err := i.beginRead(ctx, turn, false)
+	if err != nil {
+		return err
+	}
+	wait, done := context.WithCancel(ctx)
+	if st.q.Heartbeat > 0 {
+		wait, done = context.WithDeadline(ctx, st.out.sent.Add(st.q.Heartbeat))
+	}
+	defer done()
+	// The end of ctx ends the wait, and is no reason to drop what is there.
+	if err := i.collect(context.WithoutCancel(ctx), wait, s, streamChunk); err != nil {
+		return err
+	}
+	n, err := st.encode(s)
+	switch {
+	case err != nil && n == 0:
+		return i.m.learnSchema(ctx, i.opts.Format, err) // the records before it are on their way
+	case n > 0:
+		return st.deliver(s)
+	case ctx.Err() != nil || st.q.Heartbeat == 0 || time.Since(st.out.sent) < st.q.Heartbeat:
+		return nil // the subscription has changed
+	}
+	if err := st.out.put(func(dst []byte) []byte { return st.q.Frames.Beat(dst, nil) }); err != nil {
+		st.giveBack(s)
+		return err
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	s.confirm()
+	st.last = st.last[:0]
+	return nil
+}
+
+// encode takes what is in the backlog into the buffer and moves the positions.
+// What was answered before remains to be confirmed.
+func (st *InstanceStream) encode(s *session) (n int, err error) {
+	i := st.i
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.closed != nil {
+		return 0, i.closed
+	}
+	if s.backlog.records == 0 {
+		return 0, nil
+	}
+	st.last = st.last[:0]
+	for _, p := range s.page {
+		st.last = append(st.last, written{part: p, to: p.answered})
+		p.onPage = false
+	}
+	s.page = s.page[:0]
+	st.out.open()
+	var taken count
+	st.out.b.B, err = s.encode(st.out.b.B, &taken, streamChunk, func(dst []byte, r *kgo.Record) ([]byte, error) {
+		start := len(dst)
+		dst = st.q.Frames.Open(dst, false, nil)
+		body := len(dst)
+		dst, err := appendStreamed(dst, r, i.opts.Format, st.extras, st.q.Undecodable)
+		if err != nil || len(dst) == body {
+			return dst[:start], err
+		}
+		return st.q.Frames.Close(dst), nil
+	})
+	n = taken.records
+	if n == 0 { // it stopped at the first: what was answered before still is
+		for _, w := range st.last {
+			w.part.onPage = true
+			s.page = append(s.page, w.part)
+		}
+		st.last = st.last[:0]
+	}
+	for k := range st.last {
+		st.last[k].answered = st.last[k].part.answered
+	}
+	return n, err
+}
+
+// deliver sends what encode has taken. When that is done the answer before it
+// is confirmed.
+func (st *InstanceStream) deliver(s *session) error {
+	if err := st.out.flush(); err != nil {
+		st.giveBack(s)
+		return err
+	}
+	st.i.mu.Lock()
+	defer st.i.mu.Unlock()
+	for _, w := range st.last {
+		if w.part.answered == w.answered { // no seek has said otherwise
+			w.part.confirmed = w.to
+		}
+	}
+	st.last = st.last[:0]
+	return nil
+}
+
+// giveBack has the instance read again what is answered and not confirmed.
+func (st *InstanceStream) giveBack(s *session) {
+	i := st.i
+	ctx, cancel := i.bound(context.Background(), kafkaTimeout)
+	defer cancel()
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	to := make(map[TopicPartition]int64)
+	back := func(p *partition) {
+		if s.parts[p.TopicPartition] != p {
+			return // the group took it away
+		}
+		if to[p.TopicPartition] = p.confirmed.offset; p.confirmed.offset < 0 {
+			to[p.TopicPartition] = p.start
+		}
+	}
+	for _, w := range st.last {
+		if w.part.answered == w.answered {
+			back(w.part)
+		}
+	}
+	for _, p := range s.page {
+		back(p)
+		p.onPage = false
+	}
+	s.page = s.page[:0]
+	if len(to) == 0 || s.ended {
+		return
+	}
+	if err := s.move(ctx, to); err != nil && !apierr.InstanceNotFound.Is(err) {
+		i.m.log.Warn("cannot give back what the client of a stream did not get", "group", i.group, "instance", i.opts.Name, "error", err)
+	}
+}

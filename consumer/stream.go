@@ -1,0 +1,424 @@
+package consumer
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"millrace/codec"
+	"millrace/internal/apierr"
+	"millrace/internal/kafka"
+)
+
+// Where a stream can begin besides an offset.
+const (
+	Beginning int64 = startOfLog // the first record that there is
+	End       int64 = endOfLog   // the next record to come
+)
+
+const (
+	// streamFetch bounds what one stream fetches for itself at a time, and so
+	// what it holds while its client does not read.
+	streamFetch = 256 << 10
+	// troubled is how long a stream lets a partition alone that it failed to fetch.
+	troubled = time.Second
+)
+
+// Undecodables says what becomes of a record that is not in the format asked for.
+type Undecodables uint8
+
+// What there is to choose from.
+const (
+	FailOn   Undecodables = iota // the reader is told, and gets no further
+	Skip                         // it is passed over
+	AsBase64                     // its key and value are answered in the binary format
+)
+
+// ParseUndecodables reads fail, skip or base64.
+func ParseUndecodables(name string) (Undecodables, error) {
+	switch strings.ToLower(name) {
+	case "fail":
+		return FailOn, nil
+	case "skip":
+		return Skip, nil
+	case "base64":
+		return AsBase64, nil
+	}
+	return 0, apierr.BadRequest.New("What to do with a record that cannot be decoded is fail, skip or base64, not %q.", name)
+}
+
+// Frames writes what stands around the messages of a stream. Each method
+// appends to dst and returns it. at is where a client goes on that has seen
+// everything so far; it is nil in the stream of an instance, which knows itself.
+type Frames interface {
+	// Begin opens the stream.
+	Begin(dst []byte, at *Positions) []byte
+	// Open comes before a message, a JSON object on one line, and Close after
+	// it. failure tells what went wrong from records.
+	Open(dst []byte, failure bool, at *Positions) []byte
+	Close(dst []byte) []byte
+	// Beat shows that the stream is still there.
+	Beat(dst []byte, at *Positions) []byte
+}
+
+// StreamRead asks for the records of a topic, as they are and as they come,
+// with no instance and no group.
+type StreamRead struct {
+	// Topic to read.
+	Topic string
+	// Partitions to read; none means all, and those that are added later.
+	Partitions []int32
+	// Offset of the first record where there is just one partition; or
+	// [Beginning] or [End].
+	Offset int64
+	// Since asks for the records that are not older in place of Offset, unless
+	// it is the zero time.
+	Since time.Time
+	// Resume, if not nil, says where to go on, in place of both. Partitions
+	// that it lacks are new and read from their beginning.
+	Resume *Positions
+	// Keys, if there are any, are those of which only records with one of them are wanted.
+	Keys [][]byte
+	// Undecodable says what becomes of records that are not in the format.
+	Undecodable Undecodables
+	// Format that records are answered in.
+	Format codec.Format
+	// Heartbeat is how long a stream may be silent; 0 means for ever.
+	Heartbeat time.Duration
+	// Frames stand around the records.
+	Frames Frames
+	// ReadOptions as for an instance; of them only Headers, Timestamps and Layout mean something.
+	ReadOptions
+}
+
+// Stream is an endless read of a topic. [Stream.Run] runs it, once.
+type Stream struct {
+	m      *Manager
+	q      StreamRead
+	extras codec.Extras
+	reader *kafka.Reader
+	tail   *tail
+	all    bool // partitions that are added are read too
+	count  int  // of partitions known
+	parts  []streamPart
+	at     Positions
+	out    outlet
+}
+
+// streamPart is one partition of a stream.
+type streamPart struct {
+	partition int32
+	offset    int64         // of the next record
+	looked    time.Time     // when it was last fetched for this stream alone
+	pause     time.Duration // till the next time, if nothing else tells
+}
+
+// OpenStream finds out where the stream starts. It costs nothing to keep what
+// it returns, nor to drop it.
+//
+// Errors: [apierr.TopicNotFound], [apierr.PartitionNotFound], [apierr.BadRequest]
+// for an offset where there is more than one partition, [apierr.OffsetNotFound]
+// for one below the first, and what Kafka said.
+func (m *Manager) OpenStream(ctx context.Context, q StreamRead) (*Stream, error) {
+	if err := m.checkFormat(q.Format); err != nil {
+		return nil, err
+	}
+	reader, err := m.cluster.reader()
+	if err != nil {
+		return nil, apierr.From(err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, m.settings.RequestTimeout+faultTimeout)
+	defer cancel()
+	s := &Stream{m: m, q: q, reader: reader, extras: m.extras(q.ReadOptions), all: len(q.Partitions) == 0}
+	if s.count, err = reader.Partitions(ctx, q.Topic); err != nil {
+		return nil, explainRead(TopicPartition{Topic: q.Topic}, err)
+	}
+	which := slices.Compact(slices.Sorted(slices.Values(q.Partitions)))
+	if s.all {
+		for p := range s.count {
+			which = append(which, int32(p))
+		}
+	}
+	for _, p := range which {
+		if int(p) >= s.count {
+			return nil, apierr.PartitionNotFound.New("Topic %s has no partition %d.", q.Topic, p)
+		}
+	}
+	starts, err := s.starts(ctx, which)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range which {
+		s.add(p, starts[TopicPartition{q.Topic, p}])
+	}
+	return s, nil
+}
+
+func (s *Stream) add(partition int32, offset int64) {
+	s.parts = append(s.parts, streamPart{partition: partition, offset: offset})
+	s.at.Set(partition, offset)
+}
+
+// starts returns where each of the partitions begins.
+func (s *Stream) starts(ctx context.Context, which []int32) (map[TopicPartition]int64, error) {
+	q := &s.q
+	ask, known := make(map[TopicPartition]int64), make(map[TopicPartition]int64)
+	for _, p := range which {
+		tp := TopicPartition{q.Topic, p}
+		switch {
+		case q.Resume != nil:
+			if offset, ok := q.Resume.At(p); ok {
+				known[tp] = offset
+			} else {
+				ask[tp] = Beginning
+			}
+		case !q.Since.IsZero():
+			ask[tp] = max(q.Since.UnixMilli(), 0) // negative ones have a meaning of their own
+		case q.Offset >= 0 && len(which) > 1:
+			return nil, apierr.BadRequest.New("Topic %s has %d partitions. A stream that begins at an offset reads one of them: choose it with partition=.", q.Topic, s.count)
+		case q.Offset >= 0:
+			return map[TopicPartition]int64{tp: q.Offset}, s.m.cluster.notBelow(ctx, tp, q.Offset)
+		default:
+			ask[tp] = q.Offset
+		}
+	}
+	found, err := s.m.cluster.offsetsAt(ctx, s.m.settings.IsolationLevel, ask)
+	if err != nil {
+		return nil, apierr.From(err)
+	}
+	for tp, offset := range known {
+		found[tp] = offset
+	}
+	return found, nil
+}
+
+// Run sends the stream until ctx ends or [Manager.Close] gives up, which is
+// its end in order, or send fails, whose error it returns. What cannot be cured
+// by waiting, such as the end of the topic, is told in the stream, which ends
+// then. While Kafka is away the stream stays.
+//
+// send borrows what it is given. While it waits for the client nothing more is
+// read than this stream holds already.
+func (s *Stream) Run(ctx context.Context, send func([]byte) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(s.m.life, cancel)()
+	if s.q.Format.NeedsSchema() {
+		s.extras.Schemas = s.m.schemaWaiter(ctx)
+	}
+	s.tail = s.m.joinTail(s.q.Topic, s.reader, s.count)
+	defer s.tail.leave()
+	s.out = outlet{send: send, told: s.m.settings.Answered, format: s.q.Format}
+	defer s.out.close()
+
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	if err := s.out.put(func(dst []byte) []byte { return s.q.Frames.Begin(dst, &s.at) }); err != nil {
+		return err
+	}
+	for ctx.Err() == nil {
+		s.grow(ctx)
+		some, err := s.round(ctx)
+		if err == nil && !some {
+			err = s.idle(ctx, timer)
+		}
+		if err != nil && ctx.Err() == nil {
+			return s.out.fail(s.q.Frames, &s.at, err)
+		}
+	}
+	return s.out.flush()
+}
+
+// idle sends what there is and waits for more.
+func (s *Stream) idle(ctx context.Context, timer *time.Timer) error {
+	if err := s.out.flush(); err != nil {
+		return err
+	}
+	s.out.close()
+	wake := grownEvery
+	if s.q.Heartbeat > 0 {
+		wake = min(wake, time.Until(s.out.sent.Add(s.q.Heartbeat)))
+	}
+	look := lastLook
+	for i := range s.parts {
+		look = min(look, max(s.parts[i].pause, firstLook))
+	}
+	s.tail.await(ctx, s.parts, timer, wake, look)
+	if s.q.Heartbeat <= 0 || time.Since(s.out.sent) < s.q.Heartbeat {
+		return nil
+	}
+	return s.out.put(func(dst []byte) []byte { return s.q.Frames.Beat(dst, &s.at) })
+}
+
+// grow adds the partitions that the topic got meanwhile, from their beginning.
+func (s *Stream) grow(ctx context.Context) {
+	if !s.all {
+		return
+	}
+	for count := s.tail.partitions(ctx); s.count < count; s.count++ {
+		s.add(int32(s.count), 0)
+	}
+}
+
+// round appends what there is of each partition, and sends what is a chunk. It
+// reports whether it got further anywhere.
+func (s *Stream) round(ctx context.Context) (some bool, err error) {
+	for i := range s.parts {
+		p := &s.parts[i]
+		before := p.offset
+		run, known := s.tail.take(p.partition, p.offset)
+		switch {
+		case run != nil:
+			p.pause = 0
+			err = s.encode(p, run.records, run.next)
+			s.tail.give(run)
+		case known:
+			p.pause = lastLook
+		case time.Since(p.looked) >= p.pause:
+			err = s.look(ctx, p)
+		}
+		some = some || p.offset > before
+		if err != nil {
+			return some, err
+		}
+	}
+	return some, nil
+}
+
+// look fetches for this stream alone.
+func (s *Stream) look(ctx context.Context, p *streamPart) error {
+	ctx, cancel := context.WithTimeout(ctx, faultTimeout)
+	defer cancel()
+	part, next, err := s.reader.Fetch(ctx, kafka.Place{
+		Topic: s.q.Topic, Partition: p.partition, Offset: p.offset, MaxBytes: streamFetch,
+		ReadCommitted: s.m.settings.IsolationLevel == readCommitted,
+	})
+	p.looked = time.Now()
+	if err != nil {
+		return s.trouble(ctx, p, err)
+	}
+	p.pause = min(max(2*p.pause, firstLook), lastLook)
+	if next > p.offset {
+		p.pause = 0
+	}
+	err = s.encode(p, part.Records, next)
+	for _, r := range part.Records {
+		r.Recycle()
+	}
+	return err
+}
+
+// trouble decides what a failed fetch means: nil if the stream goes on.
+func (s *Stream) trouble(ctx context.Context, p *streamPart, err error) error {
+	tp := TopicPartition{s.q.Topic, p.partition}
+	p.pause = troubled
+	var huge *kgo.ErrDecompressTooLarge
+	switch {
+	case errors.Is(err, kerr.OffsetOutOfRange):
+		p.pause = lastLook
+		first, err := s.m.cluster.offsetsAt(ctx, readUncommitted, map[TopicPartition]int64{tp: startOfLog})
+		if err != nil || first[tp] <= p.offset {
+			return nil // it is past the end, or Kafka cannot say
+		}
+		return s.skip(p, first[tp], apierr.OffsetNotFound.New("The records of partition %d of topic %s from offset %d to before %d are gone. The stream goes on after them.", p.partition, s.q.Topic, p.offset, first[tp]))
+	case errors.As(err, &huge) && s.q.Undecodable != FailOn && huge.NextOffset > p.offset:
+		return s.skip(p, huge.NextOffset, explainRead(tp, err))
+	}
+	why := &failure{tp, p.offset, explainRead(tp, err)}
+	switch why.api.Kind {
+	case apierr.TopicNotFound, apierr.PartitionNotFound, apierr.Unauthorized, apierr.Undecodable:
+		return why
+	}
+	if errors.Is(err, kgo.ErrClientClosed) {
+		return why
+	}
+	return nil
+}
+
+// skip tells why the partition goes on at offset.
+func (s *Stream) skip(p *streamPart, offset int64, why *apierr.Error) error {
+	f := &failure{TopicPartition{s.q.Topic, p.partition}, p.offset, why}
+	p.offset = offset
+	s.at.Set(p.partition, offset)
+	return s.out.put(func(dst []byte) []byte { return f.append(dst, s.q.Frames, &s.at) })
+}
+
+// encode appends those of the records that are wanted, which it borrows.
+// Afterwards the partition goes on at next.
+func (s *Stream) encode(p *streamPart, records []*kgo.Record, next int64) error {
+	for _, r := range records {
+		if r.Offset < p.offset {
+			continue
+		}
+		if len(s.q.Keys) == 0 || s.wanted(r) {
+			s.at.Set(p.partition, r.Offset+1)
+			if err := s.record(r); err != nil {
+				s.at.Set(p.partition, p.offset)
+				return &failure{TopicPartition{r.Topic, r.Partition}, r.Offset, apierr.From(err)}
+			}
+		}
+		p.offset = r.Offset + 1
+		if s.out.full() {
+			if err := s.out.flush(); err != nil {
+				return err
+			}
+		}
+	}
+	p.offset = max(p.offset, next)
+	s.at.Set(p.partition, p.offset)
+	return nil
+}
+
+func (s *Stream) wanted(r *kgo.Record) bool {
+	return r.Key != nil && slices.ContainsFunc(s.q.Keys, func(key []byte) bool { return bytes.Equal(key, r.Key) })
+}
+
+// record appends one record in its frame.
+func (s *Stream) record(r *kgo.Record) error {
+	s.out.open()
+	start := len(s.out.b.B)
+	dst := s.q.Frames.Open(s.out.b.B, false, &s.at)
+	body := len(dst)
+	dst, err := appendStreamed(dst, r, s.q.Format, s.extras, s.q.Undecodable)
+	if err != nil || len(dst) == body {
+		s.out.b.B = dst[:start]
+		return err
+	}
+	s.out.b.B = s.q.Frames.Close(dst)
+	s.out.count(r)
+	return nil
+}
+
+// appendStreamed is [codec.AppendRecord] on one line, with a record that
+// cannot be decoded dealt with as u says: one to skip appends nothing.
+func appendStreamed(dst []byte, r *kgo.Record, f codec.Format, x codec.Extras, u Undecodables) ([]byte, error) {
+	start := len(dst)
+	dst, err := codec.AppendRecord(dst, r, f, x)
+	switch {
+	case err == nil:
+	case u == FailOn || !apierr.Undecodable.Is(err):
+		return dst, err
+	case u == Skip:
+		return dst, nil
+	default:
+		if dst, err = codec.AppendRecord(dst, r, codec.Binary, x); err != nil {
+			return dst, err
+		}
+		dst = append(dst[:len(dst)-1], `,"format":"binary"}`...)
+	}
+	// Line ends in the JSON of a record are mere white space.
+	for line := dst[start:]; ; {
+		end := bytes.IndexAny(line, "\r\n")
+		if end < 0 {
+			return dst, nil
+		}
+		line[end] = ' '
+		line = line[end+1:]
+	}
+}

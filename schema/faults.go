@@ -1,0 +1,107 @@
+package schema
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/twmb/franz-go/pkg/sr"
+
+	"millrace/internal/apierr"
+)
+
+// fault makes of what a call ended with what the rest works with: a
+// [*sr.ResponseError] where the registry answered the question, else an
+// [*apierr.Error]. where is the URL.
+func fault(ctx context.Context, where string, err error) error {
+	var answer *sr.ResponseError
+	var timeout net.Error
+	var certificate *tls.CertificateVerificationError
+	switch {
+	case errors.As(err, &answer):
+		return answered(where, answer)
+	case errors.Is(err, errAnswerTooLarge):
+		return apierr.RegistryFailed.Wrap(err, "The schema registry's answer is too large.")
+	case errors.As(err, &certificate):
+		return apierr.RegistryFailed.Wrap(err, "The schema registry at %s shows a certificate that this server does not trust.", where)
+	case ctx.Err() != nil || errors.As(err, &timeout) && timeout.Timeout():
+		return apierr.RegistryTimedOut.Wrap(err, "The schema registry at %s did not answer in time.", where)
+	case errors.As(err, &timeout) || isCut(err):
+		return apierr.RegistryAway.Wrap(err, "The schema registry at %s cannot be reached.", where)
+	case strings.Contains(err.Error(), "unknown schema type"): // pkg/sr gives it no name
+		return apierr.RegistryRefused.Wrap(err, "The schema registry has it with a type that this server does not know.")
+	default:
+		return apierr.RegistryFailed.Wrap(err, "What answers at %s is not a schema registry.", where)
+	}
+}
+
+// isCut reports whether an answer ended before its end.
+func isCut(err error) bool { return strings.Contains(err.Error(), "unable to read response body") }
+
+// answered keeps an answer that says no to the question. The others say that
+// the registry is in no state to answer, or not to us.
+func answered(where string, e *sr.ResponseError) error {
+	switch {
+	case e.StatusCode >= http.StatusInternalServerError || e.StatusCode == http.StatusTooManyRequests:
+		return apierr.RegistryAway.Wrap(e, "The schema registry at %s failed: %s", where, said(e))
+	case e.StatusCode == http.StatusUnauthorized || e.StatusCode == http.StatusForbidden:
+		return apierr.RegistryFailed.Wrap(e, "The schema registry at %s does not let this server in: %s", where, said(e))
+	case e.StatusCode == http.StatusNotFound && !isMissing(e) || e.StatusCode == http.StatusMethodNotAllowed || e.StatusCode < http.StatusBadRequest:
+		// 404 without a code of the registry's own is somebody else's page.
+		return apierr.RegistryFailed.Wrap(e, "What answers at %s is not a schema registry: %s", where, said(e))
+	default:
+		return e
+	}
+}
+
+// isMissing reports whether the registry says that it does not have the thing.
+func isMissing(err error) bool {
+	var e *sr.ResponseError
+	return errors.As(err, &e) && e.StatusCode == http.StatusNotFound && sr.IsNotFoundError(e.ErrorCode)
+}
+
+// refused makes of a registry's no, if err is one, the error for the client;
+// the format says what it was asked for.
+func refused(err error, what string) error {
+	var e *sr.ResponseError
+	if !errors.As(err, &e) || errors.As(err, new(*apierr.Error)) {
+		return err
+	}
+	kind := apierr.RegistryRefused
+	if e.ErrorCode == sr.ErrInvalidSchema.Code {
+		kind = apierr.InvalidSchema
+	}
+	return kind.Wrap(e, "The schema registry refused %s: %s", what, said(e))
+}
+
+// said is the registry's own words.
+func said(e *sr.ResponseError) string {
+	if e.Message == "" {
+		return "HTTP status " + http.StatusText(e.StatusCode) + "."
+	}
+	return sentence(e.Message)
+}
+
+// maxSaid bounds what of somebody's message goes into ours: a registry quotes
+// whole schemas.
+const maxSaid = 400
+
+// sentence makes one line of a message, not too long, with a full stop.
+func sentence(s string) string {
+	s = strings.Join(strings.Fields(s), " ")
+	if len(s) > maxSaid {
+		cut := maxSaid
+		for !utf8.RuneStart(s[cut]) {
+			cut--
+		}
+		return s[:cut] + "…"
+	}
+	if s != "" && !strings.HasSuffix(s, ".") {
+		s += "."
+	}
+	return s
+}

@@ -1,0 +1,83 @@
+package schema
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/sr"
+
+	"millrace/internal/apierr"
+)
+
+// Bounds of what one schema may refer to, directly or not.
+const (
+	maxReferenceDepth = 16
+	maxReferences     = 128
+)
+
+// fetch finds the schema of an id.
+func (r *Registry) fetch(ctx context.Context, q *question) (stored, time.Duration, error) {
+	var s sr.Schema
+	err := r.client.call(ctx, func(ctx context.Context, c *sr.Client) (err error) {
+		s, err = c.SchemaByID(ctx, int(q.id))
+		return err
+	})
+	if isMissing(err) {
+		return stored{}, 0, apierr.RegistryRefused.Wrap(err, "The schema registry has no schema with the id %d.", q.id)
+	}
+	if err != nil {
+		return stored{}, 0, refused(err, fmt.Sprintf("the schema id %d", q.id))
+	}
+	found, err := r.compile(ctx, q.id, s)
+	return found, 0, err
+}
+
+// compile compiles a schema of the registry, with what it refers to.
+func (r *Registry) compile(ctx context.Context, id int32, s sr.Schema) (stored, error) {
+	w := walk{registry: r, seen: map[sr.SchemaReference]bool{}}
+	if err := w.visit(ctx, s.References, nil); err != nil {
+		return stored{}, err
+	}
+	format := r.formats.of(s.Type)
+	c, err := r.formats.compile(format, s.Schema, w.found)
+	return stored{id: id, format: format, schema: c}, err
+}
+
+// walk collects what a schema refers to, each before those that need it.
+type walk struct {
+	registry *Registry
+	seen     map[sr.SchemaReference]bool
+	found    []reference
+}
+
+// visit fetches the references and theirs. path is the schemas that lead here,
+// none of which may occur again.
+func (w *walk) visit(ctx context.Context, references []sr.SchemaReference, path []sr.SchemaReference) error {
+	for _, ref := range references {
+		for _, above := range path {
+			if above.Subject == ref.Subject && above.Version == ref.Version {
+				return apierr.InvalidSchema.New("The schema refers to itself by way of the subject %s.", ref.Subject)
+			}
+		}
+		if w.seen[ref] {
+			continue
+		}
+		if w.seen[ref] = true; len(path) >= maxReferenceDepth || len(w.seen) > maxReferences {
+			return apierr.InvalidSchema.New("The schema refers to more than %d others, or more than %d deep.", maxReferences, maxReferenceDepth)
+		}
+		var s sr.SubjectSchema
+		err := w.registry.client.call(ctx, func(ctx context.Context, c *sr.Client) (err error) {
+			s, err = c.SchemaByVersion(ctx, ref.Subject, ref.Version)
+			return err
+		})
+		if err != nil {
+			return refused(err, fmt.Sprintf("version %d of the subject %s, which the schema refers to", ref.Version, ref.Subject))
+		}
+		if err := w.visit(ctx, s.References, append(path[:len(path):len(path)], ref)); err != nil {
+			return err
+		}
+		w.found = append(w.found, reference{Name: ref.Name, Text: s.Schema.Schema})
+	}
+	return nil
+}

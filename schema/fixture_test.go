@@ -1,0 +1,146 @@
+package schema
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/sr"
+	"github.com/twmb/franz-go/pkg/sr/srfake"
+
+	"millrace/codec"
+	"millrace/internal/testkit"
+)
+
+func TestMain(m *testing.M) { testkit.Main(m) }
+
+// raw is a schema whose values are their own text: what the registry's client
+// does does not depend on what a schema makes of a value.
+type raw struct {
+	name, text string
+	references []reference
+}
+
+func (s *raw) Name() string { return s.name }
+
+func (s *raw) AppendEncoded(dst, text []byte, _ codec.Dialect) ([]byte, error) {
+	return append(dst, text...), nil
+}
+
+func (s *raw) AppendDecoded(dst, payload []byte, _ codec.Dialect) ([]byte, error) {
+	return append(dst, payload...), nil
+}
+
+// compileRaw takes any JSON object with a type; "panic" is a defect of a compiler.
+func compileRaw(text string, references []reference) (compiled, error) {
+	var s struct{ Type, Name, Namespace string }
+	if err := json.Unmarshal([]byte(text), &s); err != nil {
+		return nil, err
+	}
+	switch s.Type {
+	case "":
+		return nil, errors.New("it has no type")
+	case "panic":
+		panic("a defect")
+	}
+	return &raw{name: strings.TrimPrefix(s.Namespace+"."+s.Name, "."), text: text, references: references}, nil
+}
+
+var rawFormats = formats{
+	codec.Avro:       {kind: sr.TypeAvro, compile: compileRaw},
+	codec.JSONSchema: {kind: sr.TypeJSON, compile: compileRaw},
+	codec.Protobuf:   {kind: sr.TypeProtobuf, compile: compileRaw},
+}
+
+// usual are the settings that tests change something of.
+func usual(urls ...string) Settings {
+	return Settings{
+		URLs: urls, Timeout: 5 * time.Second, AutoRegister: true, CheckSubject: true,
+		CacheSize: 100, NegativeTTL: time.Minute, LatestTTL: time.Minute,
+	}
+}
+
+// open returns a registry's client that ends with the test.
+func open(t testing.TB, s Settings) *Registry {
+	t.Helper()
+	r, err := New(s, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.formats = rawFormats
+	t.Cleanup(r.Close)
+	return r
+}
+
+// fake is a registry in this process that remembers what it was asked.
+type fake struct {
+	*srfake.Registry
+	mu    sync.Mutex
+	asked []string // method and path
+}
+
+func newFake(t testing.TB, options ...srfake.Option) *fake {
+	t.Helper()
+	f := &fake{Registry: srfake.New(options...)}
+	t.Cleanup(f.Close)
+	f.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.asked = append(f.asked, r.Method+" "+r.URL.RequestURI())
+		return false
+	})
+	return f
+}
+
+// take returns what was asked since the last time.
+func (f *fake) take() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	asked := strings.Join(f.asked, ", ")
+	f.asked = nil
+	return asked
+}
+
+// register puts a schema into the fake and returns its id.
+func (f *fake) register(t testing.TB, subject, text string) int32 {
+	t.Helper()
+	id, _, err := f.RegisterSchema(subject, sr.Schema{Schema: text})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return int32(id)
+}
+
+func mustResolve(t testing.TB, r *Registry, w Wanted) codec.Registered {
+	t.Helper()
+	got, err := r.Resolve(context.Background(), w)
+	if err != nil {
+		t.Fatalf("%+v: %v", w, err)
+	}
+	return got
+}
+
+const (
+	userText  = `{"type":"record","name":"User","namespace":"org.example","fields":[{"name":"name","type":"string"}]}`
+	otherText = `{"type":"record","name":"Other","fields":[]}`
+)
+
+// text is a Wanted by text: the values of a topic in Avro.
+func text(topic, s string) Wanted {
+	return Wanted{Format: codec.Avro, Topic: topic, Text: []byte(s)}
+}
+
+// byID is a Wanted by id.
+func byID(topic string, id int32) Wanted {
+	return Wanted{Format: codec.Avro, Topic: topic, ID: id}
+}
+
+// overwrite is what becomes of a request's bytes after it.
+func overwrite(b []byte) { copy(b, bytes.Repeat([]byte{'x'}, len(b))) }

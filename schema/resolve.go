@@ -1,0 +1,184 @@
+package schema
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/sr"
+
+	"millrace/codec"
+	"millrace/internal/apierr"
+)
+
+// resolve answers a [Wanted] from the registry.
+func (r *Registry) resolve(ctx context.Context, q *question) (codec.Registered, time.Duration, error) {
+	switch {
+	case q.id != 0:
+		s, err := r.resolveID(ctx, q)
+		return s, 0, err
+	case r.settings.UseLatest:
+		s, err := r.resolveLatest(ctx, q)
+		if s.Schema == nil && err == nil { // there is none yet
+			return s, r.noFor(), nil
+		}
+		return s, max(r.settings.LatestTTL, 0), err
+	default:
+		s, err := r.resolveText(ctx, q)
+		return s, 0, err
+	}
+}
+
+// resolveText finds the id of a text under its subject, and registers it there
+// if that is allowed and needed. It looks first, as the right to read is enough
+// then.
+func (r *Registry) resolveText(ctx context.Context, q *question) (codec.Registered, error) {
+	s, err := r.formats.compile(q.format, string(q.text), nil)
+	if err != nil {
+		return codec.Registered{}, err
+	}
+	subject, err := r.subject(q, s)
+	if err != nil {
+		return codec.Registered{}, err
+	}
+	id, err := r.idOf(ctx, subject, sr.Schema{Schema: string(q.text), Type: r.formats[q.format].kind})
+	if err != nil {
+		return codec.Registered{}, err
+	}
+	return codec.Registered{ID: id, Schema: s}, nil
+}
+
+func (r *Registry) idOf(ctx context.Context, subject string, s sr.Schema) (int32, error) {
+	if r.settings.Normalize {
+		ctx = sr.WithParams(ctx, sr.Normalize)
+	}
+	var found sr.SubjectSchema
+	err := r.client.call(ctx, func(ctx context.Context, c *sr.Client) (err error) {
+		found, err = c.LookupSchema(ctx, subject, s)
+		return err
+	})
+	if isMissing(err) {
+		if !r.settings.AutoRegister {
+			return 0, apierr.RegistryRefused.Wrap(err, "The schema is not registered under the subject %s, and this server does not register schemas.", subject)
+		}
+		err = r.client.call(ctx, func(ctx context.Context, c *sr.Client) (err error) {
+			found.ID, err = c.RegisterSchema(ctx, subject, s, -1, -1)
+			return err
+		})
+	}
+	if err != nil {
+		return 0, refused(err, "the schema for the subject "+subject)
+	}
+	return checkID(found.ID)
+}
+
+// checkID refuses what cannot stand in front of a record.
+func checkID(id int) (int32, error) {
+	if id <= 0 || int(int32(id)) != id {
+		return 0, apierr.RegistryFailed.New("The schema registry answered with the id %d, which is none.", id)
+	}
+	return int32(id), nil
+}
+
+// resolveID finds the schema of an id and checks that it is what q wants.
+func (r *Registry) resolveID(ctx context.Context, q *question) (codec.Registered, error) {
+	s, err := load(ctx, r, r.byID, &question{id: q.id}, r.fetch)
+	if err != nil {
+		return codec.Registered{}, err
+	}
+	if err := fitting(s, q.format); err != nil {
+		return codec.Registered{}, err
+	}
+	if r.settings.CheckSubject {
+		subject, err := r.subject(q, s.schema)
+		if err != nil {
+			return codec.Registered{}, err
+		}
+		if err := r.checkSubject(ctx, q.id, subject); err != nil {
+			return codec.Registered{}, err
+		}
+	}
+	return codec.Registered{ID: q.id, Schema: s.schema}, nil
+}
+
+func fitting(s stored, f codec.Format) error {
+	if s.format != f {
+		return apierr.RegistryRefused.New("The schema %d is for the format %s, not %s.", s.id, s.format, f)
+	}
+	return nil
+}
+
+// checkSubject refuses an id that is not of the subject. It asks for versions,
+// as not every registry (Apicurio) can be asked for subjects. One may answer
+// with the context in front of the name, :.CONTEXT:SUBJECT, where its URL names
+// one.
+func (r *Registry) checkSubject(ctx context.Context, id int32, subject string) error {
+	var versions []sr.SubjectVersion
+	err := r.client.call(ctx, func(ctx context.Context, c *sr.Client) (err error) {
+		versions, err = c.SchemaVersionsByID(ctx, int(id))
+		return err
+	})
+	if err != nil {
+		return refused(err, fmt.Sprintf("the schema id %d", id))
+	}
+	if !slices.ContainsFunc(versions, func(v sr.SubjectVersion) bool {
+		return v.Subject == subject || strings.HasPrefix(v.Subject, ":.") && strings.HasSuffix(v.Subject, ":"+subject)
+	}) {
+		return apierr.RegistryRefused.New("The schema %d is not of the subject %s.", id, subject)
+	}
+	return nil
+}
+
+// resolveLatest finds the newest schema of the subject, which a text only helps
+// to name.
+func (r *Registry) resolveLatest(ctx context.Context, q *question) (codec.Registered, error) {
+	var named compiled
+	if len(q.text) > 0 {
+		var err error
+		if named, err = r.formats.compile(q.format, string(q.text), nil); err != nil {
+			return codec.Registered{}, err
+		}
+	}
+	subject, err := r.subject(q, named)
+	if err != nil {
+		return codec.Registered{}, err
+	}
+	var latest sr.SubjectSchema
+	err = r.client.call(ctx, func(ctx context.Context, c *sr.Client) (err error) {
+		latest, err = c.SchemaByVersion(ctx, subject, -1)
+		return err
+	})
+	if isMissing(err) && named == nil {
+		return codec.Registered{}, nil // records without keys need no schema of keys
+	}
+	if err != nil {
+		return codec.Registered{}, refused(err, "the latest schema of the subject "+subject)
+	}
+	id, err := checkID(latest.ID)
+	if err != nil {
+		return codec.Registered{}, err
+	}
+	s, err := r.compile(ctx, id, latest.Schema)
+	if err != nil {
+		return codec.Registered{}, err
+	}
+	return codec.Registered{ID: id, Schema: s.schema}, fitting(s, q.format)
+}
+
+// subject is where the schema of q belongs; s may be nil where there is none yet.
+func (r *Registry) subject(q *question, s compiled) (string, error) {
+	strategy := r.naming(q.key)
+	if strategy == TopicName {
+		return strategy.subject(q.topic, q.key, ""), nil
+	}
+	if s == nil {
+		return "", apierr.Unprocessable.New("The subject has the name of the record, so a schema must come with the request.")
+	}
+	name := s.Name()
+	if name == "" {
+		return "", apierr.InvalidSchema.New("The schema has no name, which its subject would be named after.")
+	}
+	return strategy.subject(q.topic, q.key, name), nil
+}

@@ -1,0 +1,182 @@
+package server_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"reflect"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"millrace/internal/testkit"
+	"millrace/schema"
+	"millrace/schema/embedded"
+)
+
+// withRegistry has a stack use the schema registry at url.
+func withRegistry(t testing.TB, url string) func(*stackOptions) {
+	t.Helper()
+	registry, err := schema.New(schema.Settings{
+		URLs: []string{url}, Timeout: 5 * time.Second, AutoRegister: true, CheckSubject: true,
+		CacheSize: 100, NegativeTTL: 100 * time.Millisecond,
+	}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(o *stackOptions) { o.schemas = registry }
+}
+
+// builtIn starts the registry of dev mode on b.
+func builtIn(t testing.TB, b testkit.Broker) string {
+	t.Helper()
+	r, err := embedded.Start(embedded.Options{Listen: "127.0.0.1:0", Brokers: b.Addrs})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(r.Close)
+	return r.URL()
+}
+
+// onBothRegistries runs test with the built-in registry on kfake, and with a
+// real registry beside a real Kafka.
+func onBothRegistries(t *testing.T, test func(t *testing.T, b testkit.Broker, url string)) {
+	t.Run("built in", func(t *testing.T) {
+		b := testkit.Fake(t).Broker
+		test(t, b, builtIn(t, b))
+	})
+	t.Run("real", func(t *testing.T) { test(t, testkit.RealKafka(t), testkit.Registry(t)) })
+}
+
+func TestSchemaExchanges(t *testing.T) {
+	onBothRegistries(t, func(t *testing.T, b testkit.Broker, url string) {
+		s := start(t, b, withRegistry(t, url))
+		vars := map[string]string{"group": testkit.Group(t)}
+		for _, name := range []string{"avro", "union", "js", "proto"} {
+			vars[name] = testkit.CreateTopic(t, b, 1)
+		}
+		testkit.RunExchanges(t, "testdata/schemas.txt", s.base, vars)
+	})
+}
+
+// What the registry refuses is told with its reason, and nothing is written.
+func TestIncompatibleSchema(t *testing.T) {
+	onBothRegistries(t, func(t *testing.T, b testkit.Broker, url string) {
+		s := start(t, b, withRegistry(t, url))
+		topic := testkit.CreateTopic(t, b, 1)
+		produce := func(field string) reply {
+			return s.do(t, "POST", "/topics/"+topic, fmt.Sprintf(
+				`{"value_schema":"{\"type\":\"record\",\"name\":\"User\",\"fields\":[{\"name\":\"%s\",\"type\":\"int\"}]}","records":[{"value":{"%[1]s":1}}]}`, field), "Content-Type: "+avroV2)
+		}
+		produce("age").want(t, 200, `"offset":0`)
+		compatibility, err := http.NewRequest("PUT", url+"/config/"+topic+"-value", strings.NewReader(`{"compatibility":"BACKWARD"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		compatibility.Header.Set("Content-Type", "application/vnd.schemaregistry.v1+json")
+		answer, err := http.DefaultClient.Do(compatibility)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = answer.Body.Close()
+		if answer.StatusCode != http.StatusOK {
+			t.Fatalf("the registry answers %s", answer.Status)
+		}
+		produce("size").want(t, 422, `"error_code":42207`)
+		produce("age").want(t, 200, `"offset":1`)
+	})
+}
+
+const avroV2 = "application/vnd.kafka.avro.v2+json"
+
+// All the real records, with a schema of 19 fields, are in Kafka as another
+// Avro library reads them, and come back as they were sent.
+func TestRealRecordsAsAvro(t *testing.T) {
+	b := testkit.Fake(t).Broker
+	s := start(t, b, withRegistry(t, builtIn(t, b)))
+	topic := testkit.CreateTopic(t, b, 1)
+	sent := testkit.AvroCitations(t, true)
+	const each = 50
+	for at := 0; at < len(sent); at += each {
+		body := fmt.Appendf(nil, `{"value_schema":%s,"records":[{"value":`, strconv.Quote(testkit.CitationSchema))
+		body = append(body, bytes.Join(sent[at:min(at+each, len(sent))], []byte(`},{"value":`))...)
+		s.do(t, "POST", "/topics/"+topic, string(append(body, `}]}`...)), "Content-Type: "+avroV2).want(t, 200, `"offset":`)
+	}
+	path := "/consumers/" + testkit.Group(t)
+	s.do(t, "POST", path, `{"name":"i","format":"avro","auto.offset.reset":"earliest"}`, plainV2).want(t, 200, `"instance_id":"i"`)
+	path += "/instances/i"
+	s.do(t, "POST", path+"/subscription", `{"topics":["`+topic+`"]}`, plainV2).want(t, 204, "")
+	var got []json.RawMessage
+	for len(got) < len(sent) {
+		var page []struct{ Value json.RawMessage }
+		answer := s.do(t, "GET", path+"/records?timeout=5000&max_bytes=20000", "", "Accept: "+avroV2)
+		answer.want(t, 200, "{")
+		if err := json.Unmarshal([]byte(answer.body), &page); err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range page {
+			got = append(got, r.Value)
+		}
+	}
+	if len(got) != len(sent) {
+		t.Fatalf("%d records came back, not %d", len(got), len(sent))
+	}
+	for i := range got {
+		if !reflect.DeepEqual(decoded(t, got[i]), decoded(t, sent[i])) {
+			t.Fatalf("record %d was\n%s, came back as\n%s", i, sent[i], got[i])
+		}
+	}
+}
+
+// decoded is what a JSON text means.
+func decoded(t *testing.T, text []byte) (v any) {
+	t.Helper()
+	if err := json.Unmarshal(text, &v); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// While the registry is away, what is cached goes on, json and binary know
+// nothing of it, and the rest is refused fast, to be tried again.
+func TestRegistryAway(t *testing.T) {
+	b := testkit.Fake(t).Broker
+	at, err := url.Parse(builtIn(t, b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	real := httputil.NewSingleHostReverseProxy(at)
+	var away atomic.Bool
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if away.Load() {
+			panic(http.ErrAbortHandler)
+		}
+		real.ServeHTTP(w, r)
+	}))
+	t.Cleanup(front.Close)
+	s := start(t, b, withRegistry(t, front.URL))
+	topic := testkit.CreateTopic(t, b, 1)
+	const user = `{"value_schema":"{\"type\":\"record\",\"name\":\"User\",\"fields\":[{\"name\":\"name\",\"type\":\"string\"}]}","records":[{"value":{"name":"a"}}]}`
+	avro := "Content-Type: " + avroV2
+	s.do(t, "POST", "/topics/"+topic, user, avro).want(t, 200, `"offset":0`)
+	away.Store(true)
+	s.do(t, "POST", "/topics/"+topic, user, avro).want(t, 200, `"offset":1`)
+	s.do(t, "POST", "/topics/"+topic, `{"records":[{"value":1}]}`, "Content-Type: application/vnd.kafka.json.v2+json").want(t, 200, `"offset":2`)
+	answer := s.do(t, "POST", "/topics/"+topic, `{"value_schema":"\"string\"","records":[{"value":"a"}]}`, avro)
+	answer.want(t, 503, `"error_code":50305`)
+	if answer.header.Get("Retry-After") == "" {
+		t.Error("the refusal does not say when to come again")
+	}
+	away.Store(false)
+	other := testkit.CreateTopic(t, b, 1)
+	testkit.Eventually(t, 10*time.Second, "the registry to be asked again", func() bool {
+		return s.do(t, "POST", "/topics/"+other, `{"value_schema":"\"string\"","records":[{"value":"a"}]}`, avro).status == 200
+	})
+}
