@@ -113,7 +113,7 @@ func (i *Instance) askCommit(offsets []Offset) (*commit, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if offsets == nil {
-		return i.newCommit(i.session, (*partition).answeredMark), nil
+		return i.newCommit(i.session, i.answeredMark()), nil
 	}
 	i.commitSeq++
 	c := &commit{session: i.session, seq: i.commitSeq}

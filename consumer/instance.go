@@ -36,6 +36,7 @@ type Instance struct {
 	commitSeq  uint64             // number of the last commit that was asked for
 	pollCancel context.CancelFunc // interrupts the poll that is running; nil when none is
 	holders    int                // who wants no poll to run; see holdPolls
+	lost       func() bool        // whether the last answer did not arrive; nil: it did
 	// What the directory is for; unused without one.
 	positions map[TopicPartition]position // see definition.Positions
 	recorded  []byte                      // the definition that the directory has

@@ -148,7 +148,10 @@ func (m *Manager) remove(group, name string, done chan<- error) error {
 	case i == nil, !i.retire(apierr.InstanceNotFound.Err()): // not there, or just expired
 		return apierr.InstanceNotFound.Err()
 	}
-	m.retired(i, (*partition).answeredMark, done)
+	i.mu.Lock()
+	last := i.answeredMark()
+	i.mu.Unlock()
+	m.retired(i, last, done)
 	return nil
 }
 

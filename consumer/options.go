@@ -78,6 +78,9 @@ type ReadOptions struct {
 	// MaxBytes bounds keys and values of the answer; 0 or less, or more than
 	// the server's setting, means that setting.
 	MaxBytes int
+	// Lost, if not nil, is asked later whether the answer has got lost on its
+	// way. It must not block; it is called with the instance locked.
+	Lost func() bool
 	// Headers and Timestamps add those members to each record.
 	Headers, Timestamps bool
 	// Layout is the order of a record's members.

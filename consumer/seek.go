@@ -117,12 +117,19 @@ func (i *Instance) TakeBack(ctx context.Context) error {
 	defer func() { <-i.lease }()
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	s := i.session
-	if s == nil {
+	if i.session == nil {
 		return nil
 	}
+	return i.session.takeBack(ctx)
+}
+
+// takeBack moves the positions to where they were before the last answer. The
+// caller holds the lease and the instance's mu, which is released while waiting.
+func (s *session) takeBack(ctx context.Context) error {
+	s.inst.lost = nil
 	to := make(map[TopicPartition]int64)
 	for _, p := range s.page {
+		p.onPage = false
 		if s.parts[p.TopicPartition] != p {
 			continue // revoked since
 		}
@@ -130,6 +137,7 @@ func (i *Instance) TakeBack(ctx context.Context) error {
 			to[p.TopicPartition] = p.start
 		}
 	}
+	s.page = s.page[:0]
 	if len(to) == 0 {
 		return nil
 	}

@@ -266,6 +266,7 @@ func (s *Server) records(ctx *fasthttp.RequestCtx) error {
 	if ctx.IsHead() {
 		return nil // who asks for the header only must not take records that nobody sees
 	}
+	o.Lost = lostBetweenNodes(ctx)
 	return respond(ctx, func(dst []byte) ([]byte, error) {
 		return instance.AppendRecords(consume, dst, o)
 	})

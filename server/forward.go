@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"net/url"
@@ -83,10 +84,10 @@ func newForwarder(node *cluster.Node, s Peering) *forwarder {
 			TLSClientConfig:     s.TLS,
 			TLSHandshakeTimeout: peerDial,
 			DisableCompression:  true, // what the client accepts is passed on
-			MaxIdleConnsPerHost: 256,
-			// The other side closes later, so that it is seldom that a
-			// request meets a connection that is being closed.
-			IdleConnTimeout: 15 * time.Second,
+			// The other side ends idle connections. That this one does so means
+			// that it is gone: see lostBetweenNodes.
+			MaxIdleConnsPerHost: math.MaxInt32,
+			IdleConnTimeout:     0,
 		},
 	}
 }
@@ -200,6 +201,19 @@ func (s *Server) takeBack(ctx *fasthttp.RequestCtx, group, name string) error {
 		return err
 	}
 	return instance.TakeBack(consume)
+}
+
+// lostBetweenNodes returns how to find out later whether the answer to a read
+// got lost because the node that has sent it on died, or its client hung up
+// there: a node ends a connection to another one for no other reason. For a
+// read that came straight from a client it is nil: clients end connections as
+// they like.
+func lostBetweenNodes(ctx *fasthttp.RequestCtx) func() bool {
+	c := connOf(ctx)
+	if !isForwarded(ctx) || c == nil {
+		return nil
+	}
+	return c.peerGone
 }
 
 // outcome is what became of a request that was sent on.
