@@ -13,7 +13,7 @@ FUZZTIME ?= 20000x
 GOBUILD  := go build -buildvcs=false -trimpath -ldflags "-X main.version=$(VERSION)"
 KAFKA    := .cache/bin/kafka
 
-.PHONY: run build test test-short race fuzz lint bench clients kafka loadtest clean help budget all-but-lint $(KAFKA)
+.PHONY: run build test test-short race fuzz lint bench clients cluster-proof kafka loadtest clean help budget all-but-lint $(KAFKA)
 
 run: build ## build millrace and run it with a broker in process, on :8082
 	bin/millrace dev
@@ -59,6 +59,9 @@ bench: ## benchmarks beside their limits
 clients: $(KAFKA) ## clients of others, with their own examples, against a real Kafka (needs node, npm and the network)
 	$(KAFKA) -- env MILLRACE_TEST_CLIENTS=1 go test -count=1 -run 'TestNodeClient' ./cmd/millrace
 
+cluster-proof: ## three brokers, three proxies, nginx and faults: no record is lost (needs Java 17, Maven and nginx; minutes)
+	MILLRACE_TEST_CLUSTER=1 go test -count=1 -v -timeout 20m -run 'TestClusterProof' ./cmd/millrace
+
 kafka: $(KAFKA) ## a real Kafka on localhost:9092 until Ctrl-C (needs Java 17 and Maven)
 	$(KAFKA)
 
@@ -69,7 +72,7 @@ clean: ## remove what was built and downloaded
 	rm -rf bin .cache bench/results
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # Built rather than `go run`, so that a signal reaches it.
 $(KAFKA):
