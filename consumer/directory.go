@@ -172,6 +172,31 @@ func (m *Manager) unreserve(key instanceKey, client string) {
 	m.discount(client)
 }
 
+// register enters a new instance in the directory, if there is one.
+func (m *Manager) register(i *Instance) error {
+	if m.settings.Directory == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(m.life, kafkaTimeout)
+	defer cancel()
+	i.recorded = i.define()
+	return m.settings.Directory.Create(ctx, i.group, i.opts.Name, i.recorded)
+}
+
+// unregister undoes reserve and register after the error of an instance's
+// creation. What Kafka may have of it although it did not answer in time is
+// deleted, so that its client can try again under the same name.
+func (m *Manager) unregister(i *Instance, why error) {
+	if m.settings.Directory != nil && !apierr.AlreadyExists.Is(why) {
+		ctx, cancel := context.WithTimeout(m.life, leaveTimeout)
+		defer cancel()
+		if err := m.settings.Directory.Delete(ctx, i.group, i.opts.Name); err != nil {
+			m.log.Warn("cannot delete what there may be of a consumer instance that was not created", "group", i.group, "instance", i.opts.Name, "error", err)
+		}
+	}
+	m.unreserve(i.key(), i.opts.Client)
+}
+
 // enter puts an instance into the place that was reserved for it.
 func (m *Manager) enter(key instanceKey, i *Instance) error {
 	m.mu.Lock()

@@ -88,17 +88,11 @@ func (m *Manager) Create(group string, opts InstanceOptions) (*Instance, error) 
 	if err := m.reserve(i.key(), opts.Client); err != nil {
 		return nil, err
 	}
-	if m.settings.Directory != nil {
-		ctx, cancel := context.WithTimeout(m.life, kafkaTimeout)
-		defer cancel()
-		i.recorded = i.define()
-		err = m.settings.Directory.Create(ctx, group, opts.Name, i.recorded)
-	}
-	if err == nil {
+	if err = m.register(i); err == nil {
 		err = m.enter(i.key(), i)
 	}
 	if err != nil {
-		m.unreserve(i.key(), opts.Client)
+		m.unregister(i, err)
 		return nil, err
 	}
 	m.counts.created.Add(1)

@@ -513,3 +513,33 @@ func TestAnswerLostWithTheNodeThatSentItOn(t *testing.T) {
 		t.Errorf("%d records came again", n)
 	}
 }
+
+func TestStreamOfAnotherNode(t *testing.T) {
+	b := testkit.Fake(t).Broker
+	all := nodes(t, b, 2)
+	i, topic := prepare(t, all, "subscription", "", 100)
+	req, err := http.NewRequestWithContext(t.Context(), "GET", all[1].base+i+"/stream", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	lines := bufio.NewScanner(resp.Body)
+	next := func(want int) {
+		t.Helper()
+		for range want {
+			if !lines.Scan() {
+				t.Fatalf("the stream has ended (%d %v)", resp.StatusCode, lines.Err())
+			}
+			if !strings.Contains(lines.Text(), `"value":`) {
+				t.Fatalf("the line %q is no record", lines.Text())
+			}
+		}
+	}
+	next(100)
+	produceNumbers(t, b, topic, 100, 10) // while it is open
+	next(10)
+}

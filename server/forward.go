@@ -270,16 +270,19 @@ func unsent(err error) bool {
 
 // watch ends a request whose node is dead and will not answer.
 func (f *forwarder) watch(life context.Context, cancel func(), node string) {
-	if life.Err() != nil {
-		return
-	}
-	timer := time.AfterFunc(f.settings.Lease, func() {
-		if f.node.Alive(node) {
-			f.watch(life, cancel, node)
-		} else {
+	armed := make(chan struct{})
+	var timer *time.Timer
+	timer = time.AfterFunc(f.settings.Lease, func() {
+		<-armed
+		switch {
+		case life.Err() != nil:
+		case f.node.Alive(node):
+			timer.Reset(f.settings.Lease)
+		default:
 			cancel()
 		}
 	})
+	close(armed)
 	context.AfterFunc(life, func() { timer.Stop() })
 }
 
@@ -292,7 +295,7 @@ var hopByHop = []string{
 	headerSecret, headerMethod, headerElsewhere,
 }
 
-// request makes the request to another node. The body is borrowed until it was sent.
+// request makes the request to another node.
 func (f *forwarder) request(life context.Context, ctx *fasthttp.RequestCtx, base string) (*http.Request, error) {
 	u, err := url.Parse(base)
 	if err != nil {
@@ -300,7 +303,8 @@ func (f *forwarder) request(life context.Context, ctx *fasthttp.RequestCtx, base
 	}
 	// As it came: group and instance may have slashes that are escaped.
 	u.Opaque, u.RawQuery = string(ctx.URI().PathOriginal()), string(ctx.URI().QueryString())
-	body := ctx.Request.Body()
+	// A copy, for the client may still be sending when the answer is there.
+	body := bytes.Clone(ctx.Request.Body())
 	req, err := http.NewRequestWithContext(life, http.MethodPost, base, bytes.NewReader(body))
 	if err != nil {
 		return nil, fmt.Errorf("cannot make a request to another node: %w", err)
