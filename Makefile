@@ -13,7 +13,7 @@ FUZZTIME ?= 20000x
 GOBUILD  := go build -buildvcs=false -trimpath -ldflags "-X main.version=$(VERSION)"
 KAFKA    := .cache/bin/kafka
 
-.PHONY: run build test test-short race fuzz lint bench clients cluster-proof kafka loadtest clean help budget all-but-lint $(KAFKA)
+.PHONY: run build test test-short race fuzz lint bench pollers clients browser cluster-proof kafka loadtest clean help budget all-but-lint $(KAFKA)
 
 run: build ## build millrace and run it with a broker in process, on :8082
 	bin/millrace dev
@@ -53,11 +53,17 @@ lint: ## go vet, staticcheck, gofumpt and the rules of the house
 		if [ -n "$$unformatted" ]; then echo "not formatted by gofumpt:"; echo "$$unformatted"; exit 1; fi
 	go test ./internal/lint
 
+pollers: ## 1,000 clients that poll metadata for half a minute
+	MILLRACE_POLLERS=full go test -count=1 -v -run '^TestPollers$$' ./server
+
 bench: ## benchmarks beside their limits
 	go run ./bench
 
-clients: $(KAFKA) ## clients of others, with their own examples, against a real Kafka (needs node, npm and the network)
-	$(KAFKA) -- env MILLRACE_TEST_CLIENTS=1 go test -count=1 -run 'TestNodeClient' ./cmd/millrace
+clients: $(KAFKA) ## clients of others against a real Kafka: npm's kafka-rest, Python's confluent-kafka (needs node, npm, python3-venv and the network)
+	$(KAFKA) -- env MILLRACE_TEST_CLIENTS=1 go test -count=1 -run 'TestNodeClient|TestPythonClient' ./cmd/millrace
+
+browser: ## the sample page of streams in a browser (needs chromium, node, npm and the network)
+	MILLRACE_TEST_BROWSER=1 go test -count=1 -run 'TestBrowser' ./cmd/millrace
 
 cluster-proof: ## three brokers, three proxies, nginx and faults: no record is lost (needs Java 17, Maven and nginx; minutes)
 	MILLRACE_TEST_CLUSTER=1 go test -count=1 -v -timeout 20m -run 'TestClusterProof' ./cmd/millrace

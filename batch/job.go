@@ -26,6 +26,9 @@ type Job struct {
 	Arena []byte
 	// Slab holds the records.
 	Slab pool.Slab
+	// Trace is the context of the records, where the request is traced, or
+	// nil. It must never end, see the package comment.
+	Trace context.Context
 	// KeySchema and ValueSchema are the ids of the schemas that the records
 	// were encoded with, 0 for none, for where the answer is written.
 	KeySchema, ValueSchema int32
@@ -84,6 +87,7 @@ func (j *Job) Release() {
 	j.producer.held.Add(-j.charge)
 	j.charge = 0
 	j.flight = nil
+	j.Trace = nil
 	j.KeySchema, j.ValueSchema = 0, 0
 	j.Slab.Reset()
 	if j.failed.Load() > 0 {

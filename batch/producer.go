@@ -169,13 +169,18 @@ func (j *Job) prepare(topic string, partition, partitions int32) (valid int) {
 	j.errs = j.errs[:j.Len()]
 	now := time.Now()
 	j.ready = now
+	own := kafka.OwnTimestamp
+	if j.Trace != nil {
+		own = kafka.OwnTimestampIn(j.Trace)
+	}
 	for i := range j.Slab.Records {
 		r := &j.Slab.Records[i]
 		r.Topic = topic
 		if r.Timestamp.IsZero() {
 			r.Timestamp = now // one clock reading for the request, not one a record
+			r.Context = j.Trace
 		} else {
-			r.Context = kafka.OwnTimestamp
+			r.Context = own
 		}
 		if r.Partition == AnyPartition {
 			r.Partition = partition

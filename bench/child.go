@@ -26,6 +26,8 @@ const (
 	childKafkaFloor  = "kafka-floor"
 	childFetchFloor  = "fetch-floor"
 	childFetchClient = "fetch-client"
+	childStream      = "stream"
+	childStreamLive  = "stream-live"
 )
 
 // runChild is a child's main.
@@ -41,6 +43,10 @@ func runChild(kind string) error {
 		return answerOne(runFetchFloor)
 	case childFetchClient:
 		return answerOne(runFetchClient)
+	case childStream:
+		return answerOne(runStreamClient)
+	case childStreamLive:
+		return answerOne(runStreamLive)
 	}
 	return fmt.Errorf("cannot run as %q: there is no such child", kind)
 }

@@ -6,7 +6,7 @@
 //	go run ./bench -quick                does it all work?
 //
 // It prints Markdown tables, and writes every figure with machine, Go version,
-// commit and settings to bench/results/DATE.json.
+// commit and settings to bench/results/DATE.json, with plots in DATE.svg.
 //
 // # How to read the tables
 //
@@ -21,8 +21,8 @@
 // CPU is the process's own user and system time, to a hundredth of a second
 // over the window, and carries over to other machines of a kind. Requests per
 // second do not: clients, Kafka and server share the machine. The load is a
-// closed loop, so latency is that of a saturated server, and p99 says little
-// about one with room to spare. "±" is how far the rounds are apart; a
+// closed loop, so latency is that of a saturated server; the latency suite has
+// an open one, at half of the rate. "±" is how far the rounds are apart; a
 // difference between rows that is smaller than that is none.
 //
 // Every server is a process of its own and runs alone: started, warmed up,
@@ -34,11 +34,11 @@
 //
 // # Where things are
 //
-// main.go and options.go: the program. produce.go, fetch.go, metadata.go: the
-// three suites. child.go: this program as its own parts, in processes of their
+// main.go and options.go: the program. produce.go, fetch.go, metadata.go,
+// latency.go, growth.go, avro.go: the suites. child.go: this program as its own parts, in processes of their
 // own; load.go, fetch_children.go: the load generators; floors.go: the limits.
 // window.go, histogram.go, procstat.go: how one run is measured. records.go: the
-// input, from real records. report.go, ratio.go, table.go: what comes out.
+// input, from real records. report.go, ratio.go, table.go, plot.go: what comes out.
 //
 // alloc_test.go holds the budget of allocations a request for the whole program
 // with all its libraries, and a benchmark to profile it with.

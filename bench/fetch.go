@@ -16,6 +16,9 @@ const (
 	bareConsumer   = "bare consumer"
 	appendConsumer = "bare consumer + AppendRecord"
 	millraceReads  = "millrace /records"
+	millraceLines  = "millrace /stream, lines"
+	millraceEvents = "millrace /stream, events"
+	millraceLive   = "millrace /stream, one record every 5 ms"
 )
 
 // pageSizes are the max_bytes that /records is asked for.
@@ -24,13 +27,17 @@ var pageSizes = []int{64 << 10, 1 << 20}
 // fetchSuite measures reading a topic back.
 func (b *bench) fetchSuite(ctx context.Context) error {
 	size := b.opts.valueBytes[0]
-	topic, err := b.filledTopic(ctx, size)
+	values, err := b.values(size)
+	if err != nil {
+		return err
+	}
+	topic, err := b.filledTopic(ctx, values)
 	if err != nil {
 		return err
 	}
 	defer b.cluster.deleteTopic(ctx, topic)
 	base := row{Suite: "fetch", ValueBytes: size, Connections: 1, Compression: "none"}
-	spec := fetchSpec{Brokers: b.cluster.brokers, Topic: topic, Records: b.opts.fetchRecords, Timing: b.opts.timing}
+	spec := fetchSpec{Brokers: b.cluster.brokers, Topic: topic, Format: "json", Records: b.opts.fetchRecords, Timing: b.opts.timing}
 
 	var rows []*row
 	var runs []func() (window, error)
@@ -44,8 +51,20 @@ func (b *bench) fetchSuite(ctx context.Context) error {
 	add(bareConsumer, 0, floor)
 	add(appendConsumer, 1<<20, floor)
 	for _, page := range pageSizes {
-		add(millraceReads, page, func(s fetchSpec) (window, error) { return b.readMillrace(ctx, s) })
+		add(millraceReads, page, func(s fetchSpec) (window, error) { return b.readMillrace(ctx, childFetchClient, s) })
 	}
+	add(millraceLines, 0, func(s fetchSpec) (window, error) { return b.readMillrace(ctx, childStream, s) })
+	add(millraceEvents, 0, func(s fetchSpec) (window, error) {
+		s.Events = true
+		return b.readMillrace(ctx, childStream, s)
+	})
+	add(millraceLive, 0, func(s fetchSpec) (window, error) {
+		if s.Topic, err = b.cluster.newTopic(ctx); err != nil {
+			return window{}, err
+		}
+		defer b.cluster.deleteTopic(ctx, s.Topic)
+		return b.readMillrace(ctx, childStreamLive, s)
+	})
 	b.report.Rows = append(b.report.Rows, rows...)
 	for _, i := range b.order(len(rows)) {
 		w, err := runs[i]()
@@ -62,14 +81,14 @@ func (b *bench) fetchSuite(ctx context.Context) error {
 	return nil
 }
 
-func (b *bench) readMillrace(ctx context.Context, spec fetchSpec) (window, error) {
-	t, err := startMillrace(ctx, b.binary, b.millraceSettings("")...)
+func (b *bench) readMillrace(ctx context.Context, child string, spec fetchSpec, set ...string) (window, error) {
+	t, err := startMillrace(ctx, b.binary, append(b.millraceSettings(""), set...)...)
 	if err != nil {
 		return window{}, err
 	}
 	defer t.stop()
 	spec.URL, spec.PID = t.url, t.pid
-	return callChild(ctx, childFetchClient, spec)
+	return callChild(ctx, child, spec)
 }
 
 // fillGroup is how many records filledTopic has on their way at a time. They
@@ -77,11 +96,7 @@ func (b *bench) readMillrace(ctx context.Context, spec fetchSpec) (window, error
 const fillGroup = 5000
 
 // filledTopic writes the records that are to be read, and checks that they are there.
-func (b *bench) filledTopic(ctx context.Context, size int) (string, error) {
-	values, err := b.values(size)
-	if err != nil {
-		return "", err
-	}
+func (b *bench) filledTopic(ctx context.Context, values [][]byte) (string, error) {
 	topic, err := b.cluster.newTopic(ctx)
 	if err != nil {
 		return "", err

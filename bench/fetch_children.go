@@ -25,12 +25,15 @@ type fetchSpec struct {
 	URL     string   // of the proxy
 	PID     int      // of the proxy
 	Topic   string
+	Format  string // of the proxy's consumer
 	// Records is what the topic holds.
 	Records int
 	// PageBytes is the size of an answer; 0 for the bare consumer, which then
 	// does not encode.
 	PageBytes int
-	Timing    timing
+	// Events asks for a stream of server-sent events rather than lines.
+	Events bool
+	Timing timing
 }
 
 // passes runs whole passes over the topic until the time is over, and measures
@@ -149,6 +152,7 @@ type fetchClient struct {
 const (
 	v2JSON        = "application/vnd.kafka.v2+json"
 	v2JSONRecords = "application/vnd.kafka.json.v2+json"
+	v2AvroRecords = "application/vnd.kafka.avro.v2+json"
 )
 
 // runFetchClient is the load generator of the fetch side.
@@ -168,7 +172,7 @@ func runFetchClient(spec fetchSpec) (window, error) {
 
 // open makes the instance and gives it the partition.
 func (c *fetchClient) open() error {
-	err := c.call("POST", c.spec.URL+"/consumers/bench-"+c.spec.Topic, `{"format":"json","auto.offset.reset":"earliest","auto.commit.enable":"false"}`)
+	err := c.call("POST", c.spec.URL+"/consumers/bench-"+c.spec.Topic, `{"format":"`+c.spec.Format+`","auto.offset.reset":"earliest","auto.commit.enable":"false"}`)
 	if err != nil {
 		return err
 	}
@@ -210,7 +214,7 @@ func (c *fetchClient) pass(h *histogram) (reads int, err error) {
 	if err := c.call("POST", c.instance+"/positions/beginning", c.partition()); err != nil {
 		return 0, err
 	}
-	prepare(c.req, "GET", fmt.Sprintf("%s/records?max_bytes=%d", c.instance, c.spec.PageBytes), v2JSONRecords)
+	prepare(c.req, "GET", fmt.Sprintf("%s/records?max_bytes=%d", c.instance, c.spec.PageBytes), "application/vnd.kafka."+c.spec.Format+".v2+json")
 	empty := 0
 	for next := 0; next < c.spec.Records; reads++ {
 		began := time.Now()

@@ -7,7 +7,9 @@ import (
 
 // spreads are what the load of the growth suite is spread over, the first being
 // what the others are compared with.
-var spreads = []struct{ topics, partitions int }{{1, 1}, {1000, 1}, {1, 256}}
+var spreads = []spread{{1, 1}, {1000, 1}, {1, 256}}
+
+type spread struct{ topics, partitions int }
 
 // growthWarmUp is longer than that of other suites: a broker takes a while over
 // the first record of each partition.
@@ -18,8 +20,11 @@ const growthWarmUp = 15 * time.Second
 // client's.
 func (b *bench) growthSuite(ctx context.Context) error {
 	warmer := *b
-	if !b.opts.quick {
-		warmer.opts.timing.Warm = growthWarmUp
+	warmer.opts.timing.Warm = growthWarmUp
+	spreads := spreads
+	if b.opts.quick {
+		warmer.opts.timing = b.opts.timing
+		spreads = []spread{{1, 1}, {10, 1}, {1, 4}}
 	}
 	p := point{Records: 100, Connections: connections(100), ValueBytes: b.opts.valueBytes[0], Compression: "none"}
 	all := []contender{

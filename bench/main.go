@@ -83,7 +83,11 @@ func run(ctx context.Context, opts options, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "\nAll figures: %s\n", path)
+	plots := strings.TrimSuffix(path, ".json") + ".svg"
+	if err := b.report.writePlots(plots); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "\nAll figures: %s\nPlots: %s\n", path, plots)
 	if failed := b.report.failed(); len(failed) > 0 {
 		return fmt.Errorf("%d of %d rows are no measurements", len(failed), len(b.report.Rows))
 	}
@@ -104,6 +108,7 @@ func (b *bench) suites(ctx context.Context) error {
 		{"metadata", b.metadataSuite},
 		{"latency", b.latencySuite},
 		{"growth", b.growthSuite},
+		{"avro", b.avroSuite},
 	} {
 		if len(b.opts.only) > 0 && !slices.Contains(b.opts.only, s.name) {
 			continue

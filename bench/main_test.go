@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"encoding/xml"
 	"fmt"
 	"io"
 	"os"
@@ -69,16 +70,23 @@ func TestBenchRuns(t *testing.T) {
 	if at < 0 {
 		t.Fatalf("no results:\n%s", &out)
 	}
-	text, err := os.ReadFile(strings.TrimSpace(out.String()[at+len("All figures: "):]))
+	path, _, _ := strings.Cut(out.String()[at+len("All figures: "):], "\n")
+	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
+	}
+	plots, err := os.ReadFile(strings.TrimSuffix(path, ".json") + ".svg")
+	if err != nil || bytes.Count(plots, []byte("<rect class=\"own\"")) < 10 || xml.Unmarshal(plots, new(any)) != nil {
+		t.Errorf("the plots are no drawing of %d bars: %v", bytes.Count(plots, []byte("<rect")), err)
 	}
 	var rep report
 	if err := json.Unmarshal(text, &rep); err != nil {
 		t.Fatal(err)
 	}
-	// HTTP floor, Kafka floor, json, binary at two counts; four readers; two of metadata.
-	if want := 2*4 + 4 + 2; len(rep.Rows) != want {
+	// HTTP floor, Kafka floor, json, binary at two counts; seven readers; two of
+	// metadata; three of latency; two at three spreads; two formats at two
+	// counts, and read.
+	if want := 2*4 + 7 + 2 + 3 + 2*3 + 2*2 + 2; len(rep.Rows) != want {
 		t.Errorf("%d rows, want %d", len(rep.Rows), want)
 	}
 	for _, r := range rep.Rows {
@@ -87,8 +95,9 @@ func TestBenchRuns(t *testing.T) {
 			t.Errorf("%s has no sane figures: %+v", r, f)
 		}
 	}
-	// json and binary at two counts, two page sizes, one of metadata.
-	if want := 2*2 + 2 + 1; len(rep.Ratios) != want {
+	// json and binary at two counts, two page sizes, two kinds of streams, one of metadata, avro at two
+	// counts and read.
+	if want := 2*2 + 2 + 2 + 1 + 2 + 1; len(rep.Ratios) != want {
 		t.Errorf("%d ratios, want %d", len(rep.Ratios), want)
 	}
 	for _, q := range rep.Ratios {

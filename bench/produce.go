@@ -43,6 +43,7 @@ const (
 	httpFloor    = "HTTP floor"
 	kafkaFloor   = "Kafka floor"
 	millraceJSON = "millrace json"
+	millraceAvro = "millrace avro"
 )
 
 // produceSuite measures produce requests at every point of the grid.

@@ -34,6 +34,7 @@ var produceGoals = map[int]float64{1: 1.4, 10: 1.35, 100: 1.15, 1000: 1.0}
 const (
 	fetchGoal    = 1.3 // CPU a record at 1 MiB pages over consumer and append
 	metadataGoal = 0.9 // requests a second over the HTTP floor's
+	avroGoal     = 2.0 // CPU a record over that of the same event as JSON
 )
 
 // ratios compares every row that is no limit itself.
@@ -55,6 +56,8 @@ func (rep *report) ratios() []ratio {
 			ok = rep.overConsumer(r, &q)
 		case "metadata":
 			ok = rep.overHTTP(r, &q)
+		case "avro":
+			ok = rep.overJSON(r, &q)
 		}
 		if ok {
 			out = append(out, q)
@@ -85,7 +88,7 @@ func (rep *report) overFloors(r *row, q *ratio) bool {
 // overConsumer divides by a consumer that encodes its records.
 func (rep *report) overConsumer(r *row, q *ratio) bool {
 	limit := rep.find(r, appendConsumer)
-	if limit == nil || r.Server != millraceReads {
+	if limit == nil || r.Server != millraceReads && r.Server != millraceLines && r.Server != millraceEvents {
 		return false
 	}
 	q.Over, q.Limit, q.Own = appendConsumer, limit.Figures.CPUPerRecord, r.Figures.CPUPerRecord
@@ -93,6 +96,17 @@ func (rep *report) overConsumer(r *row, q *ratio) bool {
 	if r.PageBytes == 1<<20 {
 		q.Goal = fetchGoal
 	}
+	return true
+}
+
+// overJSON divides by what the same event costs as JSON.
+func (rep *report) overJSON(r *row, q *ratio) bool {
+	limit := rep.find(r, millraceJSON)
+	if limit == nil || limit == r {
+		return false
+	}
+	q.Over, q.Limit, q.Own = millraceJSON, limit.Figures.CPUPerRecord, r.Figures.CPUPerRecord
+	q.Ratio, q.Goal = q.Own/q.Limit, avroGoal
 	return true
 }
 
@@ -111,7 +125,7 @@ func (rep *report) overHTTP(r *row, q *ratio) bool {
 func (rep *report) find(r *row, server string) *row {
 	for _, o := range rep.Rows {
 		if o.Suite == r.Suite && o.Server == server && o.Failure == "" && o.Records == r.Records &&
-			o.ValueBytes == r.ValueBytes && o.Compression == r.Compression && o.Rate == r.Rate {
+			o.ValueBytes == r.ValueBytes && o.Compression == r.Compression && o.Rate == r.Rate && (o.Suite != "avro" || o.PageBytes == r.PageBytes) {
 			return o
 		}
 	}

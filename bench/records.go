@@ -150,9 +150,14 @@ func parkingCitations() ([][]byte, error) {
 // requestBodies returns v2 produce requests of n records each that together
 // hold all values; the last ones begin again at the first value.
 func requestBodies(values [][]byte, n int, format string) [][]byte {
+	return requestBodiesWith(values, n, format, "")
+}
+
+// requestBodiesWith puts more members, each with a comma behind it, before the records.
+func requestBodiesWith(values [][]byte, n int, format, more string) [][]byte {
 	var bodies [][]byte
 	for next := 0; next < len(values); {
-		body := []byte(`{"records":[`)
+		body := []byte(`{` + more + `"records":[`)
 		for i := range n {
 			if i > 0 {
 				body = append(body, ',')

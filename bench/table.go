@@ -17,6 +17,7 @@ func (rep *report) writeTables(out io.Writer) {
 	rep.metadataTable(out)
 	rep.latencyTable(out)
 	rep.growthTable(out)
+	rep.avroTable(out)
 	for _, r := range rep.failed() {
 		fmt.Fprintf(out, "\n**FAILED** %s\n", r)
 	}
@@ -160,10 +161,31 @@ func (rep *report) growthTable(out io.Writer) {
 	}
 }
 
-// ratioOf finds the ratio of a row of the fetch or metadata suite.
+func (rep *report) avroTable(out io.Writer) {
+	rows := rep.of("avro")
+	if len(rows) == 0 {
+		return
+	}
+	header(out, "A real record of 19 fields, as JSON and as Avro", "what", "server", "records/s", "p99", "CPU/record", "over JSON", "goal", "±", "RSS")
+	for _, r := range rows {
+		what := "read, pages of " + mib(int64(r.PageBytes))
+		if r.PageBytes == 0 {
+			what = fmt.Sprintf("written, %d a request", r.Records)
+		}
+		if r.Failure != "" {
+			line(out, what, r.Server, "FAILED")
+			continue
+		}
+		over, want := rep.ratioOf(r)
+		f := r.Figures
+		line(out, what, r.Server, count(f.RecordsPerSecond), ms(f.P99), us(f.CPUPerRecord), over, goal(want, "≤"), percent(f.Spread), mib(f.RSS))
+	}
+}
+
+// ratioOf finds the ratio of a row of a suite other than produce.
 func (rep *report) ratioOf(r *row) (over string, goal float64) {
 	for _, q := range rep.Ratios {
-		if q.Suite == r.Suite && q.Server == r.Server && q.PageBytes == r.PageBytes {
+		if q.Suite == r.Suite && q.Server == r.Server && q.PageBytes == r.PageBytes && q.Records == r.Records {
 			return fmt.Sprintf("%.2f", q.Ratio), q.Goal
 		}
 	}

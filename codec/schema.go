@@ -34,7 +34,8 @@ func ParseDialect(name string) (d Dialect, ok bool) {
 
 // Schema converts between the JSON of requests and answers and the bytes that
 // stand behind a schema's id in Kafka. An implementation is immutable and may be
-// used by any number of goroutines; it allocates nothing for a record that fits.
+// used by any number of goroutines. Avro's allocates nothing for a record that
+// fits; those of JSON Schema and Protobuf rest on libraries that do.
 type Schema interface {
 	// AppendEncoded appends the bytes of text to dst. The text is one valid
 	// JSON value without insignificant white space, as [json.Walker.Value]

@@ -7,6 +7,7 @@ import (
 	"millrace/cluster"
 	"millrace/consumer"
 	"millrace/internal/kafka"
+	"millrace/internal/tracing"
 	"millrace/metadata"
 	"millrace/metrics"
 	"millrace/schema"
@@ -44,6 +45,7 @@ type Config struct {
 	// Cluster is for a proxy that is one of several; its Logger is nil.
 	Cluster Cluster
 	Schema  schema.Settings
+	Tracing tracing.Settings
 
 	// Kafka is how to reach the cluster for metadata and administration;
 	// KafkaProduce and KafkaConsume are the same for the two sides, with

@@ -89,6 +89,7 @@ var table = sync.OnceValue(func() []group {
 		{"Schema registry", "For the formats avro, jsonschema and protobuf. Names of Confluent's serializers, which are accepted after `client.`, `producer.` and `consumer.` too, as the Confluent proxy does: `producer.auto.register.schemas` is `schema.registry.auto.register.schemas`, and outweighs it.", schemaRows()},
 		{"Producing to Kafka", "Names and meanings of the Java producer.", producerRows},
 		{"Fetching from Kafka", "Names and meanings of the Java consumer.", fetchRows},
+		{"Tracing", "", tracingRows},
 	}
 })
 

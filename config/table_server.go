@@ -153,8 +153,20 @@ var consumerRows = []row{
 
 var metadataRows = []row{
 	{
-		name: "metadata.max.age.ms", def: "1000", doc: "How old an answer about topics, partitions or brokers may be; polling clients are served from memory that long.",
+		name: "metadata.max.age.ms", def: "2000", doc: "How old an answer about topics, partitions or brokers may be. While clients ask, it is renewed in the background at half that age, but once a second at most, however many they are; a value below 1000 allows that much more.",
 		store: into(millis(0, 3_600_000), func(d *draft) *time.Duration { return &d.Metadata.MaxAge }),
+	},
+	{
+		name: "metadata.max.stale.ms", def: "300000", doc: "How much older such an answer may be while no broker answers, marked by Age and Warning headers; 0 refuses such requests at once.",
+		store: into(millis(0, largest), func(d *draft) *time.Duration { return &d.Metadata.StaleFor }),
+	},
+	{
+		name: "metadata.wait.max.ms", def: "300000", doc: "Bound of the time that a request may wait for a change (`wait=`).",
+		store: into(millis(1, largest), func(d *draft) *time.Duration { return &d.Metadata.MaxWait }),
+	},
+	{
+		name: "metadata.waiters.max", def: "10000", doc: "Bound of the requests that wait for a change and the streams of changes together.",
+		store: into(whole(1, largest), func(d *draft) *int { return &d.Metadata.MaxWaiters }),
 	},
 	{
 		name: "metadata.timeout.ms", def: "10000", doc: "How long one look-up at the brokers may take.",

@@ -101,9 +101,15 @@ var storedCases = map[string]struct {
 	"cluster.heartbeat.interval.ms":    {"1000", func(c *Config) any { return c.Cluster.Heartbeat }, "1s"},
 	"cluster.lease.ms":                 {"20000", func(c *Config) any { return []any{c.Cluster.Lease, c.Server.Peering.Lease} }, "[20s 20s]"},
 
-	"metadata.max.age.ms": {"13", func(c *Config) any { return c.Metadata.MaxAge }, "13ms"},
-	"metadata.timeout.ms": {"14", func(c *Config) any { return c.Metadata.Timeout }, "14ms"},
-	"topics.auto.create":  {"false", func(c *Config) any { return c.Metadata.CreateTopics }, "false"},
+	"metadata.max.age.ms":   {"13", func(c *Config) any { return c.Metadata.MaxAge }, "13ms"},
+	"tracing.otlp.endpoint": {"http://c:4318", func(c *Config) any { return c.Tracing.Endpoint }, "http://c:4318"},
+	"tracing.sample.ratio":  {"0.5", func(c *Config) any { return c.Tracing.Ratio }, "0.5"},
+
+	"metadata.max.stale.ms": {"0", func(c *Config) any { return c.Metadata.StaleFor }, "0s"},
+	"metadata.wait.max.ms":  {"21", func(c *Config) any { return c.Metadata.MaxWait }, "21ms"},
+	"metadata.waiters.max":  {"22", func(c *Config) any { return c.Metadata.MaxWaiters }, "22"},
+	"metadata.timeout.ms":   {"14", func(c *Config) any { return c.Metadata.Timeout }, "14ms"},
+	"topics.auto.create":    {"false", func(c *Config) any { return c.Metadata.CreateTopics }, "false"},
 
 	"bootstrap.servers":                         {"a:1,b:2", all(func(s kafka.Settings) any { return s.Brokers }), "[a:1 b:2] [a:1 b:2] [a:1 b:2]"},
 	"client.client.id":                          {"me", all(func(s kafka.Settings) any { return s.ClientID }), "me me me"},

@@ -15,6 +15,9 @@
 //     client library's log an operator sees.
 //   - directory.go, definition.go: how an instance outlives this server, where
 //     there is a [Directory].
+//   - stream.go, tail.go, positions.go: topics that are read without an end; one
+//     tail for each, which their streams share. instance_stream.go: the same of
+//     an instance. outlet.go: how both are sent.
 //   - topic.go: what v1 has instead of subscriptions. direct.go: reads of a
 //     partition with no instance, no group and no state between them.
 //
@@ -38,6 +41,8 @@
 //	Instance.recording one writing of the definition at a time
 //	Manager.mu         the table of instances
 //	Instance.mu        everything else in an instance and its session
+//
+// tail.mu is taken within Manager.mu or alone, and never held while waiting.
 //
 // Instance.mu may be held while calling into kgo (SetOffsets and the like take
 // kgo's locks); kgo calls us back with none of its own held. A poll runs with

@@ -165,8 +165,11 @@ func (st *InstanceStream) encode(s *session) (n int, err error) {
 		dst = st.q.Frames.Open(dst, false, nil)
 		body := len(dst)
 		dst, err := appendStreamed(dst, r, i.opts.Format, st.extras, st.q.Undecodable)
-		if err != nil || len(dst) == body {
-			return dst[:start], err
+		if err != nil {
+			return dst[:start], &failure{TopicPartition: TopicPartition{r.Topic, r.Partition}, offset: r.Offset, api: apierr.From(err)}
+		}
+		if len(dst) == body {
+			return dst[:start], nil
 		}
 		return st.q.Frames.Close(dst), nil
 	})

@@ -95,6 +95,7 @@ func (o *outlet) fail(frames Frames, at *Positions, err error) error {
 	if !errors.As(err, &f) {
 		f = &failure{offset: -1, api: apierr.From(err)}
 	}
+	f.final = true
 	return o.put(func(dst []byte) []byte { return f.append(dst, frames, at) })
 }
 
@@ -103,6 +104,7 @@ type failure struct {
 	TopicPartition
 	offset int64 // -1: of no record
 	api    *apierr.Error
+	final  bool // the stream ends with it
 }
 
 func (f *failure) Error() string { return f.api.Error() }
@@ -111,13 +113,16 @@ func (f *failure) Unwrap() error { return f.api }
 // append appends it as a message of its own.
 func (f *failure) append(dst []byte, frames Frames, at *Positions) []byte {
 	dst = f.api.Append(frames.Open(dst, true, at))
+	dst = dst[:len(dst)-1] // it goes on
 	if f.offset >= 0 {
-		dst = append(dst[:len(dst)-1], `,"topic":`...)
+		dst = append(dst, `,"topic":`...)
 		dst = apierr.AppendJSONString(dst, f.Topic)
 		dst = append(dst, `,"partition":`...)
 		dst = strconv.AppendInt(dst, int64(f.Partition), 10)
 		dst = append(dst, `,"offset":`...)
-		dst = append(strconv.AppendInt(dst, f.offset, 10), '}')
+		dst = strconv.AppendInt(dst, f.offset, 10)
 	}
-	return frames.Close(dst)
+	dst = append(dst, `,"final":`...)
+	dst = strconv.AppendBool(dst, f.final)
+	return frames.Close(append(dst, '}'))
 }

@@ -26,8 +26,11 @@ const (
 	// streamFetch bounds what one stream fetches for itself at a time, and so
 	// what it holds while its client does not read.
 	streamFetch = 256 << 10
-	// troubled is how long a stream lets a partition alone that it failed to fetch.
-	troubled = time.Second
+	// lookTimeout bounds a fetch of one stream, for which its other partitions
+	// wait. One that fails is tried again after troubled, then after twice as
+	// long each time, up to maxTroubled.
+	lookTimeout           = 2 * time.Second
+	troubled, maxTroubled = time.Second, 8 * time.Second
 )
 
 // Undecodables says what becomes of a record that is not in the format asked for.
@@ -293,7 +296,7 @@ func (s *Stream) round(ctx context.Context) (some bool, err error) {
 
 // look fetches for this stream alone.
 func (s *Stream) look(ctx context.Context, p *streamPart) error {
-	ctx, cancel := context.WithTimeout(ctx, faultTimeout)
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	part, next, err := s.reader.Fetch(ctx, kafka.Place{
 		Topic: s.q.Topic, Partition: p.partition, Offset: p.offset, MaxBytes: streamFetch,
@@ -317,7 +320,7 @@ func (s *Stream) look(ctx context.Context, p *streamPart) error {
 // trouble decides what a failed fetch means: nil if the stream goes on.
 func (s *Stream) trouble(ctx context.Context, p *streamPart, err error) error {
 	tp := TopicPartition{s.q.Topic, p.partition}
-	p.pause = troubled
+	p.pause = min(max(2*p.pause, troubled), maxTroubled)
 	var huge *kgo.ErrDecompressTooLarge
 	switch {
 	case errors.Is(err, kerr.OffsetOutOfRange):
@@ -330,7 +333,7 @@ func (s *Stream) trouble(ctx context.Context, p *streamPart, err error) error {
 	case errors.As(err, &huge) && s.q.Undecodable != FailOn && huge.NextOffset > p.offset:
 		return s.skip(p, huge.NextOffset, explainRead(tp, err))
 	}
-	why := &failure{tp, p.offset, explainRead(tp, err)}
+	why := &failure{TopicPartition: tp, offset: p.offset, api: explainRead(tp, err)}
 	switch why.api.Kind {
 	case apierr.TopicNotFound, apierr.PartitionNotFound, apierr.Unauthorized, apierr.Undecodable:
 		return why
@@ -343,7 +346,7 @@ func (s *Stream) trouble(ctx context.Context, p *streamPart, err error) error {
 
 // skip tells why the partition goes on at offset.
 func (s *Stream) skip(p *streamPart, offset int64, why *apierr.Error) error {
-	f := &failure{TopicPartition{s.q.Topic, p.partition}, p.offset, why}
+	f := &failure{TopicPartition: TopicPartition{s.q.Topic, p.partition}, offset: p.offset, api: why}
 	p.offset = offset
 	s.at.Set(p.partition, offset)
 	return s.out.put(func(dst []byte) []byte { return f.append(dst, s.q.Frames, &s.at) })
@@ -360,7 +363,7 @@ func (s *Stream) encode(p *streamPart, records []*kgo.Record, next int64) error 
 			s.at.Set(p.partition, r.Offset+1)
 			if err := s.record(r); err != nil {
 				s.at.Set(p.partition, p.offset)
-				return &failure{TopicPartition{r.Topic, r.Partition}, r.Offset, apierr.From(err)}
+				return &failure{TopicPartition: TopicPartition{r.Topic, r.Partition}, offset: r.Offset, api: apierr.From(err)}
 			}
 		}
 		p.offset = r.Offset + 1
@@ -412,13 +415,15 @@ func appendStreamed(dst []byte, r *kgo.Record, f codec.Format, x codec.Extras, u
 		}
 		dst = append(dst[:len(dst)-1], `,"format":"binary"}`...)
 	}
-	// Line ends in the JSON of a record are mere white space.
-	for line := dst[start:]; ; {
-		end := bytes.IndexAny(line, "\r\n")
-		if end < 0 {
-			return dst, nil
+	for _, end := range []byte("\r\n") { // mere white space in the JSON of a record
+		for line := dst[start:]; ; {
+			n := bytes.IndexByte(line, end)
+			if n < 0 {
+				break
+			}
+			line[n] = ' '
+			line = line[n+1:]
 		}
-		line[end] = ' '
-		line = line[end+1:]
 	}
+	return dst, nil
 }

@@ -16,7 +16,6 @@ func TestAnswerAllocations(t *testing.T) {
 	ctx := testContext(t)
 	const name = "t"
 	const known, nowhere, bad = name, "nowhere", "no such/name"
-	dst := make([]byte, 0, 64<<10)
 	f := func(what string, answer func() error) {
 		t.Helper()
 		if err := answer(); err != nil {
@@ -26,11 +25,11 @@ func TestAnswerAllocations(t *testing.T) {
 			t.Errorf("%s: %v allocations", what, n)
 		}
 	}
-	f("topics", func() error { _, err := c.AppendTopics(ctx, dst[:0]); return err })
-	f("brokers", func() error { _, err := c.AppendBrokers(ctx, dst[:0]); return err })
-	f("topic", func() error { _, err := c.AppendTopic(ctx, dst[:0], name); return err })
-	f("partitions", func() error { _, err := c.AppendPartitions(ctx, dst[:0], name); return err })
-	f("partition", func() error { _, err := c.AppendPartition(ctx, dst[:0], name, 3); return err })
+	f("topics", func() error { _, err := body(ctx, c, Query{Of: AllTopics}); return err })
+	f("brokers", func() error { _, err := body(ctx, c, Query{Of: AllBrokers}); return err })
+	f("topic", func() error { _, err := body(ctx, c, Query{Of: OneTopic, Topic: name}); return err })
+	f("partitions", func() error { _, err := body(ctx, c, Query{Of: TopicPartitions, Topic: name}); return err })
+	f("partition", func() error { _, err := body(ctx, c, Query{Of: OnePartition, Topic: name, Partition: 3}); return err })
 	f("produce", func() error { _, err := c.Topic(ctx, known); return err })
 	f("health", c.Healthy)
 

@@ -1,81 +1,212 @@
 package metadata
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"strconv"
+	"time"
 
 	"millrace/internal/apierr"
 )
 
-// The Append methods append the JSON of one v2 answer to dst and return the
-// extended slice. With an error they return dst as it was. What is known and
-// no older than MaxAge is answered without an allocation beyond dst's growth.
-// A name is borrowed: it may be a view of the request.
+// Resource is something that readers ask about.
+type Resource uint8
 
-// AppendTopics appends the names of all topics, sorted: ["a","b"].
-func (c *Cache) AppendTopics(ctx context.Context, dst []byte) ([]byte, error) {
-	v, err := c.fresh(ctx)
-	if err != nil {
-		return dst, err
-	}
-	return append(dst, v.topicsJSON...), nil
+// The resources, and the JSON that is answered.
+const (
+	AllTopics        Resource = iota // the names of all topics, sorted: ["a","b"]
+	AllBrokers                       // the ids of all brokers, sorted: {"brokers":[1,2]}
+	OneTopic                         // {"name":…,"configs":{…},"partitions":[…]}
+	TopicPartitions                  // an array of all partitions of a topic
+	OnePartition                     // {"partition":0,"leader":1,"replicas":[…]}
+	PartitionOffsets                 // {"beginning_offset":0,"end_offset":7}
+)
+
+// Query is a reader's question.
+type Query struct {
+	Of Resource
+	// Topic and Partition say which, where there are several. The name is
+	// borrowed: it may be a view of the request.
+	Topic     string
+	Partition int32
+	// Younger bounds the age of the answer, where Bounded and where it is less
+	// than Settings.MaxAge. It may be 0: what is asked from now on. The reader
+	// may then wait for its turn, up to a second.
+	Younger time.Duration
+	Bounded bool
 }
 
-// AppendBrokers appends the ids of all brokers, sorted: {"brokers":[1,2]}.
-func (c *Cache) AppendBrokers(ctx context.Context, dst []byte) ([]byte, error) {
-	v, err := c.fresh(ctx)
-	if err != nil {
-		return dst, err
-	}
-	return append(dst, v.brokersJSON...), nil
+// Answer is an encoded answer. It is shared by all who read it and immutable.
+type Answer struct {
+	// Body is JSON.
+	Body []byte
+	// ETag is that of the body, quoted, a strong validator: equal bodies have
+	// equal ones, also after a refresh, on another server and after a restart.
+	ETag string
 }
 
-// AppendTopic appends {"name":…,"configs":{…},"partitions":[…]}.
-func (c *Cache) AppendTopic(ctx context.Context, dst []byte, name string) ([]byte, error) {
-	t, err := c.current(ctx, name)
-	if err != nil {
-		return dst, err
-	}
-	configs, err := c.topicConfigs(ctx, t.Name)
-	if err != nil {
-		return dst, err
-	}
-	dst = append(dst, `{"name":`...)
-	dst = apierr.AppendJSONString(dst, t.Name)
-	dst = append(dst, `,"configs":`...)
-	dst = append(dst, configs...)
-	dst = append(dst, `,"partitions":`...)
-	dst = t.appendPartitions(dst)
-	return append(dst, '}'), nil
+func newAnswer(body []byte) *Answer {
+	a := makeAnswer(body)
+	return &a
 }
 
-// AppendPartitions appends an array of all partitions of a topic.
-func (c *Cache) AppendPartitions(ctx context.Context, dst []byte, name string) ([]byte, error) {
-	t, err := c.current(ctx, name)
-	if err != nil {
-		return dst, err
-	}
-	return t.appendPartitions(dst), nil
+func makeAnswer(body []byte) Answer {
+	sum := sha256.Sum256(body)
+	var tag [2 + 24]byte
+	tag[0], tag[len(tag)-1] = '"', '"'
+	hex.Encode(tag[1:], sum[:12])
+	return Answer{Body: body, ETag: string(tag[:])}
 }
 
-// AppendPartition appends one partition of a topic.
-func (c *Cache) AppendPartition(ctx context.Context, dst []byte, name string, partition int32) ([]byte, error) {
-	t, err := c.partition(ctx, name, partition)
-	if err != nil {
-		return dst, err
-	}
-	return t.appendPartition(dst, int(partition)), nil
+// Reply is an answer as of one time.
+type Reply struct {
+	*Answer
+	// Stale is set when the brokers could not be asked as late as the reader,
+	// or Settings.MaxAge, demands; the answer is Age old then.
+	Stale bool
+	Age   time.Duration
 }
 
-// AppendOffsets asks for and appends {"beginning_offset":0,"end_offset":7}.
-func (c *Cache) AppendOffsets(ctx context.Context, dst []byte, name string, partition int32) ([]byte, error) {
-	beginning, end, err := c.Offsets(ctx, name, partition)
-	if err != nil {
-		return dst, err
+// Answer answers q. What is known and young enough takes no lock and no
+// allocation. While no broker answers, what was known last is answered as
+// stale, for Settings.StaleFor, other than offsets and what was never asked.
+//
+// Errors: TopicNotFound, PartitionNotFound, KafkaInvalid (no such name is
+// possible), Unauthorized, KafkaRetriable (no leader), BrokersAway, KafkaTimedOut.
+func (c *Cache) Answer(ctx context.Context, q Query) (Reply, error) {
+	maxAge := c.settings.MaxAge
+	if q.Bounded {
+		maxAge = min(maxAge, max(q.Younger, 0))
 	}
+	if q.Of >= OneTopic && !validName(q.Topic) {
+		return Reply{}, errBadName
+	}
+	v, r, err := c.fresh(ctx, maxAge)
+	if err != nil {
+		return Reply{}, err
+	}
+	switch q.Of {
+	case AllTopics:
+		r.Answer = v.topicsAnswer()
+		return r, nil
+	case AllBrokers:
+		r.Answer = v.brokers
+		return r, nil
+	}
+	t, err := c.find(ctx, v, q.Topic)
+	if err != nil {
+		return Reply{}, err
+	}
+	switch q.Of {
+	case OneTopic:
+		return c.wholeTopic(ctx, t, r, maxAge)
+	case TopicPartitions:
+		r.Answer = &t.answers().list
+		return r, nil
+	}
+	if q.Partition < 0 || int(q.Partition) >= len(t.Partitions) {
+		return Reply{}, apierr.PartitionNotFound.New("Topic %s has no partition %d.", t.Name, q.Partition)
+	}
+	if q.Of == PartitionOffsets {
+		a, err := c.offsetsOf(ctx, t, q.Partition, maxAge)
+		if err != nil {
+			return Reply{}, err
+		}
+		return Reply{Answer: &a.Answer}, nil
+	}
+	r.Answer = &t.answers().each[q.Partition]
+	return r, nil
+}
+
+// find returns a topic of the view, or looks it up: it was created since the
+// view was taken, or is nowhere. It never creates one.
+func (c *Cache) find(ctx context.Context, v *view, name string) (*Topic, error) {
+	if t := v.topic(name); t != nil {
+		return t, nil
+	}
+	return c.lookUp(ctx, name, false)
+}
+
+// topicsAnswer returns the names of all topics.
+func (v *view) topicsAnswer() *Answer {
+	if a := v.list.Load(); a != nil {
+		return a
+	}
+	a := newAnswer(appendTopicNames(nil, v.all()))
+	v.list.Store(a)
+	return a
+}
+
+// partitionAnswers are the answers about a topic's partitions; the bodies of
+// each are parts of the list's.
+type partitionAnswers struct {
+	list Answer
+	each []Answer
+}
+
+func (t *Topic) answers() *partitionAnswers {
+	if a := t.partitions.Load(); a != nil {
+		return a
+	}
+	a := &partitionAnswers{each: make([]Answer, len(t.Partitions))}
+	body := []byte{'['}
+	ends := make([]int, len(t.Partitions))
+	for i := range t.Partitions {
+		if i > 0 {
+			body = append(body, ',')
+		}
+		body = t.appendPartition(body, i)
+		ends[i] = len(body)
+	}
+	body = append(body, ']')
+	begin := 1
+	for i, end := range ends {
+		a.each[i] = makeAnswer(body[begin:end:end])
+		begin = end + 1
+	}
+	a.list = makeAnswer(body)
+	t.partitions.Store(a)
+	return a
+}
+
+// wholeAnswer is the answer about a topic with one state of its configuration.
+type wholeAnswer struct {
+	Answer
+	configs []byte
+}
+
+// wholeTopic answers about a topic with its configuration. r says how old the
+// topic is.
+func (c *Cache) wholeTopic(ctx context.Context, t *Topic, r Reply, maxAge time.Duration) (Reply, error) {
+	kept, stale, err := c.topicConfigs(ctx, t.Name, maxAge)
+	if err != nil {
+		return Reply{}, err
+	}
+	if stale {
+		r.Stale, r.Age = true, max(r.Age, time.Since(kept.at))
+	}
+	w := t.whole.Load()
+	if w == nil || !bytes.Equal(w.configs, kept.json) {
+		dst := append([]byte(nil), `{"name":`...)
+		dst = apierr.AppendJSONString(dst, t.Name)
+		dst = append(dst, `,"configs":`...)
+		dst = append(dst, kept.json...)
+		dst = append(dst, `,"partitions":`...)
+		dst = append(dst, t.answers().list.Body...)
+		w = &wholeAnswer{Answer: makeAnswer(append(dst, '}')), configs: kept.json}
+		t.whole.Store(w)
+	}
+	r.Answer = &w.Answer
+	return r, nil
+}
+
+// appendOffsets appends {"beginning_offset":0,"end_offset":7}.
+func appendOffsets(dst []byte, r offsetRange) []byte {
 	dst = append(dst, `{"beginning_offset":`...)
-	dst = strconv.AppendInt(dst, beginning, 10)
+	dst = strconv.AppendInt(dst, r.beginning, 10)
 	dst = append(dst, `,"end_offset":`...)
-	dst = strconv.AppendInt(dst, end, 10)
-	return append(dst, '}'), nil
+	dst = strconv.AppendInt(dst, r.end, 10)
+	return append(dst, '}')
 }

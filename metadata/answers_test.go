@@ -19,6 +19,29 @@ import (
 	"millrace/internal/kafka"
 )
 
+// body is the body of the answer to q.
+func body(ctx context.Context, c *Cache, q Query) ([]byte, error) {
+	r, err := c.Answer(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	return r.Body, nil
+}
+
+// offsets are those of a partition.
+func offsets(ctx context.Context, c *Cache, topic string, partition int32) (beginning, end int64, err error) {
+	out, err := body(ctx, c, Query{Of: PartitionOffsets, Topic: topic, Partition: partition})
+	if err != nil {
+		return 0, 0, err
+	}
+	var got struct {
+		Beginning int64 `json:"beginning_offset"`
+		End       int64 `json:"end_offset"`
+	}
+	err = json.Unmarshal(out, &got)
+	return got.Beginning, got.End, err
+}
+
 func TestAnswers(t *testing.T) {
 	cluster := newCluster(t, kfake.NumBrokers(2), kfake.SeedTopics(2, "jsontest"), kfake.SeedTopics(1, "__internal"))
 	for p := range int32(2) {
@@ -29,10 +52,10 @@ func TestAnswers(t *testing.T) {
 	c := newCache(t, cluster, Settings{})
 	ctx := testContext(t)
 	const name = "jsontest"
-	f := func(want string, answer func(dst []byte) ([]byte, error)) {
+	f := func(want string, answer func() ([]byte, error)) {
 		t.Helper()
-		got, err := answer([]byte("before "))
-		if err != nil || string(got) != "before "+want {
+		got, err := answer()
+		if err != nil || string(got) != want {
 			t.Errorf("answer %s, error %v, want %s", got, err, want)
 		}
 		if !json.Valid([]byte(want)) {
@@ -41,13 +64,13 @@ func TestAnswers(t *testing.T) {
 	}
 	const p0 = `{"partition":0,"leader":0,"replicas":[{"broker":0,"leader":true,"in_sync":true},{"broker":1,"leader":false,"in_sync":true}]}`
 	const p1 = `{"partition":1,"leader":1,"replicas":[{"broker":1,"leader":true,"in_sync":true},{"broker":0,"leader":false,"in_sync":true}]}`
-	f(`["__internal","jsontest"]`, func(dst []byte) ([]byte, error) { return c.AppendTopics(ctx, dst) })
-	f(`{"brokers":[0,1]}`, func(dst []byte) ([]byte, error) { return c.AppendBrokers(ctx, dst) })
-	f("["+p0+","+p1+"]", func(dst []byte) ([]byte, error) { return c.AppendPartitions(ctx, dst, name) })
-	f(p1, func(dst []byte) ([]byte, error) { return c.AppendPartition(ctx, dst, name, 1) })
-	f(`{"beginning_offset":0,"end_offset":0}`, func(dst []byte) ([]byte, error) { return c.AppendOffsets(ctx, dst, name, 1) })
+	f(`["__internal","jsontest"]`, func() ([]byte, error) { return body(ctx, c, Query{Of: AllTopics}) })
+	f(`{"brokers":[0,1]}`, func() ([]byte, error) { return body(ctx, c, Query{Of: AllBrokers}) })
+	f("["+p0+","+p1+"]", func() ([]byte, error) { return body(ctx, c, Query{Of: TopicPartitions, Topic: name}) })
+	f(p1, func() ([]byte, error) { return body(ctx, c, Query{Of: OnePartition, Topic: name, Partition: 1}) })
+	f(`{"beginning_offset":0,"end_offset":0}`, func() ([]byte, error) { return body(ctx, c, Query{Of: PartitionOffsets, Topic: name, Partition: 1}) })
 
-	out, err := c.AppendTopic(ctx, nil, name)
+	out, err := body(ctx, c, Query{Of: OneTopic, Topic: name})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +91,7 @@ func TestAnswers(t *testing.T) {
 
 func TestAnswersEmpty(t *testing.T) {
 	c := newCache(t, newCluster(t), Settings{})
-	if out, err := c.AppendTopics(testContext(t), nil); string(out) != "[]" || err != nil {
+	if out, err := body(testContext(t), c, Query{Of: AllTopics}); string(out) != "[]" || err != nil {
 		t.Errorf("topics %s, error %v", out, err)
 	}
 }
@@ -79,13 +102,10 @@ func TestAnswersErrors(t *testing.T) {
 	cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.DescribeConfigs}, Resource: "closed", Err: kerr.TopicAuthorizationFailed, Count: -1})
 	c := newCache(t, cluster, Settings{})
 	ctx := testContext(t)
-	f := func(want *apierr.Kind, answer func(dst []byte) ([]byte, error)) {
+	f := func(want *apierr.Kind, answer func() ([]byte, error)) {
 		t.Helper()
-		got, err := answer([]byte("before"))
+		_, err := answer()
 		wantKind(t, err, want)
-		if string(got) != "before" {
-			t.Errorf("%s leaves %q", want.Name, got)
-		}
 	}
 	for _, name := range []string{"none", "t"} {
 		want := apierr.TopicNotFound
@@ -93,13 +113,17 @@ func TestAnswersErrors(t *testing.T) {
 			want = apierr.PartitionNotFound
 		}
 		for _, partition := range []int32{1, -1} {
-			f(want, func(dst []byte) ([]byte, error) { return c.AppendPartition(ctx, dst, name, partition) })
-			f(want, func(dst []byte) ([]byte, error) { return c.AppendOffsets(ctx, dst, name, partition) })
+			f(want, func() ([]byte, error) {
+				return body(ctx, c, Query{Of: OnePartition, Topic: name, Partition: partition})
+			})
+			f(want, func() ([]byte, error) {
+				return body(ctx, c, Query{Of: PartitionOffsets, Topic: name, Partition: partition})
+			})
 		}
 	}
-	f(apierr.TopicNotFound, func(dst []byte) ([]byte, error) { return c.AppendTopic(ctx, dst, "none") })
-	f(apierr.TopicNotFound, func(dst []byte) ([]byte, error) { return c.AppendPartitions(ctx, dst, "none") })
-	f(apierr.Unauthorized, func(dst []byte) ([]byte, error) { return c.AppendTopic(ctx, dst, "closed") })
+	f(apierr.TopicNotFound, func() ([]byte, error) { return body(ctx, c, Query{Of: OneTopic, Topic: "none"}) })
+	f(apierr.TopicNotFound, func() ([]byte, error) { return body(ctx, c, Query{Of: TopicPartitions, Topic: "none"}) })
+	f(apierr.Unauthorized, func() ([]byte, error) { return body(ctx, c, Query{Of: OneTopic, Topic: "closed"}) })
 }
 
 // TestSensitive checks the encoding of odd configurations.
@@ -126,7 +150,7 @@ func TestConfigsAreKept(t *testing.T) {
 			var wg sync.WaitGroup
 			for range 50 {
 				wg.Go(func() {
-					if _, err := c.AppendTopic(t.Context(), nil, "t"); err != nil {
+					if _, err := body(t.Context(), c, Query{Of: OneTopic, Topic: "t"}); err != nil {
 						t.Error(err)
 					}
 				})
@@ -137,10 +161,16 @@ func TestConfigsAreKept(t *testing.T) {
 			}
 		}
 		readers(1)
-		time.Sleep(9 * time.Second)
+		time.Sleep(4 * time.Second)
 		readers(1)
-		time.Sleep(2 * time.Second)
+		time.Sleep(2 * time.Second) // half of MaxAge is over: asked for in the background
+		if _, err := body(t.Context(), c, Query{Of: OneTopic, Topic: "t"}); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(100 * time.Millisecond)
 		readers(2)
+		time.Sleep(11 * time.Second)
+		readers(3)
 	})
 }
 
@@ -182,13 +212,13 @@ func TestOffsets(t *testing.T) {
 		t.Fatal(err)
 	}
 	asked := cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.ListOffsets}, Observe: true, Count: -1})
-	if beginning, end, err := c.Offsets(ctx, "t", 1); beginning != 2 || end != 5 || err != nil {
+	if beginning, end, err := offsets(ctx, c, "t", 1); beginning != 2 || end != 5 || err != nil {
 		t.Errorf("offsets %d to %d, error %v", beginning, end, err)
 	}
 	if n := asked.Hits(); n != 2 {
 		t.Errorf("%d requests for two offsets", n)
 	}
-	if beginning, end, err := c.Offsets(ctx, "t", 0); beginning != 0 || end != 0 || err != nil {
+	if beginning, end, err := offsets(ctx, c, "t", 0); beginning != 0 || end != 0 || err != nil {
 		t.Errorf("offsets %d to %d, error %v", beginning, end, err)
 	}
 }
@@ -212,13 +242,13 @@ func TestOffsetsShared(t *testing.T) {
 		left := make(chan struct{})
 		go func() {
 			defer close(left)
-			_, _, err := c.Offsets(hurried, "t", 0)
+			_, _, err := offsets(hurried, c, "t", 0)
 			wantKind(t, err, apierr.Draining) // nobody reads it: the caller is gone
 		}()
 		var wg sync.WaitGroup
 		for range 50 {
 			wg.Go(func() {
-				if _, _, err := c.Offsets(t.Context(), "t", 0); err != nil {
+				if _, _, err := offsets(t.Context(), c, "t", 0); err != nil {
 					t.Error(err)
 				}
 			})
@@ -251,11 +281,11 @@ func TestDeleted(t *testing.T) {
 	if _, err := req.RequestWith(ctx, c.client); err != nil {
 		t.Fatal(err)
 	}
-	_, _, err := c.Offsets(ctx, "t", 0)
+	_, _, err := offsets(ctx, c, "t", 0)
 	wantKind(t, err, apierr.TopicNotFound)
-	_, err = c.AppendTopic(ctx, nil, "t")
+	_, err = body(ctx, c, Query{Of: OneTopic, Topic: "t"})
 	wantKind(t, err, apierr.TopicNotFound)
-	if out, err := c.AppendTopics(ctx, nil); string(out) != "[]" || err != nil {
+	if out, err := body(ctx, c, Query{Of: AllTopics}); string(out) != "[]" || err != nil {
 		t.Errorf("topics %s, error %v", out, err)
 	}
 	_, err = c.Topic(ctx, "t")

@@ -56,7 +56,7 @@ func BenchmarkTopics(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		var err error
-		if out, err = c.AppendTopics(b.Context(), out[:0]); err != nil {
+		if out, err = body(b.Context(), c, Query{Of: AllTopics}); err != nil {
 			b.Fatal(err)
 		}
 	}

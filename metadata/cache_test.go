@@ -185,20 +185,31 @@ func TestRefresh(t *testing.T) {
 			}
 			wg.Wait()
 		}
-		time.Sleep(9 * time.Second)
+		time.Sleep(4 * time.Second)
 		readers()
 		if n := asked(); n != 0 {
 			t.Errorf("%d requests while the view is young enough", n)
 		}
-		time.Sleep(2 * time.Second)
+		time.Sleep(2 * time.Second) // half of MaxAge is over
 		readers()
+		time.Sleep(100 * time.Millisecond)
 		if n := asked(); n != 1 {
-			t.Errorf("%d requests for 50 readers of an old view", n)
+			t.Errorf("%d requests for 50 readers of a view that is due for renewal", n)
+		}
+		time.Sleep(15 * time.Second) // nobody has read for so long that it is let go
+		if n := asked(); n > 3 {
+			t.Errorf("%d requests for readers that are gone", n)
+		}
+		time.Sleep(time.Minute)
+		before := asked()
+		readers()
+		if n := asked(); n != before+1 {
+			t.Errorf("%d requests for 50 readers of an old view", n-before)
 		}
 		c.Invalidate()
 		readers()
-		if n := asked(); n != 2 {
-			t.Errorf("%d requests after the view was called invalid", n-1)
+		if n := asked(); n != before+2 {
+			t.Errorf("%d requests after the view was called invalid", n-before-1)
 		}
 	})
 }
@@ -248,7 +259,7 @@ func TestChanges(t *testing.T) {
 		t.Fatal(err)
 	}
 	testkit.Eventually(t, 10*time.Second, "the leader to move", func() bool {
-		got, err := c.AppendPartition(ctx, nil, "a", 0)
+		got, err := body(ctx, c, Query{Of: OnePartition, Topic: "a", Partition: 0})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -264,13 +275,13 @@ func TestChanges(t *testing.T) {
 	}
 	testkit.Eventually(t, 10*time.Second, "three partitions", func() bool {
 		var got []any
-		out, err := c.AppendPartitions(ctx, nil, "a")
+		out, err := body(ctx, c, Query{Of: TopicPartitions, Topic: "a"})
 		if err != nil || json.Unmarshal(out, &got) != nil {
 			t.Fatal(err)
 		}
 		return len(got) == 3
 	})
-	if _, err := c.AppendPartition(ctx, nil, "a", 2); err != nil {
+	if _, err := body(ctx, c, Query{Of: OnePartition, Topic: "a", Partition: 2}); err != nil {
 		t.Error(err)
 	}
 }

@@ -20,48 +20,76 @@ const maxConfigs = 1024
 
 // configs keeps the encoded configurations of topics that were asked for.
 type configs struct {
+	gather gather[[]byte]
 	mu     sync.Mutex
 	topics map[string]*topicConfigs
 }
 
+// topicConfigs is immutable.
 type topicConfigs struct {
-	json []byte // never changed
-	at   time.Time
+	json []byte
+	at   time.Time // when it was known
 }
 
-// topicConfigs returns the configuration of a topic, no older than MaxAge, as
-// a JSON object of strings; what Kafka does not tell is null.
-func (c *Cache) topicConfigs(ctx context.Context, topic string) ([]byte, error) {
-	if json := c.configs.kept(topic, c.settings.MaxAge); json != nil {
-		return json, nil
+// topicConfigs returns the configuration of a topic, no older than maxAge, as
+// a JSON object of strings; what Kafka does not tell is null. An older one is
+// returned as stale where [Cache.fresh] would return an older view.
+func (c *Cache) topicConfigs(ctx context.Context, topic string, maxAge time.Duration) (kept *topicConfigs, stale bool, err error) {
+	kept, asked := c.recallConfigs(topic, maxAge)
+	if kept != nil && time.Since(kept.at) < maxAge {
+		return kept, false, nil
 	}
-	return fly(ctx, c, flightKey{what: "configs", topic: topic}, func(ctx context.Context) ([]byte, error) {
-		if json := c.configs.kept(topic, c.settings.MaxAge); json != nil {
-			return json, nil // the flight before this one ended as its caller set out
-		}
-		at := time.Now()
-		found, err := c.describe(ctx, kmsg.ConfigResourceTypeTopic, topic)
-		if errors.Is(err, kerr.UnknownTopicOrPartition) {
-			c.Invalidate() // deleted since the view was taken
-			return nil, apierr.TopicNotFound.New("Topic %s not found.", topic)
-		}
-		if err != nil {
-			return nil, err
-		}
-		json := appendConfigs(nil, found)
-		c.configs.keep(topic, &topicConfigs{json: json, at: at}, c.settings.MaxAge)
-		return json, nil
-	})
+	if kept != nil && c.spare() != nil && (c.failing.Load() || asked == nil) {
+		return kept, true, nil
+	}
+	if asked == nil {
+		return nil, false, errAway
+	}
+	json, err := await[[]byte](ctx, c, asked)
+	switch {
+	case errors.Is(err, kerr.UnknownTopicOrPartition):
+		c.Invalidate() // deleted since the view was taken
+		return nil, false, apierr.TopicNotFound.New("Topic %s not found.", topic)
+	case err != nil && kept != nil && c.spare() != nil && c.Healthy() != nil:
+		return kept, true, nil
+	case err != nil:
+		return nil, false, err
+	}
+	return &topicConfigs{json: json, at: time.Now()}, false, nil
 }
 
-// kept returns a configuration that is young enough to be answered, or nil.
-func (s *configs) kept(topic string, maxAge time.Duration) []byte {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if t := s.topics[topic]; t != nil && time.Since(t.at) < maxAge {
-		return t.json
+// askConfigs asks for the configurations of topics, and keeps them.
+func (c *Cache) askConfigs(ctx context.Context, topics []string) (map[string]gathered[[]byte], error) {
+	at := time.Now()
+	resources, err := c.describe(ctx, kmsg.ConfigResourceTypeTopic, topics)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read configurations of topics: %w", err)
 	}
-	return nil
+	found := make(map[string]gathered[[]byte], len(topics))
+	for i := range resources {
+		r := &resources[i]
+		if err := kerr.ErrorForCode(r.ErrorCode); err != nil {
+			found[r.ResourceName] = gathered[[]byte]{err: fmt.Errorf("cannot read the configuration of %s: %w", r.ResourceName, err)}
+			continue
+		}
+		json := appendConfigs(nil, r.Configs)
+		c.configs.keep(r.ResourceName, &topicConfigs{json: json, at: at}, c.settings.MaxAge)
+		found[r.ResourceName] = gathered[[]byte]{value: json}
+	}
+	return found, nil
+}
+
+// recallConfigs returns the configuration that is kept, however old, and the
+// question about it if it is due for renewal, or nil. The look and the question
+// are one step: an answer that arrives between them would be asked for again.
+func (c *Cache) recallConfigs(topic string, maxAge time.Duration) (kept *topicConfigs, asked *flight) {
+	c.configs.mu.Lock()
+	defer c.configs.mu.Unlock()
+	kept = c.configs.topics[topic]
+	if kept != nil && time.Since(kept.at) < min(maxAge, c.settings.renewAfter()) || c.isAway() {
+		return kept, nil
+	}
+	return kept, c.configs.gather.enter(topic)
 }
 
 // keep enters a configuration, and makes room by dropping those that are too
@@ -85,25 +113,21 @@ func (s *configs) keep(topic string, t *topicConfigs, maxAge time.Duration) {
 	s.topics[topic] = t
 }
 
-// describe asks for the configuration of one resource; with names, for these
-// settings only.
-func (c *Cache) describe(ctx context.Context, kind kmsg.ConfigResourceType, name string, names ...string) ([]kmsg.DescribeConfigsResponseResourceConfig, error) {
+// describe asks for the configurations of resources of one kind; with settings,
+// for these only.
+func (c *Cache) describe(ctx context.Context, kind kmsg.ConfigResourceType, names []string, settings ...string) ([]kmsg.DescribeConfigsResponseResource, error) {
 	req := kmsg.NewPtrDescribeConfigsRequest()
-	resource := kmsg.NewDescribeConfigsRequestResource()
-	resource.ResourceType, resource.ResourceName, resource.ConfigNames = kind, name, names
-	req.Resources = append(req.Resources, resource)
+	for _, name := range names {
+		resource := kmsg.NewDescribeConfigsRequestResource()
+		resource.ResourceType, resource.ResourceName, resource.ConfigNames = kind, name, settings
+		req.Resources = append(req.Resources, resource)
+	}
 	resp, err := req.RequestWith(ctx, c.brokers)
 	if err != nil {
-		return nil, fmt.Errorf("cannot read the configuration of %s: %w", name, err)
+		return nil, err
 	}
 	c.answered()
-	if len(resp.Resources) != 1 {
-		return nil, fmt.Errorf("cannot read the configuration of %s: Kafka described %d resources", name, len(resp.Resources))
-	}
-	if err := kerr.ErrorForCode(resp.Resources[0].ErrorCode); err != nil {
-		return nil, fmt.Errorf("cannot read the configuration of %s: %w", name, err)
-	}
-	return resp.Resources[0].Configs, nil
+	return resp.Resources, nil
 }
 
 // appendConfigs appends {"name":"value"…}, sorted by name.

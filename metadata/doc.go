@@ -3,10 +3,14 @@
 // brokers as rarely as it can.
 //
 // [Cache] holds one immutable view of the cluster behind an atomic pointer.
-// Reading it takes no lock and allocates nothing; lists are encoded as JSON
-// once, when the view is built, and answered with a copy. A view older than
-// Settings.MaxAge is replaced by the next reader of metadata, who waits for
-// it; all readers at that time share one request.
+// Reading it takes no lock and allocates nothing: [Cache.Answer] hands out
+// JSON that was encoded when it was first asked for, with its ETag, and what a
+// refresh finds unchanged keeps both. While anybody reads, the view is renewed
+// in the background; a reader waits only for one that is older than
+// Settings.MaxAge, or than it demands, or that somebody found to be wrong
+// ([Cache.Invalidate]). However many read, the brokers are asked for the view
+// once a second in the long run, and once for all else of one kind: pace.go
+// and gather.go see to it. [Cache.Await] and [Watcher] wait for changes.
 //
 // The produce path has its own entry, [Cache.Topic]. It never waits for a
 // topic that is known, whatever the age of the view. An unknown name costs one
@@ -16,7 +20,8 @@
 // the next refresh brings them.
 //
 // health.go watches whether any broker answers; /readyz and the produce path
-// ask it ([Cache.Healthy]).
+// ask it ([Cache.Healthy]). While none does, what was known is answered as
+// stale, for Settings.StaleFor.
 //
 // Internal topics (__consumer_offsets and the like) are listed, as the
 // Confluent proxy does: the principal's rights in Kafka decide what is seen.
@@ -27,6 +32,6 @@
 // a produce look-up, lets it create a topic. It borrows its Kafka client; the
 // owner closes that after [Cache.Close].
 //
-// Read next: cache.go for the view, lookup.go for single topics, answers.go
-// for the JSON.
+// Read next: refresh.go for the view, answers.go for what is read from it,
+// lookup.go for single topics, changes.go for waiting.
 package metadata

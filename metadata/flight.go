@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -46,6 +47,12 @@ func fly[T any](ctx context.Context, c *Cache, key flightKey, work func(context.
 	if err != nil {
 		return none, c.explain(err)
 	}
+	return await[T](ctx, c, f)
+}
+
+// await waits for a flight as [fly] does.
+func await[T any](ctx context.Context, c *Cache, f *flight) (T, error) {
+	var none T
 	select {
 	case <-f.done:
 		if f.err != nil {
@@ -68,12 +75,8 @@ func launch[T any](c *Cache, key flightKey, work func(context.Context) (T, error
 	if f := c.flights.running[key]; f != nil {
 		return f, nil
 	}
-	if c.ctx.Err() != nil {
-		return nil, kgo.ErrClientClosed
-	}
 	f := &flight{done: make(chan struct{})}
-	c.flights.running[key] = f
-	c.tasks.Go(func() {
+	if !c.spawnLocked(func() {
 		ctx, cancel := context.WithTimeout(c.ctx, c.settings.Timeout)
 		defer cancel()
 		f.value, f.err = work(ctx)
@@ -81,8 +84,44 @@ func launch[T any](c *Cache, key flightKey, work func(context.Context) (T, error
 		delete(c.flights.running, key)
 		c.flights.mu.Unlock()
 		close(f.done)
-	})
+	}) {
+		return nil, kgo.ErrClientClosed
+	}
+	c.flights.running[key] = f
 	return f, nil
+}
+
+// flying returns the flight under a key, or nil.
+func (c *Cache) flying(key flightKey) *flight {
+	c.flights.mu.Lock()
+	defer c.flights.mu.Unlock()
+	return c.flights.running[key]
+}
+
+// within reports whether the flight brings its answer in that time.
+func (f *flight) within(limit time.Duration) bool {
+	select {
+	case <-f.done:
+		return f.err == nil
+	case <-time.After(limit):
+		return false
+	}
+}
+
+// spawn has task run on a goroutine that Close waits for. It reports whether
+// the cache was still open.
+func (c *Cache) spawn(task func()) bool {
+	c.flights.mu.Lock()
+	defer c.flights.mu.Unlock()
+	return c.spawnLocked(task)
+}
+
+func (c *Cache) spawnLocked(task func()) bool {
+	if c.ctx.Err() != nil {
+		return false
+	}
+	c.tasks.Go(task)
+	return true
 }
 
 // explain turns what a look-up failed with into an answer. That no broker can

@@ -135,12 +135,23 @@ func (c *Cache) watch() {
 
 // probe finds out whether any broker answers, unless one just has. In good
 // times it asks any one of them; if that fails, or in bad times, all at once,
-// since the one may be the only one that is down.
+// since the one may be the only one that is down. A refresh that is due, or on
+// its way, is the question: brokers are not asked twice in a second.
 func (c *Cache) probe(good bool) bool {
+	var refresh *flight
+	if good {
+		refresh = c.keep()
+	}
 	if c.health.last.Load() != 0 && c.silence() < probeEvery {
 		return true
 	}
-	if good && c.ask(c.brokers) {
+	if good && refresh == nil {
+		refresh = c.flying(refreshKey)
+	}
+	if good && refresh != nil && refresh.within(probeTimeout) {
+		return true
+	}
+	if good && refresh == nil && c.ask(c.brokers) {
 		return true
 	}
 	brokers := c.client.DiscoveredBrokers()

@@ -31,7 +31,7 @@ func TestBrokers(t *testing.T) {
 		began := time.Now()
 		_, err := reading.Topic(ctx, name)
 		wantKind(t, err, apierr.TopicNotFound)
-		_, err = creating.AppendPartitions(ctx, nil, name)
+		_, err = body(ctx, creating, Query{Of: TopicPartitions, Topic: name})
 		wantKind(t, err, apierr.TopicNotFound)
 		if took := time.Since(began); took > time.Second {
 			t.Errorf("two refusals took %v", took)
@@ -41,7 +41,7 @@ func TestBrokers(t *testing.T) {
 		if err != nil || topic.Name != name || len(topic.Partitions) != 1 {
 			t.Fatalf("topic %+v, error %v", topic, err)
 		}
-		if out, err := creating.AppendTopics(ctx, nil); err != nil || !bytes.Contains(out, []byte(`"`+name+`"`)) {
+		if out, err := body(ctx, creating, Query{Of: AllTopics}); err != nil || !bytes.Contains(out, []byte(`"`+name+`"`)) {
 			t.Errorf("the topics are %s, error %v", out, err)
 		}
 
@@ -59,10 +59,10 @@ func TestBrokers(t *testing.T) {
 			_, err := reading.Topic(ctx, name)
 			return err == nil
 		})
-		if out, err := reading.AppendOffsets(ctx, nil, name, 0); string(out) != `{"beginning_offset":0,"end_offset":3}` {
+		if out, err := body(ctx, reading, Query{Of: PartitionOffsets, Topic: name, Partition: 0}); string(out) != `{"beginning_offset":0,"end_offset":3}` {
 			t.Errorf("offsets %s, error %v", out, err)
 		}
-		out, err := reading.AppendTopic(ctx, nil, name)
+		out, err := body(ctx, reading, Query{Of: OneTopic, Topic: name})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -59,34 +59,6 @@ func (c *Cache) Topic(ctx context.Context, name string) (*Topic, error) {
 	return c.lookUp(ctx, name, c.settings.CreateTopics)
 }
 
-// current returns the topic no older than MaxAge, for those who read metadata.
-// It never creates one.
-func (c *Cache) current(ctx context.Context, name string) (*Topic, error) {
-	if !validName(name) {
-		return nil, errBadName
-	}
-	v, err := c.fresh(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if t := v.topic(name); t != nil {
-		return t, nil
-	}
-	return c.lookUp(ctx, name, false) // created since the view was taken, or nowhere
-}
-
-// partition returns the topic and checks that it has the partition.
-func (c *Cache) partition(ctx context.Context, name string, partition int32) (*Topic, error) {
-	t, err := c.current(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	if partition < 0 || int(partition) >= len(t.Partitions) {
-		return nil, apierr.PartitionNotFound.New("Topic %s has no partition %d.", t.Name, partition)
-	}
-	return t, nil
-}
-
 // lookUp asks the brokers about one topic that the view does not have. It
 // borrows the name, and keeps a copy.
 func (c *Cache) lookUp(ctx context.Context, name string, create bool) (*Topic, error) {
@@ -101,11 +73,13 @@ func (c *Cache) lookUp(ctx context.Context, name string, create bool) (*Topic, e
 		key.what = "create"
 	}
 	return fly(ctx, c, key, func(ctx context.Context) (*Topic, error) {
-		select {
-		case c.lookups <- struct{}{}:
-			defer func() { <-c.lookups }()
-		case <-ctx.Done():
-			return nil, fmt.Errorf("cannot look up topic %s, others are being looked up: %w", key.topic, ctx.Err())
+		if create { // one request each; the others go together
+			select {
+			case c.lookups <- struct{}{}:
+				defer func() { <-c.lookups }()
+			case <-ctx.Done():
+				return nil, fmt.Errorf("cannot look up topic %s, others are being looked up: %w", key.topic, ctx.Err())
+			}
 		}
 		// A flight before this one may have ended as its caller set out.
 		if t := c.view.Load().topic(key.topic); t != nil {
@@ -155,24 +129,55 @@ func (c *Cache) search(ctx context.Context, name string, create bool) (*Topic, e
 
 // askTopic asks one broker about one topic.
 func (c *Cache) askTopic(ctx context.Context, name string, create bool) (*Topic, error) {
+	if !create {
+		t, err := await[*Topic](ctx, c, c.names.enter(name))
+		return t, err
+	}
+	found, err := c.describeTopics(ctx, []string{name}, true)
+	if err != nil {
+		return nil, fmt.Errorf("cannot look up topic %s: %w", name, err)
+	}
+	return found[name].value, found[name].err
+}
+
+// askTopics asks one broker about topics, without leave to create them.
+func (c *Cache) askTopics(ctx context.Context, names []string) (map[string]gathered[*Topic], error) {
+	found, err := c.describeTopics(ctx, names, false)
+	if err != nil {
+		return nil, fmt.Errorf("cannot look up topics: %w", err)
+	}
+	return found, nil
+}
+
+func (c *Cache) describeTopics(ctx context.Context, names []string, create bool) (map[string]gathered[*Topic], error) {
 	req := kmsg.NewPtrMetadataRequest()
 	req.AllowAutoTopicCreation = create
-	topic := kmsg.NewMetadataRequestTopic()
-	topic.Topic = kmsg.StringPtr(name)
-	req.Topics = append(req.Topics, topic)
+	for _, name := range names {
+		topic := kmsg.NewMetadataRequestTopic()
+		topic.Topic = kmsg.StringPtr(name)
+		req.Topics = append(req.Topics, topic)
+	}
 	resp, err := req.RequestWith(ctx, c.brokers)
 	if err != nil {
-		return nil, fmt.Errorf("cannot look up topic %s: %w", name, err)
+		return nil, err
 	}
 	c.answered()
-	if len(resp.Topics) != 1 {
-		return nil, fmt.Errorf("cannot look up topic %s: Kafka described %d topics", name, len(resp.Topics))
+	if len(resp.Topics) != len(names) {
+		return nil, fmt.Errorf("asked about %d topics, Kafka described %d", len(names), len(resp.Topics))
 	}
-	t, err := newTopic(&resp.Topics[0])
-	if err != nil {
-		return nil, fmt.Errorf("cannot look up topic %s: %w", name, err)
+	found := make(map[string]gathered[*Topic], len(names))
+	for i := range resp.Topics {
+		if resp.Topics[i].Topic == nil {
+			continue
+		}
+		name := *resp.Topics[i].Topic
+		t, err := newTopic(&resp.Topics[i])
+		if err != nil {
+			err = fmt.Errorf("cannot look up topic %s: %w", name, err)
+		}
+		found[name] = gathered[*Topic]{t, err}
 	}
-	return t, nil
+	return found, nil
 }
 
 // creation is what the brokers' auto.create.topics.enable said, and when; nil
@@ -211,7 +216,7 @@ func (c *Cache) askCreation(ctx context.Context) (string, error) {
 	const name = "auto.create.topics.enable"
 	ctx, cancel := context.WithTimeout(ctx, guessFor)
 	defer cancel()
-	v, err := c.fresh(ctx)
+	v, _, err := c.fresh(ctx, c.settings.MaxAge)
 	if err != nil {
 		return "", err
 	}
@@ -219,13 +224,18 @@ func (c *Cache) askCreation(ctx context.Context) (string, error) {
 		return "", nil
 	}
 	broker := v.Brokers[rand.IntN(len(v.Brokers))].ID
-	found, err := c.describe(ctx, kmsg.ConfigResourceTypeBroker, strconv.Itoa(int(broker)), name)
+	found, err := c.describe(ctx, kmsg.ConfigResourceTypeBroker, []string{strconv.Itoa(int(broker))}, name)
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("cannot read the configuration of broker %d: %w", broker, err)
 	}
-	for _, config := range found {
-		if config.Name == name && config.Value != nil {
-			return *config.Value, nil
+	for i := range found {
+		if err := kerr.ErrorForCode(found[i].ErrorCode); err != nil {
+			return "", fmt.Errorf("cannot read the configuration of broker %d: %w", broker, err)
+		}
+		for _, config := range found[i].Configs {
+			if config.Name == name && config.Value != nil {
+				return *config.Value, nil
+			}
 		}
 	}
 	return "", nil

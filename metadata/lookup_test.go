@@ -37,15 +37,15 @@ func TestTopicCreated(t *testing.T) {
 	if _, err := c.Snapshot(ctx); err != nil {
 		t.Fatal(err)
 	}
-	_, err := c.AppendPartitions(ctx, nil, "new")
+	_, err := body(ctx, c, Query{Of: TopicPartitions, Topic: "new"})
 	wantKind(t, err, apierr.TopicNotFound)
 	if topic, err := c.Topic(ctx, "new"); err != nil || topic.Name != "new" || len(topic.Partitions) != 2 {
 		t.Fatalf("topic %+v, error %v", topic, err)
 	}
-	if out, err := c.AppendTopics(ctx, nil); string(out) != `["new"]` {
+	if out, err := body(ctx, c, Query{Of: AllTopics}); string(out) != `["new"]` {
 		t.Errorf("topics %s, error %v", out, err)
 	}
-	if _, err := c.AppendPartition(ctx, nil, "new", 1); err != nil {
+	if _, err := body(ctx, c, Query{Of: OnePartition, Topic: "new", Partition: 1}); err != nil {
 		t.Error(err)
 	}
 
@@ -201,7 +201,7 @@ func TestTopicNames(t *testing.T) {
 		asked := count(cluster, name)
 		_, err := c.Topic(t.Context(), name)
 		wantKind(t, err, apierr.KafkaInvalid)
-		_, err = c.AppendPartitions(t.Context(), nil, name)
+		_, err = body(t.Context(), c, Query{Of: TopicPartitions, Topic: name})
 		wantKind(t, err, apierr.KafkaInvalid)
 		if err != nil && !strings.Contains(err.Error(), "249") {
 			t.Errorf("%q: the error does not say what is allowed: %v", name, err)

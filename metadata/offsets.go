@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -20,22 +23,87 @@ const (
 )
 
 // offsetRange is what the log of a partition holds: from beginning to before end.
-type offsetRange struct{ beginning, end int64 }
+type offsetRange struct {
+	beginning, end int64
+	at             time.Time // when the leader was asked
+}
 
-// Offsets asks the partition's leader for the offset of its first record and
-// for the one that its next record will get (the high watermark: records of
-// open transactions count). Nothing is cached, but whoever asks about the same
-// partition at the same time shares the answer.
-//
-// Errors: TopicNotFound, PartitionNotFound, at once; Unauthorized,
-// KafkaRetriable (no leader), BrokersAway, KafkaTimedOut.
-func (c *Cache) Offsets(ctx context.Context, name string, partition int32) (beginning, end int64, err error) {
-	t, err := c.partition(ctx, name, partition)
-	if err != nil {
-		return 0, 0, err
+// offsetBurst is how often a partition's offsets may be asked within a second
+// after a rest: who asks now and then gets what holds at that time.
+const offsetBurst = 8
+
+// maxOffsets bounds the partitions whose offsets are kept.
+const maxOffsets = 4096
+
+// offsetCache keeps the offsets of partitions that many ask about, for a moment.
+type offsetCache struct {
+	mu   sync.Mutex
+	kept map[flightKey]*keptOffsets
+}
+
+// keptOffsets is what is known of a partition. Its answer is immutable, and
+// nil before the first one.
+type keptOffsets struct {
+	turns  pace
+	answer atomic.Pointer[offsetsAnswer]
+	used   time.Time // guarded by offsetCache.mu
+}
+
+type offsetsAnswer struct {
+	offsetRange
+	Answer
+}
+
+// of returns what is kept under a key, and makes room for it.
+func (o *offsetCache) of(key flightKey) *keptOffsets {
+	now := time.Now()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	k := o.kept[key]
+	if k == nil {
+		if len(o.kept) >= maxOffsets {
+			o.drop(now)
+		}
+		k = &keptOffsets{}
+		key.topic = strings.Clone(key.topic)
+		o.kept[key] = k
 	}
+	k.used = now
+	return k
+}
+
+// drop makes room for one: of a few, chosen by chance, the one that has rested
+// longest.
+func (o *offsetCache) drop(now time.Time) {
+	var victim flightKey
+	looked, rested := 0, time.Duration(-1)
+	for key, k := range o.kept {
+		if rest := now.Sub(k.used); rest > rested {
+			victim, rested = key, rest
+		}
+		if looked++; looked == 8 {
+			break
+		}
+	}
+	delete(o.kept, victim)
+}
+
+// offsetsOf answers with the offset of the first record of a partition and the
+// one that its next record will get (the high watermark: records of open
+// transactions count). The leader is asked, unless it was asked too often of
+// late: then the answer is up to a second old.
+func (c *Cache) offsetsOf(ctx context.Context, t *Topic, partition int32, maxAge time.Duration) (*offsetsAnswer, error) {
 	key := flightKey{what: "offsets", topic: t.Name, partition: partition}
-	r, err := fly(ctx, c, key, func(ctx context.Context) (r offsetRange, err error) {
+	kept, every := c.offsets.of(key), c.settings.askEvery()
+	// During an interval that has spent its questions the last answer holds.
+	if a := kept.answer.Load(); a != nil && time.Since(a.at) < min(every, maxAge) && !kept.turns.ready(every, offsetBurst) {
+		return a, nil
+	}
+	return fly(ctx, c, key, func(ctx context.Context) (*offsetsAnswer, error) {
+		if err := kept.turns.wait(ctx, every, offsetBurst); err != nil {
+			return nil, fmt.Errorf("cannot wait to read the offsets of %s/%d: %w", t.Name, partition, err)
+		}
+		r := offsetRange{at: time.Now()}
 		// Kafka refuses a request that names a partition twice, so it takes two.
 		group, ctx := errgroup.WithContext(ctx)
 		group.Go(func() (err error) {
@@ -46,10 +114,13 @@ func (c *Cache) Offsets(ctx context.Context, name string, partition int32) (begi
 			r.end, err = c.askOffset(ctx, t.Name, partition, latestOffset)
 			return err
 		})
-		err = group.Wait()
-		return r, err
+		if err := group.Wait(); err != nil {
+			return nil, err
+		}
+		a := &offsetsAnswer{offsetRange: r, Answer: makeAnswer(appendOffsets(nil, r))}
+		kept.answer.Store(a)
+		return a, nil
 	})
-	return r.beginning, r.end, err
 }
 
 // electionTime is how long a partition whose leader has just changed, or is new

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -26,8 +27,8 @@ type Snapshot struct {
 	Brokers []Broker
 	Topics  []*Topic
 
-	byName                  map[string]*Topic
-	topicsJSON, brokersJSON []byte
+	byName  map[string]*Topic
+	brokers *Answer
 }
 
 // Broker is one broker of the cluster.
@@ -45,6 +46,11 @@ type Topic struct {
 	Internal bool
 	// Partitions has the partition p at index p.
 	Partitions []Partition
+
+	// partitions are the answers about the partitions, whole the one about the
+	// topic; each is made when it is first asked for.
+	partitions atomic.Pointer[partitionAnswers]
+	whole      atomic.Pointer[wholeAnswer]
 }
 
 // Partition is one partition of a topic.
@@ -58,8 +64,9 @@ type Partition struct {
 	Err error
 }
 
-// newSnapshot takes resp, which must not be used afterwards.
-func newSnapshot(resp *kmsg.MetadataResponse, taken time.Time) *Snapshot {
+// newSnapshot takes resp, which must not be used afterwards. What is as it was
+// in last, the snapshot before, is shared with it, answers included.
+func newSnapshot(resp *kmsg.MetadataResponse, taken time.Time, last *Snapshot) *Snapshot {
 	s := &Snapshot{
 		Taken:      taken,
 		Controller: resp.ControllerID,
@@ -82,14 +89,26 @@ func newSnapshot(resp *kmsg.MetadataResponse, taken time.Time) *Snapshot {
 		// A topic that cannot be described is asked for by name when
 		// somebody wants it, and that answer says why.
 		if t, err := newTopic(&resp.Topics[i]); err == nil {
+			if was := last.byName[t.Name]; was != nil && was.equal(t) {
+				t = was
+			}
 			s.Topics = append(s.Topics, t)
 			s.byName[t.Name] = t
 		}
 	}
 	slices.SortFunc(s.Topics, func(a, b *Topic) int { return cmp.Compare(a.Name, b.Name) })
-	s.topicsJSON = appendTopicNames(nil, s.Topics)
-	s.brokersJSON = appendBrokerIDs(nil, s.Brokers)
+	s.brokers = last.brokers
+	if s.brokers == nil || !slices.Equal(s.Brokers, last.Brokers) {
+		s.brokers = newAnswer(appendBrokerIDs(nil, s.Brokers))
+	}
 	return s
+}
+
+// equal reports whether two descriptions of a topic say the same.
+func (t *Topic) equal(o *Topic) bool {
+	return t.Internal == o.Internal && slices.EqualFunc(t.Partitions, o.Partitions, func(a, b Partition) bool {
+		return a.Leader == b.Leader && slices.Equal(a.Replicas, b.Replicas) && slices.Equal(a.ISR, b.ISR) && a.Err == b.Err
+	})
 }
 
 // newTopic takes what Kafka says about one topic. A topic without partitions
@@ -143,18 +162,6 @@ func appendBrokerIDs(dst []byte, brokers []Broker) []byte {
 		dst = strconv.AppendInt(dst, int64(b.ID), 10)
 	}
 	return append(dst, `]}`...)
-}
-
-// appendPartitions appends an array of what appendPartition appends.
-func (t *Topic) appendPartitions(dst []byte) []byte {
-	dst = append(dst, '[')
-	for i := range t.Partitions {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = t.appendPartition(dst, i)
-	}
-	return append(dst, ']')
 }
 
 // appendPartition appends

@@ -114,6 +114,8 @@ var (
 	kafkaSilence    = gauge("kafka_last_answer_age_seconds", "Time since any broker answered anything.")
 	metadataAge     = gauge("metadata_age_seconds", "Age of the view of topics and brokers. It grows while nobody asks.")
 	metadataRefresh = counter("metadata_refreshes_total", "Refreshes of that view, by result: ok or failed.", "result")
+	metadataStale   = counter("metadata_stale_answers_total", "Answers about the cluster that were older than metadata.max.age.ms, and marked so, because no broker answered.")
+	metadataWaiting = gauge("metadata_waiters", "Requests that wait for the cluster to change: those with wait=, and streams of changes.")
 	metadataTopics  = gauge("metadata_topics", "Topics of the cluster.")
 	metadataParts   = gauge("metadata_partitions", "Partitions of the cluster.")
 	metadataOrphans = gauge("metadata_partitions_without_leader", "Partitions that can be neither written nor read at the moment.")
@@ -176,7 +178,7 @@ func Catalog() []Group {
 			topicProducedRecords, topicProducedBytes, topicConsumedRecords, topicConsumedBytes,
 		}},
 		{"Kafka", "`client` is `producer`, `consumer` (all consumer instances together) or `metadata` (look-ups); `node_id` a broker, or `seed_N` before it is known.", append([]*Def{
-			kafkaReachable, kafkaSilence, metadataAge, metadataRefresh,
+			kafkaReachable, kafkaSilence, metadataAge, metadataRefresh, metadataStale, metadataWaiting,
 			metadataTopics, metadataParts, metadataOrphans, metadataBrokers,
 		}, kprom...)},
 		{"Schemas", "Of the formats that need a schema registry; none of this moves for the others.", []*Def{

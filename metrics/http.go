@@ -34,6 +34,9 @@ func (m *Metrics) Route(method, path string) *Route {
 	return r
 }
 
+// Template is the route's path, with the names of its parameters.
+func (r *Route) Template() string { return r.path }
+
 // Done counts an answered request: its status, how long it took, and the bytes
 // of both bodies.
 func (r *Route) Done(status int, took time.Duration, received, sent int) {

@@ -71,6 +71,8 @@ type Metadata struct {
 	Known                    bool          // whether there is a view at all; else the rest is zero
 	Age                      time.Duration // of the view
 	Refreshed, RefreshFailed uint64        // how often the view was replaced, and could not be
+	StaleAnswers             uint64        // answers older than they should be
+	Waiting                  int           // readers that wait for a change
 	Brokers, Topics          int
 	Partitions, Leaderless   int
 }
@@ -205,6 +207,8 @@ func (v *Metadata) collect(to chan<- prometheus.Metric) {
 	kafkaSilence.put(to, v.Silence.Seconds())
 	metadataRefresh.put(to, float64(v.Refreshed), "ok")
 	metadataRefresh.put(to, float64(v.RefreshFailed), "failed")
+	metadataStale.put(to, float64(v.StaleAnswers))
+	metadataWaiting.put(to, float64(v.Waiting))
 	if !v.Known {
 		return
 	}

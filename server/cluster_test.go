@@ -482,7 +482,7 @@ func TestInstancesOfOneClientAreBounded(t *testing.T) {
 	for n := range 2 {
 		s.do(t, "POST", "/consumers/g", fmt.Sprintf(`{"name":"%d"}`, n), plainV2).want(t, 200, "")
 	}
-	r := s.do(t, "POST", "/consumers/g", `{"name":"2"}`, plainV2).want(t, 429, "42903")
+	r := s.do(t, "POST", "/consumers/g", `{"name":"2"}`, plainV2).want(t, 429, "42904")
 	r.want(t, 429, "consumer.instances.max.per.client")
 	if r.header.Get("Retry-After") == "" {
 		t.Error("nothing says when to try again")

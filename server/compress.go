@@ -94,14 +94,20 @@ func (s *Server) compress(ctx *fasthttp.RequestCtx) {
 		return
 	}
 	ctx.Response.Header.SetContentEncoding(encoding)
+	if tag := ctx.Response.Header.Peek(fasthttp.HeaderETag); len(tag) > 0 {
+		ctx.Response.Header.Set(fasthttp.HeaderETag, encodedTag(tag, encoding))
+	}
 	ctx.Response.SetBody(out.B)
 }
+
+// encodings are those of answers, the one that costs least first.
+var encodings = [...]string{"zstd", "gzip", "br"}
 
 // pickEncoding returns the encoding with the highest quality in an
 // Accept-Encoding header, of equals the one that costs least, or "" for none.
 func pickEncoding(accept string) string {
 	best, bestQ := "", 0.0
-	for _, offer := range [...]string{"zstd", "gzip", "br"} {
+	for _, offer := range encodings {
 		q := 0.0
 		for part := range strings.SplitSeq(accept, ",") {
 			name, params, _ := strings.Cut(part, ";")

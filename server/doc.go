@@ -10,7 +10,8 @@
 // The way of a request: [Server.serve] (panics, drain, CORS, decompression,
 // routing, compression, request log), then the route's entry in routes.go
 // (media types), then the resource's file: produce.go, consumers.go,
-// consumers_v1.go, direct.go, metadata.go, health.go, admin.go, metrics.go.
+// consumers_v1.go, direct.go, streams.go, metadata.go, health.go, admin.go,
+// metrics.go. Answers without an end go by stream.go; sse.go writes events.
 //
 // One goroutine, the connection's, carries a request from end to end. A
 // handler must not keep the RequestCtx, or a view of the request, after it

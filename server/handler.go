@@ -10,6 +10,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"millrace/internal/apierr"
+	"millrace/internal/tracing"
 )
 
 // serve is the handler of every request: what all routes share, around the router.
@@ -17,6 +18,10 @@ func (s *Server) serve(ctx *fasthttp.RequestCtx) {
 	start := time.Now()
 	s.figures.InFlight.Add(1)
 	received := len(ctx.Request.Body())
+	var span *tracing.Span
+	if s.deps.Tracing != nil {
+		span = s.beginSpan(ctx)
+	}
 	s.dispatch(ctx)
 	s.compress(ctx)
 	if s.draining.Load() {
@@ -24,6 +29,9 @@ func (s *Server) serve(ctx *fasthttp.RequestCtx) {
 	}
 	took := time.Since(start)
 	s.figures.done(ctx, took, received)
+	if span != nil {
+		endSpan(ctx, span)
+	}
 	if s.requestLog.Load() {
 		s.logRequest(ctx, took)
 	}

@@ -34,6 +34,7 @@ type stack struct {
 	addrs     []net.Addr // of all listeners; addr is the first
 	server    *server.Server
 	producer  *batch.Producer
+	metadata  *metadata.Cache
 	node      *cluster.Node // nil unless it is one of several
 	consumers *consumer.Manager
 	broker    testkit.Broker
@@ -46,6 +47,7 @@ type stackOptions struct {
 	batch    batch.Settings
 	consumer consumer.Settings
 	producer kafka.Producer
+	metadata metadata.Settings
 	admin    server.Admin
 	schemas  *schema.Registry
 	create   bool
@@ -69,6 +71,7 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 			InstanceTimeout: 5 * time.Minute, AutoCommitInterval: 5 * time.Second, MaxInstances: 1000,
 		},
 		producer: kafka.DefaultProducer(),
+		metadata: metadata.Settings{MaxAge: 100 * time.Millisecond, Timeout: 10 * time.Second},
 		create:   true,
 		via:      func(base string) string { return base },
 	}
@@ -82,7 +85,8 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 	if err != nil {
 		t.Fatal(err)
 	}
-	cache := metadata.New(admin, metadata.Settings{MaxAge: 100 * time.Millisecond, Timeout: 10 * time.Second, CreateTopics: o.create}, log)
+	o.metadata.CreateTopics = o.create
+	cache := metadata.New(admin, o.metadata, log)
 	if err := cache.Wait(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +94,7 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &stack{log: logs, broker: b}
+	s := &stack{log: logs, metadata: cache, broker: b}
 	s.producer = batch.New(client, batch.Cluster{Topic: topicOf(cache), Healthy: cache.Healthy, Contradicted: cache.Invalidate}, o.batch)
 	node := joinCluster(t, base, &o)
 	o.consumer.Schemas = o.schemas

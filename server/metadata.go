@@ -2,10 +2,14 @@ package server
 
 import (
 	"context"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/valyala/fasthttp"
 
 	"millrace/internal/apierr"
+	"millrace/metadata"
 )
 
 var metadataRoutes = []route{
@@ -16,6 +20,7 @@ var metadataRoutes = []route{
 	{"GET", "/topics/{topic}/partitions/{partition}", jsonAnswer, (*Server).describePartition},
 	{"GET", "/topics/{topic}/partitions/{partition}/offsets", jsonAnswer, (*Server).partitionOffsets},
 	{"GET", "/brokers", jsonAnswer, (*Server).listBrokers},
+	{"GET", "/metadata/changes", ownAnswer, (*Server).changes},
 }
 
 // lookUp is the context of a look-up in the cluster's metadata. The cache
@@ -31,48 +36,43 @@ func (s *Server) root(ctx *fasthttp.RequestCtx) error {
 
 // GET /topics
 func (s *Server) listTopics(ctx *fasthttp.RequestCtx) error {
-	return respond(ctx, func(dst []byte) ([]byte, error) {
-		return s.deps.Metadata.AppendTopics(lookUp, dst)
-	})
+	return s.known(ctx, metadata.Query{Of: metadata.AllTopics})
 }
 
 // GET /topics/{topic}
 func (s *Server) describeTopic(ctx *fasthttp.RequestCtx) error {
-	topic, err := pathParam(ctx, "topic")
-	if err != nil {
-		return err
-	}
-	return s.strictly(respond(ctx, func(dst []byte) ([]byte, error) {
-		return s.deps.Metadata.AppendTopic(lookUp, dst, topic)
-	}))
+	return s.aboutTopic(ctx, metadata.OneTopic)
 }
 
 // GET /topics/{topic}/partitions
 func (s *Server) listPartitions(ctx *fasthttp.RequestCtx) error {
-	topic, err := pathParam(ctx, "topic")
-	if err != nil {
-		return err
-	}
-	return s.strictly(respond(ctx, func(dst []byte) ([]byte, error) {
-		return s.deps.Metadata.AppendPartitions(lookUp, dst, topic)
-	}))
+	return s.aboutTopic(ctx, metadata.TopicPartitions)
 }
 
 // GET /topics/{topic}/partitions/{partition}
 func (s *Server) describePartition(ctx *fasthttp.RequestCtx) error {
-	return s.aboutPartition(ctx, s.deps.Metadata.AppendPartition)
+	return s.aboutPartition(ctx, metadata.OnePartition)
 }
 
 // GET /topics/{topic}/partitions/{partition}/offsets
 func (s *Server) partitionOffsets(ctx *fasthttp.RequestCtx) error {
-	return s.aboutPartition(ctx, s.deps.Metadata.AppendOffsets)
+	return s.aboutPartition(ctx, metadata.PartitionOffsets)
 }
 
-// aboutPartition answers with what appendTo says about the path's partition.
-func (s *Server) aboutPartition(
-	ctx *fasthttp.RequestCtx,
-	appendTo func(ctx context.Context, dst []byte, topic string, partition int32) ([]byte, error),
-) error {
+// GET /brokers
+func (s *Server) listBrokers(ctx *fasthttp.RequestCtx) error {
+	return s.known(ctx, metadata.Query{Of: metadata.AllBrokers})
+}
+
+func (s *Server) aboutTopic(ctx *fasthttp.RequestCtx, of metadata.Resource) error {
+	topic, err := pathParam(ctx, "topic")
+	if err != nil {
+		return err
+	}
+	return s.strictly(s.known(ctx, metadata.Query{Of: of, Topic: topic}))
+}
+
+func (s *Server) aboutPartition(ctx *fasthttp.RequestCtx, of metadata.Resource) error {
 	topic, err := pathParam(ctx, "topic")
 	if err != nil {
 		return err
@@ -81,16 +81,129 @@ func (s *Server) aboutPartition(
 	if err != nil {
 		return err
 	}
-	return s.strictly(respond(ctx, func(dst []byte) ([]byte, error) {
-		return appendTo(lookUp, dst, topic, partition)
-	}))
+	return s.strictly(s.known(ctx, metadata.Query{Of: of, Topic: topic, Partition: partition}))
 }
 
-// GET /brokers
-func (s *Server) listBrokers(ctx *fasthttp.RequestCtx) error {
-	return respond(ctx, func(dst []byte) ([]byte, error) {
-		return s.deps.Metadata.AppendBrokers(lookUp, dst)
-	})
+// known answers q: in full, or with 304 if the client has that answer already.
+func (s *Server) known(ctx *fasthttp.RequestCtx, q metadata.Query) error {
+	var r metadata.Reply
+	var awaited string
+	var err error
+	if len(ctx.URI().QueryString()) == 0 { // as most requests
+		r, err = s.deps.Metadata.Answer(lookUp, q)
+	} else {
+		r, awaited, err = s.demanded(ctx, q)
+	}
+	if err != nil {
+		return err
+	}
+	h := &ctx.Response.Header
+	h.Set(fasthttp.HeaderETag, r.ETag)
+	// Caches may keep the answer if they ask whether it still holds, which is
+	// cheap: anything longer would come on top of the age that it has already.
+	h.Set(fasthttp.HeaderCacheControl, "no-cache")
+	h.Add(fasthttp.HeaderVary, fasthttp.HeaderAccept)
+	if r.Stale {
+		h.Set(fasthttp.HeaderAge, strconv.Itoa(int(r.Age/time.Second)))
+		h.Set("Warning", `110 - "Response is Stale"`)
+	}
+	tag := held(ctx.Request.Header.Peek(fasthttp.HeaderIfNoneMatch), r.ETag)
+	if tag == "" && awaited == r.ETag {
+		tag = awaited
+	}
+	if tag != "" {
+		h.Set(fasthttp.HeaderETag, tag)
+		ctx.SetStatusCode(fasthttp.StatusNotModified)
+		h.SetContentType("")
+		return nil
+	}
+	ctx.Response.SetBodyRaw(r.Body)
+	return nil
+}
+
+// demanded answers q as the query demands: ?max_age= bounds the age of the
+// answer, ?wait=ETAG,30s waits for another one than ETAG, or, without ETAG,
+// than If-None-Match has. awaited is what it was not to be.
+func (s *Server) demanded(ctx *fasthttp.RequestCtx, q metadata.Query) (r metadata.Reply, awaited string, err error) {
+	args := ctx.QueryArgs()
+	if args.Has("max_age") {
+		q.Bounded = true
+		if q.Younger, err = queryPeriod("max_age", string(args.Peek("max_age"))); err != nil {
+			return r, "", err
+		}
+	}
+	if !args.Has("wait") {
+		r, err = s.deps.Metadata.Answer(lookUp, q)
+		return r, "", err
+	}
+	tag, text, both := strings.Cut(string(args.Peek("wait")), ",")
+	if !both {
+		text, tag = tag, string(ctx.Request.Header.Peek(fasthttp.HeaderIfNoneMatch))
+	}
+	if tag == "" {
+		return r, "", apierr.BadRequest.New("The query parameter wait needs the ETag of the answer that the client has: wait=ETAG,30s, or If-None-Match and wait=30s.")
+	}
+	timeout, err := queryPeriod("wait", text)
+	if err != nil {
+		return r, "", err
+	}
+	awaited = `"` + plainTag(tag) + `"`
+	r, err = s.deps.Metadata.Await(s.streaming, q, awaited, timeout)
+	return r, awaited, err
+}
+
+// queryPeriod reads a time of a query parameter: a number of milliseconds, or
+// one with its unit, as in 500ms and 30s.
+func queryPeriod(name, text string) (time.Duration, error) {
+	if ms, err := strconv.ParseInt(text, 10, 32); err == nil && ms >= 0 {
+		return time.Duration(ms) * time.Millisecond, nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d < 0 {
+		return 0, apierr.BadRequest.New("The time in the query parameter %s must be a number of milliseconds or one with its unit, such as 500ms or 30s, not %q.", name, text)
+	}
+	return d, nil
+}
+
+// held returns the ETag in an If-None-Match header that stands for the answer
+// of that tag, in whatever encoding the client has it, or "" if none does
+// (RFC 9110 §13.1.2).
+func held(header []byte, tag string) string {
+	if len(header) == 0 {
+		return ""
+	}
+	if string(header) == tag {
+		return tag
+	}
+	for one := range strings.SplitSeq(string(header), ",") {
+		one = strings.TrimPrefix(strings.TrimSpace(one), "W/")
+		if one == "*" {
+			return tag
+		}
+		if plainTag(one) != tag[1:len(tag)-1] {
+			continue
+		}
+		for _, encoding := range encodings {
+			if one == encodedTag([]byte(tag), encoding) {
+				return one
+			}
+		}
+		return tag
+	}
+	return ""
+}
+
+// plainTag takes off an ETag what [encodedTag] and caches may have added, and
+// its quotes.
+func plainTag(tag string) string {
+	tag = strings.Trim(strings.TrimPrefix(strings.TrimSpace(tag), "W/"), `"`)
+	tag, _, _ = strings.Cut(tag, "-")
+	return tag
+}
+
+// encodedTag is the ETag of an answer in another encoding: its bytes are others.
+func encodedTag(tag []byte, encoding string) string {
+	return string(tag[:len(tag)-1]) + "-" + encoding + `"`
 }
 
 // strictly gives a topic that is not there the code of today's Confluent proxy

@@ -46,6 +46,7 @@ func (s *Server) produce(ctx *fasthttp.RequestCtx, partition int32) error {
 	}
 	job := s.deps.Producer.Acquire()
 	job.Body = ctx.Request.SwapBody(job.Body)
+	job.Trace = traceOf(ctx)
 	schemas, err := codec.DecodeProduce(job.Body, media.format, &job.Slab, s.settings.MaxRecords)
 	if err == nil && media.format.NeedsSchema() {
 		err = s.encode(job, media, topic, schemas)

@@ -18,6 +18,7 @@ import (
 	"millrace/cluster"
 	"millrace/consumer"
 	"millrace/internal/apierr"
+	"millrace/internal/tracing"
 	"millrace/metadata"
 	"millrace/metrics"
 	"millrace/schema"
@@ -38,6 +39,8 @@ type Deps struct {
 	// Metrics are written to by requests and shown on /metrics; nil: by
 	// themselves, with nothing of the other parts.
 	Metrics *metrics.Metrics
+	// Tracing tells a collector of requests; nil: none is told.
+	Tracing *tracing.Tracing
 	// Logger receives the program's log and, when turned on, the request log.
 	Logger *slog.Logger
 }

@@ -54,6 +54,9 @@ func (st *stream) send(b []byte) error {
 			return err
 		}
 	}
+	if st.context().Err() != nil {
+		st.hurry()
+	}
 	_, err := st.out.Write(b)
 	return err
 }
@@ -64,8 +67,16 @@ func (st *stream) SupportsBodyWriteTo() bool { return true }
 // WriteTo implements [fasthttp.BodyWriterTo]: out makes a chunk of each Write.
 func (st *stream) WriteTo(out io.Writer) (int64, error) {
 	st.out = out
+	defer context.AfterFunc(st.context(), st.hurry)()
 	return 0, st.write(st)
 }
+
+// lastWords is how long a client may take to read the end of its stream once
+// the server drains.
+const lastWords = time.Second
+
+// hurry bounds what is being written: a drain does not wait for a slow client.
+func (st *stream) hurry() { _ = st.ctx.SetWriteDeadline(time.Now().Add(lastWords)) }
 
 // Close implements [io.Closer]. fasthttp calls it in the end, also of a stream
 // that it could not even begin to write.

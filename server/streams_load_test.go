@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"runtime"
@@ -61,6 +62,34 @@ func TestStreamToASlowClient(t *testing.T) {
 	})
 }
 
+// A drain waits for no client that does not read.
+func TestDrainWithASlowStream(t *testing.T) {
+	b := testkit.Fake(t).Broker
+	topic := testkit.CreateTopic(t, b, 1)
+	writer := testkit.Client(t, b)
+	for range 40 {
+		if err := writer.ProduceSync(t.Context(), &kgo.Record{Topic: topic, Value: []byte(`"` + strings.Repeat("x", 900<<10) + `"`)}).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var answered atomic.Int64
+	s := start(t, b, func(o *stackOptions) {
+		o.consumer.Answered = func(_ codec.Format, _ string, records, _ int) { answered.Add(int64(records)) }
+	})
+	fmt.Fprintf(s.raw(t), "GET /topics/%s/stream?from=beginning HTTP/1.1\r\nHost: h\r\n\r\n", topic)
+	var before int64 = -1
+	testkit.Eventually(t, 20*time.Second, "the stream to stall", func() bool {
+		was := before
+		before = answered.Load()
+		return before > 0 && before == was && s.streams(t) == 1
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := s.server.Shutdown(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
 // heap is what is in use after a collection.
 func heap() int64 {
 	runtime.GC()
@@ -84,13 +113,7 @@ func TestManyStreams(t *testing.T) {
 		s.put(t, topic, 0)
 		return s.streams(t) == 0
 	})
-	client.CloseIdleConnections()
-	var before int
-	testkit.Eventually(t, 20*time.Second, "quiet", func() bool {
-		was := before
-		before = runtime.NumGoroutine()
-		return before == was
-	})
+	before, clients := runtime.NumGoroutine(), running("updateMetadataLoop")
 	const streams, records = 200, 20
 	var open []*follower
 	for range streams {
@@ -121,9 +144,19 @@ func TestManyStreams(t *testing.T) {
 	for _, f := range open {
 		f.close()
 	}
-	testkit.Eventually(t, 30*time.Second, "the goroutines of before", func() bool {
+	testkit.Eventually(t, 30*time.Second, "the end of all", func() bool {
 		s.put(t, topic, 0)
-		client.CloseIdleConnections()
-		return runtime.NumGoroutine() <= before+5
+		return s.streams(t) == 0 && running("millrace/consumer.(*tail)") == 0 && running("updateMetadataLoop") <= clients
 	})
+}
+
+// running is how many goroutines have a function of that name on their stack.
+func running(name string) (n int) {
+	buf := make([]byte, 8<<20)
+	for stack := range strings.SplitSeq(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
+		if strings.Contains(stack, name+"(") || strings.Contains(stack, name+".") {
+			n++
+		}
+	}
+	return n
 }

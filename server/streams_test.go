@@ -11,7 +11,10 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"millrace/internal/testkit"
 )
@@ -35,6 +38,7 @@ type event struct {
 	Partition int32
 	Offset    int64
 	ErrorCode int `json:"error_code"`
+	Final     bool
 }
 
 // follow opens a stream, which must begin, and ends it with t.
@@ -333,7 +337,7 @@ func TestStreamUndecodable(t *testing.T) {
 	for _, accept := range []string{sse, "Accept: application/x-ndjson"} {
 		f := s.follow(t, from, accept)
 		f.want(0)
-		if e, _ := f.next(); e.ErrorCode != 40801 || e.Topic != "mixed" || e.Offset != 1 || (accept == sse) != (e.name == "failure") {
+		if e, _ := f.next(); e.ErrorCode != 40801 || !e.Final || e.Topic != "mixed" || e.Offset != 1 || (accept == sse) != (e.name == "failure") {
 			t.Errorf("the failure is %+v", e)
 		}
 		if e, ok := f.next(); ok {
@@ -362,11 +366,40 @@ func TestStreamTellsOfAGap(t *testing.T) {
 		}
 		s.do(t, "GET", "/topics/"+topic+"/partitions/0/stream?from=1", "").want(t, 404, `"error_code":40404`)
 		f := s.follow(t, "/topics/"+topic+"/stream", sse, "Last-Event-ID: 1")
-		if e, _ := f.next(); e.name != "failure" || e.ErrorCode != 40404 || e.Offset != 1 {
+		if e, _ := f.next(); e.name != "failure" || e.ErrorCode != 40404 || e.Final || e.Offset != 1 {
 			t.Errorf("the gap is %+v", e)
 		}
 		f.want(2, 3)
 	})
+}
+
+// While Kafka fails a stream stays, and goes on afterwards.
+func TestStreamOutlastsTrouble(t *testing.T) {
+	f := testkit.Fake(t)
+	topic := testkit.CreateTopic(t, f.Broker, 1)
+	s := start(t, f.Broker, func(o *stackOptions) { o.server.StreamHeartbeat = 100 * time.Millisecond })
+	at := s.follow(t, "/topics/"+topic+"/stream", sse)
+	s.put(t, topic, 0)
+	at.want(0)
+	for _, fault := range []kfake.Fault{
+		{Keys: []kmsg.Key{kmsg.Fetch}, Topic: topic, Partitions: []int32{0}, Err: kerr.NotLeaderForPartition, Count: -1},
+		{Keys: []kmsg.Key{kmsg.Fetch}, Topic: topic, Partitions: []int32{0}, Err: kerr.KafkaStorageError, Count: -1},
+	} {
+		fault := f.Fault(fault)
+		behind := s.follow(t, "/topics/"+topic+"/stream?from=beginning")
+		s.put(t, topic, 1)
+		for beats := 0; beats < 10; {
+			if !at.in.Scan() {
+				t.Fatal("the stream ended")
+			}
+			if at.in.Text() == ":" {
+				beats++
+			}
+		}
+		fault.Remove()
+		at.want(1)
+		behind.want(0, 1)
+	}
 }
 
 // The end of the topic is the end of its streams.
@@ -380,7 +413,7 @@ func TestStreamOfATopicThatGoes(t *testing.T) {
 		if _, err := kadm.NewClient(testkit.Client(t, b)).DeleteTopics(t.Context(), topic); err != nil {
 			t.Fatal(err)
 		}
-		if e, _ := f.next(); e.name != "failure" || e.ErrorCode != 40401 {
+		if e, _ := f.next(); e.name != "failure" || e.ErrorCode != 40401 || !e.Final {
 			t.Errorf("the stream ends with %+v", e)
 		}
 		if e, ok := f.next(); ok {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"os"
@@ -82,7 +83,7 @@ func TestReadmeOnDev(t *testing.T) {
 
 func TestReadmeOnRealKafka(t *testing.T) {
 	k := testkit.StartKafka(t, testkit.KafkaOptions{}) // a cluster with no topics yet
-	_, url := serve(t, k.Broker)
+	_, url := serve(t, k.Broker, "--set=schema.registry.url="+testkit.Registry(t))
 	testkit.RunReadme(t, readme(t), url)
 }
 
@@ -122,6 +123,45 @@ func TestDevPartitionsAndData(t *testing.T) {
 	call(t, "POST", base+"/positions/beginning", `{"partitions":[{"topic":"kept","partition":2}]}`)
 	if status, body := call(t, "GET", base+"/records?timeout=1000", ""); status != 200 || !strings.Contains(body, `"value":"before"`) {
 		t.Errorf("after a restart: %d %s", status, body)
+	}
+}
+
+// The registry of dev mode serves beside the proxy, and a schema is there after
+// a restart with the same data; its port is another one when it is taken.
+func TestDevRegistry(t *testing.T) {
+	data := t.TempDir()
+	p, url, _ := dev(t, "--data="+data)
+	registry := p.WaitLine(t, `Registry\s+(http://\S+)`, 20*time.Second)[1]
+	const request = `{"value_schema":"{\"type\":\"record\",\"name\":\"User\",\"fields\":[{\"name\":\"name\",\"type\":\"string\"}]}","records":[{"value":{"name":"testUser"}}]}`
+	resp, err := http.Post(url+"/topics/avrotest", "application/vnd.kafka.avro.v2+json", strings.NewReader(request))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != 200 {
+		t.Fatalf("%d", resp.StatusCode)
+	}
+	_, before := call(t, "GET", registry+"/schemas", "")
+	if !strings.Contains(before, `"subject":"avrotest-value"`) {
+		t.Errorf("the registry has %s", before)
+	}
+	p.Signal(t, syscall.SIGTERM)
+	if code := p.WaitExit(t, 15*time.Second); code != 0 {
+		t.Fatalf("exit code %d", code)
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	_, port, _ := net.SplitHostPort(ln.Addr().String())
+	p, _, _ = dev(t, "--data="+data, "--registry-port="+port)
+	registry = p.WaitLine(t, `Registry\s+(http://\S+)`, 20*time.Second)[1]
+	if strings.HasSuffix(registry, ":"+port) {
+		t.Errorf("the registry is said to be at %s, which is taken", registry)
+	}
+	if _, after := call(t, "GET", registry+"/schemas", ""); after != before {
+		t.Errorf("after a restart: %s\nbefore: %s", after, before)
 	}
 }
 

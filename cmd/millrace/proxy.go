@@ -18,6 +18,7 @@ import (
 	"millrace/config"
 	"millrace/consumer"
 	"millrace/internal/kafka"
+	"millrace/internal/tracing"
 	"millrace/metadata"
 	"millrace/metrics"
 	"millrace/schema"
@@ -36,6 +37,7 @@ type proxy struct {
 	schemas   *schema.Registry // nil: there is no schema registry
 	consumers *consumer.Manager
 	server    *server.Server
+	tracing   *tracing.Tracing // nil: off
 	live      *live
 	addrs     []net.Addr
 }
@@ -98,6 +100,9 @@ func start(cfg *config.Config) (_ *proxy, err error) {
 			p.close(context.Background())
 		}
 	}()
+	if p.tracing, err = p.newTracing(cfg); err != nil {
+		return nil, err
+	}
 	admin, err := kafka.NewAdmin(cfg.Kafka)
 	if err != nil {
 		return nil, err
@@ -136,6 +141,7 @@ func start(cfg *config.Config) (_ *proxy, err error) {
 		Schemas:   p.schemas,
 		Admin:     server.Admin{Settings: p.live.settings, Change: p.live.change},
 		Metrics:   p.metrics,
+		Tracing:   p.tracing,
 		Logger:    p.log,
 	})
 	p.watch(client, compressor)
@@ -265,6 +271,7 @@ func (p *proxy) close(ctx context.Context) (err error) {
 	if p.metadata != nil {
 		p.metadata.Close()
 	}
+	p.closeTracing(ctx)
 	return err
 }
 

@@ -7,6 +7,7 @@ import (
 	"millrace/codec"
 	"millrace/codec/json"
 	"millrace/internal/testkit"
+	"millrace/pool"
 )
 
 // BenchmarkEncode and BenchmarkDecode stand beside BenchmarkScan, which is what
@@ -15,7 +16,7 @@ func BenchmarkEncode(b *testing.B) {
 	for _, c := range []struct {
 		name string
 		d    codec.Dialect
-	}{{"tagged", codec.Tagged}} {
+	}{{"tagged", codec.Tagged}, {"plain", codec.Plain}} {
 		b.Run("dialect="+c.name, func(b *testing.B) {
 			s := compile(b, testkit.CitationSchema)
 			texts := testkit.AvroCitations(b, c.d == codec.Tagged)
@@ -36,7 +37,7 @@ func BenchmarkDecode(b *testing.B) {
 	for _, c := range []struct {
 		name string
 		d    codec.Dialect
-	}{{"tagged", codec.Tagged}} {
+	}{{"tagged", codec.Tagged}, {"plain", codec.Plain}} {
 		b.Run("dialect="+c.name, func(b *testing.B) {
 			s := compile(b, testkit.CitationSchema)
 			texts := testkit.AvroCitations(b, true)
@@ -89,4 +90,47 @@ func reversed(t testing.TB, text []byte) []byte {
 	}
 	out[0] = '{'
 	return append(out, '}')
+}
+
+// BenchmarkProduce is the codec's part of a produce request of 100 records: the walk
+// over the envelope, and for avro the encoding behind it.
+func BenchmarkProduce(b *testing.B) {
+	const records = 100
+	body := func(texts [][]byte) []byte {
+		out := []byte(`{"records":[`)
+		for i := range records {
+			out = append(append(append(out, `{"value":`...), texts[i]...), `},`...)
+		}
+		return append(out[:len(out)-1], `]}`...)
+	}
+	value := codec.Registered{ID: 1, Schema: compile(b, testkit.CitationSchema)}
+	for _, c := range []struct {
+		format string
+		f      codec.Format
+		body   []byte
+	}{
+		{"json", codec.JSON, body(testkit.ParkingCitations(b))},
+		{"avro", codec.Avro, body(testkit.AvroCitations(b, true))},
+	} {
+		b.Run("format="+c.format, func(b *testing.B) {
+			text := bytes.Clone(c.body)
+			arena := make([]byte, 0, len(text))
+			var slab pool.Slab
+			b.SetBytes(int64(len(text)))
+			b.ReportAllocs()
+			for b.Loop() {
+				copy(text, c.body)
+				if _, err := codec.DecodeProduce(text, c.f, &slab, records); err != nil {
+					b.Fatal(err)
+				}
+				if c.f == codec.Avro {
+					if _, err := codec.EncodeRecords(&slab, arena, codec.Registered{}, value, codec.Tagged); err != nil {
+						b.Fatal(err)
+					}
+				}
+				slab.Reset()
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*records), "ns/record")
+		})
+	}
 }

@@ -32,7 +32,7 @@ const maxSchemaNodes = 100_000
 // error is a phrase for the client that sent the text.
 func Compile(text string, references []Reference) (*Schema, error) {
 	cache := new(hamba.SchemaCache)
-	c := compiler{nodes: map[hamba.Schema]*node{}, defaults: map[member][]byte{}}
+	c := compiler{nodes: map[hamba.Schema]*node{}, defaults: map[member][]byte{}, spaces: map[string]bool{}, spaceless: map[string]bool{}}
 	for _, r := range references {
 		if _, err := c.parse(r.Text, cache); err != nil {
 			return nil, fmt.Errorf("the referenced schema %s: %w", r.Name, err)
@@ -62,10 +62,12 @@ func (s *Schema) Name() string {
 // compiler turns parsed schemas into nodes. Named types become one node each,
 // however often they are named, so that recursion is a cycle of pointers.
 type compiler struct {
-	nodes    map[hamba.Schema]*node
-	count    int
-	records  []*node
-	defaults map[member][]byte // JSON text
+	nodes     map[hamba.Schema]*node
+	count     int
+	records   []*node
+	defaults  map[member][]byte // JSON text
+	spaces    map[string]bool   // namespaces of records
+	spaceless map[string]bool   // names of types without a namespace
 }
 
 // parse reads one schema. Syntax and nesting are checked before: the parser
@@ -87,11 +89,24 @@ func (c *compiler) parse(text string, cache *hamba.SchemaCache) (hamba.Schema, e
 	if err != nil {
 		return nil, err
 	}
+	c.reachSpaceless(cache)
 	parsed, err := hamba.ParseBytesWithCache(bare, "", cache)
 	if err != nil {
 		return nil, readable(err)
 	}
 	return parsed, nil
+}
+
+// reachSpaceless lets types that were parsed before, and have no namespace, be named
+// within one. The specification does not want that, but Java does it.
+func (c *compiler) reachSpaceless(cache *hamba.SchemaCache) {
+	for space := range c.spaces {
+		for name := range c.spaceless {
+			if s := cache.Get(name); s != nil && cache.Get(space+"."+name) == nil {
+				cache.Add(space+"."+name, s)
+			}
+		}
+	}
 }
 
 // readable takes the parser's and Go's own words out of an error.

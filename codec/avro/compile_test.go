@@ -80,6 +80,14 @@ func TestReferences(t *testing.T) {
 	}
 }
 
+// Java finds a type without a namespace from within one.
+func TestReferenceWithoutNamespace(t *testing.T) {
+	s := compile(t, `{"type":"record","name":"a.b.R","fields":[{"name":"u","type":"User"}]}`, Reference{"user", userSchema})
+	if _, err := s.AppendEncoded(nil, []byte(`{"u":{"name":"x"}}`), codec.Tagged); err != nil {
+		t.Error(err)
+	}
+}
+
 // Nothing that one schema defines is known to the next.
 func TestSchemasAreApart(t *testing.T) {
 	compile(t, `{"type":"record","name":"Mine","fields":[]}`)

@@ -29,12 +29,14 @@ type decoder struct {
 	depth  int
 	empty  int    // values that took no bytes
 	bound  int    // how many there may be
+	most   int    // how long dst may become
 	number number // a decimal
 	fault  *codec.Mismatch
 }
 
 func (d *decoder) decode(root *node, dst []byte) ([]byte, error) {
 	d.depth, d.empty, d.bound = 0, 0, freeEmpty+emptyPerByte*len(d.b)
+	d.most = len(dst) + freeText + textPerByte*len(d.b)
 	var i int
 	switch { // bytes on their own have no length
 	case root.kind == kindBytes && root.logical == logicalDecimal && d.plain:
@@ -126,6 +128,22 @@ func (d *decoder) spend() bool {
 		d.fail(nil, "too many values that take no bytes")
 		return false
 	}
+	return true
+}
+
+// A byte may become a long text: a field with its name, a symbol, a tag. freeText and
+// textPerByte bound that.
+const (
+	freeText    = 16 << 20
+	textPerByte = 1 << 10
+)
+
+// tooLong fails when the text became too long, which those ask who loop.
+func (d *decoder) tooLong(dst []byte) bool {
+	if len(dst) <= d.most {
+		return false
+	}
+	d.fail(nil, "the value's text would be too long")
 	return true
 }
 
@@ -261,7 +279,7 @@ func (d *decoder) record(n *node, dst []byte, i int) ([]byte, int) {
 		} else {
 			dst = append(dst, f.sep...)
 		}
-		if dst, i = d.value(f.node, dst, i); i < 0 {
+		if dst, i = d.value(f.node, dst, i); i < 0 || d.tooLong(dst) {
 			prefix(d.fault, "."+f.name)
 			return dst, -1
 		}
@@ -305,7 +323,7 @@ func (d *decoder) array(n *node, dst []byte, i int) ([]byte, int) {
 			if at > 0 {
 				dst = append(dst, ',')
 			}
-			if dst, i = d.value(n.items, dst, i); i < 0 {
+			if dst, i = d.value(n.items, dst, i); i < 0 || d.tooLong(dst) {
 				prefix(d.fault, "["+strconv.Itoa(at)+"]")
 				return dst, -1
 			}
@@ -340,7 +358,7 @@ func (d *decoder) mapping(n *node, dst []byte, i int) ([]byte, int) {
 			}
 			behind := len(dst)
 			dst = append(dst, ':')
-			if dst, i = d.value(n.items, dst, i); i < 0 {
+			if dst, i = d.value(n.items, dst, i); i < 0 || d.tooLong(dst) {
 				prefix(d.fault, "."+cutText(dst[key+1:behind-1]))
 				return dst, -1
 			}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	stdjson "encoding/json"
 	"errors"
+	"slices"
 	"strings"
 
 	"millrace/codec"
@@ -36,6 +37,11 @@ func (c *compiler) take(tree any, namespace string) {
 		name, _ := t["name"].(string)
 		own, _ := t["namespace"].(string)
 		full, space := fullName(name, own, namespace)
+		if space != "" {
+			c.spaces[space] = true
+		} else if name != "" {
+			c.spaceless[name] = true
+		}
 		fields, _ := t["fields"].([]any)
 		for _, f := range fields {
 			f, ok := f.(map[string]any)
@@ -70,21 +76,33 @@ func fullName(name, own, enclosing string) (full, space string) {
 	return own + "." + name, own
 }
 
+// Records in defaults whose own defaults are filled in multiply; a schema may have
+// so many bytes of them, and so deep a nesting.
+const (
+	maxFilled = 1 << 20
+	maxRounds = 100
+)
+
 // fillDefaults encodes the defaults of all fields. One may need the defaults of
 // the records in it first, so it goes around until nothing is left. A default that
 // does not fit its type is none: registries hold such schemas, written before Avro
 // checked, and their records must be readable.
 func (c *compiler) fillDefaults() {
-	for again := true; again; {
+	filled := 0
+	for again, round := true, 0; again && round < maxRounds; round++ {
 		again = false
-		for _, n := range c.records {
+		for _, n := range slices.Backward(c.records) { // inner ones come behind
 			for k := range n.fields {
 				f := &n.fields[k]
 				if !f.hasDefault || f.def != nil {
 					continue
 				}
 				e := encoder{text: c.defaults[member{n.name, f.name}], filling: true}
-				if def, err := e.encode(f.node, []byte{}); err == nil {
+				def, err := e.encode(f.node, []byte{})
+				if filled += e.moves; filled > maxFilled {
+					return
+				}
+				if err == nil {
 					f.def, again = def, true
 				}
 			}

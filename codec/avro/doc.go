@@ -3,33 +3,27 @@
 //
 // Encoding walks the JSON text once and appends binary; decoding walks binary once
 // and appends JSON. Neither builds values, uses reflection or allocates; only an
-// error does. The library that parses schemas is used in compile.go alone, so that
-// it can be changed.
+// error does. The library that parses schemas is known to compile.go, node.go and
+// the head of plain.go alone, so that it can be changed; it gets schemas without
+// defaults, because it would round them.
 //
-// The dialect codec.Tagged is Avro's own JSON encoding as Java's JsonDecoder and
-// JsonEncoder (1.12) have it, so that it can stand in for the Confluent proxy. Where
-// the two part, it is on purpose:
+// There are two dialects of JSON. codec.Tagged is Avro's own JSON encoding, as
+// Java's JsonDecoder and JsonEncoder have it, so that it can stand in for the
+// Confluent proxy. codec.Plain is what people write by hand. docs/avro.md has the
+// rules of both, and each difference to Java with its reason. What the plain dialect
+// writes, it reads, to the same binary.
 //
-//   - Members that the schema does not have are ignored wherever they stand; Java
-//     wants them behind the others. A member that comes twice counts where it comes
-//     last, as in the proxy.
-//   - Numbers are exact or refused: Java rounds 1.00000001 to the int 1, and makes
-//     Infinity of 1e400. What is whole is an integer: 1.0, 1e3.
-//   - "NaN", "Infinity" and "-Infinity", which Java writes, can be read again.
-//   - A character past U+00FF in bytes or fixed is refused; Java stores '?'.
-//   - Half of a surrogate pair becomes U+FFFD; Java stores '?'.
-//   - The members of a map keep their order, also those of the same name.
-//   - A value in a tag stands alone: {"string":"a","int":1} is refused.
-//   - Binary is checked: texts must be UTF-8, booleans 0 or 1, ints 32 bits, and
-//     nothing may follow the value.
-//
-// Fields that have a default must come all the same: Java's decoder has no defaults.
 // A schema that is just bytes (of any logical type) has no length before its
 // bytes, as Confluent's serializers write and read it.
 //
-// What comes from outside is bounded: nesting ([json.MaxDepth]), values that take no
-// bytes (an array of 2^40 nulls is two bytes of a block), bytes moved to bring members
-// into order. Nothing is allocated for a length or a count that is only claimed.
+// What comes from outside is bounded: nesting (as in package json), values that take
+// no bytes (an array of 2^40 nulls is a few bytes), bytes that are moved to bring
+// members into order or looked at twice, which nesting would multiply. Nothing is
+// allocated for a length or a count that is only claimed.
 //
-// Read next: encode.go and record.go, then decode.go.
+// Encoder and decoder are pooled; they own only scratch memory, and borrow text and
+// payload for the call. Everything may run on any number of goroutines.
+//
+// Read next: encode.go and record.go, then decode.go; union.go and plainunion.go for
+// how a branch is found.
 package avro

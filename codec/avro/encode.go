@@ -19,10 +19,13 @@ const (
 	// …and emptyPerByte is how many more for each of its bytes.
 	emptyPerByte = 64
 	// freeMoves and movesPerByte bound in the same way how many bytes are moved
-	// for members out of order and long arrays, which is what nesting multiplies.
+	// for members out of order and long arrays, looked at twice, or filled in: what
+	// nesting and repetition multiply.
 	freeMoves    = 1 << 20
 	movesPerByte = 64
 )
+
+var _ codec.Schema = (*Schema)(nil)
 
 // AppendEncoded implements [codec.Schema].
 func (s *Schema) AppendEncoded(dst, text []byte, d codec.Dialect) ([]byte, error) {
@@ -46,7 +49,7 @@ type encoder struct {
 	trials  int  // of branches for it
 	depth   int
 	empty   int    // values that took no bytes
-	moves   int    // bytes moved
+	moves   int    // bytes moved, or filled in
 	spans   []span // of the fields of the records that are open
 	name    []byte // a string without its escapes
 	number  number // a decimal
@@ -146,10 +149,11 @@ func (e *encoder) enter() bool {
 
 func (e *encoder) leave() { e.depth-- }
 
-// moved counts bytes that were moved; it is false when they are too many.
+// moved counts bytes that cost more than being walked over once; it is false when
+// they are too many.
 func (e *encoder) moved(n int) bool {
 	if e.moves += n; e.moves > freeMoves+movesPerByte*len(e.text) {
-		e.fail(nil, "too much nesting of records out of order, or of long arrays")
+		e.fail(nil, "too costly: members out of order, long arrays or defaults, nested or repeated too often")
 		return false
 	}
 	return true

@@ -169,6 +169,9 @@ func (e *encoder) float(n *node, dst []byte, i int) ([]byte, int) {
 	if e.at(i) == '"' {
 		return e.notFinite(n, dst, i)
 	}
+	if v, end := shortFloat(e.text, i); end > 0 && n.kind == kindDouble {
+		return appendFloat(n, dst, v), end
+	}
 	end := numberEnd(e.text, i)
 	size := 64
 	if n.kind == kindFloat {
@@ -184,6 +187,42 @@ func (e *encoder) float(n *node, dst []byte, i int) ([]byte, int) {
 	}
 	return appendFloat(n, dst, v), end
 }
+
+// shortFloat reads a number of few digits without an exponent: the digits and the
+// power of ten are exact, and so their quotient is rounded once. end is 0 for others.
+func shortFloat(b []byte, i int) (v float64, end int) {
+	neg := i < len(b) && b[i] == '-'
+	if neg {
+		i++
+	}
+	start, point, u := i, -1, uint64(0)
+	for ; i < len(b); i++ {
+		if c := b[i] - '0'; c <= 9 {
+			u = u*10 + uint64(c)
+		} else if b[i] == '.' && point < 0 {
+			point = i
+		} else {
+			break
+		}
+	}
+	if n := i - start; n == 0 || n > 16 || i < len(b) && b[i]|0x20 == 'e' {
+		return 0, 0
+	}
+	if point >= 0 {
+		v = float64(u) / powers[i-point-1]
+	} else {
+		v = float64(u)
+	}
+	if neg {
+		v = -v
+	}
+	if u >= 1<<53 {
+		return 0, 0
+	}
+	return v, i
+}
+
+var powers = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16}
 
 func (e *encoder) notFinite(n *node, dst []byte, i int) ([]byte, int) {
 	switch {
@@ -222,10 +261,29 @@ func count(n int, thing string) string {
 	return strconv.Itoa(n) + " " + thing + "s"
 }
 
+// appendMillionths appends m/10^6 without zeros at its end, but one behind the point.
+func appendMillionths(dst []byte, m int64, neg bool) []byte {
+	if neg {
+		dst = append(dst, '-')
+	}
+	dst = append(strconv.AppendInt(dst, m/1e6, 10), '.')
+	rest := m % 1e6
+	for unit := int64(1e5); ; unit /= 10 {
+		dst = append(dst, byte('0'+rest/unit))
+		if rest %= unit; rest == 0 {
+			return dst
+		}
+	}
+}
+
 // appendDouble appends a finite double as Java prints it, valid JSON all the same:
 // 1.0, 1.0E10. The digits are the fewest that read back as v.
 func appendDouble(dst []byte, v float64, size int) []byte {
 	if abs := math.Abs(v); abs == 0 || abs >= 1e-3 && abs < 1e7 {
+		// At most 13 digits: if they are v, no others of as many are.
+		if m := int64(abs*1e6 + 0.5); size == 64 && float64(m)/1e6 == abs {
+			return appendMillionths(dst, m, math.Signbit(v))
+		}
 		start := len(dst)
 		dst = strconv.AppendFloat(dst, v, 'f', -1, size)
 		for _, c := range dst[start:] {

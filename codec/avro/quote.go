@@ -11,6 +11,26 @@ func (d *decoder) str(n *node, dst []byte, i int) ([]byte, int) {
 	if i < 0 {
 		return dst, i
 	}
+	if start := len(dst); size <= shortLen && cap(dst)-start >= shortRoom+1 {
+		room := dst[start : start+shortRoom+1]
+		k := 0
+		for ; k < size && len(d.b)-i-k >= 8; k += 8 {
+			w := binary.LittleEndian.Uint64(d.b[i+k:])
+			binary.LittleEndian.PutUint64(room[k+1:], w)
+			hit := special(w)
+			if past := 8 - (size - k); past > 0 {
+				hit &= highs >> (8 * past)
+			}
+			if hit != 0 {
+				k = 0
+				break
+			}
+		}
+		if k >= size {
+			room[0], room[size+1] = '"', '"'
+			return dst[:start+size+2], i + size
+		}
+	}
 	s := d.b[i : i+size]
 	end, ok := plainEnd(s)
 	switch {
@@ -34,14 +54,20 @@ func (d *decoder) str(n *node, dst []byte, i int) ([]byte, int) {
 	return append(dst, '"'), i + size
 }
 
+// special has high bits set when a byte of w needs an escape or is not ASCII, and
+// perhaps when one is near to that; the lowest of them is right.
+func special(w uint64) uint64 {
+	q, b := w^lows*'"', w^lows*'\\'
+	return ((q - lows) | (b - lows) | (w - lows*0x20) | w) & highs
+}
+
 // plainEnd returns the index of the first byte that needs an escape or is not
 // ASCII, or near before it; ok is true when there is none.
 func plainEnd(s []byte) (end int, ok bool) {
 	i := 0
 	for i+8 <= len(s) {
 		w := binary.LittleEndian.Uint64(s[i:])
-		q, b := w^lows*'"', w^lows*'\\'
-		if ((q-lows)|(b-lows)|(w-lows*0x20)|w)&highs != 0 {
+		if special(w) != 0 {
 			return i, false
 		}
 		i += 8

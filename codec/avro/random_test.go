@@ -196,7 +196,7 @@ func (g *generator) record(depth int) randomType {
 	for i := range n {
 		f := g.schema(depth)
 		types = append(types, f)
-		fields = append(fields, fmt.Sprintf(`{"name":"f%d","type":%s}`, i, f.text))
+		fields = append(fields, fmt.Sprintf(`{"name":"f%d","type":%s}`, n-i, f.text))
 	}
 	left := 3
 	if g.IntN(2) == 0 { // recursive
@@ -206,7 +206,7 @@ func (g *generator) record(depth int) randomType {
 	r.value = func() string {
 		var parts []string
 		for i, f := range types {
-			parts = append(parts, fmt.Sprintf(`"f%d":%s`, i, f.value()))
+			parts = append(parts, fmt.Sprintf(`"f%d":%s`, n-i, f.value()))
 		}
 		if len(fields) > n {
 			if left--; left > 0 {

@@ -146,6 +146,9 @@ func (e *encoder) arrange(n *node, dst []byte, i, first int) ([]byte, int) {
 func (e *encoder) absent(f *field, dst []byte) ([]byte, span) {
 	switch {
 	case (e.plain || e.filling) && f.def != nil:
+		if !e.moved(len(f.def)) {
+			break
+		}
 		start := len(dst)
 		dst = append(dst, f.def...)
 		return dst, span{start, len(dst)}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"millrace/codec"
@@ -279,7 +280,7 @@ func TestMovesAreBounded(t *testing.T) {
 	if _, err := s.AppendEncoded(nil, text(20), codec.Tagged); err != nil {
 		t.Error(err)
 	}
-	if _, err := s.AppendEncoded(nil, text(400), codec.Tagged); err == nil || !strings.HasSuffix(err.Error(), "too much nesting of records out of order, or of long arrays") {
+	if _, err := s.AppendEncoded(nil, text(400), codec.Tagged); err == nil || !strings.HasSuffix(err.Error(), "too costly: members out of order, long arrays or defaults, nested or repeated too often") {
 		t.Error(err)
 	}
 }
@@ -297,6 +298,64 @@ func TestNullsAreBoundedBothWays(t *testing.T) {
 	if _, err := s.AppendEncoded(nil, text(freeEmpty+1000), codec.Tagged); err == nil {
 		t.Error("more nulls than can be read were written")
 	}
+}
+
+// A schema of a few hundred bytes can ask for more text than there is memory.
+func TestTextIsBounded(t *testing.T) {
+	long := strings.Repeat("x", 1<<20)
+	for _, c := range []struct{ schema, binary string }{
+		{`{"type":"array","items":{"type":"record","name":"R","fields":[{"name":"` + long + `","type":"int"}]}}`, "\xd0\x0f" + strings.Repeat("\x00", 1000) + "\x00"},
+		{`{"type":"array","items":{"type":"enum","name":"E","symbols":["` + long + `"]}}`, "\xd0\x0f" + strings.Repeat("\x00", 1000) + "\x00"},
+	} {
+		out, err := compile(t, c.schema).AppendDecoded(nil, []byte(c.binary), codec.Tagged)
+		if err == nil || !strings.HasSuffix(err.Error(), "the value's text would be too long") || len(out) > 32<<20 {
+			t.Errorf("got %d bytes, %v", len(out), err)
+		}
+	}
+}
+
+// Defaults in defaults double with each level.
+func TestDefaultsAreBounded(t *testing.T) {
+	schema := `{"type":"record","name":"R0","fields":[{"name":"a","type":"string","default":"0123456789"}]}`
+	for i := range 40 {
+		schema = fmt.Sprintf(`{"type":"record","name":"R%d","fields":[{"name":"a","type":%s,"default":{}},{"name":"b","type":"R%d","default":{}}]}`, i+1, schema, i)
+	}
+	s := compile(t, schema)
+	if _, err := s.AppendEncoded(nil, []byte(`{}`), codec.Plain); err == nil {
+		t.Error("a terabyte was encoded")
+	}
+	s = compile(t, `{"type":"array","items":{"type":"record","name":"D","fields":[{"name":"s","type":"string","default":"`+strings.Repeat("x", 1<<10)+`"}]}}`)
+	if _, err := s.AppendEncoded(nil, []byte("["+strings.Repeat("{},", 400)+"{}]"), codec.Plain); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.AppendEncoded(nil, []byte("["+strings.Repeat("{},", 99999)+"{}]"), codec.Plain); err == nil || !strings.Contains(err.Error(), "too costly") {
+		t.Error(err)
+	}
+}
+
+// A schema is shared by everyone.
+func TestShared(t *testing.T) {
+	s := compile(t, nodeSchema)
+	text := []byte(`{"next":{"x.y.Node":{"next":null,"v":2}},"v":1}`)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 200 {
+				b, err := s.AppendEncoded(nil, text, codec.Tagged)
+				if err != nil || len(b) != 4 {
+					t.Errorf("got %x, %v", b, err)
+					return
+				}
+				if _, err := s.AppendDecoded(nil, b, codec.Plain); err != nil {
+					t.Error(err)
+				}
+				if _, err := s.AppendEncoded(nil, text[:20], codec.Tagged); err == nil {
+					t.Error("half a text was taken")
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
 
 func ExampleSchema_AppendEncoded() {

@@ -12,14 +12,19 @@ const (
 	highs = 0x8080808080808080
 )
 
+// stops has the highest bit set in the first byte of w that is a quote or backslash:
+// subtracting sets it in a byte that was zero. What it sets falsely is above a true hit.
+func stops(w uint64) uint64 {
+	q, s := w^lows*'"', w^lows*'\\'
+	return ((q-lows)&^q | (s-lows)&^s) & highs
+}
+
 // stringStop returns the index of the first quote or backslash at or behind i, or
-// len(b). Eight bytes are tested at once: subtracting sets the highest bit of a
-// byte that was zero; what it sets falsely is above a true hit.
+// len(b).
 func stringStop(b []byte, i int) int {
 	for i+8 <= len(b) {
 		w := binary.LittleEndian.Uint64(b[i:])
-		q, s := w^lows*'"', w^lows*'\\'
-		if hit := ((q-lows)&^q | (s-lows)&^s) & highs; hit != 0 {
+		if hit := stops(w); hit != 0 {
 			return i + bits.TrailingZeros64(hit)>>3
 		}
 		i += 8
@@ -44,12 +49,34 @@ func stringEnd(b []byte, i int) int {
 	}
 }
 
+// Short strings are copied while they are looked at, eight bytes at a time; their
+// length is one byte, and known last. There must be room for what is copied too much.
+const (
+	shortLen  = 64
+	shortRoom = 1 + shortLen
+)
+
 // str encodes a string: its length in bytes and its UTF-8.
 func (e *encoder) str(n *node, dst []byte, i int) ([]byte, int) {
 	if e.at(i) != '"' {
 		return e.unexpected(n, dst, i)
 	}
 	i++
+	if start, b := len(dst), e.text; cap(dst)-start >= shortRoom {
+		room := dst[start : start+shortRoom]
+		for k := 0; k < shortLen && len(b)-i-k >= 8; k += 8 {
+			w := binary.LittleEndian.Uint64(b[i+k:])
+			binary.LittleEndian.PutUint64(room[k+1:], w)
+			if hit := stops(w); hit != 0 {
+				n := k + bits.TrailingZeros64(hit)>>3
+				if b[i+n] != '"' {
+					break
+				}
+				room[0] = byte(n << 1)
+				return dst[:start+1+n], i + n + 1
+			}
+		}
+	}
 	end := stringStop(e.text, i)
 	if end < len(e.text) && e.text[end] == '"' {
 		dst = appendLong(dst, int64(end-i))

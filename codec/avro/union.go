@@ -21,7 +21,7 @@ func (e *encoder) union(n *node, dst []byte, i int) ([]byte, int) {
 func (e *encoder) tagged(n *node, dst []byte, i int) ([]byte, int) {
 	at, behind := -1, 0
 	for k := range n.branches {
-		if tag := n.branches[k].tag; word(e.text, i, tag) {
+		if tag := n.branches[k].tag; k != n.null && word(e.text, i, tag) {
 			at, behind = k, i+len(tag)
 			break
 		}
@@ -45,7 +45,8 @@ func (e *encoder) tagged(n *node, dst []byte, i int) ([]byte, int) {
 	return dst, i + 1
 }
 
-// findTag looks for a branch whose tag is written with escapes, or fails.
+// findTag looks for a branch whose tag is written with escapes, or is the null's, or
+// fails.
 func (e *encoder) findTag(n *node, i int) (at, behind int) {
 	if e.at(i+1) == '}' {
 		e.fail(nil, "expected "+n.choices()+", got {}")

@@ -1,6 +1,7 @@
 package jsonschema
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
@@ -109,8 +110,8 @@ func parse(what, text string, objects *int) (any, error) {
 	switch doc := t.value.(type) {
 	case bool:
 	case map[string]any:
-		if dialect, ok := doc["$schema"].(string); ok && !isDraft(dialect) {
-			delete(doc, "$schema") // draft 7 then
+		if _, ok := doc["$schema"].(string); ok && draft(doc) == nil {
+			delete(doc, "$schema")
 		}
 	default:
 		return nil, fmt.Errorf("%s must be a JSON object, true or false", what)
@@ -118,16 +119,21 @@ func parse(what, text string, objects *int) (any, error) {
 	return t.value, nil
 }
 
-func isDraft(dialect string) bool {
-	_, path, ok := strings.Cut(strings.TrimSuffix(dialect, "#"), "://json-schema.org/")
-	if !ok {
-		return false
-	}
-	switch path {
-	case "draft-04/schema", "draft-06/schema", "draft-07/schema", "draft/2019-09/schema", "draft/2020-12/schema":
-		return true
-	}
-	return false
+// drafts by what "$schema" has behind the host; "#" may follow.
+var drafts = map[string]*jsonschema.Draft{
+	"draft-04/schema":      jsonschema.Draft4,
+	"draft-06/schema":      jsonschema.Draft6,
+	"draft-07/schema":      jsonschema.Draft7,
+	"draft/2019-09/schema": jsonschema.Draft2019,
+	"draft/2020-12/schema": jsonschema.Draft2020,
+}
+
+// draft is the one that a schema names, nil for none.
+func draft(doc any) *jsonschema.Draft {
+	object, _ := doc.(map[string]any)
+	dialect, _ := object["$schema"].(string)
+	_, path, _ := strings.Cut(strings.TrimSuffix(dialect, "#"), "://json-schema.org/")
+	return drafts[path]
 }
 
 // id is the URI that a schema gives itself, "" when it does not.
@@ -174,7 +180,7 @@ func (s source) compile() (*checker, error) {
 	}}
 	regexps := patterns{effort: &c.effort, known: map[string]*pattern{}}
 	lib := jsonschema.NewCompiler()
-	lib.DefaultDraft(jsonschema.Draft7)
+	lib.DefaultDraft(cmp.Or(draft(s.docs[rootURL]), jsonschema.Draft7))
 	lib.UseLoader(s.docs)
 	lib.UseRegexpEngine(regexps.compile)
 	lib.RegisterVocabulary(&all)

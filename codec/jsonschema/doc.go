@@ -8,13 +8,18 @@
 // Kafka can be read. Of members of one name the last one is validated, which is
 // also the one that readers see.
 //
+// Formats are held up to draft 7 and are notes afterwards, contentEncoding and
+// contentMediaType are notes always, and a draft of one's own is not known. Of
+// JSON-Schema-Test-Suite's cases for the five drafts hardly anything else differs.
+//
 // A schema comes from anyone who may produce, so nothing in it is trusted. No
 // URL and no file is ever loaded: a $ref finds what is inside the schema, the
 // references that came with it, and the meta-schemas of the drafts. Patterns
-// are RE2's, whose time is linear; look-around and back-references, which RE2
-// has not, are an error of the schema. Length, nesting and number of parts are
-// bounded, and so is the work of one validation (limits.go), because a schema
-// of a few lines can otherwise double its work at each level of a value.
+// are run by RE2, whose time is linear (pattern.go); look-around and
+// back-references, which RE2 has not, are an error of the schema. Length,
+// nesting and number of parts are bounded, and so is the work of one validation
+// (limits.go), because a schema of a few lines can otherwise double its work at
+// each level of a value.
 //
 // A [Schema] may be used by any number of goroutines. The library that
 // validates works on values, so an encoded record costs a tree of them and a

@@ -2,8 +2,6 @@ package jsonschema
 
 import (
 	"errors"
-	"regexp"
-	"regexp/syntax"
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -21,15 +19,16 @@ const (
 	// schemas: the library copies what it knows of a document for each.
 	maxPointers = 500
 
-	maxPattern      = 1000   // bytes of a pattern
+	maxPattern      = 1000   // bytes of a pattern, see pattern.go
 	maxInstructions = 10_000 // that one pattern compiles to
 	maxAllPatterns  = 50_000 // instructions of all patterns
 
 	// maxStack bounds the recursion: schemas that one value may pass through,
 	// which is all of them at worst, times the nesting of the value.
 	maxStack = 200_000
-	// maxSteps bounds the time: about a second at worst.
-	maxSteps = 3_000_000
+	// maxSteps bounds the time: about a second at worst. A valid value of n
+	// members and elements takes few more than n steps with most schemas.
+	maxSteps = 1_000_000
 	// maxDetail bounds the memory of an explanation: steps, each of which may
 	// find a fault, times the nesting, which is the length of its location.
 	maxDetail = 1_000_000
@@ -58,13 +57,16 @@ func (e *effort) count(s *jsonschema.Schema) {
 	if s.Format != nil {
 		format = *s.Format
 	}
+	if format.Name == "regex" {
+		format.Validate = isPattern
+	}
 	validate := format.Validate
 	format.Validate = func(v any) error {
 		switch v := v.(type) {
 		case map[string]any:
-			e.spend(weight + len(v))
+			e.spend(weight + len(v)/4)
 		case []any:
-			e.spend(weight + len(v))
+			e.spend(weight + len(v)/4)
 		case string:
 			e.spend(weight + len(v)/64)
 		default:
@@ -73,63 +75,6 @@ func (e *effort) count(s *jsonschema.Schema) {
 		return validate(v)
 	}
 	s.Format = &format
-}
-
-// patterns compiles the regular expressions of one schema.
-type patterns struct {
-	effort       *effort
-	instructions int
-	known        map[string]*pattern // each is asked for twice
-}
-
-var (
-	errPatternLong = errors.New("it is longer than 1000 bytes")
-	errPatternBig  = errors.New("it repeats too much")
-	errPatternsBig = errors.New("the patterns of this schema are too many or too large")
-)
-
-func (p *patterns) compile(text string) (jsonschema.Regexp, error) {
-	if re := p.known[text]; re != nil {
-		return re, nil
-	}
-	if len(text) > maxPattern {
-		return nil, errPatternLong
-	}
-	parsed, err := syntax.Parse(text, syntax.Perl)
-	if err != nil {
-		return nil, err
-	}
-	program, err := syntax.Compile(parsed.Simplify())
-	if err != nil {
-		return nil, err
-	}
-	size := len(program.Inst)
-	if size > maxInstructions {
-		return nil, errPatternBig
-	}
-	if p.instructions += size; p.instructions > maxAllPatterns {
-		return nil, errPatternsBig
-	}
-	re, err := regexp.Compile(text)
-	if err != nil {
-		return nil, err
-	}
-	p.known[text] = &pattern{Regexp: re, size: size, effort: p.effort}
-	return p.known[text], nil
-}
-
-// pattern is a regular expression whose work is counted: at worst the length of
-// the text times that of the program.
-type pattern struct {
-	*regexp.Regexp
-	size   int
-	effort *effort
-}
-
-// MatchString implements the library's Regexp.
-func (p *pattern) MatchString(s string) bool {
-	p.effort.spend(1 + len(s)*p.size/64)
-	return p.Regexp.MatchString(s)
 }
 
 // pointers collects the $refs by JSON pointer to other than the usual places.

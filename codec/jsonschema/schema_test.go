@@ -12,6 +12,8 @@ import (
 
 	"millrace/codec"
 	"millrace/codec/json"
+	"millrace/internal/apierr"
+	"millrace/pool"
 )
 
 func compile(t testing.TB, text string, references ...Reference) *Schema {
@@ -93,6 +95,9 @@ func TestDrafts(t *testing.T) {
 	f(`{"multipleOf":0.01}`, `19.99`, true)
 	f(`{"const":123456789012345678901234567890}`, `123456789012345678901234567891`, false)
 	f(`{"pattern":"^\\p{L}+$"}`, `"é"`, true)
+	f(`{"pattern":"^\\u00e9[\\u0041-\\u{43}]\\ud83d\\ude00\\cJ$"}`, `"éB😀\n"`, true)
+	f(`{"pattern":"^\\s[\\s]\\S[\\S]\\/\\d\\$[\\]]$"}`, `"\u00a0\u2028ab/1$]"`, true)
+	f(`{"pattern":"^\\S$"}`, `"\ufeff"`, false)
 	f(`{"minLength":2}`, `"é"`, false)
 	f(`{"enum":["a\u0062"]}`, `"\u0061b"`, true)
 	f(`{"required":["é"]}`, `{"\u00e9":1}`, true)
@@ -151,6 +156,31 @@ func TestMismatch(t *testing.T) {
 	f(`{"name":"a","age":"`+strings.Repeat("é", 99)+`"}`, `.age`, `expected integer, got "`+strings.Repeat("é", 30)+`…"`)
 	f(strings.Repeat(`{"name":"a","friend":`, 100)+`1`+strings.Repeat(`}`, 100), `…`+strings.Repeat(`.friend`, 57), `expected object, got 1`)
 	f(`{"name":"a","age":1e1001}`, ``, `a number has more than 1000 digits`)
+}
+
+// The API's error has the record in front of the path.
+func TestRecords(t *testing.T) {
+	value := codec.Registered{ID: 7, Schema: compile(t, user)}
+	f := func(body, want string) {
+		t.Helper()
+		var slab pool.Slab
+		if _, err := codec.DecodeProduce([]byte(body), codec.JSONSchema, &slab, 10); err != nil {
+			t.Fatal(err)
+		}
+		_, err := codec.EncodeRecords(&slab, nil, codec.Registered{}, value, codec.Tagged)
+		if want != "" {
+			if !apierr.BadRequest.Is(err) || err.Error() != want {
+				t.Errorf("got %v; want %s", err, want)
+			}
+			return
+		}
+		if err != nil || string(slab.Records[0].Value) != "\x00\x00\x00\x00\x07"+`{"name":"a"}` {
+			t.Errorf("got %q, %v", slab.Records[0].Value, err)
+		}
+	}
+	f(`{"records":[{"value":{"name": "a"}}]}`, "")
+	f(`{"records":[{"value":{"name":"a"}},{"value":{"name":"a","age":"x"}}]}`, `bad_request: records[1].value.age: expected integer, got "x"`)
+	f(`{"records":[{"value":1}]}`, `bad_request: records[0].value: expected object, got 1`)
 }
 
 // The text is stored as it came.
@@ -278,7 +308,7 @@ func TestHostile(t *testing.T) {
 	deep := strings.Repeat(`{"a":`, 900) + `1` + strings.Repeat(`}`, 900)
 	// Work doubles with each level of the value, or with each definition.
 	f(`{"allOf":[{"properties":{"a":{"$ref":"#"}}},{"properties":{"a":{"$ref":"#"}}}]}`, deep, tooLong)
-	f(chain(23, `{"anyOf":[{"$ref":"#/definitions/%[1]d"},{"$ref":"#/definitions/%[1]d"}]}`, `{"type":"string"}`), `1`, tooLong)
+	f(chain(21, `{"anyOf":[{"$ref":"#/definitions/%[1]d"},{"$ref":"#/definitions/%[1]d"}]}`, `{"type":"string"}`), `1`, tooLong)
 	// A long way for each level of the value.
 	far := chain(2000, `{"$ref":"#/definitions/%d"}`, `{"properties":{"a":{"$ref":"#/definitions/0"}}}`)
 	f(far, deep, tooDeep)
@@ -287,6 +317,7 @@ func TestHostile(t *testing.T) {
 	f(`{"allOf":[{"$ref":"#"}]}`, `1`, endless)
 	f(`{"properties":{"a":{"$ref":"#"}},"additionalProperties":false}`, deep, "<nil>")
 	f(`{"pattern":"((a?){30}){30}b"}`, `"`+strings.Repeat("a", 1<<20)+`"`, tooLong)
+	f(`{"items":{"type":"number"}}`, `[`+strings.Repeat(`1,`, 1<<19)+`1]`, "<nil>") // large, not hostile
 	f(`{"items":{"type":"string"}}`, `[`+strings.Repeat(`1,`, 1<<19)+`1]`, tooLarge)
 	// Each fault has a location as long as the value is deep.
 	f(`{"type":"array","items":{"$ref":"#"}}`, strings.Repeat(`[`, 900)+strings.Repeat(`1,`, 1<<19)+`1`+strings.Repeat(`]`, 900), tooLarge)
@@ -302,6 +333,21 @@ func chain(n int, link, last string) string {
 	}
 	fmt.Fprintf(&b, `"%d":%s}}`, n, last)
 	return b.String()
+}
+
+// Values that are patterns themselves leave nothing behind.
+func TestRegexFormat(t *testing.T) {
+	s := compile(t, `{"format":"regex"}`)
+	for i := range 2000 {
+		if _, err := s.AppendEncoded(nil, fmt.Appendf(nil, `"^x%d(abcdefghijklmnopqrstuvwxyz){9}$"`, i), codec.Tagged); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, text := range []string{`"("`, `"` + strings.Repeat("a", maxPattern+1) + `"`} {
+		if _, err := s.AppendEncoded(nil, []byte(text), codec.Tagged); err == nil || !strings.HasPrefix(err.Error(), "expected the format regex, got ") {
+			t.Errorf("%.20s: %v", text, err)
+		}
+	}
 }
 
 // One Schema serves goroutines at once.
@@ -379,6 +425,12 @@ func FuzzEncode(f *testing.F) {
 		}
 		if err == nil && !bytes.Equal(got, text) {
 			t.Fatalf("got %s of %s", got, text)
+		}
+		// The pass that says yes or no agrees with the one that says why.
+		c, _ := s.take()
+		grown, _ := grow(text)
+		if why, done := c.run(c.schema, grown.value, maxSteps); done && (why == nil) != (err == nil) && !strings.Contains(err.Error(), "1000 digits") {
+			t.Fatalf("%s: %v, but %v", text, err, why)
 		}
 	})
 }

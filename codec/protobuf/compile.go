@@ -6,20 +6,24 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/bufbuild/protocompile"
+	"github.com/bufbuild/protocompile/linker"
 	"github.com/bufbuild/protocompile/reporter"
+	"google.golang.org/protobuf/reflect/protodesc"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
+	"google.golang.org/protobuf/types/descriptorpb"
 	"google.golang.org/protobuf/types/dynamicpb"
 )
 
 // rootPath is the schema's own file. No import names it.
 const rootPath = "the schema"
 
-// known are the files that Confluent's registry knows without references,
-// besides google/protobuf/*.proto, which the compiler has.
+// known are files that Confluent's registry knows without references, besides
+// google/protobuf/*.proto, which the compiler has.
 //
 //go:embed known
 var known embed.FS
@@ -43,25 +47,44 @@ func Compile(text string, references []Reference) (*Schema, error) {
 	all := map[string]protoreflect.FileDescriptor{}
 	gather(root, all)
 	registry := &protoregistry.Files{}
-	s := &Schema{file: root, first: root.Messages().Get(0), types: dynamicpb.NewTypes(registry)}
-	var list []protoreflect.FileDescriptor
-	anys := false
-	for path, f := range all {
+	for _, f := range all {
 		if err := registry.RegisterFile(f); err != nil {
 			return nil, fmt.Errorf("the Protobuf schema cannot be compiled: %s", plain(err))
 		}
-		if err := reserved(f); err != nil && !standard(path) {
-			return nil, err
-		}
-		list = append(list, f)
-		s.required = s.required || requires(f.Messages())
-		anys = anys || path == "google/protobuf/any.proto"
 	}
-	s.defaults, s.swell = defaultSizes(list)
-	if anys {
+	if err := src.inspect(all, registry); err != nil {
+		return nil, err
+	}
+	s := &Schema{file: root, spelled: src[rootPath].spelled(), first: root.Messages().Get(0), types: dynamicpb.NewTypes(registry)}
+	for _, f := range all {
+		s.required = s.required || requires(f.Messages())
+	}
+	s.defaults, s.swell = defaultSizes(all)
+	if _, ok := all["google/protobuf/any.proto"]; ok {
 		s.swell = maxJSON // always look
 	}
 	return s, nil
+}
+
+// inspect looks at what the compiler does not: names that are not the schema's
+// to declare, and files that it did not parse, which it trusts.
+func (s source) inspect(all map[string]protoreflect.FileDescriptor, registry *protoregistry.Files) error {
+	for path, f := range all {
+		if err := reserved(f); err != nil && !standard(path) {
+			return err
+		}
+		if !s[path].spelled() {
+			continue
+		}
+		linked, ok := f.(linker.Result)
+		if !ok {
+			return fmt.Errorf("%s cannot be used", title(path))
+		}
+		if _, err := protodesc.NewFile(linked.FileDescriptorProto(), registry); err != nil {
+			return fmt.Errorf("%s cannot be used: %s", title(path), plain(err))
+		}
+	}
+	return nil
 }
 
 // gather collects a file and all that it imports.
@@ -105,29 +128,41 @@ func reserved(f protoreflect.FileDescriptor) error {
 
 func within(name, space string) bool { return name == space || strings.HasPrefix(name, space+".") }
 
-// source finds the files of one schema for the compiler.
-type source map[string]string
+// source finds the files of one schema for the compiler. It is not changed
+// after read.
+type source map[string]file
+
+// file is one text, or what was made of it where it is not plain Protobuf.
+type file struct {
+	text       string
+	descriptor *descriptorpb.FileDescriptorProto
+}
+
+// spelled reports whether the file has the entries of its maps written out as
+// messages, as descriptors have them.
+func (f file) spelled() bool { return f.descriptor != nil }
 
 var errNoReference = errors.New("no such reference")
 
 func read(text string, references []Reference) (source, error) {
-	src := source{rootPath: text}
+	src := source{}
 	for _, r := range references {
-		src[r.Name] = r.Text
+		src[r.Name] = file{text: r.Text}
 	}
-	src[rootPath] = text
+	src[rootPath] = file{text: text}
 	size, statements := 0, 0
-	for path, text := range src {
-		if size += len(text); size > maxText {
+	for path, f := range src {
+		if size += len(f.text); size > maxText {
 			return nil, fmt.Errorf("the Protobuf schema is too large: with its references it may have %d bytes", maxText)
 		}
-		n, err := count(text)
+		n, err := f.open(path)
 		if err != nil {
 			return nil, fmt.Errorf("%s %w", title(path), err)
 		}
 		if statements += n; statements > maxStatements {
 			return nil, fmt.Errorf("the Protobuf schema is too large: with its references it may have %d statements", maxStatements)
 		}
+		src[path] = f
 	}
 	return src, nil
 }
@@ -139,17 +174,20 @@ func title(path string) string {
 	return fmt.Sprintf("the reference %q", path)
 }
 
-// FindFileByPath implements the compiler's Resolver. The files that everybody
-// knows come before references, some of which are copies of them.
+// FindFileByPath implements the compiler's Resolver. What the library relies on
+// comes before references, what is only known for convenience after them.
 func (s source) FindFileByPath(path string) (protocompile.SearchResult, error) {
 	if standard(path) {
 		return builtin.FindFileByPath(path)
 	}
+	if f, ok := s[path]; ok {
+		if !f.spelled() {
+			return protocompile.SearchResult{Source: strings.NewReader(f.text)}, nil
+		}
+		return protocompile.SearchResult{Proto: f.descriptor}, nil
+	}
 	if text, err := known.ReadFile("known/" + path); err == nil {
 		return protocompile.SearchResult{Source: bytes.NewReader(text)}, nil
-	}
-	if text, ok := s[path]; ok {
-		return protocompile.SearchResult{Source: strings.NewReader(text)}, nil
 	}
 	return protocompile.SearchResult{}, errNoReference
 }
@@ -171,7 +209,12 @@ func (s source) complaint(err error) error {
 	pos := at.GetPosition()
 	what := strings.ReplaceAll(plain(at.Unwrap()), rootPath, "the schema itself")
 	if errors.Is(err, errNoReference) {
-		what = "an import is neither among the references nor known; nothing is fetched from elsewhere"
+		_, what, _ = strings.Cut(what, "could not resolve path ")
+		path, _ := strconv.QuotedPrefix(what)
+		what = "the import " + path + " is neither among the references nor known; nothing is fetched from elsewhere"
+	}
+	if pos.Line == 0 { // of a descriptor
+		return fmt.Errorf("%s does not compile: %s", title(pos.Filename), what)
 	}
 	return fmt.Errorf("%s does not compile: line %d, column %d: %s", title(pos.Filename), pos.Line, pos.Col, what)
 }

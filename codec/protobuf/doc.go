@@ -17,14 +17,16 @@
 //
 // A schema comes from anyone who may produce, so it is bounded before it is
 // parsed (limits.go), and nothing is loaded: imports find the references that
-// came with it, google/protobuf/*.proto, confluent/meta.proto and
-// confluent/type/decimal.proto. Nesting of messages is bounded by 100, both
-// ways, as in Java, and the JSON of a decoded message by 64 MiB.
+// came with it, google/protobuf/*.proto, and those in the folder known, which
+// Confluent's registry has too. It may also be a descriptor in base64, or have
+// its maps written out, which registries hand out (serialized.go). Nesting of
+// messages is bounded by 100, both ways, as in Java, and the JSON of a decoded
+// message by 64 MiB.
 //
 // A [Schema] is immutable and may be used by any number of goroutines. The
 // library works by reflection on messages, so a record costs a message and a
 // few allocations for each of its fields, both ways.
 //
-// Read on in schema.go; compile.go makes schemas, mismatch.go explains what
-// does not fit.
+// Read on in schema.go; compile.go makes schemas, descriptor.go makes text of
+// those that come as descriptors, mismatch.go explains what does not fit.
 package protobuf

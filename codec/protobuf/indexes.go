@@ -34,7 +34,7 @@ func (s *Schema) cut(payload []byte) (protoreflect.MessageDescriptor, []byte, er
 			return nil, nil, errIndexes
 		}
 		payload = payload[n:]
-		if kind = declared(messages, index); kind == nil {
+		if kind = s.declared(messages, index); kind == nil {
 			return nil, nil, fmt.Errorf("its payload is of a message that the schema %s does not have", s.file.Package())
 		}
 		messages = kind.Messages()
@@ -43,12 +43,12 @@ func (s *Schema) cut(payload []byte) (protoreflect.MessageDescriptor, []byte, er
 }
 
 // declared is the message of that index among those with a declaration of
-// their own: the entries of map fields, which are messages to the library, do
-// not count.
-func declared(messages protoreflect.MessageDescriptors, index int64) protoreflect.MessageDescriptor {
+// their own: the entries of map fields, which are messages to the library, count
+// only where the schema has them written out.
+func (s *Schema) declared(messages protoreflect.MessageDescriptors, index int64) protoreflect.MessageDescriptor {
 	for i := range messages.Len() {
 		m := messages.Get(i)
-		if m.IsMapEntry() {
+		if m.IsMapEntry() && !s.spelled {
 			continue
 		}
 		if index == 0 {

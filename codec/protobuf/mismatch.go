@@ -184,7 +184,7 @@ func (p *place) problem(what string) string {
 		return "the field " + p.name + " is there twice"
 	case p.name != "" && strings.HasPrefix(what, "error parsing "):
 		return "the field " + p.name + " cannot be set beside another one of its oneof"
-	case p.name == "" && p.known:
+	case p.name == "" && p.known && len(p.value) > 0:
 		return "expected " + p.expected() + ", got " + p.got()
 	}
 	return clip(what)

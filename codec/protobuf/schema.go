@@ -25,6 +25,7 @@ type Reference struct {
 // it.
 type Schema struct {
 	file     protoreflect.FileDescriptor
+	spelled  bool // the entries of maps are messages like others
 	first    protoreflect.MessageDescriptor
 	types    *dynamicpb.Types // of the file and all that it imports
 	defaults map[protoreflect.FullName]int

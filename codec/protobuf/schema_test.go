@@ -276,7 +276,13 @@ func TestReferences(t *testing.T) {
 	if err != nil || hex.EncodeToString(got) != "000a040a0208011200" {
 		t.Errorf("got %x, %v", got, err)
 	}
-	// A copy of a file that everybody knows is passed over.
+	// All that is known compiles, and gives way to a reference of its name.
+	for _, name := range []string{"date", "timeofday", "datetime", "dayofweek", "month", "decimal", "fraction", "interval", "latlng", "money"} {
+		compile(t, `import "google/type/`+name+`.proto"; message M {}`)
+	}
+	compile(t, `import "google/type/date.proto"; message M { optional google.type.Mine d = 1; }`,
+		Reference{"google/type/date.proto", `package google.type; message Mine {}`})
+	// A copy of a file that the library relies on is passed over.
 	compile(t, `syntax = "proto3"; import "google/protobuf/any.proto"; message M { google.protobuf.Any a = 1; }`,
 		Reference{"google/protobuf/any.proto", `nonsense`})
 }
@@ -294,8 +300,8 @@ func TestCompileErrors(t *testing.T) {
 	f("syntax = \"proto3\";\nmessage A { int32 a; }", `the Protobuf schema does not compile: line 2, column 13: field A.a: missing field tag number`)
 	f(`syntax = "proto3"; message A { B b = 1; }`, `the Protobuf schema does not compile: line 1, column 32: field A.b: unknown type B`)
 	f(`syntax = "proto3"; message A { int32 a = 1; int32 b = 1; }`, `the Protobuf schema does not compile: line 1, column 55: message A: fields a and b both have the same tag 1`)
-	f(`syntax = "proto3"; import "x.proto"; message A {}`, `the Protobuf schema does not compile: line 1, column 27: an import is neither among the references nor known; nothing is fetched from elsewhere`)
-	f(`syntax = "proto3"; import "/etc/passwd"; message A {}`, `the Protobuf schema does not compile: line 1, column 27: an import is neither among the references nor known; nothing is fetched from elsewhere`)
+	f(`syntax = "proto3"; import "x.proto"; message A {}`, `the Protobuf schema does not compile: line 1, column 27: the import "x.proto" is neither among the references nor known; nothing is fetched from elsewhere`)
+	f(`syntax = "proto3"; import "/etc/passwd"; message A {}`, `the Protobuf schema does not compile: line 1, column 27: the import "/etc/passwd" is neither among the references nor known; nothing is fetched from elsewhere`)
 	f(`syntax = "proto3"; import "x.proto"; message A {}`, `the reference "x.proto" does not compile: line 1, column 1: syntax error: unexpected identifier`, Reference{"x.proto", "nonsense"})
 	f(`import "x.proto"; message A {}`, `the reference "x.proto" does not compile: line 1, column 8: cycle found in imports: "x.proto" -> "x.proto"`,
 		Reference{"x.proto", `import "x.proto";`})

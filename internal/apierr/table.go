@@ -54,7 +54,8 @@ var (
 
 	TooManyInstances   = &Kind{Name: "too_many_instances", Status: 429, Code: 42901, Message: "This server holds as many consumer instances as it is allowed to.", Retry: true, RetryAfter: 5 * time.Second}
 	TooManyConnections = &Kind{Name: "too_many_connections_of_one", Status: 429, Code: 42902, Message: "This address has as many connections as one address is allowed to.", Retry: true, RetryAfter: time.Second}
-	TooManyOfOneClient = &Kind{Name: "too_many_instances_of_one", Status: 429, Code: 42903, Message: "This address has as many consumer instances as one address is allowed to.", Retry: true, RetryAfter: 5 * time.Second}
+	TooManyWaiters     = &Kind{Name: "too_many_waiters", Status: 429, Code: 42903, Message: "As many requests wait for changes of the cluster as are allowed to.", Retry: true, RetryAfter: time.Second}
+	TooManyOfOneClient = &Kind{Name: "too_many_instances_of_one", Status: 429, Code: 42904, Message: "This address has as many consumer instances as one address is allowed to.", Retry: true, RetryAfter: 5 * time.Second}
 
 	// 500: Kafka said no, or we have a defect.
 
@@ -93,7 +94,7 @@ func Kinds() []*Kind {
 		MethodNotAllowed, NotAcceptable, FormatMismatch, SlowRequest, Undecodable,
 		OtherTopic, AlreadyExists, IllegalState, BodyTooLarge, UnsupportedMedia, HeadersTooLarge,
 		Unprocessable, SettingOutOfRange, KeySchemaMissing, ValueSchemaMissing, InvalidConsumerConf, InvalidSchema, RegistryRefused,
-		TooManyInstances, TooManyConnections, TooManyOfOneClient,
+		TooManyInstances, TooManyConnections, TooManyWaiters, TooManyOfOneClient,
 		Internal, KafkaError, KafkaRetriable, RegistryFailed,
 		Overloaded, Draining, BrokersAway, TooBusy, RegistryAway, StreamsFull, InstanceMoved, KafkaTimedOut, RegistryTimedOut,
 	}

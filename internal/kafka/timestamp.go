@@ -14,9 +14,15 @@ import (
 // Timestamp. Without the mark a record of last week is overdue at once, and
 // fails with all records buffered for its partition; one of next year is never
 // overdue.
-var OwnTimestamp context.Context = ownTimestamp{context.Background()}
+var OwnTimestamp = OwnTimestampIn(context.Background())
 
-type ownTimestamp struct{ context.Context }
+// OwnTimestampIn is [OwnTimestamp] for records whose context is to hold more.
+func OwnTimestampIn(ctx context.Context) context.Context {
+	return context.WithValue(ctx, ownTimestamp{}, true)
+}
+
+// ownTimestamp is the key of the mark: hooks may have put other contexts around it.
+type ownTimestamp struct{}
 
 // deliveryClock sets the clock by which a marked record is judged to the time
 // at which it was buffered. The library calls it under the partition's lock,
@@ -25,7 +31,7 @@ type deliveryClock struct{}
 
 // OnProduceRecordPartitioned implements [kgo.HookProduceRecordPartitioned].
 func (deliveryClock) OnProduceRecordPartitioned(r *kgo.Record, _ int32) {
-	if r.Context == OwnTimestamp {
+	if r.Context == OwnTimestamp || r.Context.Value(ownTimestamp{}) != nil {
 		r.Timestamp = time.Now()
 	}
 }

@@ -2,6 +2,7 @@ package testkit
 
 import (
 	"encoding/json"
+	"fmt"
 	"strconv"
 	"testing"
 )
@@ -60,24 +61,31 @@ var citationFields = []struct {
 // Avro's JSON encoding when tagged, else with the unions untagged.
 func AvroCitations(t testing.TB, tagged bool) [][]byte {
 	t.Helper()
-	records := ParkingCitations(t)
-	out := make([][]byte, len(records))
-	for i, r := range records {
-		var members map[string]string
-		if err := json.Unmarshal(r, &members); err != nil {
-			t.Fatalf("cannot read a citation: %v", err)
+	out := ParkingCitations(t)
+	for i, r := range out {
+		var err error
+		if out[i], err = AvroCitation(r, tagged); err != nil {
+			t.Fatal(err)
 		}
-		text := []byte{'{'}
-		for k, f := range citationFields {
-			if k > 0 {
-				text = append(text, ',')
-			}
-			text = append(strconv.AppendQuote(text, f.name), ':')
-			text = appendAvro(text, members[f.name], f.kind, tagged)
-		}
-		out[i] = append(text, '}')
 	}
 	return out
+}
+
+// AvroCitation makes one value of [AvroCitations] out of a citation.
+func AvroCitation(record []byte, tagged bool) ([]byte, error) {
+	var members map[string]string
+	if err := json.Unmarshal(record, &members); err != nil {
+		return nil, fmt.Errorf("cannot read a citation: %w", err)
+	}
+	text := []byte{'{'}
+	for k, f := range citationFields {
+		if k > 0 {
+			text = append(text, ',')
+		}
+		text = append(strconv.AppendQuote(text, f.name), ':')
+		text = appendAvro(text, members[f.name], f.kind, tagged)
+	}
+	return append(text, '}'), nil
 }
 
 // appendAvro appends one value of a citation as what kind says.

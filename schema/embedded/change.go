@@ -26,7 +26,7 @@ func (r *Registry) postVersion(q *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	v, err := r.register(q.Context(), q.PathValue("subject"), w)
+	v, err := r.register(q.Context(), subjectOf(q), w)
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +39,7 @@ func (r *Registry) postLookup(q *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	subject := q.PathValue("subject")
+	subject := subjectOf(q)
 	known := r.store.versions(subject, scopeOf(q))
 	if len(known) == 0 {
 		return nil, subjectNotFound(subject)
@@ -58,7 +58,7 @@ func (r *Registry) postLookup(q *http.Request) (any, error) {
 }
 
 func (r *Registry) deleteSubject(q *http.Request) (any, error) {
-	return r.removeSubject(q.Context(), q.PathValue("subject"), flag(q, "permanent"))
+	return r.removeSubject(q.Context(), subjectOf(q), flag(q, "permanent"))
 }
 
 func (r *Registry) deleteVersion(q *http.Request) (any, error) {
@@ -66,7 +66,7 @@ func (r *Registry) deleteVersion(q *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	subject := q.PathValue("subject")
+	subject := subjectOf(q)
 	known := r.store.versions(subject, all)
 	if len(known) == 0 {
 		return nil, subjectNotFound(subject)
@@ -87,7 +87,7 @@ func (r *Registry) postCompatibility(q *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	subject := q.PathValue("subject")
+	subject := subjectOf(q)
 	versions := r.store.versions(subject, live)
 	if q.PathValue("version") != "" {
 		v, err := r.version(q)
@@ -113,7 +113,7 @@ func (r *Registry) postCompatibility(q *http.Request) (any, error) {
 }
 
 func (r *Registry) getConfig(q *http.Request) (any, error) {
-	subject := q.PathValue("subject")
+	subject := subjectOf(q)
 	c, own := r.store.config(subject)
 	if !own && !flag(q, "defaultToGlobal") {
 		return nil, fail(sr.ErrSubjectLevelCompatibilityNotConfigured, "Subject '%s' does not have subject-level compatibility configured", subject)
@@ -129,7 +129,7 @@ func (r *Registry) putConfig(q *http.Request) (any, error) {
 	if err := readJSON(q, &body); err != nil {
 		return nil, err
 	}
-	subject := q.PathValue("subject")
+	subject := subjectOf(q)
 	r.writing.Lock()
 	defer r.writing.Unlock()
 	c, _ := r.store.config(subject) // what the request leaves out stays
@@ -151,7 +151,7 @@ func (r *Registry) putConfig(q *http.Request) (any, error) {
 
 // deleteConfig answers with what held until now.
 func (r *Registry) deleteConfig(q *http.Request) (any, error) {
-	subject := q.PathValue("subject")
+	subject := subjectOf(q)
 	r.writing.Lock()
 	defer r.writing.Unlock()
 	c, own := r.store.config(subject)
@@ -162,7 +162,7 @@ func (r *Registry) deleteConfig(q *http.Request) (any, error) {
 }
 
 func (r *Registry) getMode(q *http.Request) (any, error) {
-	subject := q.PathValue("subject")
+	subject := subjectOf(q)
 	m, own := r.store.mode(subject)
 	if !own && !flag(q, "defaultToGlobal") {
 		return nil, fail(sr.ErrSubjectLevelModeNotConfigured, "Subject '%s' does not have subject-level mode configured", subject)
@@ -183,7 +183,7 @@ func (r *Registry) putMode(q *http.Request) (any, error) {
 	}
 	r.writing.Lock()
 	defer r.writing.Unlock()
-	subject := q.PathValue("subject")
+	subject := subjectOf(q)
 	if m.Mode == sr.ModeImport && !flag(q, "force") && r.holds(subject) {
 		return nil, fail(sr.ErrOperationNotPermitted, "Cannot import since found existing subjects")
 	}
@@ -200,7 +200,7 @@ func (r *Registry) holds(subject string) bool {
 
 // deleteMode answers with what held until now.
 func (r *Registry) deleteMode(q *http.Request) (any, error) {
-	subject := q.PathValue("subject")
+	subject := subjectOf(q)
 	r.writing.Lock()
 	defer r.writing.Unlock()
 	m, own := r.store.mode(subject)
@@ -213,7 +213,7 @@ func (r *Registry) deleteMode(q *http.Request) (any, error) {
 // set writes a setting of the subject in the path, or the global one; value
 // nil ends it. r.writing must be held.
 func (r *Registry) set(q *http.Request, kind string, value any) error {
-	subject := q.PathValue("subject")
+	subject := subjectOf(q)
 	if subject != "" {
 		if err := checkSubject(subject); err != nil {
 			return err

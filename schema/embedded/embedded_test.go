@@ -298,35 +298,43 @@ func TestAgreesWithSrfake(t *testing.T) {
 		subject := fmt.Sprint("s", rng.IntN(4))
 		schema := avroRecord(fmt.Sprintf(`{"name":"n","type":"int","default":%d}`, rng.IntN(12)))
 		op, n := rng.IntN(6), rng.IntN(5)+1
-		a, b := operate(t, ours, op, n, subject, schema), operate(t, theirs, op, n, subject, schema)
-		if a != b {
-			t.Fatalf("step %d, operation %d on %s, %d, %s:\nours:   %s\ntheirs: %s", step, op, subject, n, schema.Schema, a, b)
+		do := operation{op, n, subject, schema}
+		if a, b := do.on(t, ours), do.on(t, theirs); a != b {
+			t.Fatalf("step %d, %+v:\nours:   %s\ntheirs: %s", step, do, a, b)
 		}
 	}
 }
 
-// operate does one of the things that clients do and says what came of it.
-func operate(t *testing.T, cl *sr.Client, op, n int, subject string, s sr.Schema) string {
+// operation is one of the things that clients do; n is an id or a version.
+type operation struct {
+	kind, n int
+	subject string
+	schema  sr.Schema
+}
+
+// on does it and says what came of it.
+func (o operation) on(t *testing.T, cl *sr.Client) string {
+	t.Helper()
 	ctx := t.Context()
 	var got any
 	var err error
-	switch op {
+	switch o.kind {
 	case 0:
-		got, err = cl.CreateSchema(ctx, subject, s)
+		got, err = cl.CreateSchema(ctx, o.subject, o.schema)
 	case 1:
-		got, err = cl.LookupSchema(ctx, subject, s)
+		got, err = cl.LookupSchema(ctx, o.subject, o.schema)
 	case 2:
-		got, err = cl.SchemaByID(ctx, n)
+		got, err = cl.SchemaByID(ctx, o.n)
 	case 3:
-		got, err = cl.SchemaByVersion(ctx, subject, n)
+		got, err = cl.SchemaByVersion(ctx, o.subject, o.n)
 	case 4:
-		got, err = cl.SubjectVersions(ctx, subject)
+		got, err = cl.SubjectVersions(ctx, o.subject)
 	case 5:
 		got, err = cl.Subjects(ctx)
 	}
 	var answer *sr.ResponseError
 	if errors.As(err, &answer) {
-		if op == 3 { // theirs does not tell an unknown subject from an unknown version, as Confluent's does
+		if o.kind == 3 { // theirs does not tell an unknown subject from an unknown version, as Confluent's does
 			return fmt.Sprint(answer.StatusCode)
 		}
 		return fmt.Sprint(answer.StatusCode, answer.ErrorCode)

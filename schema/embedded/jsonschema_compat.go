@@ -107,7 +107,7 @@ var keywordRules map[string]rule
 
 func init() { // not where it is declared: the rules refer to it themselves
 	keywordRules = map[string]rule{
-		"type": typeRule, "enum": enumRule, "const": enumRule,
+		"type": typeRule, "enum": listRule, "const": constRule,
 		"maximum": limit("maximum", 1), "exclusiveMaximum": limit("exclusiveMaximum", 1),
 		"maxLength": limit("maxLength", 1), "maxItems": limit("maxItems", 1), "maxProperties": limit("maxProperties", 1),
 		"minimum": limit("minimum", -1), "exclusiveMinimum": limit("exclusiveMinimum", -1),
@@ -233,8 +233,17 @@ func typeOf(v any) string {
 	return "number"
 }
 
-func enumRule(_ *jsonComparison, r node, w []node, at string) []string {
-	allowed, written := valuesOf([]node{r}), valuesOf(w)
+func listRule(_ *jsonComparison, r node, w []node, at string) []string {
+	list, _ := r.keywords()["enum"].([]any)
+	return allows(list, w, at)
+}
+
+func constRule(_ *jsonComparison, r node, w []node, at string) []string {
+	return allows([]any{r.keywords()["const"]}, w, at)
+}
+
+func allows(allowed []any, w []node, at string) []string {
+	written := valuesOf(w)
 	if written == nil {
 		return []string{at + ": only listed values are allowed now"}
 	}

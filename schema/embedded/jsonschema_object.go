@@ -3,6 +3,7 @@ package embedded
 import (
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 )
 
@@ -77,6 +78,9 @@ func additionalRule(c *jsonComparison, r node, w []node, at string) []string {
 	names := map[string]bool{}
 	closed := false
 	for _, n := range w {
+		if patterns, ok := n.keywords()["patternProperties"]; ok && !reflect.DeepEqual(patterns, r.keywords()["patternProperties"]) {
+			return []string{at + ": patternProperties is gone or changed, and additionalProperties is not true"}
+		}
 		properties, _ := n.keywords()["properties"].(map[string]any)
 		for name := range properties {
 			if _, ok := known[name]; !ok {

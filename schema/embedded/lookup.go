@@ -25,7 +25,7 @@ func getVersion(*http.Request) (any, error) {
 }
 
 func (r *Registry) getSchemas(q *http.Request) (any, error) {
-	found := r.store.everything(q.URL.Query().Get("subjectPrefix"), scopeOf(q))
+	found := r.store.everything(prefixOf(q), scopeOf(q))
 	if flag(q, "latestOnly") {
 		found = latestOnly(found)
 	}
@@ -55,7 +55,7 @@ func (r *Registry) byID(q *http.Request) ([]*version, error) {
 		return nil, err
 	}
 	found := r.store.withID(id)
-	if subject := q.URL.Query().Get("subject"); subject != "" {
+	if subject := plainSubject(q.URL.Query().Get("subject")); subject != "" {
 		found = slices.DeleteFunc(found, func(v *version) bool { return v.Subject != subject })
 	}
 	if len(found) == 0 {
@@ -156,7 +156,7 @@ func (r *Registry) getSubjects(q *http.Request) (any, error) {
 	var out []string
 	alive := map[string]bool{}
 	sc := scopeOf(q)
-	for _, v := range r.store.everything(q.URL.Query().Get("subjectPrefix"), all) {
+	for _, v := range r.store.everything(prefixOf(q), all) {
 		if sc == all || !v.deleted {
 			alive[v.Subject] = true
 		}
@@ -168,7 +168,7 @@ func (r *Registry) getSubjects(q *http.Request) (any, error) {
 }
 
 func (r *Registry) getVersions(q *http.Request) (any, error) {
-	subject := q.PathValue("subject")
+	subject := subjectOf(q)
 	found := r.store.versions(subject, scopeOf(q))
 	if len(found) == 0 {
 		return nil, subjectNotFound(subject)
@@ -182,7 +182,7 @@ func (r *Registry) version(q *http.Request) (*version, error) {
 	if err != nil {
 		return nil, err
 	}
-	subject := q.PathValue("subject")
+	subject := subjectOf(q)
 	known := r.store.versions(subject, scopeOf(q))
 	switch {
 	case len(known) == 0:

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/sr"
+
+	"millrace/codec/protobuf"
 )
 
 // parsed is a schema that a library has understood, with what it refers to.
@@ -54,9 +56,9 @@ func tidy(s sr.Schema) (sr.Schema, error) {
 		}
 		s.Schema = b.String()
 	case sr.TypeProtobuf:
-		text, err := protobufText(s.Schema)
+		text, err := protobuf.Text(s.Schema)
 		if err != nil {
-			return s, err
+			return s, fmt.Errorf("the schema %w", err)
 		}
 		s.Schema = text
 	}

@@ -2,7 +2,6 @@ package embedded
 
 import (
 	"context"
-	"encoding/base64"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,6 +12,8 @@ import (
 	"github.com/bufbuild/protocompile/reporter"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/descriptorpb"
+
+	"millrace/codec/protobuf"
 )
 
 // mainFile is the name under which a schema is compiled: references have names
@@ -28,6 +29,11 @@ func parseProtobuf(s source) (parsed, error) {
 	for _, ref := range s.refs {
 		texts[ref.name] = ref.text
 	}
+	for name, text := range texts {
+		if err := protobuf.Bounded(text); err != nil {
+			return nil, fmt.Errorf("%s %w", strings.ReplaceAll(name, mainFile, "the schema"), err)
+		}
+	}
 	c := protocompile.Compiler{
 		MaxParallelism: 1,
 		Resolver:       protocompile.WithStandardImports(&protocompile.SourceResolver{Accessor: protocompile.SourceAccessorFromMap(texts)}),
@@ -41,6 +47,9 @@ func parseProtobuf(s source) (parsed, error) {
 
 // protobufFile parses a text without what it imports.
 func protobufFile(text string) (*descriptorpb.FileDescriptorProto, error) {
+	if err := protobuf.Bounded(text); err != nil {
+		return nil, err
+	}
 	handler := reporter.NewHandler(nil)
 	ast, err := parser.Parse(mainFile, strings.NewReader(text), handler)
 	if err != nil {
@@ -51,20 +60,6 @@ func protobufFile(text string) (*descriptorpb.FileDescriptorProto, error) {
 		return nil, err
 	}
 	return result.FileDescriptorProto(), nil
-}
-
-// protobufText returns a schema as text. Confluent's clients for Python and
-// .NET send a serialized FileDescriptorProto in base64 in its place.
-func protobufText(schema string) (string, error) {
-	raw, err := base64.StdEncoding.DecodeString(strings.TrimSpace(schema))
-	if err != nil || len(raw) == 0 {
-		return schema, nil
-	}
-	var file descriptorpb.FileDescriptorProto
-	if err := proto.Unmarshal(raw, &file); err != nil {
-		return "", fmt.Errorf("cannot read the base64 text as a file descriptor: %w", err)
-	}
-	return printProto(&file)
 }
 
 // protobufIdentity is without comments and white space; the normal one also

@@ -119,6 +119,17 @@ func flag(q *http.Request, name string) bool {
 	return strings.EqualFold(q.URL.Query().Get(name), "true")
 }
 
+// subjectOf is the subject in the path, "" for none.
+func subjectOf(q *http.Request) string { return plainSubject(q.PathValue("subject")) }
+
+// prefixOf is ?subjectPrefix; Java's clients ask for all contexts by :*:
+func prefixOf(q *http.Request) string {
+	return strings.TrimPrefix(plainSubject(q.URL.Query().Get("subjectPrefix")), ":*:")
+}
+
+// plainSubject takes the name of the only context off.
+func plainSubject(subject string) string { return strings.TrimPrefix(subject, ":.:") }
+
 // scopeOf reads ?deleted and ?deletedOnly.
 func scopeOf(q *http.Request) scope {
 	switch {

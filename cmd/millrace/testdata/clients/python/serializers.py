@@ -2,10 +2,10 @@
 
     serializers.py write|read BOOTSTRAP REGISTRY TOPIC COUNT DESCRIPTORS
 
-The topics are TOPIC-avro, TOPIC-json and TOPIC-protobuf. `read` prints what it
-found, one JSON object a line; both end with exit code 0 only when all went well.
-DESCRIPTORS is a file with a FileDescriptorSet of event.proto: message classes
-are made of it here, so that no compiler is needed.
+The topics are TOPIC-avro, TOPIC-jsonschema, TOPIC-protobuf and TOPIC-nested. `read` prints
+what it found, one JSON object a line; both end with exit code 0 only when all
+went well. DESCRIPTORS is a file with a FileDescriptorSet of event.proto: message
+classes are made of it here, so that no compiler is needed.
 """
 
 import json
@@ -39,12 +39,16 @@ def event(n):
     }
 
 
-def event_class(path):
+def car(n):
+    return {"name": f"car {n}", "place": {"lat": 52.5 + n, "lon": -13.25}}
+
+
+def message_classes(path):
     files = descriptor_pb2.FileDescriptorSet.FromString(pathlib.Path(path).read_bytes())
     pool = descriptor_pool.DescriptorPool()
     for file in files.file:
         pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("fleet.Event"))
+    return [message_factory.GetMessageClass(pool.FindMessageTypeByName(name)) for name in ("fleet.Event", "fleet.Fleet.Car")]
 
 
 def to_message(cls):
@@ -56,33 +60,44 @@ def to_message(cls):
 
 def from_message(message):
     value = json_format.MessageToDict(message, always_print_fields_with_no_presence=True)
-    value["sequence"] = int(value["sequence"])  # the JSON mapping writes long integers as text
-    value.setdefault("note", None)
+    if "sequence" in value:
+        value["sequence"] = int(value["sequence"])  # the JSON mapping writes long integers as text
+        value.setdefault("note", None)
     return value
 
 
-def formats(registry, cls):
-    """Per format: its serializer, its deserializer, and what is done before and after."""
+def formats(registry, descriptors):
+    """Per topic: what makes its values, serializer, deserializer, and what is done before and after."""
     avro = (HERE / "event.avsc").read_text()
     schema = (HERE / "event.schema.json").read_text()
     same = lambda value: value
-    return {
-        "avro": (lambda: AvroSerializer(registry, avro), lambda: AvroDeserializer(registry), same, same),
-        "json": (lambda: JSONSerializer(schema, registry), lambda: JSONDeserializer(None, schema_registry_client=registry), same, same),
-        "protobuf": (
-            lambda: ProtobufSerializer(cls, registry, {"use.deprecated.format": False}),
-            lambda: ProtobufDeserializer(cls, {"use.deprecated.format": False}, registry),
-            to_message(cls),
-            from_message,
+    out = {
+        "avro": (event, lambda: AvroSerializer(registry, avro), lambda: AvroDeserializer(registry), same, same),
+        "jsonschema": (
+            event,
+            lambda: JSONSerializer(schema, registry),
+            lambda: JSONDeserializer(None, schema_registry_client=registry),
+            same,
+            same,
         ),
     }
+    conf = {"use.deprecated.format": False}
+    for topic, make, cls in zip(("protobuf", "nested"), (event, car), message_classes(descriptors)):
+        out[topic] = (
+            make,
+            lambda cls=cls: ProtobufSerializer(cls, registry, conf),
+            lambda cls=cls: ProtobufDeserializer(cls, conf, registry),
+            to_message(cls),
+            from_message,
+        )
+    return out
 
 
-def write(bootstrap, topic, count, serializer, before):
+def write(bootstrap, topic, values, serializer):
     failed = []
-    producer = Producer({"bootstrap.servers": bootstrap})
-    for n in range(count):
-        value = serializer(before(event(n)), SerializationContext(topic, MessageField.VALUE))
+    producer = Producer({"bootstrap.servers": bootstrap, "log_level": 4})
+    for value in values:
+        value = serializer(value, SerializationContext(topic, MessageField.VALUE))
         producer.produce(topic, value, partition=0, on_delivery=lambda err, _: err and failed.append(err))
     left = producer.flush(30)
     if left or failed:
@@ -90,7 +105,7 @@ def write(bootstrap, topic, count, serializer, before):
 
 
 def read(bootstrap, topic, count, deserializer, after):
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "python-" + topic, "enable.auto.commit": False})
+    consumer = Consumer({"bootstrap.servers": bootstrap, "log_level": 4, "group.id": "python-" + topic, "enable.auto.commit": False})
     consumer.assign([TopicPartition(topic, 0, 0)])
     found, deadline = 0, time.monotonic() + 30
     while found < count:
@@ -111,11 +126,11 @@ def read(bootstrap, topic, count, deserializer, after):
 
 def main(step, bootstrap, url, prefix, count, descriptors):
     registry = SchemaRegistryClient({"url": url})
-    for name, (serializer, deserializer, before, after) in formats(registry, event_class(descriptors)).items():
+    for name, (make, serializer, deserializer, before, after) in formats(registry, descriptors).items():
         topic = f"{prefix}-{name}"
         if step == "write":
-            write(bootstrap, topic, int(count), serializer(), before)
-        else:
+            write(bootstrap, topic, [before(make(n)) for n in range(int(count))], serializer())
+        elif name != "nested":  # nobody but us writes those
             read(bootstrap, topic, int(count), deserializer(), after)
 
 

@@ -1,6 +1,7 @@
-package embedded
+package protobuf
 
 import (
+	"encoding/base64"
 	"fmt"
 	"slices"
 	"strconv"
@@ -11,23 +12,39 @@ import (
 	"google.golang.org/protobuf/types/descriptorpb"
 )
 
-// protoPrinter writes a file descriptor as the text that compiles to it. What
+// Text returns a schema as the text of a .proto file. Confluent's clients for
+// Python and .NET send a serialized FileDescriptorProto in base64 in its place;
+// its own registry makes text of that, others hand it on. What is nothing of the
+// kind is returned as it is.
+func Text(schema string) (string, error) {
+	raw, err := base64.StdEncoding.DecodeString(strings.TrimSpace(schema))
+	if err != nil || len(raw) == 0 {
+		return schema, nil
+	}
+	var file descriptorpb.FileDescriptorProto
+	if (proto.UnmarshalOptions{RecursionLimit: maxDepth}).Unmarshal(raw, &file) != nil {
+		return schema, nil // a single word of text is base64 too
+	}
+	return printFile(&file)
+}
+
+// printer writes a file descriptor as the text that compiles to it. What
 // it leaves out: comments, and options that are messages or extensions.
-type protoPrinter struct {
+type printer struct {
 	b      strings.Builder
 	depth  int
 	syntax string
 	err    error // the first of what cannot be written
 }
 
-func printProto(file *descriptorpb.FileDescriptorProto) (string, error) {
-	p := &protoPrinter{syntax: file.GetSyntax()}
+func printFile(file *descriptorpb.FileDescriptorProto) (string, error) {
+	p := &printer{syntax: file.GetSyntax()}
 	switch p.syntax {
 	case "":
 		p.syntax = "proto2"
 	case "proto2", "proto3":
 	default:
-		return "", fmt.Errorf("cannot write a descriptor with syntax %q as text: send the text", p.syntax)
+		return "", fmt.Errorf("is a descriptor with syntax %q, which cannot be made text: send the text", p.syntax)
 	}
 	p.line("syntax = %q;", p.syntax)
 	if file.GetPackage() != "" {
@@ -58,14 +75,14 @@ func printProto(file *descriptorpb.FileDescriptorProto) (string, error) {
 	return p.b.String(), p.err
 }
 
-func (p *protoPrinter) line(format string, args ...any) {
+func (p *printer) line(format string, args ...any) {
 	p.b.WriteString(strings.Repeat("  ", p.depth))
 	fmt.Fprintf(&p.b, format, args...)
 	p.b.WriteByte('\n')
 }
 
 // block writes what body writes between braces.
-func (p *protoPrinter) block(header string, body func()) {
+func (p *printer) block(header string, body func()) {
 	p.line("%s {", header)
 	p.depth++
 	body()
@@ -73,23 +90,15 @@ func (p *protoPrinter) block(header string, body func()) {
 	p.line("}")
 }
 
-func (p *protoPrinter) message(m *descriptorpb.DescriptorProto) {
+func (p *printer) message(m *descriptorpb.DescriptorProto) {
 	p.block("message "+m.GetName(), func() {
 		for _, option := range p.options(m.Options) {
 			p.line("option %s;", option)
 		}
-		entries := map[string]*descriptorpb.DescriptorProto{}
-		for _, nested := range m.NestedType {
-			if nested.GetOptions().GetMapEntry() {
-				entries[nested.GetName()] = nested
-			} else {
-				p.message(nested)
-			}
-		}
 		for _, e := range m.EnumType {
 			p.enum(e)
 		}
-		p.fields(m, entries)
+		p.fields(m)
 		p.extensions(m.Extension)
 		for _, r := range m.ExtensionRange {
 			p.line("extensions %s;", span(r.GetStart(), r.GetEnd()-1, 1<<29-1))
@@ -103,13 +112,30 @@ func (p *protoPrinter) message(m *descriptorpb.DescriptorProto) {
 	})
 }
 
-// fields writes the fields of a message; those of a oneof where its first is.
-func (p *protoPrinter) fields(m *descriptorpb.DescriptorProto, entries map[string]*descriptorpb.DescriptorProto) {
+// fields writes the fields of a message, those of a oneof where its first is,
+// and the messages in it. Messages are known by their place among all, and the
+// entry of a map is one of them, made where the map's field is: so the messages
+// that stand before an entry are written before its field.
+func (p *printer) fields(m *descriptorpb.DescriptorProto) {
+	next := 0
+	nestedUntil := func(end int) {
+		for ; next < end; next++ {
+			if !m.NestedType[next].GetOptions().GetMapEntry() {
+				p.message(m.NestedType[next])
+			}
+		}
+	}
 	written := map[int32]bool{}
 	for _, f := range m.Field {
 		switch {
 		case f.OneofIndex == nil || f.GetProto3Optional():
-			p.field(f, entries)
+			entry := entryOf(m, f)
+			if entry < 0 {
+				p.field(f, nil)
+				continue
+			}
+			nestedUntil(entry)
+			p.field(f, m.NestedType[entry])
 		case !written[f.GetOneofIndex()] && int(f.GetOneofIndex()) < len(m.OneofDecl):
 			index := f.GetOneofIndex()
 			written[index] = true
@@ -122,13 +148,24 @@ func (p *protoPrinter) fields(m *descriptorpb.DescriptorProto, entries map[strin
 			})
 		}
 	}
+	nestedUntil(len(m.NestedType))
 }
 
-func (p *protoPrinter) field(f *descriptorpb.FieldDescriptorProto, entries map[string]*descriptorpb.DescriptorProto) {
+// entryOf is the place of the message that makes a field a map, or -1.
+func entryOf(m *descriptorpb.DescriptorProto, f *descriptorpb.FieldDescriptorProto) int {
+	if f.GetType() != descriptorpb.FieldDescriptorProto_TYPE_MESSAGE || f.GetLabel() != descriptorpb.FieldDescriptorProto_LABEL_REPEATED {
+		return -1
+	}
+	return slices.IndexFunc(m.NestedType, func(n *descriptorpb.DescriptorProto) bool {
+		return n.GetOptions().GetMapEntry() && len(n.Field) == 2 && strings.HasSuffix(f.GetTypeName(), "."+m.GetName()+"."+n.GetName())
+	})
+}
+
+// field writes a field; entry is the message that makes it a map, or nil.
+func (p *printer) field(f *descriptorpb.FieldDescriptorProto, entry *descriptorpb.DescriptorProto) {
 	label, kind := "", p.typeName(f)
-	entry := entries[f.GetTypeName()[strings.LastIndexByte(f.GetTypeName(), '.')+1:]]
 	switch {
-	case entry != nil && len(entry.Field) == 2 && f.GetLabel() == descriptorpb.FieldDescriptorProto_LABEL_REPEATED:
+	case entry != nil:
 		kind = fmt.Sprintf("map<%s, %s>", p.typeName(entry.Field[0]), p.typeName(entry.Field[1]))
 	case f.GetLabel() == descriptorpb.FieldDescriptorProto_LABEL_REPEATED:
 		label = "repeated "
@@ -158,11 +195,11 @@ func (p *protoPrinter) field(f *descriptorpb.FieldDescriptorProto, entries map[s
 	p.line("%s%s %s = %d%s;", label, kind, f.GetName(), f.GetNumber(), end)
 }
 
-func (p *protoPrinter) typeName(f *descriptorpb.FieldDescriptorProto) string {
+func (p *printer) typeName(f *descriptorpb.FieldDescriptorProto) string {
 	switch f.GetType() {
 	case descriptorpb.FieldDescriptorProto_TYPE_GROUP:
 		if p.err == nil {
-			p.err = fmt.Errorf("cannot write the group %s as text: send the text", f.GetName())
+			p.err = fmt.Errorf("is a descriptor with the group %s, which cannot be made text: send the text", f.GetName())
 		}
 		return "group"
 	case descriptorpb.FieldDescriptorProto_TYPE_MESSAGE, descriptorpb.FieldDescriptorProto_TYPE_ENUM:
@@ -171,7 +208,7 @@ func (p *protoPrinter) typeName(f *descriptorpb.FieldDescriptorProto) string {
 	return strings.ToLower(strings.TrimPrefix(f.GetType().String(), "TYPE_"))
 }
 
-func (p *protoPrinter) enum(e *descriptorpb.EnumDescriptorProto) {
+func (p *printer) enum(e *descriptorpb.EnumDescriptorProto) {
 	p.block("enum "+e.GetName(), func() {
 		for _, option := range p.options(e.Options) {
 			p.line("option %s;", option)
@@ -193,22 +230,28 @@ func (p *protoPrinter) enum(e *descriptorpb.EnumDescriptorProto) {
 }
 
 // extensions writes each in a block of its own, which means the same.
-func (p *protoPrinter) extensions(fields []*descriptorpb.FieldDescriptorProto) {
+func (p *printer) extensions(fields []*descriptorpb.FieldDescriptorProto) {
 	for _, f := range fields {
 		p.block("extend "+f.GetExtendee(), func() { p.field(f, nil) })
 	}
 }
 
-func (p *protoPrinter) service(s *descriptorpb.ServiceDescriptorProto) {
+func (p *printer) service(s *descriptorpb.ServiceDescriptorProto) {
 	stream := map[bool]string{true: "stream "}
 	p.block("service "+s.GetName(), func() {
 		for _, option := range p.options(s.Options) {
 			p.line("option %s;", option)
 		}
 		for _, m := range s.Method {
-			p.block(fmt.Sprintf("rpc %s (%s%s) returns (%s%s)", m.GetName(), stream[m.GetClientStreaming()], m.GetInputType(),
-				stream[m.GetServerStreaming()], m.GetOutputType()), func() {
-				for _, option := range p.options(m.Options) {
+			header := fmt.Sprintf("rpc %s (%s%s) returns (%s%s)", m.GetName(), stream[m.GetClientStreaming()], m.GetInputType(),
+				stream[m.GetServerStreaming()], m.GetOutputType())
+			options := p.options(m.Options)
+			if len(options) == 0 {
+				p.line("%s;", header)
+				continue
+			}
+			p.block(header, func() {
+				for _, option := range options {
 					p.line("option %s;", option)
 				}
 			})
@@ -217,7 +260,7 @@ func (p *protoPrinter) service(s *descriptorpb.ServiceDescriptorProto) {
 }
 
 // options are those that are set, as NAME = VALUE, by number.
-func (p *protoPrinter) options(m proto.Message) []string {
+func (p *printer) options(m proto.Message) []string {
 	var out []string
 	if m == nil || !m.ProtoReflect().IsValid() {
 		return nil

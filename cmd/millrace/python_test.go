@@ -1,0 +1,260 @@
+package main
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/bufbuild/protocompile"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protodesc"
+	"google.golang.org/protobuf/types/descriptorpb"
+
+	"millrace/internal/testkit"
+)
+
+const pythonDir = "testdata/clients/python"
+
+// events is how many records of a topic each side writes.
+const events = 12
+
+// Confluent's client for Python, with its serializers for the three formats,
+// reads what we wrote and writes what we read: beside the registry that is
+// built in, and beside a real one.
+func TestPythonClient(t *testing.T) {
+	python := testkit.Python(t, filepath.Join(pythonDir, "requirements.txt"))
+	t.Run("dev", func(t *testing.T) {
+		p, url, kafka := dev(t)
+		registry := p.WaitLine(t, `Registry\s+(http://\S+)`, 20*time.Second)[1]
+		pythonRoundTrip(t, pythonClient{python, kafka, registry, url})
+	})
+	t.Run("real", func(t *testing.T) {
+		b, registry := testkit.RealKafka(t), testkit.Registry(t)
+		_, url := serve(t, b, "--set=schema.registry.url="+registry)
+		pythonRoundTrip(t, pythonClient{python, strings.Join(b.Addrs, ","), registry, url})
+	})
+}
+
+// pythonClient is the program with what it talks to.
+type pythonClient struct {
+	python, kafka, registry, rest string
+}
+
+// run does a step of the program and returns what it printed.
+func (c pythonClient) run(t *testing.T, step, topic string, count int, descriptors string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), c.python, filepath.Join(pythonDir, "serializers.py"),
+		step, c.kafka, c.registry, topic, fmt.Sprint(count), descriptors)
+	var stderr bytes.Buffer
+	cmd.Stderr, cmd.WaitDelay = &stderr, time.Second
+	kill := time.AfterFunc(2*time.Minute, func() { _ = cmd.Process.Kill() })
+	defer kill.Stop()
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("python, %s: %v\n%s", step, err, stderr.String())
+	}
+	return string(out)
+}
+
+// pythonRoundTrip has Python write events, reads them by us, writes the same
+// by us behind them, and has Python read all of them.
+func pythonRoundTrip(t *testing.T, c pythonClient) {
+	topic, descriptors := testkit.Topic(t), descriptorFile(t)
+	c.run(t, "write", topic, events, descriptors)
+	for _, format := range []string{"avro", "jsonschema", "protobuf", "nested"} {
+		records := c.consume(t, topic+"-"+format, format, events)
+		for n, got := range records {
+			if want := eventIn(format, n); !reflect.DeepEqual(got, want) {
+				t.Errorf("%s, record %d:\ngot  %v\nwant %v", format, n, got, want)
+			}
+		}
+		if format != "nested" { // we write the first message of a file only
+			c.produce(t, topic+"-"+format, format)
+		}
+	}
+	read := strings.Split(strings.TrimSpace(c.run(t, "read", topic, 2*events, descriptors)), "\n")
+	if len(read) != 3*2*events {
+		t.Fatalf("python read %d records", len(read))
+	}
+	for _, line := range read {
+		var got struct {
+			Topic  string
+			Offset int
+			Value  any
+		}
+		decodeNumbers(t, line, &got)
+		want := plainEvent(got.Offset % events)
+		if !reflect.DeepEqual(got.Value, want) {
+			t.Errorf("python read from %s at %d\n%v\nwant %v", got.Topic, got.Offset, got.Value, want)
+		}
+	}
+}
+
+// plainEvent is event(n) of the Python program.
+func plainEvent(n int) any {
+	note, state, codes := any(nil), "DRIVING", []int{0, 1, 2}[:n%4]
+	if n%3 != 0 {
+		note = fmt.Sprint("note ", n)
+	}
+	if n%2 == 1 {
+		state = "PARKED"
+	}
+	return asNumbers(map[string]any{
+		"vehicle": fmt.Sprint("Grüße-", n), "sequence": 9007199254740993 + n, "speed": float64(n) + 0.5, "moving": n%2 == 0,
+		"note": note, "state": state, "codes": codes, "labels": map[string]string{"n": fmt.Sprint(n)},
+		"place": map[string]float64{"lat": 52.5 + float64(n), "lon": -13.25},
+	})
+}
+
+// eventIn is that event as the API has it in a format.
+func eventIn(format string, n int) any {
+	event := plainEvent(n).(map[string]any)
+	switch note := event["note"]; format {
+	case "avro":
+		if note != nil {
+			event["note"] = map[string]any{"string": note}
+		}
+	case "protobuf":
+		event["sequence"] = event["sequence"].(json.Number).String()
+		if note == nil {
+			delete(event, "note")
+		}
+	case "nested":
+		return asNumbers(map[string]any{"name": fmt.Sprint("car ", n), "place": event["place"]})
+	}
+	return event
+}
+
+func asNumbers(v any) (out any) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.UseNumber()
+	if err := dec.Decode(&out); err != nil {
+		panic(err)
+	}
+	return out
+}
+
+func decodeNumbers(t *testing.T, text string, v any) {
+	t.Helper()
+	dec := json.NewDecoder(strings.NewReader(text))
+	dec.UseNumber()
+	if err := dec.Decode(v); err != nil {
+		t.Fatalf("%v in %s", err, text)
+	}
+}
+
+// media is the media type of a format; nested messages are Protobuf.
+func media(format string) string {
+	return "application/vnd.kafka." + strings.Replace(format, "nested", "protobuf", 1) + ".v2+json"
+}
+
+// consume reads the values of a topic from its beginning.
+func (c pythonClient) consume(t *testing.T, topic, format string, count int) (values []any) {
+	t.Helper()
+	group := c.rest + "/consumers/" + testkit.Group(t)
+	instance := group + "/instances/i"
+	name := strings.Replace(format, "nested", "protobuf", 1)
+	c.call(t, "POST", group, "application/vnd.kafka.v2+json", `{"name":"i","format":"`+name+`"}`)
+	c.call(t, "POST", instance+"/assignments", "application/vnd.kafka.v2+json", `{"partitions":[{"topic":"`+topic+`","partition":0}]}`)
+	c.call(t, "POST", instance+"/positions/beginning", "application/vnd.kafka.v2+json", `{"partitions":[{"topic":"`+topic+`","partition":0}]}`)
+	testkit.Eventually(t, 30*time.Second, "the records of "+topic, func() bool {
+		var records []struct{ Value any }
+		decodeNumbers(t, c.call(t, "GET", instance+"/records?timeout=500", media(format), ""), &records)
+		for _, r := range records {
+			values = append(values, r.Value)
+		}
+		return len(values) >= count
+	})
+	c.call(t, "DELETE", instance, "application/vnd.kafka.v2+json", "")
+	return values
+}
+
+// produce writes the events again. Avro and JSON Schema come as text, as the
+// first client of a topic sends it; a text of Protobuf cannot import, so that
+// its schema is named by the id that Python has registered.
+func (c pythonClient) produce(t *testing.T, topic, format string) {
+	t.Helper()
+	body := map[string]any{}
+	switch format {
+	case "avro", "jsonschema":
+		file := map[string]string{"avro": "event.avsc", "jsonschema": "event.schema.json"}[format]
+		text, err := os.ReadFile(filepath.Join(pythonDir, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		body["value_schema"] = string(text)
+	case "protobuf":
+		first := testkit.ReadTopic(t, testkit.Broker{Addrs: []string{c.kafka}}, topic, events)[0]
+		body["value_schema_id"] = binary.BigEndian.Uint32(first.Value[1:])
+	}
+	var records []any
+	for n := range events {
+		records = append(records, map[string]any{"value": eventIn(format, n)})
+	}
+	body["records"] = records
+	text, err := json.Marshal(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.call(t, "POST", c.rest+"/topics/"+topic, media(format), string(text))
+}
+
+func (c pythonClient) call(t *testing.T, method, url, media, body string) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body != "" {
+		req.Header.Set("Content-Type", media)
+	} else if method == "GET" {
+		req.Header.Set("Accept", media)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode >= 300 {
+		t.Fatalf("%s %s: %d %s %v", method, url, resp.StatusCode, text, err)
+	}
+	return string(text)
+}
+
+// descriptorFile compiles event.proto for Python.
+func descriptorFile(t *testing.T) string {
+	t.Helper()
+	c := protocompile.Compiler{Resolver: &protocompile.SourceResolver{ImportPaths: []string{pythonDir}}}
+	files, err := c.Compile(t.Context(), "place.proto", "event.proto")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var set descriptorpb.FileDescriptorSet
+	for _, f := range files {
+		set.File = append(set.File, protodesc.ToFileDescriptorProto(f))
+	}
+	raw, err := proto.Marshal(&set)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(t.TempDir(), "events.bin")
+	if err := os.WriteFile(name, raw, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"millrace/internal/testkit"
+)
+
+func TestStreamsPage(t *testing.T) {
+	_, url, _ := dev(t)
+	testkit.RunReadme(t, filepath.Join(filepath.Dir(readme(t)), "docs", "streams.md"), url)
+}
+
+// browser installs what drives a browser, and returns its folder and the
+// browser's path. It takes the network and a browser, so the test runs only
+// where it is asked for: make browser.
+func browser(t *testing.T) (dir, chromium string) {
+	t.Helper()
+	if os.Getenv("MILLRACE_TEST_BROWSER") != "1" {
+		const line = "the sample page was not tried in a browser; `make browser` does"
+		fmt.Fprintf(os.Stderr, "\n*** %s ***\n\n", line)
+		t.Skip(line)
+	}
+	chromium, err := exec.LookPath("chromium")
+	if err != nil {
+		t.Fatalf("there is no browser (Debian: apt-get install chromium): %v", err)
+	}
+	dir = t.TempDir()
+	install := exec.Command("npm", "install", "--no-audit", "--no-fund", "--prefix", dir, "playwright-core@1.65.1")
+	if out, err := install.CombinedOutput(); err != nil {
+		t.Fatalf("cannot install the npm package playwright-core: %v\n%s", err, out)
+	}
+	return dir, chromium
+}
+
+// The sample page sees every record once and in order while the proxy it reads
+// from is restarted, and while it is killed.
+func TestBrowserStream(t *testing.T) {
+	dir, chromium := browser(t)
+	b := testkit.Fake(t).Broker
+	topic := testkit.CreateTopic(t, b, 3)
+	ln, err := net.Listen("tcp", "127.0.0.1:0") // a port that stays the same
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := ln.Addr().String()
+	ln.Close()
+	proxy := func() *testkit.Process {
+		p, _ := serve(t, b, "--set=listeners=http://"+addr, "--set=access.control.allow.origin=*")
+		return p
+	}
+	writer := testkit.Client(t, b, kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	wrote := 0
+	write := func(n int) {
+		for range n {
+			if err := writer.ProduceSync(t.Context(), &kgo.Record{Topic: topic, Partition: int32(wrote % 3), Value: fmt.Append(nil, wrote)}).FirstErr(); err != nil {
+				t.Error(err)
+			}
+			wrote++
+		}
+	}
+	docs := httptest.NewServer(http.FileServer(http.Dir(filepath.Join(filepath.Dir(readme(t)), "docs"))))
+	defer docs.Close()
+	p := proxy()
+	page := docs.URL + "/stream.html?url=" + url.QueryEscape("http://"+addr+"/topics/"+topic+"/stream")
+
+	cmd := exec.CommandContext(t.Context(), "node", "-e", browserScript, chromium, page)
+	cmd.Dir = dir
+	node := testkit.StartProcess(t, cmd)
+	reached := func(line string) { node.WaitLine(t, "(?m)^"+line+"$", time.Minute) }
+	reached("connected")
+	write(300)
+	reached("seen 300")
+	for n, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
+		var writing sync.WaitGroup
+		writing.Go(func() { write(200) }) // some of them before the end, some after it
+		p.Signal(t, signal)
+		p.WaitExit(t, 20*time.Second)
+		writing.Wait()
+		p = proxy()
+		write(100)
+		reached(fmt.Sprintf("seen %d", 600+300*n))
+	}
+	write(100)
+	reached("seen 1000")
+	if code := node.WaitExit(t, time.Minute); code != 0 {
+		t.Fatalf("the script ended with %d:\n%s", code, node.Output())
+	}
+	next, values := map[string]int{}, map[string]bool{}
+	_, list, _ := strings.Cut(node.Output(), "records:\n")
+	for line := range strings.Lines(strings.TrimSuffix(list, "end\n")) {
+		place, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+		partition, offset, _ := strings.Cut(place, "/")
+		if offset != fmt.Sprint(next[partition]) || values[value] {
+			t.Fatalf("the page has %q where offset %d should be", line, next[partition])
+		}
+		next[partition]++
+		values[value] = true
+	}
+	if len(values) != 1000 {
+		t.Errorf("the page has %d records", len(values))
+	}
+}
+
+// browserScript opens the page and says how far it has come.
+const browserScript = `
+const { chromium } = require(process.cwd() + '/node_modules/playwright-core');
+const [executablePath, url] = process.argv.slice(1);
+(async () => {
+  const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
+  const page = await browser.newPage();
+  await page.goto(url);
+  await page.waitForFunction(() => document.getElementById('state').textContent === 'connected');
+  console.log('connected');
+  for (const n of [300, 600, 900, 1000]) {
+    await page.waitForFunction((n) => Number(document.getElementById('count').textContent) >= n, n, { timeout: 60000 });
+    console.log('seen ' + n);
+  }
+  await new Promise((done) => setTimeout(done, 500)); // what comes twice would come now
+  console.log('records:\n' + (await page.locator('li').allTextContents()).join('\n') + '\nend');
+  await browser.close();
+})().catch((err) => { console.log(err); process.exit(1); });
+`

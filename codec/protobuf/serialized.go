@@ -1,0 +1,125 @@
+package protobuf
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/bufbuild/protocompile/parser"
+	"github.com/bufbuild/protocompile/reporter"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/descriptorpb"
+)
+
+// Registries hold two things besides Protobuf as people write it. Confluent's
+// clients for Python, Go and .NET register a FileDescriptorProto in base64,
+// which some registries hand out as it is. And what Confluent's own registry and
+// Java serializers made of descriptors had, until the end of 2024, each map
+// written out as a repeated message with the option map_entry, which no compiler
+// takes.
+
+// open looks at a file before it is compiled and returns how many statements it
+// has. Its errors go on behind the file's title.
+func (f *file) open(path string) (statements int, err error) {
+	if descriptor := deserialize(f.text); descriptor != nil {
+		descriptor.Name = &path
+		f.descriptor = descriptor
+		return measure(descriptor)
+	}
+	if statements, err = count(f.text); err != nil {
+		return 0, err
+	}
+	if strings.Contains(f.text, "map_entry") {
+		f.descriptor = parseSpelled(path, f.text)
+	}
+	return statements, nil
+}
+
+// deserialize returns the descriptor that text is the base64 of, nil for none.
+func deserialize(text string) *descriptorpb.FileDescriptorProto {
+	b, err := base64.StdEncoding.DecodeString(strings.TrimSpace(text))
+	if err != nil || len(b) == 0 {
+		return nil
+	}
+	var descriptor descriptorpb.FileDescriptorProto
+	if (proto.UnmarshalOptions{RecursionLimit: 2 * maxNesting}).Unmarshal(b, &descriptor) != nil {
+		return nil
+	}
+	return &descriptor
+}
+
+// measure is count for descriptors.
+func measure(f *descriptorpb.FileDescriptorProto) (declarations int, err error) {
+	names := 0
+	var visit func(messages []*descriptorpb.DescriptorProto, enums []*descriptorpb.EnumDescriptorProto, outer, depth int)
+	visit = func(messages []*descriptorpb.DescriptorProto, enums []*descriptorpb.EnumDescriptorProto, outer, depth int) {
+		if depth > maxNesting {
+			err = fmt.Errorf("is nested deeper than %d levels", maxNesting)
+			return
+		}
+		for _, e := range enums {
+			declarations += 1 + len(e.Value)
+			names += (1 + len(e.Value)) * (outer + len(e.GetName()))
+		}
+		for _, m := range messages {
+			inner := outer + 1 + len(m.GetName())
+			declarations += 1 + len(m.Field) + len(m.Extension) + len(m.OneofDecl)
+			names += inner * (1 + len(m.Field) + len(m.Extension) + len(m.OneofDecl))
+			visit(m.NestedType, m.EnumType, inner, depth+1)
+		}
+	}
+	visit(f.MessageType, f.EnumType, len(f.GetPackage()), 1)
+	if err == nil && names > maxNames {
+		err = errors.New("has names that are too long, so many and so nested")
+	}
+	return declarations, err
+}
+
+// parseSpelled parses a text with maps written out; nil when it has other
+// faults, which the compiler shall find, or no such maps.
+func parseSpelled(path, text string) *descriptorpb.FileDescriptorProto {
+	tolerant := reporter.NewReporter(func(err reporter.ErrorWithPos) error {
+		if strings.Contains(err.Error(), "map_entry option should not be set explicitly") {
+			return nil
+		}
+		return err
+	}, nil)
+	handler := reporter.NewHandler(tolerant)
+	tree, err := parser.Parse(path, strings.NewReader(text), handler)
+	if err != nil {
+		return nil
+	}
+	// The error of a fault that was let pass is ErrInvalidSource.
+	result, err := parser.ResultFromAST(tree, true, handler)
+	if !errors.Is(err, reporter.ErrInvalidSource) {
+		return nil
+	}
+	if !markEntries(result.FileDescriptorProto().GetMessageType()) {
+		return nil
+	}
+	return result.FileDescriptorProto()
+}
+
+// markEntries makes entries of maps of the messages with the option map_entry.
+// It is false when one does not look like an entry.
+func markEntries(messages []*descriptorpb.DescriptorProto) bool {
+	for _, m := range messages {
+		options := m.GetOptions().GetUninterpretedOption()
+		for i, o := range options {
+			if len(o.Name) != 1 || o.Name[0].GetNamePart() != "map_entry" || o.GetIdentifierValue() != "true" {
+				continue
+			}
+			if len(m.Field) != 2 || m.Field[0].GetName() != "key" || m.Field[1].GetName() != "value" || len(m.NestedType) > 0 {
+				return false
+			}
+			m.Options.UninterpretedOption = append(options[:i:i], options[i+1:]...)
+			m.Options.MapEntry = proto.Bool(true)
+			break
+		}
+		if !markEntries(m.NestedType) {
+			return false
+		}
+	}
+	return true
+}

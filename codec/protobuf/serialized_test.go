@@ -1,0 +1,136 @@
+package protobuf
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"strings"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protodesc"
+	"google.golang.org/protobuf/types/descriptorpb"
+
+	"millrace/codec"
+	"millrace/codec/json"
+)
+
+func serialized(t testing.TB, text string, change func(*descriptorpb.FileDescriptorProto)) string {
+	t.Helper()
+	descriptor := protodesc.ToFileDescriptorProto(compile(t, text).file)
+	if change != nil {
+		change(descriptor)
+	}
+	b, err := proto.Marshal(descriptor)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return base64.StdEncoding.EncodeToString(b)
+}
+
+// A descriptor in base64 is as good as its text, also as a reference.
+func TestSerialized(t *testing.T) {
+	f := func(s *Schema, text, want string) {
+		t.Helper()
+		got, err := s.AppendEncoded(nil, []byte(text), codec.Tagged)
+		if err != nil || hex.EncodeToString(got) != want {
+			t.Errorf("%s: got %x, %v; want %s", text, got, err, want)
+		}
+	}
+	f(compile(t, serialized(t, small, nil)), `{"name":"a","counts":{"b":1}}`, "000a016142050a01621001")
+	f(compile(t, `import "u.proto"; message M { optional t.User user = 1; }`, Reference{"u.proto", serialized(t, small, nil)}), `{"user":{"age":1}}`, "000a021001")
+	f(compile(t, serialized(t, all, nil)), `{"Another":"x"}`, "0082020178")
+}
+
+// Maps written out, as Confluent's registry printed them, are maps. They count
+// among the messages then.
+func TestSpelledMaps(t *testing.T) {
+	s := compile(t, `syntax = "proto3"; package a.b;
+message M {
+  repeated .a.b.M.CountsEntry counts = 1;
+  message CountsEntry { option map_entry = true;
+
+    string key = 1; int32 value = 2; }
+  message In { string s = 1; }
+  string other = 2 [json_name = "Q", deprecated = true];
+}`)
+	got, err := s.AppendEncoded(nil, []byte(`{"counts":{"x":1},"Q":"y"}`), codec.Tagged)
+	if err != nil || hex.EncodeToString(got) != "000a050a01781001120179" {
+		t.Fatalf("got %x, %v", got, err)
+	}
+	if text, err := s.AppendDecoded(nil, got, codec.Tagged); err != nil || string(text) != `{"counts":{"x":1},"Q":"y"}` {
+		t.Errorf("got %s, %v", text, err)
+	}
+	if text, err := s.AppendDecoded(nil, []byte("\x04\x00\x02\x0a\x01a"), codec.Tagged); err != nil || string(text) != `{"s":"a"}` {
+		t.Errorf("got %s, %v", text, err)
+	}
+}
+
+// What no compiler checked is checked again.
+func TestSerializedErrors(t *testing.T) {
+	f := func(schema, want string) {
+		t.Helper()
+		_, err := Compile(schema, nil)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.80s:\n got %v\nwant %s", schema, err, want)
+		}
+	}
+	broken := func(change func(*descriptorpb.FileDescriptorProto)) string { return serialized(t, small, change) }
+	f(broken(func(d *descriptorpb.FileDescriptorProto) { d.MessageType[0].Field[0].Number = proto.Int32(-1) }), "the Protobuf schema")
+	f(broken(func(d *descriptorpb.FileDescriptorProto) { d.MessageType[0].Field[0].Number = nil }), "the Protobuf schema")
+	f(broken(func(d *descriptorpb.FileDescriptorProto) {
+		d.MessageType[0].Field[0].TypeName = proto.String(".no.Such")
+	}), "the Protobuf schema")
+	f(broken(func(d *descriptorpb.FileDescriptorProto) { d.MessageType[0].NestedType[0].Field = nil }), "the Protobuf schema")
+	f(broken(func(d *descriptorpb.FileDescriptorProto) { d.MessageType[0].Field[0].OneofIndex = proto.Int32(7) }), "the Protobuf schema")
+	f(broken(func(d *descriptorpb.FileDescriptorProto) { d.MessageType[0].Field[6].DefaultValue = proto.String("x") }), "cannot be used")
+	f(broken(func(d *descriptorpb.FileDescriptorProto) { d.MessageType[0].Name = nil }), "the Protobuf schema")
+	f(broken(func(d *descriptorpb.FileDescriptorProto) { d.Package = proto.String("google.protobuf") }), "the Protobuf schema")
+	f(broken(func(d *descriptorpb.FileDescriptorProto) { d.PublicDependency = []int32{9} }), "the Protobuf schema")
+	f(broken(func(d *descriptorpb.FileDescriptorProto) {
+		for range 40 {
+			d.MessageType = []*descriptorpb.DescriptorProto{{Name: proto.String("A"), NestedType: d.MessageType}}
+		}
+	}), "nested")
+	f(`message M { repeated E e = 1; message E { option map_entry = true; optional string k = 1; } }`, "map_entry option should not be set explicitly")
+	f(`message M { repeated E e = 1; message E { option map_entry = true; optional string key = 1; optional string value = 3; } }`, "the Protobuf schema does not compile: field M.e: M.E is a synthetic map entry")
+	f(`message M { optional EEntry e = 1; message EEntry { option map_entry = true; optional string key = 1; optional string value = 2; } }`, "may not be referenced explicitly")
+	f(`message M { repeated EEntry e = 1; message EEntry { option map_entry = true; optional M key = 1; optional string value = 2; } }`, "cannot be used")
+	f(`message M { repeated EEntry e = 1; repeated EEntry e = 2; message EEntry { option map_entry = true; optional string key = 1; optional string value = 2; } }`, "")
+}
+
+// A reference is checked as well, and so is one that it imports.
+func TestSerializedReference(t *testing.T) {
+	broken := Reference{"u.proto", serialized(t, small, func(d *descriptorpb.FileDescriptorProto) {
+		d.MessageType[0].Field[6].DefaultValue = proto.String("x")
+	})}
+	const root = `import "u.proto"; message M { optional t.User user = 1; }`
+	if _, err := Compile(root, []Reference{broken}); err == nil || !strings.HasPrefix(err.Error(), `the reference "u.proto" cannot be used: `) {
+		t.Errorf("got %v", err)
+	}
+	between := Reference{"between.proto", `import public "u.proto";`}
+	if _, err := Compile(strings.Replace(root, "u.proto", "between.proto", 1), []Reference{broken, between}); err == nil || !strings.HasPrefix(err.Error(), `the reference "u.proto" cannot be used: `) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// FuzzSerialized compiles and uses descriptors that nobody wrote.
+func FuzzSerialized(f *testing.F) {
+	for _, text := range []string{small, all, `message A { optional group G = 1 { required int32 x = 1; } extensions 10 to 20; } extend A { repeated int32 m = 10; }`} {
+		b, _ := base64.StdEncoding.DecodeString(serialized(f, text, nil))
+		f.Add(b, []byte("\x00\x0a\x01a\x10\x01"), []byte(`{"name":"a","counts":{"b":1}}`))
+	}
+	f.Fuzz(func(t *testing.T, descriptor, payload, text []byte) {
+		s, err := Compile(base64.StdEncoding.EncodeToString(descriptor), nil)
+		if err != nil {
+			return
+		}
+		_, _ = s.AppendDecoded(nil, payload, codec.Tagged)
+		if !json.Valid(text) {
+			return
+		}
+		text = json.Compact(text)
+		if again, err := s.AppendEncoded(nil, text, codec.Tagged); err == nil {
+			_, _ = s.AppendDecoded(nil, again, codec.Tagged)
+		}
+	})
+}

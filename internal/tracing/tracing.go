@@ -1,0 +1,135 @@
+package tracing
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdk "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// Settings of the tracing.
+type Settings struct {
+	// Endpoint is the collector's URL; /v1/traces is added where it is
+	// missing. Empty: what the variables OTEL_EXPORTER_OTLP_TRACES_ENDPOINT and
+	// OTEL_EXPORTER_OTLP_ENDPOINT say.
+	Endpoint string
+	// Ratio of the requests without a traceparent that are recorded, 0 to 1.
+	Ratio float64
+	// Version of this program and Instance, its name among others, if it has one.
+	Version, Instance string
+	// Logger is told when spans cannot be handed over.
+	Logger *slog.Logger
+}
+
+// name is what the program is called in traces, if OTEL_SERVICE_NAME does not say.
+const name = "millrace"
+
+// Wanted reports whether there shall be traces: a collector is named, by the
+// settings or by OpenTelemetry's own variables, and those do not turn it off.
+func Wanted(s Settings) bool {
+	switch {
+	case strings.EqualFold(os.Getenv("OTEL_SDK_DISABLED"), "true"):
+		return false
+	case s.Endpoint != "":
+		return true
+	case os.Getenv("OTEL_TRACES_EXPORTER") == "none":
+		return false
+	}
+	return os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") != "" || os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") != ""
+}
+
+// Tracing makes spans and hands them over. Make it with [New].
+type Tracing struct {
+	provider *sdk.TracerProvider
+	tracer   trace.Tracer
+	context  propagation.TraceContext
+}
+
+// New returns a tracing that hands over until [Tracing.Close]. It does not
+// wait for the collector. Headers, certificates and time-outs of the way there
+// come from OpenTelemetry's own variables (OTEL_EXPORTER_OTLP_HEADERS, …).
+func New(s Settings) (*Tracing, error) {
+	var opts []otlptracehttp.Option
+	if s.Endpoint != "" {
+		endpoint, err := tracesURL(s.Endpoint)
+		if err != nil {
+			return nil, err
+		}
+		opts = append(opts, otlptracehttp.WithEndpointURL(endpoint))
+	}
+	exporter, err := otlptracehttp.New(context.Background(), opts...)
+	if err != nil {
+		return nil, fmt.Errorf("cannot build the exporter of traces: %w", err)
+	}
+	attributes := []attribute.KeyValue{attribute.String("service.name", name), attribute.String("service.version", s.Version)}
+	if s.Instance != "" {
+		attributes = append(attributes, attribute.String("service.instance.id", s.Instance))
+	}
+	about, err := resource.New(
+		context.Background(),
+		resource.WithAttributes(attributes...),
+		resource.WithTelemetrySDK(),
+		resource.WithFromEnv(), // outweighs what stands before it
+	)
+	if err != nil {
+		return nil, fmt.Errorf("cannot describe this program for traces: %w", err)
+	}
+	if s.Logger != nil {
+		otel.SetErrorHandler(&complaints{log: s.Logger})
+	}
+	provider := sdk.NewTracerProvider(
+		sdk.WithBatcher(exporter),
+		sdk.WithResource(about),
+		sdk.WithSampler(sdk.ParentBased(sdk.TraceIDRatioBased(s.Ratio))),
+	)
+	return &Tracing{provider: provider, tracer: provider.Tracer(name, trace.WithInstrumentationVersion(s.Version))}, nil
+}
+
+// tracesURL is where the spans go that are for a collector.
+func tracesURL(endpoint string) (string, error) {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return "", fmt.Errorf("cannot read the URL of the collector of traces: %w", err)
+	}
+	if !strings.HasSuffix(u.Path, "/v1/traces") {
+		u = u.JoinPath("v1", "traces")
+	}
+	return u.String(), nil
+}
+
+// Close hands over what is left, within ctx.
+func (t *Tracing) Close(ctx context.Context) error {
+	if err := t.provider.Shutdown(ctx); err != nil {
+		return fmt.Errorf("cannot hand over the last traces: %w", err)
+	}
+	return nil
+}
+
+// complaintEvery is how often at most it is logged that spans are lost.
+const complaintEvery = time.Minute
+
+// complaints logs what goes wrong on the way to the collector.
+type complaints struct {
+	log  *slog.Logger
+	last atomic.Int64 // in seconds since 1970
+}
+
+// Handle implements [otel.ErrorHandler].
+func (c *complaints) Handle(err error) {
+	now, last := time.Now().Unix(), c.last.Load()
+	if now-last >= int64(complaintEvery/time.Second) && c.last.CompareAndSwap(last, now) {
+		c.log.Warn("traces are lost", "err", err)
+	}
+}

@@ -1,0 +1,245 @@
+package metadata
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+const (
+	// refreshBurst is how many refreshes may go out within a second when the
+	// last ones lie further apart: one because the view grew old, one because
+	// somebody learned that it is wrong.
+	refreshBurst = 2
+	// wantedFor is how long the view is kept young after the last reader.
+	wantedFor = 10 * time.Second
+	// staleAfter is how long a reader waits for a new view when it may be
+	// answered with the old one.
+	staleAfter = 1500 * time.Millisecond
+)
+
+// view is what readers see at one time: the last snapshot, and the topics that
+// were found by name after it was taken. It is immutable.
+type view struct {
+	*Snapshot
+	beside map[string]*found
+	doubts uint64                 // Cache.doubts when the brokers were asked
+	list   atomic.Pointer[Answer] // the names of all topics, once asked for
+}
+
+// found is a topic that a look-up by name brought.
+type found struct {
+	topic *Topic
+	at    time.Time
+}
+
+// topic returns the topic of that name, or nil.
+func (v *view) topic(name string) *Topic {
+	if t := v.byName[name]; t != nil {
+		return t
+	}
+	if f := v.beside[name]; f != nil {
+		return f.topic
+	}
+	return nil
+}
+
+// all returns all topics, sorted by name.
+func (v *view) all() []*Topic {
+	if len(v.beside) == 0 {
+		return v.Topics
+	}
+	all := slices.Clone(v.Topics)
+	for name, f := range v.beside {
+		if v.byName[name] == nil {
+			all = append(all, f.topic)
+		}
+	}
+	slices.SortFunc(all, func(a, b *Topic) int { return strings.Compare(a.Name, b.Name) })
+	return all
+}
+
+// same reports whether readers of both views see the same.
+func (v *view) same(o *view) bool {
+	return v.brokers == o.brokers && slices.Equal(v.all(), o.all())
+}
+
+// fresh returns a view that is no older than maxAge, or, where that cannot be
+// had and Settings.StaleFor allows it, an older one and how old it is. It has
+// all topics that were found before the call.
+func (c *Cache) fresh(ctx context.Context, maxAge time.Duration) (*view, Reply, error) {
+	if v := c.view.Load(); v.doubts == c.doubts.Load() {
+		age := time.Since(v.Taken)
+		if age >= c.settings.renewAfter() {
+			c.want()
+		}
+		if age < maxAge {
+			return v, Reply{}, nil
+		}
+	}
+	return c.renew(ctx, time.Now().Add(-maxAge))
+}
+
+// renew returns a view that was taken at since or later.
+func (c *Cache) renew(ctx context.Context, since time.Time) (*view, Reply, error) {
+	c.want()
+	if c.failing.Load() || c.isAway() {
+		if v := c.spare(); v != nil {
+			return c.outdated(v)
+		}
+	}
+	bounded := ctx
+	if c.spare() != nil {
+		var cancel context.CancelFunc
+		bounded, cancel = context.WithTimeout(ctx, staleAfter)
+		defer cancel()
+	}
+	// A reader may join a refresh that began before since, so one is not
+	// always enough; two are.
+	for range 2 {
+		if v := c.since(since); v != nil {
+			return v, Reply{}, nil
+		}
+		if _, err := fly(bounded, c, refreshKey, c.refreshSince(since)); err != nil {
+			if v := c.spare(); v != nil && ctx.Err() == nil {
+				return c.outdated(v)
+			}
+			return nil, Reply{}, err
+		}
+	}
+	return c.view.Load(), Reply{}, nil
+}
+
+// since returns the view if it was taken then or later and nobody doubts it,
+// or nil.
+func (c *Cache) since(t time.Time) *view {
+	if v := c.view.Load(); v.doubts == c.doubts.Load() && !v.Taken.Before(t) {
+		return v
+	}
+	return nil
+}
+
+// spare returns the view if it may be answered from while there is no better
+// one, or nil.
+func (c *Cache) spare() *view {
+	v := c.view.Load()
+	if v.Taken.IsZero() || c.settings.StaleFor <= 0 || time.Since(v.Taken) > c.settings.MaxAge+c.settings.StaleFor {
+		return nil
+	}
+	return v
+}
+
+// outdated returns v as what is answered for want of a better one.
+func (c *Cache) outdated(v *view) (*view, Reply, error) {
+	c.stale.Add(1)
+	return v, Reply{Stale: true, Age: time.Since(v.Taken)}, nil
+}
+
+// want notes that somebody reads, and has the view renewed if it is due.
+func (c *Cache) want() {
+	c.wanted.Store(int64(time.Since(c.started)))
+	c.keep()
+}
+
+// keep begins to renew the view in the background, if it is due and somebody
+// reads. It returns the refresh, nil if there is none.
+func (c *Cache) keep() *flight {
+	idle := time.Since(c.started) - time.Duration(c.wanted.Load())
+	v := c.view.Load()
+	due := v.doubts != c.doubts.Load() || time.Since(v.Taken) >= c.settings.renewAfter()
+	if !due || idle > wantedFor && c.watchers.count() == 0 {
+		return nil
+	}
+	return c.refreshLater()
+}
+
+var refreshKey = flightKey{what: "refresh"}
+
+// refreshLater begins a refresh that nobody waits for, unless one is on its
+// way or would have to wait for its turn. It returns the refresh, if any.
+func (c *Cache) refreshLater() *flight {
+	if c.isAway() || !c.turns.ready(c.settings.askEvery(), refreshBurst) {
+		return nil // it could only fail; the next reader tries again
+	}
+	f, _ := launch(c, refreshKey, c.refreshSince(time.Now())) // fails when closed
+	return f
+}
+
+// refreshSince is the refresh for who needs a view taken at since or later.
+func (c *Cache) refreshSince(since time.Time) func(context.Context) (*view, error) {
+	return func(ctx context.Context) (*view, error) {
+		if v := c.since(since); v != nil {
+			return v, nil // the flight before this one ended as its caller set out
+		}
+		if err := c.turns.wait(ctx, c.settings.askEvery(), refreshBurst); err != nil {
+			return nil, fmt.Errorf("cannot wait to read the cluster's metadata: %w", err)
+		}
+		v, err := c.refresh(ctx)
+		c.failing.Store(err != nil)
+		return v, err
+	}
+}
+
+// refresh asks for everything and replaces the view.
+func (c *Cache) refresh(ctx context.Context) (*view, error) {
+	doubts := c.doubts.Load() // who has doubts from here on may know more than the answer
+	taken := time.Now()
+	req := kmsg.NewPtrMetadataRequest() // no list of topics: all of them
+	resp, err := req.RequestWith(ctx, c.brokers)
+	if err != nil {
+		c.refreshFailed.Add(1)
+		c.log.Warn("cannot refresh the cluster's metadata", "err", err)
+		return nil, fmt.Errorf("cannot read the cluster's metadata: %w", err)
+	}
+	c.answered()
+	c.refreshed.Add(1)
+	c.viewMu.Lock()
+	defer c.viewMu.Unlock()
+	last := c.view.Load()
+	next := &view{Snapshot: newSnapshot(resp, taken, last.Snapshot), doubts: doubts}
+	for name, f := range last.beside {
+		// What was found while we were asking may not be in the answer.
+		if f.at.After(taken) && next.byName[name] == nil {
+			if next.beside == nil {
+				next.beside = make(map[string]*found)
+			}
+			next.beside[name] = f
+		}
+	}
+	c.show(next, last)
+	return next, nil
+}
+
+// show replaces last, the view until now, by next. The caller holds viewMu.
+func (c *Cache) show(next, last *view) {
+	same := next.same(last)
+	if same {
+		next.list.Store(last.list.Load())
+	}
+	c.view.Store(next)
+	if !same {
+		c.watchers.wake()
+	}
+}
+
+// add puts a topic that a look-up by name brought beside the view.
+func (c *Cache) add(t *Topic) {
+	c.viewMu.Lock()
+	old := c.view.Load()
+	beside := maps.Clone(old.beside)
+	if beside == nil {
+		beside = make(map[string]*found)
+	}
+	beside[t.Name] = &found{topic: t, at: time.Now()}
+	c.show(&view{Snapshot: old.Snapshot, beside: beside, doubts: old.doubts}, old)
+	c.viewMu.Unlock()
+	if len(beside) > maxBeside {
+		c.refreshLater()
+	}
+}
