@@ -53,6 +53,7 @@ type Node struct {
 	trusted  time.Time                     // when the last heartbeat was sent that was read back
 	started  bool                          // a heartbeat was read back once
 	stranger bool                          // another node uses our id
+	silenced bool                          // a failure to write heartbeats was logged
 	adopting map[instanceKey]chan struct{} // closed when the adoption under way is over
 
 	adopted, adoptFailed atomic.Uint64
@@ -209,10 +210,7 @@ func (n *Node) beat() {
 		r := &kgo.Record{Topic: n.settings.Topic, Key: nodeKey(n.ID()), Value: value}
 		n.client.Produce(n.life, r, func(_ *kgo.Record, err error) {
 			if err != nil && n.life.Err() == nil {
-				n.log.Warn("cannot write a heartbeat to the cluster's topic", "error", err)
-				n.mu.Lock()
-				delete(n.beats, number)
-				n.mu.Unlock()
+				n.missed(number, err)
 			}
 		})
 		select {
@@ -220,6 +218,17 @@ func (n *Node) beat() {
 			return
 		case <-tick.C:
 		}
+	}
+}
+
+// missed notes a heartbeat that could not be written. An outage is one event.
+func (n *Node) missed(number uint64, err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.beats, number)
+	if !n.silenced {
+		n.log.Warn("cannot write heartbeats to the cluster's topic, trying on", "error", err)
+		n.silenced = true
 	}
 }
 
@@ -292,7 +301,9 @@ func (n *Node) heardOwn(value []byte) {
 		return
 	}
 	if sent, ok := n.beats[p.Beat]; ok {
-		n.trusted, n.started = sent, true
+		n.trusted = sent
+		n.started = n.started || n.leased(time.Now()) // one that took too long has not helped
+		n.silenced = false
 		for number := range n.beats {
 			if number <= p.Beat {
 				delete(n.beats, number)

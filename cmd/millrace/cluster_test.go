@@ -22,7 +22,7 @@ func TestInstanceSurvivesItsNodes(t *testing.T) {
 		var urls []string
 		for n := range 3 {
 			p, url := serve(t, b, fmt.Sprintf("--set=id=%s-%d", topic, n), "--set=cluster.enable=true", "--set=cluster.secret=sixteen letters.",
-				"--set=cluster.topic=_"+topic, "--set=cluster.heartbeat.interval.ms=300", "--set=cluster.lease.ms=2000")
+				"--set=cluster.topic=_"+topic, "--set=cluster.heartbeat.interval.ms=1000", "--set=cluster.lease.ms=5000")
 			nodes, urls = append(nodes, p), append(urls, url)
 		}
 		group := "/consumers/" + testkit.Group(t)
