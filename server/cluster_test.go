@@ -546,3 +546,25 @@ func TestStreamOfAnotherNode(t *testing.T) {
 	produceNumbers(t, b, topic, 100, 10) // while it is open
 	next(10)
 }
+
+// Where the broker assigns, a member leaves and another one comes.
+func TestAdoptionWithTheBrokersOwnGroups(t *testing.T) {
+	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
+		meeting := "_" + testkit.Topic(t)
+		own := func(o *stackOptions) {
+			o.node.Topic, o.node.Heartbeat, o.node.Lease = meeting, 500*time.Millisecond, 20*time.Second
+			o.fetch.GroupProtocol = "consumer"
+		}
+		all := []*stack{start(t, b, asNode("a"), own), start(t, b, asNode("b"), own)}
+		i, topic := prepare(t, all, "subscription", `,"auto.commit.enable":"false"`, 100)
+		got := tally{}
+		got.readAll(t, all, i, 100)
+		all[0].do(t, "POST", i+"/offsets", "", plainV2).want(t, 200, "")
+		all[0].drain(t)
+		produceNumbers(t, b, topic, 100, 100)
+		got.readAll(t, all[1:], i, 200)
+		if n := got.repeated(); n != 0 {
+			t.Errorf("%d records came again though all were committed", n)
+		}
+	})
+}

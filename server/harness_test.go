@@ -47,6 +47,7 @@ type stackOptions struct {
 	batch    batch.Settings
 	consumer consumer.Settings
 	producer kafka.Producer
+	fetch    kafka.Consumer
 	metadata metadata.Settings
 	admin    server.Admin
 	schemas  *schema.Registry
@@ -98,7 +99,7 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 	s.producer = batch.New(client, batch.Cluster{Topic: topicOf(cache), Healthy: cache.Healthy, Contradicted: cache.Invalidate}, o.batch)
 	node := joinCluster(t, base, &o)
 	o.consumer.Schemas = o.schemas
-	consumers := consumer.New(base, kafka.Consumer{}, o.consumer, log)
+	consumers := consumer.New(base, o.fetch, o.consumer, log)
 	s.server = server.New(o.server, server.Deps{Producer: s.producer, Metadata: cache, Consumers: consumers, Schemas: o.schemas, Cluster: node, Admin: o.admin, Logger: log})
 	addrs, err := s.server.Listen()
 	if err != nil {
