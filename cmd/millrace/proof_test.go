@@ -53,7 +53,7 @@ func balance(t *testing.T, urls []string) string {
 		fmt.Fprintf(&servers, "server %s max_fails=1 fail_timeout=2s;\n", strings.TrimPrefix(u, "http://"))
 	}
 	conf := filepath.Join(dir, "nginx.conf")
-	text := fmt.Sprintf(`daemon off; pid %[1]s/pid; error_log %[1]s/error.log; worker_processes 1;
+	text := fmt.Sprintf(`daemon off; master_process off; pid %[1]s/pid; error_log %[1]s/error.log; worker_processes 1;
 events { worker_connections 1024; }
 http {
 	access_log off; proxy_max_temp_file_size 0;
