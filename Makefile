@@ -13,7 +13,7 @@ FUZZTIME ?= 20000x
 GOBUILD  := go build -buildvcs=false -trimpath -ldflags "-X main.version=$(VERSION)"
 KAFKA    := .cache/bin/kafka
 
-.PHONY: run build test test-short race fuzz lint bench pollers clients browser screenshots kafka loadtest clean help budget all-but-lint $(KAFKA)
+.PHONY: run build test test-short race fuzz lint bench pollers clients browser screenshots cluster-proof kafka loadtest install clean help budget all-but-lint $(KAFKA)
 
 run: build ## build millrace and run it with a broker in process, on :8082
 	bin/millrace dev
@@ -68,6 +68,9 @@ browser: ## the dashboard and the sample page of streams in Chromium (needs chro
 screenshots: ## new pictures of the dashboard for the documentation
 	MILLRACE_TEST_BROWSER=1 MILLRACE_SCREENSHOTS=$(CURDIR)/docs/images go test -count=1 -timeout=10m -run 'TestDashboard' ./cmd/millrace
 
+cluster-proof: ## three brokers, three proxies, nginx and faults: no record is lost (needs Java 17, Maven and nginx; minutes)
+	MILLRACE_TEST_CLUSTER=1 go test -count=1 -v -timeout 20m -run 'TestClusterProof' ./cmd/millrace
+
 kafka: $(KAFKA) ## a real Kafka on localhost:9092 until Ctrl-C (needs Java 17 and Maven)
 	$(KAFKA)
 
@@ -78,7 +81,7 @@ clean: ## remove what was built and downloaded
 	rm -rf bin .cache bench/results
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # Built rather than `go run`, so that a signal reaches it.
 $(KAFKA):

@@ -17,11 +17,29 @@ func (d *draft) check() {
 	if d.KafkaConsumer.GroupProtocol == "consumer" && d.isGiven("consumer.session.timeout.ms") {
 		d.fault("consumer.session.timeout.ms", "has no meaning with consumer.group.protocol=consumer; allowed: leave it out, the broker's group.consumer.session.timeout.ms holds")
 	}
+	d.checkCluster()
 	if len(d.advertised) > 0 {
 		d.Server.Advertised = d.advertised[0]
 	}
 	// What the client's batches can hold need not wait for more.
 	d.Batch.BatchBytes = max(d.Producer.BatchBytes, d.Producer.MaxRequestBytes)
+}
+
+// checkCluster looks at what a node of several needs.
+func (d *draft) checkCluster() {
+	c := &d.Cluster
+	c.ID, c.Idle = d.ID, d.Consumer.InstanceTimeout
+	d.Server.Peering.Lease = c.Lease
+	if len(d.peerURL) > 0 {
+		c.URL = d.peerURL[0]
+	}
+	const lease, beat = "cluster.lease.ms", "cluster.heartbeat.interval.ms"
+	if !d.isFaulty(lease, beat) && c.Lease < 3*c.Heartbeat {
+		d.fault(lease, "%d leaves no room for heartbeats that come late; allowed: three times %s, %d, or more", c.Lease.Milliseconds(), beat, 3*c.Heartbeat.Milliseconds())
+	}
+	if c.Enabled && len(d.Server.Peering.Secret) < 16 {
+		d.fault("cluster.secret", "is missing or shorter than 16 characters, and cluster.enable needs it; allowed: the same long text on all nodes")
+	}
 }
 
 // checkIdempotence follows the Java producer: idempotence that nobody asked

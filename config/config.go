@@ -4,6 +4,7 @@ import (
 	"log/slog"
 
 	"millrace/batch"
+	"millrace/cluster"
 	"millrace/consumer"
 	"millrace/internal/kafka"
 	"millrace/internal/tracing"
@@ -41,8 +42,10 @@ type Config struct {
 	Consumer consumer.Settings
 	Metadata metadata.Settings
 	Metrics  metrics.Settings
-	Schema   schema.Settings
-	Tracing  tracing.Settings
+	// Cluster is for a proxy that is one of several; its Logger is nil.
+	Cluster Cluster
+	Schema  schema.Settings
+	Tracing tracing.Settings
 
 	// Kafka is how to reach the cluster for metadata and administration;
 	// KafkaProduce and KafkaConsume are the same for the two sides, with
@@ -60,6 +63,15 @@ type Config struct {
 	// runtime are the entries that were given for settings which can change
 	// at run time, by name; none of those is a secret.
 	runtime map[string]entry
+}
+
+// Cluster is how the proxy is one node of several.
+type Cluster struct {
+	cluster.Settings
+	// Enabled says whether it is.
+	Enabled bool
+	// URL is where other nodes reach this one; empty is for the program to find out.
+	URL string
 }
 
 // Load reads the sources, checks every setting and returns the result. The

@@ -20,6 +20,7 @@ type draft struct {
 
 	listeners  []listener
 	advertised []string
+	peerURL    []string
 	https      tlsSource
 	links      [sideCount]link
 	registry   registry

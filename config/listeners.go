@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -48,6 +49,8 @@ var listenerList = kind[[]listener]{
 // at even where no listener uses it, so that a fault in it is found at once.
 func (d *draft) listen() {
 	config := d.serverTLS()
+	// To other nodes this one shows the same certificate, and trusts the same.
+	d.Server.Peering.TLS = &tls.Config{MinVersion: config.MinVersion, MaxVersion: config.MaxVersion, Certificates: config.Certificates, RootCAs: config.ClientCAs}
 	for _, l := range d.listeners {
 		s := server.Listener{Addr: l.address}
 		if l.https {

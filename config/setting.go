@@ -83,6 +83,7 @@ var table = sync.OnceValue(func() []group {
 		{"HTTPS", "For the `https://` listeners. A store of type JKS or PKCS12 is told by its content, as in Java, whichever of the two is named.", httpsRows()},
 		{"Limits of the HTTP edge", "", limitRows},
 		{"Consumer instances", "", consumerRows},
+		{"Several nodes", "docs/cluster.md says what this is for.", clusterRows},
 		{"Metadata", "", metadataRows},
 		{"Connection to Kafka", "`client.…` is for every connection; `admin.…`, `producer.…` and `consumer.…` in its place are for the connections of metadata, of producing or of consuming.", linkRows()},
 		{"Schema registry", "For the formats avro, jsonschema and protobuf. Names of Confluent's serializers, which are accepted after `client.`, `producer.` and `consumer.` too, as the Confluent proxy does: `producer.auto.register.schemas` is `schema.registry.auto.register.schemas`, and outweighs it.", schemaRows()},

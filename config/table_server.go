@@ -138,6 +138,10 @@ var consumerRows = []row{
 		store: into(whole(1, largest), func(d *draft) *int { return &d.Consumer.MaxInstances }),
 	},
 	{
+		name: "consumer.instances.max.per.client", def: "0", doc: "Bound of the consumer instances on this server that one client address has made; 0 is none. A load balancer in front is one address.",
+		store: into(whole(0, largest), func(d *draft) *int { return &d.Consumer.MaxPerClient }),
+	},
+	{
 		name: "consumer.auto.commit.interval.ms", def: "5000", doc: "How often an instance with auto-commit commits.",
 		store: into(millis(1, largest), func(d *draft) *time.Duration { return &d.Consumer.AutoCommitInterval }),
 	},

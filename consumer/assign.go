@@ -62,13 +62,15 @@ func (i *Instance) startAssigned(ctx context.Context, next *session, fresh []Top
 	if err != nil {
 		return err
 	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
 	for tp, at := range ends {
 		p := next.parts[tp]
-		p.start, p.placed = at, true
+		p.placed = true
 		if o, ok := committed[tp]; ok {
-			p.start = o.Offset
+			i.begin(p, o.Offset, at)
 		} else {
-			p.blocked = i.noPosition(tp)
+			i.begin(p, -1, at)
 		}
 	}
 	return nil

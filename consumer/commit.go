@@ -113,7 +113,7 @@ func (i *Instance) askCommit(offsets []Offset) (*commit, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if offsets == nil {
-		return i.newCommit(i.session, (*partition).answeredMark), nil
+		return i.newCommit(i.session, i.answeredMark()), nil
 	}
 	i.commitSeq++
 	c := &commit{session: i.session, seq: i.commitSeq}
@@ -181,6 +181,7 @@ func (i *Instance) send(ctx context.Context, c *commit) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	for _, e := range c.entries {
+		delete(i.positions, e.TopicPartition)
 		if e.reading {
 			e.part.committed = e.to
 		}

@@ -13,6 +13,8 @@
 //   - seek.go, commit.go: positions and offsets. cluster.go: what is asked of
 //     Kafka through the clients that all instances share. log.go: what of the
 //     client library's log an operator sees.
+//   - directory.go, definition.go: how an instance outlives this server, where
+//     there is a [Directory].
 //   - stream.go, tail.go, positions.go: topics that are read without an end; one
 //     tail for each, which their streams share. instance_stream.go: the same of
 //     an instance. outlet.go: how both are sent.
@@ -33,9 +35,10 @@
 //
 // Locks, outermost first; none of the last two is held while Kafka is waited for:
 //
-//	Instance.lease     one read at a time; nothing else takes it
+//	Instance.lease     one read, or taking back of one, at a time
 //	Instance.changing  one change of subscription or assignment, or the close
 //	Instance.commits   one commit at a time, so that they reach Kafka in order
+//	Instance.recording one writing of the definition at a time
 //	Manager.mu         the table of instances
 //	Instance.mu        everything else in an instance and its session
 //

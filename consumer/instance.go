@@ -22,7 +22,7 @@ type Instance struct {
 
 	// Each of these is a lock that can be waited for with a context: its
 	// holder has its one element in the channel.
-	lease, changing, commits chan struct{}
+	lease, changing, commits, recording chan struct{}
 
 	mu      sync.Mutex
 	changed *sync.Cond // on mu: pollCancel or holders changed, or a session ended
@@ -36,14 +36,20 @@ type Instance struct {
 	commitSeq  uint64             // number of the last commit that was asked for
 	pollCancel context.CancelFunc // interrupts the poll that is running; nil when none is
 	holders    int                // who wants no poll to run; see holdPolls
+	lost       func() bool        // whether the last answer did not arrive; nil: it did
+	// What the directory is for; unused without one.
+	positions map[TopicPartition]position // see definition.Positions
+	recorded  []byte                      // the definition that the directory has
+	passing   bool                        // another server goes on with the membership
 }
 
 func newInstance(m *Manager, group string, opts InstanceOptions) *Instance {
 	i := &Instance{
 		m: m, group: group, opts: opts,
-		lease:    make(chan struct{}, 1),
-		changing: make(chan struct{}, 1),
-		commits:  make(chan struct{}, 1),
+		lease:     make(chan struct{}, 1),
+		changing:  make(chan struct{}, 1),
+		commits:   make(chan struct{}, 1),
+		recording: make(chan struct{}, 1),
 	}
 	i.life, i.end = context.WithCancel(m.life)
 	i.changed = sync.NewCond(&i.mu)
@@ -57,6 +63,8 @@ func (i *Instance) Group() string { return i.group }
 
 // Name returns the name of the instance.
 func (i *Instance) Name() string { return i.opts.Name }
+
+func (i *Instance) key() instanceKey { return instanceKey{i.group, i.opts.Name} }
 
 // Options returns the instance's options, defaults filled in.
 func (i *Instance) Options() InstanceOptions { return i.opts }

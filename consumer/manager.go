@@ -42,8 +42,10 @@ type Manager struct {
 
 	mu        sync.Mutex
 	instances map[instanceKey]*Instance
-	tails     map[string]*tail // by topic, of those that are streamed
-	closing   bool             // Close was called
+	moving    map[instanceKey]struct{} // instances on their way in or out
+	perClient map[string]int           // instances by the address that made them
+	tails     map[string]*tail         // by topic, of those that are streamed
+	closing   bool                     // Close was called
 
 	counts counts
 }
@@ -62,6 +64,8 @@ func New(base kafka.Settings, c kafka.Consumer, s Settings, log *slog.Logger) *M
 		cluster:   &cluster{base: base, conf: c},
 		stop:      make(chan struct{}),
 		instances: make(map[instanceKey]*Instance),
+		moving:    make(map[instanceKey]struct{}),
+		perClient: make(map[string]int),
 	}
 	m.life, m.end = context.WithCancel(context.Background())
 	m.unhurried, m.hurry = context.WithCancel(m.life)
@@ -70,29 +74,27 @@ func New(base kafka.Settings, c kafka.Consumer, s Settings, log *slog.Logger) *M
 }
 
 // Create makes an instance in the group. Errors: options that cannot be
-// (422 kinds), [apierr.AlreadyExists], [apierr.TooManyInstances], [apierr.Draining].
+// (422 kinds), [apierr.AlreadyExists], [apierr.TooManyInstances],
+// [apierr.TooManyOfOneClient], [apierr.Draining], and what the directory says.
 func (m *Manager) Create(group string, opts InstanceOptions) (*Instance, error) {
 	opts, err := m.complete(opts)
 	if err != nil {
 		return nil, err
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.closing {
-		return nil, apierr.Draining.Err()
-	}
 	if opts.Name == "" {
 		opts.Name = newName()
 	}
-	key := instanceKey{group, opts.Name}
-	if m.instances[key] != nil {
-		return nil, apierr.AlreadyExists.New("A consumer instance named %q already exists in the group %q.", opts.Name, group)
-	}
-	if m.settings.MaxInstances > 0 && len(m.instances) >= m.settings.MaxInstances {
-		return nil, apierr.TooManyInstances.Err()
-	}
 	i := newInstance(m, group, opts)
-	m.instances[key] = i
+	if err := m.reserve(i.key(), opts.Client); err != nil {
+		return nil, err
+	}
+	if err = m.register(i); err == nil {
+		err = m.enter(i.key(), i)
+	}
+	if err != nil {
+		m.unregister(i, err)
+		return nil, err
+	}
 	m.counts.created.Add(1)
 	return i, nil
 }
@@ -116,37 +118,55 @@ func (m *Manager) Get(group, name string) (*Instance, error) {
 // group. A commit or a leave that fails is logged; the instance is gone all
 // the same. Errors: as of [Manager.Get].
 func (m *Manager) Delete(ctx context.Context, group, name string) error {
-	done := make(chan struct{})
+	done := make(chan error, 1)
 	if err := m.remove(group, name, done); err != nil {
 		return err
 	}
 	select {
-	case <-done:
-		return nil
+	case err := <-done:
+		return err
 	case <-ctx.Done(): // it goes on without us
 		return ctx.Err()
 	}
 }
 
 // remove takes an instance out of the table and shuts it in the background;
-// done is closed after that.
-func (m *Manager) remove(group, name string, done chan<- struct{}) error {
+// done is told after that.
+func (m *Manager) remove(group, name string, done chan<- error) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	key := instanceKey{group, name}
-	i := m.instances[key]
+	i := m.instances[instanceKey{group, name}]
 	switch {
 	case m.closing:
 		return apierr.Draining.Err()
 	case i == nil, !i.retire(apierr.InstanceNotFound.Err()): // not there, or just expired
 		return apierr.InstanceNotFound.Err()
 	}
-	delete(m.instances, key)
-	m.background.Go(func() {
-		i.shut(m.life, (*partition).answeredMark)
-		close(done)
-	})
+	i.mu.Lock()
+	last := i.answeredMark()
+	i.mu.Unlock()
+	m.retired(i, last, done)
 	return nil
+}
+
+// retired takes an instance that was retired for good out of the table and, in
+// the background, shuts it and has the directory forget it. The caller holds m.mu.
+func (m *Manager) retired(i *Instance, last func(*partition) mark, done chan<- error) {
+	m.takeOut(i)
+	m.moving[i.key()] = struct{}{}
+	m.background.Go(func() {
+		i.shut(m.life, last)
+		var err error
+		if m.settings.Directory != nil {
+			ctx, cancel := context.WithTimeout(m.life, kafkaTimeout)
+			defer cancel()
+			err = m.settings.Directory.Delete(ctx, i.group, i.opts.Name)
+		}
+		m.mu.Lock()
+		delete(m.moving, i.key())
+		m.mu.Unlock()
+		done <- err
+	})
 }
 
 // Count returns how many instances there are.
@@ -172,6 +192,7 @@ func (m *Manager) Close(ctx context.Context) error {
 	}
 	all := m.list()
 	clear(m.instances)
+	clear(m.perClient)
 	m.mu.Unlock()
 
 	slots := make(chan struct{}, closers)
@@ -182,7 +203,7 @@ func (m *Manager) Close(ctx context.Context) error {
 		m.background.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			i.shut(ctx, (*partition).confirmedMark)
+			m.passOn(ctx, i)
 		})
 	}
 	done := make(chan struct{})
@@ -195,6 +216,21 @@ func (m *Manager) Close(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// passOn shuts a retired instance so that another server can go on with it,
+// where there is a directory to tell it from.
+func (m *Manager) passOn(ctx context.Context, i *Instance) {
+	if m.settings.Directory == nil {
+		i.shut(ctx, (*partition).confirmedMark)
+		return
+	}
+	i.mu.Lock()
+	i.passing = true
+	definition := i.define()
+	i.mu.Unlock()
+	i.shut(ctx, (*partition).confirmedMark)
+	m.release(ctx, i, definition)
 }
 
 // spawn runs f in the background, where Close waits for it. It is false, and f
@@ -216,15 +252,6 @@ func (m *Manager) list() []*Instance {
 		all = append(all, i)
 	}
 	return all
-}
-
-// forget takes i out of the table.
-func (m *Manager) forget(i *Instance) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if key := (instanceKey{i.group, i.opts.Name}); m.instances[key] == i {
-		delete(m.instances, key)
-	}
 }
 
 // janitor expires idle instances and commits for those with auto-commit.
@@ -256,10 +283,11 @@ func (m *Manager) janitor() {
 func (m *Manager) look(i *Instance, now time.Time) {
 	switch {
 	case i.expire(now):
-		m.forget(i)
 		m.counts.expired.Add(1)
 		m.log.Info("consumer instance expired", "group", i.group, "instance", i.opts.Name)
-		m.background.Go(func() { i.shut(m.life, (*partition).confirmedMark) })
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.retired(i, (*partition).confirmedMark, make(chan error, 1))
 	case i.autoCommitDue(now):
 		m.background.Go(i.autoCommit)
 	}

@@ -64,6 +64,8 @@ type InstanceOptions struct {
 	RequestTimeout time.Duration
 	// IsolationLevel is "read_uncommitted" or "read_committed". Empty means the default.
 	IsolationLevel string
+	// Client is the address that asked for the instance, for [Settings.MaxPerClient]; empty counts for nobody.
+	Client string
 }
 
 // ReadOptions are what a client chooses for one read.
@@ -76,6 +78,9 @@ type ReadOptions struct {
 	// MaxBytes bounds keys and values of the answer; 0 or less, or more than
 	// the server's setting, means that setting.
 	MaxBytes int
+	// Lost, if not nil, is asked later whether the answer has got lost on its
+	// way. It must not block; it is called with the instance locked.
+	Lost func() bool
 	// Headers and Timestamps add those members to each record.
 	Headers, Timestamps bool
 	// Layout is the order of a record's members.
@@ -133,6 +138,9 @@ func (m *Manager) complete(o InstanceOptions) (InstanceOptions, error) {
 	}
 	if o.RequestTimeout == 0 {
 		o.RequestTimeout = d.RequestTimeout
+	}
+	if m.settings.MaxPerClient <= 0 {
+		o.Client = "" // nobody needs to know
 	}
 	if o.FetchMinBytes < -1 || o.FetchMinBytes > maxFetchMinBytes {
 		return o, apierr.SettingOutOfRange.New("fetch.min.bytes must be between -1 and %d.", maxFetchMinBytes)

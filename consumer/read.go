@@ -75,8 +75,36 @@ func (i *Instance) AppendRecords(ctx context.Context, dst []byte, o ReadOptions)
 		if err != nil && taken.records == 0 {
 			return dst, err
 		}
+		i.mu.Lock()
+		i.lost = o.Lost
+		i.mu.Unlock()
 		return append(page, ']'), nil
 	}
+}
+
+// settle confirms the last answer, if that is asked for, or takes it back where
+// it is known to be lost. The caller holds the lease and i.mu, which is released
+// while waiting.
+func (i *Instance) settle(ctx context.Context, s *session, confirm bool) error {
+	switch {
+	case i.isLost():
+		return s.takeBack(ctx)
+	case confirm:
+		s.confirm()
+	}
+	return nil
+}
+
+// isLost reports whether the last answer did not arrive. The caller holds i.mu.
+func (i *Instance) isLost() bool { return i.lost != nil && i.lost() }
+
+// answeredMark is what a commit of all that was answered says of a partition.
+// The caller holds i.mu.
+func (i *Instance) answeredMark() func(*partition) mark {
+	if i.isLost() {
+		return (*partition).confirmedMark
+	}
+	return (*partition).answeredMark
 }
 
 // gaveUp is the error of a read that could not even begin before its time was
@@ -109,8 +137,8 @@ func (i *Instance) beginRead(ctx, turn context.Context, confirm bool) (*session,
 	case s == nil:
 		return nil, apierr.IllegalState.New("This consumer instance has neither a subscription nor an assignment. Subscribe to topics or assign partitions first.")
 	}
-	if confirm {
-		s.confirm()
+	if err := i.settle(ctx, s, confirm); err != nil {
+		return nil, err
 	}
 	if err := s.open(); err != nil {
 		return nil, apierr.From(err)

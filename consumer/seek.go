@@ -92,8 +92,55 @@ func (i *Instance) seek(ctx context.Context, to, at map[TopicPartition]int64) er
 	}
 	maps.Copy(to, found)
 
+	moved := maps.Clone(to) // move empties it
+	i.mu.Lock()
+	err = s.move(ctx, to)
+	i.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return i.recordSeek(ctx, moved)
+}
+
+// TakeBack undoes the last answer, which did not arrive: its records come
+// again. A read that is going on, whose answer nobody will get, is waited for.
+func (i *Instance) TakeBack(ctx context.Context) error {
+	if err := i.enter(); err != nil {
+		return err
+	}
+	defer i.leave()
+	ctx, cancel := i.bound(ctx, i.opts.RequestTimeout+kafkaTimeout)
+	defer cancel()
+	if err := acquire(ctx, i.lease); err != nil {
+		return i.explain(err)
+	}
+	defer func() { <-i.lease }()
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	if i.session == nil {
+		return nil
+	}
+	return i.session.takeBack(ctx)
+}
+
+// takeBack moves the positions to where they were before the last answer. The
+// caller holds the lease and the instance's mu, which is released while waiting.
+func (s *session) takeBack(ctx context.Context) error {
+	s.inst.lost = nil
+	to := make(map[TopicPartition]int64)
+	for _, p := range s.page {
+		p.onPage = false
+		if s.parts[p.TopicPartition] != p {
+			continue // revoked since
+		}
+		if to[p.TopicPartition] = p.confirmed.offset; p.confirmed.offset < 0 {
+			to[p.TopicPartition] = p.start
+		}
+	}
+	s.page = s.page[:0]
+	if len(to) == 0 {
+		return nil
+	}
 	return s.move(ctx, to)
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 
@@ -168,6 +169,14 @@ func (s *session) newClient(own ...kgo.Opt) error {
 // replaceSession ends the present session and makes next the instance's, nil
 // for none. The caller holds i.changing.
 func (i *Instance) replaceSession(ctx context.Context, next *session) error {
+	if err := i.swapSession(ctx, next); err != nil {
+		return err
+	}
+	return i.record(ctx)
+}
+
+// swapSession is replaceSession of which the directory is told nothing.
+func (i *Instance) swapSession(ctx context.Context, next *session) error {
 	i.mu.Lock()
 	former := i.session
 	i.mu.Unlock()
@@ -187,6 +196,9 @@ func (i *Instance) replaceSession(ctx context.Context, next *session) error {
 		next.adopt(former)
 	}
 	i.session = next
+	maps.DeleteFunc(i.positions, func(tp TopicPartition, _ position) bool {
+		return next == nil || !next.subscribed() && next.parts[tp] == nil || next.subscribed() && former != nil
+	})
 	return nil
 }
 
@@ -226,6 +238,7 @@ func (i *Instance) endSession(ctx context.Context, last func(*partition) mark) {
 	}
 	i.mu.Lock()
 	s.left = true
+	passing := i.passing
 	i.mu.Unlock()
 	defer s.die()
 	if s.client == nil {
@@ -233,11 +246,24 @@ func (i *Instance) endSession(ctx context.Context, last func(*partition) mark) {
 	}
 	leaving, cancel := context.WithTimeout(ctx, leaveTimeout)
 	defer cancel()
-	if err := s.client.LeaveGroupContext(leaving); err != nil {
+	if err := s.leave(leaving, passing); err != nil {
 		i.m.log.Warn("cannot leave the consumer group", "group", i.group, "instance", i.opts.Name, "error", err)
 		s.die() // or Close would try to leave as well, for as long as a request may take
 	}
 	s.client.Close()
+}
+
+// leave takes the session's client out of its group, unless another server goes
+// on with a static membership.
+func (s *session) leave(ctx context.Context, passing bool) error {
+	member, _ := s.client.GroupMetadata()
+	if err := s.client.LeaveGroupContext(ctx); err != nil {
+		return err
+	}
+	if id := s.inst.memberID(); id != "" && s.subscribed() && !passing { // the library leaves a static member in
+		return s.inst.m.cluster.leave(ctx, s.inst.group, member, id)
+	}
+	return nil
 }
 
 // fetchError returns what a client shall be told of an error that came with a

@@ -24,6 +24,11 @@ type Settings struct {
 	AutoCommitInterval time.Duration
 	// MaxInstances bounds the instances of this server.
 	MaxInstances int
+	// MaxPerClient bounds the instances of one client address; 0 is no bound.
+	MaxPerClient int
+	// Directory, if not nil, is told of every instance, so that others can
+	// adopt it when this server is gone.
+	Directory Directory
 	// Schemas has the schemas that records were written with; nil: there is no
 	// registry, and no instance can have a format that needs one.
 	Schemas *schema.Registry

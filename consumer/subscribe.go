@@ -2,11 +2,12 @@ package consumer
 
 import (
 	"context"
-	"maps"
+	"errors"
 	"regexp"
 	"slices"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"millrace/internal/apierr"
@@ -62,8 +63,8 @@ func (i *Instance) subscribe(ctx context.Context, topics []string, pattern strin
 		if !now.subscribed() {
 			return apierr.IllegalState.New("Partitions are assigned to this consumer instance by hand. A subscription and an assignment exclude each other; remove the assignment first.")
 		}
-		if now.pattern == pattern && slices.Equal(now.topics, topics) {
-			return nil // joining again would only stall the group
+		if now.same(topics, pattern) {
+			return i.record(ctx) // joining again would only stall the group
 		}
 	}
 	next := newSession(i)
@@ -114,6 +115,9 @@ func (s *session) join() error {
 		kgo.OnPartitionsLost(s.onLost),
 		kgo.AdjustFetchOffsetsFn(s.place),
 	}
+	if id := i.memberID(); id != "" {
+		opts = append(opts, kgo.InstanceID(id), kgo.WithHooks(fenceHook{s}))
+	}
 	if s.pattern == "" {
 		opts = append(opts, kgo.ConsumeTopics(s.topics...))
 	} else {
@@ -145,6 +149,7 @@ func (s *session) place(ctx context.Context, offsets map[string]map[int32]kgo.Of
 		for n, o := range partitions {
 			tp := TopicPartition{topic, n}
 			if starts[tp] = o.EpochOffset().Offset; starts[tp] < 0 { // nothing committed
+				starts[tp] = -1
 				ask[tp] = i.opts.resetTime()
 			}
 		}
@@ -153,20 +158,17 @@ func (s *session) place(ctx context.Context, offsets map[string]map[int32]kgo.Of
 	if err != nil {
 		return nil, err
 	}
-	maps.Copy(starts, listed)
 
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	for tp, at := range starts {
+	news := false
+	for tp, committed := range starts {
 		p := s.parts[tp]
 		if p == nil {
 			continue
 		}
 		if p.start < 0 { // else a seek has come first
-			p.start = at
-			if _, asked := listed[tp]; asked {
-				p.blocked = i.noPosition(tp)
-			}
+			news = i.begin(p, committed, listed[tp]) || news
 			if p.blocked != nil && i.pollCancel != nil {
 				i.pollCancel() // no records will come to end it
 			}
@@ -174,7 +176,27 @@ func (s *session) place(ctx context.Context, offsets map[string]map[int32]kgo.Of
 		p.placed = true
 		offsets[tp.Topic][tp.Partition] = kgo.NewOffset().At(p.position())
 	}
+	if news {
+		i.recordLater()
+	}
 	return offsets, nil
+}
+
+// fenceHook ends a session whose static membership was taken over by another
+// server. The client would join again, and take it back.
+type fenceHook struct{ s *session }
+
+// OnGroupManageError implements [kgo.HookGroupManageError].
+func (h fenceHook) OnGroupManageError(err error) {
+	if errors.Is(err, kerr.FencedInstanceID) {
+		h.s.die()
+		m := h.s.inst.m
+		go func() { // the library waits for us
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			m.discard(h.s.inst)
+		}()
+	}
 }
 
 // resetTime is what to ask the log for where the group has committed nothing.
@@ -233,6 +255,7 @@ func (s *session) forget(gone map[string][]int32) *commit {
 		}
 		c.add(p, p.confirmed)
 		delete(s.parts, tp)
+		delete(i.positions, tp)
 	}
 	s.backlog.drop(func(p *partition) bool { return s.parts[p.TopicPartition] != p })
 	if !i.opts.AutoCommit {

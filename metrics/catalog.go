@@ -90,6 +90,15 @@ var (
 	consumerRebalances = counter("consumer_rebalances_total", "Changes that a group made to what a consumer instance reads, by event: assigned, revoked or lost.", "event")
 )
 
+// The metrics of several nodes that form one service.
+var (
+	clusterLeased    = gauge("cluster_leased", "1 while this node sees its own heartbeats in the cluster's topic; otherwise it serves no consumer instances.")
+	clusterNodes     = gauge("cluster_nodes", "Nodes alive, this one included.")
+	clusterInstances = gauge("cluster_instances", "Consumer instances of all nodes.")
+	clusterAdoptions = counter("cluster_adoptions_total", "Consumer instances that this node took over from one that left or died, by result: ok or failed.", "result")
+	clusterForwards  = counter("cluster_forwards_total", "Requests sent on to the node that has their consumer instance, by result: ok, moved (tried again) or failed.", "result")
+)
+
 // The metrics of topics.
 var (
 	topicProducedRecords = counter("topic_produced_records_total", "Records written to the topic.", "topic")
@@ -161,6 +170,9 @@ func Catalog() []Group {
 			consumeRecords, consumeBytes, fetchBatches, fetchRecords, fetchWire, fetchPlain,
 			consumerInstances, consumerLimit, consumerCreated, consumerExpired, consumerPartitions,
 			consumerBacklog, consumerHeld, consumerLag, consumerCommits, consumerRebalances,
+		}},
+		{"Cluster", "Only with `cluster.enable`.", []*Def{
+			clusterLeased, clusterNodes, clusterInstances, clusterAdoptions, clusterForwards,
 		}},
 		{"Topics", "The `metrics.topics.max` busiest topics have series of their own, the others are counted as `topic=\"" + Other + "\"`, which no topic can be called. Once a minute a topic that has become twice as busy takes the place of another; what it did before stays with the others, so that every series only grows and rates stay true.", []*Def{
 			topicProducedRecords, topicProducedBytes, topicConsumedRecords, topicConsumedBytes,

@@ -46,6 +46,7 @@ func full(t testing.TB) *Metrics {
 		Buffered:    func() int64 { return 9 },
 		Compression: func() []Codec { return []Codec{{Name: "zstd", In: 10, Out: 5, Time: time.Second}} },
 		Consumers:   func() Consumers { return Consumers{Instances: 1, Lags: []Lag{{"g", "t", 8}}} },
+		Cluster:     func() Cluster { return Cluster{Leased: true, Nodes: 3} },
 		Metadata:    func() Metadata { return Metadata{Reachable: true, Known: true, Topics: 4} },
 		Schemas:     func() Schemas { return Schemas{Hits: 6, Misses: 2, Cached: 2, Answered: 3, Time: time.Second} },
 		Pools:       func() []Pool { return []Pool{{Name: "fetch", Gets: 1, Out: -1, KeptBytes: 5}} },

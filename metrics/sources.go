@@ -19,6 +19,7 @@ type Sources struct {
 	Compression func() []Codec
 	Consumers   func() Consumers
 	Metadata    func() Metadata
+	Cluster     func() Cluster
 	Schemas     func() Schemas
 	Pools       func() []Pool
 }
@@ -76,6 +77,16 @@ type Metadata struct {
 	Partitions, Leaderless   int
 }
 
+// Cluster is what this node knows of the nodes that form one service with it.
+type Cluster struct {
+	Leased               bool // whether the node may act
+	Nodes, Instances     int  // alive, itself included; of all nodes
+	Adopted, AdoptFailed uint64
+	// Requests that were sent on: answered, refused because the instance is
+	// elsewhere, and not answered.
+	Forwarded, ForwardMoved, ForwardFailed uint64
+}
+
 // Schemas is the state of the schema registry's client.
 type Schemas struct {
 	Hits, Misses uint64 // questions that the cache answered, and not
@@ -122,6 +133,10 @@ func (s *Sources) collect(to chan<- prometheus.Metric, lags int) {
 	}
 	if s.Metadata != nil {
 		v := s.Metadata()
+		v.collect(to)
+	}
+	if s.Cluster != nil {
+		v := s.Cluster()
 		v.collect(to)
 	}
 	if s.Schemas != nil {
@@ -202,6 +217,17 @@ func (v *Metadata) collect(to chan<- prometheus.Metric) {
 	metadataTopics.put(to, float64(v.Topics))
 	metadataParts.put(to, float64(v.Partitions))
 	metadataOrphans.put(to, float64(v.Leaderless))
+}
+
+func (v *Cluster) collect(to chan<- prometheus.Metric) {
+	clusterLeased.put(to, truth(v.Leased))
+	clusterNodes.put(to, float64(v.Nodes))
+	clusterInstances.put(to, float64(v.Instances))
+	clusterAdoptions.put(to, float64(v.Adopted), "ok")
+	clusterAdoptions.put(to, float64(v.AdoptFailed), "failed")
+	clusterForwards.put(to, float64(v.Forwarded), "ok")
+	clusterForwards.put(to, float64(v.ForwardMoved), "moved")
+	clusterForwards.put(to, float64(v.ForwardFailed), "failed")
 }
 
 func (v *Schemas) collect(to chan<- prometheus.Metric) {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -145,7 +146,8 @@ type conn struct {
 	secure   bool
 	spoke    bool // has sent a byte of HTTP; only its own goroutine reads
 	linger   atomic.Bool
-	giveBack func() // its place within the limits; once
+	gone     atomic.Bool // the other side has ended it
+	giveBack func()      // its place within the limits; once
 }
 
 // Read implements [net.Conn].
@@ -153,6 +155,9 @@ func (c *conn) Read(b []byte) (int, error) {
 	n, err := c.TCPConn.Read(b)
 	if n > 0 && !c.secure {
 		c.heard()
+	}
+	if err != nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, os.ErrDeadlineExceeded) {
+		c.gone.Store(true)
 	}
 	return n, err
 }
@@ -175,6 +180,10 @@ func (c *conn) Close() error {
 	c.giveBack()
 	return c.TCPConn.Close()
 }
+
+// peerGone reports whether the other side has ended the connection, even if
+// nobody has read that far yet.
+func (c *conn) peerGone() bool { return c.gone.Load() || ended(c.TCPConn) }
 
 // linger ends our side of a connection and reads what still comes of the other.
 func linger(c *net.TCPConn, atMost time.Duration) {

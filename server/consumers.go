@@ -49,6 +49,7 @@ func (s *Server) createInstance(ctx *fasthttp.RequestCtx) error {
 	if s.version(ctx) == v1 {
 		opts.OffsetReset = resetOfV1(opts.OffsetReset)
 	}
+	opts.Client = ctx.RemoteIP().String()
 	instance, err := s.deps.Consumers.Create(group, opts)
 	if err != nil {
 		return err
@@ -265,6 +266,7 @@ func (s *Server) records(ctx *fasthttp.RequestCtx) error {
 	if ctx.IsHead() {
 		return nil // who asks for the header only must not take records that nobody sees
 	}
+	o.Lost = lostBetweenNodes(ctx)
 	return respond(ctx, func(dst []byte) ([]byte, error) {
 		return instance.AppendRecords(consume, dst, o)
 	})

@@ -36,6 +36,7 @@ func (s *Server) serve(ctx *fasthttp.RequestCtx) {
 		s.logRequest(ctx, took)
 	}
 	capBuffers(ctx)
+	restore(ctx)
 }
 
 // dispatch routes the request. A handler that panics costs its own request a
@@ -51,6 +52,10 @@ func (s *Server) dispatch(ctx *fasthttp.RequestCtx) {
 			s.fail(ctx, apierr.Internal.Err())
 		}
 	}()
+	if err := s.receive(ctx); err != nil {
+		s.fail(ctx, err)
+		return
+	}
 	if !s.cors.admit(ctx) {
 		s.fail(ctx, apierr.Unauthorized.New("Requests from this origin, or with this method from another origin, are not allowed (access.control.allow.origin, access.control.allow.methods)."))
 		return
@@ -85,6 +90,7 @@ func (s *Server) fail(ctx *fasthttp.RequestCtx, err error) {
 	if e.Kind.RetryAfter > 0 {
 		ctx.Response.Header.Set(fasthttp.HeaderRetryAfter, strconv.Itoa(int(e.Kind.RetryAfter/time.Second)))
 	}
+	markElsewhere(ctx, e)
 	ctx.SetContentType(s.errorType(ctx))
 	body := ctx.Response.SwapBody(nil)
 	ctx.Response.SwapBody(e.Append(body[:0]))

@@ -16,6 +16,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"millrace/batch"
+	"millrace/cluster"
 	"millrace/consumer"
 	"millrace/internal/kafka"
 	"millrace/internal/testkit"
@@ -28,13 +29,16 @@ func TestMain(m *testing.M) { testkit.Main(m) }
 
 // stack is a whole proxy in this process, with all of its parts.
 type stack struct {
-	base     string // http://host:port
-	addr     string
-	addrs    []net.Addr // of all listeners; addr is the first
-	server   *server.Server
-	producer *batch.Producer
-	metadata *metadata.Cache
-	log      *logBuffer
+	base      string // http://host:port
+	addr      string
+	addrs     []net.Addr // of all listeners; addr is the first
+	server    *server.Server
+	producer  *batch.Producer
+	metadata  *metadata.Cache
+	node      *cluster.Node // nil unless it is one of several
+	consumers *consumer.Manager
+	broker    testkit.Broker
+	log       *logBuffer
 }
 
 // stackOptions are the defaults of a stack, for a test to change.
@@ -43,10 +47,13 @@ type stackOptions struct {
 	batch    batch.Settings
 	consumer consumer.Settings
 	producer kafka.Producer
+	fetch    kafka.Consumer
 	metadata metadata.Settings
 	admin    server.Admin
 	schemas  *schema.Registry
 	create   bool
+	node     *cluster.Settings        // of a stack that is one of several
+	via      func(base string) string // where the others reach that one
 }
 
 // start runs a proxy in front of b until t ends. change may alter its settings.
@@ -67,6 +74,7 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 		producer: kafka.DefaultProducer(),
 		metadata: metadata.Settings{MaxAge: 100 * time.Millisecond, Timeout: 10 * time.Second},
 		create:   true,
+		via:      func(base string) string { return base },
 	}
 	for _, f := range change {
 		f(&o)
@@ -87,17 +95,22 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &stack{log: logs, metadata: cache}
+	s := &stack{log: logs, metadata: cache, broker: b}
 	s.producer = batch.New(client, batch.Cluster{Topic: topicOf(cache), Healthy: cache.Healthy, Contradicted: cache.Invalidate}, o.batch)
+	node := joinCluster(t, base, &o)
 	o.consumer.Schemas = o.schemas
-	consumers := consumer.New(base, kafka.Consumer{}, o.consumer, log)
-	s.server = server.New(o.server, server.Deps{Producer: s.producer, Metadata: cache, Consumers: consumers, Schemas: o.schemas, Admin: o.admin, Logger: log})
+	consumers := consumer.New(base, o.fetch, o.consumer, log)
+	s.server = server.New(o.server, server.Deps{Producer: s.producer, Metadata: cache, Consumers: consumers, Schemas: o.schemas, Cluster: node, Admin: o.admin, Logger: log})
 	addrs, err := s.server.Listen()
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.addr, s.addrs = addrs[0].String(), addrs
 	s.base = "http://" + s.addr
+	if s.node = node; node != nil {
+		node.Start(o.via(s.base), consumers)
+	}
+	s.consumers = consumers
 	served := make(chan error, 1)
 	go func() { served <- s.server.Serve() }()
 	t.Cleanup(func() {
@@ -109,6 +122,9 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 			if err != nil {
 				t.Errorf("%s: %v", what, err)
 			}
+		}
+		if node != nil {
+			node.Close(ctx, true)
 		}
 		cache.Close()
 		admin.Close()

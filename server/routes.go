@@ -82,6 +82,11 @@ func (s *Server) bind(rt route) fasthttp.RequestHandler {
 }
 
 func (s *Server) answerTo(rt route, ctx *fasthttp.RequestCtx) error {
+	if s.forwarder != nil && ctx.UserValue("instance") != nil {
+		if done, err := s.elsewhere(ctx); done || err != nil {
+			return err
+		}
+	}
 	if rt.media != ownAnswer {
 		if err := s.negotiate(ctx); err != nil {
 			return err

@@ -15,6 +15,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"millrace/batch"
+	"millrace/cluster"
 	"millrace/consumer"
 	"millrace/internal/apierr"
 	"millrace/internal/tracing"
@@ -31,6 +32,8 @@ type Deps struct {
 	Consumers *consumer.Manager
 	// Schemas is nil where there is no schema registry.
 	Schemas *schema.Registry
+	// Cluster is this node among others, nil where there are none.
+	Cluster *cluster.Node
 	// Admin serves /admin; it is needed when the settings turn that on. The
 	// dashboard shows its settings.
 	Admin Admin
@@ -54,6 +57,8 @@ type Server struct {
 	cors     cors
 	figures  figures
 	sampler  *sampler // nil without ui.enable
+	// forwarder is nil without a cluster.
+	forwarder *forwarder
 
 	draining   atomic.Bool
 	streaming  context.Context // of streams; ends with the drain
@@ -76,6 +81,7 @@ func New(s Settings, d Deps) *Server {
 	if s.UI {
 		srv.sampler = newSampler(srv)
 	}
+	srv.forwarder = newForwarder(d.Cluster, s.Peering)
 	srv.router = srv.newRouter()
 	srv.http = &fasthttp.Server{
 		Handler:            srv.serve,

@@ -17,6 +17,9 @@ type Settings struct {
 	HostName   string
 	Advertised string
 
+	// Peering is how to talk to the other nodes of a cluster, where there is one.
+	Peering Peering
+
 	// MaxBodyBytes bounds a request body, before and after decompression.
 	MaxBodyBytes int
 	// MaxHeaderBytes bounds the request line and header together.

@@ -59,6 +59,7 @@ func (p *proxy) watch(client *kgo.Client, compressor *kafka.Compressor) {
 		schemas = p.schemas.Stats
 	}
 	p.metrics.Watch(metrics.Sources{
+		Cluster:   p.clusterStats(),
 		Server:    p.server.Stats,
 		Producer:  p.producer.Stats,
 		Buffered:  client.BufferedProduceRecords,
@@ -80,4 +81,16 @@ func (p *proxy) watch(client *kgo.Client, compressor *kafka.Compressor) {
 			return pools
 		},
 	})
+}
+
+// clusterStats returns nil for a proxy that is on its own.
+func (p *proxy) clusterStats() func() metrics.Cluster {
+	if p.node == nil {
+		return nil
+	}
+	return func() metrics.Cluster {
+		c := p.node.Stats()
+		c.Forwarded, c.ForwardMoved, c.ForwardFailed = p.server.Forwards()
+		return c
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/url"
 	"os"
 	"os/signal"
 	"syscall"
@@ -13,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"millrace/batch"
+	"millrace/cluster"
 	"millrace/config"
 	"millrace/consumer"
 	"millrace/internal/kafka"
@@ -31,6 +33,7 @@ type proxy struct {
 	metrics   *metrics.Metrics
 	metadata  *metadata.Cache
 	producer  *batch.Producer
+	node      *cluster.Node    // nil unless the proxy is one of several
 	schemas   *schema.Registry // nil: there is no schema registry
 	consumers *consumer.Manager
 	server    *server.Server
@@ -122,6 +125,9 @@ func start(cfg *config.Config) (_ *proxy, err error) {
 			client.ForceMetadataRefresh()
 		},
 	}, cfg.Batch)
+	if err := p.join(); err != nil {
+		return nil, err
+	}
 	if p.schemas, err = newRegistry(cfg, p.log); err != nil {
 		return nil, err
 	}
@@ -131,6 +137,7 @@ func start(cfg *config.Config) (_ *proxy, err error) {
 		Producer:  p.producer,
 		Metadata:  p.metadata,
 		Consumers: p.consumers,
+		Cluster:   p.node,
 		Schemas:   p.schemas,
 		Admin:     server.Admin{Settings: p.live.settings, Change: p.live.change},
 		Metrics:   p.metrics,
@@ -140,8 +147,46 @@ func start(cfg *config.Config) (_ *proxy, err error) {
 	p.watch(client, compressor)
 	p.live.server = p.server
 	p.awaitBrokers()
-	p.addrs, err = p.server.Listen()
+	if p.addrs, err = p.server.Listen(); err == nil && p.node != nil {
+		p.node.Start(p.peerURL(), p.consumers)
+	}
 	return p, err
+}
+
+// join makes the proxy a node of a cluster, if it is to be one.
+func (p *proxy) join() (err error) {
+	if !p.cfg.Cluster.Enabled {
+		return nil
+	}
+	s := p.cfg.Cluster.Settings
+	s.Logger = p.log
+	if p.node, err = cluster.New(p.cfg.Kafka, s); err == nil {
+		p.cfg.Consumer.Directory = p.node
+	}
+	return err
+}
+
+// peerURL is where other nodes reach this one: as configured, or the first
+// listener under a name that means something on other hosts.
+func (p *proxy) peerURL() string {
+	if p.cfg.Cluster.URL != "" {
+		return p.cfg.Cluster.URL
+	}
+	first, err := url.Parse(p.urls()[0])
+	if err != nil {
+		return p.urls()[0]
+	}
+	host := p.cfg.Server.HostName
+	if listened, _, _ := net.SplitHostPort(p.cfg.Server.Listeners[0].Addr); host == "" && listened != "" {
+		if ip := net.ParseIP(listened); ip == nil || !ip.IsUnspecified() {
+			host = listened
+		}
+	}
+	if host == "" {
+		host, _ = os.Hostname()
+	}
+	first.Host = net.JoinHostPort(host, first.Port())
+	return first.String()
 }
 
 // newRegistry returns the schema registry's client, nil where there is none, and
@@ -211,6 +256,9 @@ func (p *proxy) close(ctx context.Context) (err error) {
 		if failed := p.consumers.Close(ctx); failed != nil {
 			err = fmt.Errorf("cannot leave all consumer groups: %w", failed)
 		}
+	}
+	if p.node != nil { // what the consumers gave up stands in its topic
+		p.node.Close(ctx, true)
 	}
 	if p.producer != nil {
 		if failed := p.producer.Close(ctx); failed != nil && err == nil {

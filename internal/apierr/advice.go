@@ -38,6 +38,7 @@ var advice = map[*Kind]string{
 	RegistryRefused:     "The schema registry knows no such schema, or finds it incompatible with the subject's former ones. Compare with what the registry has.",
 
 	TooManyInstances:   "Clients create instances and do not delete them: see the groups below. Or raise consumer.instances.max.",
+	TooManyOfOneClient: "One address creates instances and does not delete them. Or raise consumer.instances.max.per.client, as behind a load balancer that hides the clients.",
 	TooManyWaiters:     "Many clients wait for news of topics and brokers (?wait=) at once. Have them share one stream of changes, GET /metadata/changes, or poll with an ETag.",
 	TooManyConnections: "One address opens many connections: have its client keep them open and share them, or raise connections.max.per.ip.",
 
@@ -51,6 +52,7 @@ var advice = map[*Kind]string{
 	BrokersAway:      "Look whether the brokers run, and whether this server reaches bootstrap.servers and the addresses that the brokers advertise.",
 	TooBusy:          "More connections than connections.max. Have clients keep connections open and share them, or raise it with the limit of open files.",
 	StreamsFull:      "More streams and dashboards than streams.max. Look for clients that open a new stream without closing the former, or raise it.",
+	InstanceMoved:    "A consumer instance is on its way from one node to another, or its node has died a moment ago. Clients repeat the request.",
 	RegistryAway:     "Look whether the schema registry runs, and whether this server reaches schema.registry.url. Schemas that are cached still work.",
 	RegistryTimedOut: "The schema registry is slow. Look at its load and at the network between.",
 	KafkaTimedOut:    "Kafka does not acknowledge in time. Look for replicas that are out of sync, full disks and slow brokers. The records may arrive all the same.",

@@ -55,6 +55,7 @@ var (
 	TooManyInstances   = &Kind{Name: "too_many_instances", Status: 429, Code: 42901, Message: "This server holds as many consumer instances as it is allowed to.", Retry: true, RetryAfter: 5 * time.Second}
 	TooManyConnections = &Kind{Name: "too_many_connections_of_one", Status: 429, Code: 42902, Message: "This address has as many connections as one address is allowed to.", Retry: true, RetryAfter: time.Second}
 	TooManyWaiters     = &Kind{Name: "too_many_waiters", Status: 429, Code: 42903, Message: "As many requests wait for changes of the cluster as are allowed to.", Retry: true, RetryAfter: time.Second}
+	TooManyOfOneClient = &Kind{Name: "too_many_instances_of_one", Status: 429, Code: 42904, Message: "This address has as many consumer instances as one address is allowed to.", Retry: true, RetryAfter: 5 * time.Second}
 
 	// 500: Kafka said no, or we have a defect.
 
@@ -72,6 +73,7 @@ var (
 	TooBusy       = &Kind{Name: "too_many_connections", Status: 503, Code: 50304, Message: "The server has as many connections as it is allowed to.", Retry: true, RetryAfter: time.Second}
 	RegistryAway  = &Kind{Name: "schema_registry_unreachable", Status: 503, Code: 50305, Message: "The schema registry cannot be reached.", Retry: true, RetryAfter: time.Second}
 	StreamsFull   = &Kind{Name: "too_many_streams", Status: 503, Code: 50306, Message: "The server serves as many streams as it is allowed to.", Retry: true, RetryAfter: 5 * time.Second}
+	InstanceMoved = &Kind{Name: "instance_moved", Status: 503, Code: 50307, Message: "Another server is taking over the consumer instance.", Retry: true, RetryAfter: time.Second}
 	KafkaTimedOut = &Kind{Name: "kafka_timeout", Status: 504, Code: 50401, Message: "Kafka did not answer within the deadline.", Retry: true, RetryAfter: time.Second}
 
 	RegistryTimedOut = &Kind{Name: "schema_registry_timeout", Status: 504, Code: 50402, Message: "The schema registry did not answer within the deadline.", Retry: true, RetryAfter: time.Second}
@@ -92,8 +94,8 @@ func Kinds() []*Kind {
 		MethodNotAllowed, NotAcceptable, FormatMismatch, SlowRequest, Undecodable,
 		OtherTopic, AlreadyExists, IllegalState, BodyTooLarge, UnsupportedMedia, HeadersTooLarge,
 		Unprocessable, SettingOutOfRange, KeySchemaMissing, ValueSchemaMissing, InvalidConsumerConf, InvalidSchema, RegistryRefused,
-		TooManyInstances, TooManyConnections, TooManyWaiters,
+		TooManyInstances, TooManyConnections, TooManyWaiters, TooManyOfOneClient,
 		Internal, KafkaError, KafkaRetriable, RegistryFailed,
-		Overloaded, Draining, BrokersAway, TooBusy, RegistryAway, StreamsFull, KafkaTimedOut, RegistryTimedOut,
+		Overloaded, Draining, BrokersAway, TooBusy, RegistryAway, StreamsFull, InstanceMoved, KafkaTimedOut, RegistryTimedOut,
 	}
 }

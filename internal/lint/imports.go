@@ -15,7 +15,7 @@ var layers = [][]string{
 	{"internal", "pool", "metrics", "web"},
 	{"codec"},
 	{"schema"},
-	{"batch", "consumer", "metadata", "auth"},
+	{"batch", "consumer", "metadata", "auth", "cluster"},
 	{"ingest"},
 	{"server"},
 	{"config"},

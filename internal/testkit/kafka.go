@@ -36,6 +36,7 @@ type Kafka struct {
 
 	java, jars string
 	dir        string // holds server.properties, data/ and broker.log
+	voters     string // controllers of several brokers; empty for one on its own
 
 	// The running process; nil while the broker is down.
 	cmd    *exec.Cmd
@@ -138,13 +139,22 @@ func freePorts(n int) ([]int, error) {
 // format writes server.properties and gives the data folder its cluster id.
 func (k *Kafka) format(ctx context.Context, controllerPort int, extra map[string]string) error {
 	file := k.path("server.properties")
+	if k.voters != "" {
+		extra["controller.quorum.voters"] = k.voters
+	}
 	text := properties(k.Addrs[0], "127.0.0.1:"+strconv.Itoa(controllerPort), k.path("data"), extra)
 	if err := os.WriteFile(file, text, 0o644); err != nil {
 		return fmt.Errorf("cannot write Kafka's properties: %w", err)
 	}
-	cmd := exec.CommandContext(ctx, k.java, "-cp", filepath.Join(k.jars, "*"), "-XX:TieredStopAtLevel=1",
+	args := []string{
+		"-cp", filepath.Join(k.jars, "*"), "-XX:TieredStopAtLevel=1",
 		"-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
-		"kafka.tools.StorageTool", "format", "--standalone", "-t", "bWlsbHJhY2UtdGVzdGtpdA", "-c", file)
+		"kafka.tools.StorageTool", "format", "-t", "bWlsbHJhY2UtdGVzdGtpdA", "-c", file,
+	}
+	if k.voters == "" {
+		args = append(args, "--standalone")
+	}
+	cmd := exec.CommandContext(ctx, k.java, args...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("cannot format Kafka's storage: %w\n%s", err, out)
 	}
@@ -179,6 +189,9 @@ func properties(addr, controller, data string, extra map[string]string) []byte {
 	}
 	for name, value := range extra {
 		set[name] = value
+	}
+	if set["controller.quorum.voters"] != "" {
+		delete(set, "controller.quorum.bootstrap.servers") // it is one or the other
 	}
 	var b bytes.Buffer
 	for _, name := range sortedKeys(set) {

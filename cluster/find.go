@@ -1,0 +1,164 @@
+package cluster
+
+import (
+	"context"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+
+	"millrace/internal/apierr"
+)
+
+// now is the clock; only differences of it are used.
+func now() time.Time { return time.Now() }
+
+// startWait is how long a request waits for a node that has just started and
+// is still reading what there is.
+const startWait = 5 * time.Second
+
+// Place says who serves a request about an instance.
+type Place struct {
+	// URL is where the node is that has the instance, empty when that is this one.
+	URL string
+	// Node is its id.
+	Node string
+}
+
+// Find returns who has the instance. One that no live node has is adopted, so
+// that the answer is this node. Also when nobody has heard of the instance the
+// answer is this node, which will say so. refused names a node that could just
+// not be connected to, or is empty: with that, a heartbeat that is overdue
+// counts as its death. Errors: [apierr.BrokersAway], and what an adoption meets.
+func (n *Node) Find(ctx context.Context, group, name, refused string) (Place, error) {
+	k := instanceKey{group, name}
+	n.awaitStart(ctx)
+	for looked := false; ; {
+		h, known, err := n.get(k)
+		if err != nil {
+			return Place{}, err
+		}
+		switch {
+		case !known && looked, !known && n.local.Holds(group, name):
+			return Place{}, nil
+		case !known: // it may have been made elsewhere a moment ago
+			if err := n.catchUp(ctx); err != nil {
+				return Place{}, err
+			}
+			looked = true
+		case h.Owner == n.ID() && n.local.Holds(group, name):
+			return Place{}, nil
+		case h.Owner != n.ID() && n.Alive(h.Owner) && (h.Owner != refused || !n.overdue(h.Owner)):
+			return Place{URL: n.urlOf(h.Owner), Node: h.Owner}, nil
+		default:
+			if err := n.adopt(ctx, k, h); err != nil {
+				return Place{}, err
+			}
+		}
+	}
+}
+
+// awaitStart waits for a node that has just started, until it has read the log
+// up to its own first heartbeat. One that was cut off keeps nobody waiting.
+func (n *Node) awaitStart(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, startWait)
+	defer cancel()
+	for {
+		n.mu.Lock()
+		starting, changed := !n.started, n.changed
+		n.mu.Unlock()
+		if !starting {
+			return
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// Changed returns a channel that is closed when the node has learned something.
+func (n *Node) Changed() <-chan struct{} {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.changed
+}
+
+// catchUp waits until this node has read all that was written so far.
+func (n *Node) catchUp(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, n.settings.Lease)
+	defer cancel()
+	ends, err := kadm.NewClient(n.client).ListEndOffsets(ctx, n.settings.Topic)
+	if err != nil {
+		return apierr.From(err)
+	}
+	end, ok := ends.Lookup(n.settings.Topic, 0)
+	if !ok || end.Err != nil {
+		return cutOff()
+	}
+	return n.await(ctx, end.Offset-1)
+}
+
+// Alive reports whether a node counts as alive.
+func (n *Node) Alive(id string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.table.alive(id, now())
+}
+
+// overdue reports whether a node should have shown that it lives, twice.
+func (n *Node) overdue(id string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	p := n.table.nodes[id]
+	return p == nil || now().Sub(p.heard) > 2*n.settings.Heartbeat+n.settings.Heartbeat/2
+}
+
+func (n *Node) urlOf(id string) string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if p := n.table.nodes[id]; p != nil {
+		return p.URL
+	}
+	return ""
+}
+
+// adopt takes an instance over that nobody has; h is what was known of it. When
+// another node is faster, or another request of this one, there is no error:
+// look again.
+func (n *Node) adopt(ctx context.Context, k instanceKey, h holding) error {
+	n.mu.Lock()
+	if other := n.adopting[k]; other != nil {
+		n.mu.Unlock()
+		select {
+		case <-other:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	done := make(chan struct{})
+	n.adopting[k] = done
+	n.mu.Unlock()
+	defer func() {
+		n.mu.Lock()
+		delete(n.adopting, k)
+		n.mu.Unlock()
+		close(done)
+	}()
+	first, err := n.claim(ctx, k, h)
+	if err != nil || !first {
+		return err
+	}
+	if err := n.local.Adopt(ctx, k.group, k.name, h.Definition); err != nil {
+		n.adoptFailed.Add(1)
+		// Another node, or this one later, may do better.
+		if failed := n.Release(ctx, k.group, k.name, h.Definition); failed != nil {
+			n.log.Warn("cannot release a consumer instance that could not be adopted", "group", k.group, "instance", k.name, "error", failed)
+		}
+		return err
+	}
+	n.adopted.Add(1)
+	n.log.Info("consumer instance adopted", "group", k.group, "instance", k.name, "from", h.Owner)
+	return nil
+}

@@ -1,0 +1,219 @@
+package cluster
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"hash/maphash"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"millrace/internal/apierr"
+)
+
+var seed = maphash.MakeSeed()
+
+// lock makes the caller the only one on this node who writes records of the
+// instance, until it calls unlock.
+func (n *Node) lock(ctx context.Context, k instanceKey) (unlock func(), err error) {
+	turn := n.writing[maphash.Comparable(seed, k)%uint64(len(n.writing))]
+	select {
+	case turn <- struct{}{}:
+		return func() { <-turn }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// get returns what is known of an instance, nothing if there is none; also
+// whether this node may act.
+func (n *Node) get(k instanceKey) (h holding, known bool, err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !n.leased(now()) {
+		return h, false, cutOff()
+	}
+	e := n.table.instances[k]
+	if e == nil {
+		return h, false, nil
+	}
+	return e.holding, !e.Deleted, nil
+}
+
+func cutOff() error {
+	return apierr.BrokersAway.Wrap(ErrCutOff, "This server has lost touch with the others: it cannot read or write the topic that they share.")
+}
+
+// write appends a record of the instance and waits until this node has read it
+// back. It reports whether the record counts. The caller has the lock.
+func (n *Node) write(ctx context.Context, k instanceKey, h holding) (counts bool, err error) {
+	if err := n.append(ctx, k, encode(h)); err != nil {
+		return false, err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	e := n.table.instances[k]
+	return e != nil && e.Epoch >= h.Epoch && e.Born == h.Born && e.Owner == h.Owner && e.Deleted == h.Deleted, nil
+}
+
+// append writes values under the instance's key, nil for a tombstone, and waits
+// until this node has read back the last of them.
+func (n *Node) append(ctx context.Context, k instanceKey, values ...[]byte) error {
+	type result struct {
+		offset int64
+		err    error
+	}
+	results := make(chan result, len(values))
+	for _, v := range values {
+		// With the life of the node: the end of one caller's context would
+		// fail what others have under way.
+		r := &kgo.Record{Topic: n.settings.Topic, Key: k.bytes(), Value: v}
+		n.client.Produce(n.life, r, func(r *kgo.Record, err error) { results <- result{r.Offset, err} })
+	}
+	last := int64(-1)
+	for range values {
+		select {
+		case r := <-results:
+			switch {
+			case errors.Is(r.err, kgo.ErrClientClosed):
+				return cutOff()
+			case r.err != nil:
+				return apierr.From(fmt.Errorf("cannot write to the cluster's topic: %w", r.err))
+			}
+			last = max(last, r.offset)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return n.await(ctx, last)
+}
+
+// await waits until the record at the offset has been read.
+func (n *Node) await(ctx context.Context, offset int64) error {
+	for {
+		n.mu.Lock()
+		done, changed := n.position > offset, n.changed
+		n.mu.Unlock()
+		if done {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-n.life.Done():
+			return cutOff()
+		}
+	}
+}
+
+// Create enters a new instance of this node. Errors: [apierr.AlreadyExists],
+// when any node has one of that name, and [apierr.BrokersAway].
+func (n *Node) Create(ctx context.Context, group, name string, definition []byte) error {
+	k := instanceKey{group, name}
+	n.awaitStart(ctx)
+	unlock, err := n.lock(ctx, k)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	was, known, err := n.get(k)
+	if err != nil {
+		return err
+	}
+	counts := false
+	if !known {
+		h := holding{Owner: n.ID(), Epoch: was.Epoch + 1, Born: rand.Text(), Definition: definition}
+		if counts, err = n.write(ctx, k, h); err != nil {
+			return err
+		}
+	}
+	if !counts {
+		return apierr.AlreadyExists.New("A consumer instance named %q already exists in the group %q.", name, group)
+	}
+	return nil
+}
+
+// Update replaces the definition of an instance that this node has. Errors:
+// [apierr.InstanceMoved] when it has it no more, and [apierr.BrokersAway].
+func (n *Node) Update(ctx context.Context, group, name string, definition []byte) error {
+	return n.rewrite(ctx, instanceKey{group, name}, func(h *holding) { h.Definition = definition })
+}
+
+// Release gives an instance up for any node to take. Errors as of [Node.Update].
+func (n *Node) Release(ctx context.Context, group, name string, definition []byte) error {
+	return n.rewrite(ctx, instanceKey{group, name}, func(h *holding) { h.Owner, h.Definition = "", definition })
+}
+
+func (n *Node) rewrite(ctx context.Context, k instanceKey, change func(*holding)) error {
+	unlock, err := n.lock(ctx, k)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	h, known, err := n.get(k)
+	if err != nil {
+		return err
+	}
+	counts := false
+	if known && h.Owner == n.ID() {
+		h.Epoch++
+		change(&h)
+		if counts, err = n.write(ctx, k, h); err != nil {
+			return err
+		}
+	}
+	if !counts {
+		return apierr.InstanceMoved.New("Another server has taken over the consumer instance %q of the group %q.", k.name, k.group)
+	}
+	return nil
+}
+
+// Delete takes an instance that this node has out of the cluster. Without one
+// nothing happens. Error: [apierr.BrokersAway].
+func (n *Node) Delete(ctx context.Context, group, name string) error {
+	return n.delete(ctx, instanceKey{group, name}, n.ID())
+}
+
+// delete is Delete of an instance that owner has, or with an empty one no live node.
+func (n *Node) delete(ctx context.Context, k instanceKey, owner string) error {
+	unlock, err := n.lock(ctx, k)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	h, known, err := n.get(k)
+	switch {
+	case err != nil:
+		return err
+	case !known && !h.Deleted, owner != "" && h.Owner != owner, owner == "" && n.Alive(h.Owner):
+		return nil
+	}
+	gone := encode(holding{Epoch: h.Epoch + 1, Born: h.Born, Deleted: true})
+	return n.append(ctx, k, gone, nil)
+}
+
+// claim makes this node the owner of an instance that was as h says, and
+// reports whether it came first.
+func (n *Node) claim(ctx context.Context, k instanceKey, h holding) (bool, error) {
+	unlock, err := n.lock(ctx, k)
+	if err != nil {
+		return false, err
+	}
+	defer unlock()
+	h.Owner = n.ID()
+	h.Epoch++
+	return n.write(ctx, k, h)
+}
+
+// repair writes the record of an instance of this node again, after one that
+// does not count and which compaction would keep in its place.
+func (n *Node) repair(k instanceKey) {
+	ctx, cancel := context.WithTimeout(n.life, n.settings.Lease)
+	defer cancel()
+	err := n.rewrite(ctx, k, func(*holding) {})
+	if err != nil && !apierr.InstanceMoved.Is(err) && n.life.Err() == nil {
+		n.log.Warn("cannot repair the record of a consumer instance", "group", k.group, "instance", k.name, "error", err)
+	}
+}

@@ -1,0 +1,75 @@
+package consumer
+
+import (
+	"bytes"
+	"encoding/json"
+	"reflect"
+	"testing"
+	"time"
+
+	"millrace/codec"
+	"millrace/internal/apierr"
+)
+
+func TestDefinitionComesBack(t *testing.T) {
+	want := definition{
+		Options: InstanceOptions{
+			Name: "i", Format: codec.JSON, OffsetReset: latest, AutoCommit: true, FetchMinBytes: 7,
+			RequestTimeout: 3 * time.Second, IsolationLevel: readCommitted,
+		},
+		Format:     "json",
+		Partitions: []place{{"t", 1}},
+		Positions:  []position{{place: place{"t", 1}, Offset: 40, Committed: -1, Sought: true}},
+	}
+	text, err := json.Marshal(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := readDefinition(text)
+	if err != nil || !reflect.DeepEqual(*got, want) {
+		t.Errorf("%s became %+v (%v)", text, got, err)
+	}
+	// The name of the format counts, for its number may be another one by now.
+	text = bytes.ReplaceAll(text, []byte(`"format":"json"`), []byte(`"format":"binary"`))
+	if got, err := readDefinition(text); err != nil || got.Options.Format != codec.Binary {
+		t.Errorf("%s became %+v (%v)", text, got, err)
+	}
+	text = bytes.ReplaceAll(text, []byte(`"format":"binary"`), []byte(`"format":"new"`))
+	if _, err := readDefinition(text); !apierr.Unprocessable.Is(err) {
+		t.Errorf("a format that nobody knows: %v", err)
+	}
+}
+
+// Every option but the address of its client, which is dropped where nobody
+// asks for it, must outlive a server: a new field that JSON passes over would not.
+func TestAllOptionsAreKept(t *testing.T) {
+	kind := reflect.TypeFor[InstanceOptions]()
+	for i := range kind.NumField() {
+		f := kind.Field(i)
+		if !f.IsExported() || f.Tag.Get("json") == "-" || f.Type.Kind() == reflect.Func || f.Type.Kind() == reflect.Interface {
+			t.Errorf("the option %s does not outlive its server", f.Name)
+		}
+	}
+}
+
+func FuzzReadDefinition(f *testing.F) {
+	f.Add([]byte(`{"options":{"Name":"i","FetchMinBytes":1},"format":"json","topics":["t"],"positions":[{"topic":"t","partition":0,"offset":4,"committed":-1}]}`))
+	f.Add([]byte(`{"format":"avro","pattern":"^a","partitions":[{"topic":"t","partition":-1}]}`))
+	f.Add([]byte(`{"format":`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		d, err := readDefinition(text)
+		if err != nil {
+			return
+		}
+		first, err := json.Marshal(d)
+		if err != nil {
+			t.Fatalf("what was read from %q cannot be written: %v", text, err)
+		}
+		for i := range text { // nothing of it is kept
+			text[i] = 'x'
+		}
+		if second, err := json.Marshal(d); err != nil || !bytes.Equal(first, second) {
+			t.Fatalf("%s became %s (%v)", first, second, err)
+		}
+	})
+}

@@ -1,0 +1,228 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"millrace/internal/apierr"
+)
+
+// Directory is where the definitions of instances outlive this server, for
+// another one, or this one after a restart, to adopt them; package cluster is
+// one. Its methods borrow the definition and may wait for Kafka. None is called
+// with a lock held but the instance's changing and recording.
+type Directory interface {
+	// Create enters an instance of this server; [apierr.AlreadyExists] if any has one of that name.
+	Create(ctx context.Context, group, name string, definition []byte) error
+	// Update replaces the definition; [apierr.InstanceMoved] if another server has the instance.
+	Update(ctx context.Context, group, name string, definition []byte) error
+	// Release gives the instance up for another server to adopt.
+	Release(ctx context.Context, group, name string, definition []byte) error
+	// Delete forgets the instance.
+	Delete(ctx context.Context, group, name string) error
+}
+
+// Holds reports whether the instance is on this server, or on its way in or out.
+func (m *Manager) Holds(group, name string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	key := instanceKey{group, name}
+	_, moving := m.moving[key]
+	return moving || m.instances[key] != nil
+}
+
+// Adopt makes an instance from the definition that another server, or this one
+// before a restart, has left in the directory; it borrows the text. Reading
+// goes on at the committed offsets, or at positions that were set and nothing
+// was committed after. Errors: [apierr.InstanceNotFound] says what cannot be
+// recovered; [apierr.TooManyInstances], [apierr.Draining], and what Kafka said.
+func (m *Manager) Adopt(ctx context.Context, group, name string, text []byte) error {
+	lost := func(err error) error {
+		var api *apierr.Error
+		why := "its definition cannot be read"
+		if errors.As(err, &api) {
+			why = strings.TrimSuffix(api.Message(), ".")
+		}
+		return apierr.InstanceNotFound.Wrap(err, "The consumer instance %q of the group %q was on another server and cannot be recovered on this one: %s. Create it anew.", name, group, why)
+	}
+	d, err := readDefinition(text)
+	if err != nil {
+		return lost(err)
+	}
+	d.Options.Name = name
+	opts, err := m.complete(d.Options)
+	if err != nil {
+		return lost(err)
+	}
+	key := instanceKey{group, name}
+	if err := m.reserve(key, opts.Client); err != nil {
+		if apierr.AlreadyExists.Is(err) {
+			return nil // it came back by itself
+		}
+		return err
+	}
+	i := newInstance(m, group, opts)
+	i.restore(d, text)
+	err = i.resumeSession(ctx, d)
+	if apierr.TopicNotFound.Is(err) || apierr.PartitionNotFound.Is(err) {
+		err = lost(err)
+	}
+	if err == nil {
+		err = m.enter(key, i)
+	}
+	if err != nil {
+		m.unreserve(key, opts.Client)
+		if i.retire(apierr.InstanceMoved.Err()) {
+			i.passOn()
+			i.shut(m.life, uncommitted)
+		}
+	}
+	return err
+}
+
+// resumeSession gives an adopted instance the subscription or assignment that
+// its definition says.
+func (i *Instance) resumeSession(ctx context.Context, d *definition) error {
+	ctx, done, err := i.beginChange(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	next := newSession(i)
+	switch {
+	case len(d.Topics) > 0 || d.Pattern != "":
+		next.topics, next.pattern = d.Topics, d.Pattern
+	case len(d.Partitions) > 0:
+		tps := d.assigned()
+		for _, tp := range tps {
+			next.parts[tp] = newPartition(tp)
+		}
+		if err := i.startAssigned(ctx, next, tps); err != nil {
+			return i.explain(err)
+		}
+	default:
+		return nil
+	}
+	return i.swapSession(ctx, next)
+}
+
+// Discard drops an instance, if it is here, because another server has it now:
+// nothing is committed, and its place in the group is left to that server. The
+// calls in progress fail with [apierr.InstanceMoved]. It does not wait.
+func (m *Manager) Discard(group, name string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if i := m.instances[instanceKey{group, name}]; i != nil {
+		m.discard(i)
+	}
+}
+
+// discard does the work of Discard. The caller holds m.mu.
+func (m *Manager) discard(i *Instance) {
+	if m.closing || !i.retire(apierr.InstanceMoved.Err()) {
+		return
+	}
+	m.takeOut(i)
+	i.passOn()
+	m.log.Info("another server has taken over a consumer instance", "group", i.group, "instance", i.opts.Name)
+	m.background.Go(func() { i.shut(m.life, uncommitted) })
+}
+
+// uncommitted is the mark of a session that must not commit.
+func uncommitted(*partition) mark { return noMark }
+
+// release hands a retired and shut instance to whoever asks for it next.
+func (m *Manager) release(ctx context.Context, i *Instance, definition []byte) {
+	if err := m.settings.Directory.Release(ctx, i.group, i.opts.Name, definition); err != nil {
+		m.log.Warn("cannot release a consumer instance; another server takes it over when this one counts as dead",
+			"group", i.group, "instance", i.opts.Name, "error", err)
+	}
+}
+
+// reserve counts an instance that is to come, so that neither its name nor its
+// place is given away. Errors: as of [Manager.Create].
+func (m *Manager) reserve(key instanceKey, client string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	_, moving := m.moving[key]
+	limit := m.settings.MaxPerClient
+	switch {
+	case m.closing:
+		return apierr.Draining.Err()
+	case moving || m.instances[key] != nil:
+		return apierr.AlreadyExists.New("A consumer instance named %q already exists in the group %q.", key.name, key.group)
+	case m.settings.MaxInstances > 0 && len(m.instances)+len(m.moving) >= m.settings.MaxInstances:
+		return apierr.TooManyInstances.New("This server holds %d consumer instances, as many as it is allowed to (consumer.instances.max). Delete those that are not needed.", m.settings.MaxInstances)
+	case limit > 0 && client != "" && m.perClient[client] >= limit:
+		return apierr.TooManyOfOneClient.New("The address %s has %d consumer instances on this server, as many as one address is allowed to (consumer.instances.max.per.client). Delete those that are not needed.", client, limit)
+	}
+	m.moving[key] = struct{}{}
+	if client != "" {
+		m.perClient[client]++
+	}
+	return nil
+}
+
+// unreserve undoes reserve.
+func (m *Manager) unreserve(key instanceKey, client string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.moving, key)
+	m.discount(client)
+}
+
+// register enters a new instance in the directory, if there is one.
+func (m *Manager) register(i *Instance) error {
+	if m.settings.Directory == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(m.life, kafkaTimeout)
+	defer cancel()
+	i.recorded = i.define()
+	return m.settings.Directory.Create(ctx, i.group, i.opts.Name, i.recorded)
+}
+
+// unregister undoes reserve and register after the error of an instance's
+// creation. What Kafka may have of it although it did not answer in time is
+// deleted, so that its client can try again under the same name.
+func (m *Manager) unregister(i *Instance, why error) {
+	if m.settings.Directory != nil && !apierr.AlreadyExists.Is(why) {
+		ctx, cancel := context.WithTimeout(m.life, leaveTimeout)
+		defer cancel()
+		if err := m.settings.Directory.Delete(ctx, i.group, i.opts.Name); err != nil {
+			m.log.Warn("cannot delete what there may be of a consumer instance that was not created", "group", i.group, "instance", i.opts.Name, "error", err)
+		}
+	}
+	m.unreserve(i.key(), i.opts.Client)
+}
+
+// enter puts an instance into the place that was reserved for it.
+func (m *Manager) enter(key instanceKey, i *Instance) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closing {
+		return apierr.Draining.Err()
+	}
+	delete(m.moving, key)
+	m.instances[key] = i
+	return nil
+}
+
+// takeOut takes i out of the table, if it is there. The caller holds m.mu.
+func (m *Manager) takeOut(i *Instance) {
+	if key := i.key(); m.instances[key] == i {
+		delete(m.instances, key)
+		m.discount(i.opts.Client)
+	}
+}
+
+// discount undoes the counting of an instance for its client. The caller holds m.mu.
+func (m *Manager) discount(client string) {
+	if client == "" {
+		return
+	}
+	if m.perClient[client]--; m.perClient[client] <= 0 {
+		delete(m.perClient, client)
+	}
+}

@@ -1,0 +1,96 @@
+package testkit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// StartKafkas starts a Kafka of n brokers that belong to t alone, each of them
+// a controller as well, for tests that end some of them. Topics, internal ones
+// too, have a replica on each, and take writes while all but one are up. They
+// are up on return, and gone with their data when t ends. Addrs of each names all.
+// Without Java the test is skipped with a loud line; with CI=1 it fails.
+func StartKafkas(t testing.TB, n int) []*Kafka {
+	t.Helper()
+	needRealKafka(t)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute) // may download
+	defer cancel()
+	brokers, err := newKafkas(ctx, n)
+	t.Cleanup(func() {
+		for i, k := range brokers {
+			if t.Failed() {
+				t.Logf("the end of the log of broker %d:\n%s", i+1, k.LogTail())
+			}
+			k.Close()
+		}
+	})
+	if errors.Is(err, ErrNoJava) {
+		missing(t, err.Error())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return brokers
+}
+
+// newKafkas returns what it has made even with an error.
+func newKafkas(ctx context.Context, n int) (brokers []*Kafka, err error) {
+	java, err := findJava(ctx)
+	if err != nil {
+		return nil, err
+	}
+	jars, err := kafkaJars(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ports, err := freePorts(2 * n)
+	if err != nil {
+		return nil, err
+	}
+	var voters, addrs []string
+	for i := range n {
+		voters = append(voters, fmt.Sprintf("%d@127.0.0.1:%d", i+1, ports[n+i]))
+		addrs = append(addrs, "127.0.0.1:"+strconv.Itoa(ports[i]))
+	}
+	for i := range n {
+		dir, err := os.MkdirTemp("", "millrace-kafka-*")
+		if err != nil {
+			return brokers, fmt.Errorf("cannot make Kafka's data folder: %w", err)
+		}
+		// Its own address first: that is the one that is asked whether it is up.
+		own := append([]string{addrs[i]}, append(append([]string(nil), addrs[:i]...), addrs[i+1:]...)...)
+		k := &Kafka{Broker: Broker{Name: "kafka", Addrs: own}, java: java, jars: jars, dir: dir, voters: strings.Join(voters, ",")}
+		brokers = append(brokers, k)
+		if err := k.format(ctx, ports[n+i], replicated(i+1, n)); err != nil {
+			return brokers, err
+		}
+	}
+	// Together, for none is up without the others.
+	errs := make([]error, n)
+	var starts sync.WaitGroup
+	for i, k := range brokers {
+		starts.Go(func() { errs[i] = k.start(ctx) })
+	}
+	starts.Wait()
+	return brokers, errors.Join(errs...)
+}
+
+// replicated are the properties of one of n brokers.
+func replicated(id, n int) map[string]string {
+	replicas, least := strconv.Itoa(n), strconv.Itoa(max(1, n-1))
+	return map[string]string{
+		"node.id":                                  strconv.Itoa(id),
+		"default.replication.factor":               replicas,
+		"min.insync.replicas":                      least,
+		"offsets.topic.replication.factor":         replicas,
+		"transaction.state.log.replication.factor": replicas,
+		"transaction.state.log.min.isr":            least,
+	}
+}

@@ -1,0 +1,394 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"millrace/cluster"
+	"millrace/internal/apierr"
+)
+
+// The headers between nodes. A request that has the first was sent on by
+// another node and is sent on no further.
+const (
+	// headerSecret proves that a node sends it.
+	headerSecret = "X-Millrace-Secret"
+	// headerMethod is the method of the request. All are sent on as POST,
+	// which Go's HTTP client never sends twice by itself: a read that came
+	// twice would confirm an answer that nobody got.
+	headerMethod = "X-Millrace-Method"
+	// headerAgain says that the answer to a request before this one was lost.
+	// If it was a read, its records are to come again.
+	headerAgain = "X-Millrace-Again"
+	// headerElsewhere, in an answer, says that nothing was done, or nothing
+	// that may not be done again, because the instance is not, or not much
+	// longer, at the node that was asked.
+	headerElsewhere = "X-Millrace-Elsewhere"
+)
+
+const (
+	// patience is how long a request waits for an instance to get a new node.
+	patience = 5 * time.Second
+	// relook is how soon it looks again when nothing has changed.
+	relook = 250 * time.Millisecond
+	// peerDial bounds the opening of a connection to another node.
+	peerDial = 2 * time.Second
+	// maxWhole is the largest answer that is held as a whole; larger ones are streamed.
+	maxWhole = 64 << 10
+)
+
+// Peering is how the nodes of one service talk to one another.
+type Peering struct {
+	// Secret is known to all nodes and nobody else.
+	Secret string
+	// TLS is for nodes that are reached by https://; nil means the system's roots.
+	TLS *tls.Config
+	// Lease is how long a node that does not show up still counts as alive.
+	Lease time.Duration
+}
+
+// forwarder sends requests on to other nodes.
+type forwarder struct {
+	node                  *cluster.Node
+	settings              Peering
+	secret                [sha256.Size]byte
+	client                *http.Transport
+	answered, moved, lost atomic.Uint64
+}
+
+// newForwarder returns nil when there is no node, that is, no cluster.
+func newForwarder(node *cluster.Node, s Peering) *forwarder {
+	if node == nil {
+		return nil
+	}
+	return &forwarder{
+		node: node, settings: s, secret: sha256.Sum256([]byte(s.Secret)),
+		client: &http.Transport{
+			DialContext:         (&net.Dialer{Timeout: peerDial}).DialContext,
+			TLSClientConfig:     s.TLS,
+			TLSHandshakeTimeout: peerDial,
+			DisableCompression:  true, // what the client accepts is passed on
+			// The other side ends idle connections. That this one does so means
+			// that it is gone: see lostBetweenNodes.
+			MaxIdleConnsPerHost: math.MaxInt32,
+			IdleConnTimeout:     0,
+		},
+	}
+}
+
+// Forwards returns how many requests were sent on: answered, refused because
+// the instance is elsewhere, and without an answer.
+func (s *Server) Forwards() (answered, moved, lost uint64) {
+	if f := s.forwarder; f != nil {
+		return f.answered.Load(), f.moved.Load(), f.lost.Load()
+	}
+	return 0, 0, 0
+}
+
+// forwardedKey stands among the user values of a request from another node.
+type forwardedKey struct{}
+
+func isForwarded(ctx *fasthttp.RequestCtx) bool { return ctx.UserValue(forwardedKey{}) != nil }
+
+// receive gives a request from another node its method back. Errors: from who
+// does not know the secret.
+func (s *Server) receive(ctx *fasthttp.RequestCtx) error {
+	if s.forwarder == nil {
+		return nil
+	}
+	secret := ctx.Request.Header.Peek(headerSecret)
+	if len(secret) == 0 {
+		ctx.Request.Header.Del(headerAgain) // which is the nodes' to say
+		return nil
+	}
+	sum := sha256.Sum256(secret)
+	ctx.Request.Header.Del(headerSecret)
+	if subtle.ConstantTimeCompare(sum[:], s.forwarder.secret[:]) != 1 {
+		return apierr.Unauthorized.New("The header %s is for the other nodes of this service, and it does not have their secret.", headerSecret)
+	}
+	ctx.SetUserValue(forwardedKey{}, string(ctx.Request.Header.Method()))
+	ctx.Request.Header.SetMethodBytes(ctx.Request.Header.Peek(headerMethod))
+	ctx.Request.Header.Del(headerMethod)
+	return nil
+}
+
+// markElsewhere tells the node that has sent the request that it may try again,
+// here or elsewhere, when the error says that this node cannot serve it.
+func markElsewhere(ctx *fasthttp.RequestCtx, e *apierr.Error) {
+	if isForwarded(ctx) && (e.Kind == apierr.InstanceMoved || e.Kind == apierr.Draining || errors.Is(e, cluster.ErrCutOff)) {
+		ctx.Response.Header.Set(headerElsewhere, "true")
+	}
+}
+
+// restore gives a request from another node the method back that it came with,
+// by which the answer is written.
+func restore(ctx *fasthttp.RequestCtx) {
+	method, ok := ctx.UserValue(forwardedKey{}).(string)
+	if !ok {
+		return
+	}
+	if ctx.IsHead() {
+		ctx.Response.ResetBody()
+	}
+	ctx.Request.Header.SetMethod(method)
+}
+
+// elsewhere answers a request about a consumer instance that another node has,
+// by sending it on. It is false when the instance is this node's to serve.
+func (s *Server) elsewhere(ctx *fasthttp.RequestCtx) (done bool, err error) {
+	group, name, err := instanceParams(ctx)
+	if err != nil {
+		return true, err
+	}
+	wait, cancel := context.WithTimeout(consume, patience)
+	defer cancel()
+	refused := ""
+	for {
+		changed := s.forwarder.node.Changed()
+		place, err := s.forwarder.node.Find(wait, group, name, refused)
+		switch {
+		case wait.Err() != nil:
+			return true, apierr.InstanceMoved.Wrap(err, "The consumer instance is moving from one server to another. Try again.")
+		case err != nil:
+			return true, err
+		case place.URL == "":
+			return false, s.takeBack(ctx, group, name)
+		case isForwarded(ctx): // the other node may know better soon, or this one
+			return true, apierr.InstanceMoved.Err()
+		}
+		outcome, err := s.forwarder.send(s, ctx, place)
+		switch outcome {
+		case answered:
+			return true, err
+		case unreachable:
+			refused = place.Node
+		case unanswered:
+			ctx.Request.Header.Set(headerAgain, "true") // to whoever serves it now
+		}
+		select {
+		case <-changed:
+		case <-time.After(relook):
+		case <-wait.Done():
+			return true, apierr.InstanceMoved.Wrap(err, "The server that has the consumer instance does not answer. Another one takes it over if that lasts. Try again.")
+		}
+	}
+}
+
+// takeBack gives back what a read has answered whose answer got lost between
+// two nodes, if that is what the request says.
+func (s *Server) takeBack(ctx *fasthttp.RequestCtx, group, name string) error {
+	if len(ctx.Request.Header.Peek(headerAgain)) == 0 || !ctx.IsGet() {
+		return nil
+	}
+	instance, err := s.deps.Consumers.Get(group, name)
+	if err != nil {
+		return err
+	}
+	return instance.TakeBack(consume)
+}
+
+// lostBetweenNodes returns how to find out later whether the answer to a read
+// got lost because the node that has sent it on died, or its client hung up
+// there: a node ends a connection to another one for no other reason. For a
+// read that came straight from a client it is nil: clients end connections as
+// they like.
+func lostBetweenNodes(ctx *fasthttp.RequestCtx) func() bool {
+	c := connOf(ctx)
+	if !isForwarded(ctx) || c == nil {
+		return nil
+	}
+	return c.peerGone
+}
+
+// outcome is what became of a request that was sent on.
+type outcome int
+
+const (
+	answered    outcome = iota // or will never be
+	moved                      // the instance is not there
+	unreachable                // the node has seen nothing of it
+	unanswered                 // nobody knows what the node has done
+)
+
+// send has another node answer the request. The error belongs to the answer,
+// or says why there is none.
+func (f *forwarder) send(s *Server, ctx *fasthttp.RequestCtx, to cluster.Place) (outcome, error) {
+	life, cancel := context.WithCancel(consume)
+	req, err := f.request(life, ctx, to.URL)
+	if err != nil {
+		cancel()
+		return answered, err
+	}
+	f.watch(life, cancel, to.Node)
+	resp, err := f.client.RoundTrip(req)
+	if err != nil {
+		cancel()
+		f.lost.Add(1)
+		if unsent(err) {
+			return unreachable, fmt.Errorf("cannot reach the node %s: %w", to.Node, err)
+		}
+		return unanswered, fmt.Errorf("no answer from the node %s: %w", to.Node, err)
+	}
+	if resp.Header.Get(headerElsewhere) != "" {
+		_, _ = io.Copy(io.Discard, resp.Body)
+		_ = resp.Body.Close()
+		cancel()
+		f.moved.Add(1)
+		return moved, nil
+	}
+	whole, err := s.passOn(ctx, resp, cancel)
+	if !whole {
+		f.lost.Add(1)
+		return unanswered, err
+	}
+	f.answered.Add(1)
+	return answered, nil
+}
+
+// unsent reports whether an error says that the other node has seen nothing of
+// the request.
+func unsent(err error) bool {
+	var op *net.OpError
+	return errors.Is(err, syscall.ECONNREFUSED) || errors.As(err, &op) && op.Op == "dial"
+}
+
+// watch ends a request whose node is dead and will not answer.
+func (f *forwarder) watch(life context.Context, cancel func(), node string) {
+	armed := make(chan struct{})
+	var timer *time.Timer
+	timer = time.AfterFunc(f.settings.Lease, func() {
+		<-armed
+		switch {
+		case life.Err() != nil:
+		case f.node.Alive(node):
+			timer.Reset(f.settings.Lease)
+		default:
+			cancel()
+		}
+	})
+	close(armed)
+	context.AfterFunc(life, func() { timer.Stop() })
+}
+
+// hopByHop are the headers that concern one connection, or that this node has
+// dealt with itself.
+var hopByHop = []string{
+	"Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
+	"Content-Length", "Expect", "Host", "Origin", // of requests
+	"Server", "Date", "Vary", // of answers
+	headerSecret, headerMethod, headerElsewhere,
+}
+
+// request makes the request to another node.
+func (f *forwarder) request(life context.Context, ctx *fasthttp.RequestCtx, base string) (*http.Request, error) {
+	u, err := url.Parse(base)
+	if err != nil {
+		return nil, fmt.Errorf("cannot use the address of another node: %w", err)
+	}
+	// As it came: group and instance may have slashes that are escaped.
+	u.Opaque, u.RawQuery = string(ctx.URI().PathOriginal()), string(ctx.URI().QueryString())
+	// A copy, for the client may still be sending when the answer is there.
+	body := bytes.Clone(ctx.Request.Body())
+	req, err := http.NewRequestWithContext(life, http.MethodPost, base, bytes.NewReader(body))
+	if err != nil {
+		return nil, fmt.Errorf("cannot make a request to another node: %w", err)
+	}
+	req.URL, req.Host = u, string(ctx.Host())
+	for name, value := range ctx.Request.Header.All() {
+		if !slices.Contains(hopByHop, string(name)) {
+			req.Header.Add(string(name), string(value))
+		}
+	}
+	req.Header.Set(headerSecret, f.settings.Secret)
+	req.Header.Set(headerMethod, string(ctx.Method()))
+	return req, nil
+}
+
+// passOn makes the answer of another node ours. It takes the body, and calls
+// end when it is done with it. It is false when the answer broke off while
+// there is still time to ask again; then nothing of it is kept.
+func (s *Server) passOn(ctx *fasthttp.RequestCtx, resp *http.Response, end func()) (whole bool, err error) {
+	body := &remoteBody{resp.Body, end}
+	if n := resp.ContentLength; n >= 0 && n <= maxWhole {
+		defer body.Close()
+		err := respond(ctx, func(dst []byte) ([]byte, error) {
+			dst = slices.Grow(dst, int(n))[:n]
+			_, err := io.ReadFull(body, dst)
+			return dst, err
+		})
+		if err != nil {
+			return false, fmt.Errorf("the answer of another node broke off: %w", err)
+		}
+	}
+	ctx.SetStatusCode(resp.StatusCode)
+	for name, values := range resp.Header {
+		if slices.Contains(hopByHop, name) {
+			continue
+		}
+		for _, v := range values {
+			ctx.Response.Header.Add(name, v)
+		}
+	}
+	if resp.Header.Get("Content-Encoding") != "" {
+		ctx.Request.Header.Del(fasthttp.HeaderAcceptEncoding) // once is enough
+	}
+	switch {
+	case resp.ContentLength < 0:
+		s.stream(ctx, resp.Header.Get("Content-Type"), func(st *stream) error {
+			defer context.AfterFunc(st.context(), end)()
+			return body.copyTo(st)
+		})
+	case resp.ContentLength > maxWhole:
+		ctx.Response.SetBodyStream(body, int(resp.ContentLength))
+	}
+	return true, nil
+}
+
+// remoteBody is the body of an answer from another node.
+type remoteBody struct {
+	io.ReadCloser
+	end func()
+}
+
+// Close implements [io.Closer]; fasthttp calls it when the answer was sent, or cannot be.
+func (b *remoteBody) Close() error {
+	err := b.ReadCloser.Close()
+	b.end()
+	return err
+}
+
+// copyTo sends on what comes, as it comes.
+func (b *remoteBody) copyTo(st *stream) error {
+	defer b.Close()
+	piece := make([]byte, 32<<10)
+	for {
+		n, err := b.Read(piece)
+		if n > 0 {
+			if err := st.send(piece[:n]); err != nil {
+				return err
+			}
+		}
+		if err != nil {
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			return err
+		}
+	}
+}
