@@ -7,6 +7,7 @@ MAKEFLAGS   += --no-print-directory
 
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 FUZZTIME ?= 20000x
+PREFIX   ?= /usr/local
 
 # The stamp is ours, and so a clone without git, or a git that will not answer
 # for this folder, builds too.
@@ -76,6 +77,14 @@ kafka: $(KAFKA) ## a real Kafka on localhost:9092 until Ctrl-C (needs Java 17 an
 
 loadtest: build ## a short mixed load on a millrace dev of its own, read back and reported
 	bin/millrace loadtest --dev --duration 10s --out bin/loadtest mixed
+
+install: build ## the program, its settings, systemd unit and completion into $(DESTDIR)$(PREFIX)
+	install -D -m 755 bin/millrace $(DESTDIR)$(PREFIX)/bin/millrace
+	install -D -m 644 deploy/systemd/millrace.service $(DESTDIR)/etc/systemd/system/millrace.service
+	sed -i 's|/usr/local|$(PREFIX)|' $(DESTDIR)/etc/systemd/system/millrace.service
+	test -e $(DESTDIR)/etc/millrace/millrace.properties || install -D -m 644 deploy/millrace.properties $(DESTDIR)/etc/millrace/millrace.properties
+	mkdir -p $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	bin/millrace completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/millrace
 
 clean: ## remove what was built and downloaded
 	rm -rf bin .cache bench/results

@@ -5,6 +5,7 @@
 //	millrace tune --topic NAME                      the compression that suits a topic's records
 //	millrace check-config --config FILE             everything that is wrong with a configuration
 //	millrace metrics                                what /metrics shows
+//	millrace completion bash                        completes commands and flags
 //	millrace version
 //
 // This package reads the command line, builds the parts and connects them; it
@@ -31,6 +32,7 @@ type commandLine struct {
 	Tune        tuneCommand        `cmd:"" help:"Find the compression that suits a topic's records, with the figures behind it."`
 	CheckConfig checkConfigCommand `cmd:"" help:"Say everything that is wrong with a configuration, or show what it comes to."`
 	Metrics     metricsCommand     `cmd:"" help:"List the metrics that the proxy shows on /metrics."`
+	Completion  completionCommand  `cmd:"" help:"Print a script that has a shell complete this command line."`
 	Version     versionCommand     `cmd:"" help:"Print the version."`
 }
 

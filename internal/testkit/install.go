@@ -29,7 +29,7 @@ var pom []byte
 // ErrNoJava says that this machine lacks what a real Kafka and a real schema
 // registry need. Its text is the one line that tells how to get it.
 var ErrNoJava = errors.New("REAL KAFKA AND SCHEMA REGISTRY NOT TESTED: needs Java 17 or newer and Maven" +
-	" (Debian: apt-get install default-jre-headless maven; macOS: brew install openjdk maven)")
+	" (Debian: apt-get install default-jdk-headless maven; macOS: brew install openjdk maven)")
 
 // ModuleRoot returns the folder of this module's go.mod, found upwards from the
 // working directory, which `go test` sets to the package's folder.
