@@ -160,110 +160,113 @@ var (
 	oneTag       = javaDifference{"a tag stands alone", "two are a mistake"}
 )
 
+const (
+	javaUser   = `{"type":"record","name":"U","fields":[{"name":"a","type":"int"},{"name":"b","type":"string","default":"x"}]}`
+	javaNested = `{"type":"record","name":"O","fields":[{"name":"u","type":{"type":"record","name":"U","fields":[{"name":"a","type":"int"}]}},{"name":"z","type":"int"}]}`
+	javaAlias  = `{"type":"record","name":"A","fields":[{"name":"a","type":"int"},{"name":"b","type":"int","aliases":["c"]}]}`
+	javaEnum   = `{"type":"enum","name":"E","symbols":["A","B"]}`
+	javaFixed  = `{"type":"fixed","name":"F","size":2}`
+	javaList   = `{"type":"record","name":"L","fields":[{"name":"v","type":"int"},{"name":"next","type":["null","L"]}]}`
+	javaBytes  = `{"type":"record","name":"R","fields":[{"name":"b","type":"bytes"}]}`
+)
+
+// javaCases are texts that are wrong, or odd.
+var javaCases = []struct {
+	schema, text string
+	differs      *javaDifference
+}{
+	{`"int"`, `1`, nil},
+	{`"int"`, `-2147483648`, nil},
+	{`"int"`, `2147483648`, nil},
+	{`"int"`, `1.0`, nil},
+	{`"int"`, `1e3`, nil},
+	{`"int"`, `"1"`, nil},
+	{`"int"`, `true`, nil},
+	{`"int"`, `null`, nil},
+	{`"int"`, `1.5`, &exactOnly},
+	{`"int"`, `[1]`, nil},
+	{`"int"`, `1.00000001`, &exactOnly},
+	{`"long"`, `9223372036854775807`, nil},
+	{`"long"`, `9223372036854775808`, nil},
+	{`"float"`, `1`, nil},
+	{`"float"`, `1.5`, nil},
+	{`"float"`, `"1.5"`, nil},
+	{`"double"`, `1e400`, &exactOnly},
+	{`"double"`, `"NaN"`, &specialsRead},
+	{`"double"`, `"Infinity"`, &specialsRead},
+	{`"double"`, `true`, nil},
+	{`"boolean"`, `0`, nil},
+	{`"boolean"`, `"true"`, nil},
+	{`"string"`, `1`, nil},
+	{`"string"`, `null`, nil},
+	{`"string"`, `"\u00e9\ud83d\ude00\n"`, nil},
+	{`"string"`, `"\ud83d"`, &surrogate},
+	{`"null"`, `0`, nil},
+	{`"null"`, `null`, nil},
+	{javaBytes, `{"b":"\u00ff\u0000"}`, nil},
+	{javaBytes, `{"b":"\u0100"}`, &latinOnly},
+	{javaBytes, `{"b":1}`, nil},
+	{javaFixed, `"ab"`, nil},
+	{javaFixed, `"a"`, nil},
+	{javaFixed, `"abc"`, nil},
+	{javaEnum, `"A"`, nil},
+	{javaEnum, `"C"`, nil},
+	{javaEnum, `0`, nil},
+	{javaUser, `{"a":1,"b":"y"}`, nil},
+	{javaUser, `{"b":"y","a":1}`, nil},
+	{javaUser, `{"a":1}`, nil},
+	{javaUser, `{"b":"y"}`, nil},
+	{javaUser, `{}`, nil},
+	{javaUser, `{"a":1,"b":"y","c":2}`, nil},
+	{javaUser, `[1]`, nil},
+	{javaUser, `null`, nil},
+	{javaUser, `{"a":1,"a":2,"b":"y"}`, &lastWins},
+	{javaNested, `{"u":{"a":1},"z":2}`, nil},
+	{javaNested, `{"u":{"x":3,"a":1},"z":2}`, &extraNested},
+	{javaNested, `{"z":2,"u":{"a":1}}`, nil},
+	{javaNested, `{"u":1,"z":2}`, nil},
+	{javaAlias, `{"a":1,"c":2}`, nil},
+	{javaAlias, `{"c":2,"a":1}`, &anyAlias},
+	{`["null","string"]`, `null`, nil},
+	{`["null","string"]`, `{"string":"a"}`, nil},
+	{`["null","string"]`, `"a"`, nil},
+	{`["null","string"]`, `{"int":1}`, nil},
+	{`["null","string"]`, `{"string":1}`, nil},
+	{`["int","string"]`, `{"string":"a","int":1}`, &oneTag},
+	{`["int","string"]`, `{}`, nil},
+	{`[` + javaEnum + `,"string"]`, `{"E":"B"}`, nil},
+	{`[` + javaEnum + `,"string"]`, `{"F":"B"}`, nil},
+	{`[{"type":"record","name":"n.s.R","fields":[{"name":"a","type":"int"}]},"int"]`, `{"n.s.R":{"a":1}}`, nil},
+	{`[{"type":"record","name":"n.s.R","fields":[{"name":"a","type":"int"}]},"int"]`, `{"R":{"a":1}}`, nil},
+	{javaList, `{"v":1,"next":{"L":{"v":2,"next":null}}}`, nil},
+	{javaList, `{"v":1,"next":{"v":2,"next":null}}`, nil},
+	{`{"type":"array","items":"int"}`, `[]`, nil},
+	{`{"type":"array","items":"int"}`, `[1,2,3]`, nil},
+	{`{"type":"array","items":"int"}`, `[1,"2"]`, nil},
+	{`{"type":"array","items":"int"}`, `{}`, nil},
+	{`{"type":"map","values":"int"}`, `{}`, nil},
+	{`{"type":"map","values":"int"}`, `{"k":1}`, nil},
+	{`{"type":"map","values":"int"}`, `{"k":"1"}`, nil},
+	{`{"type":"map","values":"int"}`, `[]`, nil},
+	{`{"type":"long","logicalType":"timestamp-millis"}`, `1700000000123`, nil},
+	{`{"type":"long","logicalType":"timestamp-millis"}`, `"2023-11-14T22:13:20Z"`, nil},
+	{`{"type":"int","logicalType":"date"}`, `19675`, nil},
+	{`{"type":"string","logicalType":"uuid"}`, `"6ba7b810-9dad-11d1-80b4-00c04fd430c8"`, nil},
+	{`{"type":"fixed","name":"D","size":12,"logicalType":"duration"}`, `"\u0001\u0000\u0000\u0000\u0002\u0000\u0000\u0000\u0003\u0000\u0000\u0000"`, nil},
+	{`{"type":"fixed","name":"M","size":3,"logicalType":"decimal","precision":5,"scale":2}`, `"\u0000\u0001\u0002"`, nil},
+}
+
 // What is wrong, or odd, is refused by both or has the same bytes, but for the
 // differences that are listed: each must still be one.
 func TestRefusesWhatJavaRefuses(t *testing.T) {
 	java := testkit.StartAvroOracle(t, "testdata/oracle/Oracle.java")
-	const (
-		user   = `{"type":"record","name":"U","fields":[{"name":"a","type":"int"},{"name":"b","type":"string","default":"x"}]}`
-		nested = `{"type":"record","name":"O","fields":[{"name":"u","type":{"type":"record","name":"U","fields":[{"name":"a","type":"int"}]}},{"name":"z","type":"int"}]}`
-		alias  = `{"type":"record","name":"A","fields":[{"name":"a","type":"int"},{"name":"b","type":"int","aliases":["c"]}]}`
-		enum   = `{"type":"enum","name":"E","symbols":["A","B"]}`
-		fixed  = `{"type":"fixed","name":"F","size":2}`
-		list   = `{"type":"record","name":"L","fields":[{"name":"v","type":"int"},{"name":"next","type":["null","L"]}]}`
-		bytesR = `{"type":"record","name":"R","fields":[{"name":"b","type":"bytes"}]}`
-	)
-	cases := []struct {
-		schema, text string
-		differs      *javaDifference
-	}{
-		{`"int"`, `1`, nil},
-		{`"int"`, `-2147483648`, nil},
-		{`"int"`, `2147483648`, nil},
-		{`"int"`, `1.0`, nil},
-		{`"int"`, `1e3`, nil},
-		{`"int"`, `"1"`, nil},
-		{`"int"`, `true`, nil},
-		{`"int"`, `null`, nil},
-		{`"int"`, `1.5`, &exactOnly},
-		{`"int"`, `[1]`, nil},
-		{`"int"`, `1.00000001`, &exactOnly},
-		{`"long"`, `9223372036854775807`, nil},
-		{`"long"`, `9223372036854775808`, nil},
-		{`"float"`, `1`, nil},
-		{`"float"`, `1.5`, nil},
-		{`"float"`, `"1.5"`, nil},
-		{`"double"`, `1e400`, &exactOnly},
-		{`"double"`, `"NaN"`, &specialsRead},
-		{`"double"`, `"Infinity"`, &specialsRead},
-		{`"double"`, `true`, nil},
-		{`"boolean"`, `0`, nil},
-		{`"boolean"`, `"true"`, nil},
-		{`"string"`, `1`, nil},
-		{`"string"`, `null`, nil},
-		{`"string"`, `"\u00e9\ud83d\ude00\n"`, nil},
-		{`"string"`, `"\ud83d"`, &surrogate},
-		{`"null"`, `0`, nil},
-		{`"null"`, `null`, nil},
-		{bytesR, `{"b":"\u00ff\u0000"}`, nil},
-		{bytesR, `{"b":"\u0100"}`, &latinOnly},
-		{bytesR, `{"b":1}`, nil},
-		{fixed, `"ab"`, nil},
-		{fixed, `"a"`, nil},
-		{fixed, `"abc"`, nil},
-		{enum, `"A"`, nil},
-		{enum, `"C"`, nil},
-		{enum, `0`, nil},
-		{user, `{"a":1,"b":"y"}`, nil},
-		{user, `{"b":"y","a":1}`, nil},
-		{user, `{"a":1}`, nil},
-		{user, `{"b":"y"}`, nil},
-		{user, `{}`, nil},
-		{user, `{"a":1,"b":"y","c":2}`, nil},
-		{user, `[1]`, nil},
-		{user, `null`, nil},
-		{user, `{"a":1,"a":2,"b":"y"}`, &lastWins},
-		{nested, `{"u":{"a":1},"z":2}`, nil},
-		{nested, `{"u":{"x":3,"a":1},"z":2}`, &extraNested},
-		{nested, `{"z":2,"u":{"a":1}}`, nil},
-		{nested, `{"u":1,"z":2}`, nil},
-		{alias, `{"a":1,"c":2}`, nil},
-		{alias, `{"c":2,"a":1}`, &anyAlias},
-		{`["null","string"]`, `null`, nil},
-		{`["null","string"]`, `{"string":"a"}`, nil},
-		{`["null","string"]`, `"a"`, nil},
-		{`["null","string"]`, `{"int":1}`, nil},
-		{`["null","string"]`, `{"string":1}`, nil},
-		{`["int","string"]`, `{"string":"a","int":1}`, &oneTag},
-		{`["int","string"]`, `{}`, nil},
-		{`[` + enum + `,"string"]`, `{"E":"B"}`, nil},
-		{`[` + enum + `,"string"]`, `{"F":"B"}`, nil},
-		{`[{"type":"record","name":"n.s.R","fields":[{"name":"a","type":"int"}]},"int"]`, `{"n.s.R":{"a":1}}`, nil},
-		{`[{"type":"record","name":"n.s.R","fields":[{"name":"a","type":"int"}]},"int"]`, `{"R":{"a":1}}`, nil},
-		{list, `{"v":1,"next":{"L":{"v":2,"next":null}}}`, nil},
-		{list, `{"v":1,"next":{"v":2,"next":null}}`, nil},
-		{`{"type":"array","items":"int"}`, `[]`, nil},
-		{`{"type":"array","items":"int"}`, `[1,2,3]`, nil},
-		{`{"type":"array","items":"int"}`, `[1,"2"]`, nil},
-		{`{"type":"array","items":"int"}`, `{}`, nil},
-		{`{"type":"map","values":"int"}`, `{}`, nil},
-		{`{"type":"map","values":"int"}`, `{"k":1}`, nil},
-		{`{"type":"map","values":"int"}`, `{"k":"1"}`, nil},
-		{`{"type":"map","values":"int"}`, `[]`, nil},
-		{`{"type":"long","logicalType":"timestamp-millis"}`, `1700000000123`, nil},
-		{`{"type":"long","logicalType":"timestamp-millis"}`, `"2023-11-14T22:13:20Z"`, nil},
-		{`{"type":"int","logicalType":"date"}`, `19675`, nil},
-		{`{"type":"string","logicalType":"uuid"}`, `"6ba7b810-9dad-11d1-80b4-00c04fd430c8"`, nil},
-		{`{"type":"fixed","name":"D","size":12,"logicalType":"duration"}`, `"\u0001\u0000\u0000\u0000\u0002\u0000\u0000\u0000\u0003\u0000\u0000\u0000"`, nil},
-		{`{"type":"fixed","name":"M","size":3,"logicalType":"decimal","precision":5,"scale":2}`, `"\u0000\u0001\u0002"`, nil},
-	}
-	ask := make([]testkit.AvroQuestion, len(cases))
-	for i, c := range cases {
+	ask := make([]testkit.AvroQuestion, len(javaCases))
+	for i, c := range javaCases {
 		ask[i] = testkit.AvroQuestion{Schema: c.schema, Payload: []byte(c.text)}
 	}
 	refused, differences := 0, map[string]int{}
 	for i, v := range java.Ask(t, ask) {
-		c := cases[i]
+		c := javaCases[i]
 		own, err := compile(t, c.schema).AppendEncoded(nil, []byte(c.text), codec.Tagged)
 		agree := err != nil && v.Refused != "" || err == nil && v.Refused == "" && bytes.Equal(own, v.Payload)
 		switch {
@@ -277,5 +280,5 @@ func TestRefusesWhatJavaRefuses(t *testing.T) {
 			refused++
 		}
 	}
-	t.Logf("%d cases: %d refused by both; differences on purpose: %v", len(cases), refused, differences)
+	t.Logf("%d cases: %d refused by both; differences on purpose: %v", len(javaCases), refused, differences)
 }
