@@ -122,6 +122,9 @@ func (r *reader) finish(f *flowText, s *Scenario) {
 	if f.Do == Consume {
 		return
 	}
+	if (f.Payload.Schema != "") != (f.Payload.File != "" && f.Format == "avro") {
+		r.fail(f.node, "flow %s: a payload file in the format avro needs a schema, and nothing else has one", f.Name)
+	}
 	ways := 0
 	if len(f.Stages) > 0 {
 		ways++
@@ -146,11 +149,11 @@ func (r *reader) finish(f *flowText, s *Scenario) {
 func (r *reader) format(to *string) func(*yaml.Node) {
 	return func(n *yaml.Node) {
 		switch *to = n.Value; n.Value {
-		case "json", "binary":
-		case "avro", "jsonschema", "protobuf":
-			r.fail(n, "format %s cannot be made by loadtest yet; allowed are json, binary", n.Value)
+		case "json", "binary", "avro":
+		case "jsonschema", "protobuf":
+			r.fail(n, "format %s cannot be made by loadtest yet; allowed are json, binary, avro", n.Value)
 		default:
-			r.fail(n, "%q is no format; allowed are json, binary", n.Value)
+			r.fail(n, "%q is no format; allowed are json, binary, avro", n.Value)
 		}
 	}
 }
@@ -158,9 +161,10 @@ func (r *reader) format(to *string) func(*yaml.Node) {
 func (r *reader) payload(n *yaml.Node, p *Payload) {
 	var seed int
 	r.mapping(n, "payload", fields{
-		"size": r.integer(&p.Size, minPayload, 10<<20),
-		"seed": r.integer(&seed, 0, math.MaxInt32),
-		"file": r.text(&p.File),
+		"size":   r.integer(&p.Size, minPayload, 10<<20),
+		"seed":   r.integer(&seed, 0, math.MaxInt32),
+		"file":   r.text(&p.File),
+		"schema": r.text(&p.Schema),
 	})
 	if seed != 0 {
 		p.Seed = int64(seed)

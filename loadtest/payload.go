@@ -52,6 +52,9 @@ func appendValue(dst []byte, id recordID, body []byte) []byte {
 // parseValue finds the id in a value read back. A proxy may have written the
 // JSON anew, so where the bytes are not as we made them it is decoded.
 func parseValue(value []byte) (recordID, bool) {
+	if text, ok := avroID(value); ok {
+		return parseID(text)
+	}
 	text, ok := bytes.CutPrefix(value, []byte(idMember))
 	if end := bytes.IndexByte(text, '"'); ok && end > 0 {
 		return parseID(text[:end])
@@ -78,14 +81,18 @@ func parseID(text []byte) (id recordID, ok bool) {
 
 // values returns what a flow's records hold, each a JSON object without its
 // opening brace, to be used in turn.
-func (p Payload) values() ([][]byte, error) {
+func (p Payload) values(format string) ([][]byte, error) {
 	if p.File != "" {
 		return readLines(p.File)
 	}
 	rnd := rand.New(rand.NewPCG(uint64(p.Seed), 1))
+	build := event
+	if format == "avro" {
+		build = avroEvent
+	}
 	out := make([][]byte, max(min(variety, varietyBytes/p.Size), 8))
 	for i := range out {
-		out[i] = event(rnd, p.Size)
+		out[i] = build(rnd, p.Size)
 	}
 	return out, nil
 }

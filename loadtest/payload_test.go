@@ -11,6 +11,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"millrace/codec"
+	"millrace/codec/avro"
 )
 
 func TestGeneratedValues(t *testing.T) {
@@ -27,7 +30,7 @@ func TestGeneratedValues(t *testing.T) {
 	var of [3][][]byte
 	for i, seed := range []int64{1, 1, 2} {
 		var err error
-		if of[i], err = (Payload{Size: 64 << 10, Seed: seed}).values(); err != nil || len(of[i]) != 128 {
+		if of[i], err = (Payload{Size: 64 << 10, Seed: seed}).values("json"); err != nil || len(of[i]) != 128 {
 			t.Fatal(len(of[i]), err)
 		}
 	}
@@ -44,7 +47,7 @@ func TestPayloadFile(t *testing.T) {
 		}
 	}
 	write("{ \"a\": 1.50 }\n\n{}\r\n")
-	values, err := Payload{File: file}.values()
+	values, err := Payload{File: file}.values("json")
 	if err != nil || len(values) != 2 {
 		t.Fatalf("%q, %v", values, err)
 	}
@@ -57,7 +60,7 @@ func TestPayloadFile(t *testing.T) {
 	}
 	for text, want := range map[string]string{"{}\n[1]\n": "line 2 is not a JSON object", "{\n": "line 1", "": "no line"} {
 		write(text)
-		if _, err := (Payload{File: file}).values(); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := (Payload{File: file}).values("json"); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: want %q, have %v", text, want, err)
 		}
 	}
@@ -81,7 +84,7 @@ func TestParseValue(t *testing.T) {
 
 // TestProduceBody holds a request's body against what the API wants.
 func TestProduceBody(t *testing.T) {
-	for _, format := range []string{"json", "binary"} {
+	for _, format := range []string{"json", "binary", "avro"} {
 		f := &Flow{Topic: "a b", Format: format, Records: 3, Keys: 2, Payload: Payload{Size: 200, Seed: 1}}
 		p, err := newProducer(&endpoint{base: "http://h"}, f, "run", newLedger(f, 5, time.Now()))
 		if err != nil {
@@ -110,7 +113,7 @@ func TestProduceBody(t *testing.T) {
 
 func plain(t *testing.T, format string, text json.RawMessage) []byte {
 	t.Helper()
-	if format == "json" {
+	if format != "binary" {
 		return text
 	}
 	var s string
@@ -149,5 +152,38 @@ func TestParseOffsets(t *testing.T) {
 	}
 	for i := range usual { // cut anywhere it must not panic
 		scanOffsets([]byte(usual[:i]), 2)
+	}
+}
+
+// A stored Avro value is known again by its first field.
+func TestAvroIDs(t *testing.T) {
+	schema, err := avro.Compile(avroSchema, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	values, err := (Payload{Size: 300, Seed: 1}).values("avro")
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := recordID{"run", 3, 12345}
+	text := appendValue(nil, id, values[0])
+	stored, err := schema.AppendEncoded(codec.AppendFrame(nil, 7), text, codec.Tagged)
+	if err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+	if have, ok := parseValue(stored); !ok || have != id {
+		t.Errorf("the id is %+v, %v", have, ok)
+	}
+	for n := range stored[:20] {
+		if have, ok := parseValue(stored[:n]); ok && have == id && n < 16 {
+			t.Errorf("an id was found in %d bytes", n)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "s.avsc")
+	if err := os.WriteFile(file, []byte(`{"type":"record","name":"A","fields":[{"name":"a","type":"int"}]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := (Payload{Schema: file}).schema(); err == nil || !strings.Contains(err.Error(), "_lt") {
+		t.Errorf("a schema without room for the id: %v", err)
 	}
 }

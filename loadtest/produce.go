@@ -16,17 +16,22 @@ type producer struct {
 	flow   *Flow
 	run    string
 	url    string
+	head   []byte // of every body, up to the first record
 	values [][]byte
 	ledger *ledger
 }
 
 func newProducer(to *endpoint, f *Flow, run string, l *ledger) (*producer, error) {
-	values, err := f.Payload.values()
+	values, err := f.Payload.values(f.Format)
+	if err != nil {
+		return nil, err
+	}
+	head, err := f.envelope()
 	if err != nil {
 		return nil, err
 	}
 	return &producer{
-		to: to, flow: f, run: run, values: values, ledger: l,
+		to: to, flow: f, run: run, head: head, values: values, ledger: l,
 		url: to.base + "/topics/" + url.PathEscape(f.Topic),
 	}, nil
 }
@@ -43,8 +48,8 @@ func (p *producer) target(t *vegeta.Target) error {
 // body is the envelope of request n.
 func (p *producer) body(n uint64) []byte {
 	count := uint64(p.flow.Records)
-	b := make([]byte, 0, 16+p.flow.Records*(p.flow.Payload.Size+100)*4/3)
-	b = append(b, `{"records":[`...)
+	b := make([]byte, 0, len(p.head)+16+p.flow.Records*(p.flow.Payload.Size+100)*4/3)
+	b = append(b, p.head...)
 	var value []byte
 	for seq := n * count; seq < (n+1)*count; seq++ {
 		if seq > n*count {

@@ -50,7 +50,7 @@ type Flow struct {
 	Do string
 
 	Topic   string
-	Format  string // json or binary
+	Format  string // json, binary or avro
 	Records int    // a produce request
 	Keys    int    // distinct keys, 0 for none
 	Payload Payload
@@ -71,6 +71,9 @@ type Payload struct {
 	Size int // bytes of a generated value, about
 	Seed int64
 	File string // newline-delimited JSON objects instead, used in turn
+	// Schema is a file with the Avro schema of the records in File, whose first
+	// field must be a string called _lt.
+	Schema string
 }
 
 // Stage is a stretch of time at a rate, in requests a second, that moves
@@ -135,8 +138,11 @@ func Load(name string) (*Scenario, error) {
 	}
 	// Files are named relative to the scenario, so that both move together.
 	for i := range s.Flows {
-		if p := &s.Flows[i].Payload; p.File != "" && !filepath.IsAbs(p.File) {
-			p.File = filepath.Join(filepath.Dir(name), p.File)
+		p := &s.Flows[i].Payload
+		for _, file := range []*string{&p.File, &p.Schema} {
+			if *file != "" && !filepath.IsAbs(*file) {
+				*file = filepath.Join(filepath.Dir(name), *file)
+			}
 		}
 	}
 	return s, nil

@@ -31,7 +31,7 @@ func TestBuiltinScenarios(t *testing.T) {
 			}
 		}
 	}
-	if want := []string{"batch-10", "batch-100", "batch-1000", "mixed", "single", "steps"}; !reflect.DeepEqual(names, want) {
+	if want := []string{"avro", "batch-10", "batch-100", "batch-1000", "mixed", "single", "steps"}; !reflect.DeepEqual(names, want) {
 		t.Errorf("have %v, want %v", names, want)
 	}
 }
@@ -102,7 +102,8 @@ func TestScenarioFaults(t *testing.T) {
 	f("flows:\n  - do: produce\n    recrods: 3\n    rate: 1", `line 3: unknown setting "recrods" of flow 1; allowed are do, expect, format, instances, keys, name,`)
 	f("flows:\n  - do: eat\n    rate: 1", `line 2: "eat" is not known here; allowed are produce, consume, metadata`)
 	f("flows:\n  - rate: 1", "line 2: a flow needs do: produce, consume or metadata")
-	f("flows:\n  - do: produce\n    format: avro\n    rate: 1", "line 3: format avro cannot be made by loadtest yet; allowed are json, binary")
+	f("flows:\n  - do: produce\n    format: protobuf\n    rate: 1", "line 3: format protobuf cannot be made by loadtest yet; allowed are json, binary, avro")
+	f("flows:\n  - do: produce\n    format: avro\n    payload: {file: a}\n    rate: 1", "needs a schema")
 	f("flows:\n  - do: produce\n    format: xml\n    rate: 1", `line 3: "xml" is no format`)
 	f("flows:\n  - do: produce\n    rate: fast", `line 3: "fast" must be requests a second`)
 	f("flows:\n  - do: produce\n    rate: -1", "line 3")
