@@ -88,6 +88,26 @@ func TestReferenceWithoutNamespace(t *testing.T) {
 	}
 }
 
+// A type within a namespace has none when it says so; then the types in it have none.
+func TestEmptyNamespace(t *testing.T) {
+	s := compile(t, `{"type":"record","name":"n.S","fields":[`+
+		`{"name":"o","type":["null",{"type":"record","name":"O","namespace":"","fields":[`+
+		`{"name":"e","type":["null",{"type":"enum","name":"E","symbols":["A"]}],"default":null},{"name":"next","type":["null","O"]}]}]},`+
+		`{"name":"i","type":["null",{"type":"enum","name":"I","symbols":["B"]}]}]}`)
+	for _, text := range []string{`{"o":{"O":{"e":{"E":"A"},"next":{"O":{"e":null,"next":null}}}},"i":{"n.I":"B"}}`, `{"o":null,"i":null}`} {
+		b, err := s.AppendEncoded(nil, []byte(text), codec.Tagged)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if back, err := s.AppendDecoded(nil, b, codec.Tagged); err != nil || string(back) != text {
+			t.Errorf("got %s, %v", back, err)
+		}
+	}
+	if _, err := s.AppendEncoded(nil, []byte(`{"o":{"next":null},"i":null}`), codec.Plain); err != nil {
+		t.Errorf("a default: %v", err)
+	}
+}
+
 // Nothing that one schema defines is known to the next.
 func TestSchemasAreApart(t *testing.T) {
 	compile(t, `{"type":"record","name":"Mine","fields":[]}`)

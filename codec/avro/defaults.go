@@ -35,12 +35,16 @@ func (c *compiler) take(tree any, namespace string) {
 		}
 	case map[string]any:
 		name, _ := t["name"].(string)
-		own, _ := t["namespace"].(string)
+		own, given := t["namespace"].(string)
+		if given && own == "" && namespace != "" && name != "" && !strings.Contains(name, ".") {
+			name = "." + name // has none; to the parser an empty one is one that is not given
+			t["name"] = name
+		}
 		full, space := fullName(name, own, namespace)
 		if space != "" {
 			c.spaces[space] = true
 		} else if name != "" {
-			c.spaceless[name] = true
+			c.spaceless[full] = true
 		}
 		fields, _ := t["fields"].([]any)
 		for _, f := range fields {
@@ -65,6 +69,9 @@ func (c *compiler) take(tree any, namespace string) {
 // of the type are looked for.
 func fullName(name, own, enclosing string) (full, space string) {
 	if at := strings.LastIndexByte(name, '.'); at >= 0 {
+		if at == 0 {
+			return name[1:], ""
+		}
 		return name, name[:at]
 	}
 	if own == "" {
