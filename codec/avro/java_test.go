@@ -3,7 +3,11 @@ package avro
 import (
 	"bytes"
 	"encoding/json"
+	"flag"
 	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -11,93 +15,219 @@ import (
 	"millrace/internal/testkit"
 )
 
+var javaSeed = flag.Uint64("javaseed", 0, "seed of TestAgreesWithJava; 0 is another one each time, in CI always the same")
+
 // javaPairs is how many random pairs of schema and value are compared each way.
 const javaPairs = 6000
 
-// pair is a schema and a value of it, as JSON text.
-type pair struct{ schema, text string }
+// javaQuestion is a text to encode, or bytes to decode, and what we make of it.
+type javaQuestion struct {
+	testkit.AvroQuestion
+	schema *Schema
+	ours   []byte
+	err    error
+}
 
-// Java's own Avro encodes what we encode to the same bytes, and decodes them to
-// JSON that means the same. Cut bytes are refused by both.
+func askJava(schema *Schema, decode bool, schemaText string, payload []byte) javaQuestion {
+	q := javaQuestion{AvroQuestion: testkit.AvroQuestion{Decode: decode, Schema: schemaText, Payload: payload}, schema: schema}
+	if decode {
+		q.ours, q.err = schema.AppendDecoded(nil, payload, codec.Tagged)
+	} else {
+		q.ours, q.err = schema.AppendEncoded(nil, payload, codec.Tagged)
+	}
+	return q
+}
+
+// Java's own Avro encodes to the same bytes as we do, and decodes to the same text, or
+// both refuse: random values, texts that are somehow wrong, damaged bytes, and cases
+// that somebody thought of. Where we part from Java, javaDifferences says why.
 func TestAgreesWithJava(t *testing.T) {
 	java := testkit.StartAvroOracle(t, "testdata/oracle/Oracle.java")
-	const seed = 20
-	g := newGenerator(seed)
-	cut := rand.New(rand.NewPCG(seed, 5))
-	var pairs []pair
-	var ask, back []testkit.AvroQuestion
-	var ours [][]byte
-	schemas := map[string]*Schema{}
-	for len(pairs) < javaPairs {
-		r := g.schema(4)
-		s := compile(t, r.text)
+	seed := *javaSeed
+	switch {
+	case seed != 0:
+	case os.Getenv("CI") == "1":
+		seed = 20
+	default:
+		seed = rand.Uint64()
+	}
+	values, wrong, damaged := randomQuestions(t, seed)
+	t.Run("values", func(t *testing.T) {
+		for _, o := range compareWithJava(t, java, seed, values) {
+			if o.err != nil {
+				t.Errorf("seed %d: %s", seed, o)
+			}
+		}
+	})
+	t.Run("wrong texts", func(t *testing.T) { compareWithJava(t, java, seed, wrong) })
+	t.Run("damaged bytes", func(t *testing.T) { compareWithJava(t, java, seed, damaged) })
+	t.Run("cases", func(t *testing.T) {
+		var questions []javaQuestion
+		for _, c := range javaCases {
+			questions = append(questions, askJava(compile(t, c.schema), c.decode, c.schema, []byte(c.payload)))
+		}
+		seen := map[*javaDifference]bool{}
+		for i, o := range compareWithJava(t, java, seed, questions) {
+			want := javaCases[i].differs
+			switch {
+			case want == nil && len(o.by) > 0:
+				t.Errorf("%s\nis listed with no difference", o)
+			case want != nil && (len(o.by) != 1 || o.by[0] != want):
+				t.Errorf("%s\nis no longer the difference %q", o, want.what)
+			}
+			seen[want] = true
+		}
+		for _, d := range javaDifferences {
+			if !seen[d] {
+				t.Errorf("no case shows %q", d.what)
+			}
+		}
+	})
+}
+
+// dressed adds to random schemas what changes nothing: aliases, defaults, logical types.
+var dressed = strings.NewReplacer(
+	`{"name":"f1",`, `{"name":"f1","aliases":["a1","b1"],`,
+	`{"name":"f2","type":"int"`, `{"name":"f2","type":"int","default":7`,
+	`{"name":"f3","type":"string"`, `{"name":"f3","type":"string","default":"x"`,
+	`{"type":"string"}`, `{"type":"string","logicalType":"uuid"}`,
+	`{"type":"double"}`, `{"type":"double","logicalType":"unheard-of"}`,
+	`"size":12}`, `"size":12,"logicalType":"duration"}`,
+	`"size":16}`, `"size":16,"logicalType":"uuid"}`,
+	`"size":9}`, `"size":9,"logicalType":"decimal","precision":20,"scale":3}`,
+)
+
+// randomQuestions are values and their bytes, texts made from them that are somehow
+// wrong, and damaged bytes. A schema that is just bytes is left out: in Kafka they
+// stand without their length.
+func randomQuestions(t *testing.T, seed uint64) (values, wrong, damaged []javaQuestion) {
+	g, r := newGenerator(seed), rand.New(rand.NewPCG(seed, 5))
+	for len(wrong) < javaPairs {
+		random := g.schema(3)
+		text := dressed.Replace(random.text)
+		s := compile(t, text)
 		if s.root.kind == kindBytes {
-			continue // stands in Kafka without its length
+			continue
 		}
-		schemas[r.text] = s
 		for range 4 {
-			p := pair{r.text, r.value()}
-			encoded, err := s.AppendEncoded(nil, []byte(p.text), codec.Tagged)
-			if err != nil {
-				t.Fatalf("seed %d: %s of %s: %v", seed, p.text, p.schema, err)
-			}
-			pairs, ours = append(pairs, p), append(ours, encoded)
-			ask = append(ask, testkit.AvroQuestion{Schema: p.schema, Payload: []byte(p.text)})
-			back = append(back, testkit.AvroQuestion{Decode: true, Schema: p.schema, Payload: encoded})
-			if len(encoded) > 0 {
-				back = append(back, testkit.AvroQuestion{Decode: true, Schema: p.schema, Payload: encoded[:cut.IntN(len(encoded))]})
-			}
+			value := random.value()
+			encode := askJava(s, false, text, []byte(value))
+			values = append(values, encode, askJava(s, true, text, encode.ours))
+			wrong = append(wrong, askJava(s, false, text, []byte(mutate(r, value))))
+			damaged = append(damaged, askJava(s, true, text, damage(r, encode.ours)))
 		}
 	}
-	refused := 0
-	for i, v := range java.Ask(t, ask) {
-		p := pairs[i]
-		switch {
-		case v.Refused != "" && notANumber(p.text):
-			refused++ // difference "NaN and its like can be read"
-		case v.Refused != "":
-			t.Errorf("%s of %s: Java refuses it: %s", p.text, p.schema, v.Refused)
-		case bytes.Equal(v.Payload, ours[i]):
-		case strings.Contains(p.schema, `"map"`) && sameMeaning(decodedBy(t, schemas[p.schema], v.Payload), []byte(p.text)):
-			// difference "the order of a map"
-		default:
-			t.Errorf("%s of %s:\nours %x\nJava %x", p.text, p.schema, ours[i], v.Payload)
-		}
-	}
-	cuts := 0
-	for i, v := range java.Ask(t, back) {
-		q := back[i]
-		own, err := schemas[q.Schema].AppendDecoded(nil, q.Payload, codec.Tagged)
-		switch {
-		case err != nil && v.Refused != "":
-			cuts++
-		case err == nil && v.Refused == "" && (sameMeaning(own, v.Payload) || string(own) == "{}" && len(v.Payload) == 0):
-		default:
-			t.Errorf("%x of %s:\nours %s %v\nJava %s %s", q.Payload, q.Schema, own, err, v.Payload, v.Refused)
-		}
-	}
-	t.Logf("%d pairs encoded and %d decoded, seed %d; refused by both %d; not a number, refused by Java alone %d", len(pairs), len(back)-cuts, seed, cuts, refused)
-	if cuts < javaPairs/2 {
-		t.Errorf("only %d cut encodings were refused", cuts)
-	}
+	return values, wrong, damaged
 }
 
-// notANumber reports whether a text has a number that Java writes and refuses to read.
-func notANumber(text string) bool {
-	return strings.Contains(text, `"NaN"`) || strings.Contains(text, `Infinity"`)
+// javaOutcome is a question with Java's answer, and the differences that explain it
+// when it is not ours.
+type javaOutcome struct {
+	javaQuestion
+	java testkit.AvroVerdict
+	by   []*javaDifference
 }
 
-func decodedBy(t *testing.T, schema *Schema, encoded []byte) []byte {
+func (o javaOutcome) String() string {
+	return strconv.Quote(string(o.Payload)) + " of " + o.Schema +
+		"\nours " + strconv.Quote(string(o.ours)) + " " + errorText(o.err) + "\nJava " + strconv.Quote(string(o.java.Payload)) + " " + o.java.Refused
+}
+
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+// compareWithJava asks Java too, and fails for each difference that no entry of
+// javaDifferences explains.
+func compareWithJava(t *testing.T, java *testkit.AvroOracle, seed uint64, questions []javaQuestion) []javaOutcome {
 	t.Helper()
-	text, err := schema.AppendDecoded(nil, encoded, codec.Tagged)
-	if err != nil {
-		t.Fatalf("%x: %v", encoded, err)
+	outcomes := askAll(t, java, questions)
+	refused, differ, counts := 0, 0, map[string]int{}
+	var open []int // what may be explained by an oddity of the text
+	var plain []javaQuestion
+	for i := range outcomes {
+		o := &outcomes[i]
+		switch {
+		case o.err != nil && o.java.Refused != "":
+			refused++
+		case o.agree():
+		case o.explain():
+		case o.Decode:
+			t.Errorf("seed %d: %s", seed, *o)
+		default:
+			tree := parseTree(string(o.Payload))
+			o.by = straighten(o.schema.root, tree)
+			open, plain = append(open, i), append(plain, askJava(o.schema, false, o.Schema, []byte(tree.String())))
+		}
 	}
-	return text
+	for k, p := range askAll(t, java, plain) {
+		o := &outcomes[open[k]]
+		if len(o.by) == 0 || !p.agree() && !p.explain() || !o.sameAs(p.javaQuestion) {
+			t.Errorf("seed %d: %s\nstraightened: %s", seed, *o, p)
+		}
+	}
+	for _, o := range outcomes {
+		differ += min(len(o.by), 1)
+		for _, d := range o.by {
+			counts[d.what]++
+		}
+	}
+	t.Logf("seed %d: %d compared, %d refused by both, %d differ on purpose", seed, len(outcomes), refused, differ)
+	for _, d := range javaDifferences {
+		if n := counts[d.what]; n > 0 {
+			t.Logf("%6d  %s: %s", n, d.what, d.why)
+		}
+	}
+	return outcomes
 }
 
-// sameMeaning compares JSON by value; of floats Java writes more digits than
-// it takes to read them back.
+func askAll(t *testing.T, java *testkit.AvroOracle, questions []javaQuestion) []javaOutcome {
+	t.Helper()
+	asked := make([]testkit.AvroQuestion, len(questions))
+	for i, q := range questions {
+		asked[i] = q.AvroQuestion
+	}
+	outcomes := make([]javaOutcome, len(questions))
+	for i, v := range java.Ask(t, asked) {
+		outcomes[i] = javaOutcome{javaQuestion: questions[i], java: v}
+	}
+	return outcomes
+}
+
+func (o *javaOutcome) agree() bool {
+	if o.err != nil || o.java.Refused != "" {
+		return o.err != nil && o.java.Refused != ""
+	}
+	return bytes.Equal(o.ours, o.java.Payload)
+}
+
+// explain looks for a difference that can be told from both answers.
+func (o *javaOutcome) explain() bool {
+	for _, d := range javaDifferences {
+		if d.explains != nil && d.explains(o) {
+			o.by = append(o.by, d)
+			return true
+		}
+	}
+	return false
+}
+
+// sameAs reports whether we take the straightened text for what we took this one.
+// Some oddities we refuse; and what Java cannot read at all had to be replaced.
+func (o *javaOutcome) sameAs(straight javaQuestion) bool {
+	switch {
+	case o.err != nil:
+		return straight.err != nil || slices.Contains(o.by, notNothing) || slices.Contains(o.by, lastWins)
+	case slices.Contains(o.by, specialsRead):
+		return straight.err == nil
+	}
+	return straight.err == nil && bytes.Equal(o.ours, straight.ours)
+}
+
+// sameMeaning compares our JSON to Java's by value.
 func sameMeaning(a, b []byte) bool {
 	var values [2]any
 	for i, text := range [][]byte{a, b} {
@@ -136,149 +266,18 @@ func equalValues(a, b any) bool {
 		return true
 	case json.Number:
 		b, ok := b.(json.Number)
-		if !ok {
-			return false
-		}
-		x, errX := a.Float64()
-		y, errY := b.Float64()
-		return a == b || errX == nil && errY == nil && (x == y || float32(x) == float32(y))
+		return ok && sameNumber(string(a), string(b))
 	}
 	return a == b
 }
 
-// javaDifference is where we part from Java on purpose; docs/avro.md tells users.
-type javaDifference struct{ what, why string }
-
-var (
-	extraNested  = javaDifference{"members that the schema does not have, in a nested record", "the order of members means nothing in JSON"}
-	lastWins     = javaDifference{"of a member that comes twice the last counts", "as in the Confluent proxy"}
-	anyAlias     = javaDifference{"an alias is taken wherever it stands", "the order of members means nothing in JSON"}
-	exactOnly    = javaDifference{"a number that is not exact is refused", "exact or refused"}
-	specialsRead = javaDifference{`"NaN" and its like can be read`, "what is written should be readable"}
-	latinOnly    = javaDifference{"a character past U+00FF in bytes is refused", "exact or refused"}
-	surrogate    = javaDifference{"half of a surrogate pair becomes U+FFFD", "a question mark may be real"}
-	oneTag       = javaDifference{"a tag stands alone", "two are a mistake"}
-)
-
-const (
-	javaUser   = `{"type":"record","name":"U","fields":[{"name":"a","type":"int"},{"name":"b","type":"string","default":"x"}]}`
-	javaNested = `{"type":"record","name":"O","fields":[{"name":"u","type":{"type":"record","name":"U","fields":[{"name":"a","type":"int"}]}},{"name":"z","type":"int"}]}`
-	javaAlias  = `{"type":"record","name":"A","fields":[{"name":"a","type":"int"},{"name":"b","type":"int","aliases":["c"]}]}`
-	javaEnum   = `{"type":"enum","name":"E","symbols":["A","B"]}`
-	javaFixed  = `{"type":"fixed","name":"F","size":2}`
-	javaList   = `{"type":"record","name":"L","fields":[{"name":"v","type":"int"},{"name":"next","type":["null","L"]}]}`
-	javaBytes  = `{"type":"record","name":"R","fields":[{"name":"b","type":"bytes"}]}`
-)
-
-// javaCases are texts that are wrong, or odd.
-var javaCases = []struct {
-	schema, text string
-	differs      *javaDifference
-}{
-	{`"int"`, `1`, nil},
-	{`"int"`, `-2147483648`, nil},
-	{`"int"`, `2147483648`, nil},
-	{`"int"`, `1.0`, nil},
-	{`"int"`, `1e3`, nil},
-	{`"int"`, `"1"`, nil},
-	{`"int"`, `true`, nil},
-	{`"int"`, `null`, nil},
-	{`"int"`, `1.5`, &exactOnly},
-	{`"int"`, `[1]`, nil},
-	{`"int"`, `1.00000001`, &exactOnly},
-	{`"long"`, `9223372036854775807`, nil},
-	{`"long"`, `9223372036854775808`, nil},
-	{`"float"`, `1`, nil},
-	{`"float"`, `1.5`, nil},
-	{`"float"`, `"1.5"`, nil},
-	{`"double"`, `1e400`, &exactOnly},
-	{`"double"`, `"NaN"`, &specialsRead},
-	{`"double"`, `"Infinity"`, &specialsRead},
-	{`"double"`, `true`, nil},
-	{`"boolean"`, `0`, nil},
-	{`"boolean"`, `"true"`, nil},
-	{`"string"`, `1`, nil},
-	{`"string"`, `null`, nil},
-	{`"string"`, `"\u00e9\ud83d\ude00\n"`, nil},
-	{`"string"`, `"\ud83d"`, &surrogate},
-	{`"null"`, `0`, nil},
-	{`"null"`, `null`, nil},
-	{javaBytes, `{"b":"\u00ff\u0000"}`, nil},
-	{javaBytes, `{"b":"\u0100"}`, &latinOnly},
-	{javaBytes, `{"b":1}`, nil},
-	{javaFixed, `"ab"`, nil},
-	{javaFixed, `"a"`, nil},
-	{javaFixed, `"abc"`, nil},
-	{javaEnum, `"A"`, nil},
-	{javaEnum, `"C"`, nil},
-	{javaEnum, `0`, nil},
-	{javaUser, `{"a":1,"b":"y"}`, nil},
-	{javaUser, `{"b":"y","a":1}`, nil},
-	{javaUser, `{"a":1}`, nil},
-	{javaUser, `{"b":"y"}`, nil},
-	{javaUser, `{}`, nil},
-	{javaUser, `{"a":1,"b":"y","c":2}`, nil},
-	{javaUser, `[1]`, nil},
-	{javaUser, `null`, nil},
-	{javaUser, `{"a":1,"a":2,"b":"y"}`, &lastWins},
-	{javaNested, `{"u":{"a":1},"z":2}`, nil},
-	{javaNested, `{"u":{"x":3,"a":1},"z":2}`, &extraNested},
-	{javaNested, `{"z":2,"u":{"a":1}}`, nil},
-	{javaNested, `{"u":1,"z":2}`, nil},
-	{javaAlias, `{"a":1,"c":2}`, nil},
-	{javaAlias, `{"c":2,"a":1}`, &anyAlias},
-	{`["null","string"]`, `null`, nil},
-	{`["null","string"]`, `{"string":"a"}`, nil},
-	{`["null","string"]`, `"a"`, nil},
-	{`["null","string"]`, `{"int":1}`, nil},
-	{`["null","string"]`, `{"string":1}`, nil},
-	{`["int","string"]`, `{"string":"a","int":1}`, &oneTag},
-	{`["int","string"]`, `{}`, nil},
-	{`[` + javaEnum + `,"string"]`, `{"E":"B"}`, nil},
-	{`[` + javaEnum + `,"string"]`, `{"F":"B"}`, nil},
-	{`[{"type":"record","name":"n.s.R","fields":[{"name":"a","type":"int"}]},"int"]`, `{"n.s.R":{"a":1}}`, nil},
-	{`[{"type":"record","name":"n.s.R","fields":[{"name":"a","type":"int"}]},"int"]`, `{"R":{"a":1}}`, nil},
-	{javaList, `{"v":1,"next":{"L":{"v":2,"next":null}}}`, nil},
-	{javaList, `{"v":1,"next":{"v":2,"next":null}}`, nil},
-	{`{"type":"array","items":"int"}`, `[]`, nil},
-	{`{"type":"array","items":"int"}`, `[1,2,3]`, nil},
-	{`{"type":"array","items":"int"}`, `[1,"2"]`, nil},
-	{`{"type":"array","items":"int"}`, `{}`, nil},
-	{`{"type":"map","values":"int"}`, `{}`, nil},
-	{`{"type":"map","values":"int"}`, `{"k":1}`, nil},
-	{`{"type":"map","values":"int"}`, `{"k":"1"}`, nil},
-	{`{"type":"map","values":"int"}`, `[]`, nil},
-	{`{"type":"long","logicalType":"timestamp-millis"}`, `1700000000123`, nil},
-	{`{"type":"long","logicalType":"timestamp-millis"}`, `"2023-11-14T22:13:20Z"`, nil},
-	{`{"type":"int","logicalType":"date"}`, `19675`, nil},
-	{`{"type":"string","logicalType":"uuid"}`, `"6ba7b810-9dad-11d1-80b4-00c04fd430c8"`, nil},
-	{`{"type":"fixed","name":"D","size":12,"logicalType":"duration"}`, `"\u0001\u0000\u0000\u0000\u0002\u0000\u0000\u0000\u0003\u0000\u0000\u0000"`, nil},
-	{`{"type":"fixed","name":"M","size":3,"logicalType":"decimal","precision":5,"scale":2}`, `"\u0000\u0001\u0002"`, nil},
-}
-
-// What is wrong, or odd, is refused by both or has the same bytes, but for the
-// differences that are listed: each must still be one.
-func TestRefusesWhatJavaRefuses(t *testing.T) {
-	java := testkit.StartAvroOracle(t, "testdata/oracle/Oracle.java")
-	ask := make([]testkit.AvroQuestion, len(javaCases))
-	for i, c := range javaCases {
-		ask[i] = testkit.AvroQuestion{Schema: c.schema, Payload: []byte(c.text)}
+// sameNumber compares our number to Java's. Whole ones are compared digit by digit:
+// not all longs are a double. Of a float Java writes the double that has its value.
+func sameNumber(ours, java string) bool {
+	if !strings.ContainsAny(ours+java, ".eE") {
+		return ours == java
 	}
-	refused, differences := 0, map[string]int{}
-	for i, v := range java.Ask(t, ask) {
-		c := javaCases[i]
-		own, err := compile(t, c.schema).AppendEncoded(nil, []byte(c.text), codec.Tagged)
-		agree := err != nil && v.Refused != "" || err == nil && v.Refused == "" && bytes.Equal(own, v.Payload)
-		switch {
-		case c.differs == nil && !agree:
-			t.Errorf("%s of %s:\nours %x %v\nJava %x %s", c.text, c.schema, own, err, v.Payload, v.Refused)
-		case c.differs != nil && agree:
-			t.Errorf("%s of %s is no difference any more: %s", c.text, c.schema, c.differs.what)
-		case c.differs != nil:
-			differences[c.differs.what]++
-		case err != nil:
-			refused++
-		}
-	}
-	t.Logf("%d cases: %d refused by both; differences on purpose: %v", len(javaCases), refused, differences)
+	x, errX := strconv.ParseFloat(ours, 64)
+	y, errY := strconv.ParseFloat(java, 64)
+	return errX == nil && errY == nil && (x == y || float64(float32(x)) == y)
 }

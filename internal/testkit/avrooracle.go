@@ -15,16 +15,16 @@ import (
 	"time"
 )
 
-// AvroVersion is the version of Java's Avro that [StartAvroOracle] asks. 1.12.0
-// reads arrays of double as if they were of float.
-const AvroVersion = "1.11.4"
+// AvroVersion is the version of Java's Avro that [StartAvroOracle] asks; 1.12.0
+// would read arrays of double as if they were of float.
+const AvroVersion = "1.12.1"
 
 const avroPOM = `<project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
   <groupId>millrace</groupId><artifactId>avro-oracle</artifactId><version>1</version><packaging>pom</packaging>
   <dependencies>
     <dependency><groupId>org.apache.avro</groupId><artifactId>avro</artifactId><version>` + AvroVersion + `</version></dependency>
-    <dependency><groupId>org.slf4j</groupId><artifactId>slf4j-simple</artifactId><version>1.7.36</version></dependency>
+    <dependency><groupId>org.slf4j</groupId><artifactId>slf4j-simple</artifactId><version>2.0.16</version></dependency>
   </dependencies>
 </project>
 `

@@ -20,6 +20,11 @@ public class Oracle {
   private static final Map<String, Schema> schemas = new HashMap<>();
 
   public static void main(String[] args) throws Exception {
+    // Damaged bytes claim lengths that would take all of the memory.
+    for (String what : new String[] {"string", "bytes"}) {
+      System.setProperty("org.apache.avro.limits." + what + ".maxLength", "1048576");
+    }
+    System.setProperty("org.apache.avro.limits.collectionItems.maxLength", "1048576");
     BufferedReader in = new BufferedReader(new InputStreamReader(System.in, "US-ASCII"), 1 << 16);
     PrintStream out = new PrintStream(System.out, false, "US-ASCII");
     for (String line; (line = in.readLine()) != null; ) {
@@ -29,7 +34,7 @@ public class Oracle {
       try {
         payload = answer(parts[0], schema(parts[1]), Base64.getDecoder().decode(parts[2]));
         verdict = "ok";
-      } catch (Exception | StackOverflowError e) {
+      } catch (Exception | StackOverflowError | OutOfMemoryError e) {
         verdict = "refused";
         payload = String.valueOf(e).getBytes("UTF-8");
       }
