@@ -34,7 +34,7 @@ var (
 	roundedInts  = &javaDifference{what: "an int or long with a point or an exponent is not rounded to a float or double", why: "exact or refused"}
 	specialsRead = &javaDifference{what: `"NaN" and its like can be read`, why: "what is written should be readable"}
 	surrogate    = &javaDifference{what: "half of a surrogate pair becomes U+FFFD", why: "a question mark may be real"}
-	notNothing   = &javaDifference{what: "a record without fields must be an object, also where nothing comes behind it", why: "anything else is a mistake"}
+	notNothing   = &javaDifference{what: "a record without values in it must be there, an object, also where nothing comes behind it", why: "anything else is a mistake"}
 
 	exactOnly = &javaDifference{
 		"a number that is not exact, or infinite, is refused", "exact or refused",
@@ -76,9 +76,9 @@ var (
 		},
 	}
 	emptyWritten = &javaDifference{
-		"an empty record on its own is written {}", "nothing is not JSON",
+		"a record without values in it, on its own, is written", "nothing is not JSON",
 		func(o *javaOutcome) bool {
-			return o.Decode && o.err == nil && string(o.ours) == "{}" && o.java.Refused == "" && len(o.java.Payload) == 0
+			return o.Decode && o.err == nil && o.ours[0] == '{' && len(o.Payload) == 0 && o.java.Refused == "" && len(o.java.Payload) == 0
 		},
 	}
 	nothingBehind = &javaDifference{
@@ -89,7 +89,7 @@ var (
 			}
 			end := len(o.Payload) - leadingNumber(o.err.Error()) // what stands before it is the same
 			whole := askJava(o.schema, true, o.Schema, o.Payload[:end])
-			return whole.err == nil && (sameMeaning(whole.ours, o.java.Payload) || string(whole.ours) == "{}" && len(o.java.Payload) == 0)
+			return whole.err == nil && (sameMeaning(whole.ours, o.java.Payload) || whole.ours[0] == '{' && end == 0 && len(o.java.Payload) == 0)
 		},
 	}
 	utf8Only    = &javaDifference{"texts in binary must be UTF-8", "damage should show", stricter(true, `is not UTF-8$`)}
@@ -130,12 +130,16 @@ func straighten(n *node, t *jsonTree) (found []*javaDifference) {
 }
 
 func straightenValue(n *node, t *jsonTree, note func(*javaDifference)) {
+	if whole := hollow(n); whole != nil {
+		if whole.String() != t.String() {
+			*t = *whole
+			note(notNothing)
+		}
+		return
+	}
 	switch {
 	case n.kind == kindRecord && t.kind == '{':
 		straightenRecord(n, t, note)
-	case n.kind == kindRecord && len(n.fields) == 0:
-		*t = jsonTree{kind: '{'}
-		note(notNothing)
 	case n.kind == kindUnion && t.kind == '{' && len(t.kids) > 0:
 		if at, ok := n.index[unquoted(t.names[0])]; ok {
 			straightenValue(n.branches[at].node, t.kids[0], note)
@@ -184,6 +188,29 @@ func straightenRecord(n *node, t *jsonTree, note func(*javaDifference)) {
 		}
 		straightenValue(n.fields[at].node, t.kids[i], note)
 	}
+	for at, f := range n.fields {
+		if whole := hollow(f.node); whole != nil && !seen[at] {
+			t.put(len(t.kids), f.key[:len(f.key)-1], whole)
+			note(notNothing)
+		}
+	}
+}
+
+// hollow is the only value of a record of nothing but records, down to those without
+// fields, and nil for other types.
+func hollow(n *node) *jsonTree {
+	if n.kind != kindRecord {
+		return nil
+	}
+	t := &jsonTree{kind: '{'}
+	for _, f := range n.fields {
+		whole := hollow(f.node)
+		if whole == nil {
+			return nil
+		}
+		t.put(len(t.kids), f.key[:len(f.key)-1], whole)
+	}
+	return t
 }
 
 // straightenString replaces halves of surrogate pairs, which package json does as we do.
