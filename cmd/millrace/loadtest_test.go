@@ -80,7 +80,7 @@ func TestLoadtestCannotRun(t *testing.T) {
 		}
 	}
 	f("cannot reach the proxy", "--url=http://127.0.0.1:1", "single")
-	f("neither a file nor one of batch-10", "no-such-scenario")
+	f("neither a file nor one of avro, batch-10", "no-such-scenario")
 	f("it must be http://HOST:PORT", "--url=localhost:8082", "single")
 	f("it must be written Name: value", "--header=secret", "single")
 	if out, code := runLoadtest(t, "list"); code != 0 || !strings.Contains(out, "batch-1000") {
