@@ -79,6 +79,7 @@ func TestKubernetesManifests(t *testing.T) {
 		}
 		for _, text := range valuesOf(manifest, "millrace.properties") {
 			accepted(t, text)
+			accepted(t, strings.ReplaceAll(text, "\n#cluster", "\ncluster")+"cluster.secret=0123456789abcdef0123456789abcdef\n")
 		}
 	}
 	if want := []string{"ConfigMap", "Deployment", "Service", "PodDisruptionBudget"}; !slices.Equal(kinds, want) {
@@ -97,6 +98,8 @@ func TestDeployedVariables(t *testing.T) {
 				value = "a:1"
 			case strings.HasSuffix(name, "JAAS_CONFIG"):
 				continue // needs its mechanism; TestSampleProperties has it
+			case strings.HasSuffix(name, "SECRET"):
+				continue // TestKubernetesManifests has it
 			}
 			environ = append(environ, name+"="+value)
 		}
