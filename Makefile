@@ -7,11 +7,15 @@ MAKEFLAGS   += --no-print-directory
 
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 FUZZTIME ?= 20000x
+COMMIT   := $(shell git log -1 --format=%h --abbrev=12 2>/dev/null)
+DATE     := $(shell TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null)
 PREFIX   ?= /usr/local
+BIN      ?= bin/millrace
 
 # The stamp is ours, and so a clone without git, or a git that will not answer
-# for this folder, builds too.
-GOBUILD  := go build -buildvcs=false -trimpath -ldflags "-X main.version=$(VERSION)"
+# for this folder, builds too. Without cgo the program is static, and runs where
+# there is no C library, as in an empty container.
+GOBUILD  := CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags "-X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.committed=$(DATE)"
 KAFKA    := .cache/bin/kafka
 
 .PHONY: run build test test-short race fuzz lint bench pollers clients browser screenshots cluster-proof kafka loadtest install clean help budget all-but-lint $(KAFKA)
@@ -19,8 +23,8 @@ KAFKA    := .cache/bin/kafka
 run: build ## build millrace and run it with a broker in process, on :8082
 	bin/millrace dev
 
-build: ## build bin/millrace with its version
-	$(GOBUILD) -o bin/millrace ./cmd/millrace
+build: ## build bin/millrace (BIN), static and with its version; the same commit gives the same bytes
+	$(GOBUILD) -o $(BIN) ./cmd/millrace
 
 test: lint $(KAFKA) ## all that CI checks: lint, allocation budgets, fuzzers, tests with -race on a real Kafka
 	$(KAFKA) -- make all-but-lint
@@ -79,12 +83,13 @@ loadtest: build ## a short mixed load on a millrace dev of its own, read back an
 	bin/millrace loadtest --dev --duration 10s --out bin/loadtest mixed
 
 install: build ## the program, its settings, systemd unit and completion into $(DESTDIR)$(PREFIX)
-	install -D -m 755 bin/millrace $(DESTDIR)$(PREFIX)/bin/millrace
+	install -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/millrace
 	install -D -m 644 deploy/systemd/millrace.service $(DESTDIR)/etc/systemd/system/millrace.service
 	sed -i 's|/usr/local|$(PREFIX)|' $(DESTDIR)/etc/systemd/system/millrace.service
 	test -e $(DESTDIR)/etc/millrace/millrace.properties || install -D -m 644 deploy/millrace.properties $(DESTDIR)/etc/millrace/millrace.properties
-	mkdir -p $(DESTDIR)$(PREFIX)/share/bash-completion/completions
-	bin/millrace completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/millrace
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	$(BIN) completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/millrace
+	$(BIN) completion fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/millrace.fish
 
 clean: ## remove what was built and downloaded
 	rm -rf bin .cache bench/results

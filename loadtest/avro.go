@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"strconv"
 )
 
 // avroSchema is that of the generated events of flows whose format is avro. As
@@ -61,11 +60,15 @@ func (f *Flow) envelope() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	quoted, err := json.Marshal(schema)
+	if err != nil {
+		return nil, fmt.Errorf("cannot send the schema: %w", err)
+	}
 	b := []byte{'{'}
 	if f.Keys > 0 {
 		b = append(b, `"key_schema":"\"string\"",`...)
 	}
-	return append(b, `"value_schema":`+strconv.Quote(schema)+`,"records":[`...), nil
+	return append(append(append(b, `"value_schema":`...), quoted...), `,"records":[`...), nil
 }
 
 // avroID finds the text of the id in a value that was stored with a schema, in

@@ -187,3 +187,21 @@ func TestAvroIDs(t *testing.T) {
 		t.Errorf("a schema without room for the id: %v", err)
 	}
 }
+
+// Whatever a topic holds, a value has an id or none, and one that has is found
+// again in what is made of it.
+func FuzzParseValue(f *testing.F) {
+	id := recordID{"run", 3, 12345}
+	f.Add(appendValue(nil, id, []byte(`"a":1}`)))
+	f.Add([]byte("\x00\x00\x00\x00\x07\x16run.3.12345 and more"))
+	f.Add([]byte("\x00\x00\x00\x00\x07\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"))
+	f.Fuzz(func(t *testing.T, value []byte) {
+		id, ok := parseValue(value)
+		if !ok || strings.ContainsAny(id.Run, "\"\\") || id.Worker < 0 {
+			return
+		}
+		if again, ok := parseValue(appendValue(nil, id, []byte("}"))); !ok || again != id {
+			t.Errorf("%+v became %+v, %v", id, again, ok)
+		}
+	})
+}

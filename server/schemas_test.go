@@ -31,6 +31,7 @@ func withRegistry(t testing.TB, url string) func(*stackOptions) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(registry.Close)
 	return func(o *stackOptions) { o.schemas = registry }
 }
 
@@ -80,6 +81,7 @@ func TestIncompatibleSchema(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		compatibility.Close = true // or the idle connection would count as a leak
 		compatibility.Header.Set("Content-Type", "application/vnd.schemaregistry.v1+json")
 		answer, err := http.DefaultClient.Do(compatibility)
 		if err != nil {

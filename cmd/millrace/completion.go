@@ -21,8 +21,8 @@ func (c completionCommand) Run(ctx *kong.Context) error {
 	return writeCompletion(os.Stdout, c.Shell, ctx.Model)
 }
 
-// writeCompletion writes a script that completes commands, and the flags of
-// each; what follows a flag is completed as a file.
+// writeCompletion writes a script that completes commands, and what stands below
+// each and its flags; what follows a flag is completed as a file.
 func writeCompletion(out io.Writer, shell string, app *kong.Application) error {
 	var b strings.Builder
 	switch shell {
@@ -39,7 +39,10 @@ func writeCompletion(out io.Writer, shell string, app *kong.Application) error {
 }
 
 func writeBash(b *strings.Builder, app *kong.Application) {
-	fmt.Fprintf(b, "_%s() {\n\tlocal words\n\tcase \"${COMP_WORDS[1]}\" in\n", app.Name)
+	fmt.Fprintf(b, "_%s() {\n\tlocal words\n\tCOMPREPLY=()\n", app.Name)
+	// The value of a flag is left to the shell, which knows files.
+	b.WriteString("\t[[ ${COMP_WORDS[COMP_CWORD-1]} == --* && ${COMP_WORDS[COMP_CWORD]} != -* ]] && return\n")
+	b.WriteString("\tcase \"${COMP_WORDS[1]}\" in\n")
 	for _, command := range app.Children {
 		fmt.Fprintf(b, "\t%s) words=%q ;;\n", command.Name, strings.Join(flagNames(command), " "))
 	}

@@ -79,6 +79,7 @@ func TestKubernetesManifests(t *testing.T) {
 		}
 		for _, text := range valuesOf(manifest, "millrace.properties") {
 			accepted(t, text)
+			accepted(t, strings.ReplaceAll(text, "\n#cluster", "\ncluster")+"cluster.secret=0123456789abcdef0123456789abcdef\n")
 		}
 	}
 	if want := []string{"ConfigMap", "Deployment", "Service", "PodDisruptionBudget"}; !slices.Equal(kinds, want) {
@@ -97,6 +98,8 @@ func TestDeployedVariables(t *testing.T) {
 				value = "a:1"
 			case strings.HasSuffix(name, "JAAS_CONFIG"):
 				continue // needs its mechanism; TestSampleProperties has it
+			case strings.HasSuffix(name, "SECRET"):
+				continue // TestKubernetesManifests has it
 			}
 			environ = append(environ, name+"="+value)
 		}
@@ -158,9 +161,17 @@ func TestCompletion(t *testing.T) {
 			t.Errorf("%s: %v: %s", shell, err, out)
 		}
 	}
-	script := `source <("$0" completion bash); COMP_WORDS=(millrace serve --con); COMP_CWORD=2; _millrace; echo "${COMPREPLY[@]}"`
-	out, err := exec.Command("bash", "-c", script, testkit.Binary(t)).CombinedOutput()
-	if err != nil || strings.TrimSpace(string(out)) != "--config" {
-		t.Errorf("bash completes --con to %q: %v", out, err)
+	for line, want := range map[string]string{
+		"millrace chec":            "check-config",
+		"millrace serve --con":     "--config",
+		"millrace loadtest li":     "list",
+		"millrace serve --config ": "", // bash's own: files
+	} {
+		words := strings.Split(line, " ")
+		script := `source <("$0" completion bash); COMP_CWORD=$(($# - 1)); COMP_WORDS=("$@"); _millrace; echo "${COMPREPLY[@]}"`
+		out, err := exec.Command("bash", append([]string{"-c", script, testkit.Binary(t)}, words...)...).CombinedOutput()
+		if err != nil || strings.TrimSpace(string(out)) != want {
+			t.Errorf("bash completes %q to %q, want %q: %v", line, out, want, err)
+		}
 	}
 }

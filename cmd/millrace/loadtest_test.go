@@ -72,6 +72,32 @@ flows:
 	}
 }
 
+// Avro, of generated events and of one's own with a schema whose text JSON has
+// to escape, is read back as what was sent.
+func TestLoadtestAvro(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"mine.ndjson": `{"at":{"long":1},"kind":"A"}` + "\n" + `{"at":null,"kind":"B"}`,
+		"mine.avsc": "{\"type\":\"record\",\"name\":\"Mine\",\"doc\":\"a <b> & \x7f\",\n\t\"fields\":[{\"name\":\"_lt\",\"type\":\"string\"}," +
+			`{"name":"at","type":["null","long"]},{"name":"kind","type":{"type":"enum","name":"Kind","symbols":["A","B"]}}]}`,
+		"avro.yaml": `
+warmup: 300ms
+duration: 1s
+flows:
+  - {name: generated, do: produce, topic: generated, format: avro, records: 10, keys: 5, rate: 50, expect: {errors: 0%}}
+  - {name: mine, do: produce, topic: mine, format: avro, records: 3, payload: {file: mine.ndjson, schema: mine.avsc}, rate: 20, expect: {errors: 0%}}
+`,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, code := runLoadtest(t, "--dev", "--out", dir, filepath.Join(dir, "avro.yaml"))
+	if code != 0 || !strings.Contains(out, "728 acknowledged records: 0 lost, 0 doubled, 0 reordered") {
+		t.Errorf("exit code %d:\n%s", code, out)
+	}
+}
+
 func TestLoadtestCannotRun(t *testing.T) {
 	f := func(want string, args ...string) {
 		t.Helper()
@@ -80,7 +106,7 @@ func TestLoadtestCannotRun(t *testing.T) {
 		}
 	}
 	f("cannot reach the proxy", "--url=http://127.0.0.1:1", "single")
-	f("neither a file nor one of batch-10", "no-such-scenario")
+	f("neither a file nor one of avro, batch-10", "no-such-scenario")
 	f("it must be http://HOST:PORT", "--url=localhost:8082", "single")
 	f("it must be written Name: value", "--header=secret", "single")
 	if out, code := runLoadtest(t, "list"); code != 0 || !strings.Contains(out, "batch-1000") {

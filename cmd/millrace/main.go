@@ -21,8 +21,12 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// version is stamped by the build: -ldflags "-X main.version=…".
-var version = "devel"
+// What this was built from, stamped by `make build`: -ldflags "-X main.version=…".
+var (
+	version   = "devel"
+	commit    string // short, empty where git did not say
+	committed string // when, in UTC; not when it was built, so that two builds are the same
+)
 
 // commandLine is the whole of it, as kong reads it.
 type commandLine struct {
@@ -53,18 +57,25 @@ func main() {
 
 type versionCommand struct{}
 
-// Run prints the version, the commit if the build knows it, and the Go version.
+// Run prints the version, the commit and its time if the build knows them, and
+// the Go version.
 func (versionCommand) Run() error {
-	commit := ""
-	if r := revision(); r != "" {
-		commit = " (" + r + ")"
+	from := revision()
+	if committed != "" {
+		from += ", " + committed
 	}
-	_, err := fmt.Printf("millrace %s%s %s %s/%s\n", version, commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	if from != "" {
+		from = " (" + from + ")"
+	}
+	_, err := fmt.Printf("millrace %s%s %s %s/%s\n", version, from, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	return err
 }
 
 // revision is the commit that the program was built from, if the build knows it.
 func revision() string {
+	if commit != "" {
+		return commit
+	}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, s := range info.Settings {
 			if s.Key == "vcs.revision" {
