@@ -167,11 +167,24 @@ func (d *decoder) long(n *node, i int) (int64, int) {
 
 // integer reads an int or long.
 func (d *decoder) integer(n *node, i int) (int64, int) {
-	v, i := d.long(n, i)
-	if n.kind == kindInt && i >= 0 && v != int64(int32(v)) {
-		_, i = d.fail(nil, strconv.FormatInt(v, 10)+" is out of the range of int")
+	if n.kind == kindLong {
+		return d.long(n, i)
 	}
-	return v, i
+	return d.narrow(n, i)
+}
+
+// narrow reads what Avro writes as an int, in at most 5 bytes: ints, and the numbers
+// of symbols and branches.
+func (d *decoder) narrow(n *node, i int) (int64, int) {
+	v, behind := d.long(n, i)
+	switch {
+	case behind < 0:
+	case behind-i > binary.MaxVarintLen32:
+		_, behind = d.fail(nil, "a number in "+n.title()+" has more than 5 bytes")
+	case v != int64(int32(v)):
+		_, behind = d.fail(nil, strconv.FormatInt(v, 10)+" is out of the range of int")
+	}
+	return v, behind
 }
 
 // length reads the length of what follows, which is within the bytes.
@@ -231,7 +244,7 @@ func (d *decoder) float(n *node, dst []byte, i int) ([]byte, int) {
 }
 
 func (d *decoder) enum(n *node, dst []byte, i int) ([]byte, int) {
-	v, i := d.long(n, i)
+	v, i := d.narrow(n, i)
 	if i < 0 {
 		return dst, i
 	}
@@ -243,7 +256,7 @@ func (d *decoder) enum(n *node, dst []byte, i int) ([]byte, int) {
 
 // union writes {"string":…}, or null.
 func (d *decoder) union(n *node, dst []byte, i int) ([]byte, int) {
-	at, i := d.long(n, i)
+	at, i := d.narrow(n, i)
 	if i < 0 {
 		return dst, i
 	}
