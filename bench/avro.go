@@ -96,17 +96,7 @@ func (b *bench) writeCitations(ctx context.Context, n int, events *citations, se
 		{server: millraceAvro, kafka: true, run: send(v2AvroRecords, requestBodiesWith(events.tagged, n, "avro", id))},
 	}
 	p := point{Records: n, Connections: connections(n), Compression: "none"}
-	rows := make([]*row, len(all))
-	for i, c := range all {
-		rows[i] = &row{Suite: "avro", Server: c.server, Records: n, Connections: p.Connections, Compression: p.Compression}
-	}
-	b.report.Rows = append(b.report.Rows, rows...)
-	for _, i := range b.order(len(all)) {
-		if err := b.produceOnce(ctx, all[i], p, rows[i]); err != nil {
-			return err
-		}
-	}
-	return nil
+	return b.producePoint(ctx, "avro", p, all)
 }
 
 // readCitations compares reading them.
@@ -126,18 +116,7 @@ func (b *bench) readCitations(ctx context.Context, events *citations, set []stri
 		}
 		rows[i] = &row{Suite: "avro", Server: "millrace " + specs[i].Format, Connections: 1, PageBytes: page, Compression: "none"}
 	}
-	b.report.Rows = append(b.report.Rows, rows...)
-	for _, i := range b.order(len(rows)) {
-		w, err := b.readMillrace(ctx, childFetchClient, specs[i], set...)
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if err != nil {
-			rows[i].fail(err.Error())
-		} else {
-			rows[i].Rounds = append(rows[i].Rounds, w)
-		}
-		b.progress(rows[i])
-	}
-	return nil
+	return b.measure(ctx, rows, func(i int) (window, error) {
+		return b.readMillrace(ctx, childFetchClient, specs[i], set...)
+	})
 }

@@ -65,20 +65,7 @@ func (b *bench) fetchSuite(ctx context.Context) error {
 		defer b.cluster.deleteTopic(ctx, s.Topic)
 		return b.readMillrace(ctx, childStreamLive, s)
 	})
-	b.report.Rows = append(b.report.Rows, rows...)
-	for _, i := range b.order(len(rows)) {
-		w, err := runs[i]()
-		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case err != nil:
-			rows[i].fail(err.Error())
-		default:
-			rows[i].Rounds = append(rows[i].Rounds, w)
-		}
-		b.progress(rows[i])
-	}
-	return nil
+	return b.measure(ctx, rows, func(i int) (window, error) { return runs[i]() })
 }
 
 func (b *bench) readMillrace(ctx context.Context, child string, spec fetchSpec, set ...string) (window, error) {

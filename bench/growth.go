@@ -27,24 +27,17 @@ func (b *bench) growthSuite(ctx context.Context) error {
 		spreads = []spread{{1, 1}, {10, 1}, {1, 4}}
 	}
 	p := point{Records: 100, Connections: connections(100), ValueBytes: b.opts.valueBytes[0], Compression: "none"}
-	all := []contender{
+	var all []contender
+	var rows []*row
+	for _, c := range []contender{
 		{server: kafkaFloor, run: warmer.kafkaFloorWith(b.opts.linger), kafka: true},
 		{server: millraceJSON, run: warmer.millraceWith("json"), kafka: true},
-	}
-	var rows []*row
-	for _, c := range all {
+	} {
 		for _, s := range spreads {
-			rows = append(rows, &row{
-				Suite: "growth", Server: c.server, Records: p.Records, Connections: p.Connections,
-				ValueBytes: p.ValueBytes, Compression: p.Compression, Topics: s.topics, Partitions: s.partitions,
-			})
+			r := p.row("growth", c.server)
+			r.Topics, r.Partitions = s.topics, s.partitions
+			all, rows = append(all, c), append(rows, r)
 		}
 	}
-	b.report.Rows = append(b.report.Rows, rows...)
-	for _, i := range b.order(len(rows)) {
-		if err := warmer.produceOnce(ctx, all[i/len(spreads)], p, rows[i]); err != nil {
-			return err
-		}
-	}
-	return nil
+	return warmer.produceRows(ctx, p, all, rows)
 }

@@ -31,21 +31,7 @@ func (b *bench) metadataSuite(ctx context.Context) error {
 		{Suite: "metadata", Server: httpFloor, Connections: 64},
 		{Suite: "metadata", Server: millraceTopics, Connections: 64},
 	}
-	b.report.Rows = append(b.report.Rows, rows...)
-	for _, i := range b.order(len(rows)) {
-		w, err := b.get(ctx, starts[i], rows[i].Connections)
-		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case err != nil:
-			rows[i].fail(err.Error())
-		default:
-			rows[i].verify(w, w.Acked)
-			rows[i].Rounds = append(rows[i].Rounds, w)
-		}
-		b.progress(rows[i])
-	}
-	return nil
+	return b.measure(ctx, rows, func(i int) (window, error) { return b.get(ctx, starts[i], rows[i].Connections) })
 }
 
 // get measures GET /topics of the server that start starts.

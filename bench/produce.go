@@ -30,6 +30,14 @@ func connections(records int) int {
 	return 16
 }
 
+// row is the row of a server under this load.
+func (p point) row(suite, server string) *row {
+	return &row{
+		Suite: suite, Server: server, Records: p.Records, Connections: p.Connections,
+		ValueBytes: p.ValueBytes, Compression: p.Compression, Rate: p.Rate,
+	}
+}
+
 // contender is one server of a comparison. run measures it once, alone.
 type contender struct {
 	server string
@@ -52,7 +60,7 @@ func (b *bench) produceSuite(ctx context.Context) error {
 		for _, codec := range b.opts.compression {
 			for _, n := range b.opts.records {
 				p := point{Records: n, Connections: connections(n), ValueBytes: size, Compression: codec}
-				if err := b.producePoint(ctx, p); err != nil {
+				if err := b.producePoint(ctx, "produce", p, b.producers()); err != nil {
 					return err
 				}
 			}
@@ -61,18 +69,19 @@ func (b *bench) produceSuite(ctx context.Context) error {
 	return nil
 }
 
-// producePoint measures all contenders at one point, in rounds of alternating
-// order, so that what drifts on the machine meets all of them alike.
-func (b *bench) producePoint(ctx context.Context, p point) error {
-	all := b.producers()
+// producePoint measures contenders at one point.
+func (b *bench) producePoint(ctx context.Context, suite string, p point, all []contender) error {
 	rows := make([]*row, len(all))
 	for i, c := range all {
-		rows[i] = &row{
-			Suite: "produce", Server: c.server, Records: p.Records, Connections: p.Connections,
-			ValueBytes: p.ValueBytes, Compression: p.Compression,
-		}
-		b.report.Rows = append(b.report.Rows, rows[i])
+		rows[i] = p.row(suite, c.server)
 	}
+	return b.produceRows(ctx, p, all, rows)
+}
+
+// produceRows measures the contender of each row, in rounds of alternating
+// order, so that what drifts on the machine meets all of them alike.
+func (b *bench) produceRows(ctx context.Context, p point, all []contender, rows []*row) error {
+	b.report.Rows = append(b.report.Rows, rows...)
 	for _, i := range b.order(len(all)) {
 		if err := b.produceOnce(ctx, all[i], p, rows[i]); err != nil {
 			return err
@@ -95,6 +104,26 @@ func (b *bench) order(n int) []int {
 		out = append(out, turn...)
 	}
 	return out
+}
+
+// measure takes the rows' rounds in alternating order: run measures the server
+// of row i once. What is wrong with a run stands in its row.
+func (b *bench) measure(ctx context.Context, rows []*row, run func(i int) (window, error)) error {
+	b.report.Rows = append(b.report.Rows, rows...)
+	for _, i := range b.order(len(rows)) {
+		w, err := run(i)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
+			rows[i].fail(err.Error())
+		default:
+			rows[i].verify(w, w.Acked)
+			rows[i].Rounds = append(rows[i].Rounds, w)
+		}
+		b.progress(rows[i])
+	}
+	return nil
 }
 
 // produceOnce measures a contender once, and compares what was acknowledged
@@ -122,6 +151,9 @@ func (b *bench) produceOnce(ctx context.Context, c contender, p point, r *row) e
 		}
 	}
 	r.verify(w, held)
+	if rate := float64(w.Requests) / w.Seconds; rate < 0.95*r.Rate && !b.opts.quick {
+		r.fail(fmt.Sprintf("only %.0f of %.0f requests a second were sent", rate, r.Rate))
+	}
 	r.Rounds = append(r.Rounds, w)
 	b.progress(r)
 	return nil
