@@ -80,6 +80,19 @@ func (m *Mismatch) Error() string {
 	return m.Path + ": " + m.Problem
 }
 
+// ShortPath cuts the beginning of a path that is too long for a message.
+func ShortPath(path string) string {
+	const most = 400
+	if len(path) <= most {
+		return path
+	}
+	cut := len(path) - most
+	for cut < len(path) && path[cut] != '.' && path[cut] != '[' {
+		cut++
+	}
+	return "…" + path[cut:]
+}
+
 // The frame around a value with a schema, as Confluent's serializers write it:
 // a zero byte and the schema's id, big-endian. Then follows the payload.
 const (

@@ -21,20 +21,7 @@ import (
 func explain(report *jsonschema.ValidationError, value any) *codec.Mismatch {
 	fault := pick(report)
 	at, path := follow(value, fault.InstanceLocation)
-	return &codec.Mismatch{Path: short(path), Problem: problem(fault, at)}
-}
-
-// short cuts the beginning of a path that is too long for a message.
-func short(path string) string {
-	const most = 400
-	if len(path) <= most {
-		return path
-	}
-	cut := len(path) - most
-	for cut < len(path) && path[cut] != '.' && path[cut] != '[' {
-		cut++
-	}
-	return "…" + path[cut:]
+	return &codec.Mismatch{Path: codec.ShortPath(path), Problem: problem(fault, at)}
 }
 
 // pick descends to the fault to report.

@@ -1,7 +1,6 @@
 package protobuf
 
 import (
-	"encoding/base64"
 	"fmt"
 	"slices"
 	"strconv"
@@ -17,15 +16,11 @@ import (
 // its own registry makes text of that, others hand it on. What is nothing of the
 // kind is returned as it is.
 func Text(schema string) (string, error) {
-	raw, err := base64.StdEncoding.DecodeString(strings.TrimSpace(schema))
-	if err != nil || len(raw) == 0 {
+	file := deserialize(schema)
+	if file == nil {
 		return schema, nil
 	}
-	var file descriptorpb.FileDescriptorProto
-	if (proto.UnmarshalOptions{RecursionLimit: maxDepth}).Unmarshal(raw, &file) != nil {
-		return schema, nil // a single word of text is base64 too
-	}
-	return printFile(&file)
+	return printFile(file)
 }
 
 // printer writes a file descriptor as the text that compiles to it. What

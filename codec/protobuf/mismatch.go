@@ -29,20 +29,7 @@ func mismatch(err error, text []byte, m protoreflect.MessageDescriptor) *codec.M
 	}
 	p := place{text: text, message: m, known: true}
 	p.find(offset)
-	return &codec.Mismatch{Path: short(p.path.String()), Problem: p.problem(what)}
-}
-
-// short cuts the beginning of a path that is too long for a message.
-func short(path string) string {
-	const most = 400
-	if len(path) <= most {
-		return path
-	}
-	cut := len(path) - most
-	for cut < len(path) && path[cut] != '.' && path[cut] != '[' {
-		cut++
-	}
-	return "…" + path[cut:]
+	return &codec.Mismatch{Path: codec.ShortPath(p.path.String()), Problem: p.problem(what)}
 }
 
 // locate takes the position out of an error such as `(line 1:5): unknown
