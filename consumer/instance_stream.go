@@ -32,7 +32,7 @@ type StreamOptions struct {
 	Heartbeat time.Duration
 	// Frames stand around the records.
 	Frames Frames
-	// ReadOptions as for a read; of them only Headers, Timestamps and Layout mean something.
+	// ReadOptions as for a read; of them only Headers, Timestamps, Layout and Dialect mean something.
 	ReadOptions
 }
 

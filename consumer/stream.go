@@ -96,7 +96,7 @@ type StreamRead struct {
 	Heartbeat time.Duration
 	// Frames stand around the records.
 	Frames Frames
-	// ReadOptions as for an instance; of them only Headers, Timestamps and Layout mean something.
+	// ReadOptions as for an instance; of them only Headers, Timestamps, Layout and Dialect mean something.
 	ReadOptions
 }
 

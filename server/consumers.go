@@ -282,14 +282,20 @@ func (s *Server) readOptions(ctx *fasthttp.RequestCtx) (o consumer.ReadOptions, 
 	if o.MaxBytes, err = queryInt(ctx, "max_bytes", 0); err != nil {
 		return o, err
 	}
+	err = s.shownAs(ctx, &o)
+	return o, err
+}
+
+// shownAs reads what the query, and Accept, say about how records are shown.
+func (s *Server) shownAs(ctx *fasthttp.RequestCtx, o *consumer.ReadOptions) (err error) {
 	if o.Dialect, err = s.acceptedDialect(ctx); err != nil {
-		return o, err
+		return err
 	}
 	if o.Headers, err = queryBool(ctx, "headers"); err != nil {
-		return o, err
+		return err
 	}
 	o.Timestamps, err = queryBool(ctx, "timestamps")
-	return o, err
+	return err
 }
 
 // change runs f on the path's instance and answers 204.

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"millrace/codec"
 	"millrace/internal/testkit"
 	"millrace/schema"
 	"millrace/schema/embedded"
@@ -133,6 +134,34 @@ func TestRealRecordsAsAvro(t *testing.T) {
 	for i := range got {
 		if !reflect.DeepEqual(decoded(t, got[i]), decoded(t, sent[i])) {
 			t.Fatalf("record %d was\n%s, came back as\n%s", i, sent[i], got[i])
+		}
+	}
+}
+
+// Streams of a topic and of an instance show Avro as the setting says, by schemas
+// that this server has not met before; what cannot be decoded is told.
+func TestStreamsOfAvro(t *testing.T) {
+	b := testkit.Fake(t).Broker
+	url := builtIn(t, b)
+	writer := start(t, b, withRegistry(t, url))
+	for dialect, want := range map[codec.Dialect]string{codec.Tagged: `{"s":{"string":"x"}}`, codec.Plain: `{"s":"x"}`} {
+		topic := testkit.CreateTopic(t, b, 1)
+		writer.do(t, "POST", "/topics/"+topic,
+			`{"value_schema":"{\"type\":\"record\",\"name\":\"E\",\"fields\":[{\"name\":\"s\",\"type\":[\"null\",\"string\"]}]}","records":[{"value":{"s":{"string":"x"}}},{"value":{"s":null}}]}`,
+			"Content-Type: "+avroV2).want(t, 200, `"offset":1`)
+		writer.do(t, "POST", "/topics/"+topic, `{"value_schema":"\"int\"","records":[{"value":5}]}`, "Content-Type: "+avroV2).want(t, 422, `"error_code":42207`)
+		s := start(t, b, withRegistry(t, url), func(o *stackOptions) { o.server.Avro = dialect })
+		s.follow(t, "/topics/"+topic+"/stream?from=beginning&format=avro").want(want, `{"s":null}`)
+
+		path := "/consumers/" + testkit.Group(t)
+		s.do(t, "POST", path, `{"name":"i","format":"avro","auto.offset.reset":"earliest"}`, plainV2).want(t, 200, "")
+		path += "/instances/i"
+		s.do(t, "POST", path+"/subscription", `{"topics":["`+topic+`"]}`, plainV2).want(t, 204, "")
+		all := s.follow(t, path+"/stream", sse)
+		all.want(want, `{"s":null}`)
+		writer.do(t, "POST", "/topics/"+topic, `{"records":[{"value":"AAAPQj8A"}]}`, "Content-Type: application/vnd.kafka.binary.v2+json").want(t, 200, `"offset":2`)
+		if e, ok := all.next(); !ok || e.ErrorCode != 40801 || !strings.Contains(e.text, "999999") {
+			t.Errorf("an unknown schema is told as %q", e.text)
 		}
 	}
 }

@@ -58,7 +58,7 @@ func (s *Server) streamRecords(ctx *fasthttp.RequestCtx, q consumer.StreamRead) 
 	if q.Topic, err = pathParam(ctx, "topic"); err != nil {
 		return err
 	}
-	if err := queryStream(ctx, &q); err != nil {
+	if err := s.queryStream(ctx, &q); err != nil {
 		return err
 	}
 	if err := queryFrom(ctx, &q); err != nil {
@@ -89,7 +89,7 @@ func (s *Server) streamInstance(ctx *fasthttp.RequestCtx) error {
 		return err
 	}
 	q := consumer.StreamOptions{Frames: frames, Heartbeat: s.settings.StreamHeartbeat}
-	if err := queryRecords(ctx, &q.ReadOptions, &q.Undecodable); err != nil {
+	if err := s.queryRecords(ctx, &q.ReadOptions, &q.Undecodable); err != nil {
 		return err
 	}
 	if ctx.IsHead() {
@@ -120,22 +120,18 @@ func negotiateStream(ctx *fasthttp.RequestCtx) (string, consumer.Frames, error) 
 }
 
 // queryRecords reads what the query says about how a stream shows records.
-func queryRecords(ctx *fasthttp.RequestCtx, o *consumer.ReadOptions, u *consumer.Undecodables) (err error) {
+func (s *Server) queryRecords(ctx *fasthttp.RequestCtx, o *consumer.ReadOptions, u *consumer.Undecodables) (err error) {
 	if args := ctx.QueryArgs(); args.Has("on_decode_error") {
 		if *u, err = consumer.ParseUndecodables(string(args.Peek("on_decode_error"))); err != nil {
 			return err
 		}
 	}
-	if o.Headers, err = queryBool(ctx, "headers"); err != nil {
-		return err
-	}
-	o.Timestamps, err = queryBool(ctx, "timestamps")
-	return err
+	return s.shownAs(ctx, o)
 }
 
 // queryStream reads what the query says about the records of a topic's stream.
 // They are JSON where it does not say: a browser has no say in Accept.
-func queryStream(ctx *fasthttp.RequestCtx, q *consumer.StreamRead) (err error) {
+func (s *Server) queryStream(ctx *fasthttp.RequestCtx, q *consumer.StreamRead) (err error) {
 	args := ctx.QueryArgs()
 	q.Format = codec.JSON
 	if args.Has("format") {
@@ -143,7 +139,7 @@ func queryStream(ctx *fasthttp.RequestCtx, q *consumer.StreamRead) (err error) {
 			return err
 		}
 	}
-	if err := queryRecords(ctx, &q.ReadOptions, &q.Undecodable); err != nil {
+	if err := s.queryRecords(ctx, &q.ReadOptions, &q.Undecodable); err != nil {
 		return err
 	}
 	for _, key := range args.PeekMulti("key") {
