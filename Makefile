@@ -18,7 +18,7 @@ BIN      ?= bin/millrace
 GOBUILD  := CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags "-X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.committed=$(DATE)"
 KAFKA    := .cache/bin/kafka
 
-.PHONY: run build test test-short race fuzz lint bench pollers clients browser screenshots cluster-proof kafka loadtest install clean help budget all-but-lint $(KAFKA)
+.PHONY: run build test test-short race fuzz lint bench pollers clients browser screenshots cluster-proof proofs kafka loadtest install clean help budget all-but-lint $(KAFKA)
 
 run: build ## build millrace and run it with a broker in process, on :8082
 	bin/millrace dev
@@ -75,6 +75,8 @@ screenshots: ## new pictures of the dashboard for the documentation
 
 cluster-proof: ## three brokers, three proxies, nginx and faults: no record is lost (needs Java 17, Maven and nginx; minutes)
 	MILLRACE_TEST_CLUSTER=1 go test -count=1 -v -timeout 20m -run 'TestClusterProof' ./cmd/millrace
+
+proofs: clients browser cluster-proof ## what make test leaves out because it takes minutes or programs of others; CI does both
 
 kafka: $(KAFKA) ## a real Kafka on localhost:9092 until Ctrl-C (needs Java 17 and Maven)
 	$(KAFKA)

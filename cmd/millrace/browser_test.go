@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,16 +12,12 @@ import (
 	"millrace/internal/testkit"
 )
 
-// browserDir installs from npm what drives a browser and what judges a page,
-// and returns the folder with our scripts beside them, and the browser. It takes
-// the network, so the test runs only where it is asked for: make browser.
-func browserDir(t *testing.T) (dir, chromium string) {
+// browser installs from npm what drives a browser and what judges a page, and
+// returns the folder with scripts of testdata beside them, and the browser. It
+// takes the network, so the test runs only where it is asked for: make browser.
+func browser(t *testing.T, scripts ...string) (dir, chromium string) {
 	t.Helper()
-	if os.Getenv("MILLRACE_TEST_BROWSER") != "1" {
-		const line = "the dashboard was not tried in a browser: that needs Chromium, node and npm; `make browser` does"
-		fmt.Fprintf(os.Stderr, "\n*** %s ***\n\n", line)
-		t.Skip(line)
-	}
+	testkit.OnDemand(t, "MILLRACE_TEST_BROWSER", t.Name()+" was not tried in a browser: that needs Chromium, node and npm; `make browser` does")
 	chromium, err := exec.LookPath("chromium")
 	if err != nil {
 		t.Fatalf("there is no Chromium here (Debian: apt-get install chromium): %v", err)
@@ -32,7 +27,7 @@ func browserDir(t *testing.T) (dir, chromium string) {
 	if out, err := install.CombinedOutput(); err != nil {
 		t.Fatalf("cannot install playwright-core and axe-core: %v\n%s", err, out)
 	}
-	for _, name := range []string{"dashboard.mjs", "reconnect.mjs"} {
+	for _, name := range scripts {
 		script, err := os.ReadFile(filepath.Join("testdata", name))
 		if err != nil {
 			t.Fatal(err)
@@ -47,7 +42,7 @@ func browserDir(t *testing.T) (dir, chromium string) {
 // The dashboard as people see it: testdata/dashboard.mjs has what is looked at.
 // MILLRACE_SCREENSHOTS names a folder for pictures.
 func TestDashboard(t *testing.T) {
-	dir, chromium := browserDir(t)
+	dir, chromium := browser(t, "dashboard.mjs")
 	dev := testkit.StartMillrace(t, "dev", "--set=listeners=http://127.0.0.1:0", "--kafka-port=0", "--registry-port=0",
 		"--partitions=3", "--set=producer.compression.type=zstd")
 	url := dev.WaitLine(t, `REST API +(http://\S+)`, 20*time.Second)[1]
@@ -63,7 +58,7 @@ func TestDashboard(t *testing.T) {
 
 // A page outlives a server that drains and one that comes after it.
 func TestDashboardComesBack(t *testing.T) {
-	dir, chromium := browserDir(t)
+	dir, chromium := browser(t, "reconnect.mjs")
 	b := testkit.Fake(t).Broker
 	first, url := serve(t, b)
 	page := startNode(t, dir, "reconnect.mjs", url, chromium)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -18,11 +17,7 @@ import (
 // runs only where it is asked for: make clients.
 func nodeClient(t *testing.T) string {
 	t.Helper()
-	if os.Getenv("MILLRACE_TEST_CLIENTS") != "1" {
-		const line = "the npm client was not tried: it has to be downloaded; `make clients` does"
-		fmt.Fprintf(os.Stderr, "\n*** %s ***\n\n", line)
-		t.Skip(line)
-	}
+	testkit.OnDemand(t, "MILLRACE_TEST_CLIENTS", "the npm client was not tried: it has to be downloaded; `make clients` does")
 	dir := t.TempDir()
 	install := exec.Command("npm", "install", "--no-audit", "--no-fund", "--prefix", dir, "kafka-rest@0.0.5", "minimist@1.2.8")
 	if out, err := install.CombinedOutput(); err != nil {

@@ -257,11 +257,7 @@ func write(t *testing.T, b testkit.Broker, topic string, written *atomic.Int64) 
 // killed, and a broker is killed and comes back, while records are written and
 // read. It needs minutes, so it runs where it is asked for: make cluster-proof.
 func TestClusterProof(t *testing.T) {
-	if os.Getenv("MILLRACE_TEST_CLUSTER") != "1" {
-		const line = "three brokers, three proxies and nginx were not tried: it takes minutes; `make cluster-proof` does"
-		fmt.Fprintf(os.Stderr, "\n*** %s ***\n\n", line)
-		t.Skip(line)
-	}
+	testkit.OnDemand(t, "MILLRACE_TEST_CLUSTER", "three brokers, three proxies and nginx were not tried: it takes minutes; `make cluster-proof` does")
 	brokers := testkit.StartKafkas(t, 3)
 	b := brokers[0].Broker
 	topic := testkit.Topic(t)

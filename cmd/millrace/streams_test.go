@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -23,28 +22,6 @@ import (
 func TestStreamsPage(t *testing.T) {
 	_, url, _ := dev(t)
 	testkit.RunReadme(t, filepath.Join(filepath.Dir(readme(t)), "docs", "streams.md"), url)
-}
-
-// browser installs what drives a browser, and returns its folder and the
-// browser's path. It takes the network and a browser, so the test runs only
-// where it is asked for: make browser.
-func browser(t *testing.T) (dir, chromium string) {
-	t.Helper()
-	if os.Getenv("MILLRACE_TEST_BROWSER") != "1" {
-		const line = "the sample page was not tried in a browser; `make browser` does"
-		fmt.Fprintf(os.Stderr, "\n*** %s ***\n\n", line)
-		t.Skip(line)
-	}
-	chromium, err := exec.LookPath("chromium")
-	if err != nil {
-		t.Fatalf("there is no browser (Debian: apt-get install chromium): %v", err)
-	}
-	dir = t.TempDir()
-	install := exec.Command("npm", "install", "--no-audit", "--no-fund", "--prefix", dir, "playwright-core@1.65.1")
-	if out, err := install.CombinedOutput(); err != nil {
-		t.Fatalf("cannot install the npm package playwright-core: %v\n%s", err, out)
-	}
-	return dir, chromium
 }
 
 // The sample page sees every record once and in order while the proxy it reads

@@ -139,6 +139,18 @@ func needRealKafka(t testing.TB) {
 	}
 }
 
+// OnDemand skips t, with the line on stderr too, unless the environment variable
+// is 1, as a target of the Makefile sets it. It is for what takes minutes, or
+// programs that neither a developer nor CI need otherwise.
+func OnDemand(t testing.TB, variable, line string) {
+	t.Helper()
+	if os.Getenv(variable) == "1" {
+		return
+	}
+	fmt.Fprintf(os.Stderr, "\n*** %s ***\n\n", line)
+	t.Skip(line)
+}
+
 // missing ends t because the machine lacks something: a failure in CI, and
 // elsewhere a skip with the line on stderr too, since `go test` shows a skip's
 // reason only with -v.
