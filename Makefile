@@ -26,7 +26,7 @@ run: build ## build millrace and run it with a broker in process, on :8082
 build: ## build bin/millrace (BIN), static and with its version; the same commit gives the same bytes
 	$(GOBUILD) -o $(BIN) ./cmd/millrace
 
-test: lint $(KAFKA) ## all that CI checks: lint, allocation budgets, fuzzers, tests with -race on a real Kafka
+test: lint $(KAFKA) ## lint, allocation budgets, fuzzers, tests with -race on a real Kafka
 	$(KAFKA) -- make all-but-lint
 
 # The order puts go test's list of packages at the end of the output.
