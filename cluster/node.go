@@ -340,7 +340,8 @@ func (n *Node) sweep() {
 	}
 }
 
-// forgotten is how many leases after its death a node is forgotten.
+// forgotten is how many leases after its death a node is forgotten, or a
+// deleted instance: who may act has read all but the last lease of the log.
 const forgotten = 10
 
 // litter notes since when instances have had no node, and returns what of
@@ -355,6 +356,11 @@ func (n *Node) litter(now time.Time) (nodes []string, instances []instanceKey) {
 	for id, p := range n.table.nodes {
 		if mine && now.Sub(p.heard) > forgotten*p.lease() {
 			nodes = append(nodes, id)
+		}
+	}
+	for k, g := range n.table.graves {
+		if now.Sub(g.dug) > forgotten*n.settings.Lease {
+			delete(n.table.graves, k)
 		}
 	}
 	for k, e := range n.table.instances {

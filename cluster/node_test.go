@@ -169,6 +169,49 @@ func TestDefinitionsGoFromNodeToNode(t *testing.T) {
 	h.create(t, one, "g", "i", `{"v":4}`) // the name is free again
 }
 
+// A node that has not read of a deletion claims the instance: it stays deleted,
+// for who reads the log later too.
+func TestClaimOfWhatIsGone(t *testing.T) {
+	b := testkit.Fake(t).Broker
+	one, h := join(t, b, "one")
+	two, _ := join(t, b, "two")
+	h.create(t, one, "g", "i", `{"v":1}`)
+	k := instanceKey{"g", "i"}
+	old, known, err := one.get(k)
+	if err != nil || !known {
+		t.Fatal(known, err)
+	}
+	if err := one.Delete(t.Context(), "g", "i"); err != nil {
+		t.Fatal(err)
+	}
+	h.Discard("g", "i")
+	if won, err := two.claim(t.Context(), k, old); won || err != nil {
+		t.Errorf("the claim of a deleted instance: %v, %v", won, err)
+	}
+	for _, n := range []*Node{one, two} {
+		if place := find(t, n, "g", "i"); place.URL != "" {
+			t.Errorf("it is back, at %s", place.URL)
+		}
+	}
+	// What compaction would leave of it is nothing.
+	reader := testkit.Client(t, b, kgo.ConsumeTopics(one.settings.Topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	var last *kgo.Record
+	one.mu.Lock()
+	end := one.position
+	one.mu.Unlock()
+	for at := int64(0); at < end; {
+		reader.PollFetches(t.Context()).EachRecord(func(r *kgo.Record) {
+			if at = r.Offset + 1; at <= end && string(r.Key) == string(k.bytes()) {
+				last = r
+			}
+		})
+	}
+	if last == nil || last.Value != nil {
+		t.Errorf("the last record of it is %+v", last)
+	}
+	h.create(t, one, "g", "i", `{"v":2}`) // the name is free
+}
+
 func TestAdoptionThatFailsIsReleased(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	one, h := join(t, b, "one")

@@ -14,6 +14,15 @@ const oldest = 30 * time.Second
 type table struct {
 	nodes     map[string]*peer
 	instances map[instanceKey]*entry
+	// graves are the instances that were deleted a while ago. Who has not heard
+	// of it may still claim one, which must not bring it back.
+	graves map[instanceKey]grave
+}
+
+// grave is what is left of an instance.
+type grave struct {
+	born string
+	dug  time.Time
 }
 
 // peer is a node, the own one included.
@@ -31,7 +40,7 @@ type entry struct {
 }
 
 func newTable() *table {
-	return &table{nodes: make(map[string]*peer), instances: make(map[instanceKey]*entry)}
+	return &table{nodes: make(map[string]*peer), instances: make(map[instanceKey]*entry), graves: make(map[instanceKey]grave)}
 }
 
 // change is what a record did to the table.
@@ -58,9 +67,12 @@ func (t *table) apply(key, value []byte, written, now time.Time) (change, error)
 		c.former = was.Owner
 	}
 	if value == nil { // the end of what a record before has deleted
-		if was == nil || was.Deleted {
+		switch {
+		case was == nil:
+		case was.Deleted:
 			delete(t.instances, instance)
-		} else {
+			t.graves[instance] = grave{was.Born, now}
+		default:
 			c.rejected = true
 		}
 		return c, nil
@@ -69,7 +81,8 @@ func (t *table) apply(key, value []byte, written, now time.Time) (change, error)
 	if err := json.Unmarshal(value, &h); err != nil {
 		return change{}, fmt.Errorf("cannot read the record of the consumer instance %q of group %q: %w", instance.name, instance.group, err)
 	}
-	if was != nil && h.Epoch <= was.Epoch {
+	gone, buried := t.graves[instance]
+	if was != nil && h.Epoch <= was.Epoch || was == nil && buried && h.Born == gone.born {
 		c.rejected = true
 		return c, nil
 	}

@@ -70,6 +70,23 @@ func TestFirstInTheLogWins(t *testing.T) {
 	}
 }
 
+// A claim by a node that has not read of the deletion does not bring the
+// instance back; one that is made anew under the name is another.
+func TestDeletedStaysDeleted(t *testing.T) {
+	s := newScript(t)
+	s.instance(&holding{Epoch: 4, Born: "x"}, false) // released
+	s.instance(&holding{Owner: "b", Epoch: 5, Born: "x"}, false)
+	s.instance(&holding{Epoch: 6, Born: "x", Deleted: true}, false)
+	s.instance(nil, false)
+	s.instance(&holding{Owner: "a", Epoch: 5, Born: "x"}, true)
+	s.owner("nobody")
+	s.instance(nil, false) // with which the late one makes up for it
+	s.instance(&holding{Owner: "c", Epoch: 1, Born: "y"}, false)
+	s.owner("c")
+	s.instance(nil, true)
+	s.owner("c")
+}
+
 func TestLeases(t *testing.T) {
 	s := newScript(t)
 	beat := func(id string, written, now time.Time) {

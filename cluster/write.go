@@ -204,7 +204,13 @@ func (n *Node) claim(ctx context.Context, k instanceKey, h holding) (bool, error
 	defer unlock()
 	h.Owner = n.ID()
 	h.Epoch++
-	return n.write(ctx, k, h)
+	counts, err := n.write(ctx, k, h)
+	if _, known, _ := n.get(k); err == nil && !counts && !known {
+		// It was deleted before. Compaction would keep this claim, so a
+		// tombstone must be the last that is written of it.
+		err = n.append(ctx, k, nil)
+	}
+	return counts, err
 }
 
 // repair writes the record of an instance of this node again, after one that
