@@ -3,6 +3,7 @@ package protobuf
 import (
 	"errors"
 	"fmt"
+	"unicode/utf8"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -38,8 +39,12 @@ func Bounded(text string) error {
 
 // count looks over a file before it is parsed. The compiler keeps the full name
 // of every declaration, so deep nesting of long names would take memory that is
-// out of all proportion to the text.
+// out of all proportion to the text. And its lexer loses its place, and panics,
+// at the end of a text that is not UTF-8.
 func count(text string) (statements int, err error) {
+	if !utf8.ValidString(text) {
+		return 0, errors.New("is not UTF-8")
+	}
 	word, dotted, gap := 0, false, false
 	names := 0         // bytes of all full names so far
 	inside := []int{0} // how long the full names of the open brackets are

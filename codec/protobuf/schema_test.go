@@ -308,6 +308,7 @@ func TestCompileErrors(t *testing.T) {
 	f(`package google.protobuf; message Any {}`, `the package google.protobuf is reserved`)
 	f(`package google; message protobuf { message Any {} }`, `the name google.protobuf is reserved`)
 	f(strings.Repeat(`message A {`, 33), `the Protobuf schema is nested deeper than 32 levels`)
+	f("\"\\\xcb", `the Protobuf schema is not UTF-8`)
 	f(`message `+strings.Repeat(`a`, 256)+` {}`, `the Protobuf schema has a name of more than 255 characters`)
 	f(`package a`+strings.Repeat(" . \n a", 200)+`; message A {}`, `the Protobuf schema has a name of more than 255 characters`)
 	f(strings.Repeat(`message `+strings.Repeat("a", 250)+` {`, 30)+strings.Repeat(`enum E { A = 0; }`, 2000), `the Protobuf schema has names that are too long, so many and so nested`)

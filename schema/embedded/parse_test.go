@@ -77,6 +77,7 @@ func FuzzSchema(f *testing.F) {
 		}
 	}
 	f.Add(byte(sr.TypeProtobuf), "EgNnZW8iGQoFUGxhY2USEAoDbGF0GAEgASgBUgNsYXRiBnByb3RvMw==")
+	f.Add(byte(sr.TypeProtobuf), "\"\\\xcb")
 	f.Fuzz(func(t *testing.T, typ byte, text string) {
 		s, err := tidy(sr.Schema{Type: sr.SchemaType(typ % 3), Schema: text})
 		if err != nil {
