@@ -20,8 +20,15 @@ type Slab struct {
 // Add appends a record that is empty but for Partition, which is -1 for "not
 // chosen", and returns it. The pointer is valid until the next Add.
 func (s *Slab) Add() *kgo.Record {
-	s.Records = append(s.Records, kgo.Record{Partition: -1})
-	return &s.Records[len(s.Records)-1]
+	n := len(s.Records)
+	if n < cap(s.Records) {
+		s.Records = s.Records[:n+1] // Truncate has zeroed it
+	} else {
+		s.Records = append(s.Records, kgo.Record{})
+	}
+	r := &s.Records[n]
+	r.Partition = -1
+	return r
 }
 
 // AddHeader appends a header to those of r, which must be the record that Add

@@ -74,7 +74,7 @@ func (w *Walker) more(closing byte, reason string) bool {
 	if w.err != nil {
 		return false
 	}
-	w.i = SkipSpace(w.b, w.i)
+	w.space()
 	if w.i < len(w.b) && w.b[w.i] == closing {
 		w.i++
 		w.first = false
@@ -87,8 +87,17 @@ func (w *Walker) more(closing byte, reason string) bool {
 	if w.i >= len(w.b) || w.b[w.i] != ',' {
 		return w.fail(reason)
 	}
-	w.i = SkipSpace(w.b, w.i+1)
+	w.i++
+	w.space()
 	return true
+}
+
+// space steps over white space. The test for "there is none", true in compact
+// text, is inlined.
+func (w *Walker) space() {
+	if w.i < len(w.b) && w.b[w.i] <= ' ' {
+		w.i = SkipSpace(w.b, w.i)
+	}
 }
 
 // Member steps to the value of the object's next member and returns true, or
@@ -100,16 +109,36 @@ func (w *Walker) Member() bool {
 	if w.i >= len(w.b) || w.b[w.i] != '"' {
 		return w.fail("expected a member name")
 	}
-	if w.name = w.Value(); w.err != nil {
-		return false
+	if !w.plainName() {
+		if w.name = w.Value(); w.err != nil {
+			return false
+		}
+		w.name = Unquote(w.name)
 	}
-	w.name = Unquote(w.name)
-	w.i = SkipSpace(w.b, w.i)
+	w.space()
 	if w.i >= len(w.b) || w.b[w.i] != ':' {
 		return w.fail("expected ':' after a member name")
 	}
-	w.i = SkipSpace(w.b, w.i+1)
+	w.i++
+	w.space()
 	return true
+}
+
+// plainName steps over a name that is ASCII without escapes, and reports
+// whether it was one. The names of an envelope are, and so short that a look
+// at each byte costs less than a scan.
+func (w *Walker) plainName() bool {
+	for i := w.i + 1; i < len(w.b); i++ {
+		switch c := w.b[i]; {
+		case c == '"':
+			w.name = w.b[w.i+1 : i : i]
+			w.i = i + 1
+			return true
+		case c < ' ' || c == '\\' || c >= 0x80:
+			return false
+		}
+	}
+	return false
 }
 
 // Name is the name of the member that Member stepped to, escapes undone. It is
