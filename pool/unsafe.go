@@ -1,6 +1,20 @@
 package pool
 
-import "unsafe"
+import (
+	"encoding/binary"
+	"unsafe"
+)
+
+// Word returns the eight bytes of b from i on as a little-endian number. The
+// caller has seen to it that they are there: it is for inner loops where the
+// compiler's own look at that costs more than the load. A checked build panics
+// when they are not.
+func Word(b []byte, i int) uint64 {
+	if Checked {
+		_ = b[i : i+8 : len(b)]
+	}
+	return binary.LittleEndian.Uint64((*[8]byte)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(b)), i))[:])
+}
 
 // String returns b's bytes as a string without a copy. The string is a view:
 // it changes when b changes and dies when b's owner releases it.

@@ -1,10 +1,11 @@
 package json
 
 import (
-	"encoding/binary"
 	"fmt"
 	"math/bits"
 	"unicode/utf8"
+
+	"millrace/pool"
 )
 
 // MaxDepth bounds the nesting of arrays and objects, so that a hostile body
@@ -144,7 +145,12 @@ func (s *scanner) object(b []byte, i, depth int) int {
 		if i++; i < len(b) && b[i] <= ' ' {
 			i = s.space(b, i)
 		}
-		if i = s.value(b, i, depth); i < 0 {
+		if i < len(b) && b[i] == '"' { // as most are: one call less
+			i = s.str(b, i+1)
+		} else {
+			i = s.value(b, i, depth)
+		}
+		if i < 0 {
 			return i
 		}
 		if i < len(b) && b[i] <= ' ' {
@@ -260,58 +266,64 @@ const (
 	highs = 0x8080808080808080
 )
 
-// str scans the rest of a string, from behind its opening quote. Eight bytes
-// are tested at once for the only three things that matter: a quote, a
-// backslash, a control character. Subtracting sets a byte's highest bit where
-// it was below the subtrahend, or past ASCII, which &^w takes out again; the
-// lowest flagged byte is always a true hit, borrows only flag bytes above it.
+// str scans the rest of a string, from behind its opening quote. It is the
+// inner loop of the produce path, and calls nothing until it has met something
+// other than the closing quote.
 func (s *scanner) str(b []byte, i int) int {
 	var high uint64 // or-ed with a few bytes behind the string: a needless look at UTF-8 at worst
 	for i+8 <= len(b) {
-		w := binary.LittleEndian.Uint64(b[i:])
+		w := pool.Word(b, i)
 		high |= w
-		hit := (((w ^ lows*'"') - lows) | ((w ^ lows*'\\') - lows) | (w - lows*0x20)) &^ w & highs
-		if hit == 0 {
-			i += 8
-			continue
+		if hit := special(w); hit != 0 {
+			if i += bits.TrailingZeros64(hit) >> 3; b[i] == '"' {
+				s.high |= high
+				return i + 1
+			}
+			break
 		}
-		i += bits.TrailingZeros64(hit) >> 3
-		if b[i] == '"' {
-			s.high |= high
-			return i + 1
-		}
-		if i = s.special(b, i); i < 0 {
-			return i
-		}
+		i += 8
 	}
 	s.high |= high
-	return s.strEnd(b, i)
+	return s.strRest(b, i)
 }
 
-// strEnd is str for the last bytes of a text.
-func (s *scanner) strEnd(b []byte, i int) int {
+// special flags the bytes of w that matter in a string in their highest bits: a
+// quote, a backslash, a control character. Exchanging 0x22 and 0x20, the quote
+// is next to the control characters, and one subtraction finds both: it sets a
+// byte's highest bit where it was below the subtrahend, or past ASCII, which &^w
+// takes out again. The lowest flagged byte is always a true hit; borrows only
+// flag bytes above it.
+func special(w uint64) uint64 {
+	return (((w ^ lows*0x02) - lows*0x21) | ((w ^ lows*'\\') - lows)) &^ w & highs
+}
+
+// strRest is str where there are escapes, and for the last bytes of a text.
+func (s *scanner) strRest(b []byte, i int) int {
 	for i < len(b) {
 		switch c := b[i]; {
 		case c == '"':
 			return i + 1
-		case c == '\\' || c < 0x20:
-			if i = s.special(b, i); i < 0 {
+		case c == '\\':
+			if i = s.escape(b, i+1); i < 0 {
 				return i
 			}
+		case c < 0x20:
+			return s.fail(i, "control character in a string")
 		default:
 			s.high |= uint64(c)
 			i++
 		}
+		for i+8 <= len(b) {
+			w := pool.Word(b, i)
+			s.high |= w
+			if hit := special(w); hit != 0 {
+				i += bits.TrailingZeros64(hit) >> 3
+				break
+			}
+			i += 8
+		}
 	}
 	return s.fail(len(b), "unexpected end in a string")
-}
-
-// special steps over an escape, or fails at a control character.
-func (s *scanner) special(b []byte, i int) int {
-	if b[i] < 0x20 {
-		return s.fail(i, "control character in a string")
-	}
-	return s.escape(b, i+1)
 }
 
 // escape scans what follows a backslash. Unpaired surrogates are let through:
