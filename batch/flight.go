@@ -11,6 +11,7 @@ type flight struct {
 	jobs  []*Job
 	bytes int          // of their bodies
 	left  atomic.Int32 // jobs whose last promise has not run
+	epoch uint64       // departures.epoch when it left
 }
 
 // departures decides when jobs are lent to the client. It is the one flush
@@ -32,7 +33,8 @@ type departures struct {
 	full   int // bytes that leave without waiting for more
 
 	mu      sync.Mutex
-	flying  int     // flights that have not landed, with the one whose leader was called
+	epoch   uint64  // counts the times that waiting took too long
+	flying  int     // flights of this epoch that have not landed, with the one whose leader was called
 	called  bool    // a leader was called for next and has not taken it
 	next    *flight // jobs that wait; they leave together
 	timer   *time.Timer
@@ -81,6 +83,7 @@ func (d *departures) leave() {
 		return
 	}
 	f.left.Store(int32(len(jobs)))
+	f.epoch = d.epoch
 	if d.next, _ = d.flights.Get().(*flight); d.next == nil {
 		d.next = new(flight)
 	}
@@ -112,19 +115,28 @@ func (d *departures) landed(f *flight) {
 		return
 	}
 	clear(f.jobs)
+	epoch := f.epoch
 	f.jobs, f.bytes = f.jobs[:0], 0
 	d.flights.Put(f)
 	d.mu.Lock()
-	if d.flying--; d.flying == 0 {
-		d.call()
+	if epoch == d.epoch {
+		if d.flying--; d.flying == 0 {
+			d.call()
+		}
 	}
 	d.mu.Unlock()
 }
 
-// overdue is the linger timer.
+// overdue is the linger timer. The flights under way have been waited for as
+// long as anyone shall, and are not waited for again: one that goes to a broker
+// that hangs would hold up every lone request to the others for as long.
 func (d *departures) overdue() {
 	d.mu.Lock()
-	d.call()
+	if !d.called {
+		d.epoch++
+		d.flying = 0
+		d.call()
+	}
 	d.mu.Unlock()
 }
 

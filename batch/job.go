@@ -47,6 +47,7 @@ type Job struct {
 	promise func(*kgo.Record, error) // complete, bound once for all lives
 
 	charge   int64     // bytes admitted for this job
+	number   uint64    // of this life among those of all jobs
 	ready    time.Time // when its records could go to Kafka; the timestamp of most
 	producer *Producer
 	life     pool.Life
@@ -54,11 +55,13 @@ type Job struct {
 
 // The states of a job that Kafka has. Whoever moves it out of waiting decides
 // who releases it: the handler when the last promise came first, the last
-// promise when the handler gave up first.
+// promise when the handler gave up first. A job that its handler withdrew
+// before it was lent is not Kafka's, and keeps its state; see [Job.wait].
 const (
 	waiting int32 = iota
 	answered
 	abandoned
+	withdrawn
 )
 
 // recordBytes is what a record costs in memory beside its key and value: its
@@ -68,23 +71,22 @@ const recordBytes = 320
 // Acquire returns an empty job. The caller owns it.
 func (p *Producer) Acquire() *Job {
 	j, _ := p.jobs.Get().(*Job)
-	p.taken.Add(1)
 	if j == nil {
 		p.made.Add(1)
 		j = &Job{producer: p, done: make(chan struct{}, 1), turn: make(chan struct{}, 1), timer: time.NewTimer(time.Hour)}
 		j.timer.Stop()
 		j.promise = j.complete
 	}
+	j.number = p.taken.Add(1)
 	j.life.Begin()
 	return j
 }
 
 // Release takes the job back, with all its views. Its bytes are no longer
 // admitted. The buffers, the channels, timer and promise are kept for the next life;
-// ready is set anew before it is read.
+// ready and number are set anew before they are read.
 func (j *Job) Release() {
-	j.life.End()
-	j.producer.held.Add(-j.charge)
+	j.discard()
 	j.charge = 0
 	j.flight = nil
 	j.Trace = nil
@@ -108,8 +110,15 @@ func (j *Job) Release() {
 		j.Arena = nil
 	}
 	j.state.Store(waiting)
-	j.producer.returned.Add(1)
 	j.producer.jobs.Put(j)
+}
+
+// discard ends the job's life without another one to come: its bytes are no
+// longer admitted, it does not go back to the pool.
+func (j *Job) discard() {
+	j.life.End()
+	j.producer.held.Add(-j.charge)
+	j.producer.returned.Add(1)
 }
 
 // Len is the number of records.
@@ -192,16 +201,17 @@ func (j *Job) complete(r *kgo.Record, err error) {
 	p.departures.landed(f)
 }
 
-// wait blocks until all promises have run, and reports true, or until the
-// timeout, and reports false: then the job is abandoned and must not be
-// touched. When the job's turn comes to lead a flight, it does that meanwhile.
-func (j *Job) wait(timeout time.Duration) bool {
+// wait blocks until all promises have run, and returns answered, or until the
+// timeout: then the job must not be touched any more. It was abandoned, or,
+// when none of its records had been lent yet, withdrawn. When the job's turn
+// comes to lead a flight, it does that meanwhile.
+func (j *Job) wait(timeout time.Duration) int32 {
 	j.timer.Reset(timeout)
 	for {
 		select {
 		case <-j.done:
 			j.timer.Stop()
-			return true
+			return answered
 		case <-j.turn:
 			j.producer.departures.lead()
 			continue
@@ -211,24 +221,28 @@ func (j *Job) wait(timeout time.Duration) bool {
 	}
 	if j.producer.departures.withdraw(j) {
 		j.Release()
-		return false
+		return withdrawn
 	}
 	if j.state.CompareAndSwap(waiting, abandoned) {
-		return false
+		return abandoned
 	}
 	<-j.done // the last promise was faster by a hair
-	return true
+	return answered
 }
 
 // failure returns the one reason for which all records failed, or nil when a
 // record is in Kafka or the reasons differ.
-func (j *Job) failure() *apierr.Error {
+func (j *Job) failure() error {
 	if int(j.failed.Load()) < j.Len() {
 		return nil
 	}
 	first := recordError(j.errs[0])
+	last := j.errs[0]
 	for _, err := range j.errs[1:j.Len()] {
-		if recordError(err).Kind != first.Kind {
+		if err == last {
+			continue // records of a batch that failed share the error
+		}
+		if last = err; recordError(err).Kind != first.Kind {
 			return nil
 		}
 	}

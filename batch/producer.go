@@ -106,21 +106,33 @@ func (p *Producer) Produce(j *Job, topic string, partition int32, dst []byte, an
 		j.Release()
 		return dst, err
 	}
-	if !j.wait(p.settings.Timeout) {
+	switch j.wait(p.settings.Timeout) {
+	case abandoned:
 		return dst, apierr.KafkaTimedOut.New("Kafka did not answer within %d ms. Some records may be written all the same; sending them again may double them.",
 			p.settings.Timeout.Milliseconds())
+	case withdrawn:
+		return dst, apierr.KafkaTimedOut.New("The records could not be sent to Kafka within %d ms. None was written; send them again.",
+			p.settings.Timeout.Milliseconds())
 	}
-	defer j.Release()
-	if p.settings.Waited != nil && j.ready.Nanosecond()&15 == 0 { // chance, for nothing
+	whole := false
+	defer func() {
+		if !whole { // a panic below has left it in a state that nobody knows
+			j.discard()
+		}
+	}()
+	if p.settings.Waited != nil && j.number%16 == 0 {
 		p.settings.Waited(time.Since(j.ready))
 	}
 	if j.contradicts() {
 		p.cluster.Contradicted()
 	}
-	if err := j.failure(); err != nil {
-		return dst, err
+	err := j.failure()
+	if err == nil {
+		dst = answer(dst, j)
 	}
-	return answer(dst, j), nil
+	whole = true
+	j.Release()
+	return dst, err
 }
 
 // submit sees to it that the records are lent to the client. After an error
@@ -145,7 +157,7 @@ func (p *Producer) submit(j *Job, topic string, partition int32) error {
 
 // admit charges the job's bytes to the producer's memory, or refuses.
 func (p *Producer) admit(j *Job) error {
-	charge := int64(cap(j.Body) + cap(j.Arena) + j.Len()*recordBytes)
+	charge := int64(cap(j.Body) + cap(j.Arena) + j.Slab.HeaderBytes() + j.Len()*recordBytes)
 	if charge > p.settings.BufferBytes {
 		return apierr.BodyTooLarge.New("The request needs %d bytes of memory; producer.buffer.memory is %d. Send fewer records at once.",
 			charge, p.settings.BufferBytes)

@@ -61,6 +61,21 @@ func (s *sink) finish(err func(i int) error) {
 	}
 }
 
+// take hides the records that the sink holds, until give brings them back.
+func (s *sink) take() []lent {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	taken := s.records
+	s.records = nil
+	return taken
+}
+
+func (s *sink) give(records []lent) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.records = append(s.records, records...)
+}
+
 func (s *sink) holds(n int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -261,6 +276,40 @@ func TestRequestLargerThanTheBufferIsTheClientsMistake(t *testing.T) {
 	_, err := p.Produce(fill(t, p, `{"records":[{"value":"`+strings.Repeat("x", 2000)+`"}]}`), "t", AnyPartition, nil, results)
 	if !apierr.BodyTooLarge.Is(err) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// What headers take in memory counts too, however short they are.
+func TestHeadersAreAdmitted(t *testing.T) {
+	const headers = 2000
+	p := newTestProducer(t, &sink{}, headers*40)
+	body := `{"records":[{"headers":[` + strings.Repeat(`{"key":""},`, headers-1) + `{"key":""}]}]}`
+	if len(body) > headers*40/2 {
+		t.Fatal("the body alone is too large")
+	}
+	if _, err := p.Produce(fill(t, p, body), "t", AnyPartition, nil, results); !apierr.BodyTooLarge.Is(err) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A job whose answer could not be written is not used again, and holds nothing.
+func TestPanicWhileAnswering(t *testing.T) {
+	p := newTestProducer(t, &sink{auto: true}, 1<<20)
+	j := fill(t, p, `{"records":[{"value":1}]}`)
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("no panic")
+			}
+		}()
+		_, _ = p.Produce(j, "t", AnyPartition, nil, func([]byte, *Job) []byte { panic("a defect") })
+	}()
+	for range 10 {
+		if other := p.Acquire(); other == j {
+			t.Error("the job is used again")
+		} else {
+			other.discard() // so that the pool has to come up with another one
+		}
 	}
 }
 

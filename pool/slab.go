@@ -1,6 +1,10 @@
 package pool
 
-import "github.com/twmb/franz-go/pkg/kgo"
+import (
+	"unsafe"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
 
 // MaxPooledRecords is the largest slab that is kept between requests.
 const MaxPooledRecords = 4096
@@ -39,6 +43,10 @@ func (s *Slab) AddHeader(r *kgo.Record, key string, value []byte) {
 	// When headers has moved, older records keep the old array: still theirs.
 	r.Headers = s.headers[len(s.headers)-n : len(s.headers) : len(s.headers)]
 }
+
+// HeaderBytes is the memory that the headers of all records take, beside what
+// their names and values are views of.
+func (s *Slab) HeaderBytes() int { return cap(s.headers) * int(unsafe.Sizeof(kgo.RecordHeader{})) }
 
 // Truncate forgets all records. It is for a decoder that starts over.
 func (s *Slab) Truncate() {

@@ -100,24 +100,22 @@ func appendOffsetsV1(dst []byte, job *batch.Job) []byte {
 func appendSlots(dst []byte, job *batch.Job, code func(*apierr.Kind) int) []byte {
 	dst = append(dst, `{"offsets":[`...)
 	for i := range job.Len() {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
 		partition, offset, failed := job.Result(i)
 		if failed != nil {
 			dst = append(dst, `{"partition":null,"offset":null,"error_code":`...)
 			dst = strconv.AppendInt(dst, int64(code(failed.Kind)), 10)
 			dst = append(dst, `,"error":`...)
 			dst = apierr.AppendJSONString(dst, failed.Message())
-			dst = append(dst, '}')
+			dst = append(dst, `},`...)
 			continue
 		}
 		dst = append(dst, `{"partition":`...)
 		dst = strconv.AppendInt(dst, int64(partition), 10)
 		dst = append(dst, `,"offset":`...)
 		dst = strconv.AppendInt(dst, offset, 10)
-		dst = append(dst, `,"error_code":null,"error":null}`...)
+		dst = append(dst, `,"error_code":null,"error":null},`...)
 	}
+	dst = dst[:len(dst)-1] // the comma; there is at least one record
 	dst = appendSchemaID(append(dst, `],"key_schema_id":`...), job.KeySchema)
 	dst = appendSchemaID(append(dst, `,"value_schema_id":`...), job.ValueSchema)
 	return append(dst, '}')
