@@ -85,7 +85,7 @@ var (
 	consumerPartitions = gauge("consumer_partitions", "Partitions that the consumer instances read.")
 	consumerBacklog    = gauge("consumer_backlog_records", "Records fetched and not yet answered, beside what the Kafka clients prefetch.")
 	consumerHeld       = gauge("consumer_backlog_bytes", "Keys and values of millrace_consumer_backlog_records.")
-	consumerLag        = gauge("consumer_lag_records", "How far the readers of a group are behind the end of a topic's log, summed over the partitions that instances on this server have fetched from, as of those fetches.", "group", "topic")
+	consumerLag        = gauge("consumer_lag_records", "Records that a group's instances on this server have not answered: the end of the log less their position, summed over the partitions of the topic that they read, whether they have ever read or not. The position need not be committed; Kafka's own tools show what is. The end is looked up every consumer.lag.interval.ms, and a read brings it too.", "group", "topic")
 	consumerCommits    = counter("consumer_commits_total", "Offset commits sent to Kafka, by result: ok or failed.", "result")
 	consumerRebalances = counter("consumer_rebalances_total", "Changes that a group made to what a consumer instance reads, by event: assigned, revoked or lost.", "event")
 )

@@ -152,6 +152,7 @@ type groupMessage struct {
 	Instances  int    `json:"instances"`
 	Partitions int    `json:"partitions"`
 	Lag        int64  `json:"lag"`
+	LagKnown   bool   `json:"lag_known"` // else lag is 0
 }
 
 type memberMessage struct {
@@ -162,6 +163,7 @@ type memberMessage struct {
 	Pattern    bool     `json:"pattern"`
 	Partitions int      `json:"partitions"`
 	Lag        int64    `json:"lag"`
+	LagKnown   bool     `json:"lag_known"`
 	Backlog    int      `json:"backlog"`
 	Idle       float64  `json:"idle"` // seconds
 }
@@ -330,12 +332,12 @@ func consumersOf(manager *consumer.Manager) consumersState {
 	o := manager.Overview(shownConsumers)
 	m := consumersState{Instances: o.Instances, Limit: o.Limit, GroupCount: o.GroupCount}
 	for _, g := range o.Groups {
-		m.Groups = append(m.Groups, groupMessage{g.Group, g.Instances, g.Partitions, g.Lag})
+		m.Groups = append(m.Groups, groupMessage{g.Group, g.Instances, g.Partitions, g.Lag, g.LagKnown})
 	}
 	for _, i := range o.Shown {
 		m.List = append(m.List, memberMessage{
 			Group: i.Group, Name: i.Name, Format: i.Format.String(), Topics: i.Topics, Pattern: i.Pattern,
-			Partitions: i.Partitions, Lag: i.Lag, Backlog: i.Backlog, Idle: i.Idle.Seconds(),
+			Partitions: i.Partitions, Lag: i.Lag, LagKnown: i.LagKnown, Backlog: i.Backlog, Idle: i.Idle.Seconds(),
 		})
 	}
 	return m

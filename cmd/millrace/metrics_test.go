@@ -267,3 +267,35 @@ func TestMetricsCommand(t *testing.T) {
 		}
 	}
 }
+
+// A reader that stops is seen to fall behind, by /metrics, within an interval.
+func TestStoppedReaderFallsBehind(t *testing.T) {
+	b := testkit.Fake(t, kfake.SeedTopics(1, "t"))
+	_, url := serve(t, b.Broker, "--set=consumer.lag.interval.ms=100")
+	produce := func() {
+		t.Helper()
+		if status, answer := call(t, "POST", url+"/topics/t", `{"records":[{"value":1},{"value":2}]}`); status != 200 {
+			t.Fatalf("%d %s", status, answer)
+		}
+	}
+	lag := func(want float64) {
+		t.Helper()
+		testkit.Eventually(t, 30*time.Second, "the lag to show", func() bool {
+			s := scrape(t, url)
+			return s["millrace_consumer_lag_records"] != nil && s.sum(t, "millrace_consumer_lag_records", "group=g", "topic=t") == want
+		})
+	}
+	call(t, "POST", url+"/consumers/g", `{"name":"i","format":"json","auto.offset.reset":"earliest"}`)
+	call(t, "POST", url+"/consumers/g/instances/i/subscription", `{"topics":["t"]}`)
+	produce()
+	lag(2) // it has never read
+	testkit.Eventually(t, 30*time.Second, "the records to be read", func() bool {
+		_, body := call(t, "GET", url+"/consumers/g/instances/i/records?timeout=1000", "")
+		return strings.Contains(body, `"offset":1`)
+	})
+	lag(0)
+	produce()
+	lag(2)
+	produce()
+	lag(4)
+}
