@@ -41,10 +41,21 @@ func (r *Route) Template() string { return r.path }
 // of both bodies.
 func (r *Route) Done(status int, took time.Duration, received, sent int) {
 	r.took.Observe(took.Seconds())
+	r.Waited(status, received, sent)
+}
+
+// Waited is [Route.Done] for a request that waited because its client asked it
+// to: how long it took says nothing about the server, and would hide what the
+// others say.
+func (r *Route) Waited(status, received, sent int) {
 	r.received.Add(uint64(received))
 	r.sent.Add(uint64(sent))
 	r.Answered(status)
 }
+
+// Sent counts bytes of the body of an answer that is sent piece by piece, beside
+// those that Done was told.
+func (r *Route) Sent(bytes int) { r.sent.Add(uint64(bytes)) }
 
 // Answered counts a request of which no more than the status is known.
 func (r *Route) Answered(status int) {

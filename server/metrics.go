@@ -75,24 +75,49 @@ func counted(r *metrics.Route, h fasthttp.RequestHandler) fasthttp.RequestHandle
 	}
 }
 
+// waiter is the route of a request that asked to wait.
+type waiter struct{ *metrics.Route }
+
+// waits notes that the request waits because it asks to. The time that it takes
+// is not one of its route's latencies, which others are judged by: pollers with
+// wait= share their routes with those that want an answer now.
+func (f *figures) waits(ctx *fasthttp.RequestCtx) {
+	ctx.SetUserValue(routeKey{}, waiter{f.route(ctx)})
+}
+
 // route returns the counters of the request's route.
 func (f *figures) route(ctx *fasthttp.RequestCtx) *metrics.Route {
-	if r, _ := ctx.UserValue(routeKey{}).(*metrics.Route); r != nil {
+	switch r := ctx.UserValue(routeKey{}).(type) {
+	case *metrics.Route:
 		return r
+	case waiter:
+		return r.Route
 	}
 	return f.unmatched
 }
 
 // done counts an answered request, whose body came with received bytes.
 func (f *figures) done(ctx *fasthttp.RequestCtx, took time.Duration, received int) {
-	f.route(ctx).Done(ctx.Response.StatusCode(), took, received, sent(ctx))
+	status, sent := ctx.Response.StatusCode(), sent(ctx)
+	switch r := ctx.UserValue(routeKey{}).(type) {
+	case *metrics.Route:
+		r.Done(status, took, received, sent)
+	case waiter:
+		r.Waited(status, received, sent)
+	default:
+		f.unmatched.Done(status, took, received, sent)
+	}
 	f.InFlight.Add(-1)
 }
 
-// sent is the size of the answer's body; a stream has none yet.
+// sent is the size of the answer's body. That of a stream is counted as it is
+// sent, see [stream.send], but for one that another node announced.
 func sent(ctx *fasthttp.RequestCtx) int {
-	if ctx.IsHead() || ctx.Response.IsBodyStream() {
+	switch {
+	case ctx.IsHead():
 		return 0
+	case ctx.Response.IsBodyStream():
+		return max(ctx.Response.Header.ContentLength(), 0)
 	}
 	return len(ctx.Response.Body())
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/valyala/fasthttp"
+
 	"millrace/consumer"
 	"millrace/internal/apierr"
 	"millrace/metrics"
@@ -93,7 +95,7 @@ type routeMessage struct {
 	Rate     float64  `json:"rate"`
 	In       float64  `json:"in"`  // bytes a second
 	Out      float64  `json:"out"` // bytes a second
-	P50      *float64 `json:"p50"` // seconds; nil when there was no request
+	P50      *float64 `json:"p50"` // seconds; nil when there was no request, and of waitingRoutes
 	P99      *float64 `json:"p99"`
 }
 
@@ -233,14 +235,17 @@ func routesOf(before, now *reading) []routeMessage {
 	for i := range now.Routes {
 		n := &now.Routes[i]
 		was := routeIn(before, n)
-		took := n.Took.Since(&was.Took)
-		all = append(all, routeMessage{
+		m := routeMessage{
 			Method: n.Method, Path: n.Path, Requests: n.Requests, Failed: n.Failed,
 			Rate: perSecond(before, now, n.Requests-was.Requests),
 			In:   perSecond(before, now, n.Received-was.Received),
 			Out:  perSecond(before, now, n.Sent-was.Sent),
-			P50:  quantile(&took, .5), P99: quantile(&took, .99),
-		})
+		}
+		if n.Method != fasthttp.MethodGet || !slices.Contains(waitingRoutes, n.Path) {
+			took := n.Took.Since(&was.Took)
+			m.P50, m.P99 = quantile(&took, .5), quantile(&took, .99)
+		}
+		all = append(all, m)
 	}
 	return all
 }

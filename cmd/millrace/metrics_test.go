@@ -299,3 +299,38 @@ func TestStoppedReaderFallsBehind(t *testing.T) {
 	produce()
 	lag(4)
 }
+
+// Pollers that wait for a change are counted and do not count as slow; streams
+// are counted by what they send.
+func TestWaitsAndStreams(t *testing.T) {
+	b := testkit.Fake(t, kfake.SeedTopics(1, "t"))
+	_, url := serve(t, b.Broker)
+	resp, err := http.Get(url + "/topics/t")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if status, _ := call(t, "GET", url+"/topics/t?wait="+resp.Header.Get("ETag")+",300ms", ""); status != 304 {
+		t.Errorf("a wait for nothing is answered %d", status)
+	}
+	if resp, err = http.Get(url + "/metadata/changes"); err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if _, err := io.ReadFull(resp.Body, make([]byte, 20)); err != nil {
+		t.Fatal(err)
+	}
+	s := scrape(t, url)
+	f := func(want float64, name string, labels ...string) {
+		t.Helper()
+		if got := s.sum(t, name, labels...); got != want {
+			t.Errorf("%s %v is %v, want %v", name, labels, got, want)
+		}
+	}
+	f(1, "millrace_http_requests_total", "route=/topics/{topic}", "status=304")
+	f(1, "millrace_http_requests_total", "route=/topics/{topic}", "status=200")
+	f(1, "millrace_http_request_duration_seconds", "route=/topics/{topic}")
+	if sent := s.sum(t, "millrace_http_response_bytes_total", "route=/metadata/changes"); sent < 20 {
+		t.Errorf("a stream has sent %v bytes", sent)
+	}
+}
