@@ -108,7 +108,7 @@ var (
 )
 
 // The metrics of the cluster and of the way to it. Those of kprom are its own,
-// help included: catalog_test.go holds that.
+// help included; TestCatalogIsWhatIsShown holds that.
 var (
 	kafkaReachable  = gauge("kafka_reachable", "1 while brokers answer; requests that need them are refused otherwise.")
 	kafkaSilence    = gauge("kafka_last_answer_age_seconds", "Time since any broker answered anything.")
@@ -216,7 +216,6 @@ const (
 )
 
 var (
-	secondBuckets = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
 	recordBuckets = []float64{1, 3, 10, 30, 100, 300, 1000, 3000, 10_000, 30_000}
 	byteBuckets   = []float64{256, 1 << 10, 4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20, 4 << 20, 16 << 20}
 )
