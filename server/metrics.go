@@ -58,7 +58,7 @@ func (f *figures) counting(format codec.Format, answer appendAnswer) appendAnswe
 		written := job.Written()
 		counts.Produced.Add(uint64(written))
 		if written < job.Len() {
-			f.countFailed(job)
+			failedBy(job, f.lostTo)
 		}
 		return answer(dst, job)
 	}
@@ -132,19 +132,44 @@ func (f *figures) failed(k *apierr.Kind, at *metrics.Route) {
 }
 
 // lost counts records that failed together with their request.
-func (f *figures) lost(records int, err error) {
-	kind := apierr.From(err).Kind
+func (f *figures) lost(records int, err error) { f.lostTo(apierr.From(err).Kind, records) }
+
+// lostTo counts records that failed for one reason. It is called once for all
+// of a request's: it takes a lock that all requests share.
+func (f *figures) lostTo(kind *apierr.Kind, records int) {
 	if c := f.failures[kind]; c != nil {
 		c.Records.Add(uint64(records))
 	}
 	f.recent.note(errorPlace{kind: kind, records: true}, records)
 }
 
-// countFailed counts the records of a job that failed one by one.
-func (f *figures) countFailed(job *batch.Job) {
+// failedBy tells of the records of a job that failed one by one: how many for
+// each reason, which are few. Reasons beyond the first four are told of record
+// by record.
+func failedBy(job *batch.Job, tell func(kind *apierr.Kind, records int)) {
+	var counts [4]struct {
+		kind    *apierr.Kind
+		records int
+	}
+next:
 	for i := range job.Len() {
-		if _, _, failed := job.Result(i); failed != nil {
-			f.lost(1, failed)
+		_, _, failed := job.Result(i)
+		if failed == nil {
+			continue
+		}
+		for n := range counts {
+			c := &counts[n]
+			if c.kind == nil || c.kind == failed.Kind {
+				c.kind = failed.Kind
+				c.records++
+				continue next
+			}
+		}
+		tell(failed.Kind, 1)
+	}
+	for _, c := range counts {
+		if c.kind != nil {
+			tell(c.kind, c.records)
 		}
 	}
 }

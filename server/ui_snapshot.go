@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -72,8 +71,6 @@ type stateMessage struct {
 	Connections int     `json:"connections"`
 	Held        int64   `json:"held"`
 	HeldLimit   int64   `json:"held_limit"`
-	Buffered    int64   `json:"buffered"`
-	Goroutines  int     `json:"goroutines"`
 	Panics      uint64  `json:"panics"`
 }
 
@@ -81,8 +78,8 @@ type stateMessage struct {
 type totalsMessage struct {
 	Requests   uint64 `json:"requests"`
 	Failed     uint64 `json:"failed"`
-	Received   uint64 `json:"received"`
-	Sent       uint64 `json:"sent"`
+	Received   uint64 `json:"-"` // for the points alone
+	Sent       uint64 `json:"-"`
 	RecordsIn  uint64 `json:"records_in"`
 	RecordsOut uint64 `json:"records_out"`
 }
@@ -109,11 +106,15 @@ type codecMessage struct {
 	Cost    *float64 `json:"cost"`  // seconds for each byte, lately
 }
 
+// errorMessage is an error that occurred: the requests that were answered with
+// it, and the records that are not in Kafka for it.
 type errorMessage struct {
 	Name     string  `json:"name"`
 	Requests uint64  `json:"requests"`
 	Records  uint64  `json:"records"`
-	Rate     float64 `json:"rate"` // both, a second
+	Rate     float64 `json:"rate"` // requests a second, as the chart's "failed"
+	// RecordRate is records a second, most of them of requests that did not fail.
+	RecordRate float64 `json:"record_rate"`
 }
 
 type recentMessage struct {
@@ -200,14 +201,10 @@ func (p *sampler) state(now *reading) stateMessage {
 	m := stateMessage{
 		Draining: open.Draining, Connections: open.Connections,
 		InFlight: now.InFlight, Streams: now.Streams, Panics: now.Panics,
-		Goroutines: runtime.NumGoroutine(),
 	}
 	if sources.Producer != nil {
 		produce := sources.Producer()
 		m.Held, m.HeldLimit = produce.Held, produce.Limit
-	}
-	if sources.Buffered != nil {
-		m.Buffered = sources.Buffered()
 	}
 	if cache := p.server.deps.Metadata; cache != nil {
 		known := cache.Stats()
@@ -307,7 +304,8 @@ func errorsOf(before, now *reading) []errorMessage {
 		}
 		all = append(all, errorMessage{
 			Name: f.Name, Requests: f.Requests, Records: f.Records,
-			Rate: perSecond(before, now, f.Requests+f.Records-was.Requests-was.Records),
+			Rate:       perSecond(before, now, f.Requests-was.Requests),
+			RecordRate: perSecond(before, now, f.Records-was.Records),
 		})
 	}
 	return all
