@@ -145,10 +145,10 @@ var (
 
 // The metrics of the process.
 var (
-	poolGets   = counter("pool_gets_total", "Buffers taken from a pool.", "pool")
-	poolMisses = counter("pool_misses_total", "Buffers that had to be allocated because the pool had none.", "pool")
-	poolOut    = gauge("pool_outstanding", "Things taken from a pool and not given back. jobs are produce requests, with those that were answered with 504 while their records are still at the Kafka client.", "pool")
-	poolKept   = gauge("pool_kept_bytes", "Bytes that a pool keeps for the next one to ask.", "pool")
+	poolGets   = counter("pool_gets_total", "Things taken from a pool: jobs are produce requests, buffers what is compressed and streamed into, fetch_bytes and fetch_records where fetched record batches are decoded.", "pool")
+	poolMisses = counter("pool_misses_total", "Things that had to be allocated because the pool had none that fits.", "pool")
+	poolOut    = gauge("pool_outstanding", "Things taken from a pool and not given back; jobs are with those that were answered with 504 while their records are still at the Kafka client. Not of fetch_…: records that are dropped unread never come back.", "pool")
+	poolKept   = gauge("pool_kept_bytes", "Bytes that a pool keeps for the next one to ask. Not of jobs and buffers: what those keep is the garbage collector's to take at any time, and cannot be known.", "pool")
 	buildInfo  = gauge("build_info", "1, with what this program was built from.", "version", "revision", "go_version")
 )
 

@@ -161,6 +161,19 @@ func TestMetricsAreExact(t *testing.T) {
 			t.Errorf("%v bytes became %v", in, out)
 		}
 
+		more := func(than float64, name string, labels ...string) {
+			t.Helper()
+			if got := s.sum(t, name, labels...); got <= than {
+				t.Errorf("%s %v is %v, want more than %v", name, labels, got, than)
+			}
+		}
+		more(0, "millrace_compression_seconds_total", "codec=gzip")
+		f(0, "millrace_compression_seconds_total", "codec=zstd")
+		more(0, "millrace_pool_gets_total", "pool=buffers") // scrapes are compressed
+		more(0, "millrace_pool_misses_total", "pool=buffers")
+		more(0, "millrace_pool_gets_total", "pool=fetch_bytes")
+		more(0, "millrace_pool_kept_bytes", "pool=fetch_bytes")
+
 		f(17_000, "millrace_consume_bytes_total", "format=json")
 		f(17, "millrace_topic_consumed_records_total", "topic="+jsonTopic)
 		f(17_000, "millrace_topic_consumed_bytes_total", "topic="+jsonTopic)
