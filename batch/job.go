@@ -148,17 +148,28 @@ func recordError(err error) *apierr.Error {
 }
 
 // contradicts reports whether a record failed because its topic or partition
-// is not what the metadata said.
+// is not what the metadata said, or is led by nobody, which the client library
+// says when it has tried in vain for all of the delivery timeout.
 func (j *Job) contradicts() bool {
 	if j.failed.Load() == 0 {
 		return false
 	}
 	for _, err := range j.errs {
-		if errors.Is(err, kerr.UnknownTopicOrPartition) || kafka.IsBadPartition(err) {
+		if kafka.IsBadPartition(err) {
 			return true
+		}
+		for _, moved := range misled {
+			if errors.Is(err, moved) {
+				return true
+			}
 		}
 	}
 	return false
+}
+
+// misled are the errors of Kafka that say that the metadata was wrong.
+var misled = []error{
+	kerr.UnknownTopicOrPartition, kerr.UnknownTopicID, kerr.NotLeaderForPartition, kerr.LeaderNotAvailable, kerr.FencedLeaderEpoch, kerr.KafkaStorageError,
 }
 
 // fail notes why record i is not in Kafka.

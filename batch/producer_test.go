@@ -200,6 +200,8 @@ func TestContradictedMetadata(t *testing.T) {
 	}
 	f(kerr.UnknownTopicOrPartition, 1, apierr.TopicNotFound)
 	f(errors.New("invalid record partitioning choice of 3 from 2 available"), 1, apierr.KafkaRetriable)
+	f(kerr.NotLeaderForPartition, 1, apierr.KafkaRetriable)
+	f(fmt.Errorf("out of time: %w", kerr.LeaderNotAvailable), 1, apierr.KafkaRetriable)
 	f(kerr.NotEnoughReplicas, 0, apierr.KafkaRetriable)
 }
 

@@ -146,6 +146,10 @@ var consumerRows = []row{
 		store: into(millis(1, largest), func(d *draft) *time.Duration { return &d.Consumer.AutoCommitInterval }),
 	},
 	{
+		name: "consumer.lag.interval.ms", def: "10000", doc: "How often the ends of the logs that consumer instances read are looked up for millrace_consumer_lag_records, with one request to each broker that leads some of them, however many instances there are; 0 leaves that to their reads. The default is below the usual scrape interval of 15 s, so that each scrape finds a new figure.",
+		store: into(millis(0, largest), func(d *draft) *time.Duration { return &d.Consumer.LagInterval }),
+	},
+	{
 		name: "consumer.auto.offset.reset", def: "latest", doc: "Where an instance starts that has no committed offset and asks for nothing.",
 		store: into(oneOf("earliest", "latest", "none"), func(d *draft) *string { return &d.Consumer.OffsetReset }),
 	},

@@ -90,6 +90,7 @@ var storedCases = map[string]struct {
 	"consumer.instance.timeout.ms":     {"10", func(c *Config) any { return c.Consumer.InstanceTimeout }, "10ms"},
 	"consumer.instances.max":           {"11", func(c *Config) any { return c.Consumer.MaxInstances }, "11"},
 	"consumer.auto.commit.interval.ms": {"12", func(c *Config) any { return c.Consumer.AutoCommitInterval }, "12ms"},
+	"consumer.lag.interval.ms":         {"27", func(c *Config) any { return c.Consumer.LagInterval }, "27ms"},
 	"consumer.auto.offset.reset":       {"Earliest", func(c *Config) any { return c.Consumer.OffsetReset }, "earliest"},
 	"consumer.isolation.level":         {"READ_COMMITTED", func(c *Config) any { return c.Consumer.IsolationLevel }, "read_committed"},
 

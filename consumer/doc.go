@@ -15,6 +15,7 @@
 //     client library's log an operator sees.
 //   - directory.go, definition.go: how an instance outlives this server, where
 //     there is a [Directory].
+//   - lag.go: how far readers are behind, those too that do not read.
 //   - stream.go, tail.go, positions.go: topics that are read without an end; one
 //     tail for each, which their streams share. instance_stream.go: the same of
 //     an instance. outlet.go: how both are sent.

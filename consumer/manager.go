@@ -38,7 +38,10 @@ type Manager struct {
 	// background counts the janitor and everything that runs without a
 	// request waiting for it.
 	background sync.WaitGroup
-	stop       chan struct{} // closed to stop the janitor
+	// open ends with the start of a shutdown, and with it the janitor and the
+	// watch over the lags.
+	open context.Context
+	shut context.CancelFunc
 
 	mu        sync.Mutex
 	instances map[instanceKey]*Instance
@@ -52,8 +55,8 @@ type Manager struct {
 
 type instanceKey struct{ group, name string }
 
-// New returns a manager with no instances and starts its janitor, which
-// [Manager.Close] stops. Nothing connects to Kafka before the first instance
+// New returns a manager with no instances and starts its janitor and the watch
+// over the lags, which [Manager.Close] stops. Nothing connects to Kafka before the first instance
 // needs it. A nil log drops what there is to say.
 func New(base kafka.Settings, c kafka.Consumer, s Settings, log *slog.Logger) *Manager {
 	if log == nil {
@@ -62,14 +65,17 @@ func New(base kafka.Settings, c kafka.Consumer, s Settings, log *slog.Logger) *M
 	m := &Manager{
 		base: base, conf: c, settings: s, log: log,
 		cluster:   &cluster{base: base, conf: c},
-		stop:      make(chan struct{}),
 		instances: make(map[instanceKey]*Instance),
 		moving:    make(map[instanceKey]struct{}),
 		perClient: make(map[string]int),
 	}
 	m.life, m.end = context.WithCancel(context.Background())
 	m.unhurried, m.hurry = context.WithCancel(m.life)
+	m.open, m.shut = context.WithCancel(m.life)
 	m.background.Go(m.janitor)
+	if s.LagInterval > 0 {
+		m.background.Go(m.watchLags)
+	}
 	return m
 }
 
@@ -188,7 +194,7 @@ func (m *Manager) Close(ctx context.Context) error {
 	m.mu.Lock()
 	if !m.closing {
 		m.closing = true
-		close(m.stop)
+		m.shut()
 	}
 	all := m.list()
 	clear(m.instances)
@@ -266,7 +272,7 @@ func (m *Manager) janitor() {
 	defer tick.Stop()
 	for {
 		select {
-		case <-m.stop:
+		case <-m.open.Done():
 			return
 		case now := <-tick.C:
 			m.mu.Lock()

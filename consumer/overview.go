@@ -23,8 +23,10 @@ type Overview struct {
 type GroupState struct {
 	Group                 string
 	Instances, Partitions int
-	// Lag is how many records they are behind.
-	Lag int64
+	// Lag is how many records they have not answered, in the partitions of
+	// which that is known; LagKnown says whether it is of any.
+	Lag      int64
+	LagKnown bool
 }
 
 // InstanceState is one instance at one time.
@@ -35,11 +37,12 @@ type InstanceState struct {
 	// pattern itself, with Pattern set.
 	Topics  []string
 	Pattern bool
-	// Partitions is how many it reads, Lag how many records it is behind in
-	// those that it has fetched from, Backlog how many it holds.
-	Partitions int
-	Lag        int64
-	Backlog    int
+	// Partitions is how many it reads, Backlog how many records it holds.
+	Partitions, Backlog int
+	// Lag is how many records it has not answered, in the partitions of which
+	// that is known; LagKnown says whether it is of any.
+	Lag      int64
+	LagKnown bool
 	// Idle is how long no request has used it.
 	Idle time.Duration
 }
@@ -64,6 +67,7 @@ func (m *Manager) Overview(most int) Overview {
 		g.Instances++
 		g.Partitions += state.Partitions
 		g.Lag += state.Lag
+		g.LagKnown = g.LagKnown || state.LagKnown
 	}
 	for _, g := range groups {
 		o.Groups = append(o.Groups, *g)
@@ -93,7 +97,10 @@ func (i *Instance) state(now time.Time) InstanceState {
 	}
 	state.Partitions, state.Backlog = len(s.parts), s.backlog.records
 	for _, p := range s.parts {
-		state.Lag += p.lag()
+		if records, known := p.lag(); known {
+			state.Lag += records
+			state.LagKnown = true
+		}
 		if !s.subscribed() {
 			state.Topics = append(state.Topics, p.Topic)
 		}
@@ -107,12 +114,4 @@ func (i *Instance) state(now time.Time) InstanceState {
 	slices.Sort(state.Topics)
 	state.Topics = slices.Compact(state.Topics)
 	return state
-}
-
-// lag is how many records the partition is behind, 0 while that is not known.
-func (p *partition) lag() int64 {
-	if at := p.position(); p.end > 0 && at >= 0 {
-		return max(p.end-at, 0)
-	}
-	return 0
 }

@@ -47,7 +47,7 @@ type partition struct {
 	// blocked says why the partition cannot be read until it is sought; nil if it can.
 	blocked error
 
-	end int64 // of the log, as the last fetch had it; 0 before the first
+	end int64 // of the log, as the last fetch or the last look had it; unknownEnd before
 
 	answered  mark // past the last record answered, or sought
 	confirmed mark // the same as of the client's last but one read
@@ -67,7 +67,7 @@ type mark struct {
 var noMark = mark{offset: -1, epoch: -1}
 
 func newPartition(tp TopicPartition) *partition {
-	return &partition{TopicPartition: tp, start: -1, answered: noMark, confirmed: noMark, committed: noMark}
+	return &partition{TopicPartition: tp, start: -1, end: unknownEnd, answered: noMark, confirmed: noMark, committed: noMark}
 }
 
 func (p *partition) answeredMark() mark  { return p.answered }

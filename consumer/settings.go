@@ -22,6 +22,9 @@ type Settings struct {
 	InstanceTimeout time.Duration
 	// AutoCommitInterval is how often an instance with auto-commit commits.
 	AutoCommitInterval time.Duration
+	// LagInterval is how often the ends of the logs that instances read are
+	// looked up, so that the lag of one that does not read is known; 0: never.
+	LagInterval time.Duration
 	// MaxInstances bounds the instances of this server.
 	MaxInstances int
 	// MaxPerClient bounds the instances of one client address; 0 is no bound.

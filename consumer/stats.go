@@ -22,7 +22,7 @@ func rebalanced(which *atomic.Uint64, partitions map[string][]int32) {
 }
 
 // Stats returns the state of the consume side, for the metrics. It asks Kafka
-// nothing: the end of a log is what the last fetch said of it.
+// nothing; lag.go says how the lags are known.
 func (m *Manager) Stats() metrics.Consumers {
 	m.mu.Lock()
 	all := m.list()
@@ -56,8 +56,8 @@ func (i *Instance) addTo(s *metrics.Consumers) {
 	s.BacklogBytes += i.session.backlog.bytes
 	lags := make(map[string]int64)
 	for _, p := range i.session.parts {
-		if p.end > 0 && p.position() >= 0 {
-			lags[p.Topic] += p.lag()
+		if records, known := p.lag(); known {
+			lags[p.Topic] += records
 		}
 	}
 	for topic, records := range lags {

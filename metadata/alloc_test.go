@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // TestAnswerAllocations holds the budget of what is answered from the cache.
@@ -33,8 +34,11 @@ func TestAnswerAllocations(t *testing.T) {
 	f("produce", func() error { _, err := c.Topic(ctx, known); return err })
 	f("health", c.Healthy)
 
-	hook := answerHook{c}
-	f("hook", func() error { hook.c.answered(); return nil })
+	h := hook{c}
+	f("answer", func() error { h.OnBrokerRead(kgo.BrokerMetadata{}, 0, 0, 0, 0, nil); return nil })
+	leader := kgo.BrokerMetadata{NodeID: cluster.LeaderFor(name, 0)}
+	f("batch", func() error { h.OnProduceBatchWritten(leader, name, 0, kgo.ProduceBatchMetrics{}); return nil })
+	f("batch of another leader", func() error { h.OnLeader(name, 1, 99); return nil })
 
 	// Refusals are as cheap as answers: a client that is wrong is wrong often.
 	if _, err := c.Topic(ctx, nowhere); err == nil {

@@ -119,9 +119,9 @@ func (c *Cache) Snapshot(ctx context.Context) (*Snapshot, error) {
 func (c *Cache) Known() *Snapshot { return c.view.Load().Snapshot }
 
 // Invalidate has the next reader of metadata wait for a new view, and begins to
-// ask for it. It is for whoever learns that the view is wrong: from a produce
-// to a topic that was deleted or whose leader moved, or by having changed the
-// cluster.
+// ask for it. It is for whoever learns that the view is wrong: the produce side
+// by a record that Kafka refused, look-ups of offsets and configurations by a
+// topic that is gone, and [Cache.Hook] by a leader that is another broker.
 func (c *Cache) Invalidate() {
 	c.doubts.Add(1)
 	c.refreshLater()

@@ -8,7 +8,8 @@
 // refresh finds unchanged keeps both. While anybody reads, the view is renewed
 // in the background; a reader waits only for one that is older than
 // Settings.MaxAge, or than it demands, or that somebody found to be wrong
-// ([Cache.Invalidate]). However many read, the brokers are asked for the view
+// ([Cache.Invalidate]): leaders.go has the Kafka clients of the process tell
+// when a leader moved. However many read, the brokers are asked for the view
 // once a second in the long run, and once for all else of one kind: pace.go
 // and gather.go see to it. [Cache.Await] and [Watcher] wait for changes.
 //

@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"millrace/internal/apierr"
@@ -80,20 +79,6 @@ func (c *Cache) isAway() bool {
 // for the first answer.
 func (c *Cache) silence() time.Duration {
 	return time.Since(c.started) - time.Duration(c.health.last.Load())
-}
-
-// Hook returns a hook for other Kafka clients of the process. What they read
-// from a broker is then a sign of life too: under load, no probe is sent, and
-// a probe that starves cannot call brokers dead that answer produce requests.
-func (c *Cache) Hook() kgo.Hook { return answerHook{c} }
-
-type answerHook struct{ c *Cache }
-
-// OnBrokerRead implements [kgo.HookBrokerRead].
-func (h answerHook) OnBrokerRead(_ kgo.BrokerMetadata, _ int16, _ int, _, _ time.Duration, err error) {
-	if err == nil {
-		h.c.answered()
-	}
 }
 
 // answered notes that a broker has answered.

@@ -39,7 +39,8 @@ type Broker struct {
 	Rack string // empty: none
 }
 
-// Topic is a topic as it was when the brokers were asked. It is immutable.
+// Topic is a topic as it was when the brokers were asked. What is exported is
+// immutable.
 type Topic struct {
 	Name string
 	// Internal topics are Kafka's own.
@@ -51,6 +52,10 @@ type Topic struct {
 	// topic; each is made when it is first asked for.
 	partitions atomic.Pointer[partitionAnswers]
 	whole      atomic.Pointer[wholeAnswer]
+	// doubted is when a leader was last found to be another one, as
+	// nanoseconds since Cache.started; 0: never. A topic that a refresh finds
+	// changed is another Topic.
+	doubted atomic.Int64
 }
 
 // Partition is one partition of a topic.

@@ -38,9 +38,9 @@ func define(kind, name, help string, labels []string) *Def {
 // The metrics of the HTTP edge.
 var (
 	httpRequests    = counter("http_requests_total", "Requests answered, by route template and status. Those that match no route have the route \"unmatched\", those that were not HTTP \"unreadable\", CORS preflights \"any\".", "method", "route", "status")
-	httpDuration    = histogram("http_request_duration_seconds", "Time from a request being read whole until its answer is ready to be sent.", "method", "route")
+	httpDuration    = histogram("http_request_duration_seconds", "Time from a request being read whole until its answer is ready to be sent, or, of a stream, until it begins. Requests that ask to wait for a change (wait=) are not timed; reads of records are, and wait for records.", "method", "route")
 	httpReceived    = counter("http_request_bytes_total", "Bytes of request bodies, as they came.", "method", "route")
-	httpSent        = counter("http_response_bytes_total", "Bytes of the bodies of answers, as they were sent.", "method", "route")
+	httpSent        = counter("http_response_bytes_total", "Bytes of the bodies of answers, as they were sent; those of streams as they are sent.", "method", "route")
 	httpErrors      = counter("http_errors_total", "Requests that failed, by the error_code of the answer; error is that row's name in the table of errors.", "error", "error_code")
 	httpInFlight    = gauge("http_requests_in_flight", "Requests that are being answered, without the scrape itself.")
 	httpStreams     = gauge("http_streams", "Answers that go on piece by piece until their client leaves.")
@@ -85,7 +85,7 @@ var (
 	consumerPartitions = gauge("consumer_partitions", "Partitions that the consumer instances read.")
 	consumerBacklog    = gauge("consumer_backlog_records", "Records fetched and not yet answered, beside what the Kafka clients prefetch.")
 	consumerHeld       = gauge("consumer_backlog_bytes", "Keys and values of millrace_consumer_backlog_records.")
-	consumerLag        = gauge("consumer_lag_records", "How far the readers of a group are behind the end of a topic's log, summed over the partitions that instances on this server have fetched from, as of those fetches.", "group", "topic")
+	consumerLag        = gauge("consumer_lag_records", "Records that a group's instances on this server have not answered: the end of the log less their position, summed over the partitions of the topic that they read, whether they have ever read or not. The position need not be committed; Kafka's own tools show what is. The end is looked up every consumer.lag.interval.ms, and a read brings it too.", "group", "topic")
 	consumerCommits    = counter("consumer_commits_total", "Offset commits sent to Kafka, by result: ok or failed.", "result")
 	consumerRebalances = counter("consumer_rebalances_total", "Changes that a group made to what a consumer instance reads, by event: assigned, revoked or lost.", "event")
 )
@@ -108,7 +108,7 @@ var (
 )
 
 // The metrics of the cluster and of the way to it. Those of kprom are its own,
-// help included: catalog_test.go holds that.
+// help included; TestCatalogIsWhatIsShown holds that.
 var (
 	kafkaReachable  = gauge("kafka_reachable", "1 while brokers answer; requests that need them are refused otherwise.")
 	kafkaSilence    = gauge("kafka_last_answer_age_seconds", "Time since any broker answered anything.")
@@ -145,10 +145,10 @@ var (
 
 // The metrics of the process.
 var (
-	poolGets   = counter("pool_gets_total", "Buffers taken from a pool.", "pool")
-	poolMisses = counter("pool_misses_total", "Buffers that had to be allocated because the pool had none.", "pool")
-	poolOut    = gauge("pool_outstanding", "Things taken from a pool and not given back. jobs are produce requests, with those that were answered with 504 while their records are still at the Kafka client.", "pool")
-	poolKept   = gauge("pool_kept_bytes", "Bytes that a pool keeps for the next one to ask.", "pool")
+	poolGets   = counter("pool_gets_total", "Things taken from a pool: jobs are produce requests, buffers what is compressed and streamed into, fetch_bytes and fetch_records where fetched record batches are decoded.", "pool")
+	poolMisses = counter("pool_misses_total", "Things that had to be allocated because the pool had none that fits.", "pool")
+	poolOut    = gauge("pool_outstanding", "Things taken from a pool and not given back; jobs are with those that were answered with 504 while their records are still at the Kafka client. Not of fetch_…: records that are dropped unread never come back.", "pool")
+	poolKept   = gauge("pool_kept_bytes", "Bytes that a pool keeps for the next one to ask. Not of jobs and buffers: what those keep is the garbage collector's to take at any time, and cannot be known.", "pool")
 	buildInfo  = gauge("build_info", "1, with what this program was built from.", "version", "revision", "go_version")
 )
 
@@ -216,7 +216,6 @@ const (
 )
 
 var (
-	secondBuckets = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
 	recordBuckets = []float64{1, 3, 10, 30, 100, 300, 1000, 3000, 10_000, 30_000}
 	byteBuckets   = []float64{256, 1 << 10, 4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20, 4 << 20, 16 << 20}
 )

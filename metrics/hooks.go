@@ -45,7 +45,7 @@ func (m *Metrics) newClientHooks() map[string]*clientHook {
 			kpromlib.WithStaticLabel(prometheus.Labels{"client": name}),
 			kpromlib.Registerer(noGauges{m.registry}),
 			kpromlib.Histograms(kpromlib.RequestDurationE2E, kpromlib.RequestThrottled),
-			kpromlib.Buckets(secondBuckets),
+			kpromlib.Buckets(secondBuckets[:]),
 		)}
 		h.Metrics.OnNewClient(nil)
 		hooks[name] = h

@@ -14,7 +14,7 @@ const minStatus, maxStatus = 100, 599
 // Route counts the requests of one method and route template.
 type Route struct {
 	method, path   string
-	took           prometheus.Observer
+	took           latency
 	received, sent atomic.Uint64
 	statuses       [maxStatus - minStatus + 1]atomic.Uint64
 }
@@ -29,7 +29,7 @@ func (m *Metrics) Route(method, path string) *Route {
 			return r
 		}
 	}
-	r := &Route{method: method, path: path, took: m.durations.WithLabelValues(method, path)}
+	r := &Route{method: method, path: path}
 	m.routes = append(m.routes, r)
 	return r
 }
@@ -40,11 +40,22 @@ func (r *Route) Template() string { return r.path }
 // Done counts an answered request: its status, how long it took, and the bytes
 // of both bodies.
 func (r *Route) Done(status int, took time.Duration, received, sent int) {
-	r.took.Observe(took.Seconds())
+	r.took.observe(took)
+	r.Waited(status, received, sent)
+}
+
+// Waited is [Route.Done] for a request that waited because its client asked it
+// to: how long it took says nothing about the server, and would hide what the
+// others say.
+func (r *Route) Waited(status, received, sent int) {
 	r.received.Add(uint64(received))
 	r.sent.Add(uint64(sent))
 	r.Answered(status)
 }
+
+// Sent counts bytes of the body of an answer that is sent piece by piece, beside
+// those that Done was told.
+func (r *Route) Sent(bytes int) { r.sent.Add(uint64(bytes)) }
 
 // Answered counts a request of which no more than the status is known.
 func (r *Route) Answered(status int) {
@@ -64,5 +75,5 @@ func (r *Route) collect(to chan<- prometheus.Metric) {
 	}
 	httpReceived.put(to, float64(r.received.Load()), r.method, r.path)
 	httpSent.put(to, float64(r.sent.Load()), r.method, r.path)
-	to <- r.took.(prometheus.Metric)
+	to <- shown{&r.took, httpDuration.desc, prometheus.MakeLabelPairs(httpDuration.desc, []string{r.method, r.path})}
 }

@@ -39,7 +39,6 @@ type Metrics struct {
 	topics   *Topics
 	clients  map[string]*clientHook // by name; complete when New returns
 
-	durations                        *prometheus.HistogramVec
 	wait, batchRecords, batchBytes   *prometheus.HistogramVec
 	waited, recordsInBatch, batchLen prometheus.Observer
 	fetched                          [len(codecNames)]fetched
@@ -58,8 +57,7 @@ func New(s Settings, b Build) *Metrics {
 		build:        b,
 		registry:     prometheus.NewRegistry(),
 		topics:       newTopics(s.Topics),
-		durations:    httpDuration.vec(secondBuckets),
-		wait:         produceWait.vec(secondBuckets),
+		wait:         produceWait.vec(secondBuckets[:]),
 		batchRecords: produceBatchLen.vec(recordBuckets),
 		batchBytes:   produceBatchBig.vec(byteBuckets),
 	}
@@ -166,12 +164,11 @@ type collector struct{ m *Metrics }
 func (c collector) Describe(to chan<- *prometheus.Desc) {
 	for _, g := range Catalog() {
 		for _, d := range g.Defs {
-			if d.Type != "histogram" && !slices.Contains(kprom, d) {
+			if (d.Type != "histogram" || d == httpDuration) && !slices.Contains(kprom, d) {
 				to <- d.desc
 			}
 		}
 	}
-	c.m.durations.Describe(to)
 }
 
 // Collect implements [prometheus.Collector].

@@ -53,13 +53,12 @@ func TestReading(t *testing.T) {
 	near(1, time.Second)
 }
 
-// However many buckets there are, and however wide they have become, quantiles
-// are near the truth.
-func TestDurationsOfWideHistograms(t *testing.T) {
+// Quantiles are near the truth for whatever a request can take.
+func TestDurationsOfAllTimes(t *testing.T) {
 	m := New(Settings{}, Build{})
 	r := m.Route("GET", "/")
 	const n = 20_000
-	for i := range n { // from 100 ns to 1000 s: 33 octaves, more than 160 buckets
+	for i := range n { // from 100 ns to 1000 s
 		r.Done(200, time.Duration(100*math.Pow(10, 10*float64(i)/n)), 0, 0)
 	}
 	took := m.Read().Routes[0].Took
@@ -75,13 +74,9 @@ func TestDurationsOfWideHistograms(t *testing.T) {
 }
 
 func TestDurationsOfNothing(t *testing.T) {
-	var none, one Durations
-	one[5] = 1
+	var none Durations
 	if q := none.Quantile(.5); q != 0 {
 		t.Errorf("the median of nothing is %v", q)
-	}
-	if since := none.Since(&one); since.Count() != 0 {
-		t.Errorf("buckets that fell count %d", since.Count())
 	}
 }
 

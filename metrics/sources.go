@@ -57,8 +57,8 @@ type Consumers struct {
 	Lags                       []Lag
 }
 
-// Lag is how many records a group's readers of one topic are behind. A group
-// and topic may occur more than once and are then summed up.
+// Lag is how many records a group's readers of one topic have not answered. A
+// group and topic may occur more than once and are then summed up.
 type Lag struct {
 	Group, Topic string
 	Records      int64

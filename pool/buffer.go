@@ -3,6 +3,7 @@ package pool
 import (
 	"math/bits"
 	"sync"
+	"sync/atomic"
 )
 
 const (
@@ -25,6 +26,26 @@ type Buffer struct {
 // pool k has at least the capacity 1<<(minClass+k).
 var buffers [maxClass - minClass + 1]sync.Pool
 
+// What the pools of buffers have done so far.
+var buffersTaken, buffersMade, buffersReturned atomic.Uint64
+
+// BufferStats is what the pools of buffers have done so far, all together. How
+// many bytes they keep is not among it: the garbage collector empties them when
+// it likes.
+type BufferStats struct {
+	// Gets counts buffers that were taken, Misses those made for that.
+	Gets, Misses uint64
+	// Out is how many are in use.
+	Out int64
+}
+
+// Buffers returns the state of the pools of buffers.
+func Buffers() BufferStats {
+	returned := buffersReturned.Load() // read first: never more than were taken
+	taken := buffersTaken.Load()
+	return BufferStats{Gets: taken, Misses: buffersMade.Load(), Out: int64(taken - returned)}
+}
+
 // GetBuffer returns an empty buffer with room for n bytes at least. The caller
 // owns it until [Buffer.Release].
 func GetBuffer(n int) *Buffer {
@@ -32,13 +53,16 @@ func GetBuffer(n int) *Buffer {
 	if class < 0 {
 		class = 0
 	}
+	buffersTaken.Add(1)
 	if class >= len(buffers) {
+		buffersMade.Add(1)
 		b := &Buffer{B: make([]byte, 0, n)}
 		b.life.Begin()
 		return b
 	}
 	b, _ := buffers[class].Get().(*Buffer)
 	if b == nil {
+		buffersMade.Add(1)
 		b = &Buffer{B: make([]byte, 0, 1<<(minClass+class))}
 	}
 	b.life.Begin()
@@ -48,6 +72,7 @@ func GetBuffer(n int) *Buffer {
 // Release takes the buffer back. Nothing may use it or a view of it afterwards.
 func (b *Buffer) Release() {
 	b.life.End()
+	buffersReturned.Add(1)
 	Poison(b.B)
 	class := bits.Len(uint(cap(b.B))) - 1 - minClass // the class whose promise the capacity keeps
 	if class < 0 || cap(b.B) > MaxPooledBytes {

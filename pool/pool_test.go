@@ -46,6 +46,28 @@ func TestGrownBufferKeepsPromises(t *testing.T) {
 	}
 }
 
+// Gets, misses and what is out add up, for buffers that no class has too.
+func TestBufferStats(t *testing.T) {
+	before := Buffers()
+	huge := GetBuffer(MaxPooledBytes + 1) // none of these is in a pool
+	const n = 100
+	var all []*Buffer
+	for range n {
+		all = append(all, GetBuffer(2000))
+	}
+	s := Buffers()
+	if s.Gets-before.Gets != n+1 || s.Out-before.Out != n+1 || s.Misses-before.Misses < n/2 || s.Misses-before.Misses > n+1 {
+		t.Errorf("taken: %+v, before: %+v", s, before)
+	}
+	for _, b := range all {
+		b.Release()
+	}
+	huge.Release()
+	if s = Buffers(); s.Out != before.Out {
+		t.Errorf("given back: %+v, before: %+v", s, before)
+	}
+}
+
 func TestSlab(t *testing.T) {
 	var s Slab
 	for i := range 100 {

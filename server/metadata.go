@@ -147,6 +147,7 @@ func (s *Server) demanded(ctx *fasthttp.RequestCtx, q metadata.Query) (r metadat
 	if err != nil {
 		return r, "", err
 	}
+	s.figures.waits(ctx)
 	awaited = `"` + plainTag(tag) + `"`
 	r, err = s.deps.Metadata.Await(s.streaming, q, awaited, timeout)
 	return r, awaited, err

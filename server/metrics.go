@@ -58,7 +58,7 @@ func (f *figures) counting(format codec.Format, answer appendAnswer) appendAnswe
 		written := job.Written()
 		counts.Produced.Add(uint64(written))
 		if written < job.Len() {
-			f.countFailed(job)
+			failedBy(job, f.lostTo)
 		}
 		return answer(dst, job)
 	}
@@ -75,24 +75,49 @@ func counted(r *metrics.Route, h fasthttp.RequestHandler) fasthttp.RequestHandle
 	}
 }
 
+// waiter is the route of a request that asked to wait.
+type waiter struct{ *metrics.Route }
+
+// waits notes that the request waits because it asks to. The time that it takes
+// is not one of its route's latencies, which others are judged by: pollers with
+// wait= share their routes with those that want an answer now.
+func (f *figures) waits(ctx *fasthttp.RequestCtx) {
+	ctx.SetUserValue(routeKey{}, waiter{f.route(ctx)})
+}
+
 // route returns the counters of the request's route.
 func (f *figures) route(ctx *fasthttp.RequestCtx) *metrics.Route {
-	if r, _ := ctx.UserValue(routeKey{}).(*metrics.Route); r != nil {
+	switch r := ctx.UserValue(routeKey{}).(type) {
+	case *metrics.Route:
 		return r
+	case waiter:
+		return r.Route
 	}
 	return f.unmatched
 }
 
 // done counts an answered request, whose body came with received bytes.
 func (f *figures) done(ctx *fasthttp.RequestCtx, took time.Duration, received int) {
-	f.route(ctx).Done(ctx.Response.StatusCode(), took, received, sent(ctx))
+	status, sent := ctx.Response.StatusCode(), sent(ctx)
+	switch r := ctx.UserValue(routeKey{}).(type) {
+	case *metrics.Route:
+		r.Done(status, took, received, sent)
+	case waiter:
+		r.Waited(status, received, sent)
+	default:
+		f.unmatched.Done(status, took, received, sent)
+	}
 	f.InFlight.Add(-1)
 }
 
-// sent is the size of the answer's body; a stream has none yet.
+// sent is the size of the answer's body. That of a stream is counted as it is
+// sent, see [stream.send], but for one that another node announced.
 func sent(ctx *fasthttp.RequestCtx) int {
-	if ctx.IsHead() || ctx.Response.IsBodyStream() {
+	switch {
+	case ctx.IsHead():
 		return 0
+	case ctx.Response.IsBodyStream():
+		return max(ctx.Response.Header.ContentLength(), 0)
 	}
 	return len(ctx.Response.Body())
 }
@@ -107,19 +132,44 @@ func (f *figures) failed(k *apierr.Kind, at *metrics.Route) {
 }
 
 // lost counts records that failed together with their request.
-func (f *figures) lost(records int, err error) {
-	kind := apierr.From(err).Kind
+func (f *figures) lost(records int, err error) { f.lostTo(apierr.From(err).Kind, records) }
+
+// lostTo counts records that failed for one reason. It is called once for all
+// of a request's: it takes a lock that all requests share.
+func (f *figures) lostTo(kind *apierr.Kind, records int) {
 	if c := f.failures[kind]; c != nil {
 		c.Records.Add(uint64(records))
 	}
 	f.recent.note(errorPlace{kind: kind, records: true}, records)
 }
 
-// countFailed counts the records of a job that failed one by one.
-func (f *figures) countFailed(job *batch.Job) {
+// failedBy tells of the records of a job that failed one by one: how many for
+// each reason, which are few. Reasons beyond the first four are told of record
+// by record.
+func failedBy(job *batch.Job, tell func(kind *apierr.Kind, records int)) {
+	var counts [4]struct {
+		kind    *apierr.Kind
+		records int
+	}
+next:
 	for i := range job.Len() {
-		if _, _, failed := job.Result(i); failed != nil {
-			f.lost(1, failed)
+		_, _, failed := job.Result(i)
+		if failed == nil {
+			continue
+		}
+		for n := range counts {
+			c := &counts[n]
+			if c.kind == nil || c.kind == failed.Kind {
+				c.kind = failed.Kind
+				c.records++
+				continue next
+			}
+		}
+		tell(failed.Kind, 1)
+	}
+	for _, c := range counts {
+		if c.kind != nil {
+			tell(c.kind, c.records)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package server
 import (
 	"bufio"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -11,11 +12,13 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/valyala/fasthttp"
 	"github.com/valyala/fasthttp/fasthttputil"
 
 	"millrace/internal/apierr"
+	"millrace/internal/testkit"
 	"millrace/metrics"
 )
 
@@ -170,6 +173,90 @@ func TestDocumentedRoutesExist(t *testing.T) {
 	for _, n := range named {
 		if !slices.ContainsFunc(routes, func(r route) bool { return r.method == n[1] && r.path == n[2] }) {
 			t.Errorf("there is no %s %s", n[1], n[2])
+		}
+	}
+}
+
+// What a stream sends is counted as it is sent.
+func TestStreamedBytesAreCounted(t *testing.T) {
+	more := make(chan struct{})
+	dial, shown := counting(t, route{"GET", "/pieces", ownAnswer, func(s *Server, ctx *fasthttp.RequestCtx) error {
+		return s.stream(ctx, "text/plain", func(st *stream) error {
+			for range 3 {
+				if err := st.send([]byte("0123456789")); err != nil {
+					return err
+				}
+			}
+			<-more
+			return st.send([]byte("the end"))
+		})
+	}})
+	conn := dial()
+	in := bufio.NewReader(conn)
+	if _, err := io.WriteString(conn, "GET /pieces HTTP/1.1\r\nHost: h\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	for got := ""; !strings.Contains(got, "\r\n\r\n") || strings.Count(got, "0123456789") < 3; {
+		b, err := in.ReadByte()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got += string(b)
+	}
+	const series = `millrace_http_response_bytes_total{method="GET",route="/pieces"} `
+	testkit.Eventually(t, 10*time.Second, "what was sent to be counted while the stream goes on", func() bool {
+		return strings.Contains(shown(), series+"30\n")
+	})
+	close(more)
+	testkit.Eventually(t, 10*time.Second, "the rest to be counted", func() bool {
+		return strings.Contains(shown(), series+"37\n")
+	})
+}
+
+// A request that asks to wait is counted, and does not spoil the latency of
+// those that share its route.
+func TestWaitsAreNotTimed(t *testing.T) {
+	dial, shown := counting(t, route{"GET", "/things/{thing}", ownAnswer, func(s *Server, ctx *fasthttp.RequestCtx) error {
+		if ctx.QueryArgs().Has("wait") {
+			s.figures.waits(ctx)
+		}
+		if ctx.QueryArgs().Has("fail") {
+			return apierr.NotFound.Err()
+		}
+		ctx.SetBodyString("0123456789")
+		return nil
+	}})
+	for _, query := range []string{"", "?wait", "?wait", "?wait&fail"} {
+		conn := dial()
+		exchange(t, conn, bufio.NewReader(conn), "GET /things/a"+query+" HTTP/1.1\r\nHost: h\r\n\r\n")
+	}
+	wantLines(t, shown(),
+		`millrace_http_requests_total{method="GET",route="/things/{thing}",status="200"} 3`,
+		`millrace_http_requests_total{method="GET",route="/things/{thing}",status="404"} 1`,
+		`millrace_http_request_duration_seconds_count{method="GET",route="/things/{thing}"} 1`,
+		`millrace_http_errors_total{error="not_found",error_code="404"} 1`,
+	)
+}
+
+// The rules leave out the reads that wait, all of them and nothing else.
+func TestRulesKnowWhoWaits(t *testing.T) {
+	for _, path := range []string{"../deploy/prometheus/rules.yml", "../deploy/grafana/millrace.json"} {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := regexp.MustCompile(`duration_seconds_bucket\{[^}]*route!~\\?"([^"\\]+)`).FindAllStringSubmatch(string(text), -1)
+		if len(found) != 1 {
+			t.Fatalf("%s leaves routes out in %d places", path, len(found))
+		}
+		left := regexp.MustCompile("^(?:" + found[0][1] + ")$")
+		for _, r := range concat(routes, adminRoutes, uiRoutes) {
+			if r.method != "GET" {
+				continue
+			}
+			if waits := slices.Contains(waitingRoutes, r.path); waits != left.MatchString(r.path) {
+				t.Errorf("%s: %s waits: %v", path, r.path, waits)
+			}
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"millrace/internal/apierr"
+	"millrace/metrics"
 )
 
 // stream is an answer that is written piece by piece, on the connection's own
@@ -16,6 +17,7 @@ import (
 // holds up whoever writes, and nothing is piled up for it.
 type stream struct {
 	server *Server
+	route  *metrics.Route
 	ctx    *fasthttp.RequestCtx
 	write  func(st *stream) error
 	out    io.Writer
@@ -39,7 +41,7 @@ func (s *Server) stream(ctx *fasthttp.RequestCtx, contentType string, write func
 	ctx.Response.Header.Set(fasthttp.HeaderCacheControl, "no-store")
 	ctx.Response.Header.Set("X-Accel-Buffering", "no") // nginx would collect the pieces
 	ctx.Response.ImmediateHeaderFlush = true
-	ctx.Response.SetBodyStream(&stream{server: s, ctx: ctx, write: write}, -1)
+	ctx.Response.SetBodyStream(&stream{server: s, route: s.figures.route(ctx), ctx: ctx, write: write}, -1)
 	return nil
 }
 
@@ -57,7 +59,8 @@ func (st *stream) send(b []byte) error {
 	if st.context().Err() != nil {
 		st.hurry()
 	}
-	_, err := st.out.Write(b)
+	n, err := st.out.Write(b)
+	st.route.Sent(n)
 	return err
 }
 

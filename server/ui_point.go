@@ -66,6 +66,13 @@ func pointOf(before, now *reading) *point {
 	return p
 }
 
+// waitingRoutes are those whose requests wait for records, most of them for as
+// long as they may: how long they took says nothing. The rules in
+// deploy/prometheus leave them out too.
+var waitingRoutes = []string{
+	instancePath + "/records", instancePath + "/topics/{topic}", partitionPath + "/records", partitionPath + "/messages",
+}
+
 // produces tells the routes whose latency the chart shows.
 func produces(r *metrics.RouteReading) bool {
 	for _, known := range produceRoutes {

@@ -141,6 +141,9 @@ func (p *sampler) show() {
 	snapshot, settings := event("snapshot", p.gather()), event("config", p.config())
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.viewers == 0 {
+		return // the last one left meanwhile; whoever comes next wants another
+	}
 	p.snapshot = snapshot
 	if !bytes.Equal(settings, p.settings) {
 		p.settings = settings

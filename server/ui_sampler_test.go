@@ -3,6 +3,8 @@ package server
 import (
 	"bufio"
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -12,8 +14,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/valyala/fasthttp"
 
+	"millrace/batch"
 	"millrace/internal/apierr"
 	"millrace/metrics"
 )
@@ -29,7 +34,7 @@ func streamTo(s *Server, out io.Writer) *stream {
 	conn, _ := net.Pipe()
 	ctx := new(fasthttp.RequestCtx)
 	ctx.Init2(conn, nil, false)
-	return &stream{server: s, ctx: ctx, out: out}
+	return &stream{server: s, route: s.figures.unmatched, ctx: ctx, out: out}
 }
 
 // A viewer that does not read gets, in the end, what is new: nothing is kept
@@ -100,6 +105,95 @@ func TestSamplerWithoutViewers(t *testing.T) {
 	}
 	if hello := string(p.hello()); !strings.HasPrefix(hello, "retry: 1000\n\nevent: hello\ndata: {") || strings.Count(hello, "\n") != 5 {
 		t.Errorf("the hello is %q", hello)
+	}
+}
+
+// A snapshot that is made while the last viewer leaves is not kept: the next
+// one, hours later, would get it first.
+func TestNoSnapshotOutlivesItsViewers(t *testing.T) {
+	s := idle(t)
+	p := s.sampler
+	p.read()
+	p.join()
+	s.figures.Watch(metrics.Sources{Producer: func() metrics.Producer {
+		p.leave()
+		return metrics.Producer{}
+	}})
+	p.show()
+	if p.snapshot != nil {
+		t.Errorf("%q is kept", p.snapshot)
+	}
+}
+
+// Requests and records that failed are told apart.
+func TestErrorsAreOfRequestsOrOfRecords(t *testing.T) {
+	s := idle(t)
+	before := reading{Reading: s.figures.Read()}
+	s.figures.failed(apierr.NotFound, s.figures.unmatched)
+	s.figures.lostTo(apierr.PartitionNotFound, 30)
+	now := reading{Reading: s.figures.Read()}
+	now.at = before.at.Add(10 * time.Second)
+	got := map[string]errorMessage{}
+	for _, e := range errorsOf(&before, &now) {
+		got[e.Name] = e
+	}
+	if e := got["not_found"]; e != (errorMessage{Name: "not_found", Requests: 1, Rate: .1}) {
+		t.Errorf("a request: %+v", e)
+	}
+	if e := got["partition_not_found"]; e != (errorMessage{Name: "partition_not_found", Records: 30, RecordRate: 3}) {
+		t.Errorf("records: %+v", e)
+	}
+}
+
+// refusing answers for each record with the error of its number.
+type refusing struct{ errs []error }
+
+func (r *refusing) Produce(_ context.Context, rec *kgo.Record, promise func(*kgo.Record, error)) {
+	promise(rec, r.errs[int(rec.Partition)%len(r.errs)])
+}
+func (*refusing) Flush(context.Context) error { return nil }
+func (*refusing) Close()                      {}
+
+// Records that fail one by one are counted by kind, and their places are noted
+// once for each kind of a request, not once a record.
+func TestFailedRecordsAreCountedByKind(t *testing.T) {
+	s := idle(t)
+	client := &refusing{[]error{
+		nil, kerr.MessageTooLarge, kerr.InvalidRecord, kerr.UnknownTopicOrPartition, kerr.NotEnoughReplicas, kerr.TopicAuthorizationFailed, errors.New("what nobody has mapped"),
+	}}
+	p := batch.New(client, batch.Cluster{
+		Topic:        func(context.Context, string) (string, int32, error) { return "t", 1000, nil },
+		Healthy:      func() error { return nil },
+		Contradicted: func() {},
+	}, batch.Settings{BufferBytes: 1 << 30, Timeout: time.Minute})
+	job := p.Acquire()
+	const each = 100
+	told := 0
+	for i := range each * len(client.errs) {
+		job.Slab.Add().Partition = int32(i)
+	}
+	if _, err := p.Produce(job, "t", batch.AnyPartition, nil, func(dst []byte, job *batch.Job) []byte {
+		failedBy(job, func(kind *apierr.Kind, records int) {
+			told++
+			s.figures.lostTo(kind, records)
+		})
+		return dst
+	}); err != nil {
+		t.Fatal(err)
+	}
+	kinds := uint64(0)
+	for _, f := range s.figures.Read().Failures {
+		if f.Requests != 0 || f.Records != each {
+			t.Errorf("%+v", f)
+		}
+		kinds++
+	}
+	if kinds != 6 {
+		t.Errorf("%d kinds", kinds)
+	}
+	// Four kinds are summed up, the other two come one by one.
+	if want := 4 + 2*each; told != want {
+		t.Errorf("told %d times, want %d", told, want)
 	}
 }
 
@@ -175,6 +269,7 @@ func BenchmarkSnapshot(b *testing.B) {
 	for range keptReadings {
 		s.sampler.read()
 	}
+	s.sampler.join()
 	b.ReportAllocs()
 	for b.Loop() {
 		s.sampler.read()

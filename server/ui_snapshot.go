@@ -2,10 +2,11 @@ package server
 
 import (
 	"context"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/valyala/fasthttp"
 
 	"millrace/consumer"
 	"millrace/internal/apierr"
@@ -70,8 +71,6 @@ type stateMessage struct {
 	Connections int     `json:"connections"`
 	Held        int64   `json:"held"`
 	HeldLimit   int64   `json:"held_limit"`
-	Buffered    int64   `json:"buffered"`
-	Goroutines  int     `json:"goroutines"`
 	Panics      uint64  `json:"panics"`
 }
 
@@ -79,8 +78,8 @@ type stateMessage struct {
 type totalsMessage struct {
 	Requests   uint64 `json:"requests"`
 	Failed     uint64 `json:"failed"`
-	Received   uint64 `json:"received"`
-	Sent       uint64 `json:"sent"`
+	Received   uint64 `json:"-"` // for the points alone
+	Sent       uint64 `json:"-"`
 	RecordsIn  uint64 `json:"records_in"`
 	RecordsOut uint64 `json:"records_out"`
 }
@@ -93,7 +92,7 @@ type routeMessage struct {
 	Rate     float64  `json:"rate"`
 	In       float64  `json:"in"`  // bytes a second
 	Out      float64  `json:"out"` // bytes a second
-	P50      *float64 `json:"p50"` // seconds; nil when there was no request
+	P50      *float64 `json:"p50"` // seconds; nil when there was no request, and of waitingRoutes
 	P99      *float64 `json:"p99"`
 }
 
@@ -107,11 +106,15 @@ type codecMessage struct {
 	Cost    *float64 `json:"cost"`  // seconds for each byte, lately
 }
 
+// errorMessage is an error that occurred: the requests that were answered with
+// it, and the records that are not in Kafka for it.
 type errorMessage struct {
 	Name     string  `json:"name"`
 	Requests uint64  `json:"requests"`
 	Records  uint64  `json:"records"`
-	Rate     float64 `json:"rate"` // both, a second
+	Rate     float64 `json:"rate"` // requests a second, as the chart's "failed"
+	// RecordRate is records a second, most of them of requests that did not fail.
+	RecordRate float64 `json:"record_rate"`
 }
 
 type recentMessage struct {
@@ -152,6 +155,7 @@ type groupMessage struct {
 	Instances  int    `json:"instances"`
 	Partitions int    `json:"partitions"`
 	Lag        int64  `json:"lag"`
+	LagKnown   bool   `json:"lag_known"` // else lag is 0
 }
 
 type memberMessage struct {
@@ -162,6 +166,7 @@ type memberMessage struct {
 	Pattern    bool     `json:"pattern"`
 	Partitions int      `json:"partitions"`
 	Lag        int64    `json:"lag"`
+	LagKnown   bool     `json:"lag_known"`
 	Backlog    int      `json:"backlog"`
 	Idle       float64  `json:"idle"` // seconds
 }
@@ -196,14 +201,10 @@ func (p *sampler) state(now *reading) stateMessage {
 	m := stateMessage{
 		Draining: open.Draining, Connections: open.Connections,
 		InFlight: now.InFlight, Streams: now.Streams, Panics: now.Panics,
-		Goroutines: runtime.NumGoroutine(),
 	}
 	if sources.Producer != nil {
 		produce := sources.Producer()
 		m.Held, m.HeldLimit = produce.Held, produce.Limit
-	}
-	if sources.Buffered != nil {
-		m.Buffered = sources.Buffered()
 	}
 	if cache := p.server.deps.Metadata; cache != nil {
 		known := cache.Stats()
@@ -231,14 +232,17 @@ func routesOf(before, now *reading) []routeMessage {
 	for i := range now.Routes {
 		n := &now.Routes[i]
 		was := routeIn(before, n)
-		took := n.Took.Since(&was.Took)
-		all = append(all, routeMessage{
+		m := routeMessage{
 			Method: n.Method, Path: n.Path, Requests: n.Requests, Failed: n.Failed,
 			Rate: perSecond(before, now, n.Requests-was.Requests),
 			In:   perSecond(before, now, n.Received-was.Received),
 			Out:  perSecond(before, now, n.Sent-was.Sent),
-			P50:  quantile(&took, .5), P99: quantile(&took, .99),
-		})
+		}
+		if n.Method != fasthttp.MethodGet || !slices.Contains(waitingRoutes, n.Path) {
+			took := n.Took.Since(&was.Took)
+			m.P50, m.P99 = quantile(&took, .5), quantile(&took, .99)
+		}
+		all = append(all, m)
 	}
 	return all
 }
@@ -300,7 +304,8 @@ func errorsOf(before, now *reading) []errorMessage {
 		}
 		all = append(all, errorMessage{
 			Name: f.Name, Requests: f.Requests, Records: f.Records,
-			Rate: perSecond(before, now, f.Requests+f.Records-was.Requests-was.Records),
+			Rate:       perSecond(before, now, f.Requests-was.Requests),
+			RecordRate: perSecond(before, now, f.Records-was.Records),
 		})
 	}
 	return all
@@ -330,12 +335,12 @@ func consumersOf(manager *consumer.Manager) consumersState {
 	o := manager.Overview(shownConsumers)
 	m := consumersState{Instances: o.Instances, Limit: o.Limit, GroupCount: o.GroupCount}
 	for _, g := range o.Groups {
-		m.Groups = append(m.Groups, groupMessage{g.Group, g.Instances, g.Partitions, g.Lag})
+		m.Groups = append(m.Groups, groupMessage{g.Group, g.Instances, g.Partitions, g.Lag, g.LagKnown})
 	}
 	for _, i := range o.Shown {
 		m.List = append(m.List, memberMessage{
 			Group: i.Group, Name: i.Name, Format: i.Format.String(), Topics: i.Topics, Pattern: i.Pattern,
-			Partitions: i.Partitions, Lag: i.Lag, Backlog: i.Backlog, Idle: i.Idle.Seconds(),
+			Partitions: i.Partitions, Lag: i.Lag, LagKnown: i.LagKnown, Backlog: i.Backlog, Idle: i.Idle.Seconds(),
 		})
 	}
 	return m

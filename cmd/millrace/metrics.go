@@ -11,6 +11,7 @@ import (
 	"millrace/config"
 	"millrace/internal/kafka"
 	"millrace/metrics"
+	"millrace/pool"
 )
 
 type metricsCommand struct{}
@@ -75,6 +76,8 @@ func (p *proxy) watch(client *kgo.Client, compressor *kafka.Compressor) {
 			return codecs
 		},
 		Pools: func() (pools []metrics.Pool) {
+			b := pool.Buffers()
+			pools = append(pools, metrics.Pool{Name: "buffers", Gets: b.Gets, Misses: b.Misses, Out: b.Out, KeptBytes: -1})
 			for _, s := range kafka.FetchPools() {
 				pools = append(pools, metrics.Pool{Name: s.Name, Gets: s.Gets, Misses: s.Misses, Out: -1, KeptBytes: s.KeptBytes})
 			}

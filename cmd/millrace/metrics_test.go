@@ -161,6 +161,19 @@ func TestMetricsAreExact(t *testing.T) {
 			t.Errorf("%v bytes became %v", in, out)
 		}
 
+		more := func(than float64, name string, labels ...string) {
+			t.Helper()
+			if got := s.sum(t, name, labels...); got <= than {
+				t.Errorf("%s %v is %v, want more than %v", name, labels, got, than)
+			}
+		}
+		more(0, "millrace_compression_seconds_total", "codec=gzip")
+		f(0, "millrace_compression_seconds_total", "codec=zstd")
+		more(0, "millrace_pool_gets_total", "pool=buffers") // scrapes are compressed
+		more(0, "millrace_pool_misses_total", "pool=buffers")
+		more(0, "millrace_pool_gets_total", "pool=fetch_bytes")
+		more(0, "millrace_pool_kept_bytes", "pool=fetch_bytes")
+
 		f(17_000, "millrace_consume_bytes_total", "format=json")
 		f(17, "millrace_topic_consumed_records_total", "topic="+jsonTopic)
 		f(17_000, "millrace_topic_consumed_bytes_total", "topic="+jsonTopic)
@@ -266,4 +279,71 @@ func TestMetricsCommand(t *testing.T) {
 			t.Errorf("it does not say %q:\n%s", want, p.Output())
 		}
 	}
+}
+
+// A reader that stops is seen to fall behind, by /metrics, within an interval.
+func TestStoppedReaderFallsBehind(t *testing.T) {
+	b := testkit.Fake(t, kfake.SeedTopics(1, "t"))
+	_, url := serve(t, b.Broker, "--set=consumer.lag.interval.ms=100")
+	produce := func() {
+		t.Helper()
+		if status, answer := call(t, "POST", url+"/topics/t", `{"records":[{"value":1},{"value":2}]}`); status != 200 {
+			t.Fatalf("%d %s", status, answer)
+		}
+	}
+	lag := func(want float64) {
+		t.Helper()
+		testkit.Eventually(t, 30*time.Second, "the lag to show", func() bool {
+			s := scrape(t, url)
+			return s["millrace_consumer_lag_records"] != nil && s.sum(t, "millrace_consumer_lag_records", "group=g", "topic=t") == want
+		})
+	}
+	call(t, "POST", url+"/consumers/g", `{"name":"i","format":"json","auto.offset.reset":"earliest"}`)
+	call(t, "POST", url+"/consumers/g/instances/i/subscription", `{"topics":["t"]}`)
+	produce()
+	lag(2) // it has never read
+	testkit.Eventually(t, 30*time.Second, "the records to be read", func() bool {
+		_, body := call(t, "GET", url+"/consumers/g/instances/i/records?timeout=1000", "")
+		return strings.Contains(body, `"offset":1`)
+	})
+	lag(0)
+	produce()
+	lag(2)
+	produce()
+	lag(4)
+}
+
+// Pollers that wait for a change are counted and do not count as slow; streams
+// are counted by what they send.
+func TestWaitsAndStreams(t *testing.T) {
+	b := testkit.Fake(t, kfake.SeedTopics(1, "t"))
+	_, url := serve(t, b.Broker)
+	resp, err := http.Get(url + "/topics/t")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if status, _ := call(t, "GET", url+"/topics/t?wait="+resp.Header.Get("ETag")+",300ms", ""); status != 304 {
+		t.Errorf("a wait for nothing is answered %d", status)
+	}
+	if resp, err = http.Get(url + "/metadata/changes"); err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if _, err := io.ReadFull(resp.Body, make([]byte, 20)); err != nil {
+		t.Fatal(err)
+	}
+	s := scrape(t, url)
+	f := func(want float64, name string, labels ...string) {
+		t.Helper()
+		if got := s.sum(t, name, labels...); got != want {
+			t.Errorf("%s %v is %v, want %v", name, labels, got, want)
+		}
+	}
+	f(1, "millrace_http_requests_total", "route=/topics/{topic}", "status=304")
+	f(1, "millrace_http_requests_total", "route=/topics/{topic}", "status=200")
+	f(1, "millrace_http_request_duration_seconds", "route=/topics/{topic}")
+	testkit.Eventually(t, 10*time.Second, "what the stream has sent to be counted", func() bool {
+		return scrape(t, url).sum(t, "millrace_http_response_bytes_total", "route=/metadata/changes") >= 20
+	})
 }

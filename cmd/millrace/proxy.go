@@ -108,12 +108,15 @@ func start(cfg *config.Config) (_ *proxy, err error) {
 		return nil, err
 	}
 	p.metadata = metadata.New(admin, cfg.Metadata, p.log)
+	// An answer to a produce or fetch request is as good a sign of life as any,
+	// and tells where a leader is.
+	cfg.KafkaProduce.Hooks = append(cfg.KafkaProduce.Hooks, p.metadata.Hook())
+	cfg.KafkaConsume.Hooks = append(cfg.KafkaConsume.Hooks, p.metadata.Hook())
 	compressor, err := kafka.NewCompressor(cfg.Producer.Compression, cfg.Producer.Level)
 	if err != nil {
 		return nil, err
 	}
-	// An answer to a produce request is as good a sign of life as any.
-	client, err := kafka.NewProducer(cfg.KafkaProduce, cfg.Producer, kgo.WithHooks(p.metadata.Hook()), kgo.WithCompressor(compressor))
+	client, err := kafka.NewProducer(cfg.KafkaProduce, cfg.Producer, kgo.WithCompressor(compressor))
 	if err != nil {
 		return nil, err
 	}

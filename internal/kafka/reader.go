@@ -19,6 +19,14 @@ var ErrNoPartition = errors.New("the topic has no such partition")
 // maxRoutes bounds the topics that a [Reader] remembers the leaders of.
 const maxRoutes = 10_000
 
+// LeaderHook is a hook of [Settings.Hooks] that a [Reader] tells which broker
+// answered for a partition. Clients of the library say it by
+// [kgo.HookProduceBatchWritten] and [kgo.HookFetchBatchRead].
+type LeaderHook interface {
+	// OnLeader is called with each answer. It must not block.
+	OnLeader(topic string, partition, leader int32)
+}
+
 // Reader fetches from any place of any partition, without a consumer: each
 // [Reader.Fetch] is one request to the partition's leader over connections that
 // all of them share. It may be used concurrently.
@@ -29,6 +37,7 @@ type Reader struct {
 	client         *kgo.Client
 	decompressor   kgo.Decompressor
 	partitionBytes int
+	hooks          []kgo.Hook      // Settings.Hooks
 	open           context.Context // ends with Close
 	end            context.CancelFunc
 
@@ -72,6 +81,7 @@ func NewReader(base Settings, c Consumer) (*Reader, error) {
 		// The client's own, since only that is bounded by maxBatchBytes.
 		decompressor:   client.OptValue(kgo.WithDecompressor).(kgo.Decompressor),
 		partitionBytes: orElse(c.MaxPartitionBytes, defaultPartitionBytes),
+		hooks:          base.Hooks,
 		topics:         make(map[string]*route),
 	}
 	r.open, r.end = context.WithCancel(context.Background())
@@ -163,7 +173,11 @@ func (r *Reader) try(ctx context.Context, at Place, fresh bool) (kgo.FetchPartit
 		return none, at.Offset, fmt.Errorf("cannot fetch from broker %d: %w", leader, kerr.UnknownServerError)
 	}
 	raw := &answer.Topics[0].Partitions[0]
-	if err := kerr.ErrorForCode(raw.ErrorCode); err != nil {
+	err = kerr.ErrorForCode(raw.ErrorCode)
+	if err == nil || errors.Is(err, kerr.OffsetOutOfRange) { // as only the leader can know
+		r.tell(at, leader)
+	}
+	if err != nil {
 		return none, at.Offset, fmt.Errorf("cannot fetch from broker %d: %w", leader, err)
 	}
 	opts := kgo.ProcessFetchPartitionOpts{
@@ -172,11 +186,32 @@ func (r *Reader) try(ctx context.Context, at Place, fresh bool) (kgo.FetchPartit
 	if at.ReadCommitted {
 		opts.IsolationLevel = kgo.ReadCommitted()
 	}
-	part, next := kgo.ProcessFetchPartition(opts, raw, r.decompressor, nil)
+	part, next := kgo.ProcessFetchPartition(opts, raw, r.decompressor, r.counted(at, leader))
 	if part.Err != nil && len(part.Records) == 0 {
 		return part, at.Offset, final{fmt.Errorf("cannot read the batch at offset %d: %w", at.Offset, part.Err)}
 	}
 	return part, next, nil
+}
+
+// tell says which broker answered for the partition.
+func (r *Reader) tell(at Place, leader int32) {
+	for _, h := range r.hooks {
+		if h, ok := h.(LeaderHook); ok {
+			h.OnLeader(at.Topic, at.Partition, leader)
+		}
+	}
+}
+
+// counted returns what tells of each batch that was read, as the library does
+// for clients that poll.
+func (r *Reader) counted(at Place, leader int32) func(kgo.FetchBatchMetrics) {
+	return func(m kgo.FetchBatchMetrics) {
+		for _, h := range r.hooks {
+			if h, ok := h.(kgo.HookFetchBatchRead); ok {
+				h.OnFetchBatchRead(kgo.BrokerMetadata{NodeID: leader}, at.Topic, at.Partition, m)
+			}
+		}
+	}
 }
 
 func (r *Reader) request(at Place, id [16]byte) *kmsg.FetchRequest {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -99,6 +100,52 @@ func TestReaderTellsTheLastError(t *testing.T) {
 	defer cancel()
 	if _, _, err := r.Fetch(ctx, Place{Topic: "t", MaxBytes: 1}); !errors.Is(err, kerr.NotLeaderForPartition) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// seen is what a hook was told.
+type seen struct{ leaders, batches []int32 }
+
+func (s *seen) OnLeader(_ string, _, leader int32) { s.leaders = append(s.leaders, leader) }
+
+func (s *seen) OnFetchBatchRead(b kgo.BrokerMetadata, topic string, _ int32, m kgo.FetchBatchMetrics) {
+	if topic == "t" && m.NumRecords > 0 {
+		s.batches = append(s.batches, b.NodeID)
+	}
+}
+
+// Hooks hear of who answered, and of each batch, as they do of clients that poll.
+func TestReaderTellsItsHooks(t *testing.T) {
+	f := testkit.Fake(t, kfake.NumBrokers(2), kfake.SeedTopics(1, "t"))
+	if err := testkit.Client(t, f.Broker).ProduceSync(t.Context(), &kgo.Record{Topic: "t", Value: []byte("v")}).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	s := &seen{}
+	r, err := NewReader(Settings{Brokers: f.Addrs, Hooks: []kgo.Hook{s}}, DefaultConsumer())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(r.Close)
+	was := f.LeaderFor("t", 0)
+	next := 1 - was
+	read := func(offset int64) {
+		_, _, err := fetch(t, r, Place{Topic: "t", Offset: offset, MaxBytes: 1 << 20})
+		if err != nil && !errors.Is(err, kerr.OffsetOutOfRange) {
+			t.Fatal(err)
+		}
+	}
+	read(0)
+	if err := f.MoveTopicPartition("t", 0, next); err != nil {
+		t.Fatal(err)
+	}
+	read(0)
+	read(1)
+	read(9)
+	if want := []int32{was, next, next, next}; !slices.Equal(s.leaders, want) {
+		t.Errorf("leaders %v, want %v", s.leaders, want)
+	}
+	if want := []int32{was, next}; !slices.Equal(s.batches, want) {
+		t.Errorf("batches of %v, want %v", s.batches, want)
 	}
 }
 

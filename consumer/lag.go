@@ -1,0 +1,183 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// The lag of a partition is the end of its log less the position of the
+// instance that reads it: how many records that instance has not answered. The
+// position is known here, committed or not, from the moment the partition was
+// given to the instance; where the group has committed nothing it is where
+// auto.offset.reset says. So Kafka need not be asked for the group's offsets.
+// What Kafka must be asked for is the end: a fetch brings it too, but only to
+// who reads, and a reader that has stopped is the one whose lag is of interest.
+//
+// The end is the high watermark for all, records of open transactions included,
+// as Kafka's own tools have it: a transaction that hangs is seen.
+
+// maxEnds bounds the partitions that are asked about in one round. When there
+// are more, chance decides whose turn it is.
+const maxEnds = 100_000
+
+// unknownEnd is the end of a log that nobody has asked for.
+const unknownEnd = -1
+
+// watchLags has the ends of the logs learned once an interval.
+func (m *Manager) watchLags() {
+	tick := time.NewTicker(m.settings.LagInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-m.open.Done():
+			return
+		case <-tick.C:
+			m.learnEnds()
+		}
+	}
+}
+
+// learnEnds asks for the ends of the logs of all partitions that instances
+// read: in one request, which the client cuts into one for each broker that
+// leads some of them. While nobody reads anything, nothing is asked.
+func (m *Manager) learnEnds() {
+	m.mu.Lock()
+	all := m.list()
+	m.mu.Unlock()
+	topics := make(map[string]map[int32]struct{})
+	left := maxEnds
+	for _, i := range all {
+		left = i.addRead(topics, left)
+	}
+	if len(topics) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(m.open, min(m.settings.LagInterval, kafkaTimeout))
+	defer cancel()
+	ends, err := m.cluster.ends(ctx, topics)
+	if err != nil && m.open.Err() == nil {
+		m.log.Debug("cannot read the ends of all logs for the lag of consumers", "error", err)
+	}
+	for _, i := range all {
+		i.setEnds(ends)
+	}
+}
+
+// addRead adds the partitions that the instance reads, as long as there is
+// room, and returns how much room is left.
+func (i *Instance) addRead(topics map[string]map[int32]struct{}, left int) int {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.session == nil {
+		return left
+	}
+	for tp := range i.session.parts {
+		partitions := topics[tp.Topic]
+		if _, ok := partitions[tp.Partition]; ok {
+			continue
+		}
+		if left == 0 {
+			break
+		}
+		if partitions == nil {
+			partitions = make(map[int32]struct{})
+			topics[tp.Topic] = partitions
+		}
+		partitions[tp.Partition] = struct{}{}
+		left--
+	}
+	return left
+}
+
+// setEnds notes where the logs end. What is not among them stays as it was.
+func (i *Instance) setEnds(ends map[TopicPartition]int64) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.session == nil {
+		return
+	}
+	for tp, p := range i.session.parts {
+		if end, ok := ends[tp]; ok {
+			p.end = end
+		}
+	}
+}
+
+// lag is how many records the partition is behind; known is false before
+// anybody has learned where its log ends, and while it has no position.
+func (p *partition) lag() (records int64, known bool) {
+	at := p.position()
+	if p.end == unknownEnd || at < 0 {
+		return 0, false
+	}
+	return max(p.end-at, 0), true
+}
+
+// ends asks where the logs end. It returns what it has learned beside an error
+// that tells why that is not all; a partition that is gone has the end
+// [unknownEnd].
+func (c *cluster) ends(ctx context.Context, topics map[string]map[int32]struct{}) (map[TopicPartition]int64, error) {
+	client, err := c.get()
+	if err != nil {
+		return nil, err
+	}
+	req := kmsg.NewPtrListOffsetsRequest()
+	req.ReplicaID = -1 // a client
+	for name, partitions := range topics {
+		t := kmsg.NewListOffsetsRequestTopic()
+		t.Topic = name
+		for n := range partitions {
+			p := kmsg.NewListOffsetsRequestTopicPartition()
+			p.Partition, p.Timestamp = n, endOfLog
+			t.Partitions = append(t.Partitions, p)
+		}
+		req.Topics = append(req.Topics, t)
+	}
+	// The client may go on to wait when ctx has ended, and a shutdown waits for us.
+	answered := make(chan []kgo.ResponseShard, 1)
+	go func() { answered <- client.RequestSharded(ctx, req) }()
+	select {
+	case shards := <-answered:
+		return endsIn(shards)
+	case <-ctx.Done():
+		return nil, fmt.Errorf("cannot list offsets: %w", ctx.Err())
+	}
+}
+
+// endsIn reads the answers of all brokers.
+func endsIn(shards []kgo.ResponseShard) (ends map[TopicPartition]int64, failed error) {
+	ends = make(map[TopicPartition]int64)
+	note := func(t string, n int32, end int64, err error) {
+		tp := TopicPartition{t, n}
+		switch {
+		case errors.Is(err, kerr.UnknownTopicOrPartition):
+			ends[tp] = unknownEnd
+		case err != nil:
+			failed = fmt.Errorf("cannot list the offsets of %s: %w", tp, err)
+		default:
+			ends[tp] = end
+		}
+	}
+	for _, shard := range shards {
+		if shard.Err != nil {
+			for _, t := range shard.Req.(*kmsg.ListOffsetsRequest).Topics {
+				for _, p := range t.Partitions {
+					note(t.Topic, p.Partition, 0, shard.Err)
+				}
+			}
+			continue
+		}
+		for _, t := range shard.Resp.(*kmsg.ListOffsetsResponse).Topics {
+			for _, p := range t.Partitions {
+				note(t.Topic, p.Partition, p.Offset, kerr.ErrorForCode(p.ErrorCode))
+			}
+		}
+	}
+	return ends, failed
+}
