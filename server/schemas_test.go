@@ -6,13 +6,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"reflect"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,12 +19,16 @@ import (
 )
 
 // withRegistry has a stack use the schema registry at url.
-func withRegistry(t testing.TB, url string) func(*stackOptions) {
+func withRegistry(t testing.TB, url string, change ...func(*schema.Settings)) func(*stackOptions) {
 	t.Helper()
-	registry, err := schema.New(schema.Settings{
+	settings := schema.Settings{
 		URLs: []string{url}, Timeout: 5 * time.Second, AutoRegister: true, CheckSubject: true,
 		CacheSize: 100, NegativeTTL: 100 * time.Millisecond,
-	}, slog.New(slog.DiscardHandler))
+	}
+	for _, f := range change {
+		f(&settings)
+	}
+	registry, err := schema.New(settings, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,41 +173,4 @@ func decoded(t *testing.T, text []byte) (v any) {
 		t.Fatal(err)
 	}
 	return v
-}
-
-// While the registry is away, what is cached goes on, json and binary know
-// nothing of it, and the rest is refused fast, to be tried again.
-func TestRegistryAway(t *testing.T) {
-	b := testkit.Fake(t).Broker
-	at, err := url.Parse(builtIn(t, b))
-	if err != nil {
-		t.Fatal(err)
-	}
-	real := httputil.NewSingleHostReverseProxy(at)
-	var away atomic.Bool
-	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if away.Load() {
-			panic(http.ErrAbortHandler)
-		}
-		real.ServeHTTP(w, r)
-	}))
-	t.Cleanup(front.Close)
-	s := start(t, b, withRegistry(t, front.URL))
-	topic := testkit.CreateTopic(t, b, 1)
-	const user = `{"value_schema":"{\"type\":\"record\",\"name\":\"User\",\"fields\":[{\"name\":\"name\",\"type\":\"string\"}]}","records":[{"value":{"name":"a"}}]}`
-	avro := "Content-Type: " + avroV2
-	s.do(t, "POST", "/topics/"+topic, user, avro).want(t, 200, `"offset":0`)
-	away.Store(true)
-	s.do(t, "POST", "/topics/"+topic, user, avro).want(t, 200, `"offset":1`)
-	s.do(t, "POST", "/topics/"+topic, `{"records":[{"value":1}]}`, "Content-Type: application/vnd.kafka.json.v2+json").want(t, 200, `"offset":2`)
-	answer := s.do(t, "POST", "/topics/"+topic, `{"value_schema":"\"string\"","records":[{"value":"a"}]}`, avro)
-	answer.want(t, 503, `"error_code":50305`)
-	if answer.header.Get("Retry-After") == "" {
-		t.Error("the refusal does not say when to come again")
-	}
-	away.Store(false)
-	other := testkit.CreateTopic(t, b, 1)
-	testkit.Eventually(t, 10*time.Second, "the registry to be asked again", func() bool {
-		return s.do(t, "POST", "/topics/"+other, `{"value_schema":"\"string\"","records":[{"value":"a"}]}`, avro).status == 200
-	})
 }
