@@ -225,14 +225,122 @@ func askRegistry(t testing.TB, method, url, body string) string {
 	return string(text)
 }
 
-// register puts an Avro schema into a registry and returns its id.
-func register(t testing.TB, registry, subject, schema string) (id int) {
+// registered is what a registry is told of a schema.
+type registered struct {
+	Schema     string      `json:"schema"`
+	Type       string      `json:"schemaType,omitempty"`
+	References []reference `json:"references,omitempty"`
+}
+
+type reference struct {
+	Name    string `json:"name"`
+	Subject string `json:"subject"`
+	Version int    `json:"version"`
+}
+
+// register puts a schema into a registry and returns its id.
+func register(t testing.TB, registry, subject string, r registered) (id int) {
 	t.Helper()
+	body, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
 	var got struct{ ID int }
-	if err := json.Unmarshal([]byte(askRegistry(t, "POST", registry+"/subjects/"+subject+"/versions", fmt.Sprintf(`{"schema":%q}`, schema))), &got); err != nil {
+	if err := json.Unmarshal([]byte(askRegistry(t, "POST", registry+"/subjects/"+subject+"/versions", string(body))), &got); err != nil {
 		t.Fatal(err)
 	}
 	return got.ID
+}
+
+// Schemas that refer to others, which refer to others in turn, by their id.
+func TestSchemaReferences(t *testing.T) {
+	onBothRegistries(t, func(t *testing.T, b testkit.Broker, url string) {
+		s := start(t, b, withRegistry(t, url))
+		for format, c := range map[string]struct {
+			kind                string
+			names               [2]string
+			inner, middle, text string
+			value, wrong        string
+		}{
+			"avro": {
+				"",
+				[2]string{"n.Inner", "n.Middle"},
+				`{"type":"record","name":"Inner","namespace":"n","fields":[{"name":"city","type":"string"}]}`,
+				`{"type":"record","name":"Middle","namespace":"n","fields":[{"name":"at","type":"n.Inner"}]}`,
+				`{"type":"record","name":"Outer","namespace":"n","fields":[{"name":"home","type":"n.Middle"},{"name":"work","type":"n.Inner"}]}`,
+				`{"home":{"at":{"city":"x"}},"work":{"city":"y"}}`, `{"home":{"at":{"city":1}},"work":{"city":"y"}}`,
+			},
+			"jsonschema": {
+				"JSON",
+				[2]string{"inner.json", "middle.json"},
+				`{"type":"object","properties":{"city":{"type":"string"}}}`,
+				`{"type":"object","properties":{"at":{"$ref":"inner.json"}}}`,
+				`{"type":"object","properties":{"home":{"$ref":"middle.json"},"work":{"$ref":"inner.json"}}}`,
+				`{"home":{"at":{"city":"x"}},"work":{"city":"y"}}`, `{"home":{"at":{"city":1}},"work":{"city":"y"}}`,
+			},
+			"protobuf": {
+				"PROTOBUF",
+				[2]string{"inner.proto", "middle.proto"},
+				`syntax = "proto3"; package n; message Inner { string city = 1; }`,
+				`syntax = "proto3"; package n; import "inner.proto"; message Middle { Inner at = 1; }`,
+				`syntax = "proto3"; package n; import "inner.proto"; import "middle.proto"; message Outer { Middle home = 1; Inner work = 2; }`,
+				`{"home":{"at":{"city":"x"}},"work":{"city":"y"}}`, `{"home":{"at":{"city":1}},"work":{"city":"y"}}`,
+			},
+		} {
+			t.Run(format, func(t *testing.T) {
+				topic := testkit.CreateTopic(t, b, 1)
+				inner := reference{c.names[0], topic + "-inner", 1}
+				middle := reference{c.names[1], topic + "-middle", 1}
+				register(t, url, inner.Subject, registered{Schema: c.inner, Type: c.kind})
+				register(t, url, middle.Subject, registered{Schema: c.middle, Type: c.kind, References: []reference{inner}})
+				id := register(t, url, topic+"-value", registered{Schema: c.text, Type: c.kind, References: []reference{inner, middle}})
+				media := "application/vnd.kafka." + format + ".v2+json"
+				produce := func(value string) reply {
+					return s.do(t, "POST", "/topics/"+topic, fmt.Sprintf(`{"value_schema_id":%d,"records":[{"value":%s}]}`, id, value), "Content-Type: "+media)
+				}
+				produce(c.value).want(t, 200, `"offset":0`)
+				produce(c.wrong).want(t, 400, "records[0].value.home.at.city")
+				s.do(t, "GET", "/topics/"+topic+"/partitions/0/records?offset=0", "", "Accept: "+media).want(t, 200, `"value":`+c.value)
+			})
+		}
+	})
+}
+
+// What the registry refuses is told with its reason, and nothing is written.
+func TestIncompatibleSchema(t *testing.T) {
+	onBothRegistries(t, func(t *testing.T, b testkit.Broker, url string) {
+		s := start(t, b, withRegistry(t, url))
+		for format, texts := range map[string][2]string{
+			"avro": {
+				`{"type":"record","name":"User","fields":[{"name":"age","type":"int"}]}`,
+				`{"type":"record","name":"User","fields":[{"name":"age","type":"int"},{"name":"size","type":"int"}]}`,
+			},
+			"jsonschema": {
+				`{"type":"object","properties":{"age":{"type":"integer"}},"additionalProperties":false}`,
+				`{"type":"object","properties":{"age":{"type":"string"}},"additionalProperties":false}`,
+			},
+			"protobuf": {
+				`syntax = "proto3"; message User { int32 age = 1; }`,
+				`syntax = "proto3"; message User { string age = 1; }`,
+			},
+		} {
+			t.Run(format, func(t *testing.T) {
+				topic := testkit.CreateTopic(t, b, 1)
+				produce := func(schema, value string) reply {
+					return s.do(t, "POST", "/topics/"+topic, fmt.Sprintf(`{"value_schema":%q,"records":[{"value":%s}]}`, schema, value),
+						"Content-Type: application/vnd.kafka."+format+".v2+json")
+				}
+				produce(texts[0], `{"age":1}`).want(t, 200, `"offset":0`)
+				askRegistry(t, "PUT", url+"/config/"+topic+"-value", `{"compatibility":"BACKWARD"}`)
+				value := `{"age":"x"}`
+				if format == "avro" {
+					value = `{"age":1,"size":1}`
+				}
+				produce(texts[1], value).want(t, 422, `"error_code":42207`)
+				produce(texts[0], `{"age":2}`).want(t, 200, `"offset":1`)
+			})
+		}
+	})
 }
 
 // What each setting of the registry's client does, as a producer sees it.
@@ -243,8 +351,8 @@ func TestRegistrySettings(t *testing.T) {
 		}
 		t.Run("use.latest.version", func(t *testing.T) {
 			s, topic := with(func(s *schema.Settings) { s.UseLatest, s.AutoRegister = true, false })
-			register(t, url, topic+"-value", userSchema)
-			latest := register(t, url, topic+"-value", agedSchema)
+			register(t, url, topic+"-value", registered{Schema: userSchema})
+			latest := register(t, url, topic+"-value", registered{Schema: agedSchema})
 			id := fmt.Sprintf(`"value_schema_id":%d}`, latest)
 			s.do(t, "POST", "/topics/"+topic, `{"records":[{"value":{"name":"a","age":1}}]}`, "Content-Type: "+avroV2).want(t, 200, id)
 			s.produceBy(t, topic, userSchema, `{"value":{"name":"a","age":2}}`).want(t, 200, id)
@@ -253,20 +361,20 @@ func TestRegistrySettings(t *testing.T) {
 		t.Run("auto.register.schemas", func(t *testing.T) {
 			s, topic := with(func(s *schema.Settings) { s.AutoRegister = false })
 			s.produceBy(t, topic, userSchema, aUser).want(t, 422, `{"error_code":42207,"message":"The schema is not registered under the subject `+topic+`-value`)
-			id := register(t, url, topic+"-value", userSchema)
+			id := register(t, url, topic+"-value", registered{Schema: userSchema})
 			testkit.Eventually(t, 10*time.Second, "the no to be forgotten", func() bool { return s.produceBy(t, topic, userSchema, aUser).status == 200 })
 			s.produceBy(t, topic, userSchema, aUser).want(t, 200, fmt.Sprintf(`"value_schema_id":%d}`, id))
 		})
 		t.Run("normalize.schemas", func(t *testing.T) {
 			s, topic := with(func(s *schema.Settings) { s.Normalize = true })
-			id := register(t, url, topic+"-value", userSchema)
+			id := register(t, url, topic+"-value", registered{Schema: userSchema})
 			spaced := strings.ReplaceAll(userSchema, `,`, " ,\n ")
 			s.produceBy(t, topic, spaced, aUser).want(t, 200, fmt.Sprintf(`"value_schema_id":%d}`, id))
 			s.do(t, "GET", "/topics/"+topic+"/partitions/0/records?offset=0", "", "Accept: "+avroV2).want(t, 200, `"value":{"name":"a"}`)
 		})
 		t.Run("check.subject", func(t *testing.T) {
 			s, topic := with(func(*schema.Settings) {})
-			id := register(t, url, topic+"-other", userSchema)
+			id := register(t, url, topic+"-other", registered{Schema: userSchema})
 			body := fmt.Sprintf(`{"value_schema_id":%d,"records":[%s]}`, id, aUser)
 			s.do(t, "POST", "/topics/"+topic, body, "Content-Type: "+avroV2).want(t, 422, fmt.Sprintf(`{"error_code":42207,"message":"The schema %d is not of the subject %s-value."`, id, topic))
 			s = start(t, b, withRegistry(t, url, func(s *schema.Settings) { s.CheckSubject = false }))
