@@ -28,7 +28,7 @@ type Schemas struct {
 // then on. More than maxRecords records are refused. Errors are
 // [apierr.Error] values; the slab is undefined after one.
 func DecodeProduce(body []byte, f Format, slab *pool.Slab, maxRecords int) (Schemas, error) {
-	d := decoder{w: json.NewWalker(body), slab: slab, max: maxRecords}
+	d := decoder{w: json.NewWalker(body), format: f, slab: slab, max: maxRecords}
 	d.envelope()
 	if d.err == nil && d.w.Err() != nil {
 		d.err = apierr.BadRequest.New("The body is not valid JSON: %s.", d.where(d.w.Err().Error()))
@@ -50,6 +50,7 @@ func DecodeProduce(body []byte, f Format, slab *pool.Slab, maxRecords int) (Sche
 // and ends the walk at once.
 type decoder struct {
 	w       json.Walker
+	format  Format
 	slab    *pool.Slab
 	max     int
 	schemas Schemas
@@ -124,6 +125,8 @@ func (d *decoder) id(member string) int32 {
 	n, ok := integer(raw, math.MaxInt32)
 	if !ok {
 		d.err = apierr.BadRequest.New("%s must be a number between 0 and %d.", member, math.MaxInt32)
+	} else if n == 0 && d.format.NeedsSchema() {
+		d.err = apierr.RegistryRefused.New("%s is 0, and no schema has the id 0. Leave it out, or send null, if there is none.", member)
 	}
 	return int32(n)
 }

@@ -143,6 +143,7 @@ func TestDecodeProduceRefuses(t *testing.T) {
 	f(JSON, `{"records":[{"headers":["x"]}]}`, bad, "records[0].headers")
 	f(JSON, `{"key_schema":5,"records":[{}]}`, bad, "key_schema")
 	f(JSON, `{"key_schema_id":"x","records":[{}]}`, bad, "key_schema_id")
+	f(Avro, `{"value_schema_id":0,"records":[{}]}`, apierr.RegistryRefused, "value_schema_id is 0")
 	f(Binary, `{"records":[{"value":"Zg=="},{"value":"@@"}]}`, bad, "records[1].value")
 	f(Binary, `{"records":[{"value":"Zg=="},{"value":"_-8="}]}`, bad, "records[1].value")
 	f(Binary, `{"records":[{"key":{"a":1},"value":"Zg=="}]}`, bad, "records[0].key")

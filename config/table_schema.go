@@ -106,6 +106,10 @@ func subjectRows() []row {
 				store: into(whole(1, largest), func(d *draft) *int { return &d.Schema.CacheSize }),
 			},
 			{
+				name: "schema.registry.cache.max.bytes", def: "67108864", doc: "Bound of the memory of each, about: a compiled schema takes 10 to 100 times its text. One answer is kept whatever it takes.",
+				store: into(size(1, largest), func(d *draft) *int { return &d.Schema.CacheBytes }),
+			},
+			{
 				name: "schema.registry.cache.negative.ms", def: "5000", doc: "How long it is remembered that a schema is unknown, invalid or refused; 0 asks the registry each time.",
 				store: into(millis(0, largest), func(d *draft) *time.Duration { return &d.Schema.NegativeTTL }),
 			},

@@ -133,6 +133,7 @@ var storedCases = map[string]struct {
 	"schema.registry.value.subject.name.strategy":    {"topic_record_name", func(c *Config) any { return c.Schema.ValueSubject }, "2"},
 	"schema.registry.check.subject":                  {"false", func(c *Config) any { return c.Schema.CheckSubject }, "false"},
 	"schema.registry.cache.size":                     {"25", func(c *Config) any { return c.Schema.CacheSize }, "25"},
+	"schema.registry.cache.max.bytes":                {"26", func(c *Config) any { return c.Schema.CacheBytes }, "26"},
 	"schema.registry.cache.negative.ms":              {"0", func(c *Config) any { return c.Schema.NegativeTTL }, "0s"},
 
 	"producer.acks":                                  {"1", func(c *Config) any { return c.Producer.Acks }, "1"},

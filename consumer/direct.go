@@ -73,7 +73,7 @@ func (m *Manager) AppendDirect(ctx context.Context, dst []byte, q DirectRead) ([
 	}
 	d := directRead{
 		m: m, reader: reader, q: q, deadline: time.Now().Add(timeout),
-		page: page{limit: q.MaxBytes, count: maxPageRecords, format: q.Format, extras: m.extras(q.ReadOptions)},
+		page: page{limit: q.MaxBytes, count: maxPageRecords, format: q.Format},
 	}
 	if q.Count > 0 {
 		d.page.count = min(q.Count, maxPageRecords)
@@ -81,9 +81,7 @@ func (m *Manager) AppendDirect(ctx context.Context, dst []byte, q DirectRead) ([
 	ctx, cancel := context.WithTimeout(ctx, timeout+faultTimeout)
 	defer cancel()
 	defer context.AfterFunc(m.life, cancel)()
-	if q.Format.NeedsSchema() {
-		d.page.extras.Schemas = m.schemaWaiter(ctx)
-	}
+	d.page.extras = q.extras(m.schemas(q.Format, ctx))
 	start := len(dst)
 	dst, err = d.read(ctx, append(dst, '['))
 	if told := m.settings.Answered; told != nil && d.page.n > 0 {

@@ -19,6 +19,7 @@ import (
 type InstanceStream struct {
 	i      *Instance
 	q      StreamOptions
+	known  *schemas
 	extras codec.Extras
 	out    outlet
 	last   []written // the answer before the present one, until that is written
@@ -55,7 +56,8 @@ func (i *Instance) OpenStream(ctx context.Context, q StreamOptions) (*InstanceSt
 		return nil, err
 	}
 	release()
-	return &InstanceStream{i: i, q: q, extras: i.m.extras(q.ReadOptions)}, nil
+	known := i.m.schemas(i.opts.Format, nil)
+	return &InstanceStream{i: i, q: q, known: known, extras: q.extras(known)}, nil
 }
 
 // reserve takes the lease and makes sure that there is something to read from.
@@ -122,9 +124,12 @@ func (st *InstanceStream) page(ctx context.Context) error {
 	}
 	n, err := st.encode(s)
 	switch {
+	case err != nil && n == 0 && st.known != nil:
+		return st.known.learn(ctx, i.opts.Format, err) // the records before it are on their way
 	case err != nil && n == 0:
-		return i.m.learnSchema(ctx, i.opts.Format, err) // the records before it are on their way
+		return err
 	case n > 0:
+		st.known.forget()
 		return st.deliver(s)
 	case ctx.Err() != nil || st.q.Heartbeat == 0 || time.Since(st.out.sent) < st.q.Heartbeat:
 		return nil // the subscription has changed

@@ -89,11 +89,12 @@ type ReadOptions struct {
 	Dialect codec.Dialect
 }
 
-// extras has only schemas that are in the cache, so that nothing waits.
-func (m *Manager) extras(o ReadOptions) codec.Extras {
+// extras are how the records are written, decoded by s, which is nil where
+// they need no schema.
+func (o ReadOptions) extras(s *schemas) codec.Extras {
 	x := codec.Extras{Layout: o.Layout, Headers: o.Headers, Timestamp: o.Timestamps, Dialect: o.Dialect}
-	if m.settings.Schemas != nil {
-		x.Schemas = m.cachedSchema
+	if s != nil {
+		x.Schemas = s.get
 	}
 	return x
 }

@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"context"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -65,12 +66,16 @@ func (i *Instance) AppendRecords(ctx context.Context, dst []byte, o ReadOptions)
 		return dst, err
 	}
 	page := append(dst, '[')
+	known := i.m.schemas(i.opts.Format, nil)
+	asking, stop := i.asking(ctx, turn, known)
+	defer stop()
 	for taken := (count{}); ; {
-		page, err = i.answer(s, page, &taken, limit, i.m.extras(o))
-		if err != nil { // the registry is asked here, where only the lease is held
-			if err = i.m.learnSchema(ctx, i.opts.Format, err); err == nil {
+		page, err = i.answer(s, page, &taken, limit, o.extras(known))
+		if err != nil && known != nil { // the registry is asked here, where only the lease is held
+			if err = known.learn(asking, i.opts.Format, err); err == nil {
 				continue
 			}
+			err = i.explain(err)
 		}
 		if err != nil && taken.records == 0 {
 			return dst, err
@@ -80,6 +85,18 @@ func (i *Instance) AppendRecords(ctx context.Context, dst []byte, o ReadOptions)
 		i.mu.Unlock()
 		return append(page, ']'), nil
 	}
+}
+
+// asking bounds the look-ups of a read: by its timeout, but they have lookUpTime
+// at least, and by a drain.
+func (i *Instance) asking(ctx, turn context.Context, known *schemas) (context.Context, func()) {
+	if known == nil {
+		return turn, func() {}
+	}
+	deadline, _ := turn.Deadline()
+	ctx, cancel := i.bound(ctx, max(time.Until(deadline), lookUpTime))
+	undo := context.AfterFunc(i.m.unhurried, cancel)
+	return ctx, func() { undo(); cancel() }
 }
 
 // settle confirms the last answer, if that is asked for, or takes it back where

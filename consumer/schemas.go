@@ -3,38 +3,104 @@ package consumer
 import (
 	"context"
 	"errors"
+	"time"
 
 	"millrace/codec"
 	"millrace/internal/apierr"
+	"millrace/schema"
 )
 
-// cachedSchema is [codec.Extras.Schemas] for where nothing may wait.
-func (m *Manager) cachedSchema(f codec.Format, id int32) (codec.Schema, error) {
-	s, ok, err := m.settings.Schemas.Cached(f, id)
-	if !ok {
+const (
+	// maxKnown is how many schemas a read keeps for itself. A record needs two,
+	// for its key and its value, so that with these a read always gets on.
+	maxKnown = 16
+	// lookUpTime is how long the look-ups of a read may take beyond its timeout:
+	// the first read of a topic is short of time through no fault of its client.
+	lookUpTime = time.Second
+)
+
+// schemas is what one read, or one round of a stream, knows of the schemas of
+// its records. It asks the registry's cache for each of them once, so that reads
+// do not meet at that cache's lock for each key and value, and what it has found
+// stays found, whatever the cache forgets meanwhile. One goroutine at a time may
+// use it.
+type schemas struct {
+	registry *schema.Registry
+	wait     context.Context // of the look-ups in get; nil: get does not wait
+	known    []knownSchema
+	oldest   int // of known, when that is full
+}
+
+// knownSchema is a schema, or why records cannot be decoded with it.
+type knownSchema struct {
+	id     int32
+	schema codec.Schema
+	err    error
+}
+
+// schemas returns what a read of records in format f starts with; nil when they
+// need none. wait is for a read that holds up nobody else while it waits.
+func (m *Manager) schemas(f codec.Format, wait context.Context) *schemas {
+	if m.settings.Schemas == nil || !f.NeedsSchema() {
+		return nil
+	}
+	return &schemas{registry: m.settings.Schemas, wait: wait}
+}
+
+// get is [codec.Extras.Schemas].
+func (s *schemas) get(f codec.Format, id int32) (codec.Schema, error) {
+	for i := range s.known {
+		if k := &s.known[i]; k.id == id {
+			return k.schema, k.err
+		}
+	}
+	found, ok, err := s.registry.Cached(f, id)
+	switch {
+	case ok:
+		return s.keep(id, found, err)
+	case s.wait == nil:
 		return nil, &codec.UnknownSchema{ID: id}
 	}
-	return s, err
+	found, err = s.registry.ByID(s.wait, f, id)
+	return s.keep(id, found, err)
 }
 
-// schemaWaiter is [codec.Extras.Schemas] for where only ctx is held up.
-func (m *Manager) schemaWaiter(ctx context.Context) func(codec.Format, int32) (codec.Schema, error) {
-	return func(f codec.Format, id int32) (codec.Schema, error) { return m.settings.Schemas.ByID(ctx, f, id) }
+// keep remembers and returns what was found, unless it will be another thing
+// when it is asked for again.
+func (s *schemas) keep(id int32, found codec.Schema, err error) (codec.Schema, error) {
+	if err != nil && !apierr.Undecodable.Is(err) {
+		return found, err
+	}
+	k := knownSchema{id, found, err}
+	if len(s.known) < maxKnown {
+		s.known = append(s.known, k)
+		return found, err
+	}
+	s.known[s.oldest] = k
+	s.oldest = (s.oldest + 1) % maxKnown
+	return found, err
 }
 
-// learnSchema asks the registry for the schema that err says is missing; any
-// other err it returns. After nil there is something new to try. A schema that
-// does not exist is news too: the record in question can be reported then, with
-// its place.
-func (m *Manager) learnSchema(ctx context.Context, f codec.Format, err error) error {
+// forget has the next round ask again.
+func (s *schemas) forget() {
+	if s != nil {
+		clear(s.known)
+		s.known, s.oldest = s.known[:0], 0
+	}
+}
+
+// learn asks the registry for the schema that err says is missing; any other
+// err it returns. After nil there is something new to try. A schema that does
+// not exist is news too: the record in question can be reported then, with its
+// place.
+func (s *schemas) learn(ctx context.Context, f codec.Format, err error) error {
 	var missing *codec.UnknownSchema
 	if !errors.As(err, &missing) {
 		return err
 	}
-	if _, err = m.settings.Schemas.ByID(ctx, f, missing.ID); err != nil {
-		if _, known, _ := m.settings.Schemas.Cached(f, missing.ID); !known {
-			return apierr.From(err)
-		}
+	found, err := s.registry.ByID(ctx, f, missing.ID)
+	if _, err = s.keep(missing.ID, found, err); err != nil && !apierr.Undecodable.Is(err) {
+		return apierr.From(err)
 	}
 	return nil
 }

@@ -104,6 +104,7 @@ type StreamRead struct {
 type Stream struct {
 	m      *Manager
 	q      StreamRead
+	known  *schemas
 	extras codec.Extras
 	reader *kafka.Reader
 	tail   *tail
@@ -138,7 +139,7 @@ func (m *Manager) OpenStream(ctx context.Context, q StreamRead) (*Stream, error)
 	}
 	ctx, cancel := context.WithTimeout(ctx, m.settings.RequestTimeout+faultTimeout)
 	defer cancel()
-	s := &Stream{m: m, q: q, reader: reader, extras: m.extras(q.ReadOptions), all: len(q.Partitions) == 0}
+	s := &Stream{m: m, q: q, reader: reader, all: len(q.Partitions) == 0}
 	if s.count, err = reader.Partitions(ctx, q.Topic); err != nil {
 		return nil, explainRead(TopicPartition{Topic: q.Topic}, err)
 	}
@@ -212,9 +213,8 @@ func (s *Stream) Run(ctx context.Context, send func([]byte) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(s.m.life, cancel)()
-	if s.q.Format.NeedsSchema() {
-		s.extras.Schemas = s.m.schemaWaiter(ctx)
-	}
+	s.known = s.m.schemas(s.q.Format, ctx)
+	s.extras = s.q.extras(s.known)
 	s.tail = s.m.joinTail(s.q.Topic, s.reader, s.count)
 	defer s.tail.leave()
 	s.out = outlet{send: send, told: s.m.settings.Answered, format: s.q.Format}
@@ -272,6 +272,7 @@ func (s *Stream) grow(ctx context.Context) {
 // round appends what there is of each partition, and sends what is a chunk. It
 // reports whether it got further anywhere.
 func (s *Stream) round(ctx context.Context) (some bool, err error) {
+	s.known.forget()
 	for i := range s.parts {
 		p := &s.parts[i]
 		before := p.offset

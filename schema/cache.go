@@ -65,39 +65,41 @@ func (q *question) name() string {
 }
 
 // entry is an answer that is remembered: a value, or that there is none.
-type entry[V any] struct {
+type entry struct {
 	question question
-	value    V
+	value    stored
 	err      error
 	until    time.Time // zero: for ever
 	used     atomic.Bool
 }
 
-func (e *entry[V]) fresh() bool { return e.until.IsZero() || time.Now().Before(e.until) }
+func (e *entry) fresh() bool { return e.until.IsZero() || time.Now().Before(e.until) }
 
-// maxCachedText bounds the bytes of the texts that one cache keeps as
-// questions, as its number of entries says little about them.
-const maxCachedText = 32 << 20
+// entrySize is what an answer takes besides its text and its schema.
+const entrySize = 512
 
-// cache remembers answers. Reading takes a lock that writers hold only to
-// change a map, and a mark on the entry that says it was of use.
-type cache[V any] struct {
-	limit   int
+// cache remembers answers, up to a number of them and up to a size. Reading takes a
+// lock that writers hold only to change a map, and a mark on the entry that says it
+// was of use.
+type cache struct {
+	limit   int // of the answers
+	bytes   int // of what they hold, at least one of them aside
 	flights singleflight.Group
 	hits    atomic.Uint64
 	misses  atomic.Uint64
 
 	mu      sync.RWMutex
-	entries map[uint64]*entry[V] // guarded by mu
-	text    int                  // bytes of the questions' texts, guarded by mu
+	entries map[uint64]*entry // guarded by mu, as are the next two
+	holders map[compiled]int  // how many answers hold a schema, which counts once
+	held    int               // bytes, about
 }
 
-func newCache[V any](limit int) *cache[V] {
-	return &cache[V]{limit: max(limit, 1), entries: make(map[uint64]*entry[V])}
+func newCache(limit, bytes int) *cache {
+	return &cache{limit: max(limit, 1), bytes: bytes, entries: map[uint64]*entry{}, holders: map[compiled]int{}}
 }
 
 // get returns the answer to q, fresh or not, or nil.
-func (c *cache[V]) get(q *question) *entry[V] {
+func (c *cache) get(q *question) *entry {
 	h := q.hash()
 	c.mu.RLock()
 	e := c.entries[h]
@@ -112,7 +114,7 @@ func (c *cache[V]) get(q *question) *entry[V] {
 }
 
 // lookup is get for the fast way: it counts, and gives fresh answers only.
-func (c *cache[V]) lookup(q *question) *entry[V] {
+func (c *cache) lookup(q *question) *entry {
 	e := c.get(q)
 	if e == nil || !e.fresh() {
 		c.misses.Add(1)
@@ -122,31 +124,51 @@ func (c *cache[V]) lookup(q *question) *entry[V] {
 	return e
 }
 
-// put remembers an answer, which the cache takes.
-func (c *cache[V]) put(e *entry[V]) {
+// put remembers an answer, which the cache takes. It is remembered even if it is
+// larger than all that may be held, but then alone.
+func (c *cache) put(e *entry) {
 	h := e.question.hash()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.remove(h)
-	for len(c.entries) >= c.limit || len(c.entries) > 0 && c.text+len(e.question.text) > maxCachedText {
+	for len(c.entries) > 0 && (len(c.entries) >= c.limit || c.held+c.cost(e) > c.bytes) {
 		c.evict()
 	}
+	c.held += c.cost(e)
 	c.entries[h] = e
-	c.text += len(e.question.text)
+	if s := e.value.schema; s != nil {
+		c.holders[s]++
+	}
 }
 
-func (c *cache[V]) remove(h uint64) {
-	if e := c.entries[h]; e != nil {
-		c.text -= len(e.question.text)
-		delete(c.entries, h)
+// cost is what e adds to what is held, or what its end would free.
+func (c *cache) cost(e *entry) int {
+	cost := entrySize + len(e.question.topic) + len(e.question.text)
+	if s := e.value.schema; s != nil && c.holders[s] == 0 {
+		cost += e.value.size
 	}
+	return cost
+}
+
+func (c *cache) remove(h uint64) {
+	e := c.entries[h]
+	if e == nil {
+		return
+	}
+	delete(c.entries, h)
+	if s := e.value.schema; s != nil {
+		if c.holders[s]--; c.holders[s] == 0 {
+			delete(c.holders, s)
+		}
+	}
+	c.held -= c.cost(e)
 }
 
 // evict forgets one answer: one that says no, or one that nobody has asked for
 // since the last time somebody looked here. A map is walked from a place that
 // is different each time, so no order needs to be kept; and clients that send
 // schemas that are no good cannot push out those that are.
-func (c *cache[V]) evict() {
+func (c *cache) evict() {
 	var last uint64
 	for h, e := range c.entries {
 		last = h
@@ -158,9 +180,9 @@ func (c *cache[V]) evict() {
 	c.remove(last)
 }
 
-// size is the number of answers.
-func (c *cache[V]) size() int {
+// size is the number of answers, and about how many bytes they hold.
+func (c *cache) size() (n, bytes int) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return len(c.entries)
+	return len(c.entries), c.held
 }

@@ -3,7 +3,6 @@ package schema
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,41 +14,82 @@ import (
 // asked is a question by id, told apart by nothing else.
 func asked(id int32) *question { return &question{id: id} }
 
-func answer(id int32, v string) *entry[string] { return &entry[string]{question: *asked(id), value: v} }
+func answer(id, value int32) *entry { return &entry{question: *asked(id), value: stored{id: value}} }
+
+// roomy is a cache that only a number of answers bounds.
+func roomy(limit int) *cache { return newCache(limit, 1<<30) }
 
 func TestCacheIsBounded(t *testing.T) {
-	c := newCache[string](10)
+	c := roomy(10)
 	for i := range int32(100) {
-		c.put(answer(i, "v"))
-		if n := c.size(); n > 10 {
+		c.put(answer(i, i))
+		if n, _ := c.size(); n > 10 {
 			t.Fatalf("%d answers of 10", n)
 		}
 		if c.get(asked(i)) == nil {
 			t.Fatalf("the answer %d is not there", i)
 		}
 	}
-	c = newCache[string](10)
-	big := bytes.Repeat([]byte{'x'}, maxCachedText/4)
+}
+
+// The bound is of what the texts of questions and the schemas take, each schema
+// once however many answers have it.
+func TestCacheIsBoundedByBytes(t *testing.T) {
+	const quarter = 1 << 20
+	big := func(i int32) *entry {
+		e := answer(i, i)
+		e.value.schema, e.value.size = &raw{}, quarter-entrySize
+		return e
+	}
+	c := newCache(100, 4*quarter)
+	var all []*entry
 	for i := range int32(8) {
-		c.put(&entry[string]{question: question{id: i, text: big}})
+		all = append(all, big(i))
+		c.put(all[i])
+		if c.get(asked(i)) == nil {
+			t.Fatalf("the answer %d is not there", i)
+		}
 	}
-	if n := c.size(); n != 4 || c.text != 4*len(big) {
-		t.Errorf("%d texts of a quarter of the bound are kept, %d bytes", n, c.text)
+	if n, held := c.size(); n != 4 || held != 4*quarter {
+		t.Errorf("%d schemas of a quarter of the bound are kept, %d bytes", n, held)
 	}
-	for i := range int32(8) {
-		c.remove((&question{id: i, text: big}).hash())
+	text := bytes.Repeat([]byte{'x'}, quarter)
+	c.put(&entry{question: question{id: 1, text: text}})
+	if n, held := c.size(); n != 3 || held != 2*quarter+len(text)+entrySize {
+		t.Errorf("with a text of a quarter %d are kept, %d bytes", n, held)
 	}
-	if c.size() != 0 || c.text != 0 {
-		t.Errorf("empty it has %d answers and %d bytes", c.size(), c.text)
+
+	c = newCache(100, 4*quarter)
+	for i := range int32(50) {
+		e := answer(i, 1)
+		e.value = all[0].value
+		c.put(e)
+	}
+	if n, held := c.size(); n != 50 || held != quarter+49*entrySize {
+		t.Errorf("%d answers with one schema are kept, %d bytes", n, held)
+	}
+	for i := range int32(50) {
+		c.remove(asked(i).hash())
+	}
+	if n, held := c.size(); n != 0 || held != 0 || len(c.holders) != 0 {
+		t.Errorf("empty it has %d answers, %d bytes and %d schemas", n, held, len(c.holders))
+	}
+
+	huge := big(1)
+	huge.value.size = 5 * quarter
+	c.put(answer(2, 2))
+	c.put(huge)
+	if n, _ := c.size(); n != 1 || c.get(asked(1)) == nil {
+		t.Errorf("beside an answer that is too large are %d", n-1)
 	}
 }
 
 // What is in use stays, however many questions come that are asked once, or
 // that have no good answer.
 func TestCacheKeepsWhatIsOfUse(t *testing.T) {
-	c := newCache[string](10)
+	c := roomy(10)
 	for i := range int32(5) {
-		c.put(answer(i, "v"))
+		c.put(answer(i, i))
 	}
 	for i := int32(5); i < 2000; i++ {
 		for good := range int32(5) {
@@ -57,7 +97,7 @@ func TestCacheKeepsWhatIsOfUse(t *testing.T) {
 				t.Fatalf("the answer %d was forgotten for the question %d", good, i)
 			}
 		}
-		e := answer(i, "")
+		e := answer(i, i)
 		if i%2 == 0 {
 			e.err = apierr.RegistryRefused.New("no")
 		}
@@ -79,29 +119,29 @@ func TestQuestionsAreToldApart(t *testing.T) {
 		{id: 256},
 		{id: -1},
 	}
-	c := newCache[int](len(all))
+	c := roomy(len(all))
 	names := map[string]bool{}
 	for i, q := range all {
-		c.put(&entry[int]{question: q.clone(), value: i})
+		c.put(&entry{question: q.clone(), value: stored{id: int32(i)}})
 		names[q.name()] = true
 	}
 	if len(names) != len(all) {
 		t.Errorf("%d names of %d questions", len(names), len(all))
 	}
 	for i, q := range all {
-		if e := c.get(&q); e == nil || e.value != i {
+		if e := c.get(&q); e == nil || e.value.id != int32(i) {
 			t.Errorf("the question %+v has the answer %+v", q, e)
 		}
 	}
 	// Two questions with one hash: the answer of one is never the other's.
-	e := answer(1, "v")
-	c2 := newCache[string](2)
+	e := answer(1, 1)
+	c2 := roomy(2)
 	c2.entries[asked(2).hash()] = e
 	if c2.get(asked(2)) != nil {
 		t.Error("a question got another one's answer")
 	}
-	c2.put(answer(2, "w"))
-	if got := c2.get(asked(2)); got == nil || got.value != "w" {
+	c2.put(answer(2, 7))
+	if got := c2.get(asked(2)); got == nil || got.value.id != 7 {
 		t.Error("an answer did not take the place of the other")
 	}
 }
@@ -113,40 +153,40 @@ func TestHowLongAnswersHold(t *testing.T) {
 		s := usual("http://registry.example")
 		s.NegativeTTL = 5 * time.Second
 		r := open(t, s)
-		var count int
+		var count int32
 		var hold time.Duration
 		var fault error
-		ask := func(context.Context, *question) (string, time.Duration, error) {
+		ask := func(context.Context, *question) (stored, time.Duration, error) {
 			count++
-			return fmt.Sprint("answer ", count), hold, fault
+			return stored{id: count}, hold, fault
 		}
-		c := newCache[string](10)
-		load := func(id int32) (string, error) { return load(t.Context(), r, c, asked(id), ask) }
-		want := func(id int32, answer string, asks int) {
+		c := roomy(10)
+		load := func(id int32) (stored, error) { return r.load(t.Context(), c, asked(id), ask) }
+		want := func(id, answer, asks int32) {
 			t.Helper()
-			if got, err := load(id); got != answer || err != nil || count != asks {
-				t.Errorf("question %d: got %q, %v after asking %d times, want %q after %d", id, got, err, count, answer, asks)
+			if got, err := load(id); got.id != answer || err != nil || count != asks {
+				t.Errorf("question %d: got the answer %d, %v after asking %d times, want %d after %d", id, got.id, err, count, answer, asks)
 			}
 		}
-		want(1, "answer 1", 1)
+		want(1, 1, 1)
 		time.Sleep(1000 * time.Hour)
-		want(1, "answer 1", 1)
+		want(1, 1, 1)
 
 		hold = time.Minute
-		want(2, "answer 2", 2)
+		want(2, 2, 2)
 		time.Sleep(time.Minute - 1)
-		want(2, "answer 2", 2)
+		want(2, 2, 2)
 		time.Sleep(time.Nanosecond)
-		want(2, "answer 3", 3)
+		want(2, 3, 3)
 
 		time.Sleep(time.Minute)
 		fault = apierr.RegistryAway.New("away")
-		want(2, "answer 3", 4) // what it was before
-		want(2, "answer 3", 4) // and that holds for a while
+		want(2, 3, 4) // what it was before
+		want(2, 3, 4) // and that holds for a while
 		time.Sleep(staleTime)
-		want(2, "answer 3", 5)
+		want(2, 3, 5)
 		for i := range 2 {
-			if _, err := load(3); err != fault || count != 6+i {
+			if _, err := load(3); err != fault || count != int32(6+i) {
 				t.Errorf("the registry's absence: %v after asking %d times", err, count)
 			}
 		}
@@ -159,6 +199,6 @@ func TestHowLongAnswersHold(t *testing.T) {
 		}
 		fault = nil
 		time.Sleep(s.NegativeTTL)
-		want(4, "answer 9", 9)
+		want(4, 9, 9)
 	})
 }

@@ -86,10 +86,11 @@ func repeatable(r *http.Request) error {
 // others, within ctx's deadline, of which each gets its share. The error is what
 // the registry answered, a [*sr.ResponseError], or one of ours.
 func (c *client) call(ctx context.Context, ask func(context.Context, *sr.Client) error) (err error) {
-	if err := c.breaker.enter(); err != nil {
+	probe, err := c.breaker.enter()
+	if err != nil {
 		return err
 	}
-	defer func() { c.breaker.leave(err) }()
+	defer func() { c.breaker.leave(probe, err) }()
 	return c.callAny(ctx, ask)
 }
 
@@ -137,31 +138,35 @@ type breaker struct {
 	mu      sync.Mutex
 	last    error // of the failure; nil while the registry answers
 	until   time.Time
-	testing bool
+	testing bool  // by the one question that may
 }
 
 // breakTime is how long a registry that did not answer is left alone.
 const breakTime = time.Second
 
 // enter returns an error while no question may be asked; who gets none must
-// call leave.
-func (b *breaker) enter() error {
+// call leave, and tell it whether it was the one that may try.
+func (b *breaker) enter() (probe bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
 	case b.last == nil:
-		return nil
+		return false, nil
 	case b.testing || time.Now().Before(b.until):
-		return b.last
+		return false, b.last
 	}
 	b.testing = true
-	return nil
+	return true, nil
 }
 
-func (b *breaker) leave(err error) {
+// leave takes what came of a question, which may have been asked before the
+// registry was found to be away.
+func (b *breaker) leave(probe bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.testing = false
+	if probe {
+		b.testing = false
+	}
 	if b.last = nil; isOutage(err) && !isOwn(err) {
 		b.last, b.until = err, time.Now().Add(breakTime)
 	}
@@ -201,10 +206,17 @@ type boundedBody struct {
 
 var errAnswerTooLarge = fmt.Errorf("the answer has more than %d bytes", maxAnswer)
 
+// errCut says that an answer ended before its end. pkg/sr hands on what its
+// reading of the body failed with, and has no name of its own for that.
+type errCut struct{ error }
+
 func (b *boundedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p[:min(len(p), b.left+1)])
 	if b.left -= n; b.left < 0 {
 		return 0, errAnswerTooLarge
+	}
+	if err != nil && err != io.EOF { //nolint:errorlint // a Reader returns io.EOF itself
+		err = errCut{err}
 	}
 	return n, err
 }

@@ -170,7 +170,7 @@ func TestRegistryAway(t *testing.T) {
 		_, err := r.Resolve(context.Background(), text("t", otherText))
 		return err == nil
 	})
-	if s := r.Stats(); s.Away != 1 || s.Answered < 3 || s.Hits == 0 || s.Misses == 0 || s.Cached != 3 || s.Time <= 0 {
+	if s := r.Stats(); s.Away != 1 || s.Answered < 3 || s.Hits == 0 || s.Misses == 0 || s.Cached != 4 || s.Time <= 0 {
 		t.Errorf("the figures are %+v", s)
 	}
 }
@@ -201,36 +201,35 @@ func TestBreaker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b breaker
 		down := apierr.RegistryAway.New("down")
-		for range 3 {
-			if b.enter() != nil {
-				t.Fatal("closed to begin with")
+		enter := func(what string, mayAsk, isProbe bool) {
+			t.Helper()
+			if probe, err := b.enter(); (err == nil) != mayAsk || probe != isProbe {
+				t.Errorf("%s: %v, to try: %v", what, err, probe)
 			}
-			b.leave(errors.New("an answer"))
 		}
-		b.leave(down)
-		if err := b.enter(); err != error(down) {
+		for range 3 {
+			enter("to begin with", true, false)
+			b.leave(false, errors.New("an answer"))
+		}
+		enter("before a failure", true, false)
+		enter("another before it", true, false)
+		b.leave(false, down)
+		if _, err := b.enter(); err != error(down) {
 			t.Errorf("after a failure: %v", err)
 		}
 		time.Sleep(breakTime)
-		if b.enter() != nil {
-			t.Error("nobody may try later")
-		}
-		if b.enter() == nil {
-			t.Error("a second one may try beside the first")
-		}
-		b.leave(down)
-		if b.enter() == nil {
-			t.Error("open after another failure")
-		}
+		enter("later", true, true)
+		enter("a second one beside the first", false, false)
+		b.leave(false, down) // the other one from before
 		time.Sleep(breakTime)
-		if b.enter() != nil {
-			t.Error("nobody may try again")
-		}
-		b.leave(nil)
+		enter("a second one, after an older question has failed", false, false)
+		b.leave(true, down)
+		enter("after another failure", false, false)
+		time.Sleep(breakTime)
+		enter("later again", true, true)
+		b.leave(true, nil)
 		for range 2 { // at once
-			if b.enter() != nil {
-				t.Error("closed after a success")
-			}
+			enter("after a success", true, false)
 		}
 	})
 }

@@ -21,6 +21,7 @@ func fault(ctx context.Context, where string, err error) error {
 	var answer *sr.ResponseError
 	var timeout net.Error
 	var certificate *tls.CertificateVerificationError
+	var cut errCut
 	switch {
 	case errors.As(err, &answer):
 		return answered(where, answer)
@@ -30,17 +31,14 @@ func fault(ctx context.Context, where string, err error) error {
 		return apierr.RegistryFailed.Wrap(err, "The schema registry at %s shows a certificate that this server does not trust.", where)
 	case ctx.Err() != nil || errors.As(err, &timeout) && timeout.Timeout():
 		return apierr.RegistryTimedOut.Wrap(err, "The schema registry at %s did not answer in time.", where)
-	case errors.As(err, &timeout) || isCut(err):
+	case errors.As(err, &timeout) || errors.As(err, &cut):
 		return apierr.RegistryAway.Wrap(err, "The schema registry at %s cannot be reached.", where)
-	case strings.Contains(err.Error(), "unknown schema type"): // pkg/sr gives it no name
+	case strings.Contains(err.Error(), "unknown schema type"): // pkg/sr gives it no name; TestUnknownType holds it to the words
 		return apierr.RegistryRefused.Wrap(err, "The schema registry has it with a type that this server does not know.")
 	default:
 		return apierr.RegistryFailed.Wrap(err, "What answers at %s is not a schema registry.", where)
 	}
 }
-
-// isCut reports whether an answer ended before its end.
-func isCut(err error) bool { return strings.Contains(err.Error(), "unable to read response body") }
 
 // answered keeps an answer that says no to the question. The others say that
 // the registry is in no state to answer, or not to us.

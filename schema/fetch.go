@@ -35,13 +35,13 @@ func (r *Registry) fetch(ctx context.Context, q *question) (stored, time.Duratio
 
 // compile compiles a schema of the registry, with what it refers to.
 func (r *Registry) compile(ctx context.Context, id int32, s sr.Schema) (stored, error) {
-	w := walk{registry: r, seen: map[sr.SchemaReference]bool{}}
+	w := walk{registry: r, seen: map[sr.SchemaReference]bool{}, size: len(s.Schema)}
 	if err := w.visit(ctx, s.References, nil); err != nil {
 		return stored{}, err
 	}
-	format := r.formats.of(s.Type)
-	c, err := r.formats.compile(format, s.Schema, w.found)
-	return stored{id: id, format: format, schema: c}, err
+	found, err := r.formats.compile(r.formats.of(s.Type), s.Schema, w.found)
+	found.id = id
+	return found, err
 }
 
 // walk collects what a schema refers to, each before those that need it.
@@ -49,6 +49,7 @@ type walk struct {
 	registry *Registry
 	seen     map[sr.SchemaReference]bool
 	found    []reference
+	size     int // bytes of all texts
 }
 
 // visit fetches the references and theirs. path is the schemas that lead here,
@@ -73,6 +74,10 @@ func (w *walk) visit(ctx context.Context, references []sr.SchemaReference, path 
 		})
 		if err != nil {
 			return refused(err, fmt.Sprintf("version %d of the subject %s, which the schema refers to", ref.Version, ref.Subject))
+		}
+		w.size += len(s.Schema.Schema)
+		if err := checkSize(w.size); err != nil {
+			return err
 		}
 		if err := w.visit(ctx, s.References, append(path[:len(path):len(path)], ref)); err != nil {
 			return err

@@ -54,9 +54,9 @@ func compileRaw(text string, references []reference) (compiled, error) {
 }
 
 var rawFormats = formats{
-	codec.Avro:       {kind: sr.TypeAvro, compile: compileRaw},
-	codec.JSONSchema: {kind: sr.TypeJSON, compile: compileRaw},
-	codec.Protobuf:   {kind: sr.TypeProtobuf, compile: compileRaw},
+	codec.Avro:       {kind: sr.TypeAvro, compile: compileRaw, size: linear(0, 1)},
+	codec.JSONSchema: {kind: sr.TypeJSON, compile: compileRaw, size: linear(0, 1)},
+	codec.Protobuf:   {kind: sr.TypeProtobuf, compile: compileRaw, size: linear(0, 1)},
 }
 
 // usual are the settings that tests change something of.

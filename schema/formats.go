@@ -24,17 +24,25 @@ type reference struct{ Name, Text string }
 // such an order that each needs only those before it.
 type compiler func(text string, references []reference) (compiled, error)
 
-// formats are those with schemas: their type at the registry and their compiler.
+// formats are those with schemas: their type at the registry, their compiler and
+// about how many bytes what it makes of a text of so many bytes takes.
 type formats [codec.Protobuf + 1]struct {
 	kind    sr.SchemaType
 	compile compiler
+	size    func(s compiled, text int) int
 }
 
-// builtIn are the formats of this program.
+// builtIn are the formats of this program. The sizes are upper bounds as they were
+// measured, which TestSizes does again: of Avro for unions of arrays of unions, of
+// Protobuf for nothing but empty messages.
 var builtIn = formats{
-	codec.Avro:       {kind: sr.TypeAvro, compile: adapt(avro.Compile)},
-	codec.JSONSchema: {kind: sr.TypeJSON, compile: adapt(jsonschema.Compile)},
-	codec.Protobuf:   {kind: sr.TypeProtobuf, compile: adapt(protobuf.Compile)},
+	codec.Avro:       {kind: sr.TypeAvro, compile: adapt(avro.Compile), size: linear(4<<10, 30)},
+	codec.JSONSchema: {kind: sr.TypeJSON, compile: adapt(jsonschema.Compile), size: func(s compiled, _ int) int { return s.(*jsonschema.Schema).Size() }},
+	codec.Protobuf:   {kind: sr.TypeProtobuf, compile: adapt(protobuf.Compile), size: linear(32<<10, 65)},
+}
+
+func linear(base, perByte int) func(compiled, int) int {
+	return func(_ compiled, text int) int { return base + perByte*text }
 }
 
 // adapt makes a compiler of a format's Compile.
@@ -54,19 +62,30 @@ func adapt[R ~struct{ Name, Text string }, S compiled](compile func(string, []R)
 
 // compile compiles a text of a request or of the registry; its errors are
 // InvalidSchema.
-func (f *formats) compile(format codec.Format, text string, references []reference) (compiled, error) {
-	if len(text) > maxSchemaText {
-		return nil, apierr.InvalidSchema.New("The schema has %d bytes; at most %d are allowed.", len(text), maxSchemaText)
+func (f *formats) compile(format codec.Format, text string, references []reference) (stored, error) {
+	size := len(text)
+	for _, r := range references {
+		size += len(r.Text)
+	}
+	if err := checkSize(size); err != nil {
+		return stored{}, err
 	}
 	s, err := f[format].compile(text, references)
 	if err != nil {
-		return nil, apierr.InvalidSchema.Wrap(err, "The %s schema is invalid: %s", format, sentence(err.Error()))
+		return stored{}, apierr.InvalidSchema.Wrap(err, "The %s schema is invalid: %s", format, sentence(err.Error()))
 	}
-	return s, nil
+	return stored{format: format, schema: s, size: f[format].size(s, size)}, nil
 }
 
-// maxSchemaText bounds one schema text.
+// maxSchemaText bounds a schema text with all that it refers to.
 const maxSchemaText = 1 << 20
+
+func checkSize(bytes int) error {
+	if bytes > maxSchemaText {
+		return apierr.InvalidSchema.New("The schema has %d bytes with all that it refers to; at most %d are allowed.", bytes, maxSchemaText)
+	}
+	return nil
+}
 
 // of returns the format of a schema type.
 func (f *formats) of(kind sr.SchemaType) codec.Format {

@@ -15,36 +15,35 @@ const staleTime = 10 * time.Second
 
 // asking is a function that finds the answer to a question at the registry, and
 // says for how long it holds: zero is for ever, less is not at all.
-type asking[V any] func(ctx context.Context, q *question) (V, time.Duration, error)
+type asking func(ctx context.Context, q *question) (stored, time.Duration, error)
 
 // load answers a question that the cache has no fresh answer to. The same
 // question is asked once at a time; who gives up waiting leaves the look-up to
 // the others, and the answer to the cache.
-func load[V any](ctx context.Context, r *Registry, c *cache[V], borrowed *question, ask asking[V]) (V, error) {
+func (r *Registry) load(ctx context.Context, c *cache, borrowed *question, ask asking) (stored, error) {
 	q := borrowed.clone()
 	flight := c.flights.DoChan(q.name(), func() (any, error) {
-		v, err := look(r, c, q, ask)
+		v, err := r.look(c, q, ask)
 		return v, err
 	})
 	select {
 	case result := <-flight:
-		return result.Val.(V), result.Err
+		return result.Val.(stored), result.Err
 	case <-ctx.Done():
-		var none V
-		return none, apierr.RegistryTimedOut.Wrap(ctx.Err(), "The schema registry did not answer in time.")
+		return stored{}, apierr.RegistryTimedOut.Wrap(ctx.Err(), "The schema registry did not answer in time.")
 	}
 }
 
 // look asks and remembers. It runs once at a time for each question, on a
 // goroutine of its own.
-func look[V any](r *Registry, c *cache[V], q question, ask asking[V]) (V, error) {
+func (r *Registry) look(c *cache, q question, ask asking) (stored, error) {
 	before := c.get(&q)
 	if before != nil && before.fresh() {
 		return before.value, before.err // a flight that ended as this one was asked for
 	}
 	ctx, cancel := context.WithTimeout(r.running, r.settings.Timeout)
 	defer cancel()
-	e := &entry[V]{question: q}
+	e := &entry{question: q}
 	var hold time.Duration
 	e.value, hold, e.err = guarded(ctx, &q, ask)
 	switch {
@@ -78,7 +77,7 @@ func (r *Registry) noFor() time.Duration {
 
 // guarded is ask without its panics: on a goroutine that nobody watches, a
 // schema that trips a compiler would end the program.
-func guarded[V any](ctx context.Context, q *question, ask asking[V]) (v V, hold time.Duration, err error) {
+func guarded(ctx context.Context, q *question, ask asking) (v stored, hold time.Duration, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = apierr.Internal.Wrap(fmt.Errorf("panic: %v\n%s", p, debug.Stack()), "The schema cannot be used because of a defect in this server.")

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 
@@ -16,18 +17,24 @@ type Registry struct {
 	formats  formats
 	client   *client
 
-	wanted *cache[codec.Registered] // answers of Resolve
-	byID   *cache[stored]           // answers of ByID
+	wanted *cache // answers of Resolve
+	byID   *cache // answers of ByID
 
 	running context.Context // of look-ups; ends with Close
 	end     context.CancelFunc
 }
 
-// stored is a schema as the registry has it.
+// stored is a schema of the registry; the zero value stands for none.
 type stored struct {
 	id     int32
 	format codec.Format
 	schema compiled
+	size   int // about how many bytes the schema holds
+}
+
+// registered is s for the encoders.
+func (s *stored) registered() codec.Registered {
+	return codec.Registered{ID: s.id, Schema: s.schema}
 }
 
 // New returns a registry client. It does not connect yet. Who made it closes it.
@@ -36,10 +43,11 @@ func New(s Settings, log *slog.Logger) (*Registry, error) {
 	if err != nil {
 		return nil, err
 	}
+	bytes := cmp.Or(s.CacheBytes, 64<<20)
 	r := &Registry{
 		settings: s, log: log, formats: builtIn, client: c,
-		wanted: newCache[codec.Registered](s.CacheSize),
-		byID:   newCache[stored](s.CacheSize),
+		wanted: newCache(s.CacheSize, bytes),
+		byID:   newCache(s.CacheSize, bytes),
 	}
 	r.running, r.end = context.WithCancel(context.Background())
 	return r, nil
@@ -76,13 +84,17 @@ func (r *Registry) Resolve(ctx context.Context, w Wanted) (codec.Registered, err
 		return codec.Registered{}, nil
 	}
 	q := question{format: w.Format, key: w.Key, topic: w.Topic, id: w.ID, text: w.Text}
-	if r.settings.UseLatest && r.naming(w.Key) == TopicName {
+	switch naming := r.naming(w.Key); {
+	case naming == RecordName:
+		q.topic = "" // one subject, whatever the topic is
+	case naming == TopicName && r.settings.UseLatest:
 		q.text = nil // one subject, whatever the text is
 	}
 	if e := r.wanted.lookup(&q); e != nil {
-		return e.value, e.err
+		return e.value.registered(), e.err
 	}
-	return load(ctx, r, r.wanted, &q, r.resolve)
+	found, err := r.load(ctx, r.wanted, &q, r.resolve)
+	return found.registered(), err
 }
 
 // ByID returns the schema that values with this id are decoded by. It may wait
@@ -93,7 +105,7 @@ func (r *Registry) ByID(ctx context.Context, f codec.Format, id int32) (codec.Sc
 	if ok {
 		return s, err
 	}
-	found, err := load(ctx, r, r.byID, &question{id: id}, r.fetch)
+	found, err := r.load(ctx, r.byID, &question{id: id}, r.fetch)
 	return decoder(found, f, id, err)
 }
 

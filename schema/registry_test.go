@@ -247,7 +247,7 @@ func TestInvalidTextsDoNotReachTheRegistry(t *testing.T) {
 	for text, say := range map[string]string{
 		`{"name":"x"}`: "The avro schema is invalid: it has no type.",
 		`{"type":"rec`: "unexpected end of JSON input",
-		`"` + strings.Repeat("x", maxSchemaText) + `"`: "bytes; at most",
+		`"` + strings.Repeat("x", maxSchemaText) + `"`: "at most",
 	} {
 		_, err := r.Resolve(context.Background(), Wanted{Format: codec.Avro, Topic: "t", Text: []byte(text)})
 		wantError(t, err, apierr.InvalidSchema, say)

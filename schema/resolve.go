@@ -14,14 +14,14 @@ import (
 )
 
 // resolve answers a [Wanted] from the registry.
-func (r *Registry) resolve(ctx context.Context, q *question) (codec.Registered, time.Duration, error) {
+func (r *Registry) resolve(ctx context.Context, q *question) (stored, time.Duration, error) {
 	switch {
 	case q.id != 0:
 		s, err := r.resolveID(ctx, q)
 		return s, 0, err
 	case r.settings.UseLatest:
 		s, err := r.resolveLatest(ctx, q)
-		if s.Schema == nil && err == nil { // there is none yet
+		if s.schema == nil && err == nil { // there is none yet
 			return s, r.noFor(), nil
 		}
 		return s, max(r.settings.LatestTTL, 0), err
@@ -34,20 +34,34 @@ func (r *Registry) resolve(ctx context.Context, q *question) (codec.Registered, 
 // resolveText finds the id of a text under its subject, and registers it there
 // if that is allowed and needed. It looks first, as the right to read is enough
 // then.
-func (r *Registry) resolveText(ctx context.Context, q *question) (codec.Registered, error) {
+func (r *Registry) resolveText(ctx context.Context, q *question) (stored, error) {
 	s, err := r.formats.compile(q.format, string(q.text), nil)
 	if err != nil {
-		return codec.Registered{}, err
+		return stored{}, err
 	}
-	subject, err := r.subject(q, s)
+	subject, err := r.subject(q, s.schema)
 	if err != nil {
-		return codec.Registered{}, err
+		return stored{}, err
 	}
-	id, err := r.idOf(ctx, subject, sr.Schema{Schema: string(q.text), Type: r.formats[q.format].kind})
+	s.id, err = r.idOf(ctx, subject, sr.Schema{Schema: string(q.text), Type: r.formats[q.format].kind})
 	if err != nil {
-		return codec.Registered{}, err
+		return stored{}, err
 	}
-	return codec.Registered{ID: id, Schema: s}, nil
+	return r.share(s, !r.settings.Normalize), nil
+}
+
+// share returns what is known of the schema with the id of s, so that the same
+// schema of many subjects is in memory once; else s, which is known from now on
+// if it is as the registry has it: what it was asked to normalise may differ.
+func (r *Registry) share(s stored, exact bool) stored {
+	q := question{id: s.id}
+	if e := r.byID.get(&q); e != nil && e.err == nil && e.value.format == s.format {
+		return e.value
+	}
+	if exact {
+		r.byID.put(&entry{question: q, value: s})
+	}
+	return s
 }
 
 func (r *Registry) idOf(ctx context.Context, subject string, s sr.Schema) (int32, error) {
@@ -83,24 +97,24 @@ func checkID(id int) (int32, error) {
 }
 
 // resolveID finds the schema of an id and checks that it is what q wants.
-func (r *Registry) resolveID(ctx context.Context, q *question) (codec.Registered, error) {
-	s, err := load(ctx, r, r.byID, &question{id: q.id}, r.fetch)
+func (r *Registry) resolveID(ctx context.Context, q *question) (stored, error) {
+	s, err := r.load(ctx, r.byID, &question{id: q.id}, r.fetch)
 	if err != nil {
-		return codec.Registered{}, err
+		return stored{}, err
 	}
 	if err := fitting(s, q.format); err != nil {
-		return codec.Registered{}, err
+		return stored{}, err
 	}
 	if r.settings.CheckSubject {
 		subject, err := r.subject(q, s.schema)
 		if err != nil {
-			return codec.Registered{}, err
+			return stored{}, err
 		}
 		if err := r.checkSubject(ctx, q.id, subject); err != nil {
-			return codec.Registered{}, err
+			return stored{}, err
 		}
 	}
-	return codec.Registered{ID: q.id, Schema: s.schema}, nil
+	return s, nil
 }
 
 func fitting(s stored, f codec.Format) error {
@@ -133,38 +147,42 @@ func (r *Registry) checkSubject(ctx context.Context, id int32, subject string) e
 
 // resolveLatest finds the newest schema of the subject, which a text only helps
 // to name.
-func (r *Registry) resolveLatest(ctx context.Context, q *question) (codec.Registered, error) {
-	var named compiled
+func (r *Registry) resolveLatest(ctx context.Context, q *question) (stored, error) {
+	var named stored
 	if len(q.text) > 0 {
 		var err error
 		if named, err = r.formats.compile(q.format, string(q.text), nil); err != nil {
-			return codec.Registered{}, err
+			return stored{}, err
 		}
 	}
-	subject, err := r.subject(q, named)
+	subject, err := r.subject(q, named.schema)
 	if err != nil {
-		return codec.Registered{}, err
+		return stored{}, err
 	}
 	var latest sr.SubjectSchema
 	err = r.client.call(ctx, func(ctx context.Context, c *sr.Client) (err error) {
 		latest, err = c.SchemaByVersion(ctx, subject, -1)
 		return err
 	})
-	if isMissing(err) && named == nil {
-		return codec.Registered{}, nil // records without keys need no schema of keys
+	if isMissing(err) && named.schema == nil {
+		return stored{}, nil // records without keys need no schema of keys
 	}
 	if err != nil {
-		return codec.Registered{}, refused(err, "the latest schema of the subject "+subject)
+		return stored{}, refused(err, "the latest schema of the subject "+subject)
 	}
 	id, err := checkID(latest.ID)
 	if err != nil {
-		return codec.Registered{}, err
+		return stored{}, err
+	}
+	known := question{id: id}
+	if e := r.byID.get(&known); e != nil && e.err == nil {
+		return e.value, fitting(e.value, q.format)
 	}
 	s, err := r.compile(ctx, id, latest.Schema)
 	if err != nil {
-		return codec.Registered{}, err
+		return stored{}, err
 	}
-	return codec.Registered{ID: id, Schema: s.schema}, fitting(s, q.format)
+	return r.share(s, true), fitting(s, q.format)
 }
 
 // subject is where the schema of q belongs; s may be nil where there is none yet.

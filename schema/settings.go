@@ -7,7 +7,8 @@ import (
 
 // Settings of the registry client.
 type Settings struct {
-	// URLs of the registry, tried in order; none: schema formats are refused.
+	// URLs of the registry, tried from the one that answered last; none: schema
+	// formats are refused.
 	// A user and password in a URL are for that URL.
 	URLs []string
 	// User and Password are for basic authentication at all URLs, BearerToken
@@ -29,9 +30,12 @@ type Settings struct {
 	CheckSubject bool
 	// KeySubject and ValueSubject name subjects.
 	KeySubject, ValueSubject SubjectName
-	// CacheSize bounds the schemas that are kept, NegativeTTL how long it is
-	// remembered that something does not exist.
-	CacheSize   int
+	// CacheSize and CacheBytes bound the answers that are kept, of those to
+	// Resolve and again of those to ByID: their number, and the memory that they
+	// and their schemas take, as far as it can be told from their texts; 0 bytes
+	// mean 64 MiB.
+	CacheSize, CacheBytes int
+	// NegativeTTL is how long it is remembered that something does not exist.
 	NegativeTTL time.Duration
 }
 

@@ -31,10 +31,12 @@ func (f *figures) add(err error, took time.Duration) {
 // Stats returns the state of the registry client, for the metrics.
 func (r *Registry) Stats() metrics.Schemas {
 	f := &r.client.figures
+	wanted, _ := r.wanted.size()
+	byID, _ := r.byID.size()
 	return metrics.Schemas{
 		Hits:     r.wanted.hits.Load() + r.byID.hits.Load(),
 		Misses:   r.wanted.misses.Load() + r.byID.misses.Load(),
-		Cached:   r.wanted.size() + r.byID.size(),
+		Cached:   wanted + byID,
 		Answered: f.answered.Load(),
 		Failed:   f.failed.Load(),
 		Away:     f.away.Load(),

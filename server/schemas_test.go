@@ -5,14 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"reflect"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,12 +18,16 @@ import (
 )
 
 // withRegistry has a stack use the schema registry at url.
-func withRegistry(t testing.TB, url string) func(*stackOptions) {
+func withRegistry(t testing.TB, url string, change ...func(*schema.Settings)) func(*stackOptions) {
 	t.Helper()
-	registry, err := schema.New(schema.Settings{
+	settings := schema.Settings{
 		URLs: []string{url}, Timeout: 5 * time.Second, AutoRegister: true, CheckSubject: true,
 		CacheSize: 100, NegativeTTL: 100 * time.Millisecond,
-	}, slog.New(slog.DiscardHandler))
+	}
+	for _, f := range change {
+		f(&settings)
+	}
+	registry, err := schema.New(settings, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,35 +64,6 @@ func TestSchemaExchanges(t *testing.T) {
 			vars[name] = testkit.CreateTopic(t, b, 1)
 		}
 		testkit.RunExchanges(t, "testdata/schemas.txt", s.base, vars)
-	})
-}
-
-// What the registry refuses is told with its reason, and nothing is written.
-func TestIncompatibleSchema(t *testing.T) {
-	onBothRegistries(t, func(t *testing.T, b testkit.Broker, url string) {
-		s := start(t, b, withRegistry(t, url))
-		topic := testkit.CreateTopic(t, b, 1)
-		produce := func(field string) reply {
-			return s.do(t, "POST", "/topics/"+topic, fmt.Sprintf(
-				`{"value_schema":"{\"type\":\"record\",\"name\":\"User\",\"fields\":[{\"name\":\"%s\",\"type\":\"int\"}]}","records":[{"value":{"%[1]s":1}}]}`, field), "Content-Type: "+avroV2)
-		}
-		produce("age").want(t, 200, `"offset":0`)
-		compatibility, err := http.NewRequest("PUT", url+"/config/"+topic+"-value", strings.NewReader(`{"compatibility":"BACKWARD"}`))
-		if err != nil {
-			t.Fatal(err)
-		}
-		compatibility.Close = true // or the idle connection would count as a leak
-		compatibility.Header.Set("Content-Type", "application/vnd.schemaregistry.v1+json")
-		answer, err := http.DefaultClient.Do(compatibility)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = answer.Body.Close()
-		if answer.StatusCode != http.StatusOK {
-			t.Fatalf("the registry answers %s", answer.Status)
-		}
-		produce("size").want(t, 422, `"error_code":42207`)
-		produce("age").want(t, 200, `"offset":1`)
 	})
 }
 
@@ -173,41 +143,4 @@ func decoded(t *testing.T, text []byte) (v any) {
 		t.Fatal(err)
 	}
 	return v
-}
-
-// While the registry is away, what is cached goes on, json and binary know
-// nothing of it, and the rest is refused fast, to be tried again.
-func TestRegistryAway(t *testing.T) {
-	b := testkit.Fake(t).Broker
-	at, err := url.Parse(builtIn(t, b))
-	if err != nil {
-		t.Fatal(err)
-	}
-	real := httputil.NewSingleHostReverseProxy(at)
-	var away atomic.Bool
-	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if away.Load() {
-			panic(http.ErrAbortHandler)
-		}
-		real.ServeHTTP(w, r)
-	}))
-	t.Cleanup(front.Close)
-	s := start(t, b, withRegistry(t, front.URL))
-	topic := testkit.CreateTopic(t, b, 1)
-	const user = `{"value_schema":"{\"type\":\"record\",\"name\":\"User\",\"fields\":[{\"name\":\"name\",\"type\":\"string\"}]}","records":[{"value":{"name":"a"}}]}`
-	avro := "Content-Type: " + avroV2
-	s.do(t, "POST", "/topics/"+topic, user, avro).want(t, 200, `"offset":0`)
-	away.Store(true)
-	s.do(t, "POST", "/topics/"+topic, user, avro).want(t, 200, `"offset":1`)
-	s.do(t, "POST", "/topics/"+topic, `{"records":[{"value":1}]}`, "Content-Type: application/vnd.kafka.json.v2+json").want(t, 200, `"offset":2`)
-	answer := s.do(t, "POST", "/topics/"+topic, `{"value_schema":"\"string\"","records":[{"value":"a"}]}`, avro)
-	answer.want(t, 503, `"error_code":50305`)
-	if answer.header.Get("Retry-After") == "" {
-		t.Error("the refusal does not say when to come again")
-	}
-	away.Store(false)
-	other := testkit.CreateTopic(t, b, 1)
-	testkit.Eventually(t, 10*time.Second, "the registry to be asked again", func() bool {
-		return s.do(t, "POST", "/topics/"+other, `{"value_schema":"\"string\"","records":[{"value":"a"}]}`, avro).status == 200
-	})
 }

@@ -15,7 +15,8 @@ import (
 // Schema is a compiled Avro schema. It is immutable and may be used by any
 // number of goroutines.
 type Schema struct {
-	root *node
+	root    *node
+	misfits []string
 }
 
 // Reference is a schema that others name, under the name that they use.
@@ -47,8 +48,12 @@ func Compile(text string, references []Reference) (*Schema, error) {
 		return nil, err
 	}
 	c.fillDefaults()
-	return &Schema{root: root}, nil
+	return &Schema{root: root, misfits: c.misfits()}, nil
 }
+
+// Misfits are the fields whose default is none, because it does not fit their type.
+// Such a schema is good for records; a registry takes no new ones.
+func (s *Schema) Misfits() []string { return s.misfits }
 
 // Name is the full name of a record, enum or fixed, and "" for all other types.
 func (s *Schema) Name() string {
@@ -134,6 +139,8 @@ func (c *compiler) node(s hamba.Schema) (*node, error) {
 	}
 	if named, ok := s.(hamba.NamedSchema); ok && !validFullName(named.FullName()) {
 		return nil, fmt.Errorf("%q is not a name that Avro allows", named.FullName())
+	} else if ok && isPrimitive(named.FullName()) {
+		return nil, fmt.Errorf("a type cannot have the name %s, which is that of a primitive type", named.FullName())
 	}
 	n := &node{kind: kinds[s.Type()], name: string(s.Type())}
 	c.nodes[s] = n
@@ -237,6 +244,14 @@ func validFullName(name string) bool {
 		}
 	}
 	return true
+}
+
+func isPrimitive(name string) bool {
+	switch name {
+	case "null", "boolean", "int", "long", "float", "double", "bytes", "string":
+		return true
+	}
+	return false
 }
 
 // quoteName makes a JSON string of a valid name, which needs no escapes.

@@ -117,6 +117,18 @@ func (c *compiler) fillDefaults() {
 	}
 }
 
+// misfits lists the fields whose default fillDefaults could not fill in.
+func (c *compiler) misfits() (out []string) {
+	for _, n := range c.records {
+		for k := range n.fields {
+			if f := &n.fields[k]; f.hasDefault && f.def == nil {
+				out = append(out, n.name+"."+f.name)
+			}
+		}
+	}
+	return out
+}
+
 // maxTrials bounds the search for the branch of a default, which nesting multiplies.
 const maxTrials = 1000
 

@@ -24,7 +24,9 @@ const (
 
 // source is what a schema is compiled from. It is not changed after read.
 type source struct {
-	docs documents
+	docs    documents
+	text    int // bytes of all texts
+	objects int // in them, which may be schemas
 }
 
 // documents are the parsed texts by URL. They are the library's only loader.
@@ -80,7 +82,7 @@ func read(text string, references []Reference) (source, error) {
 	if u, ok := resolve(baseURL, id(root)); ok && id(root) != "" {
 		docs[u] = root // a reference may refer back
 	}
-	return source{docs: docs}, nil
+	return source{docs: docs, text: size, objects: objects}, nil
 }
 
 // parse reads one text as a schema; objects counts those of all texts.
@@ -105,7 +107,7 @@ func parse(what, text string, objects *int) (any, error) {
 		return nil, fmt.Errorf("%s has names that are too long and too nested", what)
 	}
 	if *objects += t.objects; *objects > maxObjects {
-		return nil, fmt.Errorf("the JSON schema is too large: with its references it has more than %d objects", maxObjects)
+		return nil, fmt.Errorf("the JSON schema is too large: with its references it has more than %d objects, true and false", maxObjects)
 	}
 	switch doc := t.value.(type) {
 	case bool:
@@ -168,7 +170,12 @@ type checker struct {
 	guard  *jsonschema.Schema // {"not": schema}
 	parts  int
 	effort effort
+
+	instructions int // of all patterns
 }
+
+// size is about how many bytes a checker of s takes, and s.
+func (s *source) size(c *checker) int { return 1000*s.objects + 60*c.instructions + 16*s.text }
 
 // compile makes a checker. Whether the schema is good is known by the first one.
 func (s source) compile() (*checker, error) {
@@ -195,7 +202,7 @@ func (s source) compile() (*checker, error) {
 	for _, part := range parts {
 		c.effort.count(part)
 	}
-	c.parts = len(parts)
+	c.parts, c.instructions = len(parts), regexps.instructions
 	return c, nil
 }
 

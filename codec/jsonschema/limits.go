@@ -11,7 +11,7 @@ import (
 const (
 	maxText    = 1 << 20 // bytes of a schema with all its references
 	maxNesting = 200     // of a schema's JSON
-	maxObjects = 5000    // JSON objects in a schema with all its references
+	maxObjects = 5000    // JSON objects, true and false, in a schema with all its references
 	maxPaths   = 2 << 20 // bytes of the JSON pointers of the objects in one text
 	maxDigits  = 1000    // of a number, written out
 

@@ -3,6 +3,7 @@ package jsonschema
 import (
 	"errors"
 	"runtime"
+	"sync"
 	"sync/atomic"
 
 	"millrace/codec"
@@ -22,11 +23,15 @@ type Reference struct {
 type Schema struct {
 	source source
 	name   string
-	// spare are the checkers that nobody uses, made how many there are, which
-	// is never more than spare holds. A validation never waits for anything
+	size   int // of a checker, in bytes, about
+	// first is the checker that is kept while nobody uses it. The others, made
+	// when validations run side by side, are in spare, and so only for as long
+	// as that goes on.
+	first atomic.Pointer[checker]
+	spare sync.Pool
+	// slots bounds the checkers in use. A validation never waits for anything
 	// but a processor, so a few more than those will do.
-	spare chan *checker
-	made  atomic.Int32
+	slots chan struct{}
 }
 
 var _ codec.Schema = (*Schema)(nil)
@@ -42,11 +47,13 @@ func Compile(text string, references []Reference) (*Schema, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Schema{source: src, name: title(src.docs[rootURL]), spare: make(chan *checker, 2*runtime.GOMAXPROCS(0))}
-	s.made.Store(1)
-	s.spare <- c
+	s := &Schema{source: src, name: title(src.docs[rootURL]), size: src.size(c), slots: make(chan struct{}, 2*runtime.GOMAXPROCS(0))}
+	s.first.Store(c)
 	return s, nil
 }
+
+// Size is about how many bytes of memory the schema holds while it is not in use.
+func (s *Schema) Size() int { return s.size }
 
 // Name is the schema's title, which subjects are named by when they are named
 // by records; it is empty when there is none.
@@ -64,30 +71,35 @@ func (s *Schema) AppendEncoded(dst, text []byte, _ codec.Dialect) ([]byte, error
 	if err != nil {
 		return dst, err
 	}
-	defer func() { s.spare <- c }() // it is as good as new even after a panic
+	defer s.give(c) // it is as good as new even after a panic
 	if err := c.check(text); err != nil {
 		return dst, err
 	}
 	return append(dst, text...), nil
 }
 
-// take returns a checker, which goes back to spare. It makes one when all are
-// in use, as long as there is room, and waits for one otherwise.
+// take returns a checker, which goes back with give. It makes one when there is
+// none, and waits while too many are in use.
 func (s *Schema) take() (*checker, error) {
-	select {
-	case c := <-s.spare:
+	s.slots <- struct{}{}
+	if c := s.first.Swap(nil); c != nil {
 		return c, nil
-	default:
 	}
-	if int(s.made.Add(1)) > cap(s.spare) {
-		s.made.Add(-1)
-		return <-s.spare, nil
+	if c, ok := s.spare.Get().(*checker); ok {
+		return c, nil
 	}
 	c, err := s.source.compile()
 	if err != nil {
-		s.made.Add(-1)
+		<-s.slots
 	}
 	return c, err
+}
+
+func (s *Schema) give(c *checker) {
+	if !s.first.CompareAndSwap(nil, c) {
+		s.spare.Put(c)
+	}
+	<-s.slots
 }
 
 var errNotJSON = errors.New("its payload is not JSON")

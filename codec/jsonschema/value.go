@@ -11,7 +11,7 @@ import (
 // tree is a JSON value as the library wants it, and what was counted on the way.
 type tree struct {
 	value   any
-	objects int
+	objects int // with each true and false, which are schemas too
 	paths   int // bytes of the JSON pointers of all objects, about
 	depth   int // of its nesting; 0 for a scalar
 }
@@ -50,9 +50,11 @@ func (g *grower) value(depth int) any {
 		return g.str()
 	case 't':
 		g.i += len("true")
+		g.objects++
 		return true
 	case 'f':
 		g.i += len("false")
+		g.objects++
 		return false
 	case 'n':
 		g.i += len("null")

@@ -31,39 +31,57 @@ var known embed.FS
 // Compile compiles the text of a file, which may import references. Its errors
 // are sentences for whoever wrote the schema.
 func Compile(text string, references []Reference) (*Schema, error) {
-	src, err := read(text, references)
+	l, err := link(text, references)
 	if err != nil {
 		return nil, err
+	}
+	if l.root.Messages().Len() == 0 {
+		return nil, errors.New("the Protobuf schema has no message")
+	}
+	s := &Schema{file: l.root, spelled: l.spelled, first: l.root.Messages().Get(0), types: dynamicpb.NewTypes(l.registry)}
+	for _, f := range l.all {
+		s.required = s.required || requires(f.Messages())
+	}
+	s.defaults, s.swell = defaultSizes(l.all)
+	if _, ok := l.all["google/protobuf/any.proto"]; ok {
+		s.swell = maxJSON // always look
+	}
+	return s, nil
+}
+
+// Link is Compile for who looks at what a file declares. It may have no message, as
+// one that others import may.
+func Link(text string, references []Reference) (protoreflect.FileDescriptor, error) {
+	l, err := link(text, references)
+	return l.root, err
+}
+
+// linked is a file with all that it imports.
+type linked struct {
+	root     protoreflect.FileDescriptor
+	spelled  bool
+	all      map[string]protoreflect.FileDescriptor
+	registry *protoregistry.Files
+}
+
+func link(text string, references []Reference) (linked, error) {
+	src, err := read(text, references)
+	if err != nil {
+		return linked{}, err
 	}
 	compiler := protocompile.Compiler{Resolver: src, MaxParallelism: 1}
 	files, err := compiler.Compile(context.Background(), rootPath)
 	if err != nil {
-		return nil, src.complaint(err)
+		return linked{}, src.complaint(err)
 	}
-	root := protoreflect.FileDescriptor(files[0])
-	if root.Messages().Len() == 0 {
-		return nil, errors.New("the Protobuf schema has no message")
-	}
-	all := map[string]protoreflect.FileDescriptor{}
-	gather(root, all)
-	registry := &protoregistry.Files{}
-	for _, f := range all {
-		if err := registry.RegisterFile(f); err != nil {
-			return nil, fmt.Errorf("the Protobuf schema cannot be compiled: %s", plain(err))
+	l := linked{root: files[0], spelled: src[rootPath].spelled(), all: map[string]protoreflect.FileDescriptor{}, registry: &protoregistry.Files{}}
+	gather(l.root, l.all)
+	for _, f := range l.all {
+		if err := l.registry.RegisterFile(f); err != nil {
+			return linked{}, fmt.Errorf("the Protobuf schema cannot be compiled: %s", plain(err))
 		}
 	}
-	if err := src.inspect(all, registry); err != nil {
-		return nil, err
-	}
-	s := &Schema{file: root, spelled: src[rootPath].spelled(), first: root.Messages().Get(0), types: dynamicpb.NewTypes(registry)}
-	for _, f := range all {
-		s.required = s.required || requires(f.Messages())
-	}
-	s.defaults, s.swell = defaultSizes(all)
-	if _, ok := all["google/protobuf/any.proto"]; ok {
-		s.swell = maxJSON // always look
-	}
-	return s, nil
+	return l, src.inspect(l.all, l.registry)
 }
 
 // inspect looks at what the compiler does not: names that are not the schema's

@@ -24,19 +24,6 @@ const (
 	maxAny   = 10       // nesting of Any in Any
 )
 
-// Bounded says what keeps a text from being parsed with a bounded effort; nil is
-// nothing. [Compile] counts by itself, with all references.
-func Bounded(text string) error {
-	if len(text) > maxText {
-		return fmt.Errorf("is too large: it may have %d bytes", maxText)
-	}
-	statements, err := count(text)
-	if err == nil && statements > maxStatements {
-		return fmt.Errorf("is too large: it may have %d statements", maxStatements)
-	}
-	return err
-}
-
 // count looks over a file before it is parsed. The compiler keeps the full name
 // of every declaration, so deep nesting of long names would take memory that is
 // out of all proportion to the text. And its lexer loses its place, and panics,

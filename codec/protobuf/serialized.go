@@ -36,6 +36,31 @@ func (f *file) open(path string) (statements int, err error) {
 	return statements, nil
 }
 
+// Parse returns what a file declares, without a look at what it imports; its
+// options and the names in it are as they stand there.
+func Parse(text string) (*descriptorpb.FileDescriptorProto, error) {
+	src, err := read(text, nil)
+	if err != nil {
+		return nil, err
+	}
+	if f := src[rootPath]; f.spelled() {
+		f.descriptor.Name = nil
+		return f.descriptor, nil
+	}
+	handler := reporter.NewHandler(nil)
+	tree, err := parser.Parse(rootPath, strings.NewReader(text), handler)
+	if err != nil {
+		return nil, src.complaint(err)
+	}
+	result, err := parser.ResultFromAST(tree, true, handler)
+	if err != nil {
+		return nil, src.complaint(err)
+	}
+	descriptor := result.FileDescriptorProto()
+	descriptor.Name = nil
+	return descriptor, nil
+}
+
 // deserialize returns the descriptor that text is the base64 of, nil for none.
 func deserialize(text string) *descriptorpb.FileDescriptorProto {
 	b, err := base64.StdEncoding.DecodeString(strings.TrimSpace(text))

@@ -1,34 +1,49 @@
 package embedded
 
 import (
-	"fmt"
 	"regexp"
 
-	"github.com/twmb/avro"
+	compat "github.com/twmb/avro"
+
+	"millrace/codec/avro"
 )
 
+// avroSchema is a schema that the codec takes. It is compared by another library;
+// odd is why that one does not take it.
 type avroSchema struct {
-	*avro.Schema
+	*compat.Schema
+	odd     error
+	misfits []string // fields with a default that is none
 }
 
-// parseAvro parses with all checks of the specification; references are by the
-// full name of a type, so that the names under which they stand do not count.
+// parseAvro has references by the full name of a type, so that the names under
+// which they stand do not count.
 func parseAvro(s source) (parsed, error) {
-	var cache avro.SchemaCache
-	for _, ref := range s.refs {
-		if _, err := cache.Parse(ref.text); err != nil {
-			return nil, fmt.Errorf("cannot parse the reference %s: %w", ref.name, err)
-		}
-	}
-	schema, err := cache.Parse(s.Schema.Schema)
+	judged, err := avro.Compile(s.Schema.Schema, references[avro.Reference](s))
 	if err != nil {
 		return nil, err
 	}
-	return avroSchema{schema}, nil
+	out := avroSchema{misfits: judged.Misfits()}
+	var cache compat.SchemaCache
+	names := compat.WithLaxNames(func(string) error { return nil }) // they are judged
+	for _, ref := range s.refs {
+		if _, err := cache.Parse(ref.text, names); err != nil {
+			out.odd = err
+			return out, nil
+		}
+	}
+	out.Schema, out.odd = cache.Parse(s.Schema.Schema, names)
+	return out, nil
 }
 
 func (r avroSchema) canRead(writer parsed) []string {
-	if err := avro.CheckCompatibility(writer.(avroSchema).Schema, r.Schema); err != nil {
+	w := writer.(avroSchema)
+	for _, s := range []avroSchema{r, w} {
+		if s.odd != nil {
+			return []string{"cannot be compared: " + s.odd.Error()}
+		}
+	}
+	if err := compat.CheckCompatibility(w.Schema, r.Schema); err != nil {
 		return []string{err.Error()}
 	}
 	return nil

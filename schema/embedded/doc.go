@@ -12,12 +12,14 @@
 // end; look-ups only take the store's lock, for as long as they copy pointers.
 // A *version never changes, so that what a look-up returns needs no lock.
 //
-// The libraries judge what a schema is, and twmb/avro what Avro schemas are
-// compatible. For the two others no library does: for Protobuf the rules of
-// Confluent's registry are in protobuf_compat.go; for JSON Schema,
-// jsonschema_compat.go decides whether the new schema takes every value of the
-// old one, knows that for the keywords of data types, and counts a change of
-// any other (pattern, not, if, tuples, ...) as incompatible.
+// What a schema is the proxy's codecs judge, so that this registry takes what the
+// proxy takes. What Avro schemas are compatible twmb/avro says. For the two others
+// no library does: for Protobuf the rules of Confluent's registry are in
+// protobuf_compat.go; for JSON Schema, jsonschema_compat.go decides whether the new
+// schema takes every value of the old one, knows that for the keywords of data
+// types, and counts a change of any other (pattern, not, if, tuples, ...) as
+// incompatible. Normalisation rewrites the texts of JSON Schema only; those of the
+// two others are kept as they came, and compared without what it means.
 //
 // franz-go's srfake, which knows the same API, is the second opinion in the
 // tests and not the ground that this stands on: it cannot put a known id at a

@@ -17,6 +17,9 @@ import (
 	"github.com/twmb/franz-go/pkg/sr"
 	"github.com/twmb/franz-go/pkg/sr/srfake"
 
+	"millrace/codec/avro"
+	"millrace/codec/jsonschema"
+	"millrace/codec/protobuf"
 	"millrace/internal/testkit"
 )
 
@@ -346,4 +349,108 @@ func (o operation) on(t *testing.T, cl *sr.Client) string {
 		got = v
 	}
 	return fmt.Sprintf("%+v", got)
+}
+
+// What the codecs take this registry takes, and what they refuse it refuses: their
+// opinion is asked. The exception is a default that does not fit, which
+// Confluent's registry does not take either.
+func TestAgreesWithTheCodecs(t *testing.T) {
+	_, cl := open(t, testkit.Fake(t).Broker)
+	if res := cl.SetCompatibility(t.Context(), sr.SetCompatibility{Level: sr.CompatNone}); res[0].Err != nil {
+		t.Fatal(res[0].Err)
+	}
+	compile := map[sr.SchemaType]func(text string) error{
+		sr.TypeAvro:     func(text string) error { _, err := avro.Compile(text, nil); return err },
+		sr.TypeJSON:     func(text string) error { _, err := jsonschema.Compile(text, nil); return err },
+		sr.TypeProtobuf: func(text string) error { _, err := protobuf.Compile(text, nil); return err },
+	}
+	const odd, fine = false, true
+	for i, c := range []struct {
+		kind sr.SchemaType
+		text string
+		good bool
+	}{
+		{sr.TypeJSON, `{"pattern":"^\\u00e9$"}`, fine},
+		{sr.TypeJSON, `{"pattern":"^\\cA$"}`, fine},
+		{sr.TypeJSON, `{"$schema":"http://example.org/own#","type":"object"}`, fine},
+		{sr.TypeJSON, `{"pattern":"` + strings.Repeat("a", 1001) + `"}`, odd},
+		{sr.TypeJSON, strings.Repeat(`{"not":`, 201) + "{}" + strings.Repeat("}", 201), odd},
+		{sr.TypeJSON, `{"pattern":"(abcdefghijk){1000}"}`, odd},
+		{sr.TypeJSON, `{"$ref":"other.json"}`, odd},
+		{sr.TypeProtobuf, `syntax = "proto3"; import "google/type/date.proto"; message M { google.type.Date at = 1; }`, fine},
+		{sr.TypeProtobuf, `syntax = "proto3"; import "confluent/type/decimal.proto"; message M { confluent.type.Decimal d = 1; }`, fine},
+		{sr.TypeProtobuf, `syntax = "proto3"; message M { repeated EEntry e = 1; message EEntry { option map_entry = true; string key = 1; int32 value = 2; } }`, fine},
+		{sr.TypeProtobuf, `syntax = "proto3"; package google.protobuf; message M {}`, odd},
+		{sr.TypeProtobuf, `syntax = "proto3"; import "none.proto"; message M {}`, odd},
+		{sr.TypeAvro, `{"type":"record","name":"Ä","fields":[{"name":"größe","type":"int"}]}`, fine},
+		{sr.TypeAvro, `{"type":"enum","name":"E","namespace":"é.è","symbols":["É"]}`, fine},
+		{sr.TypeAvro, `{"type":"record","name":"int","fields":[]}`, odd},
+		{sr.TypeAvro, `{"type":"record","name":"R-1","fields":[]}`, odd},
+		{sr.TypeAvro, `"none"`, odd},
+	} {
+		if err := compile[c.kind](c.text); (err == nil) != c.good {
+			t.Errorf("the codec says %v to %s", err, c.text)
+		}
+		subject := fmt.Sprint("s", i)
+		_, err := cl.CreateSchema(t.Context(), subject, sr.Schema{Type: c.kind, Schema: c.text})
+		var answer *sr.ResponseError
+		if c.good && err != nil || !c.good && (!errors.As(err, &answer) || answer.ErrorCode != sr.ErrInvalidSchema.Code) {
+			t.Errorf("%s: %v", c.text, err)
+		}
+		if !c.good {
+			continue
+		}
+		for _, level := range []sr.CompatibilityLevel{sr.CompatFull, sr.CompatNone} {
+			cl.SetCompatibility(t.Context(), sr.SetCompatibility{Level: level}, subject)
+			if _, err := cl.CreateSchema(t.Context(), subject, sr.Schema{Type: c.kind, Schema: " " + c.text}); err != nil {
+				t.Errorf("again, level %v: %s: %v", level, c.text, err)
+			}
+		}
+	}
+	misfit := avroRecord(`{"name":"n","type":"int","default":"x"}`)
+	if err := compile[sr.TypeAvro](misfit.Schema); err != nil {
+		t.Error(err)
+	}
+	if _, err := cl.CreateSchema(t.Context(), "misfit", misfit); err == nil || !strings.Contains(err.Error(), "the default of the field R.n does not fit") {
+		t.Errorf("a default that does not fit: %v", err)
+	}
+}
+
+// A file without messages can be imported, though records cannot be of it.
+func TestProtobufWithoutMessages(t *testing.T) {
+	_, cl := open(t, testkit.Fake(t).Broker)
+	must(cl.CreateSchema(t.Context(), "e", sr.Schema{Type: sr.TypeProtobuf, Schema: `syntax = "proto3"; enum E { A = 0; }`}))(t)
+	must(cl.CreateSchema(t.Context(), "m", sr.Schema{
+		Type: sr.TypeProtobuf, Schema: `syntax = "proto3"; import "e.proto"; message M { E e = 1; }`,
+		References: []sr.SchemaReference{{Name: "e.proto", Subject: "e", Version: 1}},
+	}))(t)
+}
+
+// What is softly deleted can still be referred to, and is not to be deleted for
+// good then.
+func TestReferredToIsNotDeletedForGood(t *testing.T) {
+	_, cl := open(t, testkit.Fake(t).Broker)
+	ctx := t.Context()
+	for _, name := range []string{"version", "subject"} {
+		must(cl.CreateSchema(ctx, name, sr.Schema{Type: sr.TypeJSON, Schema: `{"type":"string"}`}))(t)
+		must(cl.DeleteSubject(ctx, name, sr.SoftDelete))(t)
+		must(cl.CreateSchema(ctx, "of-"+name, sr.Schema{
+			Type: sr.TypeJSON, Schema: `{"$ref":"a.json"}`, References: []sr.SchemaReference{{Name: "a.json", Subject: name, Version: 1}},
+		}))(t)
+		remove := func() error {
+			if name == "version" {
+				return cl.DeleteSchema(ctx, name, 1, sr.HardDelete)
+			}
+			_, err := cl.DeleteSubject(ctx, name, sr.HardDelete)
+			return err
+		}
+		var answer *sr.ResponseError
+		if err := remove(); !errors.As(err, &answer) || answer.ErrorCode != sr.ErrReferenceExists.Code {
+			t.Errorf("the %s is deleted though it is referred to: %v", name, err)
+		}
+		must(cl.DeleteSubject(ctx, "of-"+name, sr.SoftDelete))(t)
+		if err := remove(); err != nil {
+			t.Errorf("the %s that nothing refers to any more: %v", name, err)
+		}
+	}
 }

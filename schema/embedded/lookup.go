@@ -241,7 +241,9 @@ func (r *Registry) formatted(q *http.Request, v *version) (sr.Schema, error) {
 	if err != nil {
 		return s, err
 	}
-	raw, err := proto.Marshal(protodesc.ToFileDescriptorProto(p.(protobufSchema).File))
+	file := protodesc.ToFileDescriptorProto(p.(protobufSchema).FileDescriptor)
+	file.Name = proto.String("schema.main.proto") // clients put their own in its place
+	raw, err := proto.Marshal(file)
 	s.Schema = base64.StdEncoding.EncodeToString(raw)
 	return s, err
 }

@@ -23,7 +23,8 @@ type parsed interface {
 // referred to comes first.
 type source struct {
 	sr.Schema
-	refs []referred
+	refs   []referred
+	parsed parsed // of it, once that was done
 }
 
 // referred is a schema under the name that the reference gives it.
@@ -31,6 +32,17 @@ type referred struct {
 	name, subject, text string
 }
 
+// references are those of s as a codec wants them.
+func references[R ~struct{ Name, Text string }](s source) []R {
+	out := make([]R, len(s.refs))
+	for i, ref := range s.refs {
+		out[i] = R{Name: ref.name, Text: ref.text}
+	}
+	return out
+}
+
+// parse has the codec of the type judge the schema, so that what this registry
+// takes and what the proxy takes are the same.
 func (s source) parse() (parsed, error) {
 	switch s.Type {
 	case sr.TypeAvro:

@@ -53,6 +53,10 @@ func (r *Registry) register(ctx context.Context, subject string, w wanted) (*ver
 	if err := checkAcyclic(subject, src); err != nil {
 		return nil, err
 	}
+	// Confluent's registry takes none such, but serves those from before it looked.
+	if a, ok := src.parsed.(avroSchema); ok && len(a.misfits) > 0 {
+		return nil, fail(sr.ErrInvalidSchema, "Invalid schema: the default of the field %s does not fit its type", a.misfits[0])
+	}
 	if mode != sr.ModeImport {
 		problems, err := r.incompatible(src, conf.Level, r.store.versions(subject, live))
 		if err != nil {
@@ -118,7 +122,7 @@ func (r *Registry) prepare(w wanted) (sr.Schema, source, error) {
 	if err != nil {
 		return s, src, err
 	}
-	if _, err := src.parse(); err != nil {
+	if src.parsed, err = src.parse(); err != nil {
 		return s, src, fail(sr.ErrInvalidSchema, "Invalid schema: %v", err)
 	}
 	return s, src, nil
@@ -181,15 +185,13 @@ func checkSubject(subject string) error {
 	return nil
 }
 
-// incompatible lists what a new schema breaks under a compatibility level.
+// incompatible lists what a new schema, which is parsed, breaks under a
+// compatibility level.
 func (r *Registry) incompatible(s source, level sr.CompatibilityLevel, versions []*version) ([]string, error) {
 	if level == sr.CompatNone || len(versions) == 0 {
 		return nil, nil
 	}
-	next, err := s.parse()
-	if err != nil {
-		return nil, fail(sr.ErrInvalidSchema, "Invalid schema: %v", err)
-	}
+	next := s.parsed
 	switch level {
 	case sr.CompatBackward, sr.CompatForward, sr.CompatFull: // the others are transitive
 		versions = versions[len(versions)-1:]

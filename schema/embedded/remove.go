@@ -23,10 +23,11 @@ func (r *Registry) removeSubject(ctx context.Context, subject string, permanent 
 	case !permanent && len(alive) == 0:
 		return nil, fail(sr.ErrSubjectSoftDeleted, "Subject '%s' was soft deleted.Set permanent=true to delete permanently", subject)
 	}
+	// What is softly deleted can be referred to, by schemas that came later even.
+	if err := r.unreferenced(subject, known); err != nil {
+		return nil, err
+	}
 	if !permanent {
-		if err := r.unreferenced(subject, alive); err != nil {
-			return nil, err
-		}
 		last := known[len(known)-1].Version
 		key := recordKey{Kind: subjectDelete, Subject: &subject}
 		return numbers(alive), r.write(ctx, append(r.forgetSettings(subject), change{key, &deleteValue{subject, last}})...)
@@ -53,11 +54,12 @@ func (r *Registry) removeVersion(ctx context.Context, subject string, number int
 		return fail(sr.ErrSchemaVersionNotSoftDeleted, "Subject '%s' Version %d was not deleted first before being permanently deleted", subject, number)
 	case !permanent && v.deleted:
 		return fail(sr.ErrSchemaVersionSoftDeleted, "Subject '%s' Version %d was soft deleted.Set permanent=true to delete permanently", subject, number)
-	case permanent:
-		return r.write(ctx, change{key: schemaKey(subject, number)})
 	}
 	if err := r.unreferenced(subject, []*version{v}); err != nil {
 		return err
+	}
+	if permanent {
+		return r.write(ctx, change{key: schemaKey(subject, number)})
 	}
 	changes := []change{{schemaKey(subject, number), v.value(true)}}
 	if len(r.store.versions(subject, live)) == 1 {
