@@ -100,9 +100,12 @@ func childProcess(ctx context.Context, kind string) (*exec.Cmd, error) {
 
 // target is a running server to be measured.
 type target struct {
-	url  string // without a path
-	pid  int
-	stop func()
+	url     string // without a path
+	pid     int
+	metrics string // the URL of its metrics, if it has some
+	// rewrites says that it may store other bytes of JSON than were sent.
+	rewrites bool
+	stop     func()
 }
 
 // startHTTPFloor starts the HTTP floor, which answers every request with answer.
@@ -165,7 +168,7 @@ func startMillrace(ctx context.Context, binary string, settings ...string) (*tar
 		_ = cmd.Wait()
 		close(ended)
 	}()
-	t := &target{url: "http://" + addr, pid: cmd.Process.Pid, stop: func() {
+	t := &target{url: "http://" + addr, pid: cmd.Process.Pid, metrics: "http://" + addr + "/metrics", stop: func() {
 		_ = cmd.Process.Signal(os.Interrupt)
 		select {
 		case <-ended:

@@ -106,19 +106,6 @@ func (c *cluster) deleteTopic(ctx context.Context, names ...string) {
 	}
 }
 
-// held returns how many records topics of [cluster.newTopics] hold.
-func (c *cluster) held(ctx context.Context, names ...string) (sum uint64, err error) {
-	ends, err := c.admin.ListEndOffsets(ctx, names...)
-	if err == nil {
-		err = ends.Error()
-	}
-	if err != nil {
-		return 0, fmt.Errorf("cannot read the ends of topics: %w", err)
-	}
-	ends.Each(func(end kadm.ListedOffset) { sum += uint64(end.Offset) })
-	return sum, nil
-}
-
 // until waits until is returns true.
 func until(ctx context.Context, is func() bool) error {
 	tick := time.NewTicker(10 * time.Millisecond)

@@ -114,9 +114,9 @@ func (b *bench) filledTopic(ctx context.Context, values [][]byte) (string, error
 			return "", fmt.Errorf("cannot fill topic %s: %w", topic, failure)
 		}
 	}
-	held, err := b.cluster.held(ctx, topic)
-	if err == nil && held != uint64(b.opts.fetchRecords) {
-		err = fmt.Errorf("cannot fill topic %s: it holds %d records, not %d", topic, held, b.opts.fetchRecords)
+	held, err := b.cluster.held(ctx, false, topic)
+	if err == nil && held.Records != uint64(b.opts.fetchRecords) {
+		err = fmt.Errorf("cannot fill topic %s: it holds %d records, not %d", topic, held.Records, b.opts.fetchRecords)
 	}
 	return topic, err
 }

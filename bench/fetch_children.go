@@ -66,7 +66,7 @@ func (spec fetchSpec) passes(pid int, pass func(*histogram) (requests int, err e
 	if pid != os.Getpid() {
 		w.ClientCPU = ownEnd - own
 	}
-	w.RSS, err = residentBytes(pid)
+	w.RSS, w.Peak, err = residentBytes(pid)
 	return w, err
 }
 

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,7 +23,10 @@ type loadSpec struct {
 	ContentType string
 	Accept      string
 	// Bodies are sent in turn; none for a GET.
-	Bodies      [][]byte
+	Bodies [][]byte
+	// Sums are those of the values in each body; none where the bytes that
+	// Kafka will hold are not known.
+	Sums        []uint64
 	Connections int
 	// Records is how many slots with an offset an answer must have; 0 for
 	// requests that are not produce requests.
@@ -29,9 +34,11 @@ type loadSpec struct {
 	// Rate is how many requests a second are due, over all connections; 0:
 	// as many as go.
 	Rate float64
-	// PID is the process whose CPU is measured.
-	PID    int
-	Timing timing
+	// PID is the process whose CPU is measured, Metrics where it counts its
+	// allocations for Prometheus, if it does.
+	PID     int
+	Metrics string
+	Timing  timing
 }
 
 // requestTimeout bounds one request of the load, so that a server that hangs
@@ -49,6 +56,9 @@ func runLoad(spec loadSpec) (window, error) {
 	target, err := url.Parse(spec.URLs[0])
 	if err != nil {
 		return w, fmt.Errorf("cannot use the address of the server: %w", err)
+	}
+	if spec.Metrics != "" {
+		m.mallocs = func() (uint64, error) { return scrapeMallocs(spec.Metrics) }
 	}
 	for i := range tallies {
 		workers.Go(func() { runConnection(spec, target.Host, i, &m, &tallies[i]) })
@@ -77,8 +87,12 @@ func runConnection(spec loadSpec, host string, number int, m *meter, t *tally) {
 	next := number * 7
 	due := newPace(spec.Rate, number, spec.Connections)
 	for !m.stop.Load() {
+		var sum uint64
 		if len(spec.Bodies) > 0 {
 			req.SetBodyRaw(spec.Bodies[next%len(spec.Bodies)])
+		}
+		if len(spec.Sums) > 0 {
+			sum = spec.Sums[next%len(spec.Sums)]
 		}
 		if len(spec.URLs) > 1 {
 			req.SetRequestURI(spec.URLs[next%len(spec.URLs)])
@@ -97,8 +111,30 @@ func runConnection(spec loadSpec, host string, number int, m *meter, t *tally) {
 			}
 			continue
 		}
-		t.ok(m, spec.Records, took)
+		t.ok(m, spec.Records, sum, took)
 	}
+}
+
+// scrapeMallocs reads the counter of allocations off a page of metrics.
+func scrapeMallocs(url string) (uint64, error) {
+	const name = "\ngo_memstats_mallocs_total "
+	status, page, err := fasthttp.GetTimeout(nil, url, requestTimeout)
+	if err == nil && status != fasthttp.StatusOK {
+		err = fmt.Errorf("status %d", status)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("cannot read %s: %w", url, err)
+	}
+	_, rest, ok := bytes.Cut(page, []byte(name))
+	if !ok {
+		return 0, fmt.Errorf("cannot find%s in %s", strings.TrimSpace(name), url)
+	}
+	text, _, _ := bytes.Cut(rest, []byte("\n"))
+	n, err := strconv.ParseFloat(string(text), 64)
+	if err != nil {
+		return 0, fmt.Errorf("cannot read the allocations in %s: %w", url, err)
+	}
+	return uint64(n), nil
 }
 
 // maxErrors is when a connection gives up: the run has failed anyway.

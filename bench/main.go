@@ -104,6 +104,7 @@ func (b *bench) suites(ctx context.Context) error {
 		run  func(context.Context) error
 	}{
 		{"produce", b.produceSuite},
+		{"memory", b.memorySuite},
 		{"fetch", b.fetchSuite},
 		{"metadata", b.metadataSuite},
 		{"latency", b.latencySuite},

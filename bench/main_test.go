@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"millrace/internal/testkit"
 )
@@ -83,10 +84,10 @@ func TestBenchRuns(t *testing.T) {
 	if err := json.Unmarshal(text, &rep); err != nil {
 		t.Fatal(err)
 	}
-	// HTTP floor, Kafka floor, json, binary at two counts; seven readers; two of
-	// metadata; three of latency; two at three spreads; two formats at two
-	// counts, and read.
-	if want := 2*4 + 7 + 2 + 3 + 2*3 + 2*2 + 2; len(rep.Rows) != want {
+	// HTTP floor, Kafka floor, json, binary at two counts; two of memory; seven
+	// readers; two of metadata; three of latency; two at three spreads; two
+	// formats at two counts, and read.
+	if want := 2*4 + 2 + 7 + 2 + 3 + 2*3 + 2*2 + 2; len(rep.Rows) != want {
 		t.Errorf("%d rows, want %d", len(rep.Rows), want)
 	}
 	for _, r := range rep.Rows {
@@ -105,17 +106,69 @@ func TestBenchRuns(t *testing.T) {
 			t.Errorf("%+v is no ratio", q)
 		}
 	}
+	for _, r := range rep.Rows {
+		if r.Suite == "produce" && r.Server == millraceJSON && (r.Figures.AllocsPerRequest < 1 || r.Figures.AllocsPerRequest > 5000) {
+			t.Errorf("%s: %v allocations a request", r, r.Figures.AllocsPerRequest)
+		}
+	}
+	if len(rep.Goals) < 10 || !strings.Contains(out.String(), "### Goals") {
+		t.Errorf("goals: %+v", rep.Goals)
+	}
+}
+
+// Records that are not those that were acknowledged are found, though their
+// number is right.
+func TestReadBackFindsOtherValues(t *testing.T) {
+	broker := testkit.Fake(t)
+	c, err := openCluster(t.Context(), broker.Addrs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	values := [][]byte{[]byte("a"), []byte("b"), []byte("c")}
+	f := func(stored string, same bool) {
+		t.Helper()
+		topic, err := c.newTopic(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		client, err := kgo.NewClient(kgo.SeedBrokers(broker.Addrs...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+		for _, v := range strings.Split(stored, "") {
+			if err := client.ProduceSync(t.Context(), &kgo.Record{Topic: topic, Value: []byte(v)}).FirstErr(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		held, err := c.held(t.Context(), true, topic)
+		if err != nil {
+			t.Fatal(err)
+		}
+		acked := content{Records: 6, Sum: bodySums(values, 6)[0]} // a b c a b c
+		if groups := groupSums(values, 4); groups[2] != sumOf(values, 2, 4) {
+			t.Errorf("the sum of c a b c is %d, not %d", groups[2], sumOf(values, 2, 4))
+		}
+		if held.Records != 6 || (held == acked) != same {
+			t.Errorf("%s: %+v, acknowledged were %+v", stored, held, acked)
+		}
+	}
+	f("abcabc", true)
+	f("ccbbaa", true)
+	f("abcabb", false) // c was lost, b doubled
+	f("abcabx", false)
 }
 
 // A run that lost or doubled a record, or was answered an error, has no figures.
 func TestBadRunsHaveNoFigures(t *testing.T) {
-	good := window{Seconds: 1, Requests: 10, Records: 10, Acked: 12, CPU: time.Second}
+	good := window{Seconds: 1, Requests: 10, Records: 10, Acked: content{Records: 12, Sum: 99}, CPU: time.Second}
 	f := func(change func(*window), held uint64, want string) {
 		t.Helper()
 		w := good
 		change(&w)
 		r := &row{Suite: "produce", Server: "s", Rounds: []window{w}}
-		r.verify(w, held)
+		r.verify(w, content{Records: held, Sum: 99})
 		rep := &report{Rows: []*row{r}}
 		rep.finish()
 		var out bytes.Buffer
@@ -133,6 +186,7 @@ func TestBadRunsHaveNoFigures(t *testing.T) {
 	f(func(*window) {}, 12, "")
 	f(func(*window) {}, 11, "LOST 1 of 12")
 	f(func(*window) {}, 13, "DOUBLED")
+	f(func(w *window) { w.Acked.Sum = 98 }, 12, "CHANGED")
 	f(func(w *window) { w.Errors, w.FirstError = 1, "status 503" }, 12, "status 503")
 	f(func(w *window) { w.Requests = 0 }, 12, "nothing was answered")
 }

@@ -35,9 +35,17 @@ func cpuTime(pid int) (time.Duration, error) {
 	return time.Duration(user+system) * tick, nil
 }
 
-// residentBytes returns the memory of a process that is resident (VmRSS).
-func residentBytes(pid int) (int64, error) {
-	value, err := procValue(fmt.Sprintf("/proc/%d/status", pid), "VmRSS")
+// residentBytes returns the memory of a process that is resident (VmRSS), and
+// the most that ever was (VmHWM).
+func residentBytes(pid int) (now, peak int64, err error) {
+	if now, err = statusBytes(pid, "VmRSS"); err == nil {
+		peak, err = statusBytes(pid, "VmHWM")
+	}
+	return now, peak, err
+}
+
+func statusBytes(pid int, name string) (int64, error) {
+	value, err := procValue(fmt.Sprintf("/proc/%d/status", pid), name)
 	if err != nil {
 		return 0, err
 	}

@@ -146,7 +146,7 @@ func (b *bench) produceOnce(ctx context.Context, c contender, p point, r *row) e
 	}
 	held := w.Acked
 	if c.kafka {
-		if held, err = b.cluster.held(ctx, topics...); err != nil {
+		if held, err = b.cluster.held(ctx, w.Acked.Sum != 0, topics...); err != nil {
 			return err
 		}
 	}
@@ -173,7 +173,7 @@ func (b *bench) producers() []contender {
 	}
 	for _, peer := range b.opts.peers {
 		all = append(all, contender{server: peer.name + " json", kafka: true, run: func(ctx context.Context, p point, topics []string) (window, error) {
-			return b.load(ctx, &target{url: peer.url, pid: peer.pid}, p, topics, "json")
+			return b.load(ctx, &target{url: peer.url, pid: peer.pid, rewrites: true}, p, topics, "json")
 		}})
 	}
 	return all
@@ -221,8 +221,14 @@ func (b *bench) load(ctx context.Context, t *target, p point, topics []string, f
 	for i, topic := range topics {
 		urls[i] = t.url + "/topics/" + topic
 	}
+	var sums []uint64
+	if !t.rewrites {
+		sums = bodySums(values, p.Records)
+	}
 	return callChild(ctx, childLoad, loadSpec{
 		URLs:        urls,
+		Sums:        sums,
+		Metrics:     t.metrics,
 		Method:      "POST",
 		ContentType: fmt.Sprintf("application/vnd.kafka.%s.v2+json", format),
 		Accept:      v2JSON,

@@ -31,6 +31,8 @@ type report struct {
 
 	Rows   []*row  `json:"rows"`
 	Ratios []ratio `json:"ratios"`
+	// Goals say of each figure that has one whether it was met.
+	Goals []verdict `json:"goals"`
 }
 
 // row is one server at one point, over all rounds.
@@ -68,8 +70,12 @@ type figures struct {
 	P50  float64 `json:"p50_ms"`
 	P99  float64 `json:"p99_ms"`
 	P999 float64 `json:"p999_ms"`
-	// RSS is the largest of the rounds, in bytes.
-	RSS int64 `json:"rss_bytes"`
+	// RSS and Peak are the largest of the rounds, in bytes.
+	RSS  int64 `json:"rss_bytes"`
+	Peak int64 `json:"peak_rss_bytes"`
+	// Allocations a request and a record; 0 where they are not known.
+	AllocsPerRequest float64 `json:"allocs_per_request,omitempty"`
+	AllocsPerRecord  float64 `json:"allocs_per_record,omitempty"`
 }
 
 // fail notes the first thing that is wrong with the row's runs.
@@ -81,14 +87,17 @@ func (r *row) fail(why string) {
 
 // verify fails the row unless every request of the run succeeded and Kafka
 // holds just the records that were acknowledged.
-func (r *row) verify(w window, held uint64) {
+func (r *row) verify(w window, held content) {
+	acked := w.Acked.Records
 	switch {
 	case w.Errors > 0:
 		r.fail(fmt.Sprintf("%d requests failed; the first: %s", w.Errors, w.FirstError))
-	case held < w.Acked:
-		r.fail(fmt.Sprintf("LOST %d of %d acknowledged records", w.Acked-held, w.Acked))
-	case held > w.Acked:
-		r.fail(fmt.Sprintf("DOUBLED: Kafka holds %d records more than the %d acknowledged", held-w.Acked, w.Acked))
+	case held.Records < acked:
+		r.fail(fmt.Sprintf("LOST %d of %d acknowledged records", acked-held.Records, acked))
+	case held.Records > acked:
+		r.fail(fmt.Sprintf("DOUBLED: Kafka holds %d records more than the %d acknowledged", held.Records-acked, acked))
+	case held.Sum != w.Acked.Sum:
+		r.fail(fmt.Sprintf("CHANGED: Kafka holds other values than those of the %d records acknowledged", acked))
 	case w.Requests == 0:
 		r.fail("nothing was answered in the window")
 	}
@@ -106,7 +115,8 @@ func (r *row) sum() {
 		all.Requests += w.Requests
 		all.Records += w.Records
 		all.CPU += w.CPU
-		all.RSS = max(all.RSS, w.RSS)
+		all.RSS, all.Peak = max(all.RSS, w.RSS), max(all.Peak, w.Peak)
+		all.Mallocs += w.Mallocs
 		all.Latency.merge(w.Latency)
 		each := perUnit(w.CPU, w.Requests)
 		if i == 0 {
@@ -123,7 +133,11 @@ func (r *row) sum() {
 		f.Spread = (high - low) / f.CPUPerRequest
 	}
 	f.P50, f.P99, f.P999 = millis(all.Latency.quantile(0.5)), millis(all.Latency.quantile(0.99)), millis(all.Latency.quantile(0.999))
-	f.RSS = all.RSS
+	f.RSS, f.Peak = all.RSS, all.Peak
+	f.AllocsPerRequest = float64(all.Mallocs) / float64(all.Requests)
+	if all.Records > 0 {
+		f.AllocsPerRecord = float64(all.Mallocs) / float64(all.Records)
+	}
 }
 
 // perUnit is CPU time in microseconds over a count.
@@ -160,6 +174,7 @@ func (rep *report) finish() {
 		}
 	}
 	rep.Ratios = rep.ratios()
+	rep.Goals = rep.verdicts()
 }
 
 // failed returns the rows that are not measurements.

@@ -18,13 +18,18 @@ type window struct {
 	// that of the load generator (0 where the two are one process).
 	CPU       time.Duration `json:"cpu_ns"`
 	ClientCPU time.Duration `json:"client_cpu_ns"`
-	// RSS is the measured process's memory at the end of the window, in bytes.
-	RSS int64 `json:"rss_bytes"`
+	// RSS is the measured process's memory at the end of the window, in bytes,
+	// and Peak the most that it ever was.
+	RSS  int64 `json:"rss_bytes"`
+	Peak int64 `json:"peak_rss_bytes"`
+	// Mallocs is how many times the measured process allocated in the window,
+	// 0 where that is not known.
+	Mallocs uint64 `json:"mallocs,omitempty"`
 	// Latency is that of the requests in the window.
 	Latency histogram `json:"latency_buckets"`
-	// Acked is the number of records answered without an error from the first
-	// request to the last, warm-up included: what Kafka must hold.
-	Acked uint64 `json:"acked"`
+	// Acked are the records answered without an error from the first request
+	// to the last, warm-up included: what Kafka must hold.
+	Acked content `json:"acked"`
 	// Errors counts the requests that failed in any way over the same time;
 	// FirstError is what the first one said.
 	Errors     uint64 `json:"errors"`
@@ -39,6 +44,10 @@ type timing struct {
 // meter tells workers whether the window is open, and measures the server's
 // CPU time over it. The workers run beside it on goroutines of their own.
 type meter struct {
+	// mallocs returns how many times the measured process has allocated; nil
+	// where that is not known.
+	mallocs func() (uint64, error)
+
 	open atomic.Bool // the window
 	stop atomic.Bool // workers finish what they have begun
 }
@@ -48,6 +57,10 @@ type meter struct {
 func (m *meter) measure(t timing, pid int, w *window) error {
 	defer m.stop.Store(true)
 	time.Sleep(t.Warm)
+	counted, err := m.countMallocs()
+	if err != nil {
+		return err
+	}
 	server, own, err := bothTimes(pid)
 	if err != nil {
 		return err
@@ -61,7 +74,10 @@ func (m *meter) measure(t timing, pid int, w *window) error {
 	if err != nil {
 		return err
 	}
-	if w.RSS, err = residentBytes(pid); err != nil {
+	if w.Mallocs, err = counted(); err != nil {
+		return err
+	}
+	if w.RSS, w.Peak, err = residentBytes(pid); err != nil {
 		return err
 	}
 	w.CPU = serverEnd - server
@@ -69,6 +85,30 @@ func (m *meter) measure(t timing, pid int, w *window) error {
 		w.ClientCPU = ownEnd - own
 	}
 	return nil
+}
+
+// countMallocs begins to count; the function that it returns ends that. What a
+// look at the count allocates itself, as a scrape of metrics does, is taken off.
+func (m *meter) countMallocs() (end func() (uint64, error), err error) {
+	if m.mallocs == nil {
+		return func() (uint64, error) { return 0, nil }, nil
+	}
+	before, err := m.mallocs()
+	if err != nil {
+		return nil, err
+	}
+	began, err := m.mallocs()
+	if err != nil {
+		return nil, err
+	}
+	look := began - before
+	return func() (uint64, error) {
+		ended, err := m.mallocs()
+		if err != nil {
+			return 0, err
+		}
+		return ended - began - min(look, ended-began), nil
+	}, nil
 }
 
 func bothTimes(pid int) (server, own time.Duration, err error) {
@@ -80,14 +120,17 @@ func bothTimes(pid int) (server, own time.Duration, err error) {
 
 // tally is one worker's share of a window. Only its worker touches it.
 type tally struct {
-	requests, records, acked, errors uint64
-	firstError                       string
-	latency                          histogram
+	requests, records, errors uint64
+	acked                     content
+	firstError                string
+	latency                   histogram
 }
 
-// ok counts a request of n records that succeeded after d.
-func (t *tally) ok(m *meter, n int, d time.Duration) {
-	t.acked += uint64(n)
+// ok counts a request of n records, whose values have that sum, that succeeded
+// after d.
+func (t *tally) ok(m *meter, n int, sum uint64, d time.Duration) {
+	t.acked.Records += uint64(n)
+	t.acked.Sum += sum
 	if m.open.Load() {
 		t.requests++
 		t.records += uint64(n)
@@ -105,7 +148,8 @@ func (t *tally) failed(format string, args ...any) {
 func (t *tally) addTo(w *window) {
 	w.Requests += t.requests
 	w.Records += t.records
-	w.Acked += t.acked
+	w.Acked.Records += t.acked.Records
+	w.Acked.Sum += t.acked.Sum
 	w.Errors += t.errors
 	if w.FirstError == "" {
 		w.FirstError = t.firstError

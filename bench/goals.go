@@ -1,0 +1,109 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+)
+
+// verdict is a goal beside what was measured of it.
+type verdict struct {
+	What     string `json:"what"`
+	Goal     string `json:"goal"`
+	Measured string `json:"measured"`
+	Met      bool   `json:"met"`
+}
+
+// What is wished of millrace beside the ratios of ratio.go.
+const (
+	latencyGoal = 2.0 // ms at p99 over the bare producer's
+	allocsGoal  = 12  // allocations a request, whatever the number of records
+	growthGoal  = 0.1 // of a record's CPU, more or less than with one topic
+)
+
+// memoryGoals are bounds for the resident memory at its peak, in MB, by records
+// a request.
+var memoryGoals = map[int]int64{1: 48, 1000: 96}
+
+// peerGoals are how many times the CPU of a request of millrace the Confluent
+// proxy's is to be, by records a request.
+var peerGoals = map[int]float64{1: 30, 100: 20}
+
+// verdicts are all goals that the run has figures for.
+func (rep *report) verdicts() (out []verdict) {
+	add := func(what, goal, measured string, met bool) {
+		out = append(out, verdict{what, goal, measured, met})
+	}
+	for _, q := range rep.Ratios {
+		if q.Goal > 0 && q.Suite == "metadata" {
+			add(q.Server+", requests/s over the "+q.Over, goal(q.Goal, "≥"), digits(q.Ratio), q.Ratio >= q.Goal)
+		} else if q.Goal > 0 {
+			add(q.name()+", CPU over "+q.Over, goal(q.Goal, "≤"), digits(q.Ratio), q.Ratio <= q.Goal)
+		}
+		if want := peerGoals[q.Records]; want > 0 && q.Confluent > 0 {
+			got := q.Confluent / q.Own
+			add(q.name()+", CPU of the Confluent proxy over ours", goal(want, "≥"), digits(got), got >= want)
+		}
+	}
+	for _, r := range rep.Rows {
+		if r.Failure != "" {
+			continue
+		}
+		f := r.Figures
+		switch {
+		case r.Suite == "produce" && r.Server == millraceJSON && r.ValueBytes == 200 && r.Compression == "none":
+			add(fmt.Sprintf("produce, %s, %d records, allocations a request", r.Server, r.Records), fmt.Sprintf("≤ %d", allocsGoal),
+				fmt.Sprintf("%.1f", f.AllocsPerRequest), f.AllocsPerRequest <= allocsGoal)
+		case r.Suite == "memory":
+			want := memoryGoals[r.Records]
+			add(fmt.Sprintf("memory at its peak, %d connections of %d records", r.Connections, r.Records), fmt.Sprintf("≤ %d MB", want),
+				fmt.Sprintf("%.0f MB", float64(f.Peak)/1e6), f.Peak <= want*1e6)
+		case r.Suite == "latency" && r.Server == millraceJSON && r.Rate > 0:
+			if floor := rep.find(r, kafkaFloor); floor != nil {
+				more := f.P99 - floor.Figures.P99
+				add(fmt.Sprintf("p99 at %s requests/s over the bare producer's", count(r.Rate)), fmt.Sprintf("≤ %g ms", latencyGoal),
+					fmt.Sprintf("%+.2f ms", more), more <= latencyGoal)
+			}
+		case r.Suite == "growth" && r.Server == millraceJSON:
+			if one := rep.find(r, r.Server); one != nil && one != r {
+				over := f.CPUPerRecord / one.Figures.CPUPerRecord
+				add(fmt.Sprintf("CPU a record with %d topics of %d partitions, over one of each", r.Topics, r.Partitions),
+					growthRange, digits(over), over >= 1-growthGoal && over <= 1+growthGoal)
+			}
+		}
+	}
+	return out
+}
+
+var growthRange = fmt.Sprintf("%.2f to %.2f", 1-growthGoal, 1+growthGoal)
+
+// name says what was compared.
+func (q *ratio) name() string {
+	what := q.Suite + ", " + q.Server
+	if q.Records > 0 {
+		what += ", " + strconv.Itoa(q.Records) + " records"
+	}
+	if q.ValueBytes > 0 {
+		what += fmt.Sprintf(" of %d B", q.ValueBytes)
+	}
+	if q.PageBytes > 0 {
+		what += ", pages of " + mib(int64(q.PageBytes))
+	}
+	return what
+}
+
+func digits(v float64) string { return strconv.FormatFloat(v, 'f', 2, 64) }
+
+func (rep *report) goalTable(out io.Writer) {
+	if len(rep.Goals) == 0 {
+		return
+	}
+	header(out, "Goals", "what", "goal", "measured", "")
+	for _, v := range rep.Goals {
+		met := "met"
+		if !v.Met {
+			met = "**missed**"
+		}
+		line(out, v.What, v.Goal, v.Measured, met)
+	}
+}
