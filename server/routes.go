@@ -1,6 +1,8 @@
 package server
 
 import (
+	"iter"
+
 	"github.com/fasthttp/router"
 	"github.com/valyala/fasthttp"
 
@@ -31,6 +33,18 @@ type route struct {
 
 // routes is the whole API, by resource. adminRoutes are apart.
 var routes = concat(produceRoutes, metadataRoutes, consumerRoutes, v1Routes, directRoutes, streamRoutes, healthRoutes, metricsRoutes)
+
+// Routes yields the method and the path of every route that a server may have,
+// parameters in braces. Beside each GET there is a HEAD.
+func Routes() iter.Seq2[string, string] {
+	return func(yield func(method, path string) bool) {
+		for _, r := range concat(routes, adminRoutes, uiRoutes) {
+			if !yield(r.method, r.path) {
+				return
+			}
+		}
+	}
+}
 
 func concat(groups ...[]route) (all []route) {
 	for _, g := range groups {

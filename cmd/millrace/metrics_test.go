@@ -2,6 +2,7 @@ package main
 
 import (
 	"compress/gzip"
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -16,6 +17,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"millrace/internal/testkit"
+	"millrace/server"
 )
 
 // scraped is what one scrape showed.
@@ -161,18 +163,8 @@ func TestMetricsAreExact(t *testing.T) {
 			t.Errorf("%v bytes became %v", in, out)
 		}
 
-		more := func(than float64, name string, labels ...string) {
-			t.Helper()
-			if got := s.sum(t, name, labels...); got <= than {
-				t.Errorf("%s %v is %v, want more than %v", name, labels, got, than)
-			}
-		}
-		more(0, "millrace_compression_seconds_total", "codec=gzip")
 		f(0, "millrace_compression_seconds_total", "codec=zstd")
-		more(0, "millrace_pool_gets_total", "pool=buffers") // scrapes are compressed
-		more(0, "millrace_pool_misses_total", "pool=buffers")
-		more(0, "millrace_pool_gets_total", "pool=fetch_bytes")
-		more(0, "millrace_pool_kept_bytes", "pool=fetch_bytes")
+		s.wantSome(t)
 
 		f(17_000, "millrace_consume_bytes_total", "format=json")
 		f(17, "millrace_topic_consumed_records_total", "topic="+jsonTopic)
@@ -192,81 +184,180 @@ func TestMetricsAreExact(t *testing.T) {
 	})
 }
 
-// However many topics, groups and paths there are, the series stay few.
+// wantSome checks figures of which no more is known than that there must be some
+// after compressed records were written and read.
+func (s scraped) wantSome(t testing.TB) {
+	t.Helper()
+	for _, series := range [][]string{
+		{"millrace_compression_seconds_total", "codec=gzip"},
+		{"millrace_pool_gets_total", "pool=buffers"}, // scrapes are compressed
+		{"millrace_pool_misses_total", "pool=buffers"},
+		{"millrace_pool_gets_total", "pool=fetch_bytes"},
+		{"millrace_pool_kept_bytes", "pool=fetch_bytes"},
+	} {
+		if s.sum(t, series[0], series[1:]...) <= 0 {
+			t.Errorf("%v is nothing", series)
+		}
+	}
+}
+
+// However many topics, groups and paths there are, the series stay few, when
+// every route has been used as well, and refused.
 func TestSeriesAreBounded(t *testing.T) {
-	const topics = 10_000
+	const topics, groups = 10_000, 1000
 	names := make([]string, topics)
 	for i := range names {
 		names[i] = fmt.Sprintf("topic-%05d", i)
 	}
 	b := testkit.Fake(t, kfake.SeedTopics(1, names...))
-	_, url := serve(t, b.Broker, "--set=consumer.instances.max=20000")
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 500}}
-	send := func(method, path, contentType, body string) int {
-		req, err := http.NewRequest(method, url+path, strings.NewReader(body))
-		if err != nil {
-			t.Error(err)
-			return 0
+	_, url := serve(t, b.Broker, "--set=consumer.instances.max=20000", "--set=consumer.lag.interval.ms=500", "--set=admin.enable=true")
+	c := &crowd{t: t, url: url, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 500}}}
+	defer c.client.CloseIdleConnections()
+	// The Kafka client learns new topics four times a second, as many as wait.
+	c.each(topics, 500, func(i int) {
+		c.send(200, "POST", "/topics/"+names[i], "application/vnd.kafka.json.v2+json", `{"records":[{"value":1},{"value":2}]}`)
+		if i%10 == 0 {
+			c.send(404, "GET", fmt.Sprintf("/no/such/path/%d", i), "", "")
+			c.send(405, fmt.Sprintf("METHOD%d", i), "/topics", "", "")
 		}
-		req.Header.Set("Content-Type", contentType)
-		resp, err := client.Do(req)
-		if err != nil {
-			t.Error(err)
-			return 0
+	})
+	// A client in its group needs connections of its own, so most of the groups
+	// have an assignment; lag is of both.
+	c.each(groups, 50, func(i int) {
+		const v2 = "application/vnd.kafka.v2+json"
+		base := fmt.Sprintf("/consumers/group-%d", i)
+		c.send(200, "POST", base, v2, `{"name":"i","format":"json","auto.offset.reset":"earliest"}`)
+		if base += "/instances/i"; i%10 == 0 {
+			c.send(204, "POST", base+"/subscription", v2, `{"topics":["`+names[i]+`"]}`)
+		} else {
+			c.send(204, "POST", base+"/assignments", v2, `{"partitions":[{"topic":"`+names[i]+`","partition":0}]}`)
 		}
-		defer resp.Body.Close()
-		_, _ = io.Copy(io.Discard, resp.Body)
-		return resp.StatusCode
-	}
-	var all sync.WaitGroup
-	work := make(chan int)
-	for range 500 {
-		all.Go(func() {
-			for i := range work {
-				if status := send("POST", "/topics/"+names[i], "application/vnd.kafka.json.v2+json", `{"records":[{"value":1}]}`); status != 200 {
-					t.Errorf("produce: %d", status)
-				}
-				if i%10 > 0 {
-					continue
-				}
-				send("GET", fmt.Sprintf("/no/such/path/%d", i), "", "")
-				send(fmt.Sprintf("METHOD%d", i), "/topics", "", "")
-				send("POST", fmt.Sprintf("/consumers/group-%d", i), "application/vnd.kafka.v2+json", `{"name":"i"}`)
-				send("GET", fmt.Sprintf("/consumers/group-%d/instances/i/records?timeout=0", i), "", "")
-			}
-		})
-	}
-	for i := range topics {
-		work <- i
-	}
-	close(work)
-	all.Wait()
-	client.CloseIdleConnections()
+		if i%10 < 2 { // the others have the records before them
+			c.send(200, "GET", base+"/records?max_bytes=1", "", "")
+		}
+	})
+	used := c.everyRoute(names[0])
 
 	var s scraped
-	testkit.Eventually(t, 20*time.Second, "all records to be counted", func() bool {
+	testkit.Eventually(t, 60*time.Second, "all records to be counted and all groups to be behind", func() bool {
 		s = scrape(t, url)
-		return s.sum(t, "millrace_topic_produced_records_total") == topics
+		return s.sum(t, "millrace_topic_produced_records_total") >= 2*topics && s["millrace_consumer_lag_records"] != nil &&
+			len(s["millrace_consumer_lag_records"].GetMetric()) == 101 &&
+			s.sum(t, "millrace_consumer_lag_records", "group=(other)") > groups/2
 	})
-	series := 0
-	for _, family := range s {
-		for _, m := range family.GetMetric() {
-			series += 1 + len(m.GetSummary().GetQuantile())
-			if h := m.GetHistogram(); h != nil {
-				series += len(h.GetBucket()) + 1
-			}
+	shown := map[string]bool{}
+	for _, m := range s["millrace_http_requests_total"].GetMetric() {
+		shown[labelled(m, "method")+" "+labelled(m, "route")] = true
+	}
+	for _, r := range used {
+		if !shown[r] {
+			t.Errorf("%s was used and is not shown", r)
 		}
 	}
-	t.Logf("%d series", series)
+	series := s.series()
+	t.Logf("%d series, %d routes", series, len(shown))
 	if series >= 5000 {
 		t.Errorf("%d series", series)
 	}
 	if own := len(s["millrace_topic_produced_records_total"].GetMetric()); own != 101 {
 		t.Errorf("%d topics have a series of their own", own)
 	}
-	if got := s.sum(t, "millrace_topic_produced_records_total", "topic=(other)"); got < topics/2 {
+	if got := s.sum(t, "millrace_topic_produced_records_total", "topic=(other)"); got < topics {
 		t.Errorf("only %v records are those of other topics", got)
 	}
+}
+
+// series counts the time series as Prometheus does.
+func (s scraped) series() (n int) {
+	for _, family := range s {
+		for _, m := range family.GetMetric() {
+			n += 1 + len(m.GetSummary().GetQuantile())
+			if h := m.GetHistogram(); h != nil {
+				n += len(h.GetBucket()) + 1
+			}
+		}
+	}
+	return n
+}
+
+func labelled(m *dto.Metric, name string) string {
+	for _, l := range m.GetLabel() {
+		if l.GetName() == name {
+			return l.GetValue()
+		}
+	}
+	return ""
+}
+
+// crowd is many clients.
+type crowd struct {
+	t      *testing.T
+	url    string
+	client *http.Client
+}
+
+// each does something for 0 to n-1, some at a time.
+func (c *crowd) each(n, at int, do func(i int)) {
+	work := make(chan int)
+	var all sync.WaitGroup
+	for range at {
+		all.Go(func() {
+			for i := range work {
+				do(i)
+			}
+		})
+	}
+	for i := range n {
+		work <- i
+	}
+	close(work)
+	all.Wait()
+}
+
+// send makes a request that is to be answered with a status; 0 stands for any.
+// What goes on without an end is left after a moment.
+func (c *crowd) send(want int, method, path, contentType, body string) {
+	ctx, cancel := context.WithTimeout(c.t.Context(), time.Minute)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, c.url+path, strings.NewReader(body))
+	if err != nil {
+		c.t.Error(err)
+		return
+	}
+	if contentType != "" {
+		req.Header.Set("Content-Type", contentType)
+	}
+	if strings.HasSuffix(path, "/records") || strings.Contains(path, "/records?") {
+		req.Header.Set("Accept", "application/vnd.kafka.json.v2+json")
+	}
+	resp, err := c.client.Do(req)
+	if err != nil {
+		c.t.Errorf("%s %s: %v", method, path, err)
+		return
+	}
+	defer resp.Body.Close()
+	if resp.Header.Get("Cache-Control") == "no-store" && resp.ContentLength < 0 {
+		return // a stream, which has begun
+	}
+	text, _ := io.ReadAll(resp.Body)
+	if want != 0 && resp.StatusCode != want {
+		c.t.Errorf("%s %s: %d %.300s, want %d", method, path, resp.StatusCode, text, want)
+	}
+}
+
+// everyRoute uses every route, once for what is there and once for what is not.
+func (c *crowd) everyRoute(topic string) (used []string) {
+	for method, path := range server.Routes() {
+		for _, m := range []string{method, "HEAD"} {
+			if m == "HEAD" && method != "GET" {
+				continue
+			}
+			used = append(used, m+" "+path)
+			c.send(0, m, strings.NewReplacer("{topic}", topic, "{partition}", "0", "{group}", "group-1", "{instance}", "i", "{file}", "app.js").Replace(path), "", "")
+			c.send(0, m, strings.NewReplacer("{topic}", "nowhere", "{partition}", "77", "{group}", "none", "{instance}", "none", "{file}", "none").Replace(path), "", "")
+		}
+	}
+	return used
 }
 
 func TestMetricsCommand(t *testing.T) {
@@ -278,6 +369,21 @@ func TestMetricsCommand(t *testing.T) {
 		if !strings.Contains(p.Output(), want) {
 			t.Errorf("it does not say %q:\n%s", want, p.Output())
 		}
+	}
+}
+
+// What requests wait for Kafka is timed, of one in 16 by chance.
+func TestWaitForKafkaIsTimed(t *testing.T) {
+	b := testkit.Fake(t, kfake.SeedTopics(1, "t"))
+	_, url := serve(t, b.Broker, "--set=producer.linger.ms=1")
+	testkit.Eventually(t, 30*time.Second, "a request to be timed", func() bool {
+		for range 16 {
+			call(t, "POST", url+"/topics/t", `{"records":[{"value":1}]}`)
+		}
+		return scrape(t, url).sum(t, "millrace_produce_wait_seconds") > 0
+	})
+	if s := scrape(t, url); s.sum(t, "millrace_produce_wait_seconds", "sum") <= 0 {
+		t.Error("it took no time")
 	}
 }
 
