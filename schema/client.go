@@ -138,7 +138,7 @@ type breaker struct {
 	mu      sync.Mutex
 	last    error // of the failure; nil while the registry answers
 	until   time.Time
-	testing bool  // by the one question that may
+	testing bool // by the one question that may
 }
 
 // breakTime is how long a registry that did not answer is left alone.

@@ -11,6 +11,10 @@
 // questions fail at once and one of them now and then finds out whether it is
 // back.
 //
+// What is kept is bounded by number and by the memory that it takes, which is told
+// from the texts: a compiled schema is many times as large. A schema that many
+// answers share, such as one text of many topics, is in memory once.
+//
 // It never looks at records, and nothing of it is used by the formats that need
 // no schema. The [codec.Schema] values that it returns are immutable and may be
 // kept. Any number of goroutines may use a Registry.

@@ -75,7 +75,7 @@ func TestAgreesWithARealRegistry(t *testing.T) {
 			delete(unseen, name)
 			switch {
 			case listed && (backward != d.backward || forward != d.forward):
-				t.Errorf("%s: the real registry says backward %v, forward %v, not as it is listed", name, backward, forward)
+				t.Errorf("%s: the real registry says backward %v, forward %v, not as it is listed: %s", name, backward, forward, d.reason)
 			case listed && backward == e.backward && forward == e.forward:
 				t.Errorf("%s: is listed as a difference and is none", name)
 			case !listed && (backward != e.backward || forward != e.forward):
