@@ -147,12 +147,18 @@ func (c *commit) add(p *partition, to mark) {
 }
 
 // issue sends c to Kafka after the commits before it and waits for the answer.
+// Positions that it makes void are void in the directory too when it returns:
+// who adopted the instance would go back to them.
 func (i *Instance) issue(ctx context.Context, c *commit) error {
 	if err := acquire(ctx, i.commits); err != nil {
 		return err
 	}
-	defer func() { <-i.commits }()
-	return i.send(ctx, c)
+	err := i.send(ctx, c)
+	<-i.commits
+	if err != nil {
+		return err
+	}
+	return i.record(ctx)
 }
 
 // send does the work of issue. The caller holds i.commits.
@@ -182,8 +188,11 @@ func (i *Instance) send(ctx context.Context, c *commit) error {
 	defer i.mu.Unlock()
 	for _, e := range c.entries {
 		delete(i.positions, e.TopicPartition)
-		if e.reading {
+		switch {
+		case e.reading:
 			e.part.committed = e.to
+		case e.part != nil:
+			e.part.committed = noMark
 		}
 	}
 	return nil

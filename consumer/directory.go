@@ -179,7 +179,7 @@ func (m *Manager) register(i *Instance) error {
 	}
 	ctx, cancel := context.WithTimeout(m.life, kafkaTimeout)
 	defer cancel()
-	i.recorded = i.define()
+	i.recorded = i.define().text()
 	return m.settings.Directory.Create(ctx, i.group, i.opts.Name, i.recorded)
 }
 

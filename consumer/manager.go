@@ -236,7 +236,10 @@ func (m *Manager) passOn(ctx context.Context, i *Instance) {
 	definition := i.define()
 	i.mu.Unlock()
 	i.shut(ctx, (*partition).confirmedMark)
-	m.release(ctx, i, definition)
+	i.mu.Lock()
+	i.forgetCommitted(definition)
+	i.mu.Unlock()
+	m.release(ctx, i, definition.text())
 }
 
 // spawn runs f in the background, where Close waits for it. It is false, and f

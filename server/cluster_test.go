@@ -207,10 +207,11 @@ func (s *stack) drain(t *testing.T) {
 }
 
 // cut has a node stop to take part without a word. It goes on in all else, its
-// membership in groups among it, as one does that is cut off.
+// membership in groups among it, as one does that is cut off. Its lease is over then.
 func (s *stack) cut(t *testing.T) {
 	t.Helper()
 	s.node.Close(t.Context(), false)
+	testkit.Eventually(t, 10*time.Second, "the lease to end", func() bool { return !s.node.Stats().Leased })
 }
 
 // prepare makes an instance on the first node, with a subscription or an
