@@ -36,9 +36,10 @@ type commitEntry struct {
 // the v2 API has it, an offset N says that the record at N was processed, so
 // that N+1 is what is stored. Errors: [apierr.Unprocessable] for an offset
 // that is negative or has no next one, [apierr.TopicNotFound],
-// [apierr.PartitionNotFound], and what Kafka said.
+// [apierr.PartitionNotFound], what Kafka said, and [apierr.ArrivalUnknown] where
+// nil cannot be answered because nobody knows what arrived (see [Passage]).
 func (i *Instance) Commit(ctx context.Context, offsets []Offset) error {
-	c, err := i.askCommit(offsets)
+	c, err := i.askCommit(ctx, offsets)
 	if err != nil {
 		return err
 	}
@@ -54,7 +55,7 @@ func (i *Instance) Commit(ctx context.Context, offsets []Offset) error {
 // CommitAsync is [Instance.Commit] that does not wait for Kafka: what that
 // says of the offsets is only logged.
 func (i *Instance) CommitAsync(offsets []Offset) error {
-	c, err := i.askCommit(offsets)
+	c, err := i.askCommit(i.m.life, offsets)
 	if err != nil {
 		return err
 	}
@@ -96,9 +97,9 @@ func (i *Instance) Committed(ctx context.Context, tps []TopicPartition) ([]Offse
 	return list, nil
 }
 
-// askCommit begins a call and fixes what it commits. The caller must leave
-// when there is no error.
-func (i *Instance) askCommit(offsets []Offset) (*commit, error) {
+// askCommit begins a call and fixes what it commits, once it is known what
+// arrived. The caller must leave when there is no error.
+func (i *Instance) askCommit(ctx context.Context, offsets []Offset) (*commit, error) {
 	for _, o := range offsets {
 		switch {
 		case o.Offset < 0, o.Partition < 0:
@@ -109,6 +110,10 @@ func (i *Instance) askCommit(offsets []Offset) (*commit, error) {
 	}
 	if err := i.enter(); err != nil {
 		return nil, err
+	}
+	if offsets == nil && !i.awaitPassage(ctx) {
+		i.leave()
+		return nil, unsure()
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()

@@ -124,6 +124,9 @@ func (m *Manager) Get(group, name string) (*Instance, error) {
 // group. A commit or a leave that fails is logged; the instance is gone all
 // the same. Errors: as of [Manager.Get].
 func (m *Manager) Delete(ctx context.Context, group, name string) error {
+	if i, err := m.Get(group, name); err == nil {
+		i.awaitPassage(ctx)
+	}
 	done := make(chan error, 1)
 	if err := m.remove(group, name, done); err != nil {
 		return err

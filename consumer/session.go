@@ -197,6 +197,9 @@ func (i *Instance) swapSession(ctx context.Context, next *session) error {
 		next.adopt(former)
 	}
 	i.session = next
+	if former == nil || former.subscribed() {
+		i.passage = nil // there is nothing to confirm any more
+	}
 	maps.DeleteFunc(i.positions, func(tp TopicPartition, _ position) bool {
 		return next == nil || !next.subscribed() && next.parts[tp] == nil || next.subscribed() && former != nil
 	})

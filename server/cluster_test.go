@@ -495,29 +495,6 @@ func TestInstancesOfOneClientAreBounded(t *testing.T) {
 	s.do(t, "POST", "/consumers/g", `{"name":"2"}`, plainV2).want(t, 200, "")
 }
 
-// A node that dies takes the answers along that it had not passed on yet. The
-// owner learns of it by the end of their connection.
-func TestAnswerLostWithTheNodeThatSentItOn(t *testing.T) {
-	b := testkit.Fake(t).Broker
-	owner := start(t, b, asNode("node-a"))
-	i, topic := prepare(t, []*stack{owner}, "subscription", "", 100)
-	got := tally{}
-	got.readAll(t, []*stack{owner}, i, 100)
-	produceNumbers(t, b, topic, 100, 100)
-	// This is what a node sends that dies before it has passed the answer on.
-	conn := owner.raw(t)
-	fmt.Fprintf(conn, "POST %s/records?timeout=1000 HTTP/1.1\r\nHost: h\r\nAccept: application/vnd.kafka.json.v2+json\r\nX-Millrace-Secret: %s\r\nX-Millrace-Method: GET\r\nContent-Length: 0\r\n\r\n", i, clusterSecret)
-	if first, err := bufio.NewReader(conn).ReadString('\n'); err != nil || !strings.Contains(first, "200") {
-		t.Fatalf("the read was answered %q (%v)", first, err)
-	}
-	conn.Close()
-	owner.do(t, "POST", i+"/offsets", "", plainV2).want(t, 200, "") // does not commit what was lost
-	got.readAll(t, []*stack{owner}, i, 200)
-	if n := got.repeated(); n != 0 {
-		t.Errorf("%d records came again", n)
-	}
-}
-
 func TestStreamOfAnotherNode(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	all := nodes(t, b, 2)

@@ -40,6 +40,10 @@ const (
 	// that may not be done again, because the instance is not, or not much
 	// longer, at the node that was asked.
 	headerElsewhere = "X-Millrace-Elsewhere"
+	// headerPage, in the answer to a read, numbers it for the notice of whether
+	// it arrived. headerNotices says that a request is such notices.
+	headerPage    = "X-Millrace-Page"
+	headerNotices = "X-Millrace-Notices"
 )
 
 const (
@@ -69,6 +73,8 @@ type forwarder struct {
 	settings              Peering
 	secret                [sha256.Size]byte
 	client                *http.Transport
+	pages                 *pages
+	notices               *notices
 	answered, moved, lost atomic.Uint64
 }
 
@@ -77,19 +83,21 @@ func newForwarder(node *cluster.Node, s Peering) *forwarder {
 	if node == nil {
 		return nil
 	}
-	return &forwarder{
-		node: node, settings: s, secret: sha256.Sum256([]byte(s.Secret)),
+	f := &forwarder{
+		pages: newPages(), node: node, settings: s, secret: sha256.Sum256([]byte(s.Secret)),
 		client: &http.Transport{
 			DialContext:         (&net.Dialer{Timeout: peerDial}).DialContext,
 			TLSClientConfig:     s.TLS,
 			TLSHandshakeTimeout: peerDial,
 			DisableCompression:  true, // what the client accepts is passed on
 			// The other side ends idle connections. That this one does so means
-			// that it is gone: see lostBetweenNodes.
+			// that it is gone: see [consumer.Passage].
 			MaxIdleConnsPerHost: math.MaxInt32,
 			IdleConnTimeout:     0,
 		},
 	}
+	f.notices = &notices{post: f.postNotices, queues: make(map[string][]notice)}
+	return f
 }
 
 // Forwards returns how many requests were sent on: answered, refused because
@@ -168,7 +176,7 @@ func (s *Server) elsewhere(ctx *fasthttp.RequestCtx) (done bool, err error) {
 		case err != nil:
 			return true, err
 		case place.URL == "":
-			return false, s.takeBack(ctx, group, name)
+			return false, nil
 		case isForwarded(ctx): // the other node may know better soon, or this one
 			return true, apierr.InstanceMoved.Err()
 		}
@@ -188,32 +196,6 @@ func (s *Server) elsewhere(ctx *fasthttp.RequestCtx) (done bool, err error) {
 			return true, apierr.InstanceMoved.Wrap(err, "The server that has the consumer instance does not answer. Another one takes it over if that lasts. Try again.")
 		}
 	}
-}
-
-// takeBack gives back what a read has answered whose answer got lost between
-// two nodes, if that is what the request says.
-func (s *Server) takeBack(ctx *fasthttp.RequestCtx, group, name string) error {
-	if len(ctx.Request.Header.Peek(headerAgain)) == 0 || !ctx.IsGet() {
-		return nil
-	}
-	instance, err := s.deps.Consumers.Get(group, name)
-	if err != nil {
-		return err
-	}
-	return instance.TakeBack(consume)
-}
-
-// lostBetweenNodes returns how to find out later whether the answer to a read
-// got lost because the node that has sent it on died, or its client hung up
-// there: a node ends a connection to another one for no other reason. For a
-// read that came straight from a client it is nil: clients end connections as
-// they like.
-func lostBetweenNodes(ctx *fasthttp.RequestCtx) func() bool {
-	c := connOf(ctx)
-	if !isForwarded(ctx) || c == nil {
-		return nil
-	}
-	return c.peerGone
 }
 
 // outcome is what became of a request that was sent on.
@@ -252,7 +234,7 @@ func (f *forwarder) send(s *Server, ctx *fasthttp.RequestCtx, to cluster.Place) 
 		f.moved.Add(1)
 		return moved, nil
 	}
-	whole, err := s.passOn(ctx, resp, cancel)
+	whole, err := s.passOn(ctx, resp, to.URL, cancel)
 	if !whole {
 		f.lost.Add(1)
 		return unanswered, err
@@ -292,7 +274,7 @@ var hopByHop = []string{
 	"Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
 	"Content-Length", "Expect", "Host", "Origin", // of requests
 	"Server", "Date", "Vary", // of answers
-	headerSecret, headerMethod, headerElsewhere,
+	headerSecret, headerMethod, headerElsewhere, headerPage, headerNotices,
 }
 
 // request makes the request to another node.
@@ -323,8 +305,9 @@ func (f *forwarder) request(life context.Context, ctx *fasthttp.RequestCtx, base
 // passOn makes the answer of another node ours. It takes the body, and calls
 // end when it is done with it. It is false when the answer broke off while
 // there is still time to ask again; then nothing of it is kept.
-func (s *Server) passOn(ctx *fasthttp.RequestCtx, resp *http.Response, end func()) (whole bool, err error) {
-	body := &remoteBody{resp.Body, end}
+func (s *Server) passOn(ctx *fasthttp.RequestCtx, resp *http.Response, url string, end func()) (whole bool, err error) {
+	body := &remoteBody{ReadCloser: resp.Body, end: end}
+	page := resp.Header.Get(headerPage)
 	if n := resp.ContentLength; n >= 0 && n <= maxWhole {
 		defer body.Close()
 		err := respond(ctx, func(dst []byte) ([]byte, error) {
@@ -335,6 +318,10 @@ func (s *Server) passOn(ctx *fasthttp.RequestCtx, resp *http.Response, end func(
 		if err != nil {
 			return false, fmt.Errorf("the answer of another node broke off: %w", err)
 		}
+		body.whole.Store(true)
+	}
+	if page != "" {
+		s.forwarder.onward(ctx, url, page, body)
 	}
 	ctx.SetStatusCode(resp.StatusCode)
 	for name, values := range resp.Header {
@@ -363,7 +350,17 @@ func (s *Server) passOn(ctx *fasthttp.RequestCtx, resp *http.Response, end func(
 // remoteBody is the body of an answer from another node.
 type remoteBody struct {
 	io.ReadCloser
-	end func()
+	end   func()
+	whole atomic.Bool // all of it was read
+}
+
+// Read implements [io.Reader].
+func (b *remoteBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if errors.Is(err, io.EOF) {
+		b.whole.Store(true)
+	}
+	return n, err
 }
 
 // Close implements [io.Closer]; fasthttp calls it when the answer was sent, or cannot be.
