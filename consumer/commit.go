@@ -182,7 +182,7 @@ func (i *Instance) send(ctx context.Context, c *commit) error {
 	if c.session != nil && c.session.subscribed() {
 		err = commitAsMember(ctx, c.session.client, c.entries)
 	} else {
-		err = i.m.cluster.commit(ctx, i.group, c.entries)
+		err = i.commitAlone(ctx, c.entries)
 	}
 	if err != nil {
 		i.m.counts.commitsFailed.Add(1)
@@ -201,6 +201,22 @@ func (i *Instance) send(ctx context.Context, c *commit) error {
 		}
 	}
 	return nil
+}
+
+// commitAlone commits without a membership that Kafka could tell this server
+// by from one that has taken the instance over: so only while it may act for
+// the instance, and not a moment longer.
+func (i *Instance) commitAlone(ctx context.Context, entries []commitEntry) error {
+	if d := i.m.settings.Directory; d != nil {
+		until, err := d.Lease(i.group, i.opts.Name)
+		if err != nil {
+			return err
+		}
+		var cancel func()
+		ctx, cancel = context.WithDeadline(ctx, until)
+		defer cancel()
+	}
+	return i.m.cluster.commit(ctx, i.group, entries)
 }
 
 func (c *commit) partitions() []TopicPartition {

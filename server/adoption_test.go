@@ -2,11 +2,15 @@ package server_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
+	"millrace/cluster"
+	"millrace/consumer"
 	"millrace/internal/testkit"
 )
 
@@ -107,4 +111,45 @@ func values(t *testing.T, answer string) (all []string) {
 		all = append(all, string(r.Value))
 	}
 	return all
+}
+
+// A node that has not heard yet that its lease is over, and that another one has
+// the instance, commits nothing any more: there is no membership to fence it by.
+func TestLateCommitOfAnAssignmentIsFenced(t *testing.T) {
+	b := testkit.Fake(t).Broker
+	all := nodes(t, b, 2)
+	i, topic := prepare(t, all, "assignments", `,"auto.commit.enable":"false"`, 100)
+	tally{}.readAll(t, all[:1], i, 100)
+	former, err := all[0].consumers.Get(strings.Split(i, "/")[2], "i")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all[0].cut(t)
+	tally{}.readAll(t, all[1:], i, 100)
+	all[1].do(t, "POST", i+"/offsets", "", plainV2).want(t, 200, "")
+	low := []consumer.Offset{{TopicPartition: consumer.TopicPartition{Topic: topic}, Offset: 9}}
+	if err := former.Commit(t.Context(), low); !errors.Is(err, cluster.ErrCutOff) {
+		t.Errorf("the former owner's commit: %v", err)
+	}
+	all[1].do(t, "GET", i+"/offsets?topic="+topic+"&partition=0", "").want(t, 200, `"offset":50`)
+}
+
+// Who asks for an instance that has expired is told so, by any node.
+func TestExpiredInstanceSaysWhy(t *testing.T) {
+	b := testkit.Fake(t).Broker
+	brief := func(o *stackOptions) { o.consumer.InstanceTimeout = time.Second }
+	all := []*stack{start(t, b, asNode("node-a"), brief), start(t, b, asNode("node-b"), brief)}
+	alone := start(t, b, brief)
+	i, _ := prepare(t, all, "assignments", "", 10)
+	own := createConsumer(t, alone, "")
+	testkit.Eventually(t, 20*time.Second, "the instances to expire", func() bool { return all[0].consumers.Count()+alone.consumers.Count() == 0 })
+	for path, through := range map[string][]*stack{i: all, own: {alone}} {
+		for _, s := range through {
+			s.do(t, "GET", path+"/assignments", "").want(t, 404, `"error_code":40403`).want(t, 404, "has expired")
+		}
+	}
+	alone.do(t, "GET", own+"x/assignments", "").want(t, 404, "not found")
+	alone.do(t, "POST", strings.TrimSuffix(own, "/instances/i"), `{"name":"i"}`, plainV2).want(t, 200, "")
+	alone.do(t, "DELETE", own, "").want(t, 204, "")
+	alone.do(t, "GET", own+"/assignments", "").want(t, 404, "not found") // not that it had expired
 }

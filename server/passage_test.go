@@ -146,4 +146,3 @@ func TestDeleteWhoseAnswerIsLost(t *testing.T) {
 	other.do(t, "DELETE", i, "").want(t, 204, "")
 	other.do(t, "DELETE", i, "").want(t, 404, "40403")
 }
-
