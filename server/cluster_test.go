@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"slices"
@@ -341,7 +340,9 @@ func TestNodeThatComesBackFindsItsInstances(t *testing.T) {
 type lossy struct {
 	net.Listener
 	to   string
-	lose atomic.Int32 // how many answers more
+	lose atomic.Int32                  // how many answers more
+	drop atomic.Bool                   // nothing comes through, and nobody is told
+	gate atomic.Pointer[chan struct{}] // holds up the last quarter of what comes
 }
 
 func newLossy(t *testing.T) *lossy {
@@ -378,7 +379,16 @@ func (l *lossy) carry(near net.Conn) {
 	}
 	defer far.Close()
 	go func() {
-		_, _ = io.Copy(far, near)
+		piece := make([]byte, 64<<10)
+		for {
+			n, err := near.Read(piece)
+			if err != nil {
+				break
+			}
+			if !l.drop.Load() {
+				_, _ = far.Write(piece[:n])
+			}
+		}
 		far.Close()
 	}()
 	piece := make([]byte, 64<<10)
@@ -387,7 +397,13 @@ func (l *lossy) carry(near net.Conn) {
 		if err != nil || l.lose.Add(-1) >= 0 {
 			return
 		}
-		if _, err := near.Write(piece[:n]); err != nil {
+		first := 0
+		if gate := l.gate.Load(); gate != nil && n > 1 {
+			first = n * 3 / 4
+			_, _ = near.Write(piece[:first])
+			<-*gate
+		}
+		if _, err := near.Write(piece[first:n]); err != nil {
 			return
 		}
 	}

@@ -75,6 +75,7 @@ type forwarder struct {
 	client                *http.Transport
 	pages                 *pages
 	notices               *notices
+	ways                  *ways
 	answered, moved, lost atomic.Uint64
 }
 
@@ -86,7 +87,8 @@ func newForwarder(node *cluster.Node, s Peering) *forwarder {
 	f := &forwarder{
 		pages: newPages(), node: node, settings: s, secret: sha256.Sum256([]byte(s.Secret)),
 		client: &http.Transport{
-			DialContext:         (&net.Dialer{Timeout: peerDial}).DialContext,
+			// A stream may be silent, but not its connection.
+			DialContext:         (&net.Dialer{Timeout: peerDial, KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 2 * time.Second, Count: 3}}).DialContext,
 			TLSClientConfig:     s.TLS,
 			TLSHandshakeTimeout: peerDial,
 			DisableCompression:  true, // what the client accepts is passed on
@@ -97,6 +99,7 @@ func newForwarder(node *cluster.Node, s Peering) *forwarder {
 		},
 	}
 	f.notices = &notices{post: f.postNotices, queues: make(map[string][]notice)}
+	f.ways = &ways{post: f.postNotices, seen: make(map[string]seen)}
 	return f
 }
 
@@ -217,7 +220,7 @@ func (f *forwarder) send(s *Server, ctx *fasthttp.RequestCtx, to cluster.Place) 
 		cancel()
 		return answered, err
 	}
-	f.watch(life, cancel, to.Node)
+	f.watch(life, cancel, to)
 	resp, err := f.client.RoundTrip(req)
 	if err != nil {
 		cancel()
@@ -250,15 +253,16 @@ func unsent(err error) bool {
 	return errors.Is(err, syscall.ECONNREFUSED) || errors.As(err, &op) && op.Op == "dial"
 }
 
-// watch ends a request whose node is dead and will not answer.
-func (f *forwarder) watch(life context.Context, cancel func(), node string) {
+// watch ends a request that will not be answered: its node is dead, or lives and
+// cannot be reached.
+func (f *forwarder) watch(life context.Context, cancel func(), to cluster.Place) {
 	armed := make(chan struct{})
 	var timer *time.Timer
 	timer = time.AfterFunc(f.settings.Lease, func() {
 		<-armed
 		switch {
 		case life.Err() != nil:
-		case f.node.Alive(node):
+		case f.node.Alive(to.Node) && f.ways.open(to.URL):
 			timer.Reset(f.settings.Lease)
 		default:
 			cancel()
@@ -337,55 +341,12 @@ func (s *Server) passOn(ctx *fasthttp.RequestCtx, resp *http.Response, url strin
 	}
 	switch {
 	case resp.ContentLength < 0:
-		s.stream(ctx, resp.Header.Get("Content-Type"), func(st *stream) error {
-			defer context.AfterFunc(st.context(), end)()
-			return body.copyTo(st)
-		})
+		if err := s.stream(ctx, resp.Header.Get("Content-Type"), body.copyTo); err != nil {
+			_ = body.Close()
+			return true, err
+		}
 	case resp.ContentLength > maxWhole:
 		ctx.Response.SetBodyStream(body, int(resp.ContentLength))
 	}
 	return true, nil
-}
-
-// remoteBody is the body of an answer from another node.
-type remoteBody struct {
-	io.ReadCloser
-	end   func()
-	whole atomic.Bool // all of it was read
-}
-
-// Read implements [io.Reader].
-func (b *remoteBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if errors.Is(err, io.EOF) {
-		b.whole.Store(true)
-	}
-	return n, err
-}
-
-// Close implements [io.Closer]; fasthttp calls it when the answer was sent, or cannot be.
-func (b *remoteBody) Close() error {
-	err := b.ReadCloser.Close()
-	b.end()
-	return err
-}
-
-// copyTo sends on what comes, as it comes.
-func (b *remoteBody) copyTo(st *stream) error {
-	defer b.Close()
-	piece := make([]byte, 32<<10)
-	for {
-		n, err := b.Read(piece)
-		if n > 0 {
-			if err := st.send(piece[:n]); err != nil {
-				return err
-			}
-		}
-		if err != nil {
-			if errors.Is(err, io.EOF) {
-				return nil
-			}
-			return err
-		}
-	}
 }

@@ -3,6 +3,7 @@ package server_test
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"testing"
@@ -145,4 +146,56 @@ func TestDeleteWhoseAnswerIsLost(t *testing.T) {
 	way.lose.Store(1)
 	other.do(t, "DELETE", i, "").want(t, 204, "")
 	other.do(t, "DELETE", i, "").want(t, 404, "40403")
+}
+
+// Two nodes that see Kafka, and not each other, do not let clients hang.
+func TestWayBetweenNodesThatIsCut(t *testing.T) {
+	b := testkit.Fake(t).Broker
+	way := newLossy(t)
+	owner := start(t, b, asNode("node-a"), func(o *stackOptions) { o.via = way.before })
+	other := start(t, b, asNode("node-b"))
+	i, _ := prepare(t, []*stack{owner}, "assignments", "", 10)
+	got := tally{}
+	got.readAll(t, []*stack{other}, i, 10)
+	way.drop.Store(true)
+	began := time.Now()
+	other.do(t, "GET", i+"/assignments", "").want(t, 503, "50307")
+	if took := time.Since(began); took > 15*time.Second {
+		t.Errorf("the answer took %v", took)
+	}
+	owner.do(t, "GET", i+"/assignments", "").want(t, 200, "partitions") // it lives
+	way.drop.Store(false)
+	testkit.Eventually(t, 20*time.Second, "the way to work again", func() bool {
+		return other.do(t, "GET", i+"/assignments", "").status == 200
+	})
+}
+
+// A node that drains ends the stream of another one between two records.
+func TestDrainOfTheNodeThatSendsAStreamOn(t *testing.T) {
+	b := testkit.Fake(t).Broker
+	way := newLossy(t)
+	owner := start(t, b, asNode("node-a"), func(o *stackOptions) { o.via = way.before })
+	other := start(t, b, asNode("node-b"), func(o *stackOptions) { o.server.Peering.Lease = time.Minute })
+	i, topic := prepare(t, []*stack{owner}, "assignments", "", 0)
+	resp, err := client.Get(other.base + i + "/stream")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	gate := make(chan struct{})
+	way.gate.Store(&gate)
+	produceNumbers(t, b, topic, 0, 1000)
+	text := make([]byte, 100) // of the first three quarters
+	if _, err := io.ReadFull(resp.Body, text); err != nil {
+		t.Fatal(err)
+	}
+	other.server.Drain()
+	close(gate)
+	rest, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Errorf("the stream was cut: %v", err)
+	}
+	if text = append(text, rest...); !strings.HasSuffix(string(text), "}\n") {
+		t.Errorf("it ends with %q", text[len(text)-20:])
+	}
 }
