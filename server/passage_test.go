@@ -49,7 +49,11 @@ func TestReadOnAfterTheNodeThatSentItOn(t *testing.T) {
 // returns its connection when the answer is there.
 func readAsNode(t *testing.T, owner *stack, i string) net.Conn {
 	t.Helper()
-	conn := owner.raw(t)
+	return readOver(t, owner.raw(t), i)
+}
+
+func readOver(t *testing.T, conn net.Conn, i string) net.Conn {
+	t.Helper()
 	fmt.Fprintf(conn, "POST %s/records?timeout=1000 HTTP/1.1\r\nHost: h\r\nAccept: application/vnd.kafka.json.v2+json\r\nX-Millrace-Secret: %s\r\nX-Millrace-Method: GET\r\nContent-Length: 0\r\n\r\n", i, clusterSecret)
 	if first, err := bufio.NewReader(conn).ReadString('\n'); err != nil || !strings.Contains(first, "200") {
 		t.Fatalf("the read was answered %q (%v)", first, err)
