@@ -11,7 +11,8 @@
 //     all nodes agree on which that is.
 //   - node.go: [Node], with its heartbeats, its lease and the following of the log.
 //   - write.go: how an instance is entered, changed, released, claimed, deleted.
-//   - find.go: who serves a request; adoption.
+//   - find.go: who serves a request; adoption, and why it failed.
+//   - sweep.go: what nobody has any more is deleted.
 //
 // A node is alive while its heartbeats arrive. It trusts itself for one lease
 // from the moment at which it sent a heartbeat that it has then read back from

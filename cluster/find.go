@@ -12,6 +12,10 @@ import (
 // now is the clock; only differences of it are used.
 func now() time.Time { return time.Now() }
 
+// retryAdoption is how soon an adoption is tried again that has failed for a
+// reason that may pass. Each try writes two records.
+const retryAdoption = time.Second
+
 // startWait is how long a request waits for a node that has just started and
 // is still reading what there is.
 const startWait = 5 * time.Second
@@ -50,6 +54,9 @@ func (n *Node) Find(ctx context.Context, group, name, refused string) (Place, er
 		case h.Owner != n.ID() && n.Alive(h.Owner) && (h.Owner != refused || !n.overdue(h.Owner)):
 			return Place{URL: n.urlOf(h.Owner), Node: h.Owner}, nil
 		default:
+			if err := n.judged(k, h.Born); err != nil {
+				return Place{}, err
+			}
 			if err := n.adopt(ctx, k, h); err != nil {
 				return Place{}, err
 			}
@@ -123,6 +130,40 @@ func (n *Node) urlOf(id string) string {
 	return ""
 }
 
+// judged returns why this node has not adopted the instance before, nil where
+// it may try. That it cannot be recovered holds for good.
+func (n *Node) judged(k instanceKey, born string) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if v, ok := n.verdicts[k]; ok && v.born == born && !v.over(now()) {
+		return v.err
+	}
+	return nil
+}
+
+// judge remembers why the instance could not be adopted.
+func (n *Node) judge(k instanceKey, born string, err error) {
+	v := verdict{born: born, err: err}
+	if !apierr.InstanceNotFound.Is(err) {
+		v.until = now().Add(retryAdoption)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.verdicts[k] = v
+}
+
+// Gone says why an instance is gone that was deleted not long ago, if there is
+// anything to say about it. It does not wait.
+func (n *Node) Gone(group, name string) string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	k := instanceKey{group, name}
+	if e := n.table.instances[k]; e != nil {
+		return e.Why
+	}
+	return n.table.graves[k].why
+}
+
 // adopt takes an instance over that nobody has; h is what was known of it. When
 // another node is faster, or another request of this one, there is no error:
 // look again.
@@ -152,8 +193,9 @@ func (n *Node) adopt(ctx context.Context, k instanceKey, h holding) error {
 	}
 	if err := n.local.Adopt(ctx, k.group, k.name, h.Definition); err != nil {
 		n.adoptFailed.Add(1)
-		// Another node, or this one later, may do better.
-		if failed := n.Release(ctx, k.group, k.name, h.Definition); failed != nil {
+		n.judge(k, h.Born, err)
+		// Another node, or this one later, may do better. One may have done so already.
+		if failed := n.Release(ctx, k.group, k.name, h.Definition); failed != nil && !apierr.InstanceMoved.Is(failed) {
 			n.log.Warn("cannot release a consumer instance that could not be adopted", "group", k.group, "instance", k.name, "error", failed)
 		}
 		return err

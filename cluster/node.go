@@ -19,7 +19,8 @@ import (
 
 // Local is the part of this node that holds its consumer instances.
 type Local interface {
-	// Holds reports whether the instance is here, or on its way in or out.
+	// Holds reports whether the instance is here, or on its way in or out. It
+	// does not wait, nor call the node.
 	Holds(group, name string) bool
 	// Adopt makes the instance from its definition, which it borrows.
 	Adopt(ctx context.Context, group, name string, definition []byte) error
@@ -55,6 +56,7 @@ type Node struct {
 	stranger bool                          // another node uses our id
 	silenced bool                          // a failure to write heartbeats was logged
 	adopting map[instanceKey]chan struct{} // closed when the adoption under way is over
+	verdicts map[instanceKey]verdict       // why instances that nobody has are not adopted here
 
 	adopted, adoptFailed atomic.Uint64
 }
@@ -87,6 +89,7 @@ func New(base kafka.Settings, s Settings) (*Node, error) {
 		changed:  make(chan struct{}),
 		beats:    make(map[uint64]time.Time),
 		adopting: make(map[instanceKey]chan struct{}),
+		verdicts: make(map[instanceKey]verdict),
 	}
 	for i := range n.writing {
 		n.writing[i] = make(chan struct{}, 1)
@@ -255,7 +258,7 @@ func (n *Node) take(records []*kgo.Record) {
 	var lost, damaged []instanceKey
 	n.mu.Lock()
 	for _, r := range records {
-		c, err := n.table.apply(r.Key, r.Value, r.Timestamp, now)
+		c, err := n.table.apply(r.Key, r.Value, now)
 		n.position = r.Offset + 1
 		switch {
 		case err != nil:
@@ -315,63 +318,4 @@ func (n *Node) heardOwn(value []byte) {
 // leased reports whether the node may act. The caller holds n.mu.
 func (n *Node) leased(now time.Time) bool {
 	return !n.trusted.IsZero() && now.Sub(n.trusted) < n.settings.Lease
-}
-
-// sweep clears away what dead nodes have left for too long.
-func (n *Node) sweep() {
-	tick := time.NewTicker(n.settings.Heartbeat)
-	defer tick.Stop()
-	for {
-		select {
-		case <-n.life.Done():
-			return
-		case now := <-tick.C:
-			nodes, instances := n.litter(now)
-			for _, id := range nodes {
-				r := &kgo.Record{Topic: n.settings.Topic, Key: nodeKey(id)}
-				n.client.Produce(n.life, r, nil) // or the next time
-			}
-			for _, k := range instances {
-				if err := n.delete(n.life, k, ""); err != nil && n.life.Err() == nil {
-					n.log.Warn("cannot delete an abandoned consumer instance", "group", k.group, "instance", k.name, "error", err)
-				}
-			}
-		}
-	}
-}
-
-// forgotten is how many leases after its death a node is forgotten, or a
-// deleted instance: who may act has read all but the last lease of the log.
-const forgotten = 10
-
-// litter notes since when instances have had no node, and returns what of
-// them, and of the nodes, is to be deleted by this node.
-func (n *Node) litter(now time.Time) (nodes []string, instances []instanceKey) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if !n.leased(now) {
-		return nil, nil
-	}
-	mine := n.table.sweeper(now) == n.ID()
-	for id, p := range n.table.nodes {
-		if mine && now.Sub(p.heard) > forgotten*p.lease() {
-			nodes = append(nodes, id)
-		}
-	}
-	for k, g := range n.table.graves {
-		if now.Sub(g.dug) > forgotten*n.settings.Lease {
-			delete(n.table.graves, k)
-		}
-	}
-	for k, e := range n.table.instances {
-		switch {
-		case n.table.alive(e.Owner, now):
-			e.idle = time.Time{}
-		case e.idle.IsZero():
-			e.idle = now
-		case mine && (e.Deleted || n.settings.Idle > 0 && now.Sub(e.idle) >= n.settings.Idle):
-			instances = append(instances, k)
-		}
-	}
-	return nodes, instances
 }

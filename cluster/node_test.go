@@ -156,7 +156,7 @@ func TestDefinitionsGoFromNodeToNode(t *testing.T) {
 	if got := h2.held[instanceKey{"g", "i"}]; got != `{"v":3}` {
 		t.Errorf("adopted the definition %s", got)
 	}
-	if err := two.Delete(t.Context(), "g", "i"); err != nil {
+	if err := two.Delete(t.Context(), "g", "i", ""); err != nil {
 		t.Fatal(err)
 	}
 	h2.Discard("g", "i")
@@ -181,7 +181,7 @@ func TestClaimOfWhatIsGone(t *testing.T) {
 	if err != nil || !known {
 		t.Fatal(known, err)
 	}
-	if err := one.Delete(t.Context(), "g", "i"); err != nil {
+	if err := one.Delete(t.Context(), "g", "i", ""); err != nil {
 		t.Fatal(err)
 	}
 	h.Discard("g", "i")

@@ -39,8 +39,10 @@ type holding struct {
 	// Born is made up when the instance is created, so that two of one name
 	// are told apart.
 	Born string `json:"born"`
-	// Deleted says that the instance is gone; a tombstone follows.
-	Deleted bool `json:"deleted,omitempty"`
+	// Deleted says that the instance is gone, and Why, if that is not its
+	// client's doing; a tombstone follows. It is about the instance of that Born only.
+	Deleted bool   `json:"deleted,omitempty"`
+	Why     string `json:"why,omitempty"`
 	// Definition is the instance's, as package consumer wrote it.
 	Definition json.RawMessage `json:"definition,omitempty"`
 }

@@ -6,10 +6,6 @@ import (
 	"time"
 )
 
-// oldest is how far the clocks of two hosts may differ before a node that is
-// met on the first reading of the log is wrongly taken for dead.
-const oldest = 30 * time.Second
-
 // table is what the log says so far. [Node.mu] guards it.
 type table struct {
 	nodes     map[string]*peer
@@ -22,6 +18,7 @@ type table struct {
 // grave is what is left of an instance.
 type grave struct {
 	born string
+	why  string
 	dug  time.Time
 }
 
@@ -51,15 +48,17 @@ type change struct {
 	rejected bool   // it came too late and does not count
 }
 
-// apply takes in the next record of the log, which was written at the time
-// written and read at the time now. It keeps nothing of key and value.
-func (t *table) apply(key, value []byte, written, now time.Time) (change, error) {
+// apply takes in the next record of the log, which was read at the time now. When
+// it was written does not matter: that is for another host's clock to say. So a
+// node that is long dead is taken for alive, once, by one that has just started.
+// apply keeps nothing of key and value.
+func (t *table) apply(key, value []byte, now time.Time) (change, error) {
 	node, instance, err := parseKey(key)
 	if err != nil {
 		return change{}, err
 	}
 	if node != "" {
-		return change{node: node}, t.applyNode(node, value, written, now)
+		return change{node: node}, t.applyNode(node, value, now)
 	}
 	c := change{instance: instance}
 	was := t.instances[instance]
@@ -71,7 +70,7 @@ func (t *table) apply(key, value []byte, written, now time.Time) (change, error)
 		case was == nil:
 		case was.Deleted:
 			delete(t.instances, instance)
-			t.graves[instance] = grave{was.Born, now}
+			t.graves[instance] = grave{was.Born, was.Why, now}
 		default:
 			c.rejected = true
 		}
@@ -82,7 +81,7 @@ func (t *table) apply(key, value []byte, written, now time.Time) (change, error)
 		return change{}, fmt.Errorf("cannot read the record of the consumer instance %q of group %q: %w", instance.name, instance.group, err)
 	}
 	gone, buried := t.graves[instance]
-	if was != nil && h.Epoch <= was.Epoch || was == nil && buried && h.Born == gone.born {
+	if was != nil && (h.Epoch <= was.Epoch || h.Deleted && h.Born != was.Born) || was == nil && buried && h.Born == gone.born {
 		c.rejected = true
 		return c, nil
 	}
@@ -90,7 +89,7 @@ func (t *table) apply(key, value []byte, written, now time.Time) (change, error)
 	return c, nil
 }
 
-func (t *table) applyNode(id string, value []byte, written, now time.Time) error {
+func (t *table) applyNode(id string, value []byte, now time.Time) error {
 	if value == nil { // it has left
 		delete(t.nodes, id)
 		return nil
@@ -99,11 +98,7 @@ func (t *table) applyNode(id string, value []byte, written, now time.Time) error
 	if err := json.Unmarshal(value, &h); err != nil {
 		return fmt.Errorf("cannot read the heartbeat of the node %s: %w", id, err)
 	}
-	p := &peer{heartbeat: h, heard: now}
-	if now.Sub(written) > h.lease()+oldest { // from long before we began to read
-		p.heard = time.Time{}
-	}
-	t.nodes[id] = p
+	t.nodes[id] = &peer{heartbeat: h, heard: now}
 	return nil
 }
 

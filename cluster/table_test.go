@@ -23,7 +23,7 @@ func (s *script) instance(h *holding, rejected bool) {
 	if h != nil {
 		value = encode(h)
 	}
-	c, err := s.table.apply(instanceKey{"g", "i"}.bytes(), value, s.now, s.now)
+	c, err := s.table.apply(instanceKey{"g", "i"}.bytes(), value, s.now)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -58,12 +58,13 @@ func TestFirstInTheLogWins(t *testing.T) {
 	s.owner("")
 	s.instance(nil, true) // from somebody who has missed all this
 	s.owner("")
-	s.instance(&holding{Epoch: 5, Deleted: true}, false)
+	s.instance(&holding{Epoch: 5, Deleted: true, Born: "y"}, true) // of another that had the name
+	s.instance(&holding{Epoch: 5, Deleted: true, Born: "x"}, false)
 	s.owner("nobody")
 	s.instance(&holding{Owner: "a", Epoch: 6, Born: "z"}, false) // made anew before the tombstone
 	s.instance(nil, true)
 	s.owner("a")
-	s.instance(&holding{Epoch: 7, Deleted: true}, false)
+	s.instance(&holding{Epoch: 7, Deleted: true, Born: "z"}, false)
 	s.instance(nil, false)
 	if len(s.table.instances) != 0 {
 		t.Error("something is left after the tombstone")
@@ -89,15 +90,15 @@ func TestDeletedStaysDeleted(t *testing.T) {
 
 func TestLeases(t *testing.T) {
 	s := newScript(t)
-	beat := func(id string, written, now time.Time) {
+	beat := func(id string, now time.Time) {
 		t.Helper()
-		if _, err := s.table.apply(nodeKey(id), encode(heartbeat{URL: "u", LeaseMillis: 1000}), written, now); err != nil {
+		if _, err := s.table.apply(nodeKey(id), encode(heartbeat{URL: "u", LeaseMillis: 1000}), now); err != nil {
 			t.Fatal(err)
 		}
 	}
-	beat("b", s.now, s.now)
-	beat("a", s.now.Add(-20*time.Second), s.now) // its host's clock is late
-	beat("c", s.now.Add(-time.Hour), s.now)      // it is from long ago
+	beat("b", s.now)
+	beat("a", s.now)
+	beat("c", s.now.Add(-time.Second))
 	for id, want := range map[string]bool{"a": true, "b": true, "c": false, "d": false, "": false} {
 		if got := s.table.alive(id, s.now.Add(999*time.Millisecond)); got != want {
 			t.Errorf("node %q is alive: %v", id, got)
@@ -109,7 +110,7 @@ func TestLeases(t *testing.T) {
 	if got := s.table.sweeper(s.now); got != "a" || s.table.count(s.now) != 2 {
 		t.Errorf("of %d nodes alive, %s sweeps", s.table.count(s.now), got)
 	}
-	if _, err := s.table.apply(nodeKey("a"), nil, s.now, s.now); err != nil || s.table.alive("a", s.now) {
+	if _, err := s.table.apply(nodeKey("a"), nil, s.now); err != nil || s.table.alive("a", s.now) {
 		t.Errorf("a node is alive after it has left (%v)", err)
 	}
 }
@@ -123,7 +124,7 @@ func TestCompactionKeepsWhatCounts(t *testing.T) {
 		var log [][]byte
 		write := func(h holding) change {
 			log = append(log, encode(h))
-			c, err := whole.apply(instanceKey{"g", "i"}.bytes(), log[len(log)-1], time.Now(), time.Now())
+			c, err := whole.apply(instanceKey{"g", "i"}.bytes(), log[len(log)-1], time.Now())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -138,7 +139,7 @@ func TestCompactionKeepsWhatCounts(t *testing.T) {
 			}
 		}
 		compacted := newTable()
-		if _, err := compacted.apply(instanceKey{"g", "i"}.bytes(), log[len(log)-1], time.Now(), time.Now()); err != nil {
+		if _, err := compacted.apply(instanceKey{"g", "i"}.bytes(), log[len(log)-1], time.Now()); err != nil {
 			t.Fatal(err)
 		}
 		a, b := whole.instances[instanceKey{"g", "i"}].holding, compacted.instances[instanceKey{"g", "i"}].holding
@@ -155,7 +156,7 @@ func FuzzApply(f *testing.F) {
 	f.Add([]byte(`["node",""]`), []byte(`{`))
 	f.Fuzz(func(t *testing.T, key, value []byte) {
 		tab := newTable()
-		c, err := tab.apply(key, value, time.Time{}, time.Now())
+		c, err := tab.apply(key, value, time.Now())
 		before := fmt.Sprint(tab.nodes, len(tab.instances))
 		for i := range value { // nothing of it is kept
 			value[i] = 'x'

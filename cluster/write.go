@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -126,6 +127,7 @@ func (n *Node) Create(ctx context.Context, group, name string, definition []byte
 	if !known {
 		h := holding{Owner: n.ID(), Epoch: was.Epoch + 1, Born: rand.Text(), Definition: definition}
 		if counts, err = n.write(ctx, k, h); err != nil {
+			n.retract(k, h)
 			return err
 		}
 	}
@@ -133,6 +135,34 @@ func (n *Node) Create(ctx context.Context, group, name string, definition []byte
 		return apierr.AlreadyExists.New("A consumer instance named %q already exists in the group %q.", name, group)
 	}
 	return nil
+}
+
+// retract deletes an instance that was not created in time, but whose record
+// may come into the log all the same: what is written now comes after it.
+func (n *Node) retract(k instanceKey, h holding) {
+	gone := encode(holding{Epoch: h.Epoch + 1, Born: h.Born, Deleted: true})
+	for _, value := range [][]byte{gone, nil} {
+		n.client.Produce(n.life, &kgo.Record{Topic: n.settings.Topic, Key: k.bytes(), Value: value}, nil)
+	}
+}
+
+// Lease returns until when this node may act for the instance. Errors:
+// [apierr.InstanceMoved] when another node has it, and [apierr.BrokersAway]. It
+// does not wait.
+func (n *Node) Lease(group, name string) (until time.Time, err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !n.leased(now()) {
+		return until, cutOff()
+	}
+	if e := n.table.instances[instanceKey{group, name}]; e == nil || e.Deleted || e.Owner != n.ID() {
+		return until, moved(instanceKey{group, name})
+	}
+	return n.trusted.Add(n.settings.Lease), nil
+}
+
+func moved(k instanceKey) error {
+	return apierr.InstanceMoved.New("Another server has taken over the consumer instance %q of the group %q.", k.name, k.group)
 }
 
 // Update replaces the definition of an instance that this node has. Errors:
@@ -165,19 +195,20 @@ func (n *Node) rewrite(ctx context.Context, k instanceKey, change func(*holding)
 		}
 	}
 	if !counts {
-		return apierr.InstanceMoved.New("Another server has taken over the consumer instance %q of the group %q.", k.name, k.group)
+		return moved(k)
 	}
 	return nil
 }
 
-// Delete takes an instance that this node has out of the cluster. Without one
-// nothing happens. Error: [apierr.BrokersAway].
-func (n *Node) Delete(ctx context.Context, group, name string) error {
-	return n.delete(ctx, instanceKey{group, name}, n.ID())
+// Delete takes an instance that this node has out of the cluster; why is for
+// those who ask for it, and may be empty. Without an instance nothing happens.
+// Error: [apierr.BrokersAway].
+func (n *Node) Delete(ctx context.Context, group, name, why string) error {
+	return n.delete(ctx, instanceKey{group, name}, why, func(h *holding) bool { return h.Owner == n.ID() })
 }
 
-// delete is Delete of an instance that owner has, or with an empty one no live node.
-func (n *Node) delete(ctx context.Context, k instanceKey, owner string) error {
+// delete deletes an instance that is as it should be.
+func (n *Node) delete(ctx context.Context, k instanceKey, why string, as func(*holding) bool) error {
 	unlock, err := n.lock(ctx, k)
 	if err != nil {
 		return err
@@ -187,10 +218,10 @@ func (n *Node) delete(ctx context.Context, k instanceKey, owner string) error {
 	switch {
 	case err != nil:
 		return err
-	case !known && !h.Deleted, owner != "" && h.Owner != owner, owner == "" && n.Alive(h.Owner):
+	case !known && !h.Deleted, !as(&h):
 		return nil
 	}
-	gone := encode(holding{Epoch: h.Epoch + 1, Born: h.Born, Deleted: true})
+	gone := encode(holding{Epoch: h.Epoch + 1, Born: h.Born, Deleted: true, Why: why})
 	return n.append(ctx, k, gone, nil)
 }
 

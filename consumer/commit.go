@@ -36,9 +36,10 @@ type commitEntry struct {
 // the v2 API has it, an offset N says that the record at N was processed, so
 // that N+1 is what is stored. Errors: [apierr.Unprocessable] for an offset
 // that is negative or has no next one, [apierr.TopicNotFound],
-// [apierr.PartitionNotFound], and what Kafka said.
+// [apierr.PartitionNotFound], what Kafka said, and [apierr.ArrivalUnknown] where
+// nil cannot be answered because nobody knows what arrived (see [Passage]).
 func (i *Instance) Commit(ctx context.Context, offsets []Offset) error {
-	c, err := i.askCommit(offsets)
+	c, err := i.askCommit(ctx, offsets)
 	if err != nil {
 		return err
 	}
@@ -54,7 +55,7 @@ func (i *Instance) Commit(ctx context.Context, offsets []Offset) error {
 // CommitAsync is [Instance.Commit] that does not wait for Kafka: what that
 // says of the offsets is only logged.
 func (i *Instance) CommitAsync(offsets []Offset) error {
-	c, err := i.askCommit(offsets)
+	c, err := i.askCommit(i.m.life, offsets)
 	if err != nil {
 		return err
 	}
@@ -96,9 +97,9 @@ func (i *Instance) Committed(ctx context.Context, tps []TopicPartition) ([]Offse
 	return list, nil
 }
 
-// askCommit begins a call and fixes what it commits. The caller must leave
-// when there is no error.
-func (i *Instance) askCommit(offsets []Offset) (*commit, error) {
+// askCommit begins a call and fixes what it commits, once it is known what
+// arrived. The caller must leave when there is no error.
+func (i *Instance) askCommit(ctx context.Context, offsets []Offset) (*commit, error) {
 	for _, o := range offsets {
 		switch {
 		case o.Offset < 0, o.Partition < 0:
@@ -109,6 +110,10 @@ func (i *Instance) askCommit(offsets []Offset) (*commit, error) {
 	}
 	if err := i.enter(); err != nil {
 		return nil, err
+	}
+	if offsets == nil && !i.awaitPassage(ctx) {
+		i.leave()
+		return nil, unsure()
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -147,12 +152,18 @@ func (c *commit) add(p *partition, to mark) {
 }
 
 // issue sends c to Kafka after the commits before it and waits for the answer.
+// Positions that it makes void are void in the directory too when it returns:
+// who adopted the instance would go back to them.
 func (i *Instance) issue(ctx context.Context, c *commit) error {
 	if err := acquire(ctx, i.commits); err != nil {
 		return err
 	}
-	defer func() { <-i.commits }()
-	return i.send(ctx, c)
+	err := i.send(ctx, c)
+	<-i.commits
+	if err != nil {
+		return err
+	}
+	return i.record(ctx)
 }
 
 // send does the work of issue. The caller holds i.commits.
@@ -171,7 +182,7 @@ func (i *Instance) send(ctx context.Context, c *commit) error {
 	if c.session != nil && c.session.subscribed() {
 		err = commitAsMember(ctx, c.session.client, c.entries)
 	} else {
-		err = i.m.cluster.commit(ctx, i.group, c.entries)
+		err = i.commitAlone(ctx, c.entries)
 	}
 	if err != nil {
 		i.m.counts.commitsFailed.Add(1)
@@ -182,11 +193,30 @@ func (i *Instance) send(ctx context.Context, c *commit) error {
 	defer i.mu.Unlock()
 	for _, e := range c.entries {
 		delete(i.positions, e.TopicPartition)
-		if e.reading {
+		switch {
+		case e.reading:
 			e.part.committed = e.to
+		case e.part != nil:
+			e.part.committed = noMark
 		}
 	}
 	return nil
+}
+
+// commitAlone commits without a membership that Kafka could tell this server
+// by from one that has taken the instance over: so only while it may act for
+// the instance, and not a moment longer.
+func (i *Instance) commitAlone(ctx context.Context, entries []commitEntry) error {
+	if d := i.m.settings.Directory; d != nil {
+		until, err := d.Lease(i.group, i.opts.Name)
+		if err != nil {
+			return err
+		}
+		var cancel func()
+		ctx, cancel = context.WithDeadline(ctx, until)
+		defer cancel()
+	}
+	return i.m.cluster.commit(ctx, i.group, entries)
 }
 
 func (c *commit) partitions() []TopicPartition {

@@ -52,6 +52,8 @@ func TestCommit(t *testing.T) {
 		testkit.Eventually(t, patience, "the asynchronous commit arrives", func() bool { os := committed(); return len(os) == 1 && os[0].Offset == 10 })
 		ok(t, i.CommitAsync([]Offset{{tp, 2, ""}}))
 		testkit.Eventually(t, patience, "the asynchronous commit arrives", func() bool { os := committed(); return len(os) == 1 && os[0].Offset == 3 })
+		ok(t, i.Commit(t.Context(), nil)) // all that was answered, though that was committed once
+		want(10, "")
 		wantKind(t, i.CommitAsync([]Offset{{tp, -5, ""}}), apierr.Unprocessable)
 
 		// A seek is a position, too.
@@ -173,7 +175,7 @@ func TestLateCommitDoesNotUndoALaterOne(t *testing.T) {
 	topic := testkit.CreateTopic(t, b, 1)
 	i := newReader(t, newManager(t, b, nil), topic, 1)
 	tp := TopicPartition{topic, 0}
-	early, err := i.askCommit([]Offset{{tp, 1, ""}})
+	early, err := i.askCommit(t.Context(), []Offset{{tp, 1, ""}})
 	ok(t, err)
 	defer i.leave()
 	ok(t, i.Commit(t.Context(), []Offset{{tp, 5, ""}}))

@@ -69,8 +69,8 @@ func (d *definition) assigned() []TopicPartition {
 }
 
 // define returns the definition as it is now. The caller holds i.mu.
-func (i *Instance) define() []byte {
-	d := definition{Options: i.opts, Format: i.opts.Format.String()}
+func (i *Instance) define() *definition {
+	d := &definition{Options: i.opts, Format: i.opts.Format.String()}
 	if s := i.session; s != nil {
 		d.Topics, d.Pattern = s.topics, s.pattern
 		if !s.subscribed() {
@@ -84,6 +84,11 @@ func (i *Instance) define() []byte {
 			}
 		}
 	}
+	return d
+}
+
+// text returns the definition as the directory keeps it.
+func (d *definition) text() []byte {
 	text, err := json.Marshal(d)
 	if err != nil {
 		panic("BUG: a definition cannot be written as JSON: " + err.Error())
@@ -97,6 +102,15 @@ func (i *Instance) restore(d *definition, text []byte) {
 	for _, p := range d.Positions {
 		i.setPosition(p)
 	}
+}
+
+// forgetCommitted takes those positions out of a definition that was made before
+// a commit which has made them void. The caller holds i.mu.
+func (i *Instance) forgetCommitted(d *definition) {
+	d.Positions = slices.DeleteFunc(d.Positions, func(p position) bool {
+		_, holds := i.positions[TopicPartition(p.place)]
+		return !holds
+	})
 }
 
 func (i *Instance) setPosition(p position) {
@@ -118,7 +132,7 @@ func (i *Instance) record(ctx context.Context) error {
 	}
 	defer func() { <-i.recording }()
 	i.mu.Lock()
-	text := i.define()
+	text := i.define().text()
 	same, closed := bytes.Equal(text, i.recorded), i.closed
 	i.mu.Unlock()
 	if same {
@@ -136,8 +150,11 @@ func (i *Instance) record(ctx context.Context) error {
 	return nil
 }
 
-// recordLater is record for where nothing may wait.
+// recordLater is record for where nothing may wait. No lock may be held.
 func (i *Instance) recordLater() {
+	if i.m.settings.Directory == nil {
+		return
+	}
 	i.m.spawn(func() {
 		ctx, cancel := i.bound(i.m.life, kafkaTimeout)
 		defer cancel()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 
 	"millrace/internal/apierr"
 )
@@ -19,8 +20,14 @@ type Directory interface {
 	Update(ctx context.Context, group, name string, definition []byte) error
 	// Release gives the instance up for another server to adopt.
 	Release(ctx context.Context, group, name string, definition []byte) error
-	// Delete forgets the instance.
-	Delete(ctx context.Context, group, name string) error
+	// Delete forgets the instance; why is what Gone says of it, and may be empty.
+	Delete(ctx context.Context, group, name, why string) error
+	// Lease returns until when this server may act for the instance, or an
+	// error if it may not. It does not wait.
+	Lease(group, name string) (until time.Time, err error)
+	// Gone says why an instance is gone, empty where there is nothing to say.
+	// It does not wait.
+	Gone(group, name string) (why string)
 }
 
 // Holds reports whether the instance is on this server, or on its way in or out.
@@ -134,7 +141,8 @@ func uncommitted(*partition) mark { return noMark }
 
 // release hands a retired and shut instance to whoever asks for it next.
 func (m *Manager) release(ctx context.Context, i *Instance, definition []byte) {
-	if err := m.settings.Directory.Release(ctx, i.group, i.opts.Name, definition); err != nil {
+	// Who took it over at once may have hidden that it was released.
+	if err := m.settings.Directory.Release(ctx, i.group, i.opts.Name, definition); err != nil && !apierr.InstanceMoved.Is(err) {
 		m.log.Warn("cannot release a consumer instance; another server takes it over when this one counts as dead",
 			"group", i.group, "instance", i.opts.Name, "error", err)
 	}
@@ -179,7 +187,7 @@ func (m *Manager) register(i *Instance) error {
 	}
 	ctx, cancel := context.WithTimeout(m.life, kafkaTimeout)
 	defer cancel()
-	i.recorded = i.define()
+	i.recorded = i.define().text()
 	return m.settings.Directory.Create(ctx, i.group, i.opts.Name, i.recorded)
 }
 
@@ -190,7 +198,7 @@ func (m *Manager) unregister(i *Instance, why error) {
 	if m.settings.Directory != nil && !apierr.AlreadyExists.Is(why) {
 		ctx, cancel := context.WithTimeout(m.life, leaveTimeout)
 		defer cancel()
-		if err := m.settings.Directory.Delete(ctx, i.group, i.opts.Name); err != nil {
+		if err := m.settings.Directory.Delete(ctx, i.group, i.opts.Name, ""); err != nil {
 			m.log.Warn("cannot delete what there may be of a consumer instance that was not created", "group", i.group, "instance", i.opts.Name, "error", err)
 		}
 	}
@@ -205,8 +213,80 @@ func (m *Manager) enter(key instanceKey, i *Instance) error {
 		return apierr.Draining.Err()
 	}
 	delete(m.moving, key)
+	delete(m.expired, key)
 	m.instances[key] = i
 	return nil
+}
+
+const (
+	// maxExpired bounds what is remembered of expired instances.
+	maxExpired = 10_000
+	// forgetPause is how long to wait before the directory is told again of
+	// the end of an instance.
+	forgetPause = time.Second
+)
+
+// notFound is the error for who asks for an instance that is not here.
+func (m *Manager) notFound(key instanceKey) error {
+	m.mu.Lock()
+	why := m.expired[key]
+	m.mu.Unlock()
+	if d := m.settings.Directory; why == "" && d != nil {
+		why = d.Gone(key.group, key.name)
+	}
+	if why == "" {
+		return apierr.InstanceNotFound.Err()
+	}
+	return apierr.InstanceNotFound.New("%s", why)
+}
+
+// remember keeps why an instance is gone. The caller holds m.mu.
+func (m *Manager) remember(key instanceKey, why string) {
+	if why == "" {
+		return
+	}
+	if len(m.expired) >= maxExpired {
+		clear(m.expired)
+	}
+	m.expired[key] = why
+}
+
+// forget has the directory forget an instance that is gone for good. While it
+// cannot, nobody may find the instance there and bring it back, so it is tried
+// until it is done or this server goes; done is told of the first try.
+func (m *Manager) forget(i *Instance, why string, done chan<- error) {
+	for first := true; ; first = false {
+		err := m.strike(i, why)
+		if err == nil { // before its client is told, who may want the name again
+			m.mu.Lock()
+			delete(m.moving, i.key())
+			m.mu.Unlock()
+		}
+		if first {
+			done <- err
+		}
+		if err == nil {
+			return
+		}
+		if first {
+			m.log.Warn("cannot delete what other servers know of a consumer instance, trying on", "group", i.group, "instance", i.opts.Name, "error", err)
+		}
+		select {
+		case <-time.After(forgetPause):
+		case <-m.stop:
+			return
+		}
+	}
+}
+
+// strike takes an instance out of the directory, if there is one.
+func (m *Manager) strike(i *Instance, why string) error {
+	if m.settings.Directory == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(m.life, kafkaTimeout)
+	defer cancel()
+	return m.settings.Directory.Delete(ctx, i.group, i.opts.Name, why)
 }
 
 // takeOut takes i out of the table, if it is there. The caller holds m.mu.

@@ -16,6 +16,7 @@
 //   - directory.go, definition.go: how an instance outlives this server, where
 //     there is a [Directory].
 //   - lag.go: how far readers are behind, those too that do not read.
+//   - passage.go: answers that go to their client by another server.
 //   - stream.go, tail.go, positions.go: topics that are read without an end; one
 //     tail for each, which their streams share. instance_stream.go: the same of
 //     an instance. outlet.go: how both are sent.
@@ -32,7 +33,8 @@
 //
 // The second group commits only where auto-commit is on, DELETE likewise. So a
 // page that got lost on its way is read again by whoever comes next: delivery
-// is at least once.
+// is at least once. Where it is unknown whether a page arrived, POST /offsets is
+// refused (see [Passage]).
 //
 // Locks, outermost first; none of the last two is held while Kafka is waited for:
 //

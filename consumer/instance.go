@@ -37,6 +37,7 @@ type Instance struct {
 	pollCancel context.CancelFunc // interrupts the poll that is running; nil when none is
 	holders    int                // who wants no poll to run; see holdPolls
 	lost       func() bool        // whether the last answer did not arrive; nil: it did
+	passage    *Passage           // of the last answer; nil: it went by no other server, or has been read on from
 	// What the directory is for; unused without one.
 	positions map[TopicPartition]position // see definition.Positions
 	recorded  []byte                      // the definition that the directory has

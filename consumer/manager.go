@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -48,6 +49,7 @@ type Manager struct {
 	moving    map[instanceKey]struct{} // instances on their way in or out
 	perClient map[string]int           // instances by the address that made them
 	tails     map[string]*tail         // by topic, of those that are streamed
+	expired   map[instanceKey]string   // why instances are gone; of the last of them
 	closing   bool                     // Close was called
 
 	counts counts
@@ -68,6 +70,7 @@ func New(base kafka.Settings, c kafka.Consumer, s Settings, log *slog.Logger) *M
 		instances: make(map[instanceKey]*Instance),
 		moving:    make(map[instanceKey]struct{}),
 		perClient: make(map[string]int),
+		expired:   make(map[instanceKey]string),
 	}
 	m.life, m.end = context.WithCancel(context.Background())
 	m.unhurried, m.hurry = context.WithCancel(m.life)
@@ -107,14 +110,15 @@ func (m *Manager) Create(group string, opts InstanceOptions) (*Instance, error) 
 
 // Get returns an instance. Errors: [apierr.InstanceNotFound], [apierr.Draining].
 func (m *Manager) Get(group, name string) (*Instance, error) {
+	key := instanceKey{group, name}
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.closing {
+	i, closing := m.instances[key], m.closing
+	m.mu.Unlock()
+	switch {
+	case closing:
 		return nil, apierr.Draining.Err()
-	}
-	i := m.instances[instanceKey{group, name}]
-	if i == nil {
-		return nil, apierr.InstanceNotFound.Err()
+	case i == nil:
+		return nil, m.notFound(key)
 	}
 	return i, nil
 }
@@ -124,6 +128,9 @@ func (m *Manager) Get(group, name string) (*Instance, error) {
 // group. A commit or a leave that fails is logged; the instance is gone all
 // the same. Errors: as of [Manager.Get].
 func (m *Manager) Delete(ctx context.Context, group, name string) error {
+	if i, err := m.Get(group, name); err == nil {
+		i.awaitPassage(ctx)
+	}
 	done := make(chan error, 1)
 	if err := m.remove(group, name, done); err != nil {
 		return err
@@ -151,27 +158,20 @@ func (m *Manager) remove(group, name string, done chan<- error) error {
 	i.mu.Lock()
 	last := i.answeredMark()
 	i.mu.Unlock()
-	m.retired(i, last, done)
+	m.retired(i, last, "", done)
 	return nil
 }
 
 // retired takes an instance that was retired for good out of the table and, in
-// the background, shuts it and has the directory forget it. The caller holds m.mu.
-func (m *Manager) retired(i *Instance, last func(*partition) mark, done chan<- error) {
+// the background, shuts it and has the directory forget it; why is for those who
+// ask for it later. The caller holds m.mu.
+func (m *Manager) retired(i *Instance, last func(*partition) mark, why string, done chan<- error) {
 	m.takeOut(i)
+	m.remember(i.key(), why)
 	m.moving[i.key()] = struct{}{}
 	m.background.Go(func() {
 		i.shut(m.life, last)
-		var err error
-		if m.settings.Directory != nil {
-			ctx, cancel := context.WithTimeout(m.life, kafkaTimeout)
-			defer cancel()
-			err = m.settings.Directory.Delete(ctx, i.group, i.opts.Name)
-		}
-		m.mu.Lock()
-		delete(m.moving, i.key())
-		m.mu.Unlock()
-		done <- err
+		m.forget(i, why, done)
 	})
 }
 
@@ -236,7 +236,10 @@ func (m *Manager) passOn(ctx context.Context, i *Instance) {
 	definition := i.define()
 	i.mu.Unlock()
 	i.shut(ctx, (*partition).confirmedMark)
-	m.release(ctx, i, definition)
+	i.mu.Lock()
+	i.forgetCommitted(definition)
+	i.mu.Unlock()
+	m.release(ctx, i, definition.text())
 }
 
 // spawn runs f in the background, where Close waits for it. It is false, and f
@@ -293,7 +296,8 @@ func (m *Manager) look(i *Instance, now time.Time) {
 		m.log.Info("consumer instance expired", "group", i.group, "instance", i.opts.Name)
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		m.retired(i, (*partition).confirmedMark, make(chan error, 1))
+		why := fmt.Sprintf("The consumer instance %q of the group %q has expired: no request about it came in %v (consumer.instance.timeout.ms). Create it anew.", i.opts.Name, i.group, m.settings.InstanceTimeout)
+		m.retired(i, (*partition).confirmedMark, why, make(chan error, 1))
 	case i.autoCommitDue(now):
 		m.background.Go(i.autoCommit)
 	}

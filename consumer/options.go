@@ -81,6 +81,8 @@ type ReadOptions struct {
 	// Lost, if not nil, is asked later whether the answer has got lost on its
 	// way. It must not block; it is called with the instance locked.
 	Lost func() bool
+	// Passage, if not nil, is how the answer goes by another server.
+	Passage *Passage
 	// Headers and Timestamps add those members to each record.
 	Headers, Timestamps bool
 	// Layout is the order of a record's members.

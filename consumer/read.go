@@ -82,6 +82,7 @@ func (i *Instance) AppendRecords(ctx context.Context, dst []byte, o ReadOptions)
 		}
 		i.mu.Lock()
 		i.lost = o.Lost
+		i.goesBy(o.Passage, taken.records)
 		i.mu.Unlock()
 		return append(page, ']'), nil
 	}
@@ -108,12 +109,15 @@ func (i *Instance) settle(ctx context.Context, s *session, confirm bool) error {
 		return s.takeBack(ctx)
 	case confirm:
 		s.confirm()
+		i.passage = nil
 	}
 	return nil
 }
 
 // isLost reports whether the last answer did not arrive. The caller holds i.mu.
-func (i *Instance) isLost() bool { return i.lost != nil && i.lost() }
+func (i *Instance) isLost() bool {
+	return i.lost != nil && i.lost() || i.passage != nil && !(i.passage.known() && i.passage.arrived)
+}
 
 // answeredMark is what a commit of all that was answered says of a partition.
 // The caller holds i.mu.
@@ -141,6 +145,7 @@ func (i *Instance) gaveUp(ctx context.Context, why string) error {
 // beginRead returns the session to read from and, if confirm says so, confirms
 // its last answer. A change of the subscription that is under way is waited for.
 func (i *Instance) beginRead(ctx, turn context.Context, confirm bool) (*session, error) {
+	i.awaitPassage(ctx) // longer than the read, if need be: it is rare, and the alternative to repeat what arrived
 	if acquire(turn, i.changing) != nil {
 		return nil, i.gaveUp(ctx, "The subscription or assignment of this consumer instance is being changed, which did not end within the timeout.")
 	}

@@ -102,8 +102,9 @@ func (i *Instance) seek(ctx context.Context, to, at map[TopicPartition]int64) er
 	return i.recordSeek(ctx, moved)
 }
 
-// TakeBack undoes the last answer, which did not arrive: its records come
-// again. A read that is going on, whose answer nobody will get, is waited for.
+// TakeBack undoes the last answer, if that went by another server and is not
+// known to have arrived: its records come again. A read that is going on, whose
+// answer nobody will get, is waited for.
 func (i *Instance) TakeBack(ctx context.Context) error {
 	if err := i.enter(); err != nil {
 		return err
@@ -117,7 +118,7 @@ func (i *Instance) TakeBack(ctx context.Context) error {
 	defer func() { <-i.lease }()
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.session == nil {
+	if i.session == nil || i.passage == nil || !i.isLost() {
 		return nil
 	}
 	return i.session.takeBack(ctx)
@@ -126,7 +127,7 @@ func (i *Instance) TakeBack(ctx context.Context) error {
 // takeBack moves the positions to where they were before the last answer. The
 // caller holds the lease and the instance's mu, which is released while waiting.
 func (s *session) takeBack(ctx context.Context) error {
-	s.inst.lost = nil
+	s.inst.lost, s.inst.passage = nil, nil
 	to := make(map[TopicPartition]int64)
 	for _, p := range s.page {
 		p.onPage = false

@@ -51,7 +51,7 @@ type partition struct {
 
 	answered  mark // past the last record answered, or sought
 	confirmed mark // the same as of the client's last but one read
-	committed mark // what this instance last committed of the two
+	committed mark // which of the two Kafka has; noMark: unknown
 
 	commitSeq uint64 // of the last commit issued; see Instance.issue
 	onPage    bool   // is in session.page
@@ -87,6 +87,7 @@ func (p *partition) seek(at int64) {
 	p.start, p.blocked = at, nil
 	p.answered = mark{offset: at, epoch: -1}
 	p.confirmed = p.answered
+	p.committed = noMark // a commit is to be written down, be it of the same place again
 }
 
 func newSession(i *Instance) *session {
@@ -196,6 +197,9 @@ func (i *Instance) swapSession(ctx context.Context, next *session) error {
 		next.adopt(former)
 	}
 	i.session = next
+	if former == nil || former.subscribed() {
+		i.passage = nil // there is nothing to confirm any more
+	}
 	maps.DeleteFunc(i.positions, func(tp TopicPartition, _ position) bool {
 		return next == nil || !next.subscribed() && next.parts[tp] == nil || next.subscribed() && former != nil
 	})

@@ -159,9 +159,17 @@ func (s *session) place(ctx context.Context, offsets map[string]map[int32]kgo.Of
 		return nil, err
 	}
 
+	if i.placeAt(s, starts, listed, offsets) {
+		i.recordLater()
+	}
+	return offsets, nil
+}
+
+// placeAt does the work of place once it is known what the group has committed
+// and where the log begins or ends. It is true when that is news for the directory.
+func (i *Instance) placeAt(s *session, starts, listed map[TopicPartition]int64, offsets map[string]map[int32]kgo.Offset) (news bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	news := false
 	for tp, committed := range starts {
 		p := s.parts[tp]
 		if p == nil {
@@ -176,10 +184,7 @@ func (s *session) place(ctx context.Context, offsets map[string]map[int32]kgo.Of
 		p.placed = true
 		offsets[tp.Topic][tp.Partition] = kgo.NewOffset().At(p.position())
 	}
-	if news {
-		i.recordLater()
-	}
-	return offsets, nil
+	return news
 }
 
 // fenceHook ends a session whose static membership was taken over by another
@@ -211,11 +216,12 @@ func (o *InstanceOptions) resetTime() int64 {
 // left of them in the backlog is that member's to answer.
 func (s *session) onRevoked(ctx context.Context, _ *kgo.Client, gone map[string][]int32) {
 	rebalanced(&s.inst.m.counts.revoked, gone)
+	i := s.inst
 	c := s.forget(gone)
+	i.recordLater()
 	if c == nil || len(c.entries) == 0 {
 		return
 	}
-	i := s.inst
 	ctx, cancel := i.bound(ctx, leaveTimeout)
 	defer cancel()
 	select {
@@ -235,6 +241,7 @@ func (s *session) onRevoked(ctx context.Context, _ *kgo.Client, gone map[string]
 func (s *session) onLost(_ context.Context, _ *kgo.Client, gone map[string][]int32) {
 	rebalanced(&s.inst.m.counts.lost, gone)
 	s.forget(gone)
+	s.inst.recordLater()
 }
 
 // forget takes partitions out of the session and returns the commit of what

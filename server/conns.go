@@ -148,10 +148,45 @@ type conn struct {
 	linger   atomic.Bool
 	gone     atomic.Bool // the other side has ended it
 	giveBack func()      // its place within the limits; once
+
+	sending sync.Mutex        // guards what follows
+	failed  bool              // something could not be written
+	waiting []func(sent bool) // who wants to know of the answers that are being written
 }
 
-// Read implements [net.Conn].
+// whenSent calls f, once, when the answer to the request that is being handled
+// was written whole, or as much of it as there will be. f must not block.
+func (c *conn) whenSent(f func(sent bool)) {
+	c.sending.Lock()
+	defer c.sending.Unlock()
+	c.waiting = append(c.waiting, f)
+}
+
+// settle is called when all that was handed out to write is written, or never will be.
+func (c *conn) settle() {
+	c.sending.Lock()
+	waiting, sent := c.waiting, !c.failed
+	c.waiting = nil
+	c.sending.Unlock()
+	for _, f := range waiting {
+		f(sent)
+	}
+}
+
+// Write implements [net.Conn].
+func (c *conn) Write(b []byte) (int, error) {
+	n, err := c.TCPConn.Write(b)
+	if err != nil {
+		c.sending.Lock()
+		c.failed = true
+		c.sending.Unlock()
+	}
+	return n, err
+}
+
+// Read implements [net.Conn]. Who reads on has written the answer before.
 func (c *conn) Read(b []byte) (int, error) {
+	c.settle()
 	n, err := c.TCPConn.Read(b)
 	if n > 0 && !c.secure {
 		c.heard()
@@ -173,6 +208,7 @@ func (c *conn) heard() {
 // than the connection's goroutine.
 func (c *conn) Close() error {
 	c.listener.heard(c)
+	c.settle()
 	if c.linger.Swap(false) {
 		linger(c.TCPConn, lingerTime)
 	}
@@ -203,6 +239,9 @@ func (c *secureConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	if n > 0 {
 		c.under.heard()
+	}
+	if errors.Is(err, io.EOF) { // which the connection below has not seen
+		c.under.gone.Store(true)
 	}
 	return n, err
 }

@@ -70,7 +70,11 @@ func (s *Server) deleteInstance(ctx *fasthttp.RequestCtx) error {
 	if err != nil {
 		return err
 	}
-	return noContent(ctx, s.deps.Consumers.Delete(consume, group, name))
+	err = s.deps.Consumers.Delete(consume, group, name)
+	if apierr.InstanceNotFound.Is(err) && len(ctx.Request.Header.Peek(headerAgain)) > 0 {
+		err = nil // it was done before, and the answer got lost
+	}
+	return noContent(ctx, err)
 }
 
 // POST …/subscription
@@ -266,8 +270,7 @@ func (s *Server) records(ctx *fasthttp.RequestCtx) error {
 	if ctx.IsHead() {
 		return nil // who asks for the header only must not take records that nobody sees
 	}
-	o.Lost = lostBetweenNodes(ctx)
-	return respond(ctx, func(dst []byte) ([]byte, error) {
+	return s.readBy(ctx, instance, o, func(dst []byte, o consumer.ReadOptions) ([]byte, error) {
 		return instance.AppendRecords(consume, dst, o)
 	})
 }

@@ -39,8 +39,7 @@ func (s *Server) readTopic(ctx *fasthttp.RequestCtx) error {
 		return nil // as for the records of v2
 	}
 	o.Layout = codec.TopicLast
-	o.Lost = lostBetweenNodes(ctx)
-	return respond(ctx, func(dst []byte) ([]byte, error) {
+	return s.readBy(ctx, instance, o, func(dst []byte, o consumer.ReadOptions) ([]byte, error) {
 		return instance.AppendTopic(consume, dst, topic, o)
 	})
 }

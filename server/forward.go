@@ -40,6 +40,10 @@ const (
 	// that may not be done again, because the instance is not, or not much
 	// longer, at the node that was asked.
 	headerElsewhere = "X-Millrace-Elsewhere"
+	// headerPage, in the answer to a read, numbers it for the notice of whether
+	// it arrived. headerNotices says that a request is such notices.
+	headerPage    = "X-Millrace-Page"
+	headerNotices = "X-Millrace-Notices"
 )
 
 const (
@@ -69,6 +73,9 @@ type forwarder struct {
 	settings              Peering
 	secret                [sha256.Size]byte
 	client                *http.Transport
+	pages                 *pages
+	notices               *notices
+	ways                  *ways
 	answered, moved, lost atomic.Uint64
 }
 
@@ -77,19 +84,23 @@ func newForwarder(node *cluster.Node, s Peering) *forwarder {
 	if node == nil {
 		return nil
 	}
-	return &forwarder{
-		node: node, settings: s, secret: sha256.Sum256([]byte(s.Secret)),
+	f := &forwarder{
+		pages: newPages(), node: node, settings: s, secret: sha256.Sum256([]byte(s.Secret)),
 		client: &http.Transport{
-			DialContext:         (&net.Dialer{Timeout: peerDial}).DialContext,
+			// A stream may be silent, but not its connection.
+			DialContext:         (&net.Dialer{Timeout: peerDial, KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 2 * time.Second, Count: 3}}).DialContext,
 			TLSClientConfig:     s.TLS,
 			TLSHandshakeTimeout: peerDial,
 			DisableCompression:  true, // what the client accepts is passed on
 			// The other side ends idle connections. That this one does so means
-			// that it is gone: see lostBetweenNodes.
+			// that it is gone: see [consumer.Passage].
 			MaxIdleConnsPerHost: math.MaxInt32,
 			IdleConnTimeout:     0,
 		},
 	}
+	f.notices = &notices{post: f.postNotices, queues: make(map[string][]notice)}
+	f.ways = &ways{post: f.postNotices, seen: make(map[string]seen)}
+	return f
 }
 
 // Forwards returns how many requests were sent on: answered, refused because
@@ -168,7 +179,7 @@ func (s *Server) elsewhere(ctx *fasthttp.RequestCtx) (done bool, err error) {
 		case err != nil:
 			return true, err
 		case place.URL == "":
-			return false, s.takeBack(ctx, group, name)
+			return false, nil
 		case isForwarded(ctx): // the other node may know better soon, or this one
 			return true, apierr.InstanceMoved.Err()
 		}
@@ -190,32 +201,6 @@ func (s *Server) elsewhere(ctx *fasthttp.RequestCtx) (done bool, err error) {
 	}
 }
 
-// takeBack gives back what a read has answered whose answer got lost between
-// two nodes, if that is what the request says.
-func (s *Server) takeBack(ctx *fasthttp.RequestCtx, group, name string) error {
-	if len(ctx.Request.Header.Peek(headerAgain)) == 0 || !ctx.IsGet() {
-		return nil
-	}
-	instance, err := s.deps.Consumers.Get(group, name)
-	if err != nil {
-		return err
-	}
-	return instance.TakeBack(consume)
-}
-
-// lostBetweenNodes returns how to find out later whether the answer to a read
-// got lost because the node that has sent it on died, or its client hung up
-// there: a node ends a connection to another one for no other reason. For a
-// read that came straight from a client it is nil: clients end connections as
-// they like.
-func lostBetweenNodes(ctx *fasthttp.RequestCtx) func() bool {
-	c := connOf(ctx)
-	if !isForwarded(ctx) || c == nil {
-		return nil
-	}
-	return c.peerGone
-}
-
 // outcome is what became of a request that was sent on.
 type outcome int
 
@@ -235,7 +220,7 @@ func (f *forwarder) send(s *Server, ctx *fasthttp.RequestCtx, to cluster.Place) 
 		cancel()
 		return answered, err
 	}
-	f.watch(life, cancel, to.Node)
+	f.watch(life, cancel, to)
 	resp, err := f.client.RoundTrip(req)
 	if err != nil {
 		cancel()
@@ -252,7 +237,7 @@ func (f *forwarder) send(s *Server, ctx *fasthttp.RequestCtx, to cluster.Place) 
 		f.moved.Add(1)
 		return moved, nil
 	}
-	whole, err := s.passOn(ctx, resp, cancel)
+	whole, err := s.passOn(ctx, resp, to.URL, cancel)
 	if !whole {
 		f.lost.Add(1)
 		return unanswered, err
@@ -268,15 +253,16 @@ func unsent(err error) bool {
 	return errors.Is(err, syscall.ECONNREFUSED) || errors.As(err, &op) && op.Op == "dial"
 }
 
-// watch ends a request whose node is dead and will not answer.
-func (f *forwarder) watch(life context.Context, cancel func(), node string) {
+// watch ends a request that will not be answered: its node is dead, or lives and
+// cannot be reached.
+func (f *forwarder) watch(life context.Context, cancel func(), to cluster.Place) {
 	armed := make(chan struct{})
 	var timer *time.Timer
 	timer = time.AfterFunc(f.settings.Lease, func() {
 		<-armed
 		switch {
 		case life.Err() != nil:
-		case f.node.Alive(node):
+		case f.node.Alive(to.Node) && f.ways.open(to.URL):
 			timer.Reset(f.settings.Lease)
 		default:
 			cancel()
@@ -292,7 +278,7 @@ var hopByHop = []string{
 	"Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
 	"Content-Length", "Expect", "Host", "Origin", // of requests
 	"Server", "Date", "Vary", // of answers
-	headerSecret, headerMethod, headerElsewhere,
+	headerSecret, headerMethod, headerElsewhere, headerPage, headerNotices,
 }
 
 // request makes the request to another node.
@@ -323,8 +309,9 @@ func (f *forwarder) request(life context.Context, ctx *fasthttp.RequestCtx, base
 // passOn makes the answer of another node ours. It takes the body, and calls
 // end when it is done with it. It is false when the answer broke off while
 // there is still time to ask again; then nothing of it is kept.
-func (s *Server) passOn(ctx *fasthttp.RequestCtx, resp *http.Response, end func()) (whole bool, err error) {
-	body := &remoteBody{resp.Body, end}
+func (s *Server) passOn(ctx *fasthttp.RequestCtx, resp *http.Response, url string, end func()) (whole bool, err error) {
+	body := &remoteBody{ReadCloser: resp.Body, end: end}
+	page := resp.Header.Get(headerPage)
 	if n := resp.ContentLength; n >= 0 && n <= maxWhole {
 		defer body.Close()
 		err := respond(ctx, func(dst []byte) ([]byte, error) {
@@ -335,6 +322,10 @@ func (s *Server) passOn(ctx *fasthttp.RequestCtx, resp *http.Response, end func(
 		if err != nil {
 			return false, fmt.Errorf("the answer of another node broke off: %w", err)
 		}
+		body.whole.Store(true)
+	}
+	if page != "" {
+		s.forwarder.onward(ctx, url, page, body)
 	}
 	ctx.SetStatusCode(resp.StatusCode)
 	for name, values := range resp.Header {
@@ -350,45 +341,12 @@ func (s *Server) passOn(ctx *fasthttp.RequestCtx, resp *http.Response, end func(
 	}
 	switch {
 	case resp.ContentLength < 0:
-		s.stream(ctx, resp.Header.Get("Content-Type"), func(st *stream) error {
-			defer context.AfterFunc(st.context(), end)()
-			return body.copyTo(st)
-		})
+		if err := s.stream(ctx, resp.Header.Get("Content-Type"), body.copyTo); err != nil {
+			_ = body.Close()
+			return true, err
+		}
 	case resp.ContentLength > maxWhole:
 		ctx.Response.SetBodyStream(body, int(resp.ContentLength))
 	}
 	return true, nil
-}
-
-// remoteBody is the body of an answer from another node.
-type remoteBody struct {
-	io.ReadCloser
-	end func()
-}
-
-// Close implements [io.Closer]; fasthttp calls it when the answer was sent, or cannot be.
-func (b *remoteBody) Close() error {
-	err := b.ReadCloser.Close()
-	b.end()
-	return err
-}
-
-// copyTo sends on what comes, as it comes.
-func (b *remoteBody) copyTo(st *stream) error {
-	defer b.Close()
-	piece := make([]byte, 32<<10)
-	for {
-		n, err := b.Read(piece)
-		if n > 0 {
-			if err := st.send(piece[:n]); err != nil {
-				return err
-			}
-		}
-		if err != nil {
-			if errors.Is(err, io.EOF) {
-				return nil
-			}
-			return err
-		}
-	}
 }

@@ -56,6 +56,12 @@ func (s *Server) dispatch(ctx *fasthttp.RequestCtx) {
 		s.fail(ctx, err)
 		return
 	}
+	if taken, err := s.takeNotices(ctx); taken {
+		if err != nil {
+			s.fail(ctx, err)
+		}
+		return
+	}
 	if !s.cors.admit(ctx) {
 		s.fail(ctx, apierr.Unauthorized.New("Requests from this origin, or with this method from another origin, are not allowed (access.control.allow.origin, access.control.allow.methods)."))
 		return

@@ -108,7 +108,11 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 	s.addr, s.addrs = addrs[0].String(), addrs
 	s.base = "http://" + s.addr
 	if s.node = node; node != nil {
-		node.Start(o.via(s.base), consumers)
+		reached := s.base
+		if own := o.server.Listeners; len(own) > 1 && own[1].TLS != nil { // the first is for the test's clients
+			reached = "https://" + addrs[1].String()
+		}
+		node.Start(o.via(reached), consumers)
 	}
 	s.consumers = consumers
 	served := make(chan error, 1)

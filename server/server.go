@@ -171,6 +171,10 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	if err := s.http.ShutdownWithContext(ctx); err != nil {
 		return fmt.Errorf("cannot finish all requests: %w", err)
 	}
+	if s.forwarder != nil {
+		s.forwarder.notices.flush(ctx)
+		s.forwarder.client.CloseIdleConnections()
+	}
 	return nil
 }
 

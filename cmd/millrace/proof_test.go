@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -26,7 +27,7 @@ import (
 
 // What the proof consists of: each group reads all records.
 const (
-	proofRecords    = 100_000
+	proofRecords    = 300_000
 	proofGroups     = 3
 	proofInstances  = 4 // of each group
 	proofPartitions = 12
@@ -86,27 +87,44 @@ http {
 // ledger is what one group has read.
 type ledger struct {
 	mu    sync.Mutex
-	seen  [proofPartitions][]uint8 // how often each record was answered
+	seen  [proofPartitions][]uint8 // by offset: how often each record was answered
 	count int
 }
 
 func newLedger() *ledger {
 	l := &ledger{}
 	for p := range l.seen {
-		l.seen[p] = make([]uint8, proofRecords/proofPartitions+1)
+		l.seen[p] = make([]uint8, proofRecords/proofPartitions)
 	}
 	return l
 }
 
-func (l *ledger) note(partition, n int) {
+// note counts a record. It is false for one that was not written.
+func (l *ledger) note(partition int, offset int64) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.seen[partition][n] == 0 {
+	if partition >= proofPartitions || offset >= int64(len(l.seen[partition])) {
+		return false
+	}
+	if l.seen[partition][offset] == 0 {
 		l.count++
 	}
-	if l.seen[partition][n] < 255 {
-		l.seen[partition][n]++
+	if l.seen[partition][offset] < 255 {
+		l.seen[partition][offset]++
 	}
+	return true
+}
+
+// missing returns the first offset of the span that nobody in the group has read.
+func (l *ledger) missing(partition int, from, to int64) (offset int64, any bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for o := from; o < to; o++ {
+		if l.seen[partition][o] == 0 {
+			return o, true
+		}
+	}
+	return 0, false
 }
 
 func (l *ledger) done() int {
@@ -124,15 +142,28 @@ func (l *ledger) repeated() (n int) {
 	return n
 }
 
-// reader is the client of one instance.
+// reader is the client of one instance. It is as simple as clients are: what is
+// answered 502, 503 or 504, or not at all, it asks again. It asks again too
+// where its instance is not found, but only for so long; all else is a fault.
 type reader struct {
-	t       *testing.T
-	base    string // of the service
-	group   string
-	name    string
-	ledger  *ledger
-	longest time.Duration // between two answers of 200
-	retries int
+	t        *testing.T
+	base     string // of the service
+	group    string
+	name     string
+	ledger   *ledger
+	longest  time.Duration  // between two answers of 200 to reads
+	statuses map[string]int // how often each was answered, by method; 0: no answer
+	lost     time.Time      // since when the instance is not found; zero: it is
+	cured    time.Duration  // the longest time that it was not found
+	next     map[int]int64  // by partition: the offset after the last that was read
+	runs     int            // how often reading went on elsewhere than there
+}
+
+func newReader(p *proof, group, name string, l *ledger) *reader {
+	return &reader{
+		t: p.t, base: p.base, group: group, name: name, ledger: l,
+		statuses: make(map[string]int), next: make(map[int]int64),
+	}
 }
 
 func (r *reader) path() string { return "/consumers/" + r.group + "/instances/" + r.name }
@@ -162,71 +193,94 @@ func (r *reader) call(ctx context.Context, method, path, body string) (int, []by
 	return resp.StatusCode, text
 }
 
-// insist repeats a request until one of the statuses answers it.
-func (r *reader) insist(ctx context.Context, method, path, body string, want ...int) {
-	for ctx.Err() == nil {
-		status, _ := r.call(ctx, method, path, body)
-		for _, w := range want {
-			if status == w {
-				return
-			}
+// insist sends a request until it is answered with one of the statuses that
+// are wanted, and returns that with its body. Another answer than one that asks
+// to try again fails the test. It returns 0 when ctx ends.
+func (r *reader) insist(ctx context.Context, method, path, body string, want ...int) (int, []byte) {
+	for {
+		status, answer := r.call(ctx, method, path, body)
+		if ctx.Err() != nil {
+			return 0, nil
 		}
-		r.pause(ctx)
+		r.statuses[fmt.Sprint(method, " ", status)]++
+		if status != http.StatusNotFound {
+			r.found()
+		}
+		switch {
+		case slices.Contains(want, status):
+			return status, answer
+		case status == 0, status >= 502 && status <= 504:
+		case status == http.StatusNotFound && strings.Contains(string(answer), "40403"):
+			if r.lost.IsZero() {
+				r.lost = time.Now()
+			}
+			if time.Since(r.lost) > cured {
+				r.t.Errorf("%s of %s is gone for %v: %s", r.name, r.group, time.Since(r.lost), answer)
+				return 0, nil
+			}
+		default:
+			r.t.Errorf("%s %s was answered %d %s", method, path, status, answer)
+			return 0, nil
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+		}
 	}
 }
 
-func (r *reader) pause(ctx context.Context) {
-	r.retries++
-	select {
-	case <-time.After(100 * time.Millisecond):
-	case <-ctx.Done():
+// found notes that the instance is there.
+func (r *reader) found() {
+	if !r.lost.IsZero() {
+		r.cured = max(r.cured, time.Since(r.lost))
+		r.lost = time.Time{}
 	}
 }
 
 // run reads until ctx ends.
 func (r *reader) run(ctx context.Context, topic string) {
-	r.insist(ctx, "POST", "/consumers/"+r.group, fmt.Sprintf(`{"name":%q,"format":"json","auto.offset.reset":"earliest"}`, r.name), 200, 409)
+	r.insist(ctx, "POST", "/consumers/"+r.group, fmt.Sprintf(`{"name":%q,"format":"json","auto.offset.reset":"earliest"}`, r.name), 200)
 	r.insist(ctx, "POST", r.path()+"/subscription", fmt.Sprintf(`{"topics":[%q]}`, topic), 204)
-	var lost time.Time // since when the answer is 404
-	last := time.Now()
-	for ctx.Err() == nil {
-		status, body := r.call(ctx, "GET", r.path()+"/records?timeout=500&max_bytes=20000", "")
-		switch {
-		case ctx.Err() != nil:
-			return
-		case status == 404 && lost.IsZero():
-			lost = time.Now()
-		case status == 404 && time.Since(lost) > cured:
-			r.t.Errorf("%s of %s is gone for %v: %s", r.name, r.group, time.Since(lost), body)
+	for last := time.Now(); ; last = time.Now() {
+		status, body := r.insist(ctx, "GET", r.path()+"/records?timeout=500&max_bytes=20000", "", 200)
+		if status == 0 {
 			return
 		}
-		if status != 200 {
-			r.pause(ctx)
-			continue
-		}
-		r.longest, last, lost = max(r.longest, time.Since(last)), time.Now(), time.Time{}
+		r.longest = max(r.longest, time.Since(last))
 		r.take(body)
 	}
 }
 
-// take notes the records of an answer, in which each partition must be in order.
+// take notes the records of an answer. In each partition they go on where the
+// answer before ended, as long as one run of reading lasts. Another run begins
+// when the instance, or the partition, went to another place: it may begin
+// before the end of the last, never after a record that nobody in the group has.
 func (r *reader) take(body []byte) {
 	var records []struct {
 		Partition int
 		Offset    int64
-		Value     struct{ N int }
+		Value     struct{ N int64 }
 	}
 	if err := json.Unmarshal(body, &records); err != nil {
 		r.t.Errorf("an answer is no list of records: %v", err)
 		return
 	}
-	at := map[int]int64{}
+	began := map[int]bool{} // in this answer
 	for _, rec := range records {
-		if before, ok := at[rec.Partition]; ok && rec.Offset != before+1 {
-			r.t.Errorf("in partition %d offset %d comes after %d", rec.Partition, rec.Offset, before)
+		next := r.next[rec.Partition]
+		if rec.Offset != next {
+			switch lost, any := r.ledger.missing(rec.Partition, next, rec.Offset); {
+			case began[rec.Partition]:
+				r.t.Errorf("in one answer, in partition %d, offset %d comes after %d", rec.Partition, rec.Offset, next-1)
+			case any:
+				r.t.Errorf("%s of %s: in partition %d offset %d comes after %d, and nobody has read %d", r.name, r.group, rec.Partition, rec.Offset, next-1, lost)
+			}
+			r.runs++
 		}
-		at[rec.Partition] = rec.Offset
-		r.ledger.note(rec.Partition, rec.Value.N)
+		began[rec.Partition], r.next[rec.Partition] = true, rec.Offset+1
+		if !r.ledger.note(rec.Partition, rec.Offset) || rec.Value.N != rec.Offset {
+			r.t.Errorf("offset %d of partition %d has the value %d, which was not written there", rec.Offset, rec.Partition, rec.Value.N)
+		}
 	}
 }
 
@@ -279,6 +333,7 @@ func TestClusterProof(t *testing.T) {
 	var written atomic.Int64
 	p.running.Go(func() { write(t, b, topic, &written) })
 	// The faults, by how far the writing has come.
+	rebalances := p.watch(ctx, urls)
 	p.until(&written, 20)
 	nodes[0].Signal(t, syscall.SIGTERM)
 	p.until(&written, 45)
@@ -294,8 +349,7 @@ func TestClusterProof(t *testing.T) {
 	stop()
 	p.running.Wait()
 	p.report(took)
-	rebalances := scrape(t, urls[2]).sum(t, "millrace_consumer_rebalances_total")
-	t.Logf("rebalances seen by the proxy that stayed: %v; consumer instances that it adopted: %v", rebalances, scrape(t, urls[2]).sum(t, "millrace_cluster_adoptions_total", "result=ok"))
+	t.Logf("rebalances, by proxy and kind: %v; consumer instances that the proxy which stayed has adopted: %v", rebalances(), scrape(t, urls[2]).sum(t, "millrace_cluster_adoptions_total", "result=ok"))
 	if code := nodes[0].WaitExit(t, 20*time.Second); code != 0 {
 		t.Errorf("the proxy that was asked to go exited with %d", code)
 	}
@@ -316,7 +370,7 @@ func (p *proof) read(ctx context.Context) {
 		l := newLedger()
 		p.ledgers = append(p.ledgers, l)
 		for i := range proofInstances {
-			r := &reader{t: p.t, base: p.base, group: fmt.Sprintf("%s-%d", p.topic, g), name: fmt.Sprint("i", i), ledger: l}
+			r := newReader(p, fmt.Sprintf("%s-%d", p.topic, g), fmt.Sprint("i", i), l)
 			p.readers = append(p.readers, r)
 			p.running.Go(func() { r.run(ctx, p.topic) })
 		}
@@ -331,8 +385,61 @@ func (p *proof) until(written *atomic.Int64, percent int64) {
 	})
 }
 
+// watch follows the rebalances that each proxy counts, until ctx ends; what one
+// has counted that is gone by then is remembered.
+func (p *proof) watch(ctx context.Context, urls []string) (result func() []map[string]int) {
+	last := make([]map[string]int, len(urls))
+	look := func() {
+		for n, url := range urls {
+			if now := rebalancesOf(ctx, url); now != nil {
+				last[n] = now
+			}
+		}
+	}
+	p.running.Go(func() {
+		tick := time.NewTicker(200 * time.Millisecond)
+		defer tick.Stop()
+		for ctx.Err() == nil {
+			look()
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+			}
+		}
+	})
+	return func() []map[string]int { return last } // once running is done
+}
+
+// rebalancesOf asks a proxy, which may be gone: then nil.
+func rebalancesOf(ctx context.Context, url string) map[string]int {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/metrics", nil)
+	if err != nil {
+		return nil
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		return nil
+	}
+	counts := map[string]int{}
+	for line := range strings.Lines(string(text)) {
+		if labels, ok := strings.CutPrefix(line, "millrace_consumer_rebalances_total"); ok {
+			labels, value, _ := strings.Cut(strings.TrimSpace(labels), " ")
+			n, _ := strconv.ParseFloat(value, 64)
+			counts[labels] = int(n)
+		}
+	}
+	return counts
+}
+
 func (p *proof) report(took time.Duration) {
-	read, repeated, retries, longest := 0, 0, 0, time.Duration(0)
+	read, repeated, runs := 0, 0, 0
+	var longest, cured time.Duration
+	statuses := map[string]int{}
 	for g, l := range p.ledgers {
 		if l.done() != proofRecords {
 			p.t.Errorf("group %d has read %d of %d records", g, l.done(), proofRecords)
@@ -341,9 +448,13 @@ func (p *proof) report(took time.Duration) {
 		repeated += l.repeated()
 	}
 	for _, r := range p.readers {
-		retries += r.retries
-		longest = max(longest, r.longest)
+		for what, n := range r.statuses {
+			statuses[what] += n
+		}
+		runs += r.runs
+		longest, cured = max(longest, r.longest), max(cured, r.cured)
 	}
-	p.t.Logf("%d instances in %d groups read %d records in %v: %d duplicates, longest gap %v, %d answers that had to be asked for again",
-		len(p.readers), proofGroups, read, took.Round(time.Millisecond), repeated, longest.Round(time.Millisecond), retries)
+	p.t.Logf("%d instances in %d groups read %d records in %v: %d duplicates, longest gap %v, %d times another run of reading, an instance not found for at most %v",
+		len(p.readers), proofGroups, read, took.Round(time.Millisecond), repeated, longest.Round(time.Millisecond), runs, cured.Round(time.Millisecond))
+	p.t.Logf("statuses (0: no answer): %v", statuses)
 }

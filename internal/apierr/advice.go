@@ -52,6 +52,7 @@ var advice = map[*Kind]string{
 	BrokersAway:      "Look whether the brokers run, and whether this server reaches bootstrap.servers and the addresses that the brokers advertise.",
 	TooBusy:          "More connections than connections.max. Have clients keep connections open and share them, or raise it with the limit of open files.",
 	StreamsFull:      "More streams and dashboards than streams.max. Look for clients that open a new stream without closing the former, or raise it.",
+	ArrivalUnknown:   "The node that passed on the last answer died before it could say whether that arrived, and a client wants to commit all that was answered. The next read brings those records again; after it, or with offsets by name, a commit goes through.",
 	InstanceMoved:    "A consumer instance is on its way from one node to another, or its node has died a moment ago. Clients repeat the request.",
 	RegistryAway:     "Look whether the schema registry runs, and whether this server reaches schema.registry.url. Schemas that are cached still work.",
 	RegistryTimedOut: "The schema registry is slow. Look at its load and at the network between.",

@@ -74,7 +74,9 @@ var (
 	RegistryAway  = &Kind{Name: "schema_registry_unreachable", Status: 503, Code: 50305, Message: "The schema registry cannot be reached.", Retry: true, RetryAfter: time.Second}
 	StreamsFull   = &Kind{Name: "too_many_streams", Status: 503, Code: 50306, Message: "The server serves as many streams as it is allowed to.", Retry: true, RetryAfter: 5 * time.Second}
 	InstanceMoved = &Kind{Name: "instance_moved", Status: 503, Code: 50307, Message: "Another server is taking over the consumer instance.", Retry: true, RetryAfter: time.Second}
-	KafkaTimedOut = &Kind{Name: "kafka_timeout", Status: 504, Code: 50401, Message: "Kafka did not answer within the deadline.", Retry: true, RetryAfter: time.Second}
+	// ArrivalUnknown: to commit or not to commit, both could break a promise.
+	ArrivalUnknown = &Kind{Name: "arrival_unknown", Status: 503, Code: 50308, Message: "It is not known whether the last records of the consumer instance arrived.", Retry: true, RetryAfter: time.Second}
+	KafkaTimedOut  = &Kind{Name: "kafka_timeout", Status: 504, Code: 50401, Message: "Kafka did not answer within the deadline.", Retry: true, RetryAfter: time.Second}
 
 	RegistryTimedOut = &Kind{Name: "schema_registry_timeout", Status: 504, Code: 50402, Message: "The schema registry did not answer within the deadline.", Retry: true, RetryAfter: time.Second}
 )
@@ -96,6 +98,6 @@ func Kinds() []*Kind {
 		Unprocessable, SettingOutOfRange, KeySchemaMissing, ValueSchemaMissing, InvalidConsumerConf, InvalidSchema, RegistryRefused,
 		TooManyInstances, TooManyConnections, TooManyWaiters, TooManyOfOneClient,
 		Internal, KafkaError, KafkaRetriable, RegistryFailed,
-		Overloaded, Draining, BrokersAway, TooBusy, RegistryAway, StreamsFull, InstanceMoved, KafkaTimedOut, RegistryTimedOut,
+		Overloaded, Draining, BrokersAway, TooBusy, RegistryAway, StreamsFull, InstanceMoved, ArrivalUnknown, KafkaTimedOut, RegistryTimedOut,
 	}
 }

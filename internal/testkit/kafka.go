@@ -44,7 +44,7 @@ type Kafka struct {
 }
 
 const (
-	startTimeout = 90 * time.Second
+	startTimeout = 4 * time.Minute // of a machine that has other things to do
 	stopTimeout  = 30 * time.Second
 )
 
