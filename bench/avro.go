@@ -66,7 +66,7 @@ func loadCitations(ctx context.Context, registry string) (*citations, error) {
 		if err != nil {
 			return nil, err
 		}
-		stored, err := schema.AppendEncoded(codec.AppendFrame(nil, int32(c.id)), tagged, codec.Tagged)
+		stored, err := schema.AppendEncoded(codec.AppendFrame(nil, int32(c.id)), tagged, codec.Tagged, nil)
 		if err != nil {
 			return nil, fmt.Errorf("cannot encode a citation: %w", err)
 		}

@@ -31,12 +31,12 @@ func TestAllocs(t *testing.T) {
 		{"plain, choosing", choice, []byte(`["x",1.5,{"m":{"a":-12345678901234567890.12}},{"b":1},null]`), codec.Plain},
 	} {
 		dst := make([]byte, 0, 4096)
-		b, err := c.s.AppendEncoded(nil, c.text, c.d)
+		b, err := c.s.AppendEncoded(nil, c.text, c.d, nil)
 		if err != nil {
 			t.Fatalf("%s: %v", c.name, err)
 		}
 		if n := testing.AllocsPerRun(200, func() {
-			if _, err := c.s.AppendEncoded(dst, c.text, c.d); err != nil {
+			if _, err := c.s.AppendEncoded(dst, c.text, c.d, nil); err != nil {
 				t.Fatal(err)
 			}
 		}); n > 0 {

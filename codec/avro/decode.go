@@ -372,7 +372,7 @@ func (d *decoder) mapping(n *node, dst []byte, i int) ([]byte, int) {
 			behind := len(dst)
 			dst = append(dst, ':')
 			if dst, i = d.value(n.items, dst, i); i < 0 || d.tooLong(dst) {
-				prefix(d.fault, "."+cutText(dst[key+1:behind-1]))
+				prefix(d.fault, "."+codec.Clip(dst[key+1:behind-1]))
 				return dst, -1
 			}
 		}

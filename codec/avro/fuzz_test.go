@@ -44,7 +44,7 @@ func agree(t *testing.T, s *twmb.Schema, schema string, text, binary []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	back, err := compile(t, schema).AppendEncoded(nil, theirs, codec.Tagged)
+	back, err := compile(t, schema).AppendEncoded(nil, theirs, codec.Tagged, nil)
 	if err != nil || !bytes.Equal(back, binary) {
 		t.Fatalf("%s of %s, which others wrote: got %x, %v, want %x", theirs, schema, back, err, binary)
 	}
@@ -64,7 +64,7 @@ func TestAgreesWithOthers(t *testing.T) {
 			continue // no length
 		}
 		text := []byte(r.value())
-		b, err := ours.AppendEncoded(nil, text, codec.Tagged)
+		b, err := ours.AppendEncoded(nil, text, codec.Tagged, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -80,7 +80,7 @@ func TestReordered(t *testing.T) {
 		r := g.schema(4)
 		s := compile(t, r.text)
 		text := []byte(r.value())
-		want, err := s.AppendEncoded(nil, text, codec.Tagged)
+		want, err := s.AppendEncoded(nil, text, codec.Tagged, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -93,7 +93,7 @@ func TestReordered(t *testing.T) {
 		if text, err = stdjson.Marshal(tree); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := s.AppendEncoded(nil, text, codec.Tagged); err != nil || !bytes.Equal(got, want) {
+		if got, err := s.AppendEncoded(nil, text, codec.Tagged, nil); err != nil || !bytes.Equal(got, want) {
 			t.Fatalf("%s of %s: got %x, %v, want %x", text, r.text, got, err, want)
 		}
 	}
@@ -116,7 +116,7 @@ func TestFloats(t *testing.T) {
 		if err != nil || len(text) > 300 {
 			continue
 		}
-		b, err := s.AppendEncoded(nil, []byte(text), codec.Tagged)
+		b, err := s.AppendEncoded(nil, []byte(text), codec.Tagged, nil)
 		if err != nil || math.Float64frombits(binary.LittleEndian.Uint64(b)) != want {
 			t.Fatalf("%s: got %x, %v, want %v", text, b, err, want)
 		}
@@ -153,7 +153,7 @@ func seeds(f *testing.F, binary bool) {
 		text := []byte(r.value())
 		if binary {
 			var err error
-			if text, err = compile(f, r.text).AppendEncoded(nil, text, codec.Tagged); err != nil {
+			if text, err = compile(f, r.text).AppendEncoded(nil, text, codec.Tagged, nil); err != nil {
 				f.Fatal(err)
 			}
 		}
@@ -182,11 +182,11 @@ func FuzzEncode(f *testing.F) {
 			d = codec.Plain
 		}
 		if !json.Valid(text) {
-			_, _ = s.AppendEncoded(nil, text, d)
+			_, _ = s.AppendEncoded(nil, text, d, nil)
 			return
 		}
 		text, _ = compactText(text)
-		b, err := s.AppendEncoded(nil, text, d)
+		b, err := s.AppendEncoded(nil, text, d, nil)
 		if err != nil {
 			return
 		}
@@ -197,7 +197,7 @@ func FuzzEncode(f *testing.F) {
 			}
 			t.Fatalf("%s of %s: %x cannot be read: %v", text, schema, b, err)
 		}
-		again, err := s.AppendEncoded(nil, back, d)
+		again, err := s.AppendEncoded(nil, back, d, nil)
 		if err != nil && bounded(err) {
 			return
 		}
@@ -236,7 +236,7 @@ func FuzzDecode(f *testing.F) {
 		if !json.Valid(text) {
 			t.Fatalf("%x of %s: %s is not JSON", b, schema, text)
 		}
-		again, err := s.AppendEncoded(nil, text, d)
+		again, err := s.AppendEncoded(nil, text, d, nil)
 		if err != nil {
 			if bounded(err) {
 				return

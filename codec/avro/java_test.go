@@ -33,7 +33,7 @@ func askJava(schema *Schema, decode bool, schemaText string, payload []byte) jav
 	if decode {
 		q.ours, q.err = schema.AppendDecoded(nil, payload, codec.Tagged)
 	} else {
-		q.ours, q.err = schema.AppendEncoded(nil, payload, codec.Tagged)
+		q.ours, q.err = schema.AppendEncoded(nil, payload, codec.Tagged, nil)
 	}
 	return q
 }
