@@ -15,7 +15,7 @@ import (
 // nothing a page either beyond the list of its partitions.
 func TestEncodeDoesNotAllocate(t *testing.T) {
 	for _, f := range []codec.Format{codec.JSON, codec.Binary} {
-		i := newInstance(&Manager{life: t.Context()}, "g", InstanceOptions{Format: f})
+		i := newInstance(&Manager{life: t.Context(), settings: Settings{MaxBytes: 1 << 20}}, "g", InstanceOptions{Format: f})
 		s := newSession(i)
 		var rs []*kgo.Record
 		for n := range 1000 {
@@ -51,7 +51,7 @@ func TestDirectPageDoesNotAllocate(t *testing.T) {
 		}
 		dst := make([]byte, 0, 1<<20)
 		if allocs := testing.AllocsPerRun(100, func() {
-			p := page{limit: 1 << 20, count: maxPageRecords, format: f}
+			p := page{limit: 1 << 20, most: 1 << 20, count: maxPageRecords, format: f}
 			if out, err := p.fill(dst, rs); err != nil || len(out) < 1000*50 || p.n != 1000 {
 				t.Fatalf("%d bytes of %d records, %v", len(out), p.n, err)
 			}
@@ -64,7 +64,7 @@ func TestDirectPageDoesNotAllocate(t *testing.T) {
 func BenchmarkEncode(b *testing.B) {
 	for _, f := range []codec.Format{codec.JSON, codec.Binary} {
 		b.Run(fmt.Sprintf("format=%s/records=1000", f), func(b *testing.B) {
-			i := newInstance(&Manager{life: b.Context()}, "g", InstanceOptions{Format: f})
+			i := newInstance(&Manager{life: b.Context(), settings: Settings{MaxBytes: 1 << 20}}, "g", InstanceOptions{Format: f})
 			s := newSession(i)
 			var rs []*kgo.Record
 			size := 0

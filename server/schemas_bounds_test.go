@@ -69,3 +69,54 @@ func TestEncodingIsCharged(t *testing.T) {
 		t.Errorf("%d bytes are still charged", held)
 	}
 }
+
+// A few bytes in Kafka may be a long text. An answer is not longer than it may be,
+// whatever is asked for; the rest comes with the next, and what is longer on its own
+// is answered alone.
+func TestAnswersAreBounded(t *testing.T) {
+	const most, records, symbols = 64 << 10, 200, 40
+	b := testkit.Fake(t).Broker
+	s := start(t, b, withRegistry(t, builtIn(t, b)), func(o *stackOptions) { o.consumer.MaxBytes = most })
+	topic := testkit.CreateTopic(t, b, 1)
+	symbol := strings.Repeat("S", 250)
+	value := func(n int) string { return `[` + strings.Repeat(`"`+symbol+`",`, n-1) + `"` + symbol + `"]` }
+	body := `{"value_schema":` + strconv.Quote(`{"type":"array","items":{"type":"enum","name":"E","symbols":["`+symbol+`"]}}`) + `,"records":[`
+	for i := range records {
+		n := symbols
+		if i == records/2 {
+			n = 1000 // alone: longer than an answer may be
+		}
+		body += `{"key":null,"value":` + value(n) + `},`
+	}
+	avro := "Accept: " + avroV2
+	s.do(t, "POST", "/topics/"+topic, strings.TrimSuffix(body, ",")+"]}", "Content-Type: "+avroV2).want(t, 200, `"offset":199`)
+	path := "/consumers/" + testkit.Group(t)
+	s.do(t, "POST", path, `{"name":"i","format":"avro","auto.offset.reset":"earliest"}`, plainV2).want(t, 200, "")
+	path += "/instances/i"
+	s.do(t, "POST", path+"/subscription", `{"topics":["`+topic+`"]}`, plainV2).want(t, 204, "")
+	for name, read := range map[string]func(offset int) reply{
+		"instance": func(int) reply { return s.do(t, "GET", path+"/records?timeout=5000", "", avro) },
+		"direct": func(offset int) reply {
+			return s.do(t, "GET", fmt.Sprintf("/topics/%s/partitions/0/records?offset=%d&timeout=5000", topic, offset), "", avro)
+		},
+	} {
+		for next := 0; next < records; {
+			answer := read(next)
+			answer.want(t, 200, fmt.Sprintf(`"offset":%d}`, next))
+			n := strings.Count(answer.body, `"offset":`)
+			if len(answer.body) > most+2 && (n > 1 || next != records/2) {
+				t.Fatalf("%s: an answer of %d records from offset %d has %d bytes", name, n, next, len(answer.body))
+			}
+			next += n
+			if want := fmt.Sprintf(`"offset":%d}]`, next-1); !strings.HasSuffix(answer.body, want) {
+				t.Fatalf("%s: an answer ends with %q, not %s", name, answer.body[len(answer.body)-50:], want)
+			}
+		}
+	}
+	seen := s.follow(t, "/topics/"+topic+"/stream?from=beginning&format=avro")
+	for i := range records {
+		if e, ok := seen.next(); !ok || len(e.text) < symbols*250 {
+			t.Fatalf("the stream ends at %d with %.100q", i, e.text)
+		}
+	}
+}

@@ -318,6 +318,11 @@ func TestTextIsBounded(t *testing.T) {
 			t.Errorf("got %d bytes, %v", len(out), err)
 		}
 	}
+	symbols := compile(t, `{"type":"array","items":{"type":"enum","name":"E","symbols":["`+strings.Repeat("S", 1000)+`"]}}`)
+	payload := append(appendLong(nil, 1<<20), make([]byte, 1<<20+1)...)
+	if out, err := symbols.AppendDecoded(nil, payload, codec.Tagged); err == nil || len(out) > maxText+2000 {
+		t.Errorf("%d bytes became %d, %v", len(payload), len(out), err)
+	}
 }
 
 // Defaults in defaults double with each level.
