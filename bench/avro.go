@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 
 	"github.com/twmb/franz-go/pkg/sr"
@@ -75,6 +76,15 @@ func loadCitations(ctx context.Context, registry string) (*citations, error) {
 	return c, nil
 }
 
+// quoted is a schema's text as a member of a request.
+func quoted(text string) string {
+	b, err := json.Marshal(text)
+	if err != nil {
+		panic(err) // strings have a JSON
+	}
+	return string(b)
+}
+
 // writeCitations compares the formats at n records a request.
 func (b *bench) writeCitations(ctx context.Context, n int, events *citations, set []string) error {
 	send := func(contentType string, bodies [][]byte) func(context.Context, point, []string) (window, error) {
@@ -91,9 +101,11 @@ func (b *bench) writeCitations(ctx context.Context, n int, events *citations, se
 		}
 	}
 	id := fmt.Sprintf(`"value_schema_id":%d,`, events.id)
+	text := fmt.Sprintf(`"value_schema":%s,`, quoted(testkit.CitationSchema)) // what most clients do
 	all := []contender{
 		{server: millraceJSON, kafka: true, run: send(v2JSONRecords, requestBodies(events.plain, n, "json"))},
 		{server: millraceAvro, kafka: true, run: send(v2AvroRecords, requestBodiesWith(events.tagged, n, "avro", id))},
+		{server: millraceText, kafka: true, run: send(v2AvroRecords, requestBodiesWith(events.tagged, n, "avro", text))},
 	}
 	p := point{Records: n, Connections: connections(n), Compression: "none"}
 	return b.producePoint(ctx, "avro", p, all)
