@@ -58,7 +58,7 @@ func (g *generator) schema(depth int) randomType {
 	case 13:
 		return g.union(depth - 1)
 	default:
-		if !g.simple && g.IntN(4) == 0 {
+		if g.IntN(4) == 0 {
 			return g.logical()
 		}
 		return g.primitive(k)

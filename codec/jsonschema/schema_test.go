@@ -446,6 +446,9 @@ func FuzzDecode(f *testing.F) {
 		if !bytes.Equal(payload, before) {
 			t.Fatal("the payload was changed")
 		}
+		if len(got) > 1+len(payload) {
+			t.Fatalf("%d bytes became %d", len(payload), len(got))
+		}
 		if (err == nil) != json.Valid(payload) {
 			t.Fatalf("%q: %v", payload, err)
 		}

@@ -406,6 +406,9 @@ func FuzzEncode(f *testing.F) {
 		text = json.Compact(text)
 		before := bytes.Clone(text)
 		payload, err := s.AppendEncoded(nil, text, codec.Tagged, nil)
+		if len(payload) > 16*(len(text)+1) {
+			t.Fatalf("%s became %d bytes", text, len(payload))
+		}
 		if !bytes.Equal(text, before) {
 			t.Fatal("the text was changed")
 		}
@@ -447,6 +450,9 @@ func FuzzDecode(f *testing.F) {
 			return
 		}
 		text := got[1:]
+		if len(text) > maxJSON+8*len(payload) { // texts may have escapes
+			t.Fatalf("%d bytes became %d", len(payload), len(text))
+		}
 		var compact bytes.Buffer
 		if stdjson.Compact(&compact, text) != nil || !json.Valid(text) || compact.String() != string(text) {
 			t.Fatalf("%x: %q", payload, text)
