@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"millrace/codec"
 	"millrace/internal/apierr"
 	"millrace/internal/kafka"
 	"millrace/pool"
@@ -46,8 +47,9 @@ type Job struct {
 	timer   *time.Timer
 	promise func(*kgo.Record, error) // complete, bound once for all lives
 
-	charge   int64     // bytes admitted for this job
-	number   uint64    // of this life among those of all jobs
+	charge   int64  // bytes admitted for this job
+	number   uint64 // of this life among those of all jobs
+	budget   codec.Budget
 	ready    time.Time // when its records could go to Kafka; the timestamp of most
 	producer *Producer
 	life     pool.Life
@@ -76,6 +78,7 @@ func (p *Producer) Acquire() *Job {
 		j = &Job{producer: p, done: make(chan struct{}, 1), turn: make(chan struct{}, 1), timer: time.NewTimer(time.Hour)}
 		j.timer.Stop()
 		j.promise = j.complete
+		j.budget.Grown = j.arenaGrown
 	}
 	j.number = p.taken.Add(1)
 	j.life.Begin()

@@ -141,7 +141,7 @@ func (p *Producer) submit(j *Job, topic string, partition int32) error {
 	if err := p.cluster.Healthy(); err != nil {
 		return err
 	}
-	if err := p.admit(j); err != nil {
+	if err := p.admit(j, cap(j.Arena)); err != nil {
 		return err
 	}
 	name, partitions, err := p.cluster.Topic(p.ctx, topic)
@@ -155,15 +155,37 @@ func (p *Producer) submit(j *Job, topic string, partition int32) error {
 	return nil
 }
 
-// admit charges the job's bytes to the producer's memory, or refuses.
-func (p *Producer) admit(j *Job) error {
-	charge := int64(cap(j.Body) + cap(j.Arena) + j.Slab.HeaderBytes() + j.Len()*recordBytes)
+// Budget returns what the encoding of the job's records may cost, for formats whose
+// bytes are not those of the body: what is left of the producer's memory if it
+// had no other request. What the arena grows to is charged as it grows, so that
+// requests cannot hold more together than they may.
+func (p *Producer) Budget(j *Job) (*codec.Budget, error) {
+	if err := p.admit(j, cap(j.Arena)); err != nil {
+		return nil, err
+	}
+	j.budget.Begin(int(p.settings.BufferBytes - j.size(0)))
+	return &j.budget, nil
+}
+
+// arenaGrown is the budget's Grown.
+func (j *Job) arenaGrown(capacity int) error { return j.producer.admit(j, capacity) }
+
+// size is what the job's memory comes to with an arena of so many bytes.
+func (j *Job) size(arena int) int64 {
+	return int64(cap(j.Body) + arena + j.Slab.HeaderBytes() + j.Len()*recordBytes)
+}
+
+// admit charges the job's bytes, or those that it has not been charged yet, to the
+// producer's memory, or refuses.
+func (p *Producer) admit(j *Job, arena int) error {
+	charge := j.size(arena)
 	if charge > p.settings.BufferBytes {
 		return apierr.BodyTooLarge.New("The request needs %d bytes of memory; producer.buffer.memory is %d. Send fewer records at once.",
 			charge, p.settings.BufferBytes)
 	}
-	if p.held.Add(charge) > p.settings.BufferBytes {
-		p.held.Add(-charge)
+	more := charge - j.charge
+	if p.held.Add(more) > p.settings.BufferBytes && more > 0 {
+		p.held.Add(-more)
 		p.refused.Add(1)
 		return apierr.Overloaded.Err()
 	}

@@ -41,7 +41,7 @@ func TestProduceAllocationBudget(t *testing.T) {
 	}
 	for _, n := range []int{1, 10, 100, 1000} {
 		for _, conns := range []int{1, connections(n)} {
-			got := produceAllocs(t, s, values, n, conns)
+			got := produceAllocs(t, s, n, conns, func() *rawClient { return newRawClient(t, s.addr, values, n) })
 			budget := maxAllocsHTTP + maxAllocsKafka*got.kafkaRequests
 			note := ""
 			if got.allocs > goalAllocs {
@@ -62,13 +62,13 @@ type perRequest struct{ allocs, kafkaRequests float64 }
 // produceAllocs counts: the run of the least allocations of a few, because what
 // else happens in a process, such as a refresh of metadata, comes on top of
 // some. The garbage collector is off, as it empties pools when it likes.
-func produceAllocs(t *testing.T, s *stack, values [][]byte, records, conns int) (least perRequest) {
+func produceAllocs(t *testing.T, s *stack, records, conns int, client func() *rawClient) (least perRequest) {
 	t.Helper()
 	const runs = 3
 	each := max(min(2000, 200_000/records)/conns, 20)
 	clients := make([]*rawClient, conns)
 	for i := range clients {
-		clients[i] = newRawClient(t, s.addr, values, records)
+		clients[i] = client()
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	for run := range runs {

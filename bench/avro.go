@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 
 	"github.com/twmb/franz-go/pkg/sr"
@@ -66,13 +67,22 @@ func loadCitations(ctx context.Context, registry string) (*citations, error) {
 		if err != nil {
 			return nil, err
 		}
-		stored, err := schema.AppendEncoded(codec.AppendFrame(nil, int32(c.id)), tagged, codec.Tagged)
+		stored, err := schema.AppendEncoded(codec.AppendFrame(nil, int32(c.id)), tagged, codec.Tagged, nil)
 		if err != nil {
 			return nil, fmt.Errorf("cannot encode a citation: %w", err)
 		}
 		c.plain, c.tagged, c.stored = append(c.plain, plain), append(c.tagged, tagged), append(c.stored, stored)
 	}
 	return c, nil
+}
+
+// quoted is a schema's text as a member of a request.
+func quoted(text string) string {
+	b, err := json.Marshal(text)
+	if err != nil {
+		panic(err) // strings have a JSON
+	}
+	return string(b)
 }
 
 // writeCitations compares the formats at n records a request.
@@ -91,9 +101,11 @@ func (b *bench) writeCitations(ctx context.Context, n int, events *citations, se
 		}
 	}
 	id := fmt.Sprintf(`"value_schema_id":%d,`, events.id)
+	text := fmt.Sprintf(`"value_schema":%s,`, quoted(testkit.CitationSchema)) // what most clients do
 	all := []contender{
 		{server: millraceJSON, kafka: true, run: send(v2JSONRecords, requestBodies(events.plain, n, "json"))},
 		{server: millraceAvro, kafka: true, run: send(v2AvroRecords, requestBodiesWith(events.tagged, n, "avro", id))},
+		{server: millraceText, kafka: true, run: send(v2AvroRecords, requestBodiesWith(events.tagged, n, "avro", text))},
 	}
 	p := point{Records: n, Connections: connections(n), Compression: "none"}
 	return b.producePoint(ctx, "avro", p, all)

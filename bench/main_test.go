@@ -96,9 +96,9 @@ func TestBenchRuns(t *testing.T) {
 			t.Errorf("%s has no sane figures: %+v", r, f)
 		}
 	}
-	// json and binary at two counts, two page sizes, two kinds of streams, one of metadata, avro at two
-	// counts and read.
-	if want := 2*2 + 2 + 2 + 1 + 2 + 1; len(rep.Ratios) != want {
+	// json and binary at two counts, two page sizes, two kinds of streams, one of metadata, avro by id and
+	// by text at two counts, and read.
+	if want := 2*2 + 2 + 2 + 1 + 2*2 + 1; len(rep.Ratios) != want {
 		t.Errorf("%d ratios, want %d", len(rep.Ratios), want)
 	}
 	for _, q := range rep.Ratios {

@@ -52,6 +52,7 @@ const (
 	kafkaFloor   = "Kafka floor"
 	millraceJSON = "millrace json"
 	millraceAvro = "millrace avro"
+	millraceText = "millrace avro, schema text"
 )
 
 // produceSuite measures produce requests at every point of the grid.

@@ -24,6 +24,7 @@ import (
 	"millrace/internal/kafka"
 	"millrace/metadata"
 	"millrace/metrics"
+	"millrace/schema"
 	"millrace/server"
 )
 
@@ -106,8 +107,16 @@ func startStack(t testing.TB, broker string, set ...string) *stack {
 		}
 		return topic.Name, int32(len(topic.Partitions)), nil
 	}}, cfg.Batch)
+	var registry *schema.Registry
+	if len(cfg.Schema.URLs) > 0 {
+		if registry, err = schema.New(cfg.Schema, log); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(registry.Close)
+		cfg.Consumer.Schemas = registry
+	}
 	consumers := consumer.New(cfg.KafkaConsume, cfg.KafkaConsumer, cfg.Consumer, log)
-	srv := server.New(cfg.Server, server.Deps{Producer: producer, Metadata: cache, Consumers: consumers, Metrics: m, Logger: log})
+	srv := server.New(cfg.Server, server.Deps{Producer: producer, Metadata: cache, Consumers: consumers, Schemas: registry, Metrics: m, Logger: log})
 	addrs, err := srv.Listen()
 	if err != nil {
 		t.Fatal(err)
@@ -147,6 +156,12 @@ type rawClient struct {
 // newRawClient connects to the proxy; its requests have n records of values.
 func newRawClient(t testing.TB, addr string, values [][]byte, n int) *rawClient {
 	t.Helper()
+	return newSender(t, addr, n, v2JSONRecords, requestBodies(values, n, "json")[0])
+}
+
+// newSender is newRawClient for any request of n records.
+func newSender(t testing.TB, addr string, n int, contentType string, body []byte) *rawClient {
+	t.Helper()
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
@@ -155,9 +170,8 @@ func newRawClient(t testing.TB, addr string, values [][]byte, n int) *rawClient 
 	if err := conn.SetDeadline(time.Now().Add(5 * time.Minute)); err != nil {
 		t.Fatal(err)
 	}
-	body := requestBodies(values, n, "json")[0]
 	head := fmt.Sprintf("POST /topics/t HTTP/1.1\r\nHost: %s\r\nContent-Type: %s\r\nAccept: %s\r\nContent-Length: %d\r\n\r\n",
-		addr, v2JSONRecords, v2JSON, len(body))
+		addr, contentType, v2JSON, len(body))
 	return &rawClient{conn: conn, request: append([]byte(head), body...), slots: n, buf: make([]byte, 64<<10+n*100)}
 }
 

@@ -2,11 +2,7 @@ package codec
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
-
-	"millrace/internal/apierr"
-	"millrace/pool"
 )
 
 // Dialect says how values that JSON has no type for are written.
@@ -39,9 +35,11 @@ func ParseDialect(name string) (d Dialect, ok bool) {
 type Schema interface {
 	// AppendEncoded appends the bytes of text to dst. The text is one valid
 	// JSON value without insignificant white space, as [json.Walker.Value]
-	// returns it; it is borrowed. What does not fit the schema is a [*Mismatch];
-	// dst's contents behind its length are undefined then.
-	AppendEncoded(dst, text []byte, d Dialect) ([]byte, error)
+	// returns it; it is borrowed. What does not fit the schema is a [*Mismatch], and
+	// what costs more than b has left [ErrOverBudget]; dst's contents behind its
+	// length are undefined then. It spends the effort of b; of the bytes it only
+	// sees to it that there are not many more. b may be nil, see [Budget.Left].
+	AppendEncoded(dst, text []byte, d Dialect, b *Budget) ([]byte, error)
 	// AppendDecoded appends the JSON text of payload, which is borrowed, to
 	// dst: valid, compact JSON. Bytes that are not of this schema, or go on
 	// behind its value, are an error.
@@ -61,37 +59,6 @@ type UnknownSchema struct{ ID int32 }
 
 // Error implements error.
 func (e *UnknownSchema) Error() string { return fmt.Sprintf("schema %d is not in the cache", e.ID) }
-
-// Mismatch says where a value is not what its schema wants.
-type Mismatch struct {
-	// Path leads from the value to the fault, such as ".user.tags[2]"; it is
-	// empty for the value itself.
-	Path string
-	// Problem is a phrase such as `expected int, got "x"`. It may quote a
-	// little of the value.
-	Problem string
-}
-
-// Error implements error.
-func (m *Mismatch) Error() string {
-	if m.Path == "" {
-		return m.Problem
-	}
-	return m.Path + ": " + m.Problem
-}
-
-// ShortPath cuts the beginning of a path that is too long for a message.
-func ShortPath(path string) string {
-	const most = 400
-	if len(path) <= most {
-		return path
-	}
-	cut := len(path) - most
-	for cut < len(path) && path[cut] != '.' && path[cut] != '[' {
-		cut++
-	}
-	return "…" + path[cut:]
-}
 
 // The frame around a value with a schema, as Confluent's serializers write it:
 // a zero byte and the schema's id, big-endian. Then follows the payload.
@@ -113,52 +80,4 @@ func CutFrame(b []byte) (id int32, payload []byte, ok bool) {
 		return 0, nil, false
 	}
 	return int32(binary.BigEndian.Uint32(b[1:])), b[frameSize:], true
-}
-
-// EncodeRecords makes of the keys and values in slab, JSON texts as
-// [DecodeProduce] leaves them, the bytes that Kafka shall hold: frame and
-// payload, appended to arena, which it takes and returns grown. The records have
-// views of it then. Nulls stay nil and need no schema. Errors are
-// [apierr.Error] values that name the record; the slab is undefined after one.
-func EncodeRecords(slab *pool.Slab, arena []byte, key, value Registered, d Dialect) ([]byte, error) {
-	var err error
-	for i := range slab.Records {
-		r := &slab.Records[i]
-		if r.Key != nil {
-			if key.Schema == nil {
-				return arena, apierr.KeySchemaMissing.New("records[%d] has a key, which needs a schema: send key_schema or key_schema_id.", i)
-			}
-			if arena, r.Key, err = key.appendRecord(arena, r.Key, d); err != nil {
-				return arena, misfit(i, "key", err)
-			}
-		}
-		if r.Value != nil {
-			if value.Schema == nil {
-				return arena, apierr.ValueSchemaMissing.New("records[%d] has a value, which needs a schema: send value_schema or value_schema_id.", i)
-			}
-			if arena, r.Value, err = value.appendRecord(arena, r.Value, d); err != nil {
-				return arena, misfit(i, "value", err)
-			}
-		}
-	}
-	return arena, nil
-}
-
-// appendRecord returns the arena and the view of what it appended. When the
-// arena moves, older views keep its old memory alive: they stay true.
-func (s Registered) appendRecord(arena, text []byte, d Dialect) (grown, view []byte, err error) {
-	start := len(arena)
-	grown, err = s.AppendEncoded(AppendFrame(arena, s.ID), text, d)
-	if err != nil {
-		return arena, nil, err
-	}
-	return grown, grown[start:len(grown):len(grown)], nil
-}
-
-func misfit(i int, half string, err error) error {
-	var m *Mismatch
-	if !errors.As(err, &m) {
-		return apierr.From(fmt.Errorf("cannot encode records[%d].%s: %w", i, half, err))
-	}
-	return apierr.BadRequest.New("records[%d].%s%s: %s", i, half, m.Path, m.Problem)
 }

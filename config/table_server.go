@@ -126,7 +126,7 @@ var consumerRows = []row{
 		store: into(millis(0, largest), func(d *draft) *time.Duration { return &d.Consumer.RequestTimeout }),
 	},
 	{
-		name: "consumer.request.max.bytes", def: "67108864", doc: "Bound of the keys and values of one answer.",
+		name: "consumer.request.max.bytes", def: "67108864", doc: "Bound of the keys and values of one answer, and of the answer itself; a record that is larger is answered alone.",
 		store: into(size(1, largest), func(d *draft) *int { return &d.Consumer.MaxBytes }),
 	},
 	{

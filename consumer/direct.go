@@ -75,6 +75,7 @@ func (m *Manager) AppendDirect(ctx context.Context, dst []byte, q DirectRead) ([
 		m: m, reader: reader, q: q, deadline: time.Now().Add(timeout),
 		page: page{limit: q.MaxBytes, count: maxPageRecords, format: q.Format},
 	}
+	d.page.most = m.settings.MaxBytes
 	if q.Count > 0 {
 		d.page.count = min(q.Count, maxPageRecords)
 	}
@@ -190,10 +191,11 @@ func explainRead(tp TopicPartition, err error) *apierr.Error {
 // page is an answer in the making.
 type page struct {
 	limit, count int // of bytes and records
+	most         int // of bytes that are written
 	format       codec.Format
 	extras       codec.Extras
 
-	n, bytes int // records that it has, their keys and values
+	n, bytes, written int // records that it has, their keys and values, what was written
 }
 
 func (p *page) full() bool { return p.n >= p.count || p.bytes >= p.limit }
@@ -229,7 +231,12 @@ func (p *page) append(dst []byte, r *kgo.Record) ([]byte, error) {
 	if err != nil {
 		return dst[:good], err
 	}
+	if p.n > 0 && p.written+len(dst)-good > p.most {
+		p.count = p.n // the page is full
+		return dst[:good], nil
+	}
 	p.n++
 	p.bytes += size(r)
+	p.written += len(dst) - good
 	return dst, nil
 }

@@ -165,7 +165,7 @@ func (st *InstanceStream) encode(s *session) (n int, err error) {
 	s.page = s.page[:0]
 	st.out.open()
 	var taken count
-	st.out.b.B, err = s.encode(st.out.b.B, &taken, streamChunk, func(dst []byte, r *kgo.Record) ([]byte, error) {
+	st.out.b.B, err = s.encode(st.out.b.B, &taken, bounds{streamChunk, 4 * streamChunk}, func(dst []byte, r *kgo.Record) ([]byte, error) {
 		start := len(dst)
 		dst = st.q.Frames.Open(dst, false, nil)
 		body := len(dst)

@@ -21,7 +21,8 @@ const (
 // AppendRecords reads on: it appends a JSON array of the next records to dst,
 // which it borrows, and returns the extended slice. It answers as soon as
 // fetch.min.bytes are there, taking along what is fetched already, up to
-// MaxBytes of keys and values; a single record may be larger. After the
+// MaxBytes of keys and values, and to what the settings allow an answer to be; a
+// single record may be larger. After the
 // timeout, or when [Manager.Drain] is called, it answers what there is, be it
 // nothing. With an error dst is returned as it was and the position has not moved.
 //
@@ -276,7 +277,7 @@ func (i *Instance) answer(s *session, dst []byte, taken *count, limit int, x cod
 	if i.closed != nil {
 		return dst, i.closed
 	}
-	return s.encode(dst, taken, limit, func(dst []byte, r *kgo.Record) ([]byte, error) {
+	return s.encode(dst, taken, bounds{limit, i.m.settings.MaxBytes}, func(dst []byte, r *kgo.Record) ([]byte, error) {
 		if taken.records > 0 {
 			dst = append(dst, ',')
 		}
@@ -284,17 +285,27 @@ func (i *Instance) answer(s *session, dst []byte, taken *count, limit int, x cod
 	})
 }
 
-// count is how much an answer has: records, and the bytes of their keys and values.
-type count struct{ records, bytes int }
+// count is how much an answer has: records, the bytes of their keys and values, and
+// what was written of them, which may be more by far.
+type count struct{ records, bytes, written int }
+
+// bounds are those of an answer of more than one record: of the bytes of keys and
+// values, and of what is written.
+type bounds struct{ bytes, written int }
+
+// admit reports whether a record of so many bytes may be taken too.
+func (c *count) admit(size int, b bounds) bool {
+	return c.records == 0 || c.bytes+size <= b.bytes && c.records < maxPageRecords
+}
 
 // appendOne appends one record.
 type appendOne func(dst []byte, r *kgo.Record) ([]byte, error)
 
 // encode has records from the front of the backlog appended to those that were
-// taken before, up to limit bytes, and moves the positions past them. An error
+// taken before, within the bounds, and moves the positions past them. An error
 // says why it stopped at a record that it did not append. The caller holds the
 // instance's mu.
-func (s *session) encode(dst []byte, taken *count, limit int, one appendOne) ([]byte, error) {
+func (s *session) encode(dst []byte, taken *count, within bounds, one appendOne) ([]byte, error) {
 	var err error
 	from := *taken
 pages:
@@ -302,19 +313,19 @@ pages:
 		last, before := -1, taken.bytes
 		var to mark
 		for k, r := range run.records {
-			size := size(r)
-			if taken.records > 0 && taken.bytes+size > limit || taken.records >= maxPageRecords {
-				s.moved(run.part, last, to, taken.bytes-before)
-				break pages
+			size, good, admitted := size(r), len(dst), false
+			if taken.admit(size, within) {
+				dst, err = one(dst, r)
+				admitted = err == nil && (taken.records == 0 || taken.written+len(dst)-good <= within.written)
 			}
-			good := len(dst)
-			if dst, err = one(dst, r); err != nil {
+			if !admitted {
 				dst = dst[:good]
 				s.moved(run.part, last, to, taken.bytes-before)
 				break pages
 			}
 			taken.records++
 			taken.bytes += size
+			taken.written += len(dst) - good
 			last, to = k, mark{offset: r.Offset + 1, epoch: r.LeaderEpoch}
 			r.Recycle() // its bytes are copied
 		}

@@ -16,7 +16,9 @@ type Settings struct {
 	IsolationLevel string
 	// RequestTimeout is how long a read waits for records, at most and by default.
 	RequestTimeout time.Duration
-	// MaxBytes bounds keys and values of one answer.
+	// MaxBytes bounds keys and values of one answer, and the answer itself, as few
+	// bytes of a record with a schema can be a long text. A record that is larger is
+	// answered alone.
 	MaxBytes int
 	// InstanceTimeout is how long an instance may go unused before it is closed.
 	InstanceTimeout time.Duration

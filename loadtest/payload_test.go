@@ -167,7 +167,7 @@ func TestAvroIDs(t *testing.T) {
 	}
 	id := recordID{"run", 3, 12345}
 	text := appendValue(nil, id, values[0])
-	stored, err := schema.AppendEncoded(codec.AppendFrame(nil, 7), text, codec.Tagged)
+	stored, err := schema.AppendEncoded(codec.AppendFrame(nil, 7), text, codec.Tagged, nil)
 	if err != nil {
 		t.Fatalf("%v: %s", err, text)
 	}

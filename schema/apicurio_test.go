@@ -127,7 +127,7 @@ func TestReferencesOnARealRegistry(t *testing.T) {
 	}
 	t.Cleanup(r.Close)
 	got := mustResolve(t, r, byID(topic, int32(home.ID)))
-	b, err := got.AppendEncoded(nil, []byte(`{"at":{"city":"x"}}`), codec.Tagged)
+	b, err := got.AppendEncoded(nil, []byte(`{"at":{"city":"x"}}`), codec.Tagged, nil)
 	if err != nil || string(b) != "\x02x" {
 		t.Errorf("got %q, %v", b, err)
 	}

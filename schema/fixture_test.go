@@ -30,7 +30,7 @@ type raw struct {
 
 func (s *raw) Name() string { return s.name }
 
-func (s *raw) AppendEncoded(dst, text []byte, _ codec.Dialect) ([]byte, error) {
+func (s *raw) AppendEncoded(dst, text []byte, _ codec.Dialect, _ *codec.Budget) ([]byte, error) {
 	return append(dst, text...), nil
 }
 

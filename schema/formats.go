@@ -70,6 +70,11 @@ func (f *formats) compile(format codec.Format, text string, references []referen
 	if err := checkSize(size); err != nil {
 		return stored{}, err
 	}
+	end, err := compiling.begin()
+	if err != nil {
+		return nil, err
+	}
+	defer end()
 	s, err := f[format].compile(text, references)
 	if err != nil {
 		return stored{}, apierr.InvalidSchema.Wrap(err, "The %s schema is invalid: %s", format, sentence(err.Error()))

@@ -45,7 +45,7 @@ func TestFormats(t *testing.T) {
 			}
 			t.Cleanup(r.Close)
 			got := mustResolve(t, r, Wanted{Format: c.format, Topic: "t", Text: []byte(c.text)})
-			payload, err := got.AppendEncoded(nil, []byte(c.value), codec.Tagged)
+			payload, err := got.AppendEncoded(nil, []byte(c.value), codec.Tagged, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -85,11 +85,11 @@ func (s *Server) version(ctx *fasthttp.RequestCtx) version {
 		return v2
 	case "":
 	default:
-		name, _, _ := contentType(ctx)
-		if m, ok := parseKafka(name); ok {
-			return m.version
+		c, _ := s.contentType(ctx)
+		if c.kafka {
+			return c.media.version
 		}
-		if ctx.IsPost() && s.impliesV1(name) { // only produce requests get further with it
+		if ctx.IsPost() && s.impliesV1(c.name) { // only produce requests get further with it
 			return v1
 		}
 	}
@@ -104,36 +104,36 @@ func (s *Server) version(ctx *fasthttp.RequestCtx) version {
 	return v2
 }
 
-// contentType parses the request's Content-Type. none is true when there is no
-// such header. A header that is no media type at all is a bad request.
-func contentType(ctx *fasthttp.RequestCtx) (name string, none bool, err error) {
+// untyped is what no Content-Type says.
+var untyped = &content{}
+
+// contentType returns what the request's Content-Type says, [untyped] when there is
+// no such header. A header that is no media type at all is a bad request.
+func (s *Server) contentType(ctx *fasthttp.RequestCtx) (*content, error) {
 	header := ctx.Request.Header.ContentType()
 	if len(header) == 0 {
-		return "", true, nil
+		return untyped, nil
 	}
-	if string(header) == mediaV2 { // what most requests say, without an allocation
-		return mediaV2, false, nil
-	}
-	name, _, err = mime.ParseMediaType(string(header))
+	c, err := s.contents.parse(header)
 	if err != nil {
-		return "", false, apierr.BadRequest.Wrap(err, "The Content-Type is not a media type.")
+		return untyped, err
 	}
-	return name, false, nil
+	return c, nil
 }
 
 // requireBody refuses a body that does not say it is v2 JSON, or v1 JSON where
 // v1 has the route too.
 func (s *Server) requireBody(ctx *fasthttp.RequestCtx, inV1 bool) error {
-	name, none, err := contentType(ctx)
+	c, err := s.contentType(ctx)
 	if err != nil {
 		return err
 	}
-	if none && len(ctx.Request.Body()) == 0 {
+	if c == untyped && len(ctx.Request.Body()) == 0 {
 		return nil
 	}
-	m, ok := parseKafka(name)
+	m := c.media
 	switch {
-	case ok && (!m.hasFormat || m.format == codec.JSON) && (m.version == v2 || inV1):
+	case c.kafka && (!m.hasFormat || m.format == codec.JSON) && (m.version == v2 || inV1):
 		return nil
 	case inV1:
 		return apierr.UnsupportedMedia.New("The Content-Type of this request must be %s or %s.", mediaV2, mediaV1)

@@ -43,21 +43,20 @@ func (s *Server) recordsMedia(ctx *fasthttp.RequestCtx) (m recordsMedia, err err
 
 // parseRecordsMedia is recordsMedia for what is written in another way.
 func (s *Server) parseRecordsMedia(ctx *fasthttp.RequestCtx) (recordsMedia, error) {
-	name, none, err := contentType(ctx)
+	c, err := s.contentType(ctx)
 	if err != nil {
 		return recordsMedia{}, err
 	}
-	t, ok := parseKafka(name)
-	if !none && (s.impliesV1(name) || name == mediaV1 && !s.settings.Strict) {
+	if s.impliesV1(c.name) || c.name == mediaV1 && !s.settings.Strict {
 		return recordsMedia{format: codec.Binary, version: v1}, nil
 	}
-	if none || !ok || !t.hasFormat {
+	if !c.kafka || !c.media.hasFormat {
 		return recordsMedia{}, apierr.UnsupportedMedia.New("The Content-Type of a produce request must be application/vnd.kafka.FORMAT.v2+json (or v1) with FORMAT json, binary, avro, jsonschema or protobuf.")
 	}
-	m := recordsMedia{format: t.format, version: t.version}
-	_, params, _ := mime.ParseMediaType(string(ctx.Request.Header.ContentType()))
-	if m.dialect, ok = s.dialect(params["avro"]); !ok {
-		return m, apierr.UnsupportedMedia.New("The parameter avro of the Content-Type must be tagged or plain, not %q.", params["avro"])
+	m := recordsMedia{format: c.media.format, version: c.media.version}
+	var ok bool
+	if m.dialect, ok = s.dialect(c.avro); !ok {
+		return m, apierr.UnsupportedMedia.New("The parameter avro of the Content-Type must be tagged or plain, not %q.", c.avro)
 	}
 	return m, nil
 }

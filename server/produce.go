@@ -74,8 +74,12 @@ func (s *Server) encode(job *batch.Job, media recordsMedia, topic string, named 
 	if err != nil {
 		return err
 	}
+	budget, err := s.deps.Producer.Budget(job)
+	if err != nil {
+		return err
+	}
 	job.KeySchema, job.ValueSchema = key.ID, value.ID
-	job.Arena, err = codec.EncodeRecords(&job.Slab, job.Arena, key, value, media.dialect)
+	job.Arena, err = codec.EncodeRecords(&job.Slab, job.Arena, codec.Encoding{Key: key, Value: value, Dialect: media.dialect, Budget: budget})
 	return err
 }
 

@@ -67,6 +67,7 @@ type Server struct {
 	sparing    sparing
 	requestLog atomic.Bool
 	limits     *limits
+	contents   contents
 	opened     []*listener    // what Listen opened
 	listeners  []net.Listener // the same, as what they are served as
 	serving    sync.WaitGroup

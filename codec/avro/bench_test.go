@@ -20,7 +20,7 @@ func BenchmarkEncode(b *testing.B) {
 		b.Run("dialect="+c.name, func(b *testing.B) {
 			s := compile(b, testkit.CitationSchema)
 			texts := testkit.AvroCitations(b, c.d == codec.Tagged)
-			perRecord(b, texts, func(dst, text []byte) ([]byte, error) { return s.AppendEncoded(dst, text, c.d) })
+			perRecord(b, texts, func(dst, text []byte) ([]byte, error) { return s.AppendEncoded(dst, text, c.d, nil) })
 		})
 	}
 	b.Run("order=reversed", func(b *testing.B) {
@@ -29,7 +29,7 @@ func BenchmarkEncode(b *testing.B) {
 		for i := range texts {
 			texts[i] = reversed(b, texts[i])
 		}
-		perRecord(b, texts, func(dst, text []byte) ([]byte, error) { return s.AppendEncoded(dst, text, codec.Tagged) })
+		perRecord(b, texts, func(dst, text []byte) ([]byte, error) { return s.AppendEncoded(dst, text, codec.Tagged, nil) })
 	})
 }
 
@@ -43,7 +43,7 @@ func BenchmarkDecode(b *testing.B) {
 			texts := testkit.AvroCitations(b, true)
 			for i := range texts {
 				var err error
-				if texts[i], err = s.AppendEncoded(nil, texts[i], codec.Tagged); err != nil {
+				if texts[i], err = s.AppendEncoded(nil, texts[i], codec.Tagged, nil); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -116,6 +116,7 @@ func BenchmarkProduce(b *testing.B) {
 			text := bytes.Clone(c.body)
 			arena := make([]byte, 0, len(text))
 			var slab pool.Slab
+			var budget codec.Budget
 			b.SetBytes(int64(len(text)))
 			b.ReportAllocs()
 			for b.Loop() {
@@ -124,7 +125,8 @@ func BenchmarkProduce(b *testing.B) {
 					b.Fatal(err)
 				}
 				if c.f == codec.Avro {
-					if _, err := codec.EncodeRecords(&slab, arena, codec.Registered{}, value, codec.Tagged); err != nil {
+					budget.Begin(1 << 30)
+					if _, err := codec.EncodeRecords(&slab, arena, codec.Encoding{Value: value, Budget: &budget}); err != nil {
 						b.Fatal(err)
 					}
 				}

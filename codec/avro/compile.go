@@ -69,6 +69,7 @@ func (s *Schema) Name() string {
 type compiler struct {
 	nodes     map[hamba.Schema]*node
 	count     int
+	names     int // bytes of full names
 	records   []*node
 	defaults  map[member][]byte // JSON text
 	spaces    map[string]bool   // namespaces of records
@@ -94,7 +95,9 @@ func (c *compiler) parse(text string, cache *hamba.SchemaCache) (hamba.Schema, e
 	if err != nil {
 		return nil, err
 	}
-	c.reachSpaceless(cache)
+	if err := c.reachSpaceless(cache); err != nil {
+		return nil, err
+	}
 	parsed, err := hamba.ParseBytesWithCache(bare, "", cache)
 	if err != nil {
 		return nil, readable(err)
@@ -104,14 +107,22 @@ func (c *compiler) parse(text string, cache *hamba.SchemaCache) (hamba.Schema, e
 
 // reachSpaceless lets types that were parsed before, and have no namespace, be named
 // within one. The specification does not want that, but Java does it.
-func (c *compiler) reachSpaceless(cache *hamba.SchemaCache) {
-	for space := range c.spaces {
-		for name := range c.spaceless {
-			if s := cache.Get(name); s != nil && cache.Get(space+"."+name) == nil {
+func (c *compiler) reachSpaceless(cache *hamba.SchemaCache) error {
+	for name := range c.spaceless {
+		s := cache.Get(name)
+		if s == nil {
+			continue
+		}
+		for space := range c.spaces {
+			if err := c.named(len(space) + 1 + len(name)); err != nil {
+				return err
+			}
+			if cache.Get(space+"."+name) == nil {
 				cache.Add(space+"."+name, s)
 			}
 		}
 	}
+	return nil
 }
 
 // readable takes the parser's and Go's own words out of an error.
@@ -220,11 +231,13 @@ func (c *compiler) union(n *node, s *hamba.UnionSchema) error {
 			n.null = i
 		}
 	}
-	n.setBare()
+	n.setLooks()
 	return nil
 }
 
-// The parser takes ASCII names only; Java takes all letters, and so do we.
+// The parser takes ASCII names only; Java takes all letters, and so do we. It can only
+// be told so for the whole process, which is no harm: nothing but this package may import
+// it (internal/lint), and it is set before anything is parsed.
 func init() { hamba.SkipNameValidation = true }
 
 // validName follows Java's rule: letters, digits and '_', no digit first.

@@ -62,7 +62,7 @@ func TestReferences(t *testing.T) {
 	}
 	s := compile(t, `{"type":"record","name":"Hand","fields":[{"name":"cards","type":{"type":"array","items":["null","cards.Card"]}},{"name":"trump","type":"cards.Suit"}]}`, references...)
 	text := `{"cards":[{"cards.Card":{"suit":"SPADES","n":7}},null],"trump":"HEARTS"}`
-	b, err := s.AppendEncoded(nil, []byte(text), codec.Tagged)
+	b, err := s.AppendEncoded(nil, []byte(text), codec.Tagged, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +83,7 @@ func TestReferences(t *testing.T) {
 // Java finds a type without a namespace from within one.
 func TestReferenceWithoutNamespace(t *testing.T) {
 	s := compile(t, `{"type":"record","name":"a.b.R","fields":[{"name":"u","type":"User"}]}`, Reference{"user", userSchema})
-	if _, err := s.AppendEncoded(nil, []byte(`{"u":{"name":"x"}}`), codec.Tagged); err != nil {
+	if _, err := s.AppendEncoded(nil, []byte(`{"u":{"name":"x"}}`), codec.Tagged, nil); err != nil {
 		t.Error(err)
 	}
 }
@@ -95,7 +95,7 @@ func TestEmptyNamespace(t *testing.T) {
 		`{"name":"e","type":["null",{"type":"enum","name":"E","symbols":["A"]}],"default":null},{"name":"next","type":["null","O"]}]}]},`+
 		`{"name":"i","type":["null",{"type":"enum","name":"I","symbols":["B"]}]}]}`)
 	for _, text := range []string{`{"o":{"O":{"e":{"E":"A"},"next":{"O":{"e":null,"next":null}}}},"i":{"n.I":"B"}}`, `{"o":null,"i":null}`} {
-		b, err := s.AppendEncoded(nil, []byte(text), codec.Tagged)
+		b, err := s.AppendEncoded(nil, []byte(text), codec.Tagged, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -103,7 +103,7 @@ func TestEmptyNamespace(t *testing.T) {
 			t.Errorf("got %s, %v", back, err)
 		}
 	}
-	if _, err := s.AppendEncoded(nil, []byte(`{"o":{"next":null},"i":null}`), codec.Plain); err != nil {
+	if _, err := s.AppendEncoded(nil, []byte(`{"o":{"next":null},"i":null}`), codec.Plain, nil); err != nil {
 		t.Errorf("a default: %v", err)
 	}
 }

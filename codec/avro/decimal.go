@@ -91,6 +91,10 @@ func (e *encoder) decimal(n *node, dst []byte, i int) ([]byte, int) {
 			return e.fail(dst, e.quote(i)+" does not fit into the "+count(n.size, "byte")+" of "+n.title())
 		}
 		size = n.size
+		var ok bool
+		if dst, ok = e.room(dst, size); !ok || !e.spend(size) { // all of them, for one digit
+			return dst, -1
+		}
 	} else {
 		dst = appendLong(dst, int64(size))
 	}

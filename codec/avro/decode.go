@@ -36,7 +36,7 @@ type decoder struct {
 
 func (d *decoder) decode(root *node, dst []byte) ([]byte, error) {
 	d.depth, d.empty, d.bound = 0, 0, freeEmpty+emptyPerByte*len(d.b)
-	d.most = len(dst) + freeText + textPerByte*len(d.b)
+	d.most = len(dst) + min(freeText+textPerByte*len(d.b), maxText)
 	var i int
 	switch { // bytes on their own have no length
 	case root.kind == kindBytes && root.logical == logicalDecimal && d.plain:
@@ -132,10 +132,11 @@ func (d *decoder) spend() bool {
 }
 
 // A byte may become a long text: a field with its name, a symbol, a tag. freeText and
-// textPerByte bound that.
+// textPerByte bound that, and maxText, which holds for Protobuf too, whatever comes.
 const (
 	freeText    = 16 << 20
 	textPerByte = 1 << 10
+	maxText     = 64 << 20
 )
 
 // tooLong fails when the text became too long, which those ask who loop.
@@ -372,7 +373,7 @@ func (d *decoder) mapping(n *node, dst []byte, i int) ([]byte, int) {
 			behind := len(dst)
 			dst = append(dst, ':')
 			if dst, i = d.value(n.items, dst, i); i < 0 || d.tooLong(dst) {
-				prefix(d.fault, "."+cutText(dst[key+1:behind-1]))
+				prefix(d.fault, "."+codec.Clip(dst[key+1:behind-1]))
 				return dst, -1
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	stdjson "encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -13,9 +14,22 @@ import (
 // member names a field of a record by the record's full name.
 type member struct{ record, field string }
 
-// takeDefaults returns the schema without the defaults of its fields, which it
-// keeps in c.defaults. The parser would send them through a float64, in which a long
-// does not survive, and refuses what Java has long accepted.
+const (
+	// maxBranches bounds the branches of a union, which the parser and the choice
+	// among them go over one by one.
+	maxBranches = 500
+	// maxNames bounds the bytes of all full names. A namespace is written once and
+	// is in each of those that stand in it.
+	maxNames = 8 << 20
+)
+
+var errNames = errors.New("it has names that are too long, so many and so nested")
+
+// takeDefaults returns the schema as the parser shall see it: without the defaults of
+// its fields, which it keeps in c.defaults, and without the aliases of types. The
+// parser would send defaults through a float64, in which a long does not survive, and
+// refuses what Java has long accepted. And it would let a type be named by its alias,
+// which Java does not: aliases are for readers with another schema.
 func (c *compiler) takeDefaults(text []byte) ([]byte, error) {
 	dec := stdjson.NewDecoder(bytes.NewReader(text))
 	dec.UseNumber()
@@ -23,46 +37,77 @@ func (c *compiler) takeDefaults(text []byte) ([]byte, error) {
 	if err := dec.Decode(&tree); err != nil {
 		return nil, errors.New("it is not readable JSON")
 	}
-	c.take(tree, "")
+	if err := c.take(tree, ""); err != nil {
+		return nil, err
+	}
 	return stdjson.Marshal(tree)
 }
 
-func (c *compiler) take(tree any, namespace string) {
+func (c *compiler) take(tree any, namespace string) error {
 	switch t := tree.(type) {
 	case []any:
+		if len(t) > maxBranches {
+			return fmt.Errorf("a union has %d branches; at most %d are allowed", len(t), maxBranches)
+		}
 		for _, branch := range t {
-			c.take(branch, namespace)
+			if err := c.take(branch, namespace); err != nil {
+				return err
+			}
 		}
 	case map[string]any:
-		name, _ := t["name"].(string)
-		own, given := t["namespace"].(string)
-		if given && own == "" && namespace != "" && name != "" && !strings.Contains(name, ".") {
-			name = "." + name // has none; to the parser an empty one is one that is not given
-			t["name"] = name
-		}
-		full, space := fullName(name, own, namespace)
-		if space != "" {
-			c.spaces[space] = true
-		} else if name != "" {
-			c.spaceless[full] = true
-		}
-		fields, _ := t["fields"].([]any)
-		for _, f := range fields {
-			f, ok := f.(map[string]any)
-			if !ok {
-				continue // the parser will say so
-			}
-			if def, ok := f["default"]; ok {
-				name, _ := f["name"].(string)
-				c.defaults[member{full, name}], _ = stdjson.Marshal(def)
-				delete(f, "default")
-			}
-			c.take(f["type"], space)
-		}
-		c.take(t["type"], namespace)
-		c.take(t["items"], namespace)
-		c.take(t["values"], namespace)
+		return c.takeType(t, namespace)
+	case string: // the parser looks for it by its full name
+		return c.named(len(namespace) + len(t))
 	}
+	return nil
+}
+
+// named counts a full name of so many bytes.
+func (c *compiler) named(size int) error {
+	if c.names += size; c.names > maxNames {
+		return errNames
+	}
+	return nil
+}
+
+func (c *compiler) takeType(t map[string]any, namespace string) error {
+	delete(t, "aliases")
+	name, _ := t["name"].(string)
+	own, given := t["namespace"].(string)
+	if given && own == "" && namespace != "" && name != "" && !strings.Contains(name, ".") {
+		name = "." + name // has none; to the parser an empty one is one that is not given
+		t["name"] = name
+	}
+	full, space := fullName(name, own, namespace)
+	if err := c.named(len(full)); err != nil {
+		return err
+	}
+	if space != "" {
+		c.spaces[space] = true
+	} else if name != "" {
+		c.spaceless[full] = true
+	}
+	fields, _ := t["fields"].([]any)
+	for _, f := range fields {
+		f, ok := f.(map[string]any)
+		if !ok {
+			continue // the parser will say so
+		}
+		if def, ok := f["default"]; ok {
+			name, _ := f["name"].(string)
+			c.defaults[member{full, name}], _ = stdjson.Marshal(def)
+			delete(f, "default")
+		}
+		if err := c.take(f["type"], space); err != nil {
+			return err
+		}
+	}
+	for _, part := range [...]string{"type", "items", "values"} {
+		if err := c.take(t[part], namespace); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // fullName follows Avro's rules of names; space is where unqualified names inside
@@ -84,9 +129,10 @@ func fullName(name, own, enclosing string) (full, space string) {
 }
 
 // Records in defaults whose own defaults are filled in multiply; a schema may have
-// so many bytes of them, and so deep a nesting.
+// so many bytes of them, take so many steps for them, and nest them so deeply.
 const (
 	maxFilled = 1 << 20
+	maxSteps  = 1 << 24
 	maxRounds = 100
 )
 
@@ -95,7 +141,7 @@ const (
 // does not fit its type is none: registries hold such schemas, written before Avro
 // checked, and their records must be readable.
 func (c *compiler) fillDefaults() {
-	filled := 0
+	filled, steps := 0, 0
 	for again, round := true, 0; again && round < maxRounds; round++ {
 		again = false
 		for _, n := range slices.Backward(c.records) { // inner ones come behind
@@ -105,8 +151,9 @@ func (c *compiler) fillDefaults() {
 					continue
 				}
 				e := encoder{text: c.defaults[member{n.name, f.name}], filling: true}
-				def, err := e.encode(f.node, []byte{})
-				if filled += e.moves; filled > maxFilled {
+				def, err := e.encode(f.node, []byte{}, nil)
+				filled += len(def)
+				if steps += e.spent(); filled > maxFilled || steps > maxSteps {
 					return
 				}
 				if err == nil {

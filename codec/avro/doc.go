@@ -19,9 +19,12 @@
 // bytes, as Confluent's serializers write and read it.
 //
 // What comes from outside is bounded: nesting (as in package json), values that take
-// no bytes (an array of 2^40 nulls is a few bytes), bytes that are moved to bring
-// members into order or looked at twice, which nesting would multiply. Nothing is
-// allocated for a length or a count that is only claimed.
+// no bytes (an array of 2^40 nulls is a few bytes), the text that a value becomes, and
+// by the request's codec.Budget what is written and what is done beside one walk over
+// the text: bytes moved to bring members into order, fields gone over, branches tried,
+// defaults filled in, which nesting and repetition would multiply. A schema is bounded
+// before it is parsed (defaults.go). Nothing is allocated for a length or a count that
+// is only claimed.
 //
 // Encoder and decoder are pooled; they own only scratch memory, and borrow text and
 // payload for the call. Everything may run on any number of goroutines.

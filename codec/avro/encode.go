@@ -1,6 +1,8 @@
 package avro
 
 import (
+	"math"
+	"slices"
 	"sync"
 
 	"millrace/codec"
@@ -18,20 +20,23 @@ const (
 	freeEmpty = 1 << 16
 	// …and emptyPerByte is how many more for each of its bytes.
 	emptyPerByte = 64
-	// freeMoves and movesPerByte bound in the same way how many bytes are moved
-	// for members out of order and long arrays, looked at twice, or filled in: what
-	// nesting and repetition multiply.
-	freeMoves    = 1 << 20
-	movesPerByte = 64
+	// effortPerByte bounds in the same way, beside what the request has for free
+	// ([codec.FreeEffort]), what is done again and again for one text: bytes moved
+	// for members out of order and long arrays, or looked at twice; fields gone over,
+	// or filled in; branches tried. Nesting and repetition multiply that.
+	effortPerByte = 64
 )
 
 var _ codec.Schema = (*Schema)(nil)
 
 // AppendEncoded implements [codec.Schema].
-func (s *Schema) AppendEncoded(dst, text []byte, d codec.Dialect) ([]byte, error) {
+func (s *Schema) AppendEncoded(dst, text []byte, d codec.Dialect, b *codec.Budget) ([]byte, error) {
 	e := encoders.Get().(*encoder)
 	e.text, e.plain = text, d == codec.Plain
-	dst, err := e.encode(s.root, dst)
+	dst, err := e.encode(s.root, dst, b)
+	if b != nil {
+		b.Effort = e.effort
+	}
 	e.text = nil
 	encoders.Put(e)
 	return dst, err
@@ -49,7 +54,10 @@ type encoder struct {
 	trials  int  // of branches for it
 	depth   int
 	empty   int    // values that took no bytes
-	moves   int    // bytes moved, or filled in
+	most    int    // how long dst may become
+	effort  int    // what may be done yet
+	shared  int    // how much of that the request had to begin with
+	over    bool   // the fault is that of the request, not of the value
 	spans   []span // of the fields of the records that are open
 	name    []byte // a string without its escapes
 	number  number // a decimal
@@ -63,9 +71,12 @@ type span struct{ start, end int }
 // maxSpans is how much of the scratch memory is kept between values.
 const maxSpans = 1 << 12
 
-func (e *encoder) encode(root *node, dst []byte) ([]byte, error) {
+func (e *encoder) encode(root *node, dst []byte, b *codec.Budget) ([]byte, error) {
 	start := len(dst)
-	e.depth, e.empty, e.moves = 0, 0, 0
+	room, effort := b.Left()
+	e.depth, e.empty, e.over = 0, 0, false
+	e.most = start + min(room, math.MaxInt-start)
+	e.shared, e.effort = effort, effort+effortPerByte*len(e.text)
 	dst, i := e.value(root, dst, 0)
 	if root.kind == kindBytes && i >= 0 && !e.filling {
 		dst = cutLength(dst, start) // Confluent's serializers write these bare
@@ -88,6 +99,9 @@ func (e *encoder) encode(root *node, dst []byte) ([]byte, error) {
 	if i < 0 {
 		fault := e.fault
 		e.fault = nil
+		if e.over {
+			return dst, codec.ErrOverBudget
+		}
 		return dst, fault
 	}
 	return dst, nil
@@ -149,14 +163,43 @@ func (e *encoder) enter() bool {
 
 func (e *encoder) leave() { e.depth-- }
 
-// moved counts bytes that cost more than being walked over once; it is false when
-// they are too many.
-func (e *encoder) moved(n int) bool {
-	if e.moves += n; e.moves > freeMoves+movesPerByte*len(e.text) {
-		e.fail(nil, "too costly: members out of order, long arrays or defaults, nested or repeated too often")
+// spend counts steps beyond walking over the text once; it is false when they are
+// too many. On its own the value might still be fine: then the request is at fault.
+func (e *encoder) spend(steps int) bool {
+	if e.effort -= steps; e.effort < 0 {
+		e.over = e.shared-e.effort <= codec.FreeEffort
+		e.fail(nil, "too costly: members out of order, long arrays, defaults, or branches of a union to choose from, nested or repeated too often")
 		return false
 	}
 	return true
+}
+
+// spent is what the value has spent.
+func (e *encoder) spent() int { return e.shared + effortPerByte*len(e.text) - e.effort }
+
+// tooLong reports that dst became longer than the request may: those ask who loop.
+func (e *encoder) tooLong(dst []byte) bool {
+	if len(dst) <= e.most {
+		return false
+	}
+	e.over = true
+	e.fail(nil, "too long")
+	return true
+}
+
+// room reports whether dst may take n more bytes, which those ask who write more than
+// a few for each byte of text, and makes room for them. It at least doubles dst, so
+// that all the memory that was outgrown is not more than that.
+func (e *encoder) room(dst []byte, n int) ([]byte, bool) {
+	if n > e.most-len(dst) {
+		e.over = true
+		e.fail(nil, "too long")
+		return dst, false
+	}
+	if n > cap(dst)-len(dst) {
+		dst = slices.Grow(dst, max(n, cap(dst)))
+	}
+	return dst, true
 }
 
 func (e *encoder) enum(n *node, dst []byte, i int) ([]byte, int) {
@@ -185,7 +228,7 @@ func (e *encoder) array(n *node, dst []byte, i int) ([]byte, int) {
 	dst = append(dst, 0)
 	if e.at(i) != ']' {
 		for {
-			if dst, i = e.value(n.items, dst, i); i < 0 {
+			if dst, i = e.value(n.items, dst, i); i < 0 || e.tooLong(dst) {
 				e.behindIndex(count)
 				return dst, -1
 			}
@@ -212,12 +255,12 @@ func (e *encoder) endBlock(dst []byte, i int, closing byte, start, count int) ([
 		dst[start] = byte(count << 1)
 		return append(dst, 0), i + 1
 	}
-	if !e.moved(len(dst) - start) {
+	if !e.spend(len(dst) - start) {
 		return dst, -1
 	}
-	var room [10]byte
-	size := len(appendLong(room[:0], int64(count)))
-	dst = append(dst, room[:size-1]...)
+	var long [10]byte
+	size := len(appendLong(long[:0], int64(count)))
+	dst = append(dst, long[:size-1]...)
 	copy(dst[start+size:], dst[start+1:len(dst)-size+1])
 	appendLong(dst[:start], int64(count))
 	return append(dst, 0), i + 1
@@ -243,7 +286,7 @@ func (e *encoder) mapping(n *node, dst []byte, i int) ([]byte, int) {
 			if e.at(i) != ':' {
 				return e.fail(dst, "unexpected text")
 			}
-			if dst, i = e.value(n.items, dst, i+1); i < 0 {
+			if dst, i = e.value(n.items, dst, i+1); i < 0 || e.tooLong(dst) {
 				e.behindName(key)
 				return dst, -1
 			}

@@ -3,16 +3,13 @@ package avro
 import (
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"millrace/codec"
 	"millrace/codec/json"
 )
 
-const (
-	maxQuote = 40 // bytes of a value or a name that an error shows
-	maxList  = 10 // names that an error lists
-)
+// maxList is how many names an error lists.
+const maxList = 10
 
 // fail records the fault that stands in the way of the value being encoded. The
 // callers put the path before it on their way out.
@@ -53,23 +50,7 @@ func (e *encoder) quote(i int) string {
 	if err != nil {
 		return "what is not JSON"
 	}
-	return cutText(e.text[i:end])
-}
-
-// cutText makes text short enough for an error.
-func cutText(text []byte) string {
-	cut := len(text) > maxQuote
-	if cut {
-		text = text[:maxQuote-3]
-		for n := 0; n < utf8.UTFMax && !utf8.Valid(text); n++ {
-			text = text[:len(text)-1]
-		}
-	}
-	s := strings.ToValidUTF8(string(text), "\uFFFD")
-	if cut {
-		s += "…"
-	}
-	return s
+	return codec.Clip(e.text[i:end])
 }
 
 func list(names []string) string {
@@ -85,15 +66,13 @@ func (e *encoder) behindIndex(at int)   { prefix(e.fault, "["+strconv.Itoa(at)+"
 // behindName puts the map key whose text begins at i before the path.
 func (e *encoder) behindName(i int) {
 	if name, end := e.plainString(i); end >= 0 {
-		prefix(e.fault, "."+cutText(name))
+		prefix(e.fault, "."+codec.Clip(name))
 	}
 }
 
-// maxPath keeps the path of a fault in deep nesting readable, and its making linear.
-const maxPath = 400
-
+// prefix keeps the path of a fault in deep nesting readable, and its making linear.
 func prefix(m *codec.Mismatch, segment string) {
-	if len(m.Path) < maxPath {
+	if len(m.Path) < codec.MaxPath {
 		m.Path = segment + m.Path
 	} else if !strings.HasPrefix(m.Path, "…") {
 		m.Path = "…" + m.Path

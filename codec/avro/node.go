@@ -42,13 +42,13 @@ type node struct {
 
 	perSecond int64  // times: units that make a second
 	layout    string // times: how they are written
-	objects   int    // union: branches that are JSON objects
 
-	items    *node    // array and map
-	fields   []field  // record
-	branches []branch // union
-	symbols  []string // enum
-	quoted   []string // enum: symbols as JSON text
+	items    *node          // array and map
+	fields   []field        // record
+	branches []branch       // union
+	looks    *[shapes][]int // union: its branches by shape
+	symbols  []string       // enum
+	quoted   []string       // enum: symbols as JSON text
 
 	// index finds a field by name or alias, a branch by its tag, a symbol.
 	index map[string]int

@@ -86,7 +86,7 @@ func TestPlain(t *testing.T) {
 		{`"bytes"`, `"ÿ"`, `ff`, ``},
 	} {
 		s := compile(t, c.schema)
-		got, err := s.AppendEncoded([]byte("before"), []byte(c.text), codec.Plain)
+		got, err := s.AppendEncoded([]byte("before"), []byte(c.text), codec.Plain, nil)
 		if err != nil {
 			t.Errorf("%s of %s: %v", c.text, c.schema, err)
 			continue
@@ -136,7 +136,7 @@ func TestPlainMismatches(t *testing.T) {
 		{`{"type":"int","logicalType":"time-millis"}`, `"24:00"`, "", `expected a time such as 15:04:05, no finer than its schema, got "24:00"`},
 		{`{"type":"fixed","name":"U","size":16,"logicalType":"uuid"}`, `"12345678-9abc-def0-1234-56789abcdef"`, "", `expected a UUID, got "12345678-9abc-def0-1234-56789abcdef"`},
 	} {
-		_, err := compile(t, c.schema).AppendEncoded(nil, []byte(c.text), codec.Plain)
+		_, err := compile(t, c.schema).AppendEncoded(nil, []byte(c.text), codec.Plain, nil)
 		var m *codec.Mismatch
 		if !errors.As(err, &m) || m.Path != c.path || m.Problem != c.problem {
 			t.Errorf("%s of %s:\n got %v\nwant %s: %s", c.text, c.schema, err, c.path, c.problem)
@@ -151,7 +151,7 @@ func TestPlainRoundTrip(t *testing.T) {
 		r := g.schema(4)
 		s := compile(t, r.text)
 		text := r.value()
-		b, err := s.AppendEncoded(nil, []byte(text), codec.Tagged)
+		b, err := s.AppendEncoded(nil, []byte(text), codec.Tagged, nil)
 		if err != nil {
 			t.Fatalf("seed %d: %s of %s: %v", seed, text, r.text, err)
 		}
@@ -162,7 +162,7 @@ func TestPlainRoundTrip(t *testing.T) {
 		if err != nil {
 			t.Fatalf("seed %d: %x of %s: %v", seed, b, r.text, err)
 		}
-		again, err := s.AppendEncoded(nil, plain, codec.Plain)
+		again, err := s.AppendEncoded(nil, plain, codec.Plain, nil)
 		if err != nil || !bytes.Equal(again, b) {
 			t.Fatalf("seed %d: %s of %s: got %x, %v, want %x", seed, plain, r.text, again, err, b)
 		}
@@ -177,10 +177,10 @@ func TestLooksAreBounded(t *testing.T) {
 		pad := strings.Repeat("x", 1<<13)
 		return []byte(strings.Repeat(`{"n":`, levels) + "null" + strings.Repeat(`,"y":"`+pad+`"}`, levels))
 	}
-	if _, err := s.AppendEncoded(nil, text(20), codec.Plain); err != nil {
+	if _, err := s.AppendEncoded(nil, text(20), codec.Plain, nil); err != nil {
 		t.Error(err)
 	}
-	if _, err := s.AppendEncoded(nil, text(500), codec.Plain); err == nil || !strings.Contains(err.Error(), "too costly") {
+	if _, err := s.AppendEncoded(nil, text(500), codec.Plain, nil); err == nil || !strings.Contains(err.Error(), "too costly") {
 		t.Error(err)
 	}
 }

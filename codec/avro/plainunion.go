@@ -2,6 +2,7 @@ package avro
 
 import (
 	"math"
+	"math/bits"
 	"strconv"
 
 	"millrace/pool"
@@ -17,6 +18,8 @@ const (
 	shapeString
 	shapeArray
 	shapeObject
+
+	shapes = iota // how many there are
 )
 
 // shape returns what values of n may look like in a plain union, the same in both
@@ -43,22 +46,30 @@ func (n *node) shape() shape {
 	return shapeString
 }
 
-// setBare finds the branches that are written without a tag: those that no other
-// branch can be mistaken for. It runs before the records of the union are complete.
-func (n *node) setBare() {
-	for i := range n.branches {
-		b := &n.branches[i]
-		if b.node.shape() == shapeObject {
-			n.objects++
-		}
-		b.bare = true
-		for j, other := range n.branches {
-			if i != j && other.node.shape()&b.node.shape() != 0 {
-				b.bare = false
+// setLooks sorts the branches by what they look like, and finds those that are written
+// without a tag: those that no other can be mistaken for. It runs before the records of
+// the union are complete.
+func (n *node) setLooks() {
+	n.looks = new([shapes][]int)
+	for k := range n.branches {
+		s := n.branches[k].node.shape()
+		for i := range n.looks {
+			if s&(1<<i) != 0 {
+				n.looks[i] = append(n.looks[i], k)
 			}
 		}
 	}
+	for k := range n.branches {
+		s, bare := n.branches[k].node.shape(), true
+		for i, alike := range n.looks {
+			bare = bare && (s&(1<<i) == 0 || len(alike) == 1)
+		}
+		n.branches[k].bare = bare
+	}
 }
+
+// alike are the branches that a value of one shape may be of.
+func (n *node) alike(s shape) []int { return n.looks[bits.TrailingZeros8(uint8(s))] }
 
 // bare reports whether the value at i of branch b is written without a tag.
 func (d *decoder) bare(n *node, b *branch, i int) bool {
@@ -127,20 +138,16 @@ func (e *encoder) plainUnion(n *node, dst []byte, i int) ([]byte, int) {
 	default:
 		s = shapeNumber
 	}
-	found, several := -1, false
-	for k := range n.branches {
-		if n.branches[k].node.shape()&s != 0 {
-			several = several || found >= 0
-			found = k
-		}
-	}
-	if several {
+	found := -1
+	switch alike := n.alike(s); len(alike) {
+	case 0:
+		return e.fail(dst, "expected "+n.plainChoices()+", got "+e.quote(i))
+	case 1:
+		found = alike[0]
+	default:
 		if found = e.choose(n, i, s); found < 0 {
 			return dst, -1
 		}
-	}
-	if found < 0 {
-		return e.fail(dst, "expected "+n.plainChoices()+", got "+e.quote(i))
 	}
 	return e.value(n.branches[found].node, appendLong(dst, int64(found)), i)
 }
@@ -152,18 +159,19 @@ func (e *encoder) isTag(n *node, i int) (tag, ok bool) {
 	if behind < 0 {
 		return false, true // an empty object
 	}
-	if _, tag = n.index[string(name)]; !tag || n.objects == 0 {
-		return n.objects == 0, true
+	objects := len(n.alike(shapeObject))
+	if _, tag = n.index[string(name)]; !tag || objects == 0 {
+		return objects == 0, true
 	}
 	end := e.lookPast(behind + 1)
 	return end >= 0 && e.at(end) == '}', end >= 0
 }
 
 // lookPast is skip for a value that is read again; how much of that there may be
-// is bounded as moved bytes are.
+// is bounded.
 func (e *encoder) lookPast(i int) int {
 	end := e.skip(i)
-	if end >= 0 && !e.moved(end-i) {
+	if end >= 0 && !e.spend(end-i) {
 		return -1
 	}
 	return end
@@ -173,9 +181,9 @@ func (e *encoder) lookPast(i int) int {
 // It returns -1 after recording the fault.
 func (e *encoder) choose(n *node, i int, s shape) int {
 	found, first := -1, -1
-	for k := range n.branches {
+	for _, k := range n.alike(s) {
 		b := n.branches[k].node
-		if b.shape()&s == 0 || s == shapeObject && b.kind == kindMap {
+		if b.kind == kindMap {
 			continue
 		}
 		fits, ok := e.fits(b, i)
@@ -203,13 +211,23 @@ func (e *encoder) choose(n *node, i int, s shape) int {
 // it looks at the names only. ok is false after a fault.
 func (e *encoder) fits(n *node, i int) (fits, ok bool) {
 	if n.kind == kindRecord {
+		if !e.spend(1 + len(n.fields)) {
+			return false, false
+		}
 		return e.fitsNames(n, i)
 	}
 	if e.at(i) == '"' {
 		text, end := e.plainString(i)
+		if !e.spend(1 + len(text)) {
+			return false, false
+		}
 		return end >= 0 && n.fitsText(text), true
 	}
-	return e.fitsNumber(n, e.text[i:numberEnd(e.text, i)]), true
+	end := numberEnd(e.text, i)
+	if !e.spend(1 + end - i) {
+		return false, false
+	}
+	return e.fitsNumber(n, e.text[i:end]), true
 }
 
 func (n *node) fitsText(text []byte) bool {

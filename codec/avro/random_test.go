@@ -22,7 +22,9 @@ type randomType struct {
 type generator struct {
 	*rand.Rand
 	names int
-	// simple leaves out what not every library agrees with us about.
+	space string       // namespace of the enclosing record
+	known []randomType // named types that are defined by now
+	// simple leaves out maps of several members, as not every library keeps their order.
 	simple bool
 }
 
@@ -30,15 +32,61 @@ func newGenerator(seed uint64) *generator {
 	return &generator{Rand: rand.New(rand.NewPCG(seed, 4)), names: 0}
 }
 
-func (g *generator) name(kind string) string {
+// name is how a type that is defined says what it is called: declared are the members
+// that do.
+func (g *generator) name(kind string) (declared, full, space string) {
 	g.names++
-	if g.IntN(3) == 0 {
-		return "n" + strconv.Itoa(g.IntN(3)) + ".s." + kind + strconv.Itoa(g.names)
+	name := kind + strconv.Itoa(g.names)
+	switch g.IntN(5) {
+	case 0:
+		space = fmt.Sprintf("n%d.s", g.IntN(3))
+		declared = fmt.Sprintf(`"name":"%s.%s"`, space, name)
+	case 1:
+		space = fmt.Sprintf("m%d", g.IntN(3))
+		declared = fmt.Sprintf(`"namespace":"%s","name":"%s"`, space, name)
+	case 2:
+		declared = fmt.Sprintf(`"name":"%s","namespace":""`, name)
+	case 3:
+		space = "top"
+		declared = fmt.Sprintf(`"name":"top.%s","namespace":"ignored"`, name)
+	default:
+		space = g.space
+		declared = fmt.Sprintf(`"name":"%s"`, name)
 	}
-	return "top." + kind + strconv.Itoa(g.names) // or it would take the enclosing namespace
+	full, _ = fullName(name, space, "")
+	return declared, full, space
+}
+
+// named remembers a type that is defined, so that it can be used again.
+func (g *generator) named(r randomType) randomType {
+	g.known = append(g.known, r)
+	return r
+}
+
+// again is a type that is defined already, by its name; ok is false when none can be
+// named here: one without a namespace cannot be, within one.
+func (g *generator) again() (r randomType, ok bool) {
+	if len(g.known) == 0 {
+		return r, false
+	}
+	r = g.known[g.IntN(len(g.known))]
+	space, short := "", r.label
+	if at := strings.LastIndexByte(r.label, '.'); at >= 0 {
+		space, short = r.label[:at], r.label[at+1:]
+	}
+	r.text = strconv.Quote(r.label)
+	if space == g.space && g.IntN(2) == 0 {
+		r.text = strconv.Quote(short)
+	}
+	return r, space != "" || g.space == ""
 }
 
 func (g *generator) schema(depth int) randomType {
+	if g.IntN(6) == 0 {
+		if r, ok := g.again(); ok {
+			return r
+		}
+	}
 	n := 14
 	if depth <= 0 {
 		n = 10
@@ -58,7 +106,7 @@ func (g *generator) schema(depth int) randomType {
 	case 13:
 		return g.union(depth - 1)
 	default:
-		if !g.simple && g.IntN(4) == 0 {
+		if g.IntN(4) == 0 {
 			return g.logical()
 		}
 		return g.primitive(k)
@@ -134,20 +182,22 @@ func (g *generator) string(limit int) string {
 }
 
 func (g *generator) enum() randomType {
-	name, n := g.name("E"), 1+g.IntN(12)
+	declared, name, _ := g.name("E")
+	n := 1 + g.IntN(12)
 	var symbols []string
 	for i := range n {
 		symbols = append(symbols, `"S`+strconv.Itoa(i)+`"`)
 	}
-	return randomType{
-		`{"type":"enum","name":"` + name + `","symbols":[` + strings.Join(symbols, ",") + `]}`, name,
+	return g.named(randomType{
+		`{"type":"enum",` + declared + `,"symbols":[` + strings.Join(symbols, ",") + `]}`, name,
 		func() string { return symbols[g.IntN(n)] },
-	}
+	})
 }
 
 func (g *generator) fixed() randomType {
-	name, n := g.name("F"), 1+g.IntN(20)
-	return randomType{fmt.Sprintf(`{"type":"fixed","name":%q,"size":%d}`, name, n), name, func() string {
+	declared, name, _ := g.name("F")
+	n := 1 + g.IntN(20)
+	return g.named(randomType{fmt.Sprintf(`{"type":"fixed",%s,"size":%d}`, declared, n), name, func() string {
 		out := []byte{'"'}
 		for range n {
 			if c := byte(g.Uint32()); c < 0x80 {
@@ -157,7 +207,7 @@ func (g *generator) fixed() randomType {
 			}
 		}
 		return string(append(out, '"'))
-	}}
+	}})
 }
 
 func (g *generator) array(items randomType) randomType {
@@ -189,7 +239,9 @@ func (g *generator) mapping(values randomType) randomType {
 }
 
 func (g *generator) record(depth int) randomType {
-	name := g.name("R")
+	declared, name, space := g.name("R")
+	defer func(outer string) { g.space = outer }(g.space)
+	g.space = space
 	var fields []string
 	var types []randomType
 	n := g.IntN(6)
@@ -202,7 +254,7 @@ func (g *generator) record(depth int) randomType {
 	if g.IntN(2) == 0 { // recursive
 		fields = append(fields, fmt.Sprintf(`{"name":"self","type":["null",%q]}`, name))
 	}
-	r := randomType{text: fmt.Sprintf(`{"type":"record","name":%q,"fields":[%s]}`, name, strings.Join(fields, ",")), label: name}
+	r := randomType{text: fmt.Sprintf(`{"type":"record",%s,"fields":[%s]}`, declared, strings.Join(fields, ",")), label: name}
 	r.value = func() string {
 		var parts []string
 		for i, f := range types {
@@ -218,7 +270,7 @@ func (g *generator) record(depth int) randomType {
 		}
 		return "{" + strings.Join(parts, ",") + "}"
 	}
-	return r
+	return g.named(r)
 }
 
 func (g *generator) union(depth int) randomType {
@@ -226,8 +278,10 @@ func (g *generator) union(depth int) randomType {
 	var texts []string
 	used := map[string]bool{}
 	for range 1 + g.IntN(5) {
+		known := len(g.known)
 		b := g.schema(depth)
 		if b.label == "" || used[b.label] {
+			g.known = g.known[:known] // what it defines is in no text
 			continue
 		}
 		used[b.label] = true

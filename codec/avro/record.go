@@ -38,6 +38,9 @@ func (e *encoder) record(n *node, dst []byte, i int) ([]byte, int) {
 		k++
 	}
 	if k < len(n.fields) || e.at(i) != '}' {
+		if !e.spend(len(n.fields)) {
+			return dst, -1
+		}
 		for j := k; j < len(n.fields); j++ {
 			e.spans[base+j] = span{-1, -1}
 		}
@@ -131,7 +134,7 @@ func (e *encoder) arrange(n *node, dst []byte, i, first int) ([]byte, int) {
 		return dst, i
 	}
 	mark := len(dst)
-	if !e.moved(2 * (mark - first)) {
+	if !e.spend(2 * (mark - first)) {
 		return dst, -1
 	}
 	for _, s := range spans {
@@ -146,10 +149,13 @@ func (e *encoder) arrange(n *node, dst []byte, i, first int) ([]byte, int) {
 func (e *encoder) absent(f *field, dst []byte) ([]byte, span) {
 	switch {
 	case (e.plain || e.filling) && f.def != nil:
-		if !e.moved(len(f.def)) {
+		if !e.spend(1 + len(f.def)) {
 			break
 		}
-		start := len(dst)
+		start, ok := len(dst), true
+		if dst, ok = e.room(dst, len(f.def)); !ok {
+			break
+		}
 		dst = append(dst, f.def...)
 		return dst, span{start, len(dst)}
 	case f.hasDefault && !e.plain && !e.filling:

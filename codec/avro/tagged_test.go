@@ -103,7 +103,7 @@ func TestTagged(t *testing.T) {
 		{`{"type":"string","logicalType":"uuid"}`, `"no uuid"`, `0e6e6f2075756964`, ``},
 	} {
 		s := compile(t, c.schema)
-		got, err := s.AppendEncoded([]byte("before"), []byte(c.text), codec.Tagged)
+		got, err := s.AppendEncoded([]byte("before"), []byte(c.text), codec.Tagged, nil)
 		if err != nil {
 			t.Errorf("%s of %s: %v", c.text, c.schema, err)
 			continue
@@ -123,7 +123,7 @@ func TestTagged(t *testing.T) {
 
 func wantMismatch(t *testing.T, schema, text, path, problem string) {
 	t.Helper()
-	_, err := compile(t, schema).AppendEncoded(nil, []byte(text), codec.Tagged)
+	_, err := compile(t, schema).AppendEncoded(nil, []byte(text), codec.Tagged, nil)
 	var m *codec.Mismatch
 	if !errors.As(err, &m) || m.Path != path || m.Problem != problem {
 		t.Errorf("%s of %s:\n got %v\nwant %s: %s", text, schema, err, path, problem)
@@ -146,7 +146,7 @@ func TestMismatches(t *testing.T) {
 		{`"int"`, `1e999999999999999`, "", `1e999999999999999 is out of the range of int`},
 		{`"long"`, `9223372036854775808`, "", `9223372036854775808 is out of the range of long`},
 		{`"long"`, `-9223372036854775809`, "", `-9223372036854775809 is out of the range of long`},
-		{`"long"`, `123456789012345678901234567890123456789012345`, "", `1234567890123456789012345678901234567… is out of the range of long`},
+		{`"long"`, strings.Repeat("1234567890", 7), "", strings.Repeat("1234567890", 6) + `… is out of the range of long`},
 		{`"long"`, `1e-1`, "", `expected long, got 1e-1`},
 		{`"float"`, `1e39`, "", `1e39 is out of the range of float`},
 		{`"double"`, `1e400`, "", `1e400 is out of the range of double`},
@@ -259,7 +259,7 @@ func TestDepth(t *testing.T) {
 	text := func(records int) []byte {
 		return []byte(strings.Repeat(`{"n":{"N":`, records-1) + `{"n":null}` + strings.Repeat(`}}`, records-1))
 	}
-	b, err := s.AppendEncoded(nil, text(maxDepth/2), codec.Tagged)
+	b, err := s.AppendEncoded(nil, text(maxDepth/2), codec.Tagged, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -267,7 +267,7 @@ func TestDepth(t *testing.T) {
 		t.Errorf("got %.80s, %v", back, err)
 	}
 	for _, records := range []int{maxDepth/2 + 1, 1 << 20} {
-		if _, err := s.AppendEncoded(nil, text(records), codec.Tagged); err == nil || !strings.HasSuffix(err.Error(), "nested too deeply") {
+		if _, err := s.AppendEncoded(nil, text(records), codec.Tagged, nil); err == nil || !strings.HasSuffix(err.Error(), "nested too deeply") {
 			t.Errorf("%d records: %v", records, err)
 		}
 		if _, err := s.AppendDecoded(nil, append(bytes.Repeat([]byte{2}, records-1), 0), codec.Tagged); err == nil || !strings.HasSuffix(err.Error(), "nested too deeply") {
@@ -283,10 +283,10 @@ func TestMovesAreBounded(t *testing.T) {
 	text := func(levels int) []byte {
 		return []byte(strings.Repeat(`{"s":{"N":`, levels) + `{"s":{"string":"` + strings.Repeat("x", 1<<18) + `"},"a":1}` + strings.Repeat(`},"a":1}`, levels))
 	}
-	if _, err := s.AppendEncoded(nil, text(20), codec.Tagged); err != nil {
+	if _, err := s.AppendEncoded(nil, text(20), codec.Tagged, nil); err != nil {
 		t.Error(err)
 	}
-	if _, err := s.AppendEncoded(nil, text(400), codec.Tagged); err == nil || !strings.HasSuffix(err.Error(), "too costly: members out of order, long arrays or defaults, nested or repeated too often") {
+	if _, err := s.AppendEncoded(nil, text(400), codec.Tagged, nil); err == nil || !strings.Contains(err.Error(), "too costly: members out of order, ") {
 		t.Error(err)
 	}
 }
@@ -294,14 +294,14 @@ func TestMovesAreBounded(t *testing.T) {
 func TestNullsAreBoundedBothWays(t *testing.T) {
 	s := compile(t, `{"type":"array","items":"null"}`)
 	text := func(n int) []byte { return []byte("[" + strings.Repeat("null,", n-1) + "null]") }
-	b, err := s.AppendEncoded(nil, text(freeEmpty), codec.Tagged)
+	b, err := s.AppendEncoded(nil, text(freeEmpty), codec.Tagged, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if back, err := s.AppendDecoded(nil, b, codec.Tagged); err != nil || !bytes.Equal(back, text(freeEmpty)) {
 		t.Errorf("got %.80s, %v", back, err)
 	}
-	if _, err := s.AppendEncoded(nil, text(freeEmpty+1000), codec.Tagged); err == nil {
+	if _, err := s.AppendEncoded(nil, text(freeEmpty+1000), codec.Tagged, nil); err == nil {
 		t.Error("more nulls than can be read were written")
 	}
 }
@@ -318,6 +318,11 @@ func TestTextIsBounded(t *testing.T) {
 			t.Errorf("got %d bytes, %v", len(out), err)
 		}
 	}
+	symbols := compile(t, `{"type":"array","items":{"type":"enum","name":"E","symbols":["`+strings.Repeat("S", 1000)+`"]}}`)
+	payload := append(appendLong(nil, 1<<20), make([]byte, 1<<20+1)...)
+	if out, err := symbols.AppendDecoded(nil, payload, codec.Tagged); err == nil || len(out) > maxText+2000 {
+		t.Errorf("%d bytes became %d, %v", len(payload), len(out), err)
+	}
 }
 
 // Defaults in defaults double with each level.
@@ -327,14 +332,14 @@ func TestDefaultsAreBounded(t *testing.T) {
 		schema = fmt.Sprintf(`{"type":"record","name":"R%d","fields":[{"name":"a","type":%s,"default":{}},{"name":"b","type":"R%d","default":{}}]}`, i+1, schema, i)
 	}
 	s := compile(t, schema)
-	if _, err := s.AppendEncoded(nil, []byte(`{}`), codec.Plain); err == nil {
+	if _, err := s.AppendEncoded(nil, []byte(`{}`), codec.Plain, nil); err == nil {
 		t.Error("a terabyte was encoded")
 	}
 	s = compile(t, `{"type":"array","items":{"type":"record","name":"D","fields":[{"name":"s","type":"string","default":"`+strings.Repeat("x", 1<<10)+`"}]}}`)
-	if _, err := s.AppendEncoded(nil, []byte("["+strings.Repeat("{},", 400)+"{}]"), codec.Plain); err != nil {
+	if _, err := s.AppendEncoded(nil, []byte("["+strings.Repeat("{},", 400)+"{}]"), codec.Plain, nil); err != nil {
 		t.Error(err)
 	}
-	if _, err := s.AppendEncoded(nil, []byte("["+strings.Repeat("{},", 99999)+"{}]"), codec.Plain); err == nil || !strings.Contains(err.Error(), "too costly") {
+	if _, err := s.AppendEncoded(nil, []byte("["+strings.Repeat("{},", 99999)+"{}]"), codec.Plain, nil); err == nil || !strings.Contains(err.Error(), "too costly") {
 		t.Error(err)
 	}
 }
@@ -347,7 +352,7 @@ func TestShared(t *testing.T) {
 	for range 8 {
 		wg.Go(func() {
 			for range 200 {
-				b, err := s.AppendEncoded(nil, text, codec.Tagged)
+				b, err := s.AppendEncoded(nil, text, codec.Tagged, nil)
 				if err != nil || len(b) != 4 {
 					t.Errorf("got %x, %v", b, err)
 					return
@@ -355,7 +360,7 @@ func TestShared(t *testing.T) {
 				if _, err := s.AppendDecoded(nil, b, codec.Plain); err != nil {
 					t.Error(err)
 				}
-				if _, err := s.AppendEncoded(nil, text[:20], codec.Tagged); err == nil {
+				if _, err := s.AppendEncoded(nil, text[:20], codec.Tagged, nil); err == nil {
 					t.Error("half a text was taken")
 				}
 			}
@@ -366,9 +371,9 @@ func TestShared(t *testing.T) {
 
 func ExampleSchema_AppendEncoded() {
 	s, _ := Compile(userSchema, nil)
-	b, _ := s.AppendEncoded(nil, []byte(`{"name":"testUser"}`), codec.Tagged)
+	b, _ := s.AppendEncoded(nil, []byte(`{"name":"testUser"}`), codec.Tagged, nil)
 	fmt.Printf("%x\n", b)
-	_, err := s.AppendEncoded(nil, []byte(`{"name":7}`), codec.Tagged)
+	_, err := s.AppendEncoded(nil, []byte(`{"name":7}`), codec.Tagged, nil)
 	fmt.Println(err)
 	// Output:
 	// 107465737455736572

@@ -1,6 +1,10 @@
 package avro
 
-import "strings"
+import (
+	"strings"
+
+	"millrace/codec"
+)
 
 // union encodes a tagged value, {"string":"s"}, or null.
 func (e *encoder) union(n *node, dst []byte, i int) ([]byte, int) {
@@ -17,10 +21,13 @@ func (e *encoder) union(n *node, dst []byte, i int) ([]byte, int) {
 	return e.fail(dst, "expected "+n.choices()+", got "+e.quote(i))
 }
 
+// fewBranches is how many are compared one by one, which is faster than the index.
+const fewBranches = 8
+
 // tagged encodes an object whose only member names the branch.
 func (e *encoder) tagged(n *node, dst []byte, i int) ([]byte, int) {
 	at, behind := -1, 0
-	for k := range n.branches {
+	for k := range n.branches[:min(len(n.branches), fewBranches)] {
 		if tag := n.branches[k].tag; k != n.null && word(e.text, i, tag) {
 			at, behind = k, i+len(tag)
 			break
@@ -45,8 +52,8 @@ func (e *encoder) tagged(n *node, dst []byte, i int) ([]byte, int) {
 	return dst, i + 1
 }
 
-// findTag looks for a branch whose tag is written with escapes, or is the null's, or
-// fails.
+// findTag looks for a branch by the index: one of many, one whose tag is written with
+// escapes, or the null's. Or it fails.
 func (e *encoder) findTag(n *node, i int) (at, behind int) {
 	if e.at(i+1) == '}' {
 		e.fail(nil, "expected "+n.choices()+", got {}")
@@ -59,7 +66,7 @@ func (e *encoder) findTag(n *node, i int) (at, behind int) {
 	}
 	at, ok := n.index[string(name)]
 	if !ok {
-		e.fail(nil, "expected "+n.choices()+`, got the branch "`+cutText(name)+`"`)
+		e.fail(nil, "expected "+n.choices()+`, got the branch "`+codec.Clip(name)+`"`)
 		return -1, 0
 	}
 	return at, behind + 1

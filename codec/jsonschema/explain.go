@@ -66,7 +66,7 @@ func follow(value any, location []string) (at any, path string) {
 				value = v[i]
 			}
 		case map[string]any:
-			b.WriteString("." + clip(token))
+			b.WriteString("." + codec.Clip(token))
 			value = v[token]
 		}
 	}
@@ -85,9 +85,9 @@ func problem(e *jsonschema.ValidationError, got any) string {
 	case *kind.Const:
 		return "expected " + quote(k.Want) + ", got " + quote(got)
 	case *kind.Format:
-		return "expected the format " + clip(k.Want) + ", got " + quote(got)
+		return "expected the format " + codec.Clip(k.Want) + ", got " + quote(got)
 	case *kind.Pattern:
-		return "expected a string like " + strconv.Quote(clip(k.Want)) + ", got " + quote(got)
+		return "expected a string like " + strconv.Quote(codec.Clip(k.Want)) + ", got " + quote(got)
 	case *kind.Not:
 		return "it is what the schema forbids with \"not\""
 	case *kind.FalseSchema:
@@ -109,13 +109,13 @@ func objectProblem(k jsonschema.ErrorKind) string {
 	case *kind.Required:
 		return missing(k.Missing)
 	case *kind.Dependency:
-		return missing(k.Missing) + ", which " + strconv.Quote(clip(k.Prop)) + " needs"
+		return missing(k.Missing) + ", which " + strconv.Quote(codec.Clip(k.Prop)) + " needs"
 	case *kind.DependentRequired:
-		return missing(k.Missing) + ", which " + strconv.Quote(clip(k.Prop)) + " needs"
+		return missing(k.Missing) + ", which " + strconv.Quote(codec.Clip(k.Prop)) + " needs"
 	case *kind.AdditionalProperties:
 		return "unknown member " + names(k.Properties)
 	case *kind.PropertyNames:
-		return "the name of the member " + strconv.Quote(clip(k.Property)) + " is not allowed"
+		return "the name of the member " + strconv.Quote(codec.Clip(k.Property)) + " is not allowed"
 	case *kind.MinProperties:
 		return fmt.Sprintf("expected at least %d members, got %d", k.Want, k.Got)
 	case *kind.MaxProperties:
@@ -182,7 +182,7 @@ func missing(members []string) string {
 func names(members []string) string {
 	quoted := make([]string, 0, len(members))
 	for _, m := range slices.Sorted(slices.Values(members)) {
-		quoted = append(quoted, strconv.Quote(clip(m)))
+		quoted = append(quoted, strconv.Quote(codec.Clip(m)))
 		if len(quoted) == 5 && len(members) > 5 {
 			return strings.Join(quoted, ", ") + fmt.Sprintf(" and %d more", len(members)-5)
 		}
@@ -210,9 +210,9 @@ func quote(v any) string {
 	case bool:
 		return strconv.FormatBool(v)
 	case string:
-		return strconv.Quote(clip(v))
+		return strconv.Quote(codec.Clip(v))
 	case stdjson.Number:
-		return clip(v.String())
+		return codec.Clip(v.String())
 	case []any:
 		return "an array"
 	}
@@ -221,23 +221,10 @@ func quote(v any) string {
 
 func decimal(r *big.Rat) string {
 	if r.IsInt() {
-		return clip(r.Num().String())
+		return codec.Clip(r.Num().String())
 	}
 	f, _ := r.Float64()
 	return strconv.FormatFloat(f, 'g', -1, 64)
-}
-
-// clip copies s, cut to what fits into a message.
-func clip(s string) string {
-	const most = 60
-	if len(s) <= most {
-		return strings.Clone(s)
-	}
-	cut := most
-	for cut > 0 && s[cut]&0xC0 == 0x80 { // not within a character
-		cut--
-	}
-	return s[:cut] + "…"
 }
 
 // complaint is why a schema does not compile, as a sentence.
@@ -258,7 +245,7 @@ func (s source) complaint(err error) error {
 	case errors.As(err, &anchor):
 		return fmt.Errorf("the JSON schema refers to %q, which does not exist", shown(anchor.Reference))
 	case errors.As(err, &pattern):
-		return fmt.Errorf("the JSON schema has the pattern %q, which cannot be used: %w", clip(pattern.Regex), pattern.Err)
+		return fmt.Errorf("the JSON schema has the pattern %q, which cannot be used: %w", codec.Clip(pattern.Regex), pattern.Err)
 	case errors.As(err, &invalid) && errors.As(invalid.Err, &report):
 		return s.invalid(invalid.URL, report)
 	}
@@ -284,5 +271,5 @@ func (s source) invalid(at string, report *jsonschema.ValidationError) error {
 
 // shown is a URL without the base that it need not have been written with.
 func shown(u string) string {
-	return clip(strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(u, rootURL), baseURL), "#"))
+	return codec.Clip(strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(u, rootURL), baseURL), "#"))
 }

@@ -66,7 +66,7 @@ func title(doc any) string {
 }
 
 // AppendEncoded appends text as it is, once it is found valid. It borrows both.
-func (s *Schema) AppendEncoded(dst, text []byte, _ codec.Dialect) ([]byte, error) {
+func (s *Schema) AppendEncoded(dst, text []byte, _ codec.Dialect, _ *codec.Budget) ([]byte, error) {
 	c, err := s.take()
 	if err != nil {
 		return dst, err

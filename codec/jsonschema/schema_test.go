@@ -40,7 +40,7 @@ func in(draft, members string) string { return fmt.Sprintf(`{"$schema":%q,%s}`, 
 func TestDrafts(t *testing.T) {
 	f := func(schema, text string, want bool) {
 		t.Helper()
-		_, err := compile(t, schema).AppendEncoded(nil, []byte(text), codec.Tagged)
+		_, err := compile(t, schema).AppendEncoded(nil, []byte(text), codec.Tagged, nil)
 		if (err == nil) != want {
 			t.Errorf("%s with %s: %v; want valid: %v", schema, text, err, want)
 		}
@@ -127,7 +127,7 @@ func TestMismatch(t *testing.T) {
 	f := func(text, path, problem string) {
 		t.Helper()
 		for range 5 { // the same words each time, though maps have no order
-			_, err := s.AppendEncoded(nil, []byte(text), codec.Tagged)
+			_, err := s.AppendEncoded(nil, []byte(text), codec.Tagged, nil)
 			var m *codec.Mismatch
 			if !errors.As(err, &m) || m.Path != path || m.Problem != problem {
 				t.Fatalf("%s: %v; want %s: %s", text, err, path, problem)
@@ -167,7 +167,7 @@ func TestRecords(t *testing.T) {
 		if _, err := codec.DecodeProduce([]byte(body), codec.JSONSchema, &slab, 10); err != nil {
 			t.Fatal(err)
 		}
-		_, err := codec.EncodeRecords(&slab, nil, codec.Registered{}, value, codec.Tagged)
+		_, err := codec.EncodeRecords(&slab, nil, codec.Encoding{Value: value, Budget: &codec.Budget{Bytes: 1 << 20}})
 		if want != "" {
 			if !apierr.BadRequest.Is(err) || err.Error() != want {
 				t.Errorf("got %v; want %s", err, want)
@@ -187,7 +187,7 @@ func TestRecords(t *testing.T) {
 func TestEncodeKeepsText(t *testing.T) {
 	s := compile(t, user)
 	for _, text := range []string{`{"name":"a","age":1.0}`, `{"name":"\u0061","name":"b"}`, `{"age":1e0,"name":"é"}`} {
-		got, err := s.AppendEncoded([]byte("frame"), []byte(text), codec.Tagged)
+		got, err := s.AppendEncoded([]byte("frame"), []byte(text), codec.Tagged, nil)
 		if err != nil || string(got) != "frame"+text {
 			t.Errorf("got %s, %v; want %s", got, err, text)
 		}
@@ -235,10 +235,10 @@ func TestReferences(t *testing.T) {
 	f := func(schema string, good bool, references ...Reference) {
 		t.Helper()
 		s := compile(t, schema, references...)
-		if _, err := s.AppendEncoded(nil, []byte(`{"n":"x"}`), codec.Tagged); err != nil {
+		if _, err := s.AppendEncoded(nil, []byte(`{"n":"x"}`), codec.Tagged, nil); err != nil {
 			t.Errorf("%s: %v", schema, err)
 		}
-		if _, err := s.AppendEncoded(nil, []byte(`{"n":1}`), codec.Tagged); (err == nil) == good {
+		if _, err := s.AppendEncoded(nil, []byte(`{"n":1}`), codec.Tagged, nil); (err == nil) == good {
 			t.Errorf("%s: %v", schema, err)
 		}
 	}
@@ -292,7 +292,7 @@ func TestHostile(t *testing.T) {
 	f := func(schema, text, want string) {
 		t.Helper()
 		start := time.Now()
-		_, err := compile(t, schema).AppendEncoded(nil, []byte(text), codec.Tagged)
+		_, err := compile(t, schema).AppendEncoded(nil, []byte(text), codec.Tagged, nil)
 		if fmt.Sprint(err) != want {
 			t.Errorf("%.80s: %.200v; want %s", schema, err, want)
 		}
@@ -340,12 +340,12 @@ func chain(n int, link, last string) string {
 func TestRegexFormat(t *testing.T) {
 	s := compile(t, `{"format":"regex"}`)
 	for i := range 2000 {
-		if _, err := s.AppendEncoded(nil, fmt.Appendf(nil, `"^x%d(abcdefghijklmnopqrstuvwxyz){9}$"`, i), codec.Tagged); err != nil {
+		if _, err := s.AppendEncoded(nil, fmt.Appendf(nil, `"^x%d(abcdefghijklmnopqrstuvwxyz){9}$"`, i), codec.Tagged, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, text := range []string{`"("`, `"` + strings.Repeat("a", maxPattern+1) + `"`} {
-		if _, err := s.AppendEncoded(nil, []byte(text), codec.Tagged); err == nil || !strings.HasPrefix(err.Error(), "expected the format regex, got ") {
+		if _, err := s.AppendEncoded(nil, []byte(text), codec.Tagged, nil); err == nil || !strings.HasPrefix(err.Error(), "expected the format regex, got ") {
 			t.Errorf("%.20s: %v", text, err)
 		}
 	}
@@ -359,10 +359,10 @@ func TestParallel(t *testing.T) {
 		wg.Go(func() {
 			for range 100 {
 				text := fmt.Sprintf(`{"name":"a","age":%d,"friend":{"name":"b","zip":"12345"}}`, i)
-				if got, err := s.AppendEncoded(nil, []byte(text), codec.Tagged); err != nil || string(got) != text {
+				if got, err := s.AppendEncoded(nil, []byte(text), codec.Tagged, nil); err != nil || string(got) != text {
 					t.Errorf("got %s, %v", got, err)
 				}
-				if _, err := s.AppendEncoded(nil, []byte(`{"name":1}`), codec.Tagged); err == nil {
+				if _, err := s.AppendEncoded(nil, []byte(`{"name":1}`), codec.Tagged, nil); err == nil {
 					t.Error("accepted")
 				}
 			}
@@ -416,7 +416,7 @@ func FuzzEncode(f *testing.F) {
 		}
 		text = json.Compact(text)
 		before := bytes.Clone(text)
-		got, err := s.AppendEncoded(nil, text, codec.Tagged)
+		got, err := s.AppendEncoded(nil, text, codec.Tagged, nil)
 		if !bytes.Equal(text, before) {
 			t.Fatal("the text was changed")
 		}
@@ -445,6 +445,9 @@ func FuzzDecode(f *testing.F) {
 		got, err := s.AppendDecoded([]byte("x"), payload, codec.Tagged)
 		if !bytes.Equal(payload, before) {
 			t.Fatal("the payload was changed")
+		}
+		if len(got) > 1+len(payload) {
+			t.Fatalf("%d bytes became %d", len(payload), len(got))
 		}
 		if (err == nil) != json.Valid(payload) {
 			t.Fatalf("%q: %v", payload, err)

@@ -101,7 +101,8 @@ func skip(text string, i int) int {
 }
 
 // defaultSizes is about how many bytes of JSON each message has when it is
-// empty: two bytes of payload make one, so few bytes can become very many.
+// empty: two bytes of payload make one, so few bytes can become very many. most is
+// the largest of them, or what the longest name of an enum's value makes of one byte.
 func defaultSizes(files map[string]protoreflect.FileDescriptor) (sizes map[protoreflect.FullName]int, most int) {
 	sizes = map[protoreflect.FullName]int{}
 	var visit func(protoreflect.MessageDescriptors)
@@ -114,6 +115,7 @@ func defaultSizes(files map[string]protoreflect.FileDescriptor) (sizes map[proto
 				size += len(field.JSONName()) + len(`"":0000,`)
 				if e := field.Enum(); e != nil {
 					size += len(e.Values().Get(0).Name())
+					most = max(most, longestName(e.Values()))
 				}
 			}
 			sizes[m.FullName()] = size
@@ -125,6 +127,13 @@ func defaultSizes(files map[string]protoreflect.FileDescriptor) (sizes map[proto
 		visit(f.Messages())
 	}
 	return sizes, most
+}
+
+func longestName(values protoreflect.EnumValueDescriptors) (longest int) {
+	for i := range values.Len() {
+		longest = max(longest, len(values.Get(i).Name())+len(`"",`))
+	}
+	return longest
 }
 
 // weigher finds out whether the JSON of a message is within maxJSON. It runs

@@ -97,7 +97,7 @@ func (p *place) member(i, offset int) int {
 		end, _, _ := json.Scan(p.text, i)
 		name := p.text[i:end]
 		if offset < end {
-			p.name = clip(string(name))
+			p.name = codec.Clip(name)
 			return -1
 		}
 		value := end + 1 // behind the colon
@@ -108,7 +108,7 @@ func (p *place) member(i, offset int) int {
 		if offset < end {
 			unquoted, _ := strconv.Unquote(string(name))
 			p.enter(unquoted)
-			p.path.WriteString("." + clip(unquoted))
+			p.path.WriteString("." + codec.Clip(unquoted))
 			return value
 		}
 		i = end + 1 // behind the comma
@@ -174,7 +174,7 @@ func (p *place) problem(what string) string {
 	case p.name == "" && p.known && len(p.value) > 0:
 		return "expected " + p.expected() + ", got " + p.got()
 	}
-	return clip(what)
+	return codec.Clip(what)
 }
 
 // expected names what the schema wants here.
@@ -203,18 +203,5 @@ func (p *place) got() string {
 	case '[':
 		return "an array"
 	}
-	return clip(string(p.value))
-}
-
-// clip cuts s to what fits into a message.
-func clip(s string) string {
-	const most = 80
-	if len(s) <= most {
-		return s
-	}
-	cut := most
-	for cut > 0 && !utf8.RuneStart(s[cut]) {
-		cut--
-	}
-	return s[:cut] + "…"
+	return codec.Clip(p.value)
 }

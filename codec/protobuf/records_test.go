@@ -45,7 +45,7 @@ func TestRealRecords(t *testing.T) {
 func sameJSON(t *testing.T, s *Schema, records [][]byte) {
 	t.Helper()
 	for _, r := range records {
-		payload, err := s.AppendEncoded(nil, r, codec.Tagged)
+		payload, err := s.AppendEncoded(nil, r, codec.Tagged, nil)
 		if err != nil {
 			t.Fatalf("%.200s: %v", r, err)
 		}

@@ -42,7 +42,7 @@ func (s *Schema) Name() string { return string(s.first.FullName()) }
 // AppendEncoded appends the index of the first message and the message that
 // text is the JSON of. The same text has the same bytes each time. It borrows
 // both.
-func (s *Schema) AppendEncoded(dst, text []byte, _ codec.Dialect) ([]byte, error) {
+func (s *Schema) AppendEncoded(dst, text []byte, _ codec.Dialect, _ *codec.Budget) ([]byte, error) {
 	m := dynamicpb.NewMessage(s.first)
 	options := protojson.UnmarshalOptions{AllowPartial: !s.required, RecursionLimit: maxDepth, Resolver: s.types}
 	if err := options.Unmarshal(text, m); err != nil {

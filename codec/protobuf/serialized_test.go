@@ -31,7 +31,7 @@ func serialized(t testing.TB, text string, change func(*descriptorpb.FileDescrip
 func TestSerialized(t *testing.T) {
 	f := func(s *Schema, text, want string) {
 		t.Helper()
-		got, err := s.AppendEncoded(nil, []byte(text), codec.Tagged)
+		got, err := s.AppendEncoded(nil, []byte(text), codec.Tagged, nil)
 		if err != nil || hex.EncodeToString(got) != want {
 			t.Errorf("%s: got %x, %v; want %s", text, got, err, want)
 		}
@@ -53,7 +53,7 @@ message M {
   message In { string s = 1; }
   string other = 2 [json_name = "Q", deprecated = true];
 }`)
-	got, err := s.AppendEncoded(nil, []byte(`{"counts":{"x":1},"Q":"y"}`), codec.Tagged)
+	got, err := s.AppendEncoded(nil, []byte(`{"counts":{"x":1},"Q":"y"}`), codec.Tagged, nil)
 	if err != nil || hex.EncodeToString(got) != "000a050a01781001120179" {
 		t.Fatalf("got %x, %v", got, err)
 	}
@@ -129,7 +129,7 @@ func FuzzSerialized(f *testing.F) {
 			return
 		}
 		text = json.Compact(text)
-		if again, err := s.AppendEncoded(nil, text, codec.Tagged); err == nil {
+		if again, err := s.AppendEncoded(nil, text, codec.Tagged, nil); err == nil {
 			_, _ = s.AppendDecoded(nil, again, codec.Tagged)
 		}
 	})

@@ -1,0 +1,136 @@
+package codec
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"millrace/internal/apierr"
+	"millrace/pool"
+)
+
+// Budget is what the values of one request may cost together. A short text can
+// stand for much: a field that is missing gets its default, whatever that is. So
+// what a request costs is not bounded by its size, and must be by something else.
+type Budget struct {
+	// Bytes is how many bytes may be written yet.
+	Bytes int
+	// Effort is how much may be done yet that a text does not pay for by its
+	// length, in steps of about a nanosecond.
+	Effort int
+	// Grown, if not nil, is told the arena's new capacity when it has become
+	// larger, and may refuse it.
+	Grown func(capacity int) error
+}
+
+// FreeEffort is the effort that a request has to begin with.
+const FreeEffort = 1 << 20
+
+// Begin sets the budget of a request that may write so many bytes.
+func (b *Budget) Begin(bytes int) { b.Bytes, b.Effort = bytes, FreeEffort }
+
+// Left is what one value may spend of b. For nil, which is the budget of a value on
+// its own, that is what a new request has.
+func (b *Budget) Left() (bytes, effort int) {
+	if b == nil {
+		return math.MaxInt, FreeEffort
+	}
+	return b.Bytes, b.Effort
+}
+
+// ErrOverBudget says that a value costs more than is left for the request, though
+// it might be fine in another one.
+var ErrOverBudget = errors.New("with it the request costs more memory or time than one may: send fewer records at once")
+
+// Encoding is how the records of a request are encoded.
+type Encoding struct {
+	Key, Value Registered
+	Dialect    Dialect
+	// Budget is spent; it must not be nil.
+	Budget *Budget
+}
+
+// EncodeRecords makes of the keys and values in slab, JSON texts as
+// [DecodeProduce] leaves them, the bytes that Kafka shall hold: frame and
+// payload, appended to arena, which it takes and returns grown. The records have
+// views of it then. Nulls stay nil and need no schema. Errors are
+// [apierr.Error] values that name the record; the slab is undefined after one.
+//
+// While it runs, the arenas that were outgrown are held too, which is as much
+// again: each is at least twice as large as the one before.
+func EncodeRecords(slab *pool.Slab, arena []byte, e Encoding) ([]byte, error) {
+	first, room := len(arena), cap(arena)
+	var err error
+	for i := range slab.Records {
+		r := &slab.Records[i]
+		if r.Key != nil {
+			if e.Key.Schema == nil {
+				return arena, apierr.KeySchemaMissing.New("records[%d] has a key, which needs a schema: send key_schema or key_schema_id.", i)
+			}
+			if arena, r.Key, err = e.append(arena, &e.Key, r.Key); err != nil {
+				return arena, misfit(i, "key", err)
+			}
+		}
+		if r.Value != nil {
+			if e.Value.Schema == nil {
+				return arena, apierr.ValueSchemaMissing.New("records[%d] has a value, which needs a schema: send value_schema or value_schema_id.", i)
+			}
+			if arena, r.Value, err = e.append(arena, &e.Value, r.Value); err != nil {
+				return arena, misfit(i, "value", err)
+			}
+		}
+	}
+	if cap(arena) != room {
+		moveViews(slab, arena[first:])
+	}
+	return arena, nil
+}
+
+// append returns the arena and the view of what it appended.
+func (e *Encoding) append(arena []byte, s *Registered, text []byte) (grown, view []byte, err error) {
+	start, room, b := len(arena), cap(arena), e.Budget
+	if need := frameSize + len(text); room-start < need { // few values are longer than their text
+		arena = slices.Grow(arena, max(need, min(room, b.Bytes)))
+	}
+	grown, err = s.AppendEncoded(AppendFrame(arena, s.ID), text, e.Dialect, b)
+	if err != nil {
+		return arena, nil, err
+	}
+	if b.Bytes -= len(grown) - start; b.Bytes < 0 {
+		return arena, nil, ErrOverBudget
+	}
+	if cap(grown) > room && b.Grown != nil {
+		if err := b.Grown(cap(grown)); err != nil {
+			return arena, nil, err
+		}
+	}
+	return grown, grown[start:len(grown):len(grown)], nil
+}
+
+// moveViews makes the keys and values views of all, in which they stand one behind
+// the other. Before, they may be views of arenas that were outgrown.
+func moveViews(slab *pool.Slab, all []byte) {
+	for i := range slab.Records {
+		r := &slab.Records[i]
+		for _, b := range [...]*[]byte{&r.Key, &r.Value} {
+			if n := len(*b); *b != nil {
+				*b, all = all[:n:n], all[n:]
+			}
+		}
+	}
+}
+
+func misfit(i int, half string, err error) error {
+	var m *Mismatch
+	var known *apierr.Error
+	switch {
+	case errors.As(err, &m):
+		return apierr.BadRequest.New("records[%d].%s%s: %s", i, half, m.Path, m.Problem)
+	case errors.Is(err, ErrOverBudget):
+		return apierr.BodyTooLarge.New("records[%d].%s: %s", i, half, err)
+	case errors.As(err, &known):
+		return known
+	}
+	return apierr.From(fmt.Errorf("cannot encode records[%d].%s: %w", i, half, err))
+}
