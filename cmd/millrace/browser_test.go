@@ -45,7 +45,7 @@ func TestDashboard(t *testing.T) {
 	dev := testkit.StartMillrace(t, devForBrowsers...)
 	url := dev.WaitLine(t, `REST API +(http://\S+)`, 20*time.Second)[1]
 	p := startNode(t, dir, "dashboard.mjs", url, chromium)
-	if code := p.WaitExit(t, 6*time.Minute); code != 0 {
+	if code := p.WaitExit(t, 10*time.Minute); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 }

@@ -8,7 +8,7 @@ import { chromium } from 'playwright-core';
 export const [url, executablePath, directory] = process.argv.slice(2);
 export const JSON2 = { 'Content-Type': 'application/vnd.kafka.json.v2+json' };
 export const V2 = { 'Content-Type': 'application/vnd.kafka.v2+json' };
-const PATIENCE = 20_000; // ms
+const PATIENCE = 60_000; // ms
 
 export const step = (what) => console.log(`-- ${what}`);
 
