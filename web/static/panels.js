@@ -5,11 +5,14 @@ import * as f from './format.js';
 import { long, name, number, plain, Table } from './table.js';
 import { showTopics } from './topics.js';
 
+// lag is unknown until Kafka has said where a group stands and where its topics end.
+const lag = (of) => (of.lag_known === false ? null : of.lag);
+
 const groups = new Table('groups-table', [
   long(name((g) => g.group)),
   number((g) => g.instances, f.count),
   number((g) => g.partitions, f.count),
-  number((g) => g.lag, f.count),
+  number(lag, f.count),
 ], { key: (g) => g.group, empty: 'No groups.', by: 0 });
 
 const reads = (i) => (i.pattern ? `/${i.topics[0]}/` : (i.topics ?? []).join(', ') || '–');
@@ -20,7 +23,7 @@ const instances = new Table('instances-table', [
   plain((i) => i.format),
   long(plain(reads)),
   number((i) => i.partitions, f.count),
-  number((i) => i.lag, f.count),
+  number(lag, f.count),
   number((i) => i.backlog, f.count),
   number((i) => i.idle, f.span),
 ], { key: (i) => `${i.group}\n${i.name}`, empty: 'No consumer instances.', by: 0 });
@@ -80,7 +83,7 @@ const codes = new Table('codes-table', [
   number((e) => about(e).code, String),
   name((e) => e.name),
   number((e) => e.requests, f.count),
-  number((e) => e.request_rate, f.perSecond),
+  number((e) => e.rate, f.perSecond),
   number((e) => e.records, f.count),
   number((e) => e.record_rate, f.perSecond),
   plain((e) => (about(e).retry ? 'yes' : 'no')),

@@ -37,7 +37,7 @@ export async function onlyServerErrorsAlarm(page) {
     const snapshot = await new Promise((done) => { source.addEventListener('snapshot', (e) => done(JSON.parse(e.data))); });
     source.close();
     const name = 'brokers_unreachable';
-    snapshot.errors.push({ name, requests: 1, records: 1, request_rate: 0, record_rate: 1 });
+    snapshot.errors.push({ name, requests: 1, records: 1, rate: 0, record_rate: 1 });
     snapshot.recent.push({ name, where: 'here', count: 1, last: snapshot.at });
     snapshot.routes[0].broken = snapshot.routes[0].failed = 1;
     show(snapshot);
