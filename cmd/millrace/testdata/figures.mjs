@@ -15,7 +15,7 @@ export async function figuresMove(page) {
   const first = await shownNumber(page, '#fact-recordsIn');
   const line = await path();
   await until('the records to grow', async () => assert.ok(await shownNumber(page, '#fact-recordsIn') > first));
-  assert.notEqual(await path(), line, 'the line of the chart stands still');
+  await until('the line of the chart to move', async () => assert.notEqual(await path(), line));
   await until('rates of the topic', async () => assert.ok(await cell(page, 'topics-table', 'orders', 3) > 0));
   await until('the group', async () => assert.equal(await cell(page, 'groups-table', 'readers', 1), 1));
   await until('the errors', async () => assert.ok((await text(page, '#recent-table tbody')).includes('Create the topic')));
