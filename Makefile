@@ -68,10 +68,10 @@ clients: $(KAFKA) ## clients of others against a real Kafka: npm's kafka-rest, P
 	$(KAFKA) -- env MILLRACE_TEST_CLIENTS=1 go test -count=1 -run 'TestNodeClient|TestPythonClient' ./cmd/millrace
 
 browser: ## the dashboard and the sample page of streams in Chromium (needs chromium, node, npm and the network)
-	MILLRACE_TEST_BROWSER=1 go test -count=1 -timeout=10m -run 'TestDashboard|TestBrowser' ./cmd/millrace
+	MILLRACE_TEST_BROWSER=1 go test -count=1 -timeout=15m -run 'TestDashboard|TestBrowser' ./cmd/millrace
 
-screenshots: ## new pictures of the dashboard for the documentation
-	MILLRACE_TEST_BROWSER=1 MILLRACE_SCREENSHOTS=$(CURDIR)/docs/images go test -count=1 -timeout=10m -run 'TestDashboard' ./cmd/millrace
+screenshots: build ## new pictures of the dashboard for the documentation, under a load test of five minutes
+	MILLRACE_TEST_BROWSER=1 MILLRACE_TEST_PICTURES=1 MILLRACE_BIN=$(abspath $(BIN)) go test -count=1 -timeout=10m -run 'TestPictures' ./cmd/millrace
 
 cluster-proof: ## three brokers, three proxies, nginx and faults: no record is lost (needs Java 17, Maven and nginx; minutes)
 	MILLRACE_TEST_CLUSTER=1 go test -count=1 -v -timeout 20m -run 'TestClusterProof' ./cmd/millrace

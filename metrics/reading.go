@@ -22,8 +22,9 @@ type Reading struct {
 // RouteReading is what was counted of one method and route template.
 type RouteReading struct {
 	Method, Path string
-	// Requests were answered, Failed of them with a status of 400 or more.
-	Requests, Failed uint64
+	// Requests were answered, Failed of them with a status of 400 or more, Broken
+	// of these with one of 500 or more.
+	Requests, Failed, Broken uint64
 	// Received and Sent are bytes of bodies.
 	Received, Sent uint64
 	Took           Durations
@@ -92,6 +93,9 @@ func (r *Route) read() RouteReading {
 		read.Requests += n
 		if minStatus+i >= 400 {
 			read.Failed += n
+		}
+		if minStatus+i >= 500 {
+			read.Broken += n
 		}
 	}
 	if read.Requests > 0 {

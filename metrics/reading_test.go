@@ -13,9 +13,10 @@ func TestReading(t *testing.T) {
 	m.Route("GET", "/never")
 	r.Done(200, time.Millisecond, 10, 20)
 	first := m.Read()
-	for range 98 {
+	for range 97 {
 		r.Done(200, time.Millisecond, 10, 20)
 	}
+	r.Done(404, time.Millisecond, 10, 20)
 	r.Done(503, time.Second, 10, 20)
 	r.Done(503, time.Second, 10, 20)
 	m.Failure("overloaded", 50301).Requests.Add(2)
@@ -25,7 +26,7 @@ func TestReading(t *testing.T) {
 		m.Topics().Produced(name, 3, 30)
 	}
 	got := m.Read()
-	if len(got.Routes) != 1 || got.Routes[0].Requests != 101 || got.Routes[0].Failed != 2 || got.Routes[0].Received != 1010 || got.Routes[0].Sent != 2020 {
+	if len(got.Routes) != 1 || got.Routes[0].Requests != 101 || got.Routes[0].Failed != 3 || got.Routes[0].Broken != 2 || got.Routes[0].Received != 1010 || got.Routes[0].Sent != 2020 {
 		t.Errorf("routes: %+v", got.Routes)
 	}
 	if want := []FailureReading{{"overloaded", 50301, 2, 0}}; !slices.Equal(got.Failures, want) {

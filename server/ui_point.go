@@ -9,7 +9,7 @@ import (
 
 // pointFields names the members of a point, in their order.
 var pointFields = []string{
-	"at", "requests", "failed", "records_in", "records_out", "bytes_in", "bytes_out", "p50", "p99", "ratio",
+	"at", "requests", "failed", "records_in", "records_out", "bytes_in", "bytes_out", "p50", "p99", "ratio", "broken",
 }
 
 // point is what happened in one second: rates a second, and for the produce
@@ -17,7 +17,8 @@ var pointFields = []string{
 // times say nothing.
 type point struct {
 	at                    int64
-	requests, failed      float64
+	requests              float64
+	failed, broken        float64 // of these, with a status of 400 or more; of 500 or more
 	recordsIn, recordsOut float64
 	bytesIn, bytesOut     float64
 	p50, p99, ratio       *float64 // seconds; compression; nil when nothing was measured
@@ -26,7 +27,7 @@ type point struct {
 // MarshalJSON writes the members of [pointFields] as an array.
 func (p *point) MarshalJSON() ([]byte, error) {
 	return json.Marshal([]any{
-		p.at, p.requests, p.failed, p.recordsIn, p.recordsOut, p.bytesIn, p.bytesOut, p.p50, p.p99, p.ratio,
+		p.at, p.requests, p.failed, p.recordsIn, p.recordsOut, p.bytesIn, p.bytesOut, p.p50, p.p99, p.ratio, p.broken,
 	})
 }
 
@@ -47,6 +48,7 @@ func pointOf(before, now *reading) *point {
 		at:         now.at.UnixMilli(),
 		requests:   rate(was.Requests, is.Requests, before),
 		failed:     rate(was.Failed, is.Failed, before),
+		broken:     rate(was.Broken, is.Broken, before),
 		recordsIn:  rate(was.RecordsIn, is.RecordsIn, before),
 		recordsOut: rate(was.RecordsOut, is.RecordsOut, before),
 		bytesIn:    rate(was.Received, is.Received, before),

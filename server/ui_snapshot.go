@@ -78,6 +78,7 @@ type stateMessage struct {
 type totalsMessage struct {
 	Requests   uint64 `json:"requests"`
 	Failed     uint64 `json:"failed"`
+	Broken     uint64 `json:"broken"`
 	Received   uint64 `json:"-"` // for the points alone
 	Sent       uint64 `json:"-"`
 	RecordsIn  uint64 `json:"records_in"`
@@ -88,7 +89,8 @@ type routeMessage struct {
 	Method   string   `json:"method"`
 	Path     string   `json:"path"`
 	Requests uint64   `json:"requests"`
-	Failed   uint64   `json:"failed"`
+	Failed   uint64   `json:"failed"` // with a status of 400 or more
+	Broken   uint64   `json:"broken"` // with a status of 500 or more
 	Rate     float64  `json:"rate"`
 	In       float64  `json:"in"`  // bytes a second
 	Out      float64  `json:"out"` // bytes a second
@@ -217,6 +219,7 @@ func totalsOf(r *reading) (m totalsMessage) {
 	for i := range r.Routes {
 		m.Requests += r.Routes[i].Requests
 		m.Failed += r.Routes[i].Failed
+		m.Broken += r.Routes[i].Broken
 		m.Received += r.Routes[i].Received
 		m.Sent += r.Routes[i].Sent
 	}
@@ -233,7 +236,7 @@ func routesOf(before, now *reading) []routeMessage {
 		n := &now.Routes[i]
 		was := routeIn(before, n)
 		m := routeMessage{
-			Method: n.Method, Path: n.Path, Requests: n.Requests, Failed: n.Failed,
+			Method: n.Method, Path: n.Path, Requests: n.Requests, Failed: n.Failed, Broken: n.Broken,
 			Rate: perSecond(before, now, n.Requests-was.Requests),
 			In:   perSecond(before, now, n.Received-was.Received),
 			Out:  perSecond(before, now, n.Sent-was.Sent),

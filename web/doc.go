@@ -9,10 +9,15 @@
 //   - static/index.html: the page, complete without its data. static/ui.css:
 //     its look, light and dark.
 //   - app.js begins, keeps the stream open and hands what comes to the panels.
-//   - panels.js fills tables and tiles, chart.js draws lines, format.js writes
-//     numbers, dom.js makes elements.
-//   - forms.js is the try-it forms, tail.js the topic browser, theme.js light
-//     and dark.
+//   - panels.js fills figures and tables, topics.js the table of topics, and
+//     partitions.js what a row of it opens to; table.js keeps rows in place.
+//   - chart.js draws lines, scale.js their axes, format.js writes numbers, dom.js
+//     makes elements.
+//   - forms.js is the try-it forms, tail.js the tail of a topic, json.js shows
+//     JSON as it came, api.js asks the API; theme.js is light and dark.
+//
+// Records and answers are never parsed to be shown: JavaScript's numbers are not
+// Kafka's, and 12345678901234567890 would turn into another number.
 //
 // Names of topics and groups and messages of errors come from anybody who can
 // send a request. They become text nodes and attributes, never HTML: dom.js is

@@ -40,18 +40,39 @@ func browser(t *testing.T, scripts ...string) (dir, chromium string) {
 }
 
 // The dashboard as people see it: testdata/dashboard.mjs has what is looked at.
-// MILLRACE_SCREENSHOTS names a folder for pictures.
 func TestDashboard(t *testing.T) {
-	dir, chromium := browser(t, "dashboard.mjs")
-	dev := testkit.StartMillrace(t, "dev", "--set=listeners=http://127.0.0.1:0", "--kafka-port=0", "--registry-port=0",
-		"--partitions=3", "--set=producer.compression.type=zstd")
+	dir, chromium := browser(t, "dashboard.mjs", "page.mjs", "figures.mjs", "forms.mjs", "keyboard.mjs")
+	dev := testkit.StartMillrace(t, devForBrowsers...)
 	url := dev.WaitLine(t, `REST API +(http://\S+)`, 20*time.Second)[1]
-	args := []string{"dashboard.mjs", url, chromium}
-	if to := os.Getenv("MILLRACE_SCREENSHOTS"); to != "" {
-		args = append(args, to)
+	p := startNode(t, dir, "dashboard.mjs", url, chromium)
+	if code := p.WaitExit(t, 10*time.Minute); code != 0 {
+		t.Errorf("exit code %d", code)
 	}
-	p := startNode(t, dir, args...)
-	if code := p.WaitExit(t, 6*time.Minute); code != 0 {
+}
+
+var devForBrowsers = []string{
+	"dev", "--set=listeners=http://127.0.0.1:0", "--kafka-port=0", "--registry-port=0",
+	"--partitions=3", "--set=producer.compression.type=zstd",
+}
+
+// The documentation's pictures: of the program that MILLRACE_BIN names, which has
+// a version, under a load test that has run long enough to fill the charts.
+func TestPictures(t *testing.T) {
+	testkit.OnDemand(t, "MILLRACE_TEST_PICTURES", "no pictures of the dashboard were taken; `make screenshots` does, in five minutes")
+	dir, chromium := browser(t, "pictures.mjs", "page.mjs")
+	images, err := filepath.Abs("../../docs/images")
+	if err != nil {
+		t.Fatal(err)
+	}
+	program := os.Getenv("MILLRACE_BIN")
+	dev := testkit.StartProcess(t, exec.Command(program, devForBrowsers...))
+	url := dev.WaitLine(t, `REST API +(http://\S+)`, 20*time.Second)[1]
+	kafka := dev.WaitLine(t, `Kafka +(\S+)`, 20*time.Second)[1]
+	load := testkit.StartProcess(t, exec.Command(program, "loadtest", "--url="+url, "--brokers="+kafka, "--out="+t.TempDir(),
+		filepath.Join("testdata", "pictures.yaml")))
+	load.WaitLine(t, `(?m)^ +240 s `, 6*time.Minute)
+	p := startNode(t, dir, "pictures.mjs", url, chromium, images)
+	if code := p.WaitExit(t, 2*time.Minute); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 }

@@ -9,24 +9,26 @@ import './forms.js';
 const KEPT = 300; // points, as the server keeps
 const RETRY = 3000; // ms, where the browser gives up by itself
 
-const perSecond = (v) => `${f.rate(v)} /s`;
-const bytesPerSecond = (v) => `${f.bytes(v)}/s`;
+const line = (name, field, write, look) => ({ name, field, write, look });
+
+// client is what clients did wrong.
+const withClient = (p) => ({ ...p, client: p.failed - p.broken });
 
 const charts = [
-  new Chart('Requests', [
-    { name: 'answered', field: 'requests', write: perSecond },
-    { name: 'failed', field: 'failed', write: perSecond }]),
+  new Chart('Requests', [line('answered', 'requests', f.perSecond, 'first')]),
   new Chart('Records', [
-    { name: 'in', field: 'records_in', write: perSecond },
-    { name: 'out', field: 'records_out', write: perSecond }]),
+    line('in', 'records_in', f.perSecond, 'first'),
+    line('out', 'records_out', f.perSecond, 'second')]),
   new Chart('Traffic', [
-    { name: 'in', field: 'bytes_in', write: bytesPerSecond },
-    { name: 'out', field: 'bytes_out', write: bytesPerSecond }]),
+    line('in', 'bytes_in', f.bytesPerSecond, 'first'),
+    line('out', 'bytes_out', f.bytesPerSecond, 'second')]),
+  new Chart('Failed requests', [
+    line('server, 5xx', 'broken', f.perSecond, 'wrong'),
+    line('client, 4xx', 'client', f.perSecond, 'quiet')]),
   new Chart('Produce latency', [
-    { name: 'p99', field: 'p99', write: f.seconds },
-    { name: 'p50', field: 'p50', write: f.seconds }]),
-  new Chart('Compression', [
-    { name: 'ratio', field: 'ratio', write: f.ratio }]),
+    line('p99', 'p99', f.seconds, 'first'),
+    line('p50', 'p50', f.seconds, 'second')], { log: true }),
+  new Chart('Compression', [line('ratio', 'ratio', f.ratio, 'first')]),
 ];
 byId('charts').append(...charts.map((c) => c.element));
 
@@ -36,7 +38,7 @@ let paused = false;
 let hello = null;
 let source = null;
 
-const unpack = (point) => Object.fromEntries(fields.map((name, i) => [name, point[i]]));
+const unpack = (point) => withClient(Object.fromEntries(fields.map((name, i) => [name, point[i]])));
 
 function state(kind, words) {
   const pill = byId('status');
@@ -79,7 +81,9 @@ function take(snapshot) {
   if (paused) return;
   for (const chart of charts) chart.draw(points, snapshot.at);
   show(snapshot);
-  text(byId('build'), `${hello.version || 'unversioned'}, up ${f.span((snapshot.at - hello.started) / 1000)}`);
+  for (const place of document.querySelectorAll('[data-build]')) {
+    text(place, `${hello.version || 'unversioned'}, up ${f.span((snapshot.at - hello.started) / 1000)}`);
+  }
 }
 
 byId('pause').addEventListener('click', () => {

@@ -1,149 +1,177 @@
-// A card with one or two lines over the last minutes, drawn as SVG.
+// A card with one or two lines over the last minutes, drawn as SVG in the
+// pixels that there are.
 
 import { el, svg, text } from './dom.js';
+import { linear, logarithmic, timeTicks } from './scale.js';
 
-const WIDTH = 300;
-const HEIGHT = 72;
+const AXIS = 14; // pixels below the plot, for the times
+const GUTTER = 54; // left of it, for the values
+const NARROW = 220; // a plot that has no room for a gutter
 const LONGEST = 300_000; // ms, of the time axis
 const SHORTEST = 60_000;
 const DESCRIBE = 15_000; // ms between two descriptions for those who hear the page
+const PAGE = 15; // points that Page Up and Page Down go
+
+const clock = new Intl.DateTimeFormat([], { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+const exact = new Intl.DateTimeFormat([], { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' });
 
 export class Chart {
-  // lines are {name, field, write}; the first has the large figure.
-  constructor(title, lines) {
+  // lines are {name, field, write, look}; the first has the large figure, and an
+  // area unless the scale is logarithmic.
+  constructor(title, lines, { log = false } = {}) {
     this.title = title;
     this.lines = lines;
+    this.log = log;
+    this.points = [];
     this.described = 0;
-    this.pointed = false; // whether the readout shows what is under the pointer
+    this.chosen = null; // the time of the point that is looked at, null for the latest
     this.figures = lines.map(() => el('b'));
-    this.paths = lines.map((_, i) => svg('path', { class: `line line${i}` }));
-    this.area = svg('path', { class: 'area' });
-    this.cursor = svg('line', { class: 'cursor', y1: 0, y2: HEIGHT, hidden: true });
-    this.svg = svg('svg', {
-      viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: 'none', role: 'img', 'aria-label': title,
-    },
-    svg('line', { class: 'grid', x1: 0, x2: WIDTH, y1: HEIGHT / 2, y2: HEIGHT / 2 }),
-    svg('line', { class: 'grid', x1: 0, x2: WIDTH, y1: HEIGHT - 0.5, y2: HEIGHT - 0.5 }),
-    this.area, ...this.paths.toReversed(), this.cursor);
-    this.top = el('span', { class: 'top' });
-    this.readout = el('span', { class: 'when' });
+    this.when = el('span', { class: 'when' });
+    this.drawing = svg('svg', { 'aria-hidden': 'true' });
+    // A slider is what screen readers let have the arrow keys, and what they read
+    // out when its value changes.
+    this.plot = el('div', { class: 'plot', role: 'slider', tabindex: 0, 'aria-label': `${title} over time`, 'aria-valuenow': 0, 'aria-valuetext': 'nothing yet' }, this.drawing);
     this.element = el('article', { class: 'card' },
-      el('h3', {}, title),
-      el('p', { class: 'figures' }, ...lines.map((line, i) =>
-        el('span', { class: `figure figure${i}` }, this.figures[i], el('span', { class: 'key' }, line.name)))),
-      el('div', { class: 'plot' }, this.svg, this.top),
-      el('p', { class: 'axis' }, this.readout));
-    this.svg.addEventListener('pointermove', (e) => this.point(e));
-    this.svg.addEventListener('pointerleave', () => this.unpoint());
+      el('div', { class: 'top' },
+        el('h3', {}, title, this.when),
+        el('p', { class: 'figures' }, ...lines.map((line, i) =>
+          el('span', { class: `figure ${line.look}` }, this.figures[i], el('span', { class: 'key' }, line.name))))),
+      this.plot);
+    this.plot.addEventListener('pointermove', (e) => this.point(e));
+    this.plot.addEventListener('pointerleave', () => this.choose(null));
+    this.plot.addEventListener('keydown', (e) => this.press(e));
+    this.plot.addEventListener('blur', () => this.choose(null));
+    new ResizeObserver(() => this.redraw()).observe(this.plot);
   }
 
   // draw shows points, the oldest first; each is an object with at and the fields.
   draw(points, now) {
     this.points = points;
     this.now = now;
-    this.span = Math.min(LONGEST, Math.max(SHORTEST, now - (points[0]?.at ?? now)));
-    if (!this.pointed) this.unpoint();
-    const values = this.lines.map((line) => points.map((p) => p[line.field]));
-    const top = ceiling(Math.max(0, ...values.flat().filter((v) => v != null)));
-    this.lines.forEach((line, i) => {
-      text(this.figures[i], line.write(points.at(-1)?.[line.field]));
-      this.paths[i].setAttribute('d', this.path(values[i], top));
-    });
-    this.area.setAttribute('d', this.fill(values[0], top));
-    text(this.top, top > 0 ? this.lines[0].write(top) : '');
-    if (now - this.described > DESCRIBE) {
-      this.described = now;
-      this.svg.setAttribute('aria-label', this.describe(values));
-    }
+    this.redraw();
+    if (this.chosen !== null || now - this.described < DESCRIBE) return;
+    this.described = now;
+    this.plot.setAttribute('aria-valuetext', this.describe());
   }
 
-  x(at) { return WIDTH * (1 - (this.now - at) / this.span); }
+  redraw() {
+    const { clientWidth: width, clientHeight } = this.plot;
+    if (this.points.length === 0 || width === 0) return;
+    this.span = Math.min(LONGEST, Math.max(SHORTEST, this.now - this.points[0].at));
+    this.left = width < NARROW ? 0 : GUTTER;
+    this.width = width;
+    this.height = clientHeight - AXIS;
+    this.seen = this.points.filter((p) => p.at >= this.now - this.span);
+    const values = this.seen.flatMap((p) => this.lines.map((line) => p[line.field])).filter((v) => v != null);
+    this.scale = (this.log ? logarithmic : linear)(values);
+    this.drawing.replaceChildren(...this.grid(), ...this.times(),
+      ...(this.log ? [] : [svg('path', { class: `area ${this.lines[0].look}`, d: this.path(this.lines[0].field, true) })]),
+      ...this.lines.toReversed().map((line) => svg('path', { class: `line ${line.look}`, d: this.path(line.field) })),
+      ...this.cursor());
+    this.tell();
+  }
+
+  x(at) { return this.left + (this.width - this.left - 1) * (1 - (this.now - at) / this.span); }
+
+  // y leaves room above the highest value for its label, which is there where
+  // there is no gutter.
+  y(v) { return this.height - (this.height - 12) * this.scale.place(v); }
+
+  grid() {
+    const ticks = this.left ? this.scale.ticks : this.scale.ticks.slice(-1);
+    return ticks.flatMap((v) => {
+      const y = Math.round(this.y(v)) - 0.5;
+      const label = { class: 'tick', x: this.left ? this.left - 6 : 0, y: this.left ? y + 4 : y - 3, 'text-anchor': this.left ? 'end' : 'start' };
+      return [svg('line', { class: 'grid', x1: this.left, x2: this.width, y1: y, y2: y }), svg('text', label, this.lines[0].write(v))];
+    });
+  }
+
+  times() {
+    return timeTicks(this.now - this.span, this.now, (this.width - this.left) / 64).map((at) =>
+      svg('text', { class: 'tick', x: this.x(at), y: this.height + AXIS - 2, 'text-anchor': 'middle' },
+        (at % 60_000 ? exact : clock).format(at)));
+  }
 
   // path leaves a gap where a value is missing.
-  path(values, top) {
+  path(field, filled) {
     let d = '';
-    let pen = false;
-    values.forEach((v, i) => {
-      const x = this.x(this.points[i].at);
-      if (v == null || x < -2) {
-        pen = false;
-        return;
+    let open = null; // where the piece that is drawn began
+    const close = (x) => {
+      if (filled && open !== null) d += `L${x} ${this.height}L${open} ${this.height}Z`;
+      open = null;
+    };
+    let last = 0;
+    for (const p of this.seen) {
+      if (p[field] == null) {
+        close(last);
+        continue;
       }
-      d += `${pen ? 'L' : 'M'}${x.toFixed(1)} ${height(v, top)}`;
-      // A value with gaps on both sides would be invisible.
-      if (!pen && values[i + 1] == null) d += 'h0.6';
-      pen = true;
-    });
+      const x = this.x(p.at).toFixed(1);
+      // The stroke's round ends make a dot of a value with gaps on both sides.
+      d += open === null ? `M${x} ${this.y(p[field]).toFixed(1)}h0` : `L${x} ${this.y(p[field]).toFixed(1)}`;
+      open ??= x;
+      last = x;
+    }
+    close(last);
     return d;
   }
 
-  fill(values, top) {
-    let d = '';
-    let from = null;
-    values.forEach((v, i) => {
-      const x = this.x(this.points[i].at);
-      if (v == null || x < -2) return;
-      if (from == null) {
-        from = x;
-        d = `M${x.toFixed(1)} ${HEIGHT}`;
-      }
-      d += `L${x.toFixed(1)} ${height(v, top)}`;
-      if (i === values.length - 1 || values[i + 1] == null) {
-        d += `L${x.toFixed(1)} ${HEIGHT}`;
-      }
-      if (values[i + 1] == null) d += nextStart(values, i, this);
+  describe() {
+    const said = this.lines.map(({ name, field, write }) => {
+      const some = this.seen.map((p) => p[field]).filter((v) => v != null);
+      if (some.length === 0) return `${name}: nothing yet`;
+      return `${name}: now ${write(this.seen.at(-1)[field])}, lowest ${write(Math.min(...some))}, highest ${write(Math.max(...some))}`;
     });
-    return d;
+    return said.join('. ');
   }
 
-  describe(values) {
-    const said = this.lines.map((line, i) => {
-      const some = values[i].filter((v) => v != null);
-      if (some.length === 0) return `${line.name}: nothing yet`;
-      return `${line.name}: now ${line.write(values[i].at(-1))}, lowest ${line.write(Math.min(...some))}, highest ${line.write(Math.max(...some))}`;
-    });
-    return `${this.title}. ${said.join('. ')}.`;
-  }
+  // Looking at one point: by pointer, or by the keys of a slider.
 
-  // point shows the values under the pointer.
+  get looked() { return this.chosen === null ? undefined : this.seen.find((p) => p.at === this.chosen); }
+
   point(event) {
-    if (!this.points?.length) return;
-    this.pointed = true;
-    const box = this.svg.getBoundingClientRect();
-    const at = this.now - this.span * (1 - (event.clientX - box.left) / box.width);
-    const nearest = this.points.reduce((a, b) => (Math.abs(b.at - at) < Math.abs(a.at - at) ? b : a));
-    const x = this.x(nearest.at);
-    this.cursor.removeAttribute('hidden');
-    this.cursor.setAttribute('x1', x);
-    this.cursor.setAttribute('x2', x);
-    const values = this.lines.map((line) => `${line.name} ${line.write(nearest[line.field])}`);
-    text(this.readout, `${new Date(nearest.at).toLocaleTimeString()}: ${values.join(', ')}`);
+    if (!this.seen?.length) return;
+    const at = this.now - this.span * (1 - (event.clientX - this.plot.getBoundingClientRect().left - this.left) / (this.width - this.left));
+    this.choose(this.seen.reduce((a, b) => (Math.abs(b.at - at) < Math.abs(a.at - at) ? b : a)).at);
   }
 
-  unpoint() {
-    this.cursor.setAttribute('hidden', '');
-    this.pointed = false;
-    const minutes = this.span / 60_000;
-    text(this.readout, minutes < 1.5 ? 'last minute' : `last ${Math.round(minutes)} minutes`);
+  press(event) {
+    if (!this.seen?.length) return;
+    const last = this.seen.length - 1;
+    const here = this.looked ? this.seen.indexOf(this.looked) : last;
+    const to = {
+      ArrowLeft: here - 1, ArrowDown: here - 1, ArrowRight: here + 1, ArrowUp: here + 1,
+      PageDown: here - PAGE, PageUp: here + PAGE, Home: 0, End: last, Escape: null,
+    }[event.key];
+    if (to === undefined) return;
+    event.preventDefault();
+    this.choose(to === null ? null : this.seen[Math.min(last, Math.max(0, to))].at);
   }
-}
 
-const height = (v, top) => (top > 0 ? HEIGHT - 1 - (HEIGHT - 4) * Math.min(v / top, 1) : HEIGHT - 1).toFixed(1);
-
-// nextStart moves an area that was interrupted to where it goes on.
-function nextStart(values, i, chart) {
-  for (let n = i + 1; n < values.length; n++) {
-    if (values[n] != null) return `M${chart.x(chart.points[n].at).toFixed(1)} ${HEIGHT}`;
+  choose(at) {
+    if (at === this.chosen) return;
+    this.chosen = at;
+    this.described = 0;
+    if (this.points.length > 0) this.redraw();
   }
-  return '';
-}
 
-// ceiling is a round number that nothing is above.
-function ceiling(v) {
-  if (v <= 0) return 0;
-  const unit = 10 ** Math.floor(Math.log10(v));
-  for (const step of [1, 1.5, 2, 3, 4, 5, 6, 8]) {
-    if (v <= step * unit) return step * unit;
+  cursor() {
+    if (!this.looked) return [];
+    const x = this.x(this.looked.at);
+    return [svg('line', { class: 'cursor', x1: x, x2: x, y1: 0, y2: this.height }),
+      ...this.lines.filter(({ field }) => this.looked[field] != null).map(({ field, look }) =>
+        svg('circle', { class: `dot ${look}`, cx: x, cy: this.y(this.looked[field]), r: 3 }))];
   }
-  return 10 * unit;
+
+  // tell writes the figures of the point that is looked at, or the latest.
+  tell() {
+    const shown = this.looked ?? this.seen.at(-1);
+    if (!shown) return;
+    this.lines.forEach((line, i) => text(this.figures[i], line.write(shown[line.field])));
+    text(this.when, this.looked ? exact.format(shown.at) : '');
+    if (!this.looked) return;
+    const values = this.lines.map(({ name, field, write }) => `${name} ${write(shown[field])}`);
+    this.plot.setAttribute('aria-valuetext', `${exact.format(shown.at)}: ${values.join(', ')}`);
+    this.plot.setAttribute('aria-valuenow', Math.round((shown.at - this.now) / 1000));
+  }
 }

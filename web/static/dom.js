@@ -29,72 +29,18 @@ export function text(element, value) {
   if (element.textContent !== next) element.textContent = next;
 }
 
-// Table keeps a table's body equal to a list. Rows are kept by key, so that
-// focus and selection survive an update.
-export class Table {
-  // columns are {text(item), [class(item)], [head], [button: {label(item), do(item)}]}.
-  constructor(id, key, columns, empty) {
-    this.body = byId(id).tBodies[0];
-    this.key = key;
-    this.columns = columns;
-    this.rows = new Map();
-    this.none = el('tr', { class: 'none' }, el('td', { colspan: columns.length }, empty));
-    this.body.append(this.none);
+// Regions that scroll must be reached by the keyboard, and those that do not
+// are in its way: they are tab stops only while something is out of sight.
+const watch = new ResizeObserver((entries) => {
+  for (const region of new Set(entries.map((e) => e.target.closest('[data-scrolls]')))) {
+    const scrolls = region.scrollWidth > region.clientWidth || region.scrollHeight > region.clientHeight;
+    if (scrolls) region.tabIndex = 0;
+    else if (region !== document.activeElement) region.removeAttribute('tabindex');
   }
+});
 
-  show(items) {
-    const kept = new Map();
-    let at = this.body.firstElementChild;
-    if (at === this.none) at = at.nextElementSibling;
-    for (const item of items) {
-      const key = this.key(item);
-      if (kept.has(key)) continue;
-      const row = this.rows.get(key) ?? this.make();
-      row.item = item;
-      this.fill(row);
-      kept.set(key, row);
-      if (row.element === at) at = at.nextElementSibling;
-      else this.body.insertBefore(row.element, at);
-    }
-    for (const [key, row] of this.rows) {
-      if (!kept.has(key)) row.element.remove();
-    }
-    this.rows = kept;
-    this.none.hidden = kept.size > 0;
-  }
-
-  make() {
-    const row = { cells: [] };
-    row.element = el('tr');
-    for (const column of this.columns) {
-      const cell = column.head ? el('th', { scope: 'row' }) : el('td');
-      if (column.button) {
-        row.button = el('button', { type: 'button', class: 'small' });
-        row.button.addEventListener('click', () => column.button.do(row.item));
-        cell.append(row.button);
-      }
-      row.cells.push(cell);
-      row.element.append(cell);
-    }
-    return row;
-  }
-
-  fill(row) {
-    this.columns.forEach((column, i) => {
-      const cell = row.cells[i];
-      if (column.button) {
-        text(row.button, column.button.text);
-        row.button.setAttribute('aria-label', column.button.label(row.item));
-        return;
-      }
-      text(cell, column.text(row.item));
-      const wanted = column.class?.(row.item) ?? '';
-      if (cell.className !== wanted) cell.className = wanted;
-    });
-  }
+// scrolling looks after a region and what is in it.
+export function scrolling(region) {
+  for (const element of [region, ...region.children]) watch.observe(element);
 }
-
-// number, plain and name make the columns that most tables have.
-export const number = (show) => ({ text: show, class: () => 'n' });
-export const plain = (show) => ({ text: show });
-export const name = (show) => ({ text: show, head: true });
+for (const region of document.querySelectorAll('[data-scrolls]')) scrolling(region);

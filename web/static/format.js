@@ -19,6 +19,10 @@ export function rate(v) {
   return v < 1e4 ? digits(v) : scaled(v, ['', 'k', 'M', 'G'], '');
 }
 
+// perSecond and bytesPerSecond are rates with their unit.
+export const perSecond = (v) => (v == null ? '–' : `${rate(v)}/s`);
+export const bytesPerSecond = (v) => (v == null ? '–' : `${bytes(v)}/s`);
+
 export function bytes(v) {
   if (v == null) return '–';
   if (v < 0.5) return '0 B';

@@ -1,12 +1,11 @@
-// The try-it forms. They use the public API as any client does, with addresses
-// relative to the page, and show each request as a curl command.
+// The try-it forms: what they send is shown as a curl command too.
 
+import { root, V2 } from './api.js';
 import { byId, text } from './dom.js';
-
-const root = new URL('.', document.baseURI); // the page is /ui: its folder is the API's
+import { pretty } from './json.js';
 
 const mediaType = (format) => `application/vnd.kafka.${format}.v2+json`;
-const V2 = 'application/vnd.kafka.v2+json';
+const LONGEST = 200_000; // characters that are shown of a request or an answer
 
 const quoted = (s) => `'${s.replaceAll("'", "'\\''")}'`;
 
@@ -28,7 +27,7 @@ class Exchange {
     this.said = form.elements.said;
   }
 
-  preview(request) { text(this.curl, asCurl(request)); }
+  preview(request) { text(this.curl, shortened(asCurl(request))); }
 
   refuse(words) {
     text(this.curl, '');
@@ -45,7 +44,7 @@ class Exchange {
       });
       const body = await response.text();
       text(this.said, `${response.status} ${response.statusText} in ${Math.round(performance.now() - began)} ms`);
-      text(this.answer, pretty(body) || '(empty)');
+      text(this.answer, shortened(pretty(body)) || '(empty)');
       if (!response.ok) return null;
       return body ? JSON.parse(body) : {};
     } catch (e) {
@@ -56,20 +55,20 @@ class Exchange {
   }
 }
 
-function pretty(body) {
-  try {
-    return JSON.stringify(JSON.parse(body), null, 2);
-  } catch {
-    return body;
-  }
-}
+// shortened spares the browser the layout of megabytes.
+const shortened = (s) => (s.length <= LONGEST ? s : `${s.slice(0, LONGEST)}\n… (${s.length} characters)`);
 
 // Producing.
 
 const produce = byId('produce');
 const produced = new Exchange(produce);
 
-const base64 = (s) => btoa(String.fromCodePoint(...new TextEncoder().encode(s)));
+// base64 is of a text's bytes, one after another: a call does not take a million arguments.
+function base64(s) {
+  let bytes = '';
+  for (const b of new TextEncoder().encode(s)) bytes += String.fromCharCode(b);
+  return btoa(bytes);
+}
 
 // member is a key or value as the format wants it, or undefined for none. JSON is
 // passed on as it was typed, so that no number changes on its way.

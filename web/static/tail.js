@@ -1,13 +1,23 @@
-// The topic browser: records of one topic as they come.
+// The tail: records of one topic as they come. A topic can be faster than any
+// page, so what comes is kept as text, and only the last records are drawn, at
+// most once a frame.
 
 import { byId, el, text } from './dom.js';
+import { count } from './format.js';
+import { members } from './json.js';
 
 const ROWS = 200;
+const PAUSE = 100; // ms between two drawings: nobody reads faster
+const LONGEST = 2000; // characters that are shown of a key, a value or a header
 
+const utf8 = new TextDecoder('utf-8', { fatal: true });
 const form = byId('tail-form');
 const rows = byId('tail-table').tBodies[0];
 let source = null;
 let seen = 0;
+let waiting = []; // records that are not drawn yet, as JSON
+let drawing = false;
+let drawn = 0; // when
 
 const none = rows.firstElementChild;
 const say = (words) => text(form.elements.said, words);
@@ -20,16 +30,62 @@ function stop(words) {
   if (words !== undefined) say(words);
 }
 
-const shown = (v) => (v === null || v === undefined ? '–' : typeof v === 'string' ? v : JSON.stringify(v));
-
 function add(record) {
-  if (seen++ === 0) none.remove();
-  rows.prepend(el('tr', {},
-    el('td', { class: 'n' }, String(record.partition)),
-    el('th', { scope: 'row', class: 'n' }, String(record.offset)),
-    el('td', { class: 'code' }, shown(record.key)),
-    el('td', { class: 'code' }, shown(record.value))));
+  seen++;
+  waiting.push(record);
+  if (waiting.length > 2 * ROWS) waiting = waiting.slice(-ROWS);
+  if (drawing) return;
+  drawing = true;
+  const soon = Math.max(0, drawn + PAUSE - performance.now());
+  setTimeout(() => requestAnimationFrame(draw), soon);
+}
+
+function draw() {
+  drawing = false;
+  drawn = performance.now();
+  const fresh = waiting.slice(-ROWS).map(row).reverse();
+  waiting = [];
+  if (fresh.length === 0) return;
+  none.remove();
+  rows.prepend(...fresh);
   while (rows.rows.length > ROWS) rows.lastElementChild.remove();
+  if (source) say(`Reading ${form.elements.topic.value}: ${count(seen)} records`);
+}
+
+// row shows a record's members as the JSON that they are: "5" is not 5, and no
+// number changes.
+function row(json) {
+  const record = members(json);
+  return el('tr', {},
+    el('td', { class: 'n' }, record.partition),
+    el('th', { scope: 'row', class: 'n' }, record.offset),
+    el('td', { class: 'code when' }, time(record.timestamp)),
+    code(record.key), code(record.value), headers(record.headers));
+}
+
+function time(timestamp) {
+  const at = new Date(Number(timestamp));
+  return Number.isNaN(at.getTime()) ? '–' : at.toISOString().replace('T', ' ').replace('Z', '');
+}
+
+const shortened = (json) => (json.length <= LONGEST ? json : `${json.slice(0, LONGEST)}… (${count(json.length)} characters)`);
+
+function code(json = 'null') {
+  return el('td', { class: json === 'null' ? 'code muted' : 'code' }, shortened(json));
+}
+
+// headers has a line for each: they hold bytes, which mostly are text.
+function headers(json = '[]') {
+  const lines = JSON.parse(json).map(({ key, value }) => `${key}: ${value === null ? 'null' : fromBase64(value)}`);
+  return el('td', { class: lines.length ? 'code' : 'code muted' }, shortened(lines.join('\n')) || '–');
+}
+
+function fromBase64(value) {
+  try {
+    return utf8.decode(Uint8Array.from(atob(value), (c) => c.charCodeAt(0)));
+  } catch {
+    return `${value} (base64)`;
+  }
 }
 
 function start() {
@@ -37,13 +93,14 @@ function start() {
   const { topic, format, from } = Object.fromEntries(new FormData(form));
   rows.replaceChildren(none);
   seen = 0;
-  const query = new URLSearchParams({ format, from });
+  waiting = [];
+  const query = new URLSearchParams({ format, from, headers: true, timestamps: true });
   source = new EventSource(`topics/${encodeURIComponent(topic)}/stream?${query}`);
   say('Connecting');
   form.elements.start.disabled = true;
   form.elements.stop.disabled = false;
   source.addEventListener('open', () => say(`Reading ${topic}`));
-  source.addEventListener('message', (e) => add(JSON.parse(e.data)));
+  source.addEventListener('message', (e) => add(e.data));
   // What the server says of a record that it cannot show, or before it ends.
   source.addEventListener('failure', (e) => say(JSON.parse(e.data).message));
   source.addEventListener('error', () => {
@@ -57,7 +114,7 @@ form.addEventListener('submit', (e) => {
   start();
 });
 form.elements.stop.addEventListener('click', () => {
-  stop(`Stopped after ${seen} records`);
+  stop(`Stopped after ${count(seen)} records`);
   form.elements.start.focus();
 });
 
