@@ -26,7 +26,8 @@ type reportData struct {
 	Unlike      []string
 	Flows       []flowData
 	Usage       []plot
-	CPUPer      string
+	CPUPer      string // of the proxy
+	OwnCPUPer   string // of the generator
 	Verified    string
 }
 
@@ -34,6 +35,7 @@ type flowData struct {
 	*FlowResult
 	Plots []plot
 	Rows  []latencyRow
+	Given string // to consumers, and what came of it
 }
 
 // Produces reports whether there was anything to read back.
@@ -51,7 +53,7 @@ type latencyRow struct {
 // and drawings are within, and it asks no other host for anything. earlier may
 // be nil.
 func (r *Result) WriteReport(w io.Writer, earlier *Result) error {
-	d := reportData{Result: r, Earlier: earlier, Usage: usagePlots(r), CPUPer: r.cpuPer()}
+	d := reportData{Result: r, Earlier: earlier, Usage: usagePlots(r), CPUPer: r.cpuPer(r.Process), OwnCPUPer: r.cpuPer(r.Generator)}
 	if r.Verification != nil {
 		d.Verified = r.Verification.sentence()
 	}
@@ -65,6 +67,9 @@ func (r *Result) WriteReport(w io.Writer, earlier *Result) error {
 			was = earlier.flow(f.Name)
 		}
 		fd := flowData{FlowResult: f, Rows: f.latencyRows()}
+		if f.Delivery != nil {
+			fd.Given = f.Delivery.sentence()
+		}
 		if len(f.Steps) > 0 {
 			fd.Plots = append(fd.Plots, stepsPlot(f))
 		}

@@ -105,14 +105,14 @@ func TestLoadtestCannotRun(t *testing.T) {
 			t.Errorf("%v: exit code %d, want 1 and %q in:\n%s", args, code, want, out)
 		}
 	}
-	f("cannot reach the proxy", "--url=http://127.0.0.1:1", "single")
-	f("neither a file nor one of avro, batch-10", "no-such-scenario")
-	f("it must be http://HOST:PORT", "--url=localhost:8082", "single")
-	f("it must be written Name: value", "--header=secret", "single")
-	if out, code := runLoadtest(t, "list"); code != 0 || !strings.Contains(out, "batch-1000") {
+	f("cannot reach the proxy", "--url=http://127.0.0.1:1", "produce-1x64")
+	f("neither a file nor one of avro, consume", "no-such-scenario")
+	f("it must be http://HOST:PORT", "--url=localhost:8082", "produce-1x64")
+	f("it must be written Name: value", "--header=secret", "produce-1x64")
+	if out, code := runLoadtest(t, "list"); code != 0 || !strings.Contains(out, "produce-1000x16") {
 		t.Errorf("exit code %d:\n%s", code, out)
 	}
-	if out, code := runLoadtest(t, "targets", "single", "--count=3"); code != 0 || strings.Count(out, `"method":"POST"`) != 3 {
+	if out, code := runLoadtest(t, "targets", "produce-1x64", "--count=3"); code != 0 || strings.Count(out, `"method":"POST"`) != 3 {
 		t.Errorf("exit code %d:\n%s", code, out)
 	}
 }
