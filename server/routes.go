@@ -30,7 +30,7 @@ type route struct {
 }
 
 // routes is the whole API, by resource. adminRoutes are apart.
-var routes = concat(produceRoutes, metadataRoutes, consumerRoutes, v1Routes, directRoutes, streamRoutes, healthRoutes, metricsRoutes)
+var routes = concat(produceRoutes, metadataRoutes, consumerRoutes, v1Routes, directRoutes, streamRoutes, healthRoutes, metricsRoutes, openapiRoutes)
 
 func concat(groups ...[]route) (all []route) {
 	for _, g := range groups {
