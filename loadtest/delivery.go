@@ -80,7 +80,7 @@ type deliveries struct {
 type delivered struct {
 	pages map[int64]*[pageSize]uint16 // by offset / pageSize
 	last  map[int]int64               // offset given, by consumer
-	end   int64                       // behind the highest offset given
+	given int64                       // all was, from the beginning of the run up to here
 }
 
 func newDeliveries(run, topic, group string) *deliveries {
@@ -136,7 +136,6 @@ func (d *deliveries) noteOne(consumer int, r *given) {
 		d.example("is misplaced: partition %d, offset %d came twice, with different records", r.partition, r.offset)
 	}
 	p.last[consumer] = r.offset
-	p.end = max(p.end, r.offset+1)
 }
 
 func (d *deliveries) name(r *given) string {
@@ -167,16 +166,32 @@ func (d *deliveries) progress() uint64 {
 	return d.result.Delivered + d.result.Repeated + d.result.Unnoted
 }
 
-// reached reports whether the group was given the last record before end of
-// each partition that has grown since start.
-func (d *deliveries) reached(start map[int32]int64, end kadm.ListedOffsets) bool {
+// complete reports whether the group was given everything from start to end of
+// each partition.
+func (d *deliveries) complete(start map[int32]int64, end kadm.ListedOffsets) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for partition, o := range end[d.topic] {
+		if o.Offset <= start[partition] {
+			continue
+		}
 		p := d.partitions[partition]
-		if o.Offset > start[partition] && (p == nil || p.end < o.Offset) {
+		if p == nil || !p.complete(start[partition], o.Offset) {
 			return false
 		}
+	}
+	return true
+}
+
+// complete looks at each offset once, however often it is asked.
+func (p *delivered) complete(start, end int64) bool {
+	p.given = max(p.given, start)
+	for p.given < end {
+		page := p.pages[p.given/pageSize]
+		if page == nil || page[p.given%pageSize] == unmarked {
+			return false
+		}
+		p.given++
 	}
 	return true
 }

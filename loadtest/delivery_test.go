@@ -24,12 +24,12 @@ func consumed(t *testing.T, expect string, deliver func([]stubDelivery) []stubDe
 	s := scenario(t, `
 warmup: 0s
 duration: 200ms
-timeout: 1s
+timeout: 1m
 flows:
   - {do: produce, topic: `+topic+`, records: 10, rate: 200}
   - {do: consume, topic: `+topic+expect+`}
 `)
-	return mustRun(t, s, Options{URL: stub.URL, Kafka: kafka.Settings{Brokers: b.Addrs}})
+	return mustRun(t, s, Options{URL: stub.URL, Kafka: kafka.Settings{Brokers: b.Addrs}, enough: stub.drained})
 }
 
 // at changes the batch that the record with the given offset is in.

@@ -1,7 +1,8 @@
 // Package loadtest puts load on a Kafka REST proxy, measures what its clients
 // would see, and proves by reading Kafka back that nothing acknowledged was
-// lost, doubled or reordered, and that consumers were given all of it. It drives any proxy that speaks the Confluent v2
-// API; the requests are fired by the vegeta library.
+// lost, doubled or reordered, and that consumers were given all of it. It
+// drives any proxy that speaks the Confluent v2 API; the requests are fired by
+// the vegeta library.
 //
 // The way of a run, [Run] in run.go:
 //

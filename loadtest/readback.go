@@ -6,7 +6,8 @@ import (
 )
 
 // drain lets the consumers poll on, in no figure, until they were given all
-// that is in Kafka, or nothing came for as long as a request may take. It goes
+// that is in Kafka, or nothing came for as long as a request may take (which is
+// waited for where something was lost, or offsets have no record). It goes
 // on when ctx has ended, for that is how a user ends a run.
 func (r *run) drain(ctx context.Context) {
 	ctx = context.WithoutCancel(ctx)
@@ -21,7 +22,7 @@ func (r *run) drain(ctx context.Context) {
 	}
 	began := time.Now()
 	stop := func(f *flowRun, polling context.Context) bool {
-		return polling.Err() != nil || f.got.reached(r.verifier.starts[f.got.topic], ends)
+		return polling.Err() != nil || r.enough != nil && r.enough() || f.got.complete(r.verifier.starts[f.got.topic], ends)
 	}
 	for _, f := range r.flows {
 		if f.got == nil || stop(f, ctx) {

@@ -34,6 +34,10 @@ type Options struct {
 	Color    bool
 	// Remarks stand with the warnings of the result.
 	Remarks []string
+
+	// enough may end the consumers' reading on; a test knows when there is
+	// nothing left to be given.
+	enough func() bool
 }
 
 // run is a run under way.
@@ -47,6 +51,7 @@ type run struct {
 	show     *progress
 	steps    map[*flowRun][]StepResult
 	length   time.Duration // of the last phase, as it was
+	enough   func() bool   // see Options
 }
 
 // Run carries out the scenario and returns what came of it, whether it passed
@@ -62,7 +67,7 @@ func Run(ctx context.Context, s *Scenario, o Options) (*Result, error) {
 	if _, _, err := to.call(ctx, http.MethodGet, "/", "", ""); err != nil {
 		return nil, err
 	}
-	r := &run{scenario: s, id: newRunID(), to: to, show: newProgress(o), steps: map[*flowRun][]StepResult{}, warnings: o.Remarks}
+	r := &run{scenario: s, id: newRunID(), to: to, show: newProgress(o), steps: map[*flowRun][]StepResult{}, warnings: o.Remarks, enough: o.enough}
 	if len(o.Kafka.Brokers) > 0 && len(s.Topics()) > 0 {
 		if r.verifier, err = newVerifier(o.Kafka, s.Topics()); err != nil {
 			return nil, err

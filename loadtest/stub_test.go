@@ -164,6 +164,14 @@ func (s *stubProxy) consumer(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// drained reports whether the consumer was given all that was written, or as
+// much of it as it is to be given.
+func (s *stubProxy) drained() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.next == len(s.log)
+}
+
 // poll answers with up to 50 records, waiting a little where there is none.
 func (s *stubProxy) poll(w http.ResponseWriter, r *http.Request) {
 	select {
