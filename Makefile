@@ -89,8 +89,9 @@ install: build ## the program, its settings, systemd unit and completion into $(
 	install -D -m 644 deploy/systemd/millrace.service $(DESTDIR)/etc/systemd/system/millrace.service
 	sed -i 's|/usr/local|$(PREFIX)|' $(DESTDIR)/etc/systemd/system/millrace.service
 	test -e $(DESTDIR)/etc/millrace/millrace.properties || install -D -m 644 deploy/millrace.properties $(DESTDIR)/etc/millrace/millrace.properties
-	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/share/,bash-completion/completions zsh/site-functions fish/vendor_completions.d)
 	$(BIN) completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/millrace
+	$(BIN) completion zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_millrace
 	$(BIN) completion fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/millrace.fish
 
 clean: ## remove what was built and downloaded

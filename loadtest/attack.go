@@ -10,6 +10,7 @@ import (
 	"time"
 
 	vegeta "github.com/tsenart/vegeta/v12/lib"
+	"github.com/valyala/fasthttp"
 )
 
 // source makes the requests of a flow and reads their answers. Its methods are
@@ -26,6 +27,7 @@ type source interface {
 // outcome is what became of one request.
 type outcome struct {
 	ok                     bool
+	unchanged              bool // answered 304
 	records, failedRecords int
 	failures               []failure
 	message                string
@@ -49,17 +51,18 @@ func (e *endpoint) refused(res *vegeta.Result) outcome {
 	return outcome{failures: []failure{{Status: int(res.Code), Code: code}}, message: e.redact(message)}
 }
 
-// kindOf sorts Go's texts of network errors; vegeta hands on only the text.
+// kindOf sorts the texts of network errors; vegeta hands on only the text.
 func kindOf(text string) string {
 	for _, k := range []struct{ part, kind string }{
-		{"Client.Timeout", kindTimeout},
 		{"i/o timeout", kindTimeout},
 		{"deadline exceeded", kindTimeout},
+		{fasthttp.ErrTimeout.Error(), kindTimeout},
+		{fasthttp.ErrDialTimeout.Error(), kindTimeout},
 		{"connection refused", kindRefused},
 		{"connection reset", kindReset},
 		{"broken pipe", kindReset},
 		{"EOF", kindReset},
-		{"server closed idle connection", kindReset},
+		{fasthttp.ErrConnectionClosed.Error(), kindReset},
 	} {
 		if strings.Contains(text, k.part) {
 			return k.kind
@@ -73,18 +76,13 @@ type flowRun struct {
 	flow   *Flow
 	source source
 	client *http.Client
-	limits limits
+	grace  time.Duration // for what is overdue at the end of a leg
 	total  *tally
-	ledger *ledger // of a produce flow
+	ledger *ledger     // of a produce flow
+	got    *deliveries // of a consume flow
 
 	began    atomic.Int64 // requests that left the schedule
 	finished atomic.Int64
-}
-
-// limits are the same for all flows.
-type limits struct {
-	connections int
-	grace       time.Duration // for what is overdue at the end of a leg
 }
 
 var errCut = errors.New("the run was ended early")
@@ -93,10 +91,10 @@ var errCut = errors.New("the run was ended early")
 // start is what samples are timed from; each goes to all of the tallies.
 func (f *flowRun) open(ctx context.Context, stages []Stage, start time.Time, tallies ...*tally) error {
 	p := &pacer{schedule: newSchedule(stages)}
-	a := f.attacker(f.limits.connections)
+	a := f.attacker(f.flow.Connections)
 	// A proxy that stalls leaves requests overdue at the end. They are still
 	// sent for a while; what is left then counts as failed.
-	late := time.AfterFunc(p.length()+f.limits.grace, func() { a.Stop() })
+	late := time.AfterFunc(p.length()+f.grace, func() { a.Stop() })
 	defer late.Stop()
 	defer context.AfterFunc(ctx, func() { a.Stop() })()
 
@@ -124,13 +122,17 @@ func (f *flowRun) open(ctx context.Context, stages []Stage, start time.Time, tal
 	return nil
 }
 
-// closed polls with each worker as fast as it is answered, until ctx ends.
+// closed sends with each worker as fast as it is answered, until ctx ends.
 // There is no schedule here, so latency is the answer's own time.
 func (f *flowRun) closed(ctx context.Context, start time.Time, tallies ...*tally) {
-	a := f.attacker(f.flow.Instances)
+	workers := f.flow.Connections
+	if f.flow.Do == Consume {
+		workers = f.flow.Instances
+	}
+	a := f.attacker(workers)
 	defer context.AfterFunc(ctx, func() { a.Stop() })()
 	f.collect(a.Attack(f.target, closedLoop{}, 0, ""), func(res *vegeta.Result, o outcome) {
-		if ctx.Err() != nil {
+		if f.flow.Do == Consume && ctx.Err() != nil {
 			return // it waited in vain, for nobody produces any more
 		}
 		s := sample{

@@ -95,6 +95,7 @@ func middles(n int) (xs []float64) {
 func seconds(v float64) string { return fmt.Sprintf("%g s", v) }
 
 func timeAxis(elapsed float64) axis {
+	elapsed = math.Ceil(elapsed*10) / 10 // so that 6 s, less a moment, has a tick at 6
 	a := linear(elapsed, seconds)
 	a.max = max(elapsed, 1)
 	for len(a.ticks) > 0 && a.ticks[len(a.ticks)-1] > a.max {

@@ -60,6 +60,7 @@ func (r *Result) judge(s *Scenario) {
 			r.Checks = append(r.Checks, stepsCheck(name, f, res))
 			continue
 		}
+		r.Checks = append(r.Checks, deliveryChecks(name, f, s, res.Delivery)...)
 		fig := figures{res.Latency, res.ErrorRate, res.Rate, res.DueRate}
 		r.Checks = append(r.Checks, f.Expect.against(name, fig)...)
 	}
@@ -75,6 +76,28 @@ func (r *Result) judge(s *Scenario) {
 	for _, c := range r.Checks {
 		r.Pass = r.Pass && c.Held
 	}
+}
+
+// deliveryChecks are for what a consumer group was given; d may be nil.
+// Repeated records fail it only where the scenario says so, for a group
+// delivers at least once.
+func deliveryChecks(name string, f Flow, s *Scenario, d *Delivery) (out []Check) {
+	if d == nil {
+		return nil
+	}
+	out = append(out, atMost(name+"records delivered out of order", d.Reordered, s.Reordered))
+	if f.Expect.Repeated != nil {
+		out = append(out, atMost(name+"records delivered again", d.Repeated, *f.Expect.Repeated))
+	}
+	if d.Compared {
+		out = append(out,
+			atMost(name+"records never delivered", d.Undelivered, 0),
+			atMost(name+"records delivered as others", d.Misplaced, 0))
+	}
+	if d.Unnoted > 0 {
+		out = append(out, atMost(name+"deliveries too many to compare", d.Unnoted, 0))
+	}
+	return out
 }
 
 func atMost(what string, have uint64, want int) Check {

@@ -37,7 +37,7 @@ type endpoint struct {
 }
 
 // newEndpoint checks o.URL and builds the connections' pool.
-func newEndpoint(o Options, timeout time.Duration, connections int) (*endpoint, error) {
+func newEndpoint(o Options, timeout time.Duration) (*endpoint, error) {
 	u, err := url.Parse(o.URL)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		// Not the URL itself: there may be a password in it.
@@ -56,20 +56,15 @@ func newEndpoint(o Options, timeout time.Duration, connections int) (*endpoint, 
 		u.User = nil
 	}
 	e.base = strings.TrimRight(u.String(), "/")
+	address := u.Host
+	if u.Port() == "" {
+		address = net.JoinHostPort(u.Hostname(), map[string]string{"http": "80", "https": "443"}[u.Scheme])
+	}
 	e.client = &http.Client{
-		Timeout: timeout,
 		// A redirect would be measured as two requests, and would carry the
 		// headers to a place that nobody named.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport: &http.Transport{
-			DialContext:         (&net.Dialer{Timeout: timeout, KeepAlive: 30 * time.Second}).DialContext,
-			TLSClientConfig:     cloneTLS(o.TLS),
-			MaxIdleConnsPerHost: connections,
-			// Compressed answers would cost the generator CPU that belongs to
-			// the proxy on a shared machine.
-			DisableCompression: true,
-			ForceAttemptHTTP2:  false,
-		},
+		Transport:     newWire(u.Scheme, address, o.TLS, timeout),
 	}
 	return e, nil
 }

@@ -48,6 +48,7 @@ type topicPartition struct {
 type comparison struct {
 	run          string
 	ledgers      map[int]*ledger // by worker
+	groups       []*deliveries
 	seen         map[int][]uint8 // by worker and Seq: copies, and placed
 	order        map[topicPartition]*order
 	expiredBelow map[topicPartition]int64
@@ -68,9 +69,9 @@ type requestKey struct {
 	request uint64
 }
 
-func newComparison(run string, ledgers []*ledger) *comparison {
+func newComparison(run string, ledgers []*ledger, groups ...*deliveries) *comparison {
 	c := &comparison{
-		run: run, ledgers: map[int]*ledger{}, seen: map[int][]uint8{},
+		run: run, ledgers: map[int]*ledger{}, groups: groups, seen: map[int][]uint8{},
 		order: map[topicPartition]*order{}, expiredBelow: map[topicPartition]int64{},
 	}
 	for _, l := range ledgers {
@@ -80,8 +81,12 @@ func newComparison(run string, ledgers []*ledger) *comparison {
 	return c
 }
 
-// record takes in one record of a topic; those of others are passed over.
+// record takes in one record of a topic. Those of others are only held against
+// what consumers were given.
 func (c *comparison) record(r *kgo.Record) {
+	for _, g := range c.groups {
+		g.compare(r)
+	}
 	id, ok := parseValue(r.Value)
 	if !ok || id.Run != c.run {
 		return
@@ -142,6 +147,9 @@ func (c *comparison) behind(at topicPartition, key requestKey, place int, req *r
 
 // finish counts what is missing, after the last record.
 func (c *comparison) finish() {
+	for _, g := range c.groups {
+		g.finish(c.expiredBelow)
+	}
 	for worker, l := range c.ledgers {
 		for n := range l.requests {
 			req := &l.requests[n]

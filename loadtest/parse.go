@@ -17,7 +17,8 @@ const defaultTopic = "loadtest"
 type flowText struct {
 	Flow
 	node     *yaml.Node
-	rate     float64
+	expect   *yaml.Node
+	rate     float64 // 0 for as fast as it is answered
 	steps    Steps
 	hasSteps bool
 }
@@ -80,24 +81,26 @@ func (r *reader) flow(n *yaml.Node, what string) *flowText {
 		return func(n *yaml.Node) { set[name] = n; read(n) }
 	}
 	r.mapping(n, what, fields{
-		"name":      r.text(&f.Name),
-		"do":        r.choice(&f.Do, Produce, Consume, Metadata),
-		"topic":     note("topic", r.text(&f.Topic)),
-		"format":    note("format", r.format(&f.Format)),
-		"records":   note("records", r.integer(&f.Records, 1, 100000)),
-		"keys":      note("keys", r.integer(&f.Keys, 0, 10000000)),
-		"payload":   note("payload", func(n *yaml.Node) { r.payload(n, &f.Payload) }),
-		"paths":     note("paths", func(n *yaml.Node) { f.Paths = nil; r.list(n, "paths", r.path(&f.Paths)) }),
-		"instances": note("instances", r.integer(&f.Instances, 1, 10000)),
-		"rate":      note("rate", r.rate(&f.rate)),
-		"stages":    note("stages", func(n *yaml.Node) { r.list(n, "stages", r.stage(&f.Stages)) }),
-		"steps":     note("steps", func(n *yaml.Node) { f.hasSteps = true; r.stepsOf(n, &f.steps) }),
-		"expect":    func(n *yaml.Node) { r.expect(n, &f.Expect) },
+		"name":        r.text(&f.Name),
+		"do":          r.choice(&f.Do, Produce, Consume, Metadata),
+		"topic":       note("topic", r.text(&f.Topic)),
+		"format":      note("format", r.format(&f.Format)),
+		"records":     note("records", r.integer(&f.Records, 1, 100000)),
+		"keys":        note("keys", r.integer(&f.Keys, 0, 10000000)),
+		"payload":     note("payload", func(n *yaml.Node) { r.payload(n, &f.Payload) }),
+		"conditional": note("conditional", r.flag(&f.Conditional)),
+		"paths":       note("paths", func(n *yaml.Node) { f.Paths = nil; r.list(n, "paths", r.path(&f.Paths)) }),
+		"instances":   note("instances", r.integer(&f.Instances, 1, 10000)),
+		"connections": note("connections", r.integer(&f.Connections, 1, 100000)),
+		"rate":        note("rate", r.rateOrMax(&f.rate, &f.Closed)),
+		"stages":      note("stages", func(n *yaml.Node) { r.list(n, "stages", r.stage(&f.Stages)) }),
+		"steps":       note("steps", func(n *yaml.Node) { f.hasSteps = true; r.stepsOf(n, &f.steps) }),
+		"expect":      func(n *yaml.Node) { f.expect = n; r.expect(n, &f.Expect) },
 	})
 	allowed := map[string]string{
-		Produce:  "topic format records keys payload rate stages steps",
+		Produce:  "topic format records keys payload rate stages steps connections",
 		Consume:  "topic format instances",
-		Metadata: "paths rate stages steps",
+		Metadata: "paths conditional rate stages steps connections",
 	}[f.Do]
 	for name, node := range set {
 		if f.Do != "" && !strings.Contains(" "+allowed+" ", " "+name+" ") {
@@ -119,8 +122,14 @@ func (r *reader) finish(f *flowText, s *Scenario) {
 	if f.Do == Metadata {
 		f.Topic = ""
 	}
+	if f.Expect.Repeated != nil && f.Do != Consume {
+		r.fail(f.expect, "flow %s: repeated is for consumers; copies of produced records are the scenario's doubled", f.Name)
+	}
 	if f.Do == Consume {
 		return
+	}
+	if f.Connections == 0 && !f.Closed {
+		f.Connections = s.Connections
 	}
 	if (f.Payload.Schema != "") != (f.Payload.File != "" && f.Format == "avro") {
 		r.fail(f.node, "flow %s: a payload file in the format avro needs a schema, and nothing else has one", f.Name)
@@ -133,6 +142,10 @@ func (r *reader) finish(f *flowText, s *Scenario) {
 		ways++
 		f.Stages = []Stage{{From: f.rate, To: f.rate, For: s.Duration}}
 	}
+	if f.Closed {
+		ways++
+		r.closedLoop(f)
+	}
 	if f.hasSteps {
 		ways++
 		f.Steps = &f.steps
@@ -142,6 +155,16 @@ func (r *reader) finish(f *flowText, s *Scenario) {
 	}
 	if ways != 1 && len(r.errs) == 0 {
 		r.fail(f.node, "flow %s needs exactly one of rate, stages and steps", f.Name)
+	}
+}
+
+// closedLoop checks a flow whose rate is max.
+func (r *reader) closedLoop(f *flowText) {
+	if f.Connections == 0 {
+		r.fail(f.node, "flow %s: rate max needs connections, the number of requests that are under way at all times", f.Name)
+	}
+	if f.Expect.MinRateShare > 0 {
+		r.fail(f.expect, "flow %s: at rate max nothing is due, so that rate in expect must be a number of requests a second", f.Name)
 	}
 }
 
@@ -210,7 +233,8 @@ func (r *reader) expect(n *yaml.Node, e *Expect) {
 	r.mapping(n, "expect", fields{
 		"p50": r.duration(&e.P50), "p90": r.duration(&e.P90), "p99": r.duration(&e.P99),
 		"p99.9": r.duration(&e.P999), "max": r.duration(&e.Max),
-		"errors": func(n *yaml.Node) { e.Errors = new(float64); r.share(e.Errors)(n) },
+		"errors":   func(n *yaml.Node) { e.Errors = new(float64); r.share(e.Errors)(n) },
+		"repeated": func(n *yaml.Node) { e.Repeated = new(int); r.integer(e.Repeated, 0, math.MaxInt32)(n) },
 		"rate": func(n *yaml.Node) {
 			if strings.HasSuffix(n.Value, "%") {
 				r.share(&e.MinRateShare)(n)

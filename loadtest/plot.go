@@ -18,7 +18,20 @@ type plot struct {
 	// tipsAt.
 	tips   []string
 	tipsAt []float64
+	// wide plots have a row of their own.
+	wide bool
 }
+
+// width is of the drawing: a wide one has two plots' and what is between them.
+func (p plot) width() float64 {
+	if p.wide {
+		return 2*plotWidth + 40
+	}
+	return plotWidth
+}
+
+// Wide is for the page.
+func (p plot) Wide() bool { return p.wide }
 
 // line is one line of a plot; class is s1, s2, s3, bad or old.
 type line struct {
@@ -106,17 +119,17 @@ func (p plot) Legend() []line { return p.series }
 // SVG draws the plot.
 func (p plot) SVG() template.HTML {
 	var b strings.Builder
-	w, h := plotWidth-plotLeft-plotRight, plotHeight-plotTop-plotBottom
+	w, h := p.width()-plotLeft-plotRight, plotHeight-plotTop-plotBottom
 	px := func(v float64) float64 { return plotLeft + p.x.place(v)*w }
 	py := func(v float64) float64 { return plotTop + (1-p.y.place(v))*h }
-	fmt.Fprintf(&b, `<svg viewBox="0 0 %.0f %.0f" role="img" aria-label="%s">`, plotWidth, plotHeight, html.EscapeString(p.Title))
+	fmt.Fprintf(&b, `<svg viewBox="0 0 %.0f %.0f" role="img" aria-label="%s">`, p.width(), plotHeight, html.EscapeString(p.Title))
 	for _, t := range p.y.ticks {
-		fmt.Fprintf(&b, `<line class="grid" x1="%.1f" x2="%.1f" y1="%.1f" y2="%.1[3]f"/>`, plotLeft, plotWidth-plotRight, py(t))
+		fmt.Fprintf(&b, `<line class="grid" x1="%.1f" x2="%.1f" y1="%.1f" y2="%.1[3]f"/>`, plotLeft, p.width()-plotRight, py(t))
 		fmt.Fprintf(&b, `<text x="%.1f" y="%.1f" text-anchor="end">%s</text>`, plotLeft-6, py(t)+4, html.EscapeString(p.y.show(t)))
 	}
 	for i, t := range p.x.ticks {
 		anchor := "middle"
-		if px(t) > plotWidth-22 {
+		if px(t) > p.width()-22 {
 			if anchor = "end"; i > 0 && px(t)-px(p.x.ticks[i-1]) < 60 {
 				continue // it would run into the one before
 			}
@@ -124,7 +137,7 @@ func (p plot) SVG() template.HTML {
 		fmt.Fprintf(&b, `<line class="tick" x1="%.1f" x2="%.1[1]f" y1="%.1f" y2="%.1f"/>`, px(t), plotTop+h, plotTop+h+4)
 		fmt.Fprintf(&b, `<text x="%.1f" y="%.1f" text-anchor="%s">%s</text>`, px(t), plotHeight-8, anchor, html.EscapeString(p.x.show(t)))
 	}
-	fmt.Fprintf(&b, `<line class="base" x1="%.1f" x2="%.1f" y1="%.1f" y2="%.1[3]f"/>`, plotLeft, plotWidth-plotRight, plotTop+h)
+	fmt.Fprintf(&b, `<line class="base" x1="%.1f" x2="%.1f" y1="%.1f" y2="%.1[3]f"/>`, plotLeft, p.width()-plotRight, plotTop+h)
 	for _, s := range p.series {
 		s.draw(&b, px, py, plotTop+h)
 	}
@@ -154,7 +167,7 @@ func (s line) draw(b *strings.Builder, px, py func(float64) float64, base float6
 // drawTips covers the chart with stripes that a browser shows a text for.
 func (p plot) drawTips(b *strings.Builder, px func(float64) float64, h float64) {
 	for i, text := range p.tips {
-		from, to := plotLeft, plotWidth-plotRight
+		from, to := plotLeft, p.width()-plotRight
 		if i > 0 {
 			from = (px(p.tipsAt[i-1]) + px(p.tipsAt[i])) / 2
 		}

@@ -14,8 +14,9 @@ var reportPage string
 
 var reportTemplate = template.Must(template.New("report").Funcs(template.FuncMap{
 	"ms": showMs, "share": showShare, "digits": digits, "count": showCount,
-	"bytes": func(v any) string { return showBytes(reflect.ValueOf(v).Convert(reflect.TypeFor[float64]()).Float()) },
-	"when":  func(t time.Time) string { return t.Format("2 January 2006, 15:04:05 MST") },
+	"bytes":       func(v any) string { return showBytes(reflect.ValueOf(v).Convert(reflect.TypeFor[float64]()).Float()) },
+	"notModified": func(f flowData) string { return showShare(float64(f.Unchanged) / float64(f.Answered)) },
+	"when":        func(t time.Time) string { return t.Format("2 January 2006, 15:04:05 MST") },
 }).Parse(reportPage))
 
 // reportData is what the page is made from.
@@ -26,7 +27,8 @@ type reportData struct {
 	Unlike      []string
 	Flows       []flowData
 	Usage       []plot
-	CPUPer      string
+	CPUPer      string // of the proxy
+	OwnCPUPer   string // of the generator
 	Verified    string
 }
 
@@ -34,11 +36,22 @@ type flowData struct {
 	*FlowResult
 	Plots []plot
 	Rows  []latencyRow
+	Given string // to consumers, and what came of it
 }
 
 // Produces reports whether there was anything to read back.
 func (d reportData) Produces() bool {
 	return slices.ContainsFunc(d.Flows, func(f flowData) bool { return f.Do == Produce })
+}
+
+// Consumes reports whether anybody was given records.
+func (d reportData) Consumes() bool {
+	return slices.ContainsFunc(d.Flows, func(f flowData) bool { return f.Delivery != nil })
+}
+
+// Missed are the checks that did not hold.
+func (d reportData) Missed() []Check {
+	return slices.DeleteFunc(slices.Clone(d.Checks), func(c Check) bool { return c.Held })
 }
 
 // latencyRow is a line of the table of percentiles.
@@ -51,7 +64,7 @@ type latencyRow struct {
 // and drawings are within, and it asks no other host for anything. earlier may
 // be nil.
 func (r *Result) WriteReport(w io.Writer, earlier *Result) error {
-	d := reportData{Result: r, Earlier: earlier, Usage: usagePlots(r), CPUPer: r.cpuPer()}
+	d := reportData{Result: r, Earlier: earlier, Usage: usagePlots(r), CPUPer: r.cpuPer(r.Process), OwnCPUPer: r.cpuPer(r.Generator)}
 	if r.Verification != nil {
 		d.Verified = r.Verification.sentence()
 	}
@@ -65,6 +78,9 @@ func (r *Result) WriteReport(w io.Writer, earlier *Result) error {
 			was = earlier.flow(f.Name)
 		}
 		fd := flowData{FlowResult: f, Rows: f.latencyRows()}
+		if f.Delivery != nil {
+			fd.Given = f.Delivery.sentence()
+		}
 		if len(f.Steps) > 0 {
 			fd.Plots = append(fd.Plots, stepsPlot(f))
 		}
@@ -72,6 +88,8 @@ func (r *Result) WriteReport(w io.Writer, earlier *Result) error {
 		if f.Records != f.Answered && f.Do != Metadata {
 			fd.Plots = append(fd.Plots, recordsPlot(f, r.Elapsed))
 		}
+		// Half a row would be left empty beside an odd one.
+		fd.Plots[len(fd.Plots)-1].wide = len(fd.Plots)%2 == 1
 		d.Flows = append(d.Flows, fd)
 	}
 	return reportTemplate.Execute(w, d)

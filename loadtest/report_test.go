@@ -47,6 +47,12 @@ flows:
 			res.Steps = []StepResult{{Rate: 10, P50: 1, P99: 2, Held: true}, {Rate: 20, P50: 3, P99: 9, Why: "p99 <9 ms>"}}
 			res.Held = held(res.Steps)
 		}
+		switch f.flow.Do {
+		case Consume:
+			res.Delivery = &Delivery{Group: "the <group>", Delivered: 99, Repeated: 2, Undelivered: 1, Compared: true, Examples: []string{"one was not delivered: <partition> 0"}}
+		case Metadata:
+			res.Unchanged = res.Answered / 2
+		}
 		r.Flows = append(r.Flows, res)
 	}
 	r.judge(s)
@@ -80,6 +86,7 @@ func TestReport(t *testing.T) {
 	for _, want := range []string{
 		"failed", "records lost", "1 lost", "&lt;script&gt;", "HTTP 503, error_code 50301", "highest rate that held",
 		"Beside an earlier run", "prefers-color-scheme: dark", "Resident memory", "mind &lt;this&gt;", "x.0.1 is lost",
+		"What consumers were given", "99 records: 2 repeated, 0 reordered, 0 misplaced, 1 never delivered", "the &lt;group&gt;", "not modified (304)",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page lacks %q", want)

@@ -22,8 +22,8 @@ type Result struct {
 	About    string    `json:"about,omitempty"`
 	Run      string    `json:"run"`
 	Started  time.Time `json:"started"`
-	// Elapsed is from the beginning of the figures to the last answer of an
-	// open loop.
+	// Elapsed is from the beginning of the figures to the last answer to a
+	// flow that does not consume.
 	Elapsed  float64      `json:"elapsed_seconds"`
 	URL      string       `json:"url"`
 	Machine  Machine      `json:"machine"`
@@ -65,7 +65,9 @@ type FlowResult struct {
 	Answered uint64 `json:"requests_answered"`
 	Failed   uint64 `json:"requests_failed"`
 	Unsent   uint64 `json:"requests_never_sent"`
-	Records  uint64 `json:"records"`
+	// Unchanged ones of the answered ones were answered 304.
+	Unchanged uint64 `json:"requests_not_modified,omitempty"`
+	Records   uint64 `json:"records"`
 	// FailedRecords were refused in an answer that was otherwise good.
 	FailedRecords uint64  `json:"records_failed"`
 	BytesOut      uint64  `json:"bytes_out"`
@@ -80,6 +82,9 @@ type FlowResult struct {
 	// worker picked it up: what a closed loop, and plain vegeta, would show.
 	Latency Latency `json:"latency"`
 	Service Latency `json:"service"`
+
+	// Delivery is nil for flows that do not consume.
+	Delivery *Delivery `json:"delivery,omitempty"`
 
 	Errors  []ErrorCount   `json:"errors,omitempty"`
 	Seconds []SecondResult `json:"seconds"`
@@ -163,14 +168,14 @@ func (f *flowRun) result(length time.Duration) FlowResult {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	r := FlowResult{
-		Name: f.flow.Name, Do: f.flow.Do, Load: f.flow.load(), Open: f.flow.Do != Consume,
-		Due: max(t.scheduled, t.answered+t.failed), Answered: t.answered, Failed: t.failed,
+		Name: f.flow.Name, Do: f.flow.Do, Load: f.flow.load(), Open: f.flow.open(),
+		Due: max(t.scheduled, t.answered+t.failed), Answered: t.answered, Unchanged: t.unchanged, Failed: t.failed,
 		Records: t.records, FailedRecords: t.failedRecords, BytesOut: t.bytesOut, BytesIn: t.bytesIn,
 		ErrorRate: errorRate, Latency: t.latency.latency(), Service: t.service.latency(),
 	}
 	r.Unsent = r.Due - r.Answered - r.Failed
 	took := length
-	if r.Open { // the last polls of a closed loop wait in vain
+	if f.flow.Do != Consume { // whose last polls wait in vain
 		took = max(length, t.lastEnd)
 	}
 	if took := took.Seconds(); took > 0 {
@@ -193,6 +198,18 @@ func (f *flowRun) result(length time.Duration) FlowResult {
 		return cmp.Or(-cmp.Compare(a.Count, b.Count), cmp.Compare(a.What, b.What))
 	})
 	return r
+}
+
+// perRequest divides CPU times by requests, where these are of one kind.
+func (r *Result) perRequest() {
+	if len(r.Flows) != 1 || r.Flows[0].Answered == 0 {
+		return
+	}
+	for _, u := range []*Usage{r.Process, r.Generator} {
+		if u != nil {
+			u.PerRequest = u.CPUSeconds * 1e6 / float64(r.Flows[0].Answered)
+		}
+	}
 }
 
 // what names a failure for people.

@@ -34,6 +34,10 @@ type Options struct {
 	Color    bool
 	// Remarks stand with the warnings of the result.
 	Remarks []string
+
+	// enough may end the consumers' reading on; a test knows when there is
+	// nothing left to be given.
+	enough func() bool
 }
 
 // run is a run under way.
@@ -47,13 +51,14 @@ type run struct {
 	show     *progress
 	steps    map[*flowRun][]StepResult
 	length   time.Duration // of the last phase, as it was
+	enough   func() bool   // see Options
 }
 
 // Run carries out the scenario and returns what came of it, whether it passed
 // or not. When ctx ends, it stops sending and still verifies and reports. An
 // error means that there was no run.
 func Run(ctx context.Context, s *Scenario, o Options) (*Result, error) {
-	to, err := newEndpoint(o, s.Timeout, s.Connections)
+	to, err := newEndpoint(o, s.Timeout)
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +67,7 @@ func Run(ctx context.Context, s *Scenario, o Options) (*Result, error) {
 	if _, _, err := to.call(ctx, http.MethodGet, "/", "", ""); err != nil {
 		return nil, err
 	}
-	r := &run{scenario: s, id: newRunID(), to: to, show: newProgress(o), steps: map[*flowRun][]StepResult{}, warnings: o.Remarks}
+	r := &run{scenario: s, id: newRunID(), to: to, show: newProgress(o), steps: map[*flowRun][]StepResult{}, warnings: o.Remarks, enough: o.enough}
 	if len(o.Kafka.Brokers) > 0 && len(s.Topics()) > 0 {
 		if r.verifier, err = newVerifier(o.Kafka, s.Topics()); err != nil {
 			return nil, err
@@ -90,7 +95,7 @@ func (r *run) setUp(ctx context.Context) error {
 	epoch := time.Now()
 	for i := range r.scenario.Flows {
 		f := &r.scenario.Flows[i]
-		fr := &flowRun{flow: f, total: newTally(), limits: limits{r.scenario.Connections, r.scenario.Timeout}}
+		fr := &flowRun{flow: f, total: newTally(), grace: r.scenario.Timeout}
 		switch f.Do {
 		case Produce:
 			fr.ledger = newLedger(f, i, epoch)
@@ -100,14 +105,14 @@ func (r *run) setUp(ctx context.Context) error {
 			}
 			fr.source = p
 		case Metadata:
-			fr.source = &poller{to: r.to, paths: f.Paths}
+			fr.source = newPoller(r.to, f)
 		case Consume:
-			c, err := newConsumers(ctx, r.to, f, r.id)
+			c, err := r.newConsumers(ctx, f)
 			if err != nil {
 				r.closeConsumers()
 				return err
 			}
-			fr.source = c
+			fr.source, fr.got = c, c.got
 		}
 		client := *r.to.client
 		client.Transport = &transport{base: r.to.client.Transport, sent: fr.source.sent}
@@ -115,6 +120,15 @@ func (r *run) setUp(ctx context.Context) error {
 		r.flows = append(r.flows, fr)
 	}
 	return nil
+}
+
+func (r *run) newConsumers(ctx context.Context, f *Flow) (*consumers, error) {
+	if r.verifier != nil {
+		if err := r.verifier.place(ctx, groupOf(f, r.id), f.Topic); err != nil {
+			return nil, err
+		}
+	}
+	return newConsumers(ctx, r.to, f, r.id)
 }
 
 func (r *run) closeConsumers() {
@@ -140,18 +154,25 @@ func (r *run) measure(ctx context.Context, o Options) (*Result, error) {
 	if err != nil && !cut {
 		return nil, err
 	}
+	r.drain(ctx)
 	for _, f := range r.flows {
 		fr := f.result(r.lengthOf(f))
 		fr.Steps, fr.Held = r.steps[f], held(r.steps[f])
 		res.Flows = append(res.Flows, fr)
-		if fr.Open {
+		if fr.Do != Consume {
 			res.Elapsed = max(res.Elapsed, f.total.lastEnd.Seconds())
 		}
 	}
 	if res.Elapsed == 0 {
 		res.Elapsed = r.length.Seconds()
 	}
+	res.perRequest()
 	r.verify(ctx, res)
+	for i, f := range r.flows {
+		if f.got != nil {
+			res.Flows[i].Delivery = &f.got.result
+		}
+	}
 	res.judge(r.scenario)
 	if cut {
 		res.Checks = append(res.Checks, Check{"the run", "finished", "ended early", false})
@@ -174,7 +195,7 @@ func (r *run) warmUp(ctx context.Context) error {
 		cold[f] = newTally()
 	}
 	err := r.phase(ctx, r.scenario.Warmup, func(ctx context.Context, f *flowRun) error {
-		if f.flow.Do == Consume {
+		if !f.flow.open() {
 			f.closed(ctx, start, cold[f])
 			return nil
 		}
@@ -231,7 +252,7 @@ func (r *run) watched(ctx context.Context, o Options, res *Result) error {
 	var mu sync.Mutex
 	err := r.phase(ctx, r.scenario.Duration, func(ctx context.Context, f *flowRun) error {
 		switch {
-		case f.flow.Do == Consume:
+		case !f.flow.open():
 			f.closed(ctx, start, f.total)
 			return nil
 		case f.flow.Steps != nil:
@@ -255,31 +276,41 @@ func (r *run) watched(ctx context.Context, o Options, res *Result) error {
 	return err
 }
 
-// phase runs all flows side by side. Those that poll without a schedule end
+// phase runs all flows side by side, closed loops for length. Consumers end
 // with the others, or after length if there are none.
 func (r *run) phase(ctx context.Context, length time.Duration, each func(context.Context, *flowRun) error) error {
 	polling, stopPolling := context.WithCancel(ctx)
 	defer stopPolling()
 	began := time.Now()
 	errs := make([]error, len(r.flows))
-	var open, polls sync.WaitGroup
-	scheduled := false
+	var load, polls sync.WaitGroup
+	loaded := false
 	for i, f := range r.flows {
 		if f.flow.Do == Consume {
 			polls.Go(func() { errs[i] = each(polling, f) })
 			continue
 		}
-		scheduled = true
-		open.Go(func() { errs[i] = each(ctx, f) })
+		loaded = true
+		load.Go(func() {
+			ctx := ctx
+			if f.flow.Closed {
+				var end context.CancelFunc
+				ctx, end = context.WithTimeout(ctx, length)
+				defer end()
+			}
+			errs[i] = each(ctx, f)
+		})
 	}
-	if !scheduled {
+	if !loaded {
 		select {
 		case <-ctx.Done():
-			errs = append(errs, errCut)
 		case <-time.After(length):
 		}
 	}
-	open.Wait()
+	load.Wait()
+	if ctx.Err() != nil {
+		errs = append(errs, errCut)
+	}
 	r.length = time.Since(began)
 	stopPolling()
 	polls.Wait()
@@ -292,36 +323,6 @@ func (r *run) lengthOf(f *flowRun) time.Duration {
 		return stagesTime(f.flow.Stages)
 	}
 	return r.length
-}
-
-// verify reads back what the flows produced. It goes on when ctx has ended,
-// for that is how a user ends a run.
-func (r *run) verify(ctx context.Context, res *Result) {
-	var ledgers []*ledger
-	for _, f := range r.flows {
-		if f.ledger != nil {
-			ledgers = append(ledgers, f.ledger)
-		}
-	}
-	if len(ledgers) == 0 {
-		return
-	}
-	if r.verifier == nil {
-		r.warnings = append(r.warnings, "nothing was read back from Kafka, so that losses would not show: name the brokers")
-		return
-	}
-	r.show.note("reading back from Kafka")
-	began := time.Now()
-	c := newComparison(r.id, ledgers)
-	err := r.verifier.read(context.WithoutCancel(ctx), c)
-	if err != nil {
-		c.Reason = err.Error()
-	} else {
-		c.Complete = true
-		c.finish()
-	}
-	c.Seconds = time.Since(began).Seconds()
-	res.Verification = &c.Verification
 }
 
 // doubts are reasons to doubt the figures that are no failure of the proxy.

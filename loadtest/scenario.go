@@ -24,8 +24,9 @@ type Scenario struct {
 	Timeout time.Duration
 	// Partitions is for topics that the run creates itself.
 	Partitions int
-	// Connections caps the requests in flight of one flow. Requests that are
-	// due beyond it wait, and their wait counts as latency.
+	// Connections caps the requests in flight of a flow that says nothing of
+	// its own. Requests that are due beyond it wait, and their wait counts as
+	// latency.
 	Connections int
 	// Doubled and Reordered are how many such records the run may have. A lost
 	// one always fails it.
@@ -55,13 +56,22 @@ type Flow struct {
 	Keys    int    // distinct keys, 0 for none
 	Payload Payload
 
-	Paths     []string // of metadata polls, in turn
-	Instances int      // of consumers, each polling as soon as it is answered
+	Paths []string // of metadata polls, in turn
+	// Conditional polls carry the ETag of the path's last answer, so that what
+	// did not change is answered 304.
+	Conditional bool
+	Instances   int // of consumers, each polling as soon as it is answered
 
 	// Stages are the load of an open loop: requests a second over time. With
-	// Steps they are made one by one. A Consume flow has neither.
+	// Steps they are made one by one. Closed is a closed loop instead, where
+	// each connection sends its next request once it was answered, as consumers
+	// always do.
 	Stages []Stage
 	Steps  *Steps
+	Closed bool
+	// Connections caps the requests in flight, and of a closed loop is their
+	// number.
+	Connections int
 
 	Expect Expect
 }
@@ -96,7 +106,12 @@ type Expect struct {
 	// MinRate is in answered requests a second, or with MinRateShare as a
 	// share of those that were due.
 	MinRate, MinRateShare float64
+	// Repeated is how many records a consumer group may be given again.
+	Repeated *int
 }
+
+// open reports whether the flow sends by the clock, whatever is answered.
+func (f *Flow) open() bool { return f.Do != Consume && !f.Closed }
 
 //go:embed scenarios/*.yaml
 var builtin embed.FS

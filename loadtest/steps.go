@@ -55,6 +55,9 @@ func (f *Flow) load() string {
 	if f.Do == Consume {
 		return fmt.Sprintf("%d consumers, each polling as soon as it is answered", f.Instances)
 	}
+	if f.Closed {
+		return fmt.Sprintf("%d connections, each sending as soon as it is answered", f.Connections)
+	}
 	if st := f.Steps; st != nil {
 		return fmt.Sprintf("from %s/s by %s/s every %v, up to %s/s", showCount(st.Start), showCount(st.Add), st.Every, showCount(st.Max))
 	}

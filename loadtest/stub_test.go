@@ -7,9 +7,11 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -23,6 +25,7 @@ type stubProxy struct {
 	*httptest.Server
 	t     testing.TB
 	kafka *kgo.Client
+	topic string
 
 	mu      sync.Mutex
 	offset  int64
@@ -35,6 +38,22 @@ type stubProxy struct {
 	// return a status to answer with.
 	faults func(n int, records []stubRecord) (write []stubRecord, status int)
 	n      int
+
+	// What one consumer is given: all that was written, in its order, unless
+	// deliver changes it.
+	log     []stubDelivery
+	next    int           // of log
+	grown   chan struct{} // has one element after log has grown
+	deliver func([]stubDelivery) []stubDelivery
+	// pollStatus is what polls are answered with instead.
+	pollStatus int
+}
+
+// stubDelivery is a record as a consumer is given it.
+type stubDelivery struct {
+	partition int
+	offset    int64
+	value     []byte
 }
 
 // stubRecord is a record of a request: place is which.
@@ -44,7 +63,7 @@ type stubRecord struct {
 }
 
 func newStub(t testing.TB, b *testkit.Broker, topic string) *stubProxy {
-	s := &stubProxy{t: t}
+	s := &stubProxy{t: t, topic: topic, grown: make(chan struct{}, 1)}
 	if b != nil {
 		s.kafka = testkit.Client(t, *b, kgo.DefaultProduceTopic(topic), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	}
@@ -57,6 +76,10 @@ func (s *stubProxy) serve(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	s.headers = r.Header.Clone()
 	s.mu.Unlock()
+	if strings.HasPrefix(r.URL.Path, "/consumers/") {
+		s.consumer(w, r)
+		return
+	}
 	if r.Method != http.MethodPost {
 		fmt.Fprint(w, "{}")
 		return
@@ -120,8 +143,58 @@ func (s *stubProxy) write(records []stubRecord) map[int]int64 {
 			at[rec.place] = o
 		}
 		s.offset = o + 1
+		s.log = append(s.log, stubDelivery{0, o, rec.value})
+	}
+	select {
+	case s.grown <- struct{}{}:
+	default:
 	}
 	return at
+}
+
+// consumer answers what is asked of a consumer, of which there is one.
+func (s *stubProxy) consumer(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case r.Method == http.MethodGet:
+		s.poll(w, r)
+	case r.Method == http.MethodPost && strings.Count(r.URL.Path, "/") == 2:
+		fmt.Fprint(w, `{"instance_id":"i","base_uri":"http://elsewhere"}`)
+	default:
+		w.WriteHeader(http.StatusNoContent)
+	}
+}
+
+// drained reports whether the consumer was given all that was written, or as
+// much of it as it is to be given.
+func (s *stubProxy) drained() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.next == len(s.log)
+}
+
+// poll answers with up to 50 records, waiting a little where there is none.
+func (s *stubProxy) poll(w http.ResponseWriter, r *http.Request) {
+	select {
+	case <-s.grown:
+	case <-time.After(20 * time.Millisecond):
+	case <-r.Context().Done():
+	}
+	if s.pollStatus != 0 {
+		w.WriteHeader(s.pollStatus)
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	batch := s.log[s.next:min(s.next+50, len(s.log))]
+	s.next += len(batch)
+	if s.deliver != nil {
+		batch = s.deliver(slices.Clone(batch))
+	}
+	var records []string
+	for _, d := range batch {
+		records = append(records, fmt.Sprintf(`{"topic":%q,"key":null,"value":%s,"partition":%d,"offset":%d}`, s.topic, d.value, d.partition, d.offset))
+	}
+	fmt.Fprintf(w, "[%s]", strings.Join(records, ","))
 }
 
 // scenario parses YAML that must be right.

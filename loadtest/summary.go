@@ -14,10 +14,18 @@ func (r *Result) WriteSummary(w io.Writer, color bool) {
 		f.summary(w, color)
 	}
 	if p := r.Process; p != nil {
-		fmt.Fprintf(w, "proxy        %.2f cores on average%s, memory at most %s\n", p.Cores, r.cpuPer(), showBytes(float64(p.PeakRSS)))
+		fmt.Fprintf(w, "proxy        %.2f cores on average%s, memory at most %s\n", p.Cores, r.cpuPer(p), showBytes(float64(p.PeakRSS)))
 	}
 	if g := r.Generator; g != nil {
-		fmt.Fprintf(w, "generator    %.2f of %d cores\n", g.Cores, r.Machine.CPUs)
+		fmt.Fprintf(w, "generator    %.2f of %d cores%s\n", g.Cores, r.Machine.CPUs, r.cpuPer(g))
+	}
+	for _, f := range r.Flows {
+		if f.Delivery != nil {
+			fmt.Fprintf(w, "%-12s was given %s\n", f.Name, f.Delivery.sentence())
+			for _, e := range f.Delivery.Examples {
+				fmt.Fprintf(w, "             %s\n", e)
+			}
+		}
 	}
 	if v := r.Verification; v != nil {
 		fmt.Fprintf(w, "verified     %s; read back in %.1f s\n", v.sentence(), v.Seconds)
@@ -67,6 +75,9 @@ func (f *FlowResult) summary(w io.Writer, color bool) {
 	if f.Do != Metadata {
 		fmt.Fprintf(w, "; %s records, %s/s", showCount(float64(f.Records)), showCount(f.RecordRate))
 	}
+	if f.Unchanged > 0 {
+		fmt.Fprintf(w, "; %s not modified", showShare(float64(f.Unchanged)/float64(f.Answered)))
+	}
 	fmt.Fprintln(w)
 	l := f.Latency
 	fmt.Fprintf(w, "  latency    p50 %s   p90 %s   p99 %s   p99.9 %s   max %s\n", showMs(l.P50), showMs(l.P90), showMs(l.P99), showMs(l.P999), showMs(l.Max))
@@ -87,15 +98,16 @@ func (f *FlowResult) summary(w io.Writer, color bool) {
 	}
 }
 
-// cpuPer is the proxy's CPU time for what it did, empty if that mixes kinds.
-func (r *Result) cpuPer() string {
-	if r.Process == nil || len(r.Flows) != 1 || r.Flows[0].Answered == 0 {
+// cpuPer is the CPU time of a process for what was done, empty if that mixes
+// kinds.
+func (r *Result) cpuPer(u *Usage) string {
+	if u == nil || u.PerRequest == 0 {
 		return ""
 	}
 	f := r.Flows[0]
-	text := fmt.Sprintf(" (%s a request", showMs(r.Process.CPUSeconds*1000/float64(f.Answered)))
+	text := fmt.Sprintf(" (%s a request", showMs(u.PerRequest/1000))
 	if f.Records > f.Answered {
-		text += fmt.Sprintf(", %s a record", showMs(r.Process.CPUSeconds*1000/float64(f.Records)))
+		text += fmt.Sprintf(", %s a record", showMs(u.CPUSeconds*1000/float64(f.Records)))
 	}
 	return text + ")"
 }
@@ -104,6 +116,9 @@ func (r *Result) cpuPer() string {
 func (v *Verification) sentence() string {
 	if !v.Complete {
 		return "not: " + v.Reason
+	}
+	if v.Acknowledged+v.Unacknowledged == 0 {
+		return "nothing was produced"
 	}
 	text := fmt.Sprintf("%d acknowledged records: %d lost, %d doubled, %d reordered, %d misplaced", v.Acknowledged, v.Lost, v.Doubled, v.Reordered, v.Misplaced)
 	if v.Expired > 0 {

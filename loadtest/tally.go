@@ -20,6 +20,7 @@ type tally struct {
 	mu sync.Mutex
 	scheduled,
 	answered, failed uint64 // requests
+	unchanged              uint64 // of answered: 304
 	records, failedRecords uint64
 	bytesOut, bytesIn      uint64
 	latency, service       histogram
@@ -65,6 +66,9 @@ func (t *tally) add(s sample, o outcome) {
 	due.due++
 	due.latency.add(s.latency)
 	end := t.at(s.end)
+	if o.unchanged {
+		t.unchanged++
+	}
 	if o.ok {
 		t.answered++
 		end.done++

@@ -15,7 +15,7 @@ import (
 // their requests need instances that exist; a scenario with nothing else is an
 // error.
 func WriteTargets(w io.Writer, s *Scenario, url string, count int) error {
-	to, err := newEndpoint(Options{URL: url}, s.Timeout, 1)
+	to, err := newEndpoint(Options{URL: url}, s.Timeout)
 	if err != nil {
 		return err
 	}
@@ -38,11 +38,13 @@ func WriteTargets(w io.Writer, s *Scenario, url string, count int) error {
 			}
 			l.target = p.target
 		case Metadata:
-			l.target = (&poller{to: to, paths: f.Paths}).target
+			l.target = newPoller(to, f).target
 		default:
 			continue
 		}
-		if f.Steps != nil {
+		if f.Closed {
+			l.rate = float64(f.Connections) // whose requests take equally long, as far as a file can tell
+		} else if f.Steps != nil {
 			l.rate = f.Steps.Start
 		} else {
 			l.rate = f.Stages[0].From

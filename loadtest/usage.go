@@ -19,9 +19,12 @@ type Usage struct {
 	// CPUSeconds is the CPU time used while the figures were taken.
 	CPUSeconds float64 `json:"cpu_seconds"`
 	// Cores is CPUSeconds by elapsed time: 1 is one core all the time.
-	Cores   float64       `json:"cores"`
-	PeakRSS int64         `json:"peak_rss_bytes"`
-	Samples []UsageSample `json:"samples"`
+	Cores float64 `json:"cores"`
+	// PerRequest is the CPU time by answered request, in microseconds, of a run
+	// with one flow.
+	PerRequest float64       `json:"cpu_us_per_request,omitempty"`
+	PeakRSS    int64         `json:"peak_rss_bytes"`
+	Samples    []UsageSample `json:"samples"`
 }
 
 // UsageSample is what a process used in about one second.

@@ -68,6 +68,25 @@ func (v *verifier) prepare(ctx context.Context, partitions int) error {
 	return nil
 }
 
+// place has a consumer group begin where the topic ended in prepare, so that
+// whatever it is not given from there on was kept from it. It must be new.
+func (v *verifier) place(ctx context.Context, group, topic string) error {
+	ctx, cancel := context.WithTimeout(ctx, prepareTimeout)
+	defer cancel()
+	var at kadm.Offsets
+	for partition, offset := range v.starts[topic] {
+		at.AddOffset(topic, partition, offset, -1)
+	}
+	done, err := v.adm.CommitOffsets(ctx, group, at)
+	if err == nil {
+		err = done.Error()
+	}
+	if err != nil {
+		return fmt.Errorf("cannot have consumer group %s begin at the end of topic %s: %w", group, topic, err)
+	}
+	return nil
+}
+
 // ends lists where the topics end, waiting for leaders of new partitions.
 func (v *verifier) ends(ctx context.Context) (kadm.ListedOffsets, error) {
 	for {

@@ -122,6 +122,25 @@ func (r *reader) rate(to *float64) func(*yaml.Node) {
 	}
 }
 
+// rateOrMax reads a rate, or max for as fast as it is answered.
+func (r *reader) rateOrMax(to *float64, closed *bool) func(*yaml.Node) {
+	return func(n *yaml.Node) {
+		if *closed = n.Value == "max"; !*closed {
+			r.rate(to)(n)
+		}
+	}
+}
+
+func (r *reader) flag(to *bool) func(*yaml.Node) {
+	return func(n *yaml.Node) {
+		v, err := strconv.ParseBool(n.Value)
+		if err != nil {
+			r.fail(n, "%q must be true or false", n.Value)
+		}
+		*to = v
+	}
+}
+
 // share reads 1% or 0.01.
 func (r *reader) share(to *float64) func(*yaml.Node) {
 	return func(n *yaml.Node) {

@@ -11,8 +11,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// queries checks PromQL against what is shown: not its grammar, but that every
-// metric exists and every label is one that its metric has.
+// queries checks PromQL against what is shown: its grammar, that every metric
+// exists, and that every label is one that its metric has.
 type queries struct {
 	labels map[string][]string // of each series name
 	used   map[string]bool
@@ -129,6 +129,7 @@ func known(t *testing.T) *queries {
 			if !recordName.MatchString(r.Record) {
 				t.Errorf("the record %q is not level:metric:operation", r.Record)
 			}
+			grammar(t, r.Record, r.Expr)
 			q.labels[r.Record] = q.check(t, r.Record, r.Expr)
 		}
 	}
@@ -144,6 +145,7 @@ func TestAlertsAskForWhatIsShown(t *testing.T) {
 				t.Errorf("the alert %q is there twice, or not called Millrace…", r.Alert)
 			}
 			names[r.Alert] = true
+			grammar(t, r.Alert, r.Expr)
 			labels := q.check(t, r.Alert, r.Expr)
 			if r.Labels["severity"] == "" || r.Annotations["summary"] == "" || r.Annotations["description"] == "" {
 				t.Errorf("%s lacks its severity, summary or description", r.Alert)
@@ -190,6 +192,7 @@ func TestDashboardAsksForWhatIsShown(t *testing.T) {
 			t.Errorf("%s shows nothing", p.Title)
 		}
 		for _, target := range p.Targets {
+			grammar(t, p.Title, target.Expr)
 			labels := q.check(t, p.Title, target.Expr)
 			for _, l := range legend.FindAllStringSubmatch(target.LegendFormat, -1) {
 				if !slices.Contains(labels, l[1]) {

@@ -32,7 +32,7 @@ type route struct {
 }
 
 // routes is the whole API, by resource. adminRoutes are apart.
-var routes = concat(produceRoutes, metadataRoutes, consumerRoutes, v1Routes, directRoutes, streamRoutes, healthRoutes, metricsRoutes)
+var routes = concat(produceRoutes, metadataRoutes, consumerRoutes, v1Routes, directRoutes, streamRoutes, healthRoutes, metricsRoutes, openapiRoutes)
 
 // Routes yields the method and the path of every route that a server may have,
 // parameters in braces. Beside each GET there is a HEAD.

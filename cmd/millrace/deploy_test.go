@@ -153,25 +153,3 @@ func valuesOf(node any, name string) (texts []string) {
 	}
 	return texts
 }
-
-func TestCompletion(t *testing.T) {
-	for _, shell := range []string{"bash", "zsh", "fish"} {
-		out, err := exec.Command(testkit.Binary(t), "completion", shell).CombinedOutput()
-		if err != nil || !bytes.Contains(out, []byte("check-config")) || !bytes.Contains(out, []byte("config")) {
-			t.Errorf("%s: %v: %s", shell, err, out)
-		}
-	}
-	for line, want := range map[string]string{
-		"millrace chec":            "check-config",
-		"millrace serve --con":     "--config",
-		"millrace loadtest li":     "list",
-		"millrace serve --config ": "", // bash's own: files
-	} {
-		words := strings.Split(line, " ")
-		script := `source <("$0" completion bash); COMP_CWORD=$(($# - 1)); COMP_WORDS=("$@"); _millrace; echo "${COMPREPLY[@]}"`
-		out, err := exec.Command("bash", append([]string{"-c", script, testkit.Binary(t)}, words...)...).CombinedOutput()
-		if err != nil || strings.TrimSpace(string(out)) != want {
-			t.Errorf("bash completes %q to %q, want %q: %v", line, out, want, err)
-		}
-	}
-}

@@ -102,7 +102,9 @@ func TestBuildAndInstall(t *testing.T) {
 		t.Errorf("version says %q, want %q: %v", said, want, err)
 	}
 
-	for _, file := range []string{"opt/share/bash-completion/completions/millrace", "opt/share/fish/vendor_completions.d/millrace.fish"} {
+	for _, file := range []string{
+		"opt/share/bash-completion/completions/millrace", "opt/share/zsh/site-functions/_millrace", "opt/share/fish/vendor_completions.d/millrace.fish",
+	} {
 		if text, err := os.ReadFile(filepath.Join(to, file)); err != nil || !bytes.Contains(text, []byte("check-config")) {
 			t.Errorf("%s: %q, %v", file, text, err)
 		}
@@ -223,6 +225,14 @@ func TestDeployedCommands(t *testing.T) {
 	for name, service := range compose.Services {
 		if _, tag, ok := strings.Cut(service.Image, ":"); name != "millrace" && (!ok || tag == "latest") {
 			t.Errorf("%s has no fixed tag: %q", name, service.Image)
+		}
+	}
+	// What is tried out is what is tested.
+	for name, want := range map[string]string{
+		"kafka": "apache/kafka:" + testkit.KafkaVersion, "registry": "apicurio/apicurio-registry:" + testkit.RegistryVersion,
+	} {
+		if have := compose.Services[name].Image; have != want {
+			t.Errorf("compose.yaml runs %s, want %s", have, want)
 		}
 	}
 	command := captured(t, `(?m)^ExecStart=\S+ (.*)$`, "systemd", "millrace.service")

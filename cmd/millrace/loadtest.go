@@ -179,7 +179,7 @@ func (loadtestList) Run() error {
 		return err
 	}
 	for _, s := range scenarios {
-		fmt.Printf("%-12s %s\n", s.Name, s.About)
+		fmt.Printf("%-16s %s\n", s.Name, s.About)
 	}
 	return nil
 }

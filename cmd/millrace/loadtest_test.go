@@ -2,10 +2,19 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	neturl "net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"millrace/internal/testkit"
@@ -72,6 +81,98 @@ flows:
 	}
 }
 
+// between stands in front of a proxy: answer may answer a request itself, and
+// change alters what consumers are given.
+func between(t *testing.T, url string, answer func(http.ResponseWriter, *http.Request) bool, change func([]byte) []byte) string {
+	t.Helper()
+	target, err := neturl.Parse(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := httputil.NewSingleHostReverseProxy(target)
+	proxy.ModifyResponse = func(resp *http.Response) error {
+		if !strings.HasSuffix(resp.Request.URL.Path, "/records") {
+			return nil
+		}
+		body, err := io.ReadAll(resp.Body)
+		body = change(body)
+		resp.Body, resp.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+		resp.Header.Set("Content-Length", fmt.Sprint(len(body)))
+		return err
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !answer(w, r) {
+			proxy.ServeHTTP(w, r)
+		}
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// TestLoadtestPlantedLoss has a real proxy, and in front of it one that takes a
+// record on its way in, or on its way out: either ends with the exit code for
+// that, and is named.
+func TestLoadtestPlantedLoss(t *testing.T) {
+	b := testkit.Fake(t)
+	s, url := serve(t, b.Broker)
+	defer s.Signal(t, os.Interrupt)
+	dir := t.TempDir()
+	file := filepath.Join(dir, "lossy.yaml")
+	text := `
+warmup: 0s
+duration: 500ms
+timeout: 10s
+flows:
+  - {do: produce, records: 10, rate: 40, expect: {errors: 0%}}
+  - {do: consume, expect: {errors: 0%}}
+`
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	forward := func(http.ResponseWriter, *http.Request) bool { return false }
+	same := func(body []byte) []byte { return body }
+	var produced atomic.Int32
+	swallow := func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodPost || !strings.HasPrefix(r.URL.Path, "/topics/") || produced.Add(1) != 5 {
+			return false
+		}
+		slot := `{"partition":0,"offset":0,"error_code":null,"error":null}`
+		fmt.Fprintf(w, `{"offsets":[%s],"key_schema_id":null,"value_schema_id":null}`, strings.TrimSuffix(strings.Repeat(slot+",", 10), ","))
+		return true
+	}
+	var once sync.Once
+	withhold := func(body []byte) []byte {
+		var records []json.RawMessage
+		if json.Unmarshal(body, &records) == nil && len(records) > 1 {
+			once.Do(func() { body, _ = json.Marshal(records[1:]) })
+		}
+		return body
+	}
+	for _, c := range []struct {
+		what   string
+		answer func(http.ResponseWriter, *http.Request) bool
+		change func([]byte) []byte
+		code   int
+		wants  []string
+	}{
+		{"nothing", forward, same, 0, []string{"200 acknowledged records: 0 lost", "200 records: 0 repeated, 0 reordered, 0 misplaced, 0 never delivered", "PASSED"}},
+		{"on the way in", swallow, same, loadtestFailed, []string{"200 acknowledged records: 10 lost", "FAILED: records lost"}},
+		{"on the way out", forward, withhold, loadtestFailed, []string{
+			"200 acknowledged records: 0 lost", "1 never delivered", "one was not delivered: partition 0, offset", "FAILED: consume: records never delivered",
+		}},
+	} {
+		out, code := runLoadtest(t, "--url", between(t, url, c.answer, c.change), "--brokers", b.Addrs[0], "--out", dir, file)
+		if code != c.code {
+			t.Errorf("%s: exit code %d, want %d", c.what, code, c.code)
+		}
+		for _, want := range c.wants {
+			if !strings.Contains(out, want) {
+				t.Errorf("%s: no %q in:\n%s", c.what, want, out)
+			}
+		}
+	}
+}
+
 // Avro, of generated events and of one's own with a schema whose text JSON has
 // to escape, is read back as what was sent.
 func TestLoadtestAvro(t *testing.T) {
@@ -105,14 +206,14 @@ func TestLoadtestCannotRun(t *testing.T) {
 			t.Errorf("%v: exit code %d, want 1 and %q in:\n%s", args, code, want, out)
 		}
 	}
-	f("cannot reach the proxy", "--url=http://127.0.0.1:1", "single")
-	f("neither a file nor one of avro, batch-10", "no-such-scenario")
-	f("it must be http://HOST:PORT", "--url=localhost:8082", "single")
-	f("it must be written Name: value", "--header=secret", "single")
-	if out, code := runLoadtest(t, "list"); code != 0 || !strings.Contains(out, "batch-1000") {
+	f("cannot reach the proxy", "--url=http://127.0.0.1:1", "produce-1x64")
+	f("neither a file nor one of avro, consume", "no-such-scenario")
+	f("it must be http://HOST:PORT", "--url=localhost:8082", "produce-1x64")
+	f("it must be written Name: value", "--header=secret", "produce-1x64")
+	if out, code := runLoadtest(t, "list"); code != 0 || !strings.Contains(out, "produce-1000x16") {
 		t.Errorf("exit code %d:\n%s", code, out)
 	}
-	if out, code := runLoadtest(t, "targets", "single", "--count=3"); code != 0 || strings.Count(out, `"method":"POST"`) != 3 {
+	if out, code := runLoadtest(t, "targets", "produce-1x64", "--count=3"); code != 0 || strings.Count(out, `"method":"POST"`) != 3 {
 		t.Errorf("exit code %d:\n%s", code, out)
 	}
 }

@@ -2,6 +2,7 @@
 //
 //	millrace serve --config kafka-rest.properties   the proxy, in front of a cluster
 //	millrace dev                                    the proxy with a broker of its own, to try it
+//	millrace loadtest --dev mixed                   load on a proxy, and a check of what it did with it
 //	millrace tune --topic NAME                      the compression that suits a topic's records
 //	millrace check-config --config FILE             everything that is wrong with a configuration
 //	millrace metrics                                what /metrics shows
