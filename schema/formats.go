@@ -72,7 +72,7 @@ func (f *formats) compile(format codec.Format, text string, references []referen
 	}
 	end, err := compiling.begin()
 	if err != nil {
-		return nil, err
+		return stored{}, err
 	}
 	defer end()
 	s, err := f[format].compile(text, references)
