@@ -71,6 +71,8 @@ type kafkaFloorSpec struct {
 	// Rate is that of the load, see [loadSpec].
 	Rate   float64
 	Timing timing
+
+	sums []uint64 // of a group's values from each value on; the child's own
 }
 
 // runKafkaFloor is the Kafka floor: a bare producer fed with finished records
@@ -88,9 +90,9 @@ func runKafkaFloor(spec kafkaFloorSpec) (window, error) {
 		workers sync.WaitGroup
 		tallies = make([]tally, spec.Workers)
 	)
-	sums := groupSums(spec.Values, spec.Records)
+	spec.sums = groupSums(spec.Values, spec.Records)
 	for i := range tallies {
-		workers.Go(func() { produceGroups(client, spec, sums, i, &m, &tallies[i]) })
+		workers.Go(func() { produceGroups(client, spec, i, &m, &tallies[i]) })
 	}
 	m.mallocs = ownMallocs
 	err = m.measure(spec.Timing, os.Getpid(), &w)
@@ -163,8 +165,8 @@ func (g *group) landed(_ *kgo.Record, err error) {
 	}
 }
 
-// produceGroups is one worker; sums are those of a group from each value on.
-func produceGroups(client *kgo.Client, spec kafkaFloorSpec, sums []uint64, number int, m *meter, t *tally) {
+// produceGroups is one worker.
+func produceGroups(client *kgo.Client, spec kafkaFloorSpec, number int, m *meter, t *tally) {
 	g := &group{records: make([]kgo.Record, spec.Records), done: make(chan struct{}, 1)}
 	landed := g.landed // bound once: a method value allocates
 	ctx := context.Background()
@@ -187,6 +189,6 @@ func produceGroups(client *kgo.Client, spec kafkaFloorSpec, sums []uint64, numbe
 			t.failed("%v", *err)
 			continue
 		}
-		t.ok(m, len(g.records), sums[(next-spec.Records)%len(spec.Values)], time.Since(began))
+		t.ok(m, len(g.records), spec.sums[(next-spec.Records)%len(spec.Values)], time.Since(began))
 	}
 }
