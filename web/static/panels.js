@@ -6,7 +6,7 @@ import { long, name, number, plain, Table } from './table.js';
 import { showTopics } from './topics.js';
 
 // lag is unknown until Kafka has said where a group stands and where its topics end.
-const lag = (of) => (of.lag_known === false ? null : of.lag);
+const lag = (of) => (of.lag_known ? of.lag : null);
 
 const groups = new Table('groups-table', [
   long(name((g) => g.group)),
