@@ -273,7 +273,7 @@ func (m *Manager) forget(i *Instance, why string, done chan<- error) {
 		}
 		select {
 		case <-time.After(forgetPause):
-		case <-m.life.Done():
+		case <-m.open.Done():
 			return
 		}
 	}
