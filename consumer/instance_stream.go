@@ -128,11 +128,15 @@ func (st *InstanceStream) page(ctx context.Context) error {
 		return st.known.learn(ctx, i.opts.Format, err) // the records before it are on their way
 	case err != nil && n == 0:
 		return err
-	case n > 0:
+	}
+	if n > 0 {
 		st.known.forget()
+	}
+	switch {
+	case !st.out.empty():
 		return st.deliver(s)
-	case ctx.Err() != nil || st.q.Heartbeat == 0 || time.Since(st.out.sent) < st.q.Heartbeat:
-		return nil // the subscription has changed
+	case ctx.Err() != nil || !st.out.silent(st.q.Heartbeat):
+		return nil // all were passed over, or the subscription has changed
 	}
 	if err := st.out.put(func(dst []byte) []byte { return st.q.Frames.Beat(dst, nil) }); err != nil {
 		st.giveBack(s)
@@ -146,7 +150,8 @@ func (st *InstanceStream) page(ctx context.Context) error {
 }
 
 // encode takes what is in the backlog into the buffer and moves the positions.
-// What was answered before remains to be confirmed.
+// What was answered before remains to be confirmed: by what is in the buffer
+// when that is written, else, where all records are passed over, by what comes.
 func (st *InstanceStream) encode(s *session) (n int, err error) {
 	i := st.i
 	i.mu.Lock()
@@ -179,10 +184,12 @@ func (st *InstanceStream) encode(s *session) (n int, err error) {
 		return st.q.Frames.Close(dst), nil
 	})
 	n = taken.records
-	if n == 0 { // it stopped at the first: what was answered before still is
+	if st.out.empty() { // what was answered before still is the last
 		for _, w := range st.last {
-			w.part.onPage = true
-			s.page = append(s.page, w.part)
+			if !w.part.onPage {
+				w.part.onPage = true
+				s.page = append(s.page, w.part)
+			}
 		}
 		st.last = st.last[:0]
 	}

@@ -12,8 +12,13 @@ import (
 	"millrace/pool"
 )
 
-// streamChunk is about how much of a stream is sent at a time.
-const streamChunk = 64 << 10
+const (
+	// streamChunk is about how much of a stream is sent at a time.
+	streamChunk = 64 << 10
+	// flushAfter is how long a record may wait in the buffer for others, where
+	// few of those that are read are sent.
+	flushAfter = 5 * time.Millisecond
+)
 
 // outlet collects what a stream is to send. It holds a buffer only while there
 // is something in it, so a stream that waits has none.
@@ -24,6 +29,7 @@ type outlet struct {
 	sent time.Time                                              // when it was last called
 
 	b              *pool.Buffer // nil while it is empty
+	since          time.Time    // when the first of it came
 	format         codec.Format
 	topic          string
 	records, bytes int // of that topic in the buffer; bytes of keys and values
@@ -34,6 +40,9 @@ func (o *outlet) open() {
 	if o.b == nil {
 		o.b = pool.GetBuffer(streamChunk)
 	}
+	if len(o.b.B) == 0 {
+		o.since = time.Now()
+	}
 }
 
 // close gives the buffer back.
@@ -43,6 +52,9 @@ func (o *outlet) close() {
 		o.b = nil
 	}
 }
+
+// empty reports whether there is nothing to send.
+func (o *outlet) empty() bool { return o.b == nil || len(o.b.B) == 0 }
 
 // full reports whether there is a chunk.
 func (o *outlet) full() bool { return o.b != nil && len(o.b.B) >= streamChunk }
@@ -67,7 +79,7 @@ func (o *outlet) tell() {
 
 // flush sends what is in the buffer.
 func (o *outlet) flush() error {
-	if o.b == nil || len(o.b.B) == 0 || o.gone != nil {
+	if o.empty() || o.gone != nil {
 		return o.gone
 	}
 	o.gone = o.send(o.b.B)
@@ -84,6 +96,11 @@ func (o *outlet) put(f func(dst []byte) []byte) error {
 	o.open()
 	o.b.B = f(o.b.B)
 	return o.flush()
+}
+
+// silent reports whether nothing was sent for so long; 0 is for ever.
+func (o *outlet) silent(long time.Duration) bool {
+	return long > 0 && time.Since(o.sent) >= long
 }
 
 // fail ends the stream with err. It returns an error only if the client is gone.

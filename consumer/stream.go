@@ -253,10 +253,21 @@ func (s *Stream) idle(ctx context.Context, timer *time.Timer) error {
 		look = min(look, max(s.parts[i].pause, firstLook))
 	}
 	s.tail.await(ctx, s.parts, timer, wake, look)
-	if s.q.Heartbeat <= 0 || time.Since(s.out.sent) < s.q.Heartbeat {
-		return nil
+	return s.keepUp()
+}
+
+// keepUp sends what has waited long enough for more, or a heartbeat when it is
+// time. It is called after every read, since there may be no end of records
+// that are not wanted: without it a client that is cut off in between would
+// begin with them again, each time.
+func (s *Stream) keepUp() error {
+	switch {
+	case s.out.silent(s.q.Heartbeat):
+		return s.out.put(func(dst []byte) []byte { return s.q.Frames.Beat(dst, &s.at) })
+	case !s.out.empty() && time.Since(s.out.since) >= flushAfter:
+		return s.out.flush()
 	}
-	return s.out.put(func(dst []byte) []byte { return s.q.Frames.Beat(dst, &s.at) })
+	return nil
 }
 
 // grow adds the partitions that the topic got meanwhile, from their beginning.
@@ -269,8 +280,8 @@ func (s *Stream) grow(ctx context.Context) {
 	}
 }
 
-// round appends what there is of each partition, and sends what is a chunk. It
-// reports whether it got further anywhere.
+// round appends what there is of each partition, and sends what is a chunk or
+// has waited. It reports whether it got further anywhere.
 func (s *Stream) round(ctx context.Context) (some bool, err error) {
 	s.known.forget()
 	for i := range s.parts {
@@ -284,10 +295,16 @@ func (s *Stream) round(ctx context.Context) (some bool, err error) {
 			s.tail.give(run)
 		case known:
 			p.pause = lastLook
-		case time.Since(p.looked) >= p.pause:
+			continue
+		case time.Since(p.looked) < p.pause:
+			continue
+		default:
 			err = s.look(ctx, p)
 		}
 		some = some || p.offset > before
+		if err == nil {
+			err = s.keepUp()
+		}
 		if err != nil {
 			return some, err
 		}

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kgo"
+
 	"millrace/codec"
 	"millrace/internal/apierr"
 	"millrace/internal/testkit"
@@ -307,4 +309,52 @@ func TestStreamsOfDifferentPace(t *testing.T) {
 			t.Errorf("%d tails are left", len(m.tails))
 		}
 	})
+}
+
+// Records that are passed over are no answer: they confirm nothing of what was
+// written before, and do not hold up the heartbeats.
+func TestInstanceStreamPassesOver(t *testing.T) {
+	b := testkit.Fake(t).Broker
+	m := newManager(t, b, nil)
+	topic := testkit.CreateTopic(t, b, 1)
+	bad := func(n int) (rs []*kgo.Record) {
+		for range n {
+			rs = append(rs, &kgo.Record{Topic: topic, Value: append([]byte{'"'}, make([]byte, 100<<10)...)})
+		}
+		return rs
+	}
+	produce(t, b, numbers(topic, 0, 0, 1)...)
+	i := newReader(t, m, topic, 1)
+	open := func(heartbeat time.Duration) *listener {
+		st, err := i.OpenStream(t.Context(), StreamOptions{Frames: plain{}, Undecodable: Skip, Heartbeat: heartbeat})
+		ok(t, err)
+		return listen(t, st.Run)
+	}
+	l := open(0)
+	l.want(span(0, 1))
+	produce(t, b, bad(1)...)
+	testkit.Eventually(t, patience, "the stream to pass over a record", func() bool {
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		return i.session.parts[TopicPartition{topic, 0}].position() == 2
+	})
+	close(l.gone)
+	produce(t, b, numbers(topic, 0, 2, 1)...)
+	if err := <-l.done; !errors.Is(err, errGone) {
+		t.Fatalf("the stream ended with %v", err)
+	}
+	produce(t, b, bad(200)...)
+	produce(t, b, numbers(topic, 0, 203, 1)...)
+	l = open(100 * time.Microsecond)
+	l.want([]int{0, 2})
+	beats := 0
+	for text := l.message(); text != ""; text = l.message() {
+		if text != "#beat" {
+			break
+		}
+		beats++
+	}
+	if beats < 10 {
+		t.Errorf("there were %d heartbeats while 20 MB were passed over", beats)
+	}
 }

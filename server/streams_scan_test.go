@@ -1,0 +1,74 @@
+package server_test
+
+import (
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"millrace/internal/testkit"
+)
+
+// A stream that has to pass over much sends what it finds at once, and shows
+// meanwhile that it is there and how far it is: one that is cut off goes on from
+// there, and does not begin again.
+func TestStreamPassesOverMuch(t *testing.T) {
+	const records, each = 100, 100 << 10 // some 50 fetches of a stream
+	f := testkit.Fake(t)
+	topic := testkit.CreateTopic(t, f.Broker, 1)
+	writer := testkit.Client(t, f.Broker, kgo.ProducerBatchCompression(kgo.NoCompression()))
+	all := []*kgo.Record{{Topic: topic, Key: []byte(`"a"`), Value: []byte("0")}}
+	for range records {
+		all = append(all, &kgo.Record{Topic: topic, Key: []byte(`"b"`), Value: []byte(`"` + strings.Repeat("x", each) + `"`)})
+	}
+	for _, r := range all {
+		if err := writer.ProduceSync(t.Context(), r).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := start(t, f.Broker, func(o *stackOptions) { o.server.StreamHeartbeat = 50 * time.Millisecond })
+	fetches := make(chan struct{}, 10_000)
+	f.ControlKey(int16(kmsg.Fetch), func(kmsg.Request) (kmsg.Response, error, bool) {
+		f.KeepControl()
+		f.SleepControl(func() { time.Sleep(20 * time.Millisecond) })
+		fetches <- struct{}{}
+		return nil, nil, false
+	})
+	const path = "/stream?from=beginning&key=a"
+	at := s.follow(t, "/topics/"+topic+path, sse)
+	at.want(0)
+	if n := len(fetches); n > 25 {
+		t.Errorf("the first record came after %d fetches", n)
+	}
+	end := strconv.FormatInt(records+1, 36)
+	next := func(f *follower) string {
+		for was := f.id; f.id == was; {
+			if !f.in.Scan() {
+				t.Fatalf("the stream ended at %s: %v", f.id, f.in.Err())
+			}
+			if id, is := strings.CutPrefix(f.in.Text(), "id: "); is {
+				f.id = id
+			}
+		}
+		return f.id
+	}
+	var ids []string
+	for range 3 {
+		ids = append(ids, next(at))
+	}
+	for _, id := range ids {
+		if strings.HasSuffix(id, end) {
+			t.Fatalf("the ids %q are not on the way", ids)
+		}
+	}
+	at.close()
+	again := s.follow(t, "/topics/"+topic+path, sse, "Last-Event-ID: "+ids[2])
+	if id := next(again); id != ids[2] {
+		t.Errorf("the stream goes on at %s, not at %s", id, ids[2])
+	}
+	for !strings.HasSuffix(next(again), end) {
+	}
+}
