@@ -111,7 +111,7 @@ func (d *directRead) read(ctx context.Context, dst []byte) ([]byte, error) {
 	}
 	pause := firstLook
 	for {
-		part, next, err := d.reader.Fetch(ctx, d.place(offset))
+		part, next, err := d.reader.Fetch(ctx, d.request(offset))
 		if errors.Is(err, kerr.OffsetOutOfRange) {
 			err = d.m.cluster.notBelow(ctx, d.q.TopicPartition, offset) // else it is past the end
 		}
@@ -155,12 +155,13 @@ func (d *directRead) start(ctx context.Context) (int64, error) {
 	return found[d.q.TopicPartition], err
 }
 
-func (d *directRead) place(offset int64) kafka.Place {
+// request is the fetch from offset on, for what the page has room for.
+func (d *directRead) request(offset int64) kafka.PartitionRead {
 	size := d.q.MaxBytes - d.page.bytes
 	if d.q.Count > 0 {
 		size = min(size, max(leastGuess, recordGuess*min(d.q.Count, maxPageRecords)))
 	}
-	return kafka.Place{
+	return kafka.PartitionRead{
 		Topic: d.q.Topic, Partition: d.q.Partition, Offset: offset, MaxBytes: size,
 		ReadCommitted: d.m.settings.IsolationLevel == readCommitted,
 	}

@@ -48,7 +48,7 @@ type Manager struct {
 	instances map[instanceKey]*Instance
 	moving    map[instanceKey]struct{} // instances on their way in or out
 	perClient map[string]int           // instances by the address that made them
-	tails     map[string]*tail         // by topic, of those that are streamed
+	tails     map[tailKey]*tail        // of the topics that are streamed
 	expired   map[instanceKey]string   // why instances are gone; of the last of them
 	closing   bool                     // Close was called
 
@@ -183,7 +183,7 @@ func (m *Manager) Count() int {
 }
 
 // Drain has reads answer what they have: those that wait at once, those that
-// come later without waiting. All else goes on until [Manager.Close].
+// come later without waiting; streams end. All else goes on until [Manager.Close].
 func (m *Manager) Drain() { m.hurry() }
 
 // Close closes all instances, many at once: reads that wait are interrupted,
@@ -212,6 +212,7 @@ func (m *Manager) Close(ctx context.Context) error {
 			m.passOn(ctx, i)
 		})
 	}
+	m.hurry() // ends streams, whose tails are in the background
 	done := make(chan struct{})
 	go func() { m.background.Wait(); close(done) }()
 	defer m.end()

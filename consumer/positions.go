@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"encoding/base64"
 	"slices"
 	"strconv"
 	"strings"
@@ -8,27 +9,49 @@ import (
 	"millrace/internal/apierr"
 )
 
-// maxPositions bounds the partition numbers of a text that says positions: they
-// come from clients, and make a slice as long.
-const maxPositions = 100_000
+const (
+	// maxPositions bounds the partition numbers of a text that says positions:
+	// they come from clients, and make a slice as long.
+	maxPositions = 100_000
+	// shortID is how much of Kafka's id of a topic is in the text: enough for
+	// two topics of one name to differ but by a chance of one in 10^10.
+	shortID = 6
+)
 
 // Positions are how far a reader has come in the partitions of a topic. They
 // have a text, which is the id of an event and what a client resumes from: the
-// offset of the next record of each partition, in base 36, joined by dots. A
-// partition that does not follow the one before it is named:
+// name of the topic; the beginning of Kafka's id of it, which tells it from one
+// that was deleted; and the offset of the next record of each partition, in base
+// 36, joined by dots. A partition that does not follow the one before it is named:
 //
-//	5k.0.1zz    partitions 0, 1 and 2
-//	3:5k.7:0.1  partitions 3, 7 and 8
+//	t/Yk3x-T/5k.0.1zz    partitions 0, 1 and 2
+//	t/Yk3x-T/3:5k.7:0.1  partitions 3, 7 and 8
 //
 // The zero value has none. Not for concurrent use.
 type Positions struct {
-	next []int64 // by partition; -1: not read
+	topic, id string
+	next      []int64 // by partition; -1: not read
 
 	// The text around the position that changes, as records of one partition
 	// come in runs and each needs the whole text.
 	cur           int
 	before, after []byte
 	cut           bool // before and after are right for cur
+}
+
+// positionsIn returns no positions, in the topic.
+func positionsIn(topic string, id [16]byte) Positions {
+	a := Positions{topic: topic}
+	if id != [16]byte{} { // brokers before 2.8 have none
+		a.id = base64.RawURLEncoding.EncodeToString(id[:])[:shortID]
+	}
+	return a
+}
+
+// sameTopic reports whether both are in one topic and not just in two of one
+// name, as far as that is known.
+func (a *Positions) sameTopic(b *Positions) bool {
+	return a.topic == b.topic && (a.id == b.id || a.id == "" || b.id == "")
 }
 
 // Set says that the next record of the partition is the one at offset.
@@ -69,6 +92,7 @@ func (a *Positions) Append(dst []byte) []byte {
 // split makes the text before and after the position of cur.
 func (a *Positions) split() {
 	a.before, a.after, a.cut = a.before[:0], a.after[:0], true
+	a.before = append(append(append(append(a.before, a.topic...), '/'), a.id...), '/')
 	part := &a.before
 	expected, first := 0, true
 	for p, offset := range a.next {
@@ -92,9 +116,13 @@ func (a *Positions) split() {
 
 // ParsePositions reads the text of positions. An error is [apierr.BadRequest].
 func ParsePositions(text string) (*Positions, error) {
-	a := &Positions{}
+	parts := strings.Split(text, "/")
+	if len(parts) != 3 {
+		return nil, badPositions(text)
+	}
+	a := &Positions{topic: parts[0], id: parts[1]}
 	next := 0
-	for item := range strings.SplitSeq(text, ".") {
+	for item := range strings.SplitSeq(parts[2], ".") {
 		if name, offset, named := strings.Cut(item, ":"); named {
 			p, err := strconv.ParseUint(name, 10, 32)
 			if err != nil || int(p) < next {

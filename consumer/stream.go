@@ -84,7 +84,8 @@ type StreamRead struct {
 	// it is the zero time.
 	Since time.Time
 	// Resume, if not nil, says where to go on, in place of both. Partitions
-	// that it lacks are new and read from their beginning.
+	// that it lacks are new and read from their beginning; so are all, and the
+	// client is told, if the topic was deleted and created again since.
 	Resume *Positions
 	// Keys, if there are any, are those of which only records with one of them are wanted.
 	Keys [][]byte
@@ -108,8 +109,9 @@ type Stream struct {
 	extras codec.Extras
 	reader *kafka.Reader
 	tail   *tail
-	all    bool // partitions that are added are read too
-	count  int  // of partitions known
+	topic  kafka.Topic // as far as its partitions are read
+	all    bool        // partitions that are added are read too
+	news   bool        // the topic is not the one that was to be read on
 	parts  []streamPart
 	at     Positions
 	out    outlet
@@ -127,8 +129,8 @@ type streamPart struct {
 // it returns, nor to drop it.
 //
 // Errors: [apierr.TopicNotFound], [apierr.PartitionNotFound], [apierr.BadRequest]
-// for an offset where there is more than one partition, [apierr.OffsetNotFound]
-// for one below the first, and what Kafka said.
+// for an offset where there is more than one partition, or positions in another
+// topic, [apierr.OffsetNotFound] for an offset below the first, and what Kafka said.
 func (m *Manager) OpenStream(ctx context.Context, q StreamRead) (*Stream, error) {
 	if err := m.checkFormat(q.Format); err != nil {
 		return nil, err
@@ -140,19 +142,19 @@ func (m *Manager) OpenStream(ctx context.Context, q StreamRead) (*Stream, error)
 	ctx, cancel := context.WithTimeout(ctx, m.settings.RequestTimeout+faultTimeout)
 	defer cancel()
 	s := &Stream{m: m, q: q, reader: reader, all: len(q.Partitions) == 0}
-	if s.count, err = reader.Partitions(ctx, q.Topic); err != nil {
+	if s.topic, err = reader.Topic(ctx, q.Topic); err != nil {
 		return nil, explainRead(TopicPartition{Topic: q.Topic}, err)
 	}
-	which := slices.Compact(slices.Sorted(slices.Values(q.Partitions)))
-	if s.all {
-		for p := range s.count {
-			which = append(which, int32(p))
+	s.at = positionsIn(q.Topic, s.topic.ID)
+	if from := q.Resume; from != nil && !from.sameTopic(&s.at) {
+		if from.topic != q.Topic {
+			return nil, apierr.BadRequest.New("The id of the last event is one of topic %.249q, not of %s.", from.topic, q.Topic)
 		}
+		s.q.Resume, s.news = &Positions{}, true
 	}
-	for _, p := range which {
-		if int(p) >= s.count {
-			return nil, apierr.PartitionNotFound.New("Topic %s has no partition %d.", q.Topic, p)
-		}
+	which, err := s.which()
+	if err != nil {
+		return nil, err
 	}
 	starts, err := s.starts(ctx, which)
 	if err != nil {
@@ -162,6 +164,20 @@ func (m *Manager) OpenStream(ctx context.Context, q StreamRead) (*Stream, error)
 		s.add(p, starts[TopicPartition{q.Topic, p}])
 	}
 	return s, nil
+}
+
+// which returns the partitions to read.
+func (s *Stream) which() ([]int32, error) {
+	which := slices.Compact(slices.Sorted(slices.Values(s.q.Partitions)))
+	if s.all {
+		for p := range s.topic.Partitions {
+			which = append(which, int32(p))
+		}
+	}
+	if n := len(which); n > 0 && int(which[n-1]) >= s.topic.Partitions {
+		return nil, apierr.PartitionNotFound.New("Topic %s has no partition %d.", s.q.Topic, which[n-1])
+	}
+	return which, nil
 }
 
 func (s *Stream) add(partition int32, offset int64) {
@@ -185,7 +201,7 @@ func (s *Stream) starts(ctx context.Context, which []int32) (map[TopicPartition]
 		case !q.Since.IsZero():
 			ask[tp] = max(q.Since.UnixMilli(), 0) // negative ones have a meaning of their own
 		case q.Offset >= 0 && len(which) > 1:
-			return nil, apierr.BadRequest.New("Topic %s has %d partitions. A stream that begins at an offset reads one of them: choose it with partition=.", q.Topic, s.count)
+			return nil, apierr.BadRequest.New("Topic %s has %d partitions. A stream that begins at an offset reads one of them: choose it with partition=.", q.Topic, s.topic.Partitions)
 		case q.Offset >= 0:
 			return map[TopicPartition]int64{tp: q.Offset}, s.m.cluster.notBelow(ctx, tp, q.Offset)
 		default:
@@ -202,7 +218,7 @@ func (s *Stream) starts(ctx context.Context, which []int32) (map[TopicPartition]
 	return found, nil
 }
 
-// Run sends the stream until ctx ends or [Manager.Close] gives up, which is
+// Run sends the stream until ctx ends or [Manager.Drain] is called, which is
 // its end in order, or send fails, whose error it returns. What cannot be cured
 // by waiting, such as the end of the topic, is told in the stream, which ends
 // then. While Kafka is away the stream stays.
@@ -212,23 +228,26 @@ func (s *Stream) starts(ctx context.Context, which []int32) (map[TopicPartition]
 func (s *Stream) Run(ctx context.Context, send func([]byte) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(s.m.life, cancel)()
+	defer context.AfterFunc(s.m.unhurried, cancel)()
 	s.known = s.m.schemas(s.q.Format, ctx)
 	s.extras = s.q.extras(s.known)
-	s.tail = s.m.joinTail(s.q.Topic, s.reader, s.count)
-	defer s.tail.leave()
+	s.tail = s.m.joinTail(s.q.Topic, s.topic, s.reader)
+	defer func() { s.tail.leave() }()
 	s.out = outlet{send: send, told: s.m.settings.Answered, format: s.q.Format}
 	defer s.out.close()
 
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	if err := s.out.put(func(dst []byte) []byte { return s.q.Frames.Begin(dst, &s.at) }); err != nil {
+	if err := s.out.put(s.begin); err != nil {
 		return err
 	}
 	for ctx.Err() == nil {
 		s.grow(ctx)
 		some, err := s.round(ctx)
-		if err == nil && !some {
+		switch {
+		case errors.Is(err, kafka.ErrRecreated):
+			err = s.restart(ctx)
+		case err == nil && !some:
 			err = s.idle(ctx, timer)
 		}
 		if err != nil && ctx.Err() == nil {
@@ -236,6 +255,42 @@ func (s *Stream) Run(ctx context.Context, send func([]byte) error) error {
 		}
 	}
 	return s.out.flush()
+}
+
+// begin opens the stream, and says so if it is not what the client knew.
+func (s *Stream) begin(dst []byte) []byte {
+	dst = s.q.Frames.Begin(dst, &s.at)
+	if s.news {
+		dst = s.recreated(dst)
+	}
+	return dst
+}
+
+// recreated tells that the records are another topic's from here on.
+func (s *Stream) recreated(dst []byte) []byte {
+	f := &failure{offset: -1, api: apierr.OffsetNotFound.New("Topic %s was deleted and created again. The stream goes on with the first record that it has now.", s.q.Topic)}
+	return f.append(dst, s.q.Frames, &s.at)
+}
+
+// restart begins with the topic that has the name now.
+func (s *Stream) restart(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	found, err := s.reader.Topic(ctx, s.q.Topic)
+	if err != nil {
+		return s.explain(TopicPartition{Topic: s.q.Topic}, -1, err)
+	}
+	s.tail.leave()
+	s.topic, s.at, s.parts = found, positionsIn(s.q.Topic, found.ID), nil
+	s.tail = s.m.joinTail(s.q.Topic, found, s.reader)
+	which, err := s.which()
+	if err != nil {
+		return err
+	}
+	for _, p := range which {
+		s.add(p, 0)
+	}
+	return s.out.put(s.recreated)
 }
 
 // idle sends what there is and waits for more.
@@ -275,8 +330,8 @@ func (s *Stream) grow(ctx context.Context) {
 	if !s.all {
 		return
 	}
-	for count := s.tail.partitions(ctx); s.count < count; s.count++ {
-		s.add(int32(s.count), 0)
+	for count := s.tail.partitions(ctx); s.topic.Partitions < count; s.topic.Partitions++ {
+		s.add(int32(s.topic.Partitions), 0)
 	}
 }
 
@@ -316,9 +371,9 @@ func (s *Stream) round(ctx context.Context) (some bool, err error) {
 func (s *Stream) look(ctx context.Context, p *streamPart) error {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	part, next, err := s.reader.Fetch(ctx, kafka.Place{
-		Topic: s.q.Topic, Partition: p.partition, Offset: p.offset, MaxBytes: streamFetch,
-		ReadCommitted: s.m.settings.IsolationLevel == readCommitted,
+	part, next, err := s.reader.Fetch(ctx, kafka.PartitionRead{
+		Topic: s.q.Topic, TopicID: s.topic.ID, Partition: p.partition, Offset: p.offset, MaxBytes: streamFetch,
+		ReadCommitted: s.m.settings.IsolationLevel == readCommitted, Impatient: true,
 	})
 	p.looked = time.Now()
 	if err != nil {
@@ -341,6 +396,8 @@ func (s *Stream) trouble(ctx context.Context, p *streamPart, err error) error {
 	p.pause = min(max(2*p.pause, troubled), maxTroubled)
 	var huge *kgo.ErrDecompressTooLarge
 	switch {
+	case errors.Is(err, kafka.ErrRecreated):
+		return err
 	case errors.Is(err, kerr.OffsetOutOfRange):
 		p.pause = lastLook
 		first, err := s.m.cluster.offsetsAt(ctx, readUncommitted, map[TopicPartition]int64{tp: startOfLog})
@@ -351,7 +408,12 @@ func (s *Stream) trouble(ctx context.Context, p *streamPart, err error) error {
 	case errors.As(err, &huge) && s.q.Undecodable != FailOn && huge.NextOffset > p.offset:
 		return s.skip(p, huge.NextOffset, explainRead(tp, err))
 	}
-	why := &failure{TopicPartition: tp, offset: p.offset, api: explainRead(tp, err)}
+	return s.explain(tp, p.offset, err)
+}
+
+// explain returns what is to be told of an error that does not pass, nil of others.
+func (s *Stream) explain(tp TopicPartition, offset int64, err error) error {
+	why := &failure{TopicPartition: tp, offset: offset, api: explainRead(tp, err)}
 	switch why.api.Kind {
 	case apierr.TopicNotFound, apierr.PartitionNotFound, apierr.Unauthorized, apierr.Undecodable:
 		return why

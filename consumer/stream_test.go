@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"millrace/codec"
@@ -21,11 +22,14 @@ import (
 func TestPositions(t *testing.T) {
 	f := func(want string, set ...int64) { // pairs of partition and offset
 		t.Helper()
-		var a Positions
+		a := positionsIn("t.1", [16]byte{1, 2, 3, 4, 5})
 		for n := 0; n < len(set); n += 2 {
 			a.Set(int32(set[n]), set[n+1])
 		}
 		got := string(a.Append([]byte("id ")))
+		if want != "" {
+			want = "t.1/AQIDBA/" + want
+		}
 		if got != "id "+want {
 			t.Errorf("%v: %q, want %q", set, got, want)
 		}
@@ -34,7 +38,7 @@ func TestPositions(t *testing.T) {
 		}
 		again, err := ParsePositions(want)
 		ok(t, err)
-		if !slices.Equal(again.next, a.next) {
+		if !slices.Equal(again.next, a.next) || !again.sameTopic(&a) {
 			t.Errorf("%q is read as %v, not %v", want, again.next, a.next)
 		}
 	}
@@ -46,15 +50,20 @@ func TestPositions(t *testing.T) {
 	f("3:5.7:0.1", 3, 5, 7, 0, 8, 1)
 	f("0.1y2p0ij32e8e7", 0, 0, 1, 1<<63-1)
 	f("b.7.9", 0, 1, 1, 7, 2, 8, 2, 9, 0, 11)
-	for _, bad := range []string{"", ".", "1.", "-1", "1:", ":1", "5:1.3:1", "x:1", "1:2:3", "100000:1", "99999:1.1", "1y2p0ij32e8e8", "0 ", "a b"} {
+	for _, bad := range []string{"0", "t/0", "/0", "t//0/", "t/a/b/0", ""} {
 		if a, err := ParsePositions(bad); err == nil {
+			t.Errorf("%q is read as %v", bad, a)
+		}
+	}
+	for _, bad := range []string{"", ".", "1.", "-1", "1:", ":1", "5:1.3:1", "x:1", "1:2:3", "100000:1", "99999:1.1", "1y2p0ij32e8e8", "0 ", "a b"} {
+		if a, err := ParsePositions("t//" + bad); err == nil {
 			t.Errorf("%q is read as %v", bad, a.next)
 		}
 	}
 }
 
 func FuzzParsePositions(f *testing.F) {
-	for _, seed := range []string{"0", "5k.0.1zz", "3:5k.7:0.1", "99999:0", ".", ":"} {
+	for _, seed := range []string{"t//0", "t/Yk3x-T/5k.0.1zz", "t//3:5k.7:0.1", "t//99999:0", "t/a/.", "//:", "0"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -64,7 +73,7 @@ func FuzzParsePositions(f *testing.F) {
 		}
 		written := a.Append(nil)
 		b, err := ParsePositions(string(written))
-		if err != nil || !slices.Equal(a.next, b.next) {
+		if err != nil || !slices.Equal(a.next, b.next) || !a.sameTopic(b) {
 			t.Errorf("%q is written as %q, which is %v, not %v: %v", text, written, b, a.next, err)
 		}
 	})
@@ -357,4 +366,43 @@ func TestInstanceStreamPassesOver(t *testing.T) {
 	if beats < 10 {
 		t.Errorf("there were %d heartbeats while 20 MB were passed over", beats)
 	}
+}
+
+// A stream does not have to be opened again to see that the topic is another
+// one: its offsets mean nothing in that.
+func TestStreamSeesARecreatedTopic(t *testing.T) {
+	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
+		m := newManager(t, b, nil)
+		topic := testkit.CreateTopic(t, b, 2)
+		produce(t, b, numbers(topic, 0, 0, 5)...)
+		s, err := m.OpenStream(t.Context(), StreamRead{Topic: topic, Offset: Beginning, Format: codec.JSON, Frames: plain{}})
+		ok(t, err)
+		stalled, pace := make(chan struct{}, 100), make(chan struct{})
+		l := listen(t, func(ctx context.Context, send func([]byte) error) error {
+			return s.Run(ctx, func(b []byte) error {
+				if bytes.Contains(b, []byte(`"value":4`)) {
+					stalled <- struct{}{}
+					<-pace // its topic goes behind its back
+				}
+				return send(b)
+			})
+		})
+		<-stalled
+		admin := kadm.NewClient(testkit.Client(t, b))
+		_, err = admin.DeleteTopics(t.Context(), topic)
+		ok(t, err)
+		testkit.Eventually(t, patience, "the topic to be created again", func() bool {
+			_, err := admin.CreateTopic(t.Context(), 1, 1, nil, topic)
+			return err == nil
+		})
+		produce(t, b, numbers(topic, 0, 20, 3)...)
+		close(pace)
+		l.want(span(0, 5))
+		if text := l.message(); !strings.HasPrefix(text, `#{"error_code":40404,`) || !strings.HasSuffix(text, `"final":false}`) {
+			t.Errorf("the stream goes on with %q", text)
+		}
+		l.want(span(20, 3))
+		produce(t, b, numbers(topic, 0, 23, 1)...)
+		l.want(span(23, 1))
+	})
 }

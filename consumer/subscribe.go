@@ -113,7 +113,7 @@ func (s *session) join() error {
 		kgo.OnPartitionsAssigned(s.onAssigned),
 		kgo.OnPartitionsRevoked(s.onRevoked),
 		kgo.OnPartitionsLost(s.onLost),
-		kgo.AdjustFetchOffsetsFn(s.place),
+		kgo.AdjustFetchOffsetsFn(s.startAt),
 	}
 	if id := i.memberID(); id != "" {
 		opts = append(opts, kgo.InstanceID(id), kgo.WithHooks(fenceHook{s}))
@@ -136,12 +136,12 @@ func (s *session) onAssigned(_ context.Context, _ *kgo.Client, added map[string]
 	}
 }
 
-// place is called by kgo, after onAssigned, with the committed offsets of what
+// startAt is called by kgo, after onAssigned, with the committed offsets of what
 // was added, and returns where to start. It gives an exact offset for every
 // partition, because kgo's SetOffsets silently passes over a partition that
 // has none yet, and without an epoch, because it passes over one whose epoch
 // is being checked: a seek must never be lost.
-func (s *session) place(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+func (s *session) startAt(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
 	i := s.inst
 	starts := make(map[TopicPartition]int64)
 	ask := make(map[TopicPartition]int64)

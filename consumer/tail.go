@@ -40,7 +40,7 @@ const (
 //
 // The client reads on only while a stream waits, at the pace of the fastest.
 type tail struct {
-	topic  string
+	tailKey
 	m      *Manager
 	reader *kafka.Reader
 	users  int // guarded by Manager.mu
@@ -57,6 +57,13 @@ type tail struct {
 	ended   bool
 	count   int // of partitions, as of asked
 	asked   time.Time
+}
+
+// tailKey names a tail. A topic that is deleted and created again gets another
+// one: the client of the first does not go on with it.
+type tailKey struct {
+	topic string
+	id    [16]byte
 }
 
 // followed is one partition of a tail: all its records from lo to before hi
@@ -77,28 +84,31 @@ type tailRun struct {
 	holders int // guarded by tail.mu; the tail is one
 }
 
-// joinTail returns the tail of the topic, which has count partitions. The
-// caller calls leave when done.
-func (m *Manager) joinTail(topic string, reader *kafka.Reader, count int) *tail {
+// joinTail returns the tail of the topic of that name. The caller calls leave
+// when done.
+func (m *Manager) joinTail(name string, topic kafka.Topic, reader *kafka.Reader) *tail {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	t := m.tails[topic]
+	key := tailKey{name, topic.ID}
+	t := m.tails[key]
 	if t == nil {
 		t = &tail{
-			topic: topic, m: m, reader: reader, bell: make(chan struct{}),
+			tailKey: key, m: m, reader: reader, bell: make(chan struct{}),
 			parts: make(map[int32]*followed), moves: make(map[int32]int64),
 		}
 		t.work = sync.NewCond(&t.mu)
 		if m.tails == nil {
-			m.tails = make(map[string]*tail)
+			m.tails = make(map[tailKey]*tail)
 		}
-		m.tails[topic] = t
-		go t.run()
+		m.tails[key] = t
+		if !m.closing { // else there is nothing to wait for: the stream ends at once
+			m.background.Go(t.run)
+		}
 	}
 	t.users++
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.count, t.asked = max(t.count, count), time.Now()
+	t.count, t.asked = max(t.count, topic.Partitions), time.Now()
 	return t
 }
 
@@ -109,7 +119,7 @@ func (t *tail) leave() {
 	if t.users--; t.users > 0 {
 		return
 	}
-	delete(t.m.tails, t.topic)
+	delete(t.m.tails, t.tailKey)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.ended = true
@@ -138,13 +148,13 @@ func (t *tail) partitions(ctx context.Context) int {
 	}
 	ctx, cancel := context.WithTimeout(ctx, faultTimeout)
 	defer cancel()
-	found, err := t.reader.Partitions(ctx, t.topic)
-	if err != nil {
+	found, err := t.reader.Topic(ctx, t.topic)
+	if err != nil || found.ID != t.id {
 		return count // a topic that is gone shows when it is read
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.count = max(t.count, found)
+	t.count = max(t.count, found.Partitions)
 	return t.count
 }
 
@@ -282,7 +292,7 @@ func (t *tail) run() {
 
 		var fetches kgo.Fetches
 		var err error
-		if client, err = t.place(client, moves); err == nil {
+		if client, err = t.assign(client, moves); err == nil {
 			fetches = client.PollRecords(ctx, tailPoll)
 		} else {
 			fetches = kgo.NewErrFetch(err)
@@ -305,9 +315,9 @@ func (t *tail) reading() bool {
 	return false
 }
 
-// place has the client read the partitions from these offsets. It makes one
+// assign has the client read the partitions from these offsets. It makes one
 // when there is none yet.
-func (t *tail) place(client *kgo.Client, moves map[int32]int64) (*kgo.Client, error) {
+func (t *tail) assign(client *kgo.Client, moves map[int32]int64) (*kgo.Client, error) {
 	if len(moves) == 0 && client != nil {
 		return client, nil
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -71,4 +72,59 @@ func TestStreamPassesOverMuch(t *testing.T) {
 	}
 	for !strings.HasSuffix(next(again), end) {
 	}
+}
+
+// A topic that was deleted and created again is another one: who resumes with
+// the positions in the first is told, and sees all of the second.
+func TestStreamOfARecreatedTopic(t *testing.T) {
+	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
+		s := start(t, b)
+		topic := testkit.CreateTopic(t, b, 2)
+		s.put(t, topic, 0, 1, 2, 3, 4, 5, 6, 7)
+		path := "/topics/" + topic + "/stream?from=beginning"
+		first := s.follow(t, path, sse)
+		for range 8 {
+			first.next()
+		}
+		first.close()
+		recreate(t, b, topic)
+		writer := testkit.Client(t, b, kgo.DefaultProduceTopic(topic), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+		put := func(values ...string) {
+			for _, v := range values {
+				if err := writer.ProduceSync(t.Context(), kgo.StringRecord(v)).FirstErr(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		put("10", "11")
+
+		for _, accept := range []string{sse, "Accept: application/x-ndjson"} {
+			again := s.follow(t, path, accept, "Last-Event-ID: "+first.id)
+			if e, _ := again.next(); e.ErrorCode != 40404 || e.Final || !strings.Contains(e.text, "created again") {
+				t.Errorf("the stream goes on with %s", e.text)
+			}
+			again.want(10, 11)
+			if accept == sse {
+				again.wantID(topic, "2.0")
+				again.close()
+				put("12")
+				s.follow(t, path, sse, "Last-Event-ID: "+again.id).want(12)
+				continue
+			}
+			again.want(12)
+		}
+	})
+}
+
+// recreate deletes the topic, and creates it with two partitions.
+func recreate(t *testing.T, b testkit.Broker, topic string) {
+	t.Helper()
+	adm := kadm.NewClient(testkit.Client(t, b))
+	if _, err := adm.DeleteTopics(t.Context(), topic); err != nil {
+		t.Fatal(err)
+	}
+	testkit.Eventually(t, 20*time.Second, "the topic to be created again", func() bool {
+		_, err := adm.CreateTopic(t.Context(), 2, 1, nil, topic)
+		return err == nil
+	})
 }

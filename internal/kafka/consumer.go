@@ -66,6 +66,9 @@ func ConsumerOpts(base Settings, c Consumer) ([]kgo.Opt, error) {
 		kgo.MetadataMinAge(time.Second),
 		kgo.WithPools(fetchPools),
 	)
+	if c.Rack != "" {
+		opts = append(opts, kgo.Rack(c.Rack))
+	}
 	switch c.GroupProtocol {
 	case "", "classic":
 		return append(opts, kgo.Balancers(kgo.CooperativeStickyBalancer())), nil

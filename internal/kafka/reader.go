@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -13,11 +12,23 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// ErrNoPartition says that a topic exists and has no such partition.
-var ErrNoPartition = errors.New("the topic has no such partition")
+var (
+	// ErrNoPartition says that a topic exists and has no such partition.
+	ErrNoPartition = errors.New("the topic has no such partition")
+	// ErrRecreated says that the topic of that name is not the one that was meant.
+	ErrRecreated = errors.New("the topic was deleted and created again")
+	// errSilent says that a broker was not even asked.
+	errSilent = errors.New("it did not answer of late")
+)
 
-// maxRoutes bounds the topics that a [Reader] remembers the leaders of.
-const maxRoutes = 10_000
+const (
+	// silentFor is how long a broker that let a fetch time out is not asked by
+	// those that have no patience, which would wait for it once for each partition.
+	silentFor = 5 * time.Second
+	// replicaTimeout is how long a replica may take that is not the leader,
+	// which can be asked in its place.
+	replicaTimeout = time.Second
+)
 
 // LeaderHook is a hook of [Settings.Hooks] that a [Reader] tells which broker
 // answered for a partition. Clients of the library say it by
@@ -27,9 +38,9 @@ type LeaderHook interface {
 	OnLeader(topic string, partition, leader int32)
 }
 
-// Reader fetches from any place of any partition, without a consumer: each
-// [Reader.Fetch] is one request to the partition's leader over connections that
-// all of them share. It may be used concurrently.
+// Reader fetches from any offset of any partition, without a consumer: each
+// [Reader.Fetch] is one request to the partition's leader, or a replica nearer
+// by, over connections that all of them share. It may be used concurrently.
 //
 // A broker answers the requests of a connection one after another, so a fetch
 // never waits at the broker for records to come: it would hold up all others.
@@ -37,24 +48,21 @@ type Reader struct {
 	client         *kgo.Client
 	decompressor   kgo.Decompressor
 	partitionBytes int
-	hooks          []kgo.Hook      // Settings.Hooks
+	hooks          []kgo.Hook // Settings.Hooks
+	rack           string
 	open           context.Context // ends with Close
 	end            context.CancelFunc
 
 	mu     sync.Mutex
 	topics map[string]*route
+	silent map[int32]time.Time // brokers that let a fetch time out, and until when they are left alone
 }
 
-// route says where the partitions of a topic are. It is immutable; what proves
-// wrong is asked for again.
-type route struct {
-	id      [16]byte // Kafka's, zero before it had any
-	leaders []int32  // by partition, -1 for none
-}
-
-// Place is where and how much a [Reader] fetches.
-type Place struct {
-	Topic     string
+// PartitionRead is where and how much a [Reader] fetches.
+type PartitionRead struct {
+	Topic string
+	// TopicID is that of the topic that is meant; zero: whichever has the name.
+	TopicID   [16]byte
 	Partition int32
 	// Offset of the first record.
 	Offset int64
@@ -63,6 +71,9 @@ type Place struct {
 	MaxBytes int
 	// ReadCommitted leaves out the records of open and aborted transactions.
 	ReadCommitted bool
+	// Impatient gives up where patience is needed: a partition that has no
+	// leader, a broker that has just let others wait.
+	Impatient bool
 }
 
 // NewReader builds a reader with the connections, fetch sizes and memory of the
@@ -82,7 +93,9 @@ func NewReader(base Settings, c Consumer) (*Reader, error) {
 		decompressor:   client.OptValue(kgo.WithDecompressor).(kgo.Decompressor),
 		partitionBytes: orElse(c.MaxPartitionBytes, defaultPartitionBytes),
 		hooks:          base.Hooks,
+		rack:           c.Rack,
 		topics:         make(map[string]*route),
+		silent:         make(map[int32]time.Time),
 	}
 	r.open, r.end = context.WithCancel(context.Background())
 	return r, nil
@@ -94,16 +107,17 @@ func (r *Reader) Close() {
 	r.client.Close()
 }
 
-// Fetch returns what the log holds from the place on, at once, even if that is
+// Fetch returns what the log holds from the offset on, at once, even if that is
 // nothing, and the offset to go on from. That may be past the last record:
 // offsets of transaction marks and of compacted records count. The caller owns
 // the records and calls [kgo.Record.Recycle] on each.
 //
 // A leader that moved is followed, and a broker that fails asked again, until
-// ctx ends. Errors: those of Kafka ([kerr.Error]), a topic that does not exist
-// among them, [ErrNoPartition], and what became of the connection. Where a
-// later batch cannot be read, the records before it come without an error.
-func (r *Reader) Fetch(ctx context.Context, at Place) (kgo.FetchPartition, int64, error) {
+// ctx ends; if the read is impatient, just once. Errors: those of Kafka
+// ([kerr.Error]), a topic that does not exist among them, [ErrNoPartition],
+// [ErrRecreated], and what became of the connection. Where a later batch cannot
+// be read, the records before it come without an error.
+func (r *Reader) Fetch(ctx context.Context, at PartitionRead) (kgo.FetchPartition, int64, error) {
 	var last error
 	for fails := 0; ; fails++ {
 		part, next, err := r.try(ctx, at, fails > 0)
@@ -120,6 +134,9 @@ func (r *Reader) Fetch(ctx context.Context, at Place) (kgo.FetchPartition, int64
 		last = err
 		if fails == 0 {
 			continue // with fresh metadata, which most often is all that it takes
+		}
+		if at.Impatient {
+			return part, next, err
 		}
 		select {
 		case <-time.After(backoff(fails)):
@@ -150,43 +167,95 @@ func passing(err error) bool {
 	return true // a connection
 }
 
-// try is one fetch. fresh has it ask for the leader again.
-func (r *Reader) try(ctx context.Context, at Place, fresh bool) (kgo.FetchPartition, int64, error) {
+// try is one fetch, of the leader or of the replica that it has named as the
+// nearest. fresh has it ask for the leader again.
+func (r *Reader) try(ctx context.Context, at PartitionRead, fresh bool) (kgo.FetchPartition, int64, error) {
 	none := kgo.FetchPartition{Partition: at.Partition}
 	route, err := r.route(ctx, at, fresh)
 	if err != nil {
 		return none, at.Offset, err
 	}
+	if at.TopicID != [16]byte{} && at.TopicID != route.id {
+		return none, at.Offset, final{ErrRecreated}
+	}
 	leader := route.leaders[at.Partition]
 	if leader < 0 {
 		return none, at.Offset, fmt.Errorf("cannot fetch: %w", kerr.LeaderNotAvailable)
 	}
-	resp, err := r.client.Broker(int(leader)).Request(ctx, r.request(at, route.id))
+	for {
+		broker, rack := route.source(at.Partition, r.rack)
+		raw, err := r.ask(ctx, at, route, broker, rack)
+		switch {
+		case broker != leader && err != nil && ctx.Err() == nil:
+			route.refused(at.Partition) // what is wrong, if anything is, the leader says
+		case err != nil:
+			return none, at.Offset, fmt.Errorf("cannot fetch from broker %d: %w", broker, err)
+		case broker == leader && rack != "" && raw.PreferredReadReplica >= 0 && raw.PreferredReadReplica != leader:
+			route.named(at.Partition, raw.PreferredReadReplica)
+		default:
+			return r.decode(at, broker, raw)
+		}
+	}
+}
+
+// ask is one request to one broker of those that have the partition.
+func (r *Reader) ask(ctx context.Context, at PartitionRead, route *route, broker int32, rack string) (*kmsg.FetchResponseTopicPartition, error) {
+	if at.Impatient && r.isSilent(broker) {
+		return nil, errSilent
+	}
+	leads := broker == route.leaders[at.Partition]
+	if !leads {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, replicaTimeout)
+		defer cancel()
+	}
+	resp, err := r.client.Broker(int(broker)).Request(ctx, r.request(at, route.id, rack))
+	r.heard(broker, err == nil, ctx.Err())
 	if err != nil {
-		return none, at.Offset, fmt.Errorf("cannot fetch from broker %d: %w", leader, err)
+		return nil, err
 	}
 	answer := resp.(*kmsg.FetchResponse)
 	if err := kerr.ErrorForCode(answer.ErrorCode); err != nil {
-		return none, at.Offset, fmt.Errorf("cannot fetch from broker %d: %w", leader, err)
+		return nil, err
 	}
 	if len(answer.Topics) != 1 || len(answer.Topics[0].Partitions) != 1 {
-		return none, at.Offset, fmt.Errorf("cannot fetch from broker %d: %w", leader, kerr.UnknownServerError)
+		return nil, kerr.UnknownServerError
 	}
 	raw := &answer.Topics[0].Partitions[0]
 	err = kerr.ErrorForCode(raw.ErrorCode)
-	if err == nil || errors.Is(err, kerr.OffsetOutOfRange) { // as only the leader can know
-		r.tell(at, leader)
+	if leads && (err == nil || errors.Is(err, kerr.OffsetOutOfRange)) { // as only the leader can know
+		r.tell(at, broker)
 	}
-	if err != nil {
-		return none, at.Offset, fmt.Errorf("cannot fetch from broker %d: %w", leader, err)
+	return raw, err
+}
+
+func (r *Reader) isSilent(broker int32) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return time.Now().Before(r.silent[broker])
+}
+
+// heard notes whether the broker has answered, or time was up before.
+func (r *Reader) heard(broker int32, answered bool, ended error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case answered:
+		delete(r.silent, broker)
+	case errors.Is(ended, context.DeadlineExceeded):
+		r.silent[broker] = time.Now().Add(silentFor)
 	}
+}
+
+// decode makes records of what a broker has answered.
+func (r *Reader) decode(at PartitionRead, broker int32, raw *kmsg.FetchResponseTopicPartition) (kgo.FetchPartition, int64, error) {
 	opts := kgo.ProcessFetchPartitionOpts{
 		Offset: at.Offset, Topic: at.Topic, Partition: at.Partition, Pools: []kgo.Pool{fetchPools},
 	}
 	if at.ReadCommitted {
 		opts.IsolationLevel = kgo.ReadCommitted()
 	}
-	part, next := kgo.ProcessFetchPartition(opts, raw, r.decompressor, r.counted(at, leader))
+	part, next := kgo.ProcessFetchPartition(opts, raw, r.decompressor, r.counted(at, broker))
 	if part.Err != nil && len(part.Records) == 0 {
 		return part, at.Offset, final{fmt.Errorf("cannot read the batch at offset %d: %w", at.Offset, part.Err)}
 	}
@@ -194,7 +263,7 @@ func (r *Reader) try(ctx context.Context, at Place, fresh bool) (kgo.FetchPartit
 }
 
 // tell says which broker answered for the partition.
-func (r *Reader) tell(at Place, leader int32) {
+func (r *Reader) tell(at PartitionRead, leader int32) {
 	for _, h := range r.hooks {
 		if h, ok := h.(LeaderHook); ok {
 			h.OnLeader(at.Topic, at.Partition, leader)
@@ -204,17 +273,17 @@ func (r *Reader) tell(at Place, leader int32) {
 
 // counted returns what tells of each batch that was read, as the library does
 // for clients that poll.
-func (r *Reader) counted(at Place, leader int32) func(kgo.FetchBatchMetrics) {
+func (r *Reader) counted(at PartitionRead, broker int32) func(kgo.FetchBatchMetrics) {
 	return func(m kgo.FetchBatchMetrics) {
 		for _, h := range r.hooks {
 			if h, ok := h.(kgo.HookFetchBatchRead); ok {
-				h.OnFetchBatchRead(kgo.BrokerMetadata{NodeID: leader}, at.Topic, at.Partition, m)
+				h.OnFetchBatchRead(kgo.BrokerMetadata{NodeID: broker}, at.Topic, at.Partition, m)
 			}
 		}
 	}
 }
 
-func (r *Reader) request(at Place, id [16]byte) *kmsg.FetchRequest {
+func (r *Reader) request(at PartitionRead, id [16]byte, rack string) *kmsg.FetchRequest {
 	size := int32(max(min(at.MaxBytes, r.partitionBytes), 1))
 	p := kmsg.NewFetchRequestTopicPartition()
 	p.Partition, p.FetchOffset, p.PartitionMaxBytes = at.Partition, at.Offset, size
@@ -223,81 +292,9 @@ func (r *Reader) request(at Place, id [16]byte) *kmsg.FetchRequest {
 	t.Partitions = append(t.Partitions, p)
 	req := kmsg.NewPtrFetchRequest() // it wants no fetch session, and no bound but that of its one partition
 	req.Topics = append(req.Topics, t)
+	req.Rack = rack
 	if at.ReadCommitted {
 		req.IsolationLevel = 1
 	}
 	return req
-}
-
-// route returns where the topic is. A partition that is not known may have
-// been added since, so it is asked for.
-func (r *Reader) route(ctx context.Context, at Place, fresh bool) (*route, error) {
-	r.mu.Lock()
-	known := r.topics[at.Topic]
-	r.mu.Unlock()
-	if known != nil && !fresh && int(at.Partition) < len(known.leaders) {
-		return known, nil
-	}
-	found, err := r.locate(ctx, at.Topic)
-	if err != nil {
-		r.mu.Lock()
-		delete(r.topics, at.Topic)
-		r.mu.Unlock()
-		return nil, err
-	}
-	r.mu.Lock()
-	if len(r.topics) >= maxRoutes {
-		clear(r.topics)
-	}
-	r.topics[at.Topic] = found
-	r.mu.Unlock()
-	if int(at.Partition) >= len(found.leaders) {
-		return nil, final{ErrNoPartition}
-	}
-	return found, nil
-}
-
-// Partitions asks how many partitions the topic has. Errors: those of Kafka, a
-// topic that does not exist among them, and what became of the connection.
-func (r *Reader) Partitions(ctx context.Context, topic string) (int, error) {
-	found, err := r.route(ctx, Place{Topic: topic}, true)
-	if err != nil {
-		return 0, err
-	}
-	return len(found.leaders), nil
-}
-
-// locate asks any broker about the topic.
-func (r *Reader) locate(ctx context.Context, name string) (*route, error) {
-	t := kmsg.NewMetadataRequestTopic()
-	t.Topic = kmsg.StringPtr(name)
-	req := kmsg.NewPtrMetadataRequest()
-	req.Topics = append(req.Topics, t)
-	resp, err := r.client.Request(ctx, req) // the client learns the brokers' addresses from it
-	if err != nil {
-		return nil, fmt.Errorf("cannot look up topic %s: %w", name, err)
-	}
-	answer := resp.(*kmsg.MetadataResponse)
-	if len(answer.Topics) != 1 {
-		return nil, fmt.Errorf("cannot look up topic %s: %w", name, kerr.UnknownServerError)
-	}
-	topic := &answer.Topics[0]
-	switch err := kerr.ErrorForCode(topic.ErrorCode); {
-	case errors.Is(err, kerr.UnknownTopicOrPartition):
-		return nil, final{fmt.Errorf("cannot look up topic %s: %w", name, err)}
-	case err != nil:
-		return nil, fmt.Errorf("cannot look up topic %s: %w", name, err)
-	case len(topic.Partitions) == 0: // it is being created
-		return nil, fmt.Errorf("cannot look up topic %s: %w", name, kerr.LeaderNotAvailable)
-	}
-	found := &route{id: topic.TopicID}
-	for _, p := range topic.Partitions {
-		if missing := int(p.Partition) + 1 - len(found.leaders); missing > 0 {
-			found.leaders = append(found.leaders, slices.Repeat([]int32{-1}, missing)...)
-		}
-		if p.Partition >= 0 {
-			found.leaders[p.Partition] = p.Leader
-		}
-	}
-	return found, nil
 }

@@ -27,7 +27,7 @@ func newReader(t *testing.T, f *testkit.FakeKafka) *Reader {
 }
 
 // fetch reads the values at a place.
-func fetch(t *testing.T, r *Reader, at Place) (values []string, next int64, err error) {
+func fetch(t *testing.T, r *Reader, at PartitionRead) (values []string, next int64, err error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
@@ -48,7 +48,7 @@ func TestReaderOutlivesABroker(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := newReader(t, f)
-	at := Place{Topic: "t", MaxBytes: 1 << 20}
+	at := PartitionRead{Topic: "t", MaxBytes: 1 << 20}
 	if values, next, err := fetch(t, r, at); err != nil || next != 1 || len(values) != 1 {
 		t.Fatalf("%v, next %d, %v", values, next, err)
 	}
@@ -64,29 +64,29 @@ func TestReaderOutlivesABroker(t *testing.T) {
 func TestReaderAsksForLeadersOnce(t *testing.T) {
 	f := testkit.Fake(t, kfake.SeedTopics(1, "t"))
 	r := newReader(t, f)
-	if _, _, err := fetch(t, r, Place{Topic: "t", MaxBytes: 1}); err != nil {
+	if _, _, err := fetch(t, r, PartitionRead{Topic: "t", MaxBytes: 1}); err != nil {
 		t.Fatal(err)
 	}
 	asked := f.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Metadata}, Topic: "t", Observe: true, Count: -1})
 	for range 3 {
-		if _, _, err := fetch(t, r, Place{Topic: "t", MaxBytes: 1}); err != nil {
+		if _, _, err := fetch(t, r, PartitionRead{Topic: "t", MaxBytes: 1}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if n := asked.Hits(); n != 0 {
 		t.Errorf("the leader was asked for %d times", n)
 	}
-	if _, _, err := fetch(t, r, Place{Topic: "t", Partition: 1, MaxBytes: 1}); !errors.Is(err, ErrNoPartition) {
+	if _, _, err := fetch(t, r, PartitionRead{Topic: "t", Partition: 1, MaxBytes: 1}); !errors.Is(err, ErrNoPartition) {
 		t.Errorf("a partition that does not exist: %v", err)
 	}
 	if n := asked.Hits(); n != 1 {
 		t.Errorf("for a partition that does not exist Kafka was asked %d times", n)
 	}
-	if _, _, err := fetch(t, r, Place{Topic: "none", MaxBytes: 1}); !errors.Is(err, kerr.UnknownTopicOrPartition) {
+	if _, _, err := fetch(t, r, PartitionRead{Topic: "none", MaxBytes: 1}); !errors.Is(err, kerr.UnknownTopicOrPartition) {
 		t.Errorf("a topic that does not exist: %v", err)
 	}
 	r.Close()
-	if _, _, err := fetch(t, r, Place{Topic: "t", MaxBytes: 1}); !errors.Is(err, kgo.ErrClientClosed) {
+	if _, _, err := fetch(t, r, PartitionRead{Topic: "t", MaxBytes: 1}); !errors.Is(err, kgo.ErrClientClosed) {
 		t.Errorf("a reader that is closed: %v", err)
 	}
 }
@@ -98,7 +98,7 @@ func TestReaderTellsTheLastError(t *testing.T) {
 	defer f.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Topic: "t", Err: kerr.NotLeaderForPartition, Count: -1}).Remove()
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
-	if _, _, err := r.Fetch(ctx, Place{Topic: "t", MaxBytes: 1}); !errors.Is(err, kerr.NotLeaderForPartition) {
+	if _, _, err := r.Fetch(ctx, PartitionRead{Topic: "t", MaxBytes: 1}); !errors.Is(err, kerr.NotLeaderForPartition) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -129,7 +129,7 @@ func TestReaderTellsItsHooks(t *testing.T) {
 	was := f.LeaderFor("t", 0)
 	next := 1 - was
 	read := func(offset int64) {
-		_, _, err := fetch(t, r, Place{Topic: "t", Offset: offset, MaxBytes: 1 << 20})
+		_, _, err := fetch(t, r, PartitionRead{Topic: "t", Offset: offset, MaxBytes: 1 << 20})
 		if err != nil && !errors.Is(err, kerr.OffsetOutOfRange) {
 			t.Fatal(err)
 		}
@@ -160,7 +160,7 @@ func TestReaderRecycles(t *testing.T) {
 	}
 	r := newReader(t, f)
 	kept := func() int {
-		if values, _, err := fetch(t, r, Place{Topic: "t", MaxBytes: 1 << 20}); err != nil || len(values) != 1 || len(values[0]) != len(value) {
+		if values, _, err := fetch(t, r, PartitionRead{Topic: "t", MaxBytes: 1 << 20}); err != nil || len(values) != 1 || len(values[0]) != len(value) {
 			t.Fatalf("%d records, %v", len(values), err)
 		}
 		fetchPools.bytes.mu.Lock()

@@ -95,4 +95,7 @@ type Consumer struct {
 	SessionTimeout time.Duration
 	// GroupProtocol is "classic" or "consumer" (KIP-848).
 	GroupProtocol string
+	// Rack is where this program runs (client.rack): brokers that have a
+	// replica there say so, and are read from in place of leaders (KIP-392).
+	Rack string
 }

@@ -1,0 +1,141 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+const (
+	// maxRoutes bounds the topics that a [Reader] remembers the leaders of.
+	maxRoutes = 10_000
+	// maxRouteAge is how long a [Reader] with a rack keeps to what it knows. Java
+	// asks leaders for the nearest replica as often (metadata.max.age.ms).
+	maxRouteAge = 5 * time.Minute
+)
+
+// route says where the partitions of a topic are. But for near it is immutable;
+// what proves wrong is asked for again.
+type route struct {
+	id      [16]byte // Kafka's, zero before it had any
+	leaders []int32  // by partition, -1 for none
+	since   time.Time
+	// near has for each partition what its leader has said of replicas: one of
+	// the marks below, or nearest plus the broker that is to be asked.
+	near []atomic.Int32
+}
+
+const (
+	notAsked   = iota // the leader may name a replica
+	leaderOnly        // the replica that it has named has failed
+	nearest
+)
+
+// source says which broker to fetch the partition from, and as being in which
+// rack: a leader that is told none names no replica, and answers itself.
+func (r *route) source(partition int32, rack string) (broker int32, of string) {
+	switch near := r.near[partition].Load(); {
+	case rack == "" || near == leaderOnly:
+		return r.leaders[partition], ""
+	case near >= nearest:
+		return near - nearest, rack
+	}
+	return r.leaders[partition], rack
+}
+
+// named notes the replica that the leader has named. One that has failed is not
+// tried again with this route.
+func (r *route) named(partition, broker int32) {
+	r.near[partition].CompareAndSwap(notAsked, nearest+broker)
+}
+
+// refused notes that the replica has failed.
+func (r *route) refused(partition int32) { r.near[partition].Store(leaderOnly) }
+
+// route returns where the topic is. A partition that is not known may have
+// been added since, so it is asked for.
+func (r *Reader) route(ctx context.Context, at PartitionRead, fresh bool) (*route, error) {
+	r.mu.Lock()
+	known := r.topics[at.Topic]
+	r.mu.Unlock()
+	if known != nil && !fresh && int(at.Partition) < len(known.leaders) && (r.rack == "" || time.Since(known.since) < maxRouteAge) {
+		return known, nil
+	}
+	found, err := r.locate(ctx, at.Topic)
+	if err != nil {
+		r.mu.Lock()
+		delete(r.topics, at.Topic)
+		r.mu.Unlock()
+		return nil, err
+	}
+	r.mu.Lock()
+	if len(r.topics) >= maxRoutes {
+		clear(r.topics)
+	}
+	r.topics[at.Topic] = found
+	r.mu.Unlock()
+	if int(at.Partition) >= len(found.leaders) {
+		return nil, final{ErrNoPartition}
+	}
+	return found, nil
+}
+
+// Topic is what a [Reader] knows of a topic.
+type Topic struct {
+	// ID is Kafka's, which a topic that is deleted and created again does not
+	// keep; zero with brokers that give none.
+	ID         [16]byte
+	Partitions int
+}
+
+// Topic asks for a topic. Errors: those of Kafka, a topic that does not exist
+// among them, and what became of the connection.
+func (r *Reader) Topic(ctx context.Context, name string) (Topic, error) {
+	found, err := r.route(ctx, PartitionRead{Topic: name}, true)
+	if err != nil {
+		return Topic{}, err
+	}
+	return Topic{ID: found.id, Partitions: len(found.leaders)}, nil
+}
+
+// locate asks any broker about the topic.
+func (r *Reader) locate(ctx context.Context, name string) (*route, error) {
+	t := kmsg.NewMetadataRequestTopic()
+	t.Topic = kmsg.StringPtr(name)
+	req := kmsg.NewPtrMetadataRequest()
+	req.Topics = append(req.Topics, t)
+	resp, err := r.client.Request(ctx, req) // the client learns the brokers' addresses from it
+	if err != nil {
+		return nil, fmt.Errorf("cannot look up topic %s: %w", name, err)
+	}
+	answer := resp.(*kmsg.MetadataResponse)
+	if len(answer.Topics) != 1 {
+		return nil, fmt.Errorf("cannot look up topic %s: %w", name, kerr.UnknownServerError)
+	}
+	topic := &answer.Topics[0]
+	switch err := kerr.ErrorForCode(topic.ErrorCode); {
+	case errors.Is(err, kerr.UnknownTopicOrPartition):
+		return nil, final{fmt.Errorf("cannot look up topic %s: %w", name, err)}
+	case err != nil:
+		return nil, fmt.Errorf("cannot look up topic %s: %w", name, err)
+	case len(topic.Partitions) == 0: // it is being created
+		return nil, fmt.Errorf("cannot look up topic %s: %w", name, kerr.LeaderNotAvailable)
+	}
+	found := &route{id: topic.TopicID, since: time.Now()}
+	for _, p := range topic.Partitions {
+		if missing := int(p.Partition) + 1 - len(found.leaders); missing > 0 {
+			found.leaders = append(found.leaders, slices.Repeat([]int32{-1}, missing)...)
+		}
+		if p.Partition >= 0 {
+			found.leaders[p.Partition] = p.Leader
+		}
+	}
+	found.near = make([]atomic.Int32, len(found.leaders))
+	return found, nil
+}
