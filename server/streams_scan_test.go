@@ -1,12 +1,15 @@
 package server_test
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -127,4 +130,22 @@ func recreate(t *testing.T, b testkit.Broker, topic string) {
 		_, err := adm.CreateTopic(t.Context(), 2, 1, nil, topic)
 		return err == nil
 	})
+}
+
+// Partitions that have lost their leader do not hold up the others.
+func TestStreamBesideDeadPartitions(t *testing.T) {
+	const dead = 33
+	f := testkit.Fake(t)
+	topic := testkit.CreateTopic(t, f.Broker, dead+1)
+	var which []int32
+	for p := range int32(dead) {
+		which = append(which, p)
+	}
+	f.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Topic: topic, Partitions: which, Err: kerr.LeaderNotAvailable, Count: -1})
+	s := start(t, f.Broker, func(o *stackOptions) { o.server.StreamHeartbeat = 100 * time.Millisecond })
+	at := s.follow(t, "/topics/"+topic+"/stream", sse) // for up to 30 s
+	for n := range 3 {
+		s.do(t, "POST", fmt.Sprintf("/topics/%s/partitions/%d", topic, dead), fmt.Sprintf(`{"records":[{"value":%d}]}`, n), jsonV2).want(t, 200, "")
+		at.want(n)
+	}
 }
