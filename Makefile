@@ -74,7 +74,7 @@ screenshots: build ## new pictures of the dashboard for the documentation, under
 	MILLRACE_TEST_BROWSER=1 MILLRACE_TEST_PICTURES=1 MILLRACE_BIN=$(abspath $(BIN)) go test -count=1 -timeout=10m -run 'TestPictures' ./cmd/millrace
 
 cluster-proof: ## three brokers, three proxies, nginx and faults: no record is lost (needs Java 17, Maven and nginx; minutes)
-	MILLRACE_TEST_CLUSTER=1 go test -count=1 -v -timeout 20m -run 'TestClusterProof' ./cmd/millrace
+	MILLRACE_TEST_CLUSTER=1 go test -count=1 -v -timeout 20m -run 'TestClusterProof|TestReadsFromTheNearestReplica' ./cmd/millrace ./server
 
 proofs: clients browser cluster-proof ## what make test leaves out because it takes minutes or programs of others; CI does both
 

@@ -88,7 +88,7 @@ var javaClientNames = []struct{ name, why string }{
 	{"socket.connection.setup.timeout.max.ms", "socket.connection.setup.timeout.ms is not prolonged"},
 	{"connections.max.idle.ms", "the client closes idle connections by itself"},
 	{"client.dns.lookup", "every address of a name is tried"},
-	{"client.rack", "reads are from leaders"},
+	{"client.rack", "consumer.client.rack says from where is read"},
 	{"bootstrap.resolve.timeout.ms", "socket.connection.setup.timeout.ms bounds it"},
 	{"metadata.cluster.check.enable", "the client renews metadata by itself"},
 	{"metadata.max.idle.ms", "the client renews metadata by itself"},

@@ -156,6 +156,7 @@ var storedCases = map[string]struct {
 	"consumer.max.partition.fetch.bytes": {"23", func(c *Config) any { return c.KafkaConsumer.MaxPartitionBytes }, "23"},
 	"consumer.session.timeout.ms":        {"240", func(c *Config) any { return c.KafkaConsumer.SessionTimeout }, "240ms"},
 	"consumer.group.protocol":            {"CONSUMER", func(c *Config) any { return c.KafkaConsumer.GroupProtocol }, "consumer"},
+	"consumer.client.rack":               {"eu-1a", func(c *Config) any { return c.KafkaConsumer.Rack }, "eu-1a"},
 }
 
 // TestEverySettingIsStored gives each setting a value that is not its default

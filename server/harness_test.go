@@ -54,6 +54,7 @@ type stackOptions struct {
 	create   bool
 	node     *cluster.Settings        // of a stack that is one of several
 	via      func(base string) string // where the others reach that one
+	hooks    []kgo.Hook               // of all Kafka clients
 }
 
 // start runs a proxy in front of b until t ends. change may alter its settings.
@@ -81,7 +82,7 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 	}
 	logs := &logBuffer{}
 	log := slog.New(slog.NewTextHandler(logs, nil))
-	base := kafka.Settings{Brokers: b.Addrs, ClientID: "millrace-test", Logger: log}
+	base := kafka.Settings{Brokers: b.Addrs, ClientID: "millrace-test", Logger: log, Hooks: o.hooks}
 	admin, err := kafka.NewAdmin(base)
 	if err != nil {
 		t.Fatal(err)

@@ -55,6 +55,36 @@ func exchange(t testing.TB, conn net.Conn, in *bufio.Reader, request string) (in
 	return resp.StatusCode, string(body)
 }
 
+// A stream that panics, which is after its handler, ends its own connection.
+func TestPanicOfAStream(t *testing.T) {
+	dial, log := withRoutes(t, route{"GET", "/stream", ownAnswer, func(s *Server, ctx *fasthttp.RequestCtx) error {
+		return s.stream(ctx, mediaLines, func(st *stream) error {
+			if err := st.send([]byte("one\n")); err != nil {
+				return err
+			}
+			panic("out of cheese")
+		})
+	}})
+	conn := dial()
+	if _, err := io.WriteString(conn, "GET /stream HTTP/1.1\r\nHost: h\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body, err := io.ReadAll(resp.Body); string(body) != "one\n" || err == nil {
+		t.Errorf("the stream is %q and ends as if that were all (%v)", body, err)
+	}
+	if !strings.Contains(log.String(), "out of cheese") {
+		t.Errorf("the log does not tell: %s", log)
+	}
+	conn = dial() // the server lives
+	if status, _ := exchange(t, conn, bufio.NewReader(conn), "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n"); status != 200 {
+		t.Errorf("the next request is answered with %d", status)
+	}
+}
+
 // A panic costs its own request a 500, and the connection goes on.
 func TestPanicIsOneRequestsProblem(t *testing.T) {
 	dial, log := withRoutes(t, route{"GET", "/panic", ownAnswer, func(_ *Server, ctx *fasthttp.RequestCtx) error {

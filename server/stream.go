@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"runtime/debug"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -11,6 +12,10 @@ import (
 	"millrace/internal/apierr"
 	"millrace/metrics"
 )
+
+// errPanicked has fasthttp end the connection, so that the client sees that the
+// stream did not end in order.
+var errPanicked = errors.New("the stream panicked")
 
 // stream is an answer that is written piece by piece, on the connection's own
 // goroutine, after its handler has returned: what the client does not read
@@ -68,7 +73,15 @@ func (st *stream) send(b []byte) error {
 func (st *stream) SupportsBodyWriteTo() bool { return true }
 
 // WriteTo implements [fasthttp.BodyWriterTo]: out makes a chunk of each Write.
-func (st *stream) WriteTo(out io.Writer) (int64, error) {
+// It runs after the handler, and so after what catches a handler's panic.
+func (st *stream) WriteTo(out io.Writer) (_ int64, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			st.server.log.Error("stream panicked", "path", string(st.ctx.Path()), "panic", p, "stack", string(debug.Stack()))
+			st.server.figures.Panics.Add(1)
+			err = errPanicked
+		}
+	}()
 	st.out = out
 	defer context.AfterFunc(st.context(), st.hurry)()
 	return 0, st.write(st)

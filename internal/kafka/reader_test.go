@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -175,5 +176,89 @@ func TestReaderRecycles(t *testing.T) {
 		if again := kept(); again != first {
 			t.Errorf("the pool holds %d bytes after one more read, %d before", again, first)
 		}
+	}
+}
+
+// A broker that does not answer costs those that have no patience one wait, not
+// one for each of its partitions. Whoever hears of it again says so.
+func TestImpatientReadsLeaveASilentBroker(t *testing.T) {
+	f := testkit.Fake(t, kfake.SeedTopics(2, "t"))
+	r := newReader(t, f)
+	release := make(chan struct{})
+	f.ControlKey(int16(kmsg.Fetch), func(kmsg.Request) (kmsg.Response, error, bool) {
+		f.SleepControl(func() { <-release })
+		return nil, nil, false
+	})
+	read := func(partition int32, patience time.Duration) error {
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		_, _, err := r.Fetch(ctx, PartitionRead{Topic: "t", Partition: partition, MaxBytes: 1, Impatient: true})
+		return err
+	}
+	if err := read(0, 200*time.Millisecond); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("the broker that does not answer gives %v", err)
+	}
+	if err := read(1, time.Hour); !errors.Is(err, errSilent) {
+		t.Errorf("another of its partitions gives %v", err)
+	}
+	close(release)
+	if _, _, err := fetch(t, r, PartitionRead{Topic: "t", MaxBytes: 1}); err != nil {
+		t.Errorf("with patience: %v", err)
+	}
+	if err := read(1, 20*time.Second); err != nil {
+		t.Errorf("the broker that answers again gives %v", err)
+	}
+}
+
+// The replica that the leader names is asked, and once it refuses the leader,
+// which names none to who is in no rack.
+func TestReaderFallsBackToTheLeader(t *testing.T) {
+	f := testkit.Fake(t, kfake.NumBrokers(2), kfake.SeedTopics(1, "t"))
+	client := testkit.Client(t, f.Broker)
+	if err := client.ProduceSync(t.Context(), &kgo.Record{Topic: "t", Value: []byte("v")}).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	c := DefaultConsumer()
+	c.Rack = "here"
+	r, err := NewReader(Settings{Brokers: f.Addrs}, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(r.Close)
+	leader := f.LeaderFor("t", 0)
+	var asked []string
+	var mu sync.Mutex
+	f.ControlKey(int16(kmsg.Fetch), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		f.KeepControl()
+		fetch := req.(*kmsg.FetchRequest)
+		node := f.CurrentNode()
+		mu.Lock()
+		defer mu.Unlock()
+		if node != leader {
+			asked = append(asked, "replica")
+			return nil, nil, false // it says that it is not the leader
+		}
+		if fetch.Rack == "" {
+			asked = append(asked, "leader")
+			return nil, nil, false
+		}
+		asked = append(asked, "leader of "+fetch.Rack)
+		p := kmsg.NewFetchResponseTopicPartition()
+		p.PreferredReadReplica = 1 - leader
+		topic := kmsg.NewFetchResponseTopic()
+		topic.Topic, topic.TopicID, topic.Partitions = "t", fetch.Topics[0].TopicID, append(topic.Partitions, p)
+		resp := fetch.ResponseKind().(*kmsg.FetchResponse)
+		resp.Topics = append(resp.Topics, topic)
+		return resp, nil, true
+	})
+	for range 2 {
+		if values, next, err := fetch(t, r, PartitionRead{Topic: "t", MaxBytes: 1 << 20}); err != nil || next != 1 || len(values) != 1 {
+			t.Errorf("%v, next %d, %v", values, next, err)
+		}
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if want := []string{"leader of here", "replica", "leader", "leader"}; !slices.Equal(asked, want) {
+		t.Errorf("asked were %q, want %q", asked, want)
 	}
 }

@@ -16,7 +16,9 @@ import (
 // a controller as well, for tests that end some of them. Topics, internal ones
 // too, have a replica on each, and take writes while all but one are up. They
 // are up on return, and gone with their data when t ends. Addrs of each names all.
-// Without Java the test is skipped with a loud line; with CI=1 it fails.
+// Each broker is a rack of its own, rack-1 and so on, and names the nearest
+// replica to consumers. Without Java the test is skipped with a loud line; with
+// CI=1 it fails.
 func StartKafkas(t testing.TB, n int) []*Kafka {
 	t.Helper()
 	needRealKafka(t)
@@ -87,6 +89,8 @@ func replicated(id, n int) map[string]string {
 	replicas, least := strconv.Itoa(n), strconv.Itoa(max(1, n-1))
 	return map[string]string{
 		"node.id":                                  strconv.Itoa(id),
+		"broker.rack":                              "rack-" + strconv.Itoa(id),
+		"replica.selector.class":                   "org.apache.kafka.common.replica.RackAwareReplicaSelector",
 		"default.replication.factor":               replicas,
 		"min.insync.replicas":                      least,
 		"offsets.topic.replication.factor":         replicas,
