@@ -96,10 +96,15 @@ func TestBenchRuns(t *testing.T) {
 			t.Errorf("%s has no sane figures: %+v", r, f)
 		}
 	}
-	// json and binary at two counts, two page sizes, two kinds of streams, one of metadata, avro by id and
-	// by text at two counts, and read.
-	if want := 2*2 + 2 + 2 + 1 + 2*2 + 1; len(rep.Ratios) != want {
+	// json and binary at two counts, two page sizes, two kinds of streams over two
+	// things, one of metadata, avro by id and by text at two counts, and read.
+	if want := 2*2 + 2 + 2*2 + 1 + 2*2 + 1; len(rep.Ratios) != want {
 		t.Errorf("%d ratios, want %d", len(rep.Ratios), want)
+	}
+	for _, line := range []string{"| millrace /stream, events | CPU a record over that of millrace /records, pages of 64 KiB |", "from the producer to the client, p50"} {
+		if !strings.Contains(out.String(), line) {
+			t.Errorf("the tables lack %q", line)
+		}
 	}
 	for _, q := range rep.Ratios {
 		if q.Ratio <= 0 || q.Limit <= 0 {

@@ -1,5 +1,9 @@
 package main
 
+// streamSuite is what ratios of streams to reads are filed under. Their rows
+// are of the fetch suite, and have a ratio to its limit as well.
+const streamSuite = "streams"
+
 // ratio compares a row with the limits of its suite, taken in the same run.
 type ratio struct {
 	Suite       string `json:"suite"`
@@ -33,6 +37,8 @@ var produceGoals = map[int]float64{1: 1.4, 10: 1.35, 100: 1.15, 1000: 1.0}
 
 const (
 	fetchGoal    = 1.3 // CPU a record at 1 MiB pages over consumer and append
+	streamGoal   = 1.5 // CPU a record of a stream over that of a read
+	liveGoal     = 5.0 // ms from the producer to the stream's client, p50
 	metadataGoal = 0.9 // requests a second over the HTTP floor's
 	avroGoal     = 2.0 // CPU a record over that of the same event as JSON
 )
@@ -62,6 +68,22 @@ func (rep *report) ratios() []ratio {
 		if ok {
 			out = append(out, q)
 		}
+	}
+	return append(out, rep.overReads()...)
+}
+
+// overReads divides each stream by the reads of pages as large as its chunks.
+func (rep *report) overReads() (out []ratio) {
+	for _, r := range rep.of("fetch") {
+		limit := rep.find(r, millraceReads) // the first of them, which has the smallest pages
+		if limit == nil || r.Failure != "" || r.Server != millraceLines && r.Server != millraceEvents {
+			continue
+		}
+		own, most := r.Figures.CPUPerRecord, limit.Figures.CPUPerRecord
+		out = append(out, ratio{
+			Suite: streamSuite, Server: r.Server, ValueBytes: r.ValueBytes, PageBytes: limit.PageBytes,
+			Over: millraceReads, Limit: most, Own: own, Ratio: own / most, Goal: streamGoal,
+		})
 	}
 	return out
 }

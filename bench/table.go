@@ -14,6 +14,7 @@ func (rep *report) writeTables(out io.Writer) {
 	rep.produceTable(out)
 	rep.produceRatios(out)
 	rep.fetchTable(out)
+	rep.streamTable(out)
 	rep.metadataTable(out)
 	rep.latencyTable(out)
 	rep.growthTable(out)
@@ -115,6 +116,29 @@ func (rep *report) fetchTable(out io.Writer) {
 		f := r.Figures
 		line(out, append(point, count(f.RecordsPerSecond), count(f.RecordsPerSecond/f.RequestsPerSecond), ms(f.P50), ms(f.P99),
 			us(f.CPUPerRecord), percent(f.Spread), over, goal(want, "≤"), mib(f.RSS))...)
+	}
+}
+
+// streamTable sets what the fetch suite has of streams beside their goals.
+func (rep *report) streamTable(out io.Writer) {
+	var lines [][]string
+	for _, q := range rep.Ratios {
+		if q.Suite == streamSuite {
+			what := fmt.Sprintf("CPU a record over that of %s, pages of %s", q.Over, mib(int64(q.PageBytes)))
+			lines = append(lines, []string{q.Server, what, fmt.Sprintf("%.2f", q.Ratio), goal(q.Goal, "≤")})
+		}
+	}
+	for _, r := range rep.of("fetch") {
+		if r.Server == millraceLive && r.Failure == "" {
+			lines = append(lines, []string{r.Server, "from the producer to the client, p50", ms(r.Figures.P50), "≤ " + ms(liveGoal)})
+		}
+	}
+	if len(lines) == 0 {
+		return
+	}
+	header(out, "Streams", "server", "what", "figure", "goal")
+	for _, cells := range lines {
+		line(out, cells...)
 	}
 }
 

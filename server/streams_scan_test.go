@@ -143,7 +143,7 @@ func TestStreamBesideDeadPartitions(t *testing.T) {
 	}
 	f.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Topic: topic, Partitions: which, Err: kerr.LeaderNotAvailable, Count: -1})
 	s := start(t, f.Broker, func(o *stackOptions) { o.server.StreamHeartbeat = 100 * time.Millisecond })
-	at := s.follow(t, "/topics/"+topic+"/stream", sse) // for up to 30 s
+	at := s.follow(t, "/topics/"+topic+"/stream", sse) // for up to a minute
 	for n := range 3 {
 		s.do(t, "POST", fmt.Sprintf("/topics/%s/partitions/%d", topic, dead), fmt.Sprintf(`{"records":[{"value":%d}]}`, n), jsonV2).want(t, 200, "")
 		at.want(n)

@@ -44,7 +44,7 @@ type event struct {
 // follow opens a stream, which must begin, and ends it with t.
 func (s *stack) follow(t testing.TB, path string, headers ...string) *follower {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	req, err := http.NewRequestWithContext(ctx, "GET", s.base+path, nil)
 	if err != nil {
 		t.Fatal(err)

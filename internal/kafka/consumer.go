@@ -16,6 +16,9 @@ const (
 	// The library's 1 GiB would let one small, hostile batch take the
 	// process down; brokers hold batches of 1 MiB by default.
 	maxBatchBytes = 256 << 20
+	// replicaRecheck is how often a consumer with a rack asks the leader for
+	// the nearest replica.
+	replicaRecheck = 5 * time.Second
 )
 
 // DefaultConsumer returns the defaults of Kafka's Java consumer.
@@ -67,7 +70,9 @@ func ConsumerOpts(base Settings, c Consumer) ([]kgo.Opt, error) {
 		kgo.WithPools(fetchPools),
 	)
 	if c.Rack != "" {
-		opts = append(opts, kgo.Rack(c.Rack))
+		// The library stays with a replica that is gone until it asks the
+		// leader again, by default after half an hour.
+		opts = append(opts, kgo.Rack(c.Rack), kgo.RecheckPreferredReplicaInterval(replicaRecheck))
 	}
 	switch c.GroupProtocol {
 	case "", "classic":
