@@ -67,8 +67,8 @@ bench: ## benchmarks beside their limits
 clients: $(KAFKA) ## clients of others against a real Kafka: npm's kafka-rest, Python's confluent-kafka (needs node, npm, python3-venv and the network)
 	$(KAFKA) -- env MILLRACE_TEST_CLIENTS=1 go test -count=1 -run 'TestNodeClient|TestPythonClient' ./cmd/millrace
 
-browser: ## the dashboard and the sample page of streams in Chromium (needs chromium, node, npm and the network)
-	MILLRACE_TEST_BROWSER=1 go test -count=1 -timeout=15m -run 'TestDashboard|TestBrowser' ./cmd/millrace
+browser: $(KAFKA) ## the dashboard and the sample page of streams in Chromium (needs chromium, node, npm and the network)
+	$(KAFKA) -- env MILLRACE_TEST_BROWSER=1 go test -count=1 -timeout=15m -run 'TestDashboard|TestBrowser' ./cmd/millrace
 
 screenshots: build ## new pictures of the dashboard for the documentation, under a load test of five minutes
 	MILLRACE_TEST_BROWSER=1 MILLRACE_TEST_PICTURES=1 MILLRACE_BIN=$(abspath $(BIN)) go test -count=1 -timeout=10m -run 'TestPictures' ./cmd/millrace

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -205,6 +206,7 @@ func (p *page) full() bool { return p.n >= p.count || p.bytes >= p.limit }
 // have. An error says why it stopped at a record that it did not append.
 func (p *page) fill(dst []byte, records []*kgo.Record) ([]byte, error) {
 	var err error
+	dst = slices.Grow(dst, p.room(records))
 	for _, r := range records {
 		if err == nil && p.admits(r) {
 			dst, err = p.append(dst, r)
@@ -212,6 +214,29 @@ func (p *page) fill(dst []byte, records []*kgo.Record) ([]byte, error) {
 		r.Recycle() // the last one gives the batch's memory back
 	}
 	return dst, err
+}
+
+// frameGuess is about what a record takes in an answer besides key, value and topic.
+const frameGuess = 80
+
+// room guesses what those of the records take that the page may still have. An
+// answer of many megabytes that grew step by step would leave several times as
+// much to the garbage collector.
+func (p *page) room(records []*kgo.Record) (total int) {
+	n, bytes := p.n, p.bytes
+	for _, r := range records {
+		if n >= p.count || n > 0 && bytes+size(r) > p.limit {
+			break
+		}
+		n++
+		bytes += size(r)
+		total += frameGuess + len(r.Topic)
+	}
+	bytes -= p.bytes
+	if p.format == codec.Binary {
+		bytes = bytes/3*4 + 4
+	}
+	return total + bytes
 }
 
 // admits reports whether there is room for r, and closes the page if not.

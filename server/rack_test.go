@@ -119,9 +119,15 @@ func TestReadsFromTheNearestReplica(t *testing.T) {
 		topics, err := admin.ListTopics(t.Context(), topic)
 		return err == nil && len(topics[topic].Partitions[0].ISR) == 3
 	})
-	brokers[first-1].Kill()
 	live = s.follow(t, path+"/stream?from=end", sse)
-	direct(0)
+	brokers[first-1].Kill()
+	testkit.Eventually(t, time.Minute, "direct reads to find another replica", func() bool {
+		r := s.do(t, "GET", path+"/partitions/0/records?offset=0", "", "Accept: application/vnd.kafka.json.v2+json")
+		if r.status != 200 && (r.status < 500 || !strings.Contains(r.body, `"error_code":50`)) {
+			t.Fatalf("without the leader: %d %s", r.status, r.body) // what is no reason to try again
+		}
+		return r.status == 200 && strings.Contains(r.body, value)
+	})
 	testkit.Eventually(t, time.Minute, "another leader", func() bool { l := leader(); return l > 0 && l != first })
 	put()
 	live.want(value)

@@ -1,15 +1,18 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -24,11 +27,73 @@ func TestStreamsPage(t *testing.T) {
 	testkit.RunReadme(t, filepath.Join(filepath.Dir(readme(t)), "docs", "streams.md"), url)
 }
 
+// What many streams of a topic take, of a program that does nothing else. With
+// MILLRACE_STREAMS=full it is the figure of docs/streams.md, of 1,000 streams.
+func TestManyStreamsTakeLittle(t *testing.T) {
+	streams := 100
+	if os.Getenv("MILLRACE_STREAMS") == "full" {
+		streams = 1000
+	}
+	const records = 100
+	b := testkit.Fake(t).Broker
+	topic := testkit.CreateTopic(t, b, 1)
+	_, url := serve(t, b)
+	var open, read sync.WaitGroup
+	var last atomic.Int64 // when a client had its last record, in ns since 1970
+	open.Add(streams)
+	for range streams {
+		read.Go(func() {
+			resp, err := http.Get(url + "/topics/" + topic + "/stream")
+			open.Done()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer resp.Body.Close()
+			lines := bufio.NewScanner(resp.Body)
+			for n := 0; n < records && lines.Scan(); {
+				if len(lines.Bytes()) > 0 {
+					n++
+				}
+			}
+			if err := lines.Err(); err != nil {
+				t.Errorf("a stream broke: %v", err)
+			}
+			for now := time.Now().UnixNano(); ; {
+				if was := last.Load(); was >= now || last.CompareAndSwap(was, now) {
+					return
+				}
+			}
+		})
+	}
+	open.Wait()
+	var goroutines, memory float64
+	testkit.Eventually(t, time.Minute, "one goroutine a stream, and 100 for all else", func() bool {
+		figures := scrape(t, url)
+		goroutines, memory = figures.sum(t, "go_goroutines"), figures.sum(t, "process_resident_memory_bytes")
+		return goroutines >= float64(streams) && goroutines < float64(streams+100)
+	})
+	body := `{"records":[` + strings.Repeat(`{"value":{"n":1}},`, records-1) + `{"value":{"n":1}}]}`
+	if status, answer := call(t, "POST", url+"/topics/"+topic, body); status != 200 {
+		t.Fatalf("%d %s", status, answer)
+	}
+	answered := time.Now()
+	read.Wait()
+	t.Logf("%d streams: %.0f MB, %.0f goroutines; the last client had the last of %d records %v after the produce request was answered",
+		streams, memory/1e6, goroutines, records, time.Unix(0, last.Load()).Sub(answered).Round(time.Millisecond))
+	if most := float64(80<<20 + streams*(100<<10)); memory > most {
+		t.Errorf("%.0f MB, which is more than 100 KiB a stream and 80 MiB", memory/1e6)
+	}
+}
+
 // The sample page sees every record once and in order while the proxy it reads
 // from is restarted, and while it is killed.
 func TestBrowserStream(t *testing.T) {
 	dir, chromium := browser(t)
-	b := testkit.Fake(t).Broker
+	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) { browse(t, b, dir, chromium) })
+}
+
+func browse(t *testing.T, b testkit.Broker, dir, chromium string) {
 	topic := testkit.CreateTopic(t, b, 3)
 	ln, err := net.Listen("tcp", "127.0.0.1:0") // a port that stays the same
 	if err != nil {
