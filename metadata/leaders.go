@@ -23,9 +23,25 @@ const doubtPause = time.Second
 // And the leaders that they find put right what the cache believes.
 func (c *Cache) Hook() kgo.Hook { return hook{c} }
 
+// ReplicaHook is [Cache.Hook] for clients that read from replicas too: from which
+// broker a batch is says nothing of the leader then.
+func (c *Cache) ReplicaHook() kgo.Hook { return replicaHook{hook{c}} }
+
+type replicaHook struct{ h hook }
+
+// OnBrokerRead implements [kgo.HookBrokerRead].
+func (r replicaHook) OnBrokerRead(b kgo.BrokerMetadata, key int16, n int, wait, took time.Duration, err error) {
+	r.h.OnBrokerRead(b, key, n, wait, took, err)
+}
+
+// OnLeader implements [kafka.LeaderHook].
+func (r replicaHook) OnLeader(topic string, partition, leader int32) {
+	r.h.OnLeader(topic, partition, leader)
+}
+
 type hook struct{ c *Cache }
 
-var _ kafka.LeaderHook = hook{}
+var _, _ kafka.LeaderHook = hook{}, replicaHook{}
 
 // OnBrokerRead implements [kgo.HookBrokerRead].
 func (h hook) OnBrokerRead(_ kgo.BrokerMetadata, _ int16, _ int, _, _ time.Duration, err error) {

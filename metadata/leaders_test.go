@@ -7,6 +7,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"millrace/internal/kafka"
 )
 
 // A record batch that a broker took which is not the leader has the view asked
@@ -58,5 +60,28 @@ func TestBatchesTellWhoLeads(t *testing.T) {
 			written("t", 0, was)
 		}
 		refreshes(first+2, "after batches of a client that is behind")
+	})
+}
+
+// Where replicas are read from, who gave a batch says nothing; who leads still does.
+func TestReplicasDoNotTellWhoLeads(t *testing.T) {
+	inBubble(t, func(t *testing.T, network *kfake.VirtualNetwork) {
+		cluster := newCluster(t, virtual(network, kfake.Ports(9092, 9093), kfake.SeedTopics(1, "t"))...)
+		c := newCache(t, cluster, Settings{MaxAge: time.Hour}, dialer(network))
+		s, err := c.Snapshot(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		other := 1 - s.Topics[0].Partitions[0].Leader
+		h := c.ReplicaHook()
+		if _, ok := h.(kgo.HookFetchBatchRead); ok {
+			t.Error("the hook listens to who gives batches")
+		}
+		first := c.Stats().Refreshed
+		h.(kafka.LeaderHook).OnLeader("t", 0, other)
+		time.Sleep(3 * time.Second) // of the bubble: all that was begun has ended
+		if got := c.Stats().Refreshed; got != first+1 {
+			t.Errorf("after another leader: %d refreshes, want one", got-first)
+		}
 	})
 }

@@ -111,7 +111,11 @@ func start(cfg *config.Config) (_ *proxy, err error) {
 	// An answer to a produce or fetch request is as good a sign of life as any,
 	// and tells where a leader is.
 	cfg.KafkaProduce.Hooks = append(cfg.KafkaProduce.Hooks, p.metadata.Hook())
-	cfg.KafkaConsume.Hooks = append(cfg.KafkaConsume.Hooks, p.metadata.Hook())
+	reads := p.metadata.Hook()
+	if cfg.KafkaConsumer.Rack != "" {
+		reads = p.metadata.ReplicaHook()
+	}
+	cfg.KafkaConsume.Hooks = append(cfg.KafkaConsume.Hooks, reads)
 	compressor, err := kafka.NewCompressor(cfg.Producer.Compression, cfg.Producer.Level)
 	if err != nil {
 		return nil, err
