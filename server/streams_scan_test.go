@@ -35,9 +35,10 @@ func TestStreamPassesOverMuch(t *testing.T) {
 	}
 	s := start(t, f.Broker, func(o *stackOptions) { o.server.StreamHeartbeat = 50 * time.Millisecond })
 	fetches := make(chan struct{}, 10_000)
+	pace := time.NewTicker(20 * time.Millisecond) // of the broker
 	f.ControlKey(int16(kmsg.Fetch), func(kmsg.Request) (kmsg.Response, error, bool) {
 		f.KeepControl()
-		f.SleepControl(func() { time.Sleep(20 * time.Millisecond) })
+		f.SleepControl(func() { <-pace.C })
 		fetches <- struct{}{}
 		return nil, nil, false
 	})
