@@ -64,7 +64,7 @@ pollers: ## 1,000 clients that poll metadata for half a minute
 bench: ## benchmarks beside their limits
 	go run ./bench
 
-clients: $(KAFKA) ## clients of others against a real Kafka: npm's kafka-rest, Python's confluent-kafka (needs node, npm, python3-venv and the network)
+clients: $(KAFKA) ## clients of others against a real Kafka: npm's kafka-rest, Python's confluent-kafka and kafka-rest-client (needs node, npm, python3-venv and the network)
 	$(KAFKA) -- env MILLRACE_TEST_CLIENTS=1 go test -count=1 -run 'TestNodeClient|TestPythonClient' ./cmd/millrace
 
 browser: $(KAFKA) ## the dashboard and the sample page of streams in Chromium (needs chromium, node, npm and the network)

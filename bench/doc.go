@@ -39,7 +39,7 @@
 // # Where things are
 //
 // main.go and options.go: the program. produce.go, fetch.go, metadata.go,
-// latency.go, growth.go, memory.go, avro.go: the suites. child.go: this program as its own parts, in processes of their
+// latency.go, growth.go, memory.go, avro.go, instances.go: the suites. child.go: this program as its own parts, in processes of their
 // own; load.go, fetch_children.go: the load generators; floors.go: the limits.
 // window.go, histogram.go, procstat.go: how one run is measured. records.go: the
 // input, from real records; content.go: how it is read back. report.go, ratio.go,

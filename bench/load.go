@@ -17,8 +17,10 @@ import (
 // every connection sends its next request when it has the answer to the last,
 // or, with a rate, an open one.
 type loadSpec struct {
-	// URLs are asked in turn; all have the same host.
+	// URLs are asked in turn; all have the same host. With OwnURL each
+	// connection asks one only.
 	URLs        []string
+	OwnURL      bool
 	Method      string
 	ContentType string
 	Accept      string
@@ -94,7 +96,9 @@ func runConnection(spec loadSpec, host string, number int, m *meter, t *tally) {
 		if len(spec.Sums) > 0 {
 			sum = spec.Sums[next%len(spec.Sums)]
 		}
-		if len(spec.URLs) > 1 {
+		if spec.OwnURL {
+			req.SetRequestURI(spec.URLs[number%len(spec.URLs)])
+		} else if len(spec.URLs) > 1 {
 			req.SetRequestURI(spec.URLs[next%len(spec.URLs)])
 		}
 		next++

@@ -110,6 +110,7 @@ func (b *bench) suites(ctx context.Context) error {
 		{"latency", b.latencySuite},
 		{"growth", b.growthSuite},
 		{"avro", b.avroSuite},
+		{"instances", b.instancesSuite},
 	} {
 		if len(b.opts.only) > 0 && !slices.Contains(b.opts.only, s.name) {
 			continue

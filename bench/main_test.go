@@ -86,8 +86,8 @@ func TestBenchRuns(t *testing.T) {
 	}
 	// HTTP floor, Kafka floor, json, binary at two counts; two of memory; seven
 	// readers; two of metadata; three of latency; two at three spreads; two
-	// formats at two counts, and read.
-	if want := 2*4 + 2 + 7 + 2 + 3 + 2*3 + 2*2 + 2; len(rep.Rows) != want {
+	// formats at two counts, and read; two topics of instances.
+	if want := 2*4 + 2 + 7 + 2 + 3 + 2*3 + 2*2 + 2 + 2; len(rep.Rows) != want {
 		t.Errorf("%d rows, want %d", len(rep.Rows), want)
 	}
 	for _, r := range rep.Rows {

@@ -42,7 +42,7 @@ type peer struct {
 }
 
 // suiteNames are the suites, in the order in which they run.
-var suiteNames = []string{"produce", "memory", "fetch", "metadata", "latency", "growth", "avro"}
+var suiteNames = []string{"produce", "memory", "fetch", "metadata", "latency", "growth", "avro", "instances"}
 
 // list is a flag of comma-separated elements.
 type list[T any] struct {

@@ -19,6 +19,7 @@ func (rep *report) writeTables(out io.Writer) {
 	rep.latencyTable(out)
 	rep.growthTable(out)
 	rep.avroTable(out)
+	rep.instancesTable(out)
 	rep.memoryTable(out)
 	rep.goalTable(out)
 	for _, r := range rep.failed() {
@@ -160,6 +161,27 @@ func (rep *report) metadataTable(out io.Writer) {
 		}
 		line(out, r.Server, strconv.Itoa(r.Connections), count(f.RequestsPerSecond), over, goal(want, "≥"),
 			ms(f.P50), ms(f.P99), ms(f.P999), us(f.CPUPerRequest), cpuOver, percent(f.Spread), mib(f.RSS))
+	}
+}
+
+// What idle instances may hold, together.
+const idleGoal = "≤ 300 MiB"
+
+func (rep *report) instancesTable(out io.Writer) {
+	rows := rep.of("instances")
+	if len(rows) == 0 {
+		return
+	}
+	header(out, fmt.Sprintf("Idle consumer instances, then polls of some of them with timeout=%d", pollTimeout), "instances of", "instances",
+		"RSS after one read each", "idle RSS", "goal", "goroutines", "connections", "CPU", "polled", "p50", "p99", "CPU/poll", "RSS")
+	for _, r := range rows {
+		if r.Failure != "" {
+			line(out, r.Server, "FAILED")
+			continue
+		}
+		f, idle := r.Figures, r.Rounds[len(r.Rounds)-1].Idle
+		line(out, r.Server, count(float64(idle.Instances)), mib(idle.Fresh), mib(idle.RSS), idleGoal, count(float64(idle.Goroutines)),
+			count(float64(idle.Connections)), percent(idle.CPU), strconv.Itoa(r.Connections), ms(f.P50), ms(f.P99), us(f.CPUPerRequest), mib(f.RSS))
 	}
 }
 

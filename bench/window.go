@@ -27,6 +27,8 @@ type window struct {
 	Mallocs uint64 `json:"mallocs,omitempty"`
 	// Latency is that of the requests in the window.
 	Latency histogram `json:"latency_buckets"`
+	// Idle is of the time before, in the instances suite.
+	Idle *idleState `json:"idle,omitempty"`
 	// Acked are the records answered without an error from the first request
 	// to the last, warm-up included: what Kafka must hold.
 	Acked content `json:"acked"`

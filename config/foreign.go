@@ -96,7 +96,7 @@ var javaClientNames = []struct{ name, why string }{
 	{"buffer.memory.allocation.strategy", "there is one way to count the buffer"},
 	{"transaction.*", "transactions are not used"},
 	{"group.id", "a consumer's group is in its URL"},
-	{"group.instance.id", "instances are not static members"},
+	{"group.instance.id", "with cluster.enable it is made of an instance's name, else instances are dynamic members"},
 	{"enable.auto.commit", "an instance says its own auto.commit.enable"},
 	{"auto.commit.enable", "an instance says its own"},
 	{"allow.auto.create.topics", "reading creates no topic"},

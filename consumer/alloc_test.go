@@ -44,7 +44,7 @@ func (p *pages) answer(t testing.TB) {
 	p.s.backlog.runs = p.runs
 	p.s.backlog.add(p.p, p.records[:pageRecords/2])
 	p.s.backlog.add(p.p, p.records[pageRecords/2:])
-	out, err := p.i.answer(p.s, p.dst, &count{}, 4<<20, p.extras)
+	out, _, err := p.i.answer(p.s, p.dst, &count{}, 4<<20, p.extras)
 	if err != nil || len(out) < pageRecords*50 || p.s.backlog.records != 0 || p.s.backlog.bytes != 0 {
 		t.Fatalf("%d bytes, %v, backlog %+v", len(out), err, p.s.backlog)
 	}

@@ -90,10 +90,10 @@ func (s *session) adopt(former *session) {
 // Assignment returns the partitions that the instance reads, sorted: those
 // assigned by hand, or those that the group gave it so far.
 func (i *Instance) Assignment() ([]TopicPartition, error) {
-	if err := i.enter(); err != nil {
+	if err := i.beginCall(); err != nil {
 		return nil, err
 	}
-	defer i.leave()
+	defer i.endCall()
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.session == nil {

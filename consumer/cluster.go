@@ -248,8 +248,8 @@ func (c *cluster) committed(ctx context.Context, group string, tps []TopicPartit
 	return found, nil
 }
 
-// leave takes a static member out of its group.
-func (c *cluster) leave(ctx context.Context, group, member, static string) error {
+// leaveGroup takes a static member out of its group.
+func (c *cluster) leaveGroup(ctx context.Context, group, member, static string) error {
 	client, err := c.get()
 	if err != nil {
 		return err

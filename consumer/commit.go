@@ -43,7 +43,7 @@ func (i *Instance) Commit(ctx context.Context, offsets []Offset) error {
 	if err != nil {
 		return err
 	}
-	defer i.leave()
+	defer i.endCall()
 	ctx, cancel := i.bound(ctx, kafkaTimeout)
 	defer cancel()
 	if err := i.issue(ctx, c); err != nil {
@@ -60,7 +60,7 @@ func (i *Instance) CommitAsync(offsets []Offset) error {
 		return err
 	}
 	started := i.m.spawn(func() {
-		defer i.leave()
+		defer i.endCall()
 		ctx, cancel := i.bound(i.m.life, kafkaTimeout)
 		defer cancel()
 		if err := i.issue(ctx, c); err != nil {
@@ -68,7 +68,7 @@ func (i *Instance) CommitAsync(offsets []Offset) error {
 		}
 	})
 	if !started {
-		i.leave()
+		i.endCall()
 		return apierr.Draining.Err()
 	}
 	return nil
@@ -77,10 +77,10 @@ func (i *Instance) CommitAsync(offsets []Offset) error {
 // Committed returns the offsets that the group has committed for the
 // partitions, whoever committed them. Partitions without one are left out.
 func (i *Instance) Committed(ctx context.Context, tps []TopicPartition) ([]Offset, error) {
-	if err := i.enter(); err != nil {
+	if err := i.beginCall(); err != nil {
 		return nil, err
 	}
-	defer i.leave()
+	defer i.endCall()
 	ctx, cancel := i.bound(ctx, kafkaTimeout)
 	defer cancel()
 	found, err := i.m.cluster.committed(ctx, i.group, tps)
@@ -98,7 +98,7 @@ func (i *Instance) Committed(ctx context.Context, tps []TopicPartition) ([]Offse
 }
 
 // askCommit begins a call and fixes what it commits, once it is known what
-// arrived. The caller must leave when there is no error.
+// arrived. The caller must end it when there is no error.
 func (i *Instance) askCommit(ctx context.Context, offsets []Offset) (*commit, error) {
 	for _, o := range offsets {
 		switch {
@@ -108,11 +108,11 @@ func (i *Instance) askCommit(ctx context.Context, offsets []Offset) (*commit, er
 			return nil, apierr.Unprocessable.New("The offset %d of partition %d of topic %s cannot be committed: there is none after it.", o.Offset, o.Partition, o.Topic)
 		}
 	}
-	if err := i.enter(); err != nil {
+	if err := i.beginCall(); err != nil {
 		return nil, err
 	}
 	if offsets == nil && !i.awaitPassage(ctx) {
-		i.leave()
+		i.endCall()
 		return nil, unsure()
 	}
 	i.mu.Lock()

@@ -177,7 +177,7 @@ func TestLateCommitDoesNotUndoALaterOne(t *testing.T) {
 	tp := TopicPartition{topic, 0}
 	early, err := i.askCommit(t.Context(), []Offset{{tp, 1, ""}})
 	ok(t, err)
-	defer i.leave()
+	defer i.endCall()
 	ok(t, i.Commit(t.Context(), []Offset{{tp, 5, ""}}))
 	ok(t, i.issue(t.Context(), early))
 	if at := committedRaw(t, b, i.Group(), tp); at != 6 {

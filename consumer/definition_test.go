@@ -2,10 +2,13 @@ package consumer
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"reflect"
 	"testing"
 	"time"
+
+	"millrace/internal/testkit"
 
 	"millrace/codec"
 	"millrace/internal/apierr"
@@ -15,7 +18,7 @@ func TestDefinitionComesBack(t *testing.T) {
 	want := definition{
 		Options: InstanceOptions{
 			Name: "i", Format: codec.JSON, OffsetReset: latest, AutoCommit: true, FetchMinBytes: 7,
-			RequestTimeout: 3 * time.Second, IsolationLevel: readCommitted,
+			RequestTimeout: 3 * time.Second, IsolationLevel: readCommitted, Undecodable: Skip,
 		},
 		Format:     "json",
 		Partitions: []place{{"t", 1}},
@@ -72,4 +75,42 @@ func FuzzReadDefinition(f *testing.F) {
 			t.Fatalf("%s became %s (%v)", first, second, err)
 		}
 	})
+}
+
+// slowDirectory takes its time to release.
+type slowDirectory struct{ releasing, release chan struct{} }
+
+func (slowDirectory) Create(context.Context, string, string, []byte) error { return nil }
+func (slowDirectory) Update(context.Context, string, string, []byte) error { return nil }
+func (slowDirectory) Delete(context.Context, string, string, string) error { return nil }
+func (slowDirectory) Gone(string, string) string                           { return "" }
+func (slowDirectory) Lease(string, string) (time.Time, error) {
+	return time.Now().Add(time.Minute), nil
+}
+
+func (d slowDirectory) Release(context.Context, string, string, []byte) error {
+	close(d.releasing)
+	<-d.release
+	return nil
+}
+
+// An instance is held until it is given up: else a request that comes meanwhile
+// would have it claimed once more by the server that shuts down.
+func TestInstanceIsHeldUntilItIsReleased(t *testing.T) {
+	d := slowDirectory{make(chan struct{}), make(chan struct{})}
+	m := newManager(t, testkit.Fake(t).Broker, func(s *Settings) { s.Directory = d })
+	i := create(t, m, "g", jsonOptions(m))
+	closed := make(chan error, 1)
+	go func() { closed <- m.Close(t.Context()) }()
+	<-d.releasing
+	if !m.Holds("g", i.Name()) {
+		t.Error("an instance that is being released is nobody's")
+	}
+	_, err := m.Get("g", i.Name())
+	wantKind(t, err, apierr.Draining)
+	close(d.release)
+	ok(t, <-closed)
+	if m.Holds("g", i.Name()) {
+		t.Error("an instance that was released is still held")
+	}
 }

@@ -76,7 +76,7 @@ func (m *Manager) Adopt(ctx context.Context, group, name string, text []byte) er
 		err = lost(err)
 	}
 	if err == nil {
-		err = m.enter(key, i)
+		err = m.install(key, i)
 	}
 	if err != nil {
 		m.unreserve(key, opts.Client)
@@ -205,8 +205,8 @@ func (m *Manager) unregister(i *Instance, why error) {
 	m.unreserve(i.key(), i.opts.Client)
 }
 
-// enter puts an instance into the place that was reserved for it.
-func (m *Manager) enter(key instanceKey, i *Instance) error {
+// install puts an instance into the place that was reserved for it.
+func (m *Manager) install(key instanceKey, i *Instance) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.closing {

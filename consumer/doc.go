@@ -10,6 +10,8 @@
 //     its Kafka client, its partitions, what was fetched and not yet answered.
 //   - subscribe.go, assign.go: how a session starts; the group's callbacks.
 //   - read.go, backlog.go: lease, collect, encode once, move the positions.
+//     undecodable.go: what becomes of records that cannot be encoded.
+//     prefetch.go: how much is fetched ahead, and by whom.
 //   - seek.go, commit.go: positions and offsets. cluster.go: what is asked of
 //     Kafka through the clients that all instances share. log.go: what of the
 //     client library's log an operator sees.
@@ -24,7 +26,8 @@
 //     partition with no instance, no group and no state between them.
 //
 // A record is "answered" once [Instance.AppendRecords] returned it, and
-// "confirmed" once the client's next read shows that it had that answer. A seek
+// "confirmed" once a read that the client sends after it shows that it had that
+// answer. What is known not to have arrived is taken back instead. A seek
 // is the client's own statement of a position and counts as both. What commits:
 //
 //	POST /offsets, DELETE of the instance   all that was answered

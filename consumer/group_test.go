@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -63,6 +64,9 @@ func TestRebalanceWithABacklog(t *testing.T) {
 			t.Fatalf("the backlog has records of the partitions %v only", held)
 		}
 
+		one.mu.Lock()
+		before := maps.Clone(one.session.parts)
+		one.mu.Unlock()
 		two := create(t, m, group, o)
 		ok(t, two.Subscribe(t.Context(), []string{topic}))
 		testkit.Eventually(t, patience, "the partitions are shared", func() bool {
@@ -74,6 +78,16 @@ func TestRebalanceWithABacklog(t *testing.T) {
 			}
 			return len(a) == parts/2 && len(b) == parts/2
 		})
+		one.mu.Lock()
+		for tp, p := range one.session.parts { // one that is revoked and given back would be another
+			if p != before[tp] {
+				t.Errorf("%s stays with its reader, but was taken from it meanwhile", tp)
+			}
+		}
+		one.mu.Unlock()
+		if n := m.counts.lost.Load(); n != 0 {
+			t.Errorf("%d times partitions were lost", n)
+		}
 		for deadline := time.Now().Add(patience); total < parts*each; {
 			if time.Now().After(deadline) {
 				t.Fatalf("read %d of %d records", total, parts*each)

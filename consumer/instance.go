@@ -36,8 +36,9 @@ type Instance struct {
 	commitSeq  uint64             // number of the last commit that was asked for
 	pollCancel context.CancelFunc // interrupts the poll that is running; nil when none is
 	holders    int                // who wants no poll to run; see holdPolls
-	lost       func() bool        // whether the last answer did not arrive; nil: it did
+	losses     []func() bool      // each tells whether an answer that is not confirmed got lost
 	passage    *Passage           // of the last answer; nil: it went by no other server, or has been read on from
+	streaming  bool               // the lease is a stream's
 	// What the directory is for; unused without one.
 	positions map[TopicPartition]position // see definition.Positions
 	recorded  []byte                      // the definition that the directory has
@@ -70,8 +71,8 @@ func (i *Instance) key() instanceKey { return instanceKey{i.group, i.opts.Name} 
 // Options returns the instance's options, defaults filled in.
 func (i *Instance) Options() InstanceOptions { return i.opts }
 
-// enter begins a call: the instance is in use until leave.
-func (i *Instance) enter() error {
+// beginCall begins a call: the instance is in use until endCall.
+func (i *Instance) beginCall() error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.closed != nil {
@@ -82,7 +83,7 @@ func (i *Instance) enter() error {
 	return nil
 }
 
-func (i *Instance) leave() {
+func (i *Instance) endCall() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.busy--
@@ -125,20 +126,20 @@ func acquire(ctx context.Context, lock chan struct{}) error {
 // beginChange begins a change of subscription or assignment, of which there is
 // one at a time. What it returns bounds the change; done ends it.
 func (i *Instance) beginChange(ctx context.Context) (_ context.Context, done func(), err error) {
-	if err := i.enter(); err != nil {
+	if err := i.beginCall(); err != nil {
 		return nil, nil, err
 	}
 	ctx, cancel := i.bound(ctx, kafkaTimeout)
 	if err := acquire(ctx, i.changing); err != nil {
 		err = i.explain(err)
 		cancel()
-		i.leave()
+		i.endCall()
 		return nil, nil, err
 	}
 	return ctx, func() {
 		<-i.changing
 		cancel()
-		i.leave()
+		i.endCall()
 	}, nil
 }
 

@@ -27,7 +27,8 @@ type InstanceStream struct {
 
 // StreamOptions are what a client chooses for the stream of an instance.
 type StreamOptions struct {
-	// Undecodable says what becomes of records that are not in the instance's format.
+	// Undecodable says what becomes of records that are not in the instance's
+	// format, in place of what its own options say.
 	Undecodable Undecodables
 	// Heartbeat is how long the stream may be silent; 0 means for ever.
 	Heartbeat time.Duration
@@ -47,31 +48,38 @@ type written struct {
 // OpenStream returns a stream of the instance, which it confirms the last
 // answer of. Errors: as of [Instance.AppendRecords] before there are records.
 func (i *Instance) OpenStream(ctx context.Context, q StreamOptions) (*InstanceStream, error) {
-	if err := i.enter(); err != nil {
+	if err := i.beginCall(); err != nil {
 		return nil, err
 	}
-	defer i.leave()
-	release, err := i.reserve(ctx, true)
-	if err != nil {
+	defer i.endCall()
+	i.confirm()
+	if err := i.takeReadTurn(ctx); err != nil {
 		return nil, err
 	}
-	release()
+	<-i.lease
 	known := i.m.schemas(i.opts.Format, nil)
 	return &InstanceStream{i: i, q: q, known: known, extras: q.extras(known)}, nil
 }
 
-// reserve takes the lease and makes sure that there is something to read from.
-func (i *Instance) reserve(ctx context.Context, confirm bool) (release func(), err error) {
+// takeReadTurn takes the lease and makes sure that there is something to read from.
+func (i *Instance) takeReadTurn(ctx context.Context) error {
 	turn, cancel := i.bound(ctx, i.opts.RequestTimeout)
 	defer cancel()
-	if acquire(turn, i.lease) != nil {
-		return nil, i.gaveUp(ctx, "Another read of this consumer instance is going on and did not end within the timeout. An instance is read by one request at a time.")
+	if err := i.takeTurn(ctx, turn); err != nil {
+		return err
 	}
-	if _, err := i.beginRead(ctx, turn, confirm); err != nil {
+	if _, err := i.beginRead(ctx, turn); err != nil {
 		<-i.lease
-		return nil, err
+		return err
 	}
-	return func() { <-i.lease }, nil
+	return nil
+}
+
+// setStreaming notes whether the lease is a stream's.
+func (i *Instance) setStreaming(is bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.streaming = is
 }
 
 // Run sends the stream until ctx ends or [Manager.Drain] is called, which is
@@ -84,12 +92,13 @@ func (st *InstanceStream) Run(ctx context.Context, send func([]byte) error) erro
 	defer context.AfterFunc(i.m.unhurried, cancel)()
 	st.out = outlet{send: send, format: i.opts.Format} // the session counts the records
 	defer st.out.close()
-	err := i.enter()
+	err := i.beginCall()
 	if err == nil {
-		defer i.leave()
-		var release func()
-		if release, err = i.reserve(ctx, false); err == nil {
-			defer release()
+		defer i.endCall()
+		if err = i.takeReadTurn(ctx); err == nil {
+			defer func() { <-i.lease }()
+			i.setStreaming(true)
+			defer i.setStreaming(false)
 		}
 	}
 	if err == nil {
@@ -109,7 +118,7 @@ func (st *InstanceStream) page(ctx context.Context) error {
 	i := st.i
 	turn, cancel := i.bound(ctx, i.opts.RequestTimeout)
 	defer cancel()
-	s, err := i.beginRead(ctx, turn, false)
+	s, err := i.beginRead(ctx, turn)
 	if err != nil {
 		return err
 	}
@@ -170,7 +179,7 @@ func (st *InstanceStream) encode(s *session) (n int, err error) {
 	s.page = s.page[:0]
 	st.out.open()
 	var taken count
-	st.out.b.B, err = s.encode(st.out.b.B, &taken, bounds{streamChunk, 4 * streamChunk}, func(dst []byte, r *kgo.Record) ([]byte, error) {
+	st.out.b.B, n, err = s.encode(st.out.b.B, &taken, bounds{streamChunk, 4 * streamChunk}, func(dst []byte, r *kgo.Record) ([]byte, error) {
 		start := len(dst)
 		dst = st.q.Frames.Open(dst, false, nil)
 		body := len(dst)
@@ -183,7 +192,6 @@ func (st *InstanceStream) encode(s *session) (n int, err error) {
 		}
 		return st.q.Frames.Close(dst), nil
 	})
-	n = taken.records
 	if st.out.empty() { // what was answered before still is the last
 		for _, w := range st.last {
 			if !w.part.onPage {
@@ -225,24 +233,12 @@ func (st *InstanceStream) giveBack(s *session) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	to := make(map[TopicPartition]int64)
-	back := func(p *partition) {
-		if s.parts[p.TopicPartition] != p {
-			return // the group took it away
-		}
-		if to[p.TopicPartition] = p.confirmed.offset; p.confirmed.offset < 0 {
-			to[p.TopicPartition] = p.start
-		}
-	}
 	for _, w := range st.last {
 		if w.part.answered == w.answered {
-			back(w.part)
+			s.unreadOne(w.part, to)
 		}
 	}
-	for _, p := range s.page {
-		back(p)
-		p.onPage = false
-	}
-	s.page = s.page[:0]
+	s.unread(to)
 	if len(to) == 0 || s.ended {
 		return
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"millrace/internal/apierr"
@@ -52,7 +53,8 @@ type Manager struct {
 	expired   map[instanceKey]string   // why instances are gone; of the last of them
 	closing   bool                     // Close was called
 
-	counts counts
+	fetching atomic.Int64 // sessions that are not parked
+	counts   counts
 }
 
 type instanceKey struct{ group, name string }
@@ -98,7 +100,7 @@ func (m *Manager) Create(group string, opts InstanceOptions) (*Instance, error) 
 		return nil, err
 	}
 	if err = m.register(i); err == nil {
-		err = m.enter(i.key(), i)
+		err = m.install(i.key(), i)
 	}
 	if err != nil {
 		m.unregister(i, err)
@@ -123,7 +125,7 @@ func (m *Manager) Get(group, name string) (*Instance, error) {
 	return i, nil
 }
 
-// Delete closes an instance: a read that waits is interrupted, what was
+// Delete closes an instance, once: a read that waits is interrupted, what was
 // answered is committed if the instance has auto-commit, and it leaves its
 // group. A commit or a leave that fails is logged; the instance is gone all
 // the same. Errors: as of [Manager.Get].
@@ -197,6 +199,9 @@ func (m *Manager) Close(ctx context.Context) error {
 		m.shut()
 	}
 	all := m.list()
+	for _, i := range all { // held until it is passed on, or it would be claimed meanwhile
+		m.moving[i.key()] = struct{}{}
+	}
 	clear(m.instances)
 	clear(m.perClient)
 	m.mu.Unlock()
@@ -210,6 +215,9 @@ func (m *Manager) Close(ctx context.Context) error {
 			slots <- struct{}{}
 			defer func() { <-slots }()
 			m.passOn(ctx, i)
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			delete(m.moving, i.key())
 		})
 	}
 	m.hurry() // ends streams, whose tails are in the background
@@ -274,10 +282,14 @@ func (m *Manager) janitor() {
 	}
 	tick := time.NewTicker(max(every, 10*time.Millisecond))
 	defer tick.Stop()
+	prefetch := time.NewTicker(parkLook)
+	defer prefetch.Stop()
 	for {
 		select {
 		case <-m.open.Done():
 			return
+		case now := <-prefetch.C:
+			m.boundPrefetch(now)
 		case now := <-tick.C:
 			m.mu.Lock()
 			all := m.list()
@@ -301,5 +313,9 @@ func (m *Manager) look(i *Instance, now time.Time) {
 		m.retired(i, (*partition).confirmedMark, why, make(chan error, 1))
 	case i.autoCommitDue(now):
 		m.background.Go(i.autoCommit)
+	default:
+		if due, _ := i.parkDue(now, parkAfter); due != nil {
+			m.background.Go(func() { i.park(now, parkAfter) })
+		}
 	}
 }

@@ -64,6 +64,8 @@ type InstanceOptions struct {
 	RequestTimeout time.Duration
 	// IsolationLevel is "read_uncommitted" or "read_committed". Empty means the default.
 	IsolationLevel string
+	// Undecodable says what becomes of records that are not in the format.
+	Undecodable Undecodables
 	// Client is the address that asked for the instance, for [Settings.MaxPerClient]; empty counts for nobody.
 	Client string
 }

@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -34,10 +35,11 @@ const (
 // before it were answered by the last call, and the position stays at it.
 // When ctx ends the read does, and nothing of what was fetched is lost.
 func (i *Instance) AppendRecords(ctx context.Context, dst []byte, o ReadOptions) ([]byte, error) {
-	if err := i.enter(); err != nil {
+	if err := i.beginCall(); err != nil {
 		return dst, err
 	}
-	defer i.leave()
+	defer i.endCall()
+	i.confirm()
 	timeout, limit := i.opts.RequestTimeout, i.m.settings.MaxBytes
 	if o.Timeout > 0 {
 		timeout = min(timeout, o.Timeout)
@@ -55,11 +57,11 @@ func (i *Instance) AppendRecords(ctx context.Context, dst []byte, o ReadOptions)
 	defer wake()
 	defer context.AfterFunc(i.m.unhurried, wake)()
 
-	if acquire(turn, i.lease) != nil {
-		return dst, i.gaveUp(ctx, "Another read of this consumer instance is going on and did not end within the timeout. An instance is read by one request at a time.")
+	if err := i.takeTurn(ctx, turn); err != nil {
+		return dst, err
 	}
 	defer func() { <-i.lease }()
-	s, err := i.beginRead(ctx, turn, true)
+	s, err := i.beginRead(ctx, turn)
 	if err != nil {
 		return dst, err
 	}
@@ -71,18 +73,26 @@ func (i *Instance) AppendRecords(ctx context.Context, dst []byte, o ReadOptions)
 	asking, stop := i.asking(ctx, turn, known)
 	defer stop()
 	for taken := (count{}); ; {
-		page, err = i.answer(s, page, &taken, limit, o.extras(known))
-		if err != nil && known != nil { // the registry is asked here, where only the lease is held
+		passed := 0
+		page, passed, err = i.answer(s, page, &taken, limit, o.extras(known))
+		switch {
+		case err != nil && known != nil: // the registry is asked here, where only the lease is held
 			if err = known.learn(asking, i.opts.Format, err); err == nil {
 				continue
 			}
 			err = i.explain(err)
+		case err == nil && taken.records == 0 && passed > 0: // all that came was skipped
+			if err = i.collect(ctx, wait, s, limit); err == nil {
+				continue
+			}
 		}
 		if err != nil && taken.records == 0 {
 			return dst, err
 		}
 		i.mu.Lock()
-		i.lost = o.Lost
+		if o.Lost != nil {
+			i.losses = append(i.losses, o.Lost)
+		}
 		i.goesBy(o.Passage, taken.records)
 		i.mu.Unlock()
 		return append(page, ']'), nil
@@ -101,23 +111,39 @@ func (i *Instance) asking(ctx, turn context.Context, known *schemas) (context.Co
 	return ctx, func() { undo(); cancel() }
 }
 
-// settle confirms the last answer, if that is asked for, or takes it back where
-// it is known to be lost. The caller holds the lease and i.mu, which is released
-// while waiting.
-func (i *Instance) settle(ctx context.Context, s *session, confirm bool) error {
-	switch {
-	case i.isLost():
-		return s.takeBack(ctx)
-	case confirm:
+// confirm notes, when a client asks for more, that it has what was answered
+// before, unless that is known to be lost. It comes before the wait for the
+// turn: the answer of a read that goes on meanwhile may be for a client that is
+// gone. An answer that went by another server waits for its word, see beginRead.
+// A read in place of a stream says nothing of what the stream's client has.
+func (i *Instance) confirm() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if s := i.session; s != nil && !i.streaming && i.passage == nil && !i.isLost() {
 		s.confirm()
-		i.passage = nil
+		i.forgetLosses()
 	}
-	return nil
 }
 
-// isLost reports whether the last answer did not arrive. The caller holds i.mu.
+// isLost reports whether an answer that is not confirmed did not arrive, or
+// nobody knows whether it did. The caller holds i.mu.
 func (i *Instance) isLost() bool {
-	return i.lost != nil && i.lost() || i.passage != nil && !(i.passage.known() && i.passage.arrived)
+	return i.passage != nil && !(i.passage.known() && i.passage.arrived) ||
+		slices.ContainsFunc(i.losses, func(lost func() bool) bool { return lost() })
+}
+
+// forgetLosses is for when all that was answered is confirmed or taken back.
+func (i *Instance) forgetLosses() {
+	clear(i.losses)
+	i.losses, i.passage = i.losses[:0], nil
+}
+
+// takeTurn takes the lease. turn bounds the wait, ctx is the caller's own.
+func (i *Instance) takeTurn(ctx, turn context.Context) error {
+	if acquire(turn, i.lease) == nil {
+		return nil
+	}
+	return i.gaveUp(ctx, "Another read of this consumer instance is going on and did not end within the timeout. An instance is read by one request at a time.")
 }
 
 // answeredMark is what a commit of all that was answered says of a partition.
@@ -143,9 +169,10 @@ func (i *Instance) gaveUp(ctx context.Context, why string) error {
 	return apierr.IllegalState.New("%s", why)
 }
 
-// beginRead returns the session to read from and, if confirm says so, confirms
-// its last answer. A change of the subscription that is under way is waited for.
-func (i *Instance) beginRead(ctx, turn context.Context, confirm bool) (*session, error) {
+// beginRead returns the session to read from, with what got lost taken back, and
+// what is known to have arrived confirmed. A change of the subscription that is
+// under way is waited for. The caller holds the lease.
+func (i *Instance) beginRead(ctx, turn context.Context) (*session, error) {
 	i.awaitPassage(ctx) // longer than the read, if need be: it is rare, and the alternative to repeat what arrived
 	if acquire(turn, i.changing) != nil {
 		return nil, i.gaveUp(ctx, "The subscription or assignment of this consumer instance is being changed, which did not end within the timeout.")
@@ -160,12 +187,19 @@ func (i *Instance) beginRead(ctx, turn context.Context, confirm bool) (*session,
 	case s == nil:
 		return nil, apierr.IllegalState.New("This consumer instance has neither a subscription nor an assignment. Subscribe to topics or assign partitions first.")
 	}
-	if err := i.settle(ctx, s, confirm); err != nil {
-		return nil, err
+	if i.isLost() {
+		// Begun, it is finished: the client that is gone meanwhile is not the last.
+		if err := s.takeBack(context.WithoutCancel(ctx)); err != nil {
+			return nil, err
+		}
+	} else if i.passage != nil { // there was word of it
+		s.confirm()
+		i.forgetLosses()
 	}
 	if err := s.open(); err != nil {
 		return nil, apierr.From(err)
 	}
+	s.unpark()
 	return s, nil
 }
 
@@ -270,18 +304,25 @@ func (s *session) take(fetches kgo.Fetches) {
 }
 
 // answer encodes the backlog into dst and moves the positions past it, both in
-// one go: nothing can come in between that would change either.
-func (i *Instance) answer(s *session, dst []byte, taken *count, limit int, x codec.Extras) ([]byte, error) {
+// one go: nothing can come in between that would change either. It returns how
+// many records it has passed.
+func (i *Instance) answer(s *session, dst []byte, taken *count, limit int, x codec.Extras) ([]byte, int, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.closed != nil {
-		return dst, i.closed
+		return dst, 0, i.closed
 	}
 	return s.encode(dst, taken, bounds{limit, i.m.settings.MaxBytes}, func(dst []byte, r *kgo.Record) ([]byte, error) {
+		start := len(dst)
 		if taken.records > 0 {
 			dst = append(dst, ',')
 		}
-		return codec.AppendRecord(dst, r, i.opts.Format, x)
+		body := len(dst)
+		dst, err := appendShown(dst, r, i.opts.Format, x, i.opts.Undecodable)
+		if len(dst) == body {
+			dst = dst[:start]
+		}
+		return dst, err
 	})
 }
 
@@ -298,52 +339,56 @@ func (c *count) admit(size int, b bounds) bool {
 	return c.records == 0 || c.bytes+size <= b.bytes && c.records < maxPageRecords
 }
 
-// appendOne appends one record.
+// appendOne appends one record, or nothing of one to skip.
 type appendOne func(dst []byte, r *kgo.Record) ([]byte, error)
 
 // encode has records from the front of the backlog appended to those that were
-// taken before, within the bounds, and moves the positions past them. An error
-// says why it stopped at a record that it did not append. The caller holds the
-// instance's mu.
-func (s *session) encode(dst []byte, taken *count, within bounds, one appendOne) ([]byte, error) {
-	var err error
-	from := *taken
-pages:
-	for _, run := range s.backlog.runs {
-		last, before := -1, taken.bytes
+// taken before, within the bounds, and moves the positions past them. It returns
+// how many it has passed, those that were skipped among them; an error says why
+// it stopped at a record that it did not append. The caller holds the instance's mu.
+func (s *session) encode(dst []byte, taken *count, within bounds, one appendOne) (_ []byte, passed int, err error) {
+	from, passedBytes := taken.records, 0
+	for full, n := false, 0; n < len(s.backlog.runs) && !full && err == nil; n++ {
+		run := &s.backlog.runs[n]
+		before, first := *taken, passed
 		var to mark
-		for k, r := range run.records {
-			size, good, admitted := size(r), len(dst), false
-			if taken.admit(size, within) {
-				dst, err = one(dst, r)
-				admitted = err == nil && (taken.records == 0 || taken.written+len(dst)-good <= within.written)
+		for _, r := range run.records {
+			size, good := size(r), len(dst)
+			if full = !taken.admit(size, within); full {
+				break
 			}
-			if !admitted {
+			dst, err = one(dst, r)
+			full = err == nil && taken.records > 0 && taken.written+len(dst)-good > within.written
+			if err != nil || full {
 				dst = dst[:good]
-				s.moved(run.part, last, to, taken.bytes-before)
-				break pages
+				break
 			}
-			taken.records++
-			taken.bytes += size
-			taken.written += len(dst) - good
-			last, to = k, mark{offset: r.Offset + 1, epoch: r.LeaderEpoch}
+			if len(dst) > good {
+				taken.records++
+				taken.bytes += size
+				taken.written += len(dst) - good
+			}
+			passed++
+			passedBytes += size
+			to = mark{offset: r.Offset + 1, epoch: r.LeaderEpoch}
 			r.Recycle() // its bytes are copied
 		}
-		s.moved(run.part, last, to, taken.bytes-before)
+		if passed > first {
+			s.moved(run.part, to, count{records: taken.records - before.records, bytes: taken.bytes - before.bytes})
+		}
 	}
-	s.backlog.advance(taken.records-from.records, taken.bytes-from.bytes)
-	return dst, err
+	s.backlog.advance(passed, passedBytes)
+	if skipped := passed - (taken.records - from); skipped > 0 {
+		s.inst.m.counts.skipped.Add(uint64(skipped))
+	}
+	return dst, passed, err
 }
 
-// moved moves the position of p to a mark, if records up to the one with index
-// last were answered, whose keys and values had size bytes.
-func (s *session) moved(p *partition, last int, to mark, size int) {
-	if last < 0 {
-		return
-	}
+// moved moves the position of p to a mark, past records of which so many were answered.
+func (s *session) moved(p *partition, to mark, answered count) {
 	p.answered = to
-	if told := s.inst.m.settings.Answered; told != nil {
-		told(s.inst.opts.Format, p.Topic, last+1, size)
+	if told := s.inst.m.settings.Answered; told != nil && answered.records > 0 {
+		told(s.inst.opts.Format, p.Topic, answered.records, answered.bytes)
 	}
 	if !p.onPage {
 		p.onPage = true

@@ -368,26 +368,6 @@ func TestRefusalsByKafkaAreErrors(t *testing.T) {
 	refused("metadata", subscribe, kfake.Fault{Keys: []kmsg.Key{kmsg.Metadata}, Topic: topic, Err: kerr.TopicAuthorizationFailed})
 }
 
-func TestIsolationLevel(t *testing.T) {
-	b := testkit.Fake(t).Broker
-	topic := testkit.CreateTopic(t, b, 1)
-	tx := testkit.Client(t, b, kgo.TransactionalID(testkit.Topic(t)), kgo.DefaultProduceTopic(topic))
-	for n, commit := range []kgo.TransactionEndTry{kgo.TryAbort, kgo.TryCommit} {
-		ok(t, tx.BeginTransaction())
-		ok(t, tx.ProduceSync(t.Context(), kgo.StringRecord(fmt.Sprint(n))).FirstErr())
-		ok(t, tx.EndTransaction(t.Context(), commit))
-	}
-	m := newManager(t, b, nil)
-	for level, want := range map[string][]int{readUncommitted: {0, 1}, readCommitted: {1}} {
-		o := jsonOptions(m)
-		o.IsolationLevel = level
-		i := create(t, m, testkit.Group(t), o)
-		ok(t, i.Assign(t.Context(), partitions(topic, 1)))
-		wantValues(t, readN(t, i, len(want)), want)
-		nothing(t, i)
-	}
-}
-
 func TestLatestStartsWhereTheSubscriptionFindsTheEnd(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 1)

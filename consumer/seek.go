@@ -69,10 +69,10 @@ func (i *Instance) seekToEdge(ctx context.Context, tps []TopicPartition, edge in
 // seek moves partitions to the offsets in to, which it takes, and to those
 // that at asks for by time.
 func (i *Instance) seek(ctx context.Context, to, at map[TopicPartition]int64) error {
-	if err := i.enter(); err != nil {
+	if err := i.beginCall(); err != nil {
 		return err
 	}
-	defer i.leave()
+	defer i.endCall()
 	if len(to)+len(at) == 0 {
 		return nil
 	}
@@ -106,10 +106,10 @@ func (i *Instance) seek(ctx context.Context, to, at map[TopicPartition]int64) er
 // known to have arrived: its records come again. A read that is going on, whose
 // answer nobody will get, is waited for.
 func (i *Instance) TakeBack(ctx context.Context) error {
-	if err := i.enter(); err != nil {
+	if err := i.beginCall(); err != nil {
 		return err
 	}
-	defer i.leave()
+	defer i.endCall()
 	ctx, cancel := i.bound(ctx, i.opts.RequestTimeout+kafkaTimeout)
 	defer cancel()
 	if err := acquire(ctx, i.lease); err != nil {
@@ -127,22 +127,33 @@ func (i *Instance) TakeBack(ctx context.Context) error {
 // takeBack moves the positions to where they were before the last answer. The
 // caller holds the lease and the instance's mu, which is released while waiting.
 func (s *session) takeBack(ctx context.Context) error {
-	s.inst.lost, s.inst.passage = nil, nil
+	s.inst.forgetLosses()
 	to := make(map[TopicPartition]int64)
-	for _, p := range s.page {
-		p.onPage = false
-		if s.parts[p.TopicPartition] != p {
-			continue // revoked since
-		}
-		if to[p.TopicPartition] = p.confirmed.offset; p.confirmed.offset < 0 {
-			to[p.TopicPartition] = p.start
-		}
-	}
-	s.page = s.page[:0]
+	s.unread(to)
 	if len(to) == 0 {
 		return nil
 	}
 	return s.move(ctx, to)
+}
+
+// unread empties the page and adds to to where its partitions are to be read
+// again. The caller holds the instance's mu.
+func (s *session) unread(to map[TopicPartition]int64) {
+	for _, p := range s.page {
+		p.onPage = false
+		s.unreadOne(p, to)
+	}
+	s.page = s.page[:0]
+}
+
+func (s *session) unreadOne(p *partition, to map[TopicPartition]int64) {
+	switch {
+	case s.parts[p.TopicPartition] != p: // revoked since
+	case p.confirmed.offset >= 0:
+		to[p.TopicPartition] = p.confirmed.offset
+	default:
+		to[p.TopicPartition] = p.start
+	}
 }
 
 // move sets the positions of partitions and has the Kafka client go on from
@@ -165,6 +176,13 @@ func (s *session) move(ctx context.Context, to map[TopicPartition]int64) error {
 	}
 	s.backlog.drop(func(p *partition) bool { _, ok := to[p.TopicPartition]; return ok })
 	s.failed = nil // it comes again unless the seek has cured it
+	return s.placeClient(ctx, to)
+}
+
+// placeClient has the Kafka client go on with partitions at offsets. It takes
+// to. The caller holds the polls, and the instance's mu, which is released while
+// waiting.
+func (s *session) placeClient(ctx context.Context, to map[TopicPartition]int64) error {
 	switch {
 	case s.subscribed():
 		return s.setOffsets(ctx, to)

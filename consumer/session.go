@@ -27,13 +27,17 @@ type session struct {
 	life    context.Context // of the client; die ends it when it cannot close in order
 	die     context.CancelFunc
 
-	client  *kgo.Client // nil until an assignment is first read
-	ended   bool        // no reads any more
-	left    bool        // no commits any more
-	parts   map[TopicPartition]*partition
-	backlog backlog
-	page    []*partition // answered by the last read, not yet confirmed
-	failed  error        // what Kafka said while fetching, for the next read to tell
+	client *kgo.Client // nil until an assignment is first read
+	// What the client may fetch at a time, in all and of one partition.
+	fetchBytes, partitionBytes int32
+	ended                      bool // no reads any more
+	left                       bool // no commits any more
+	parts                      map[TopicPartition]*partition
+	backlog                    backlog
+	page                       []*partition // answered by the last read, not yet confirmed
+	parked                     bool         // the client fetches nothing; see prefetch.go
+	share                      int          // of the memory for fetching ahead, as the client was told
+	failed                     error        // what Kafka said while fetching, for the next read to tell
 }
 
 // partition is one partition that a session has.
@@ -91,7 +95,7 @@ func (p *partition) seek(at int64) {
 }
 
 func newSession(i *Instance) *session {
-	s := &session{inst: i, over: make(chan struct{}), parts: make(map[TopicPartition]*partition)}
+	s := &session{inst: i, over: make(chan struct{}), parts: make(map[TopicPartition]*partition), parked: true}
 	s.life, s.die = context.WithCancel(context.Background())
 	return s
 }
@@ -164,6 +168,7 @@ func (s *session) newClient(own ...kgo.Opt) error {
 		return fmt.Errorf("cannot build the Kafka client of a consumer instance: %w", err)
 	}
 	s.client = client
+	s.fetchBytes, s.partitionBytes = client.OptValue(kgo.FetchMaxBytes).(int32), client.OptValue(kgo.FetchMaxPartitionBytes).(int32)
 	return nil
 }
 
@@ -218,6 +223,9 @@ func (i *Instance) endSession(ctx context.Context, last func(*partition) mark) {
 	}
 	s.ended = true
 	close(s.over)
+	if !s.parked {
+		i.m.fetching.Add(-1)
+	}
 	i.holdPolls()
 	i.session = nil
 	s.backlog.clear()
@@ -250,22 +258,22 @@ func (i *Instance) endSession(ctx context.Context, last func(*partition) mark) {
 	}
 	leaving, cancel := context.WithTimeout(ctx, leaveTimeout)
 	defer cancel()
-	if err := s.leave(leaving, passing); err != nil {
+	if err := s.leaveGroup(leaving, passing); err != nil {
 		i.m.log.Warn("cannot leave the consumer group", "group", i.group, "instance", i.opts.Name, "error", err)
 		s.die() // or Close would try to leave as well, for as long as a request may take
 	}
 	s.client.Close()
 }
 
-// leave takes the session's client out of its group, unless another server goes
+// leaveGroup takes the session's client out of its group, unless another server goes
 // on with a static membership.
-func (s *session) leave(ctx context.Context, passing bool) error {
+func (s *session) leaveGroup(ctx context.Context, passing bool) error {
 	member, _ := s.client.GroupMetadata()
 	if err := s.client.LeaveGroupContext(ctx); err != nil {
 		return err
 	}
 	if id := s.inst.memberID(); id != "" && s.subscribed() && !passing { // the library leaves a static member in
-		return s.inst.m.cluster.leave(ctx, s.inst.group, member, id)
+		return s.inst.m.cluster.leaveGroup(ctx, s.inst.group, member, id)
 	}
 	return nil
 }

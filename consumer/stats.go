@@ -11,6 +11,7 @@ type counts struct {
 	created, expired         atomic.Uint64
 	committed, commitsFailed atomic.Uint64
 	assigned, revoked, lost  atomic.Uint64
+	skipped                  atomic.Uint64 // records that could not be decoded
 }
 
 // rebalanced counts a change of the group that concerned any partition; kgo
@@ -37,6 +38,7 @@ func (m *Manager) Stats() metrics.Consumers {
 		Assigned:      m.counts.assigned.Load(),
 		Revoked:       m.counts.revoked.Load(),
 		Dropped:       m.counts.lost.Load(),
+		Skipped:       m.counts.skipped.Load(),
 	}
 	for _, i := range all {
 		i.addTo(&s)

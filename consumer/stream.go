@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -32,29 +31,6 @@ const (
 	lookTimeout           = 2 * time.Second
 	troubled, maxTroubled = time.Second, 8 * time.Second
 )
-
-// Undecodables says what becomes of a record that is not in the format asked for.
-type Undecodables uint8
-
-// What there is to choose from.
-const (
-	FailOn   Undecodables = iota // the reader is told, and gets no further
-	Skip                         // it is passed over
-	AsBase64                     // its key and value are answered in the binary format
-)
-
-// ParseUndecodables reads fail, skip or base64.
-func ParseUndecodables(name string) (Undecodables, error) {
-	switch strings.ToLower(name) {
-	case "fail":
-		return FailOn, nil
-	case "skip":
-		return Skip, nil
-	case "base64":
-		return AsBase64, nil
-	}
-	return 0, apierr.BadRequest.New("What to do with a record that cannot be decoded is fail, skip or base64, not %q.", name)
-}
 
 // Frames writes what stands around the messages of a stream. Each method
 // appends to dst and returns it. at is where a client goes on that has seen
@@ -469,6 +445,9 @@ func (s *Stream) record(r *kgo.Record) error {
 	dst := s.q.Frames.Open(s.out.b.B, false, &s.at)
 	body := len(dst)
 	dst, err := appendStreamed(dst, r, s.q.Format, s.extras, s.q.Undecodable)
+	if err == nil && len(dst) == body {
+		s.m.counts.skipped.Add(1)
+	}
 	if err != nil || len(dst) == body {
 		s.out.b.B = dst[:start]
 		return err
@@ -476,34 +455,4 @@ func (s *Stream) record(r *kgo.Record) error {
 	s.out.b.B = s.q.Frames.Close(dst)
 	s.out.count(r)
 	return nil
-}
-
-// appendStreamed is [codec.AppendRecord] on one line, with a record that
-// cannot be decoded dealt with as u says: one to skip appends nothing.
-func appendStreamed(dst []byte, r *kgo.Record, f codec.Format, x codec.Extras, u Undecodables) ([]byte, error) {
-	start := len(dst)
-	dst, err := codec.AppendRecord(dst, r, f, x)
-	switch {
-	case err == nil:
-	case u == FailOn || !apierr.Undecodable.Is(err):
-		return dst, err
-	case u == Skip:
-		return dst, nil
-	default:
-		if dst, err = codec.AppendRecord(dst, r, codec.Binary, x); err != nil {
-			return dst, err
-		}
-		dst = append(dst[:len(dst)-1], `,"format":"binary"}`...)
-	}
-	for _, end := range []byte("\r\n") { // mere white space in the JSON of a record
-		for line := dst[start:]; ; {
-			n := bytes.IndexByte(line, end)
-			if n < 0 {
-				break
-			}
-			line[n] = ' '
-			line = line[n+1:]
-		}
-	}
-	return dst, nil
 }

@@ -3,6 +3,7 @@ package consumer
 import (
 	"context"
 	"errors"
+	"maps"
 	"regexp"
 	"slices"
 	"time"
@@ -86,10 +87,10 @@ func (i *Instance) Unsubscribe(ctx context.Context) error {
 // Subscription returns the names of the topics subscribed to, sorted; those
 // that match at the moment for a pattern. Without a subscription it is empty.
 func (i *Instance) Subscription() ([]string, error) {
-	if err := i.enter(); err != nil {
+	if err := i.beginCall(); err != nil {
 		return nil, err
 	}
-	defer i.leave()
+	defer i.endCall()
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	switch s := i.session; {
@@ -123,7 +124,11 @@ func (s *session) join() error {
 	} else {
 		opts = append(opts, kgo.ConsumeRegex(), kgo.ConsumeTopics(whole(s.pattern)), kgo.MetadataMaxAge(patternRefresh))
 	}
-	return s.newClient(opts...)
+	if err := s.newClient(opts...); err != nil {
+		return err
+	}
+	s.pause(s.client.GetConsumeTopics()) // until it is read
+	return nil
 }
 
 // onAssigned is called by kgo with what a rebalance added.
@@ -133,6 +138,9 @@ func (s *session) onAssigned(_ context.Context, _ *kgo.Client, added map[string]
 	defer s.inst.mu.Unlock()
 	for tp := range each(added) {
 		s.parts[tp] = newPartition(tp)
+	}
+	if s.parked {
+		s.pause(slices.Collect(maps.Keys(added))) // of a pattern, they may be new
 	}
 }
 

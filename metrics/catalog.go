@@ -88,6 +88,7 @@ var (
 	consumerLag        = gauge("consumer_lag_records", "Records that a group's instances on this server have not answered: the end of the log less their position, summed over the partitions of the topic that they read, whether they have ever read or not. The position need not be committed; Kafka's own tools show what is. The end is looked up every consumer.lag.interval.ms, and a read brings it too.", "group", "topic")
 	consumerCommits    = counter("consumer_commits_total", "Offset commits sent to Kafka, by result: ok or failed.", "result")
 	consumerRebalances = counter("consumer_rebalances_total", "Changes that a group made to what a consumer instance reads, by event: assigned, revoked or lost.", "event")
+	consumerSkipped    = counter("consumer_records_skipped_total", "Records passed over because they could not be decoded, by instances with on.decode.error=skip and streams with on_decode_error=skip.")
 )
 
 // The metrics of several nodes that form one service.
@@ -169,7 +170,7 @@ func Catalog() []Group {
 		{"Consume", "The `metrics.topics.max` pairs of group and topic with the largest lag have a series; the others are summed up as `group=\"" + Other + "\",topic=\"" + Other + "\"`.", []*Def{
 			consumeRecords, consumeBytes, fetchBatches, fetchRecords, fetchWire, fetchPlain,
 			consumerInstances, consumerLimit, consumerCreated, consumerExpired, consumerPartitions,
-			consumerBacklog, consumerHeld, consumerLag, consumerCommits, consumerRebalances,
+			consumerBacklog, consumerHeld, consumerLag, consumerCommits, consumerRebalances, consumerSkipped,
 		}},
 		{"Cluster", "Only with `cluster.enable`.", []*Def{
 			clusterLeased, clusterNodes, clusterInstances, clusterAdoptions, clusterForwards,

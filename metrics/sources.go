@@ -53,6 +53,7 @@ type Consumers struct {
 	Partitions                 int
 	Backlog, BacklogBytes      int
 	Committed, CommitsFailed   uint64
+	Skipped                    uint64 // records that could not be decoded
 	Assigned, Revoked, Dropped uint64 // rebalances that gave, took and lost partitions
 	Lags                       []Lag
 }
@@ -171,6 +172,7 @@ func (v *Consumers) collect(to chan<- prometheus.Metric, lags int) {
 	consumerRebalances.put(to, float64(v.Assigned), "assigned")
 	consumerRebalances.put(to, float64(v.Revoked), "revoked")
 	consumerRebalances.put(to, float64(v.Dropped), "lost")
+	consumerSkipped.put(to, float64(v.Skipped))
 	for _, l := range largest(v.Lags, lags) {
 		consumerLag.put(to, float64(l.Records), l.Group, l.Topic)
 	}

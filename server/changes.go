@@ -11,8 +11,7 @@ import (
 )
 
 // beatEvery is how long a stream of changes may be silent: what stands between
-// client and server gives up on silent connections, and only who writes learns
-// that a client is gone.
+// client and server gives up on silent connections.
 const beatEvery = 15 * time.Second
 
 // comeBack is when a client shall connect again after the end of a stream.

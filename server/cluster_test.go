@@ -562,3 +562,14 @@ func TestAdoptionWithTheBrokersOwnGroups(t *testing.T) {
 		}
 	})
 }
+
+// A DELETE that a node repeats, because it had no answer, is done.
+func TestRepeatedDelete(t *testing.T) {
+	b := testkit.Fake(t).Broker
+	s := nodes(t, b, 1)[0]
+	i := createConsumer(t, s, "")
+	s.do(t, "DELETE", i, "").want(t, 204, "")
+	s.do(t, "DELETE", i, "", "X-Millrace-Again: true").want(t, 404, "40403") // not a node
+	s.do(t, "POST", i, "", "X-Millrace-Again: true", "X-Millrace-Secret: "+clusterSecret, "X-Millrace-Method: DELETE").want(t, 204, "")
+	s.do(t, "POST", i, "", "X-Millrace-Secret: "+clusterSecret, "X-Millrace-Method: DELETE").want(t, 404, "40403")
+}

@@ -54,6 +54,8 @@ type listener struct {
 	closed chan struct{}
 	close  func() error // once
 
+	hangups hangups
+
 	failed time.Time // when accepting last failed; only Accept's goroutine uses it
 
 	mu     sync.Mutex
@@ -148,10 +150,12 @@ type conn struct {
 	linger   atomic.Bool
 	gone     atomic.Bool // the other side has ended it
 	giveBack func()      // its place within the limits; once
+	attention
 
 	sending sync.Mutex        // guards what follows
-	failed  bool              // something could not be written
+	failed  bool              // something could not be written, or there was nobody to read it
 	waiting []func(sent bool) // who wants to know of the answers that are being written
+	looked  int               // of them, since it was last looked whether there is still a client
 }
 
 // whenSent calls f, once, when the answer to the request that is being handled
@@ -166,7 +170,7 @@ func (c *conn) whenSent(f func(sent bool)) {
 func (c *conn) settle() {
 	c.sending.Lock()
 	waiting, sent := c.waiting, !c.failed
-	c.waiting = nil
+	c.waiting, c.looked = nil, 0
 	c.sending.Unlock()
 	for _, f := range waiting {
 		f(sent)
@@ -175,13 +179,25 @@ func (c *conn) settle() {
 
 // Write implements [net.Conn].
 func (c *conn) Write(b []byte) (int, error) {
+	c.sending.Lock()
+	look := len(c.waiting) > c.looked
+	c.looked = len(c.waiting)
+	c.sending.Unlock()
+	if look && c.peerGone() {
+		c.notSent()
+	}
 	n, err := c.TCPConn.Write(b)
 	if err != nil {
-		c.sending.Lock()
-		c.failed = true
-		c.sending.Unlock()
+		c.notSent()
 	}
 	return n, err
+}
+
+// notSent notes that what is being written reaches nobody.
+func (c *conn) notSent() {
+	c.sending.Lock()
+	defer c.sending.Unlock()
+	c.failed = true
 }
 
 // Read implements [net.Conn]. Who reads on has written the answer before.
@@ -208,6 +224,7 @@ func (c *conn) heard() {
 // than the connection's goroutine.
 func (c *conn) Close() error {
 	c.listener.heard(c)
+	c.listener.hangups.remove(c)
 	c.settle()
 	if c.linger.Swap(false) {
 		linger(c.TCPConn, lingerTime)
@@ -216,10 +233,6 @@ func (c *conn) Close() error {
 	c.giveBack()
 	return c.TCPConn.Close()
 }
-
-// peerGone reports whether the other side has ended the connection, even if
-// nobody has read that far yet.
-func (c *conn) peerGone() bool { return c.gone.Load() || ended(c.TCPConn) }
 
 // linger ends our side of a connection and reads what still comes of the other.
 func linger(c *net.TCPConn, atMost time.Duration) {

@@ -338,6 +338,15 @@ func readInstanceOptions(text []byte, o *consumer.InstanceOptions) error {
 			b.number(name, func(n int) { o.FetchMinBytes = n })
 		case "consumer.request.timeout.ms":
 			b.number(name, func(n int) { o.RequestTimeout = time.Duration(n) * time.Millisecond })
+		case "on.decode.error":
+			var v string
+			if !b.setting(name, &v) {
+				return
+			}
+			var err error
+			if o.Undecodable, err = consumer.ParseUndecodables(v); err != nil {
+				b.refuse(apierr.InvalidConsumerConf, "%s must be fail, skip or base64, not %q.", name, v)
+			}
 		default:
 			b.unknown(name)
 		}

@@ -31,9 +31,9 @@ var consumerRoutes = []route{
 	{"GET", instancePath + "/records", ownAnswer, (*Server).records},
 }
 
-// consume is the context of all calls of an instance, which bound themselves.
-// fasthttp's own context tells nothing of a client that hangs up; a shutdown
-// of the consumers ends what waits.
+// consume is the context of all calls of an instance but reads, which end with
+// their client ([waitFor]). They bound themselves, and what a client has asked
+// for is done though it may hang up; a shutdown of the consumers ends what waits.
 var consume = context.Background()
 
 // POST /consumers/{group}
@@ -64,15 +64,17 @@ func (s *Server) createInstance(ctx *fasthttp.RequestCtx) error {
 	})
 }
 
-// DELETE …/{instance}
+// DELETE …/{instance}: 404 when it is gone already. A client that had no answer
+// to the first may take that for one; where it was between nodes that the answer
+// got lost, the client has asked only once and is answered as if it had not been.
 func (s *Server) deleteInstance(ctx *fasthttp.RequestCtx) error {
 	group, name, err := instanceParams(ctx)
 	if err != nil {
 		return err
 	}
 	err = s.deps.Consumers.Delete(consume, group, name)
-	if apierr.InstanceNotFound.Is(err) && len(ctx.Request.Header.Peek(headerAgain)) > 0 {
-		err = nil // it was done before, and the answer got lost
+	if apierr.InstanceNotFound.Is(err) && isRepeated(ctx) {
+		err = nil
 	}
 	return noContent(ctx, err)
 }
@@ -270,8 +272,8 @@ func (s *Server) records(ctx *fasthttp.RequestCtx) error {
 	if ctx.IsHead() {
 		return nil // who asks for the header only must not take records that nobody sees
 	}
-	return s.readBy(ctx, instance, o, func(dst []byte, o consumer.ReadOptions) ([]byte, error) {
-		return instance.AppendRecords(consume, dst, o)
+	return s.readBy(ctx, instance, o, func(life context.Context, dst []byte, o consumer.ReadOptions) ([]byte, error) {
+		return instance.AppendRecords(life, dst, o)
 	})
 }
 

@@ -236,3 +236,22 @@ func TestHeadOfRecordsTakesNone(t *testing.T) {
 	s.do(t, "HEAD", instance+"/records", "", "Accept: text/plain").want(t, 406, "")
 	s.do(t, "GET", instance+"/records?max_bytes=1", "", accept).want(t, 200, `"offset":1`)
 }
+
+// A v1 read with max_bytes=1 keeps an instance alive and takes nothing.
+func TestKeepAliveOfV1(t *testing.T) {
+	b := testkit.Fake(t)
+	s := start(t, b.Broker)
+	topic := testkit.CreateTopic(t, b.Broker, 1)
+	s.do(t, "POST", "/topics/"+topic, `{"records":[{"value":10},{"value":11}]}`, jsonV2).want(t, 200, "offset")
+	i := createConsumer(t, s, "")
+	const accept = "Accept: application/vnd.kafka.json.v1+json"
+	for range 3 {
+		if r := s.do(t, "GET", i+"/topics/"+topic+"?max_bytes=1", "", accept).want(t, 200, ""); r.body != "[]" {
+			t.Fatalf("a read that keeps alive is answered %s", r.body)
+		}
+	}
+	s.do(t, "GET", i+"/topics/unheard-of?max_bytes=1", "", accept).want(t, 409, `"error_code":40901`)
+	s.do(t, "GET", i+"/topics/"+topic+"?max_bytes=2", "", accept).want(t, 200, `"value":10,`)
+	s.do(t, "GET", i+"/topics/"+topic+"?max_bytes=1", "", accept).want(t, 200, "[]")
+	s.do(t, "POST", i+"/offsets", "", "Content-Type: application/vnd.kafka.v1+json").want(t, 200, `"consumed":0,"committed":0`)
+}

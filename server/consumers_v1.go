@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"strconv"
 	"strings"
 
@@ -39,8 +40,8 @@ func (s *Server) readTopic(ctx *fasthttp.RequestCtx) error {
 		return nil // as for the records of v2
 	}
 	o.Layout = codec.TopicLast
-	return s.readBy(ctx, instance, o, func(dst []byte, o consumer.ReadOptions) ([]byte, error) {
-		return instance.AppendTopic(consume, dst, topic, o)
+	return s.readBy(ctx, instance, o, func(life context.Context, dst []byte, o consumer.ReadOptions) ([]byte, error) {
+		return instance.AppendTopic(life, dst, topic, o)
 	})
 }
 

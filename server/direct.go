@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"strconv"
 	"time"
 
@@ -68,8 +69,8 @@ func (s *Server) direct(ctx *fasthttp.RequestCtx, v version, q consumer.DirectRe
 	if err := s.deps.Metadata.Healthy(); err != nil { // now, not after the time-out
 		return err
 	}
-	return respond(ctx, func(dst []byte) ([]byte, error) {
-		return s.deps.Consumers.AppendDirect(consume, dst, q)
+	return waitFor(ctx, func(life context.Context, dst []byte) ([]byte, error) {
+		return s.deps.Consumers.AppendDirect(life, dst, q)
 	})
 }
 

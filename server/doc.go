@@ -12,6 +12,7 @@
 // (media types), then the resource's file: produce.go, consumers.go,
 // consumers_v1.go, direct.go, streams.go, metadata.go, health.go, admin.go,
 // metrics.go. Answers without an end go by stream.go; sse.go writes events.
+// hangup.go notices clients that are gone while their request waits.
 // openapi.yaml describes every route, and is served by openapi.go.
 // The dashboard is ui.go (its files, its stream) and ui_sampler.go (what the
 // stream brings); the page itself is package web.

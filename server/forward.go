@@ -167,13 +167,21 @@ func (s *Server) elsewhere(ctx *fasthttp.RequestCtx) (done bool, err error) {
 	if err != nil {
 		return true, err
 	}
-	wait, cancel := context.WithTimeout(consume, patience)
+	life := consume
+	if ctx.IsGet() { // else what the client has asked for is done though it hangs up
+		c := connOf(ctx)
+		life = c.attend()
+		defer c.unattend()
+	}
+	wait, cancel := context.WithTimeout(life, patience)
 	defer cancel()
 	refused := ""
 	for {
 		changed := s.forwarder.node.Changed()
 		place, err := s.forwarder.node.Find(wait, group, name, refused)
 		switch {
+		case life.Err() != nil:
+			return true, orGone(life, life.Err())
 		case wait.Err() != nil:
 			return true, apierr.InstanceMoved.Wrap(err, "The consumer instance is moving from one server to another. Try again.")
 		case err != nil:
@@ -183,7 +191,7 @@ func (s *Server) elsewhere(ctx *fasthttp.RequestCtx) (done bool, err error) {
 		case isForwarded(ctx): // the other node may know better soon, or this one
 			return true, apierr.InstanceMoved.Err()
 		}
-		outcome, err := s.forwarder.send(s, ctx, place)
+		outcome, err := s.forwarder.send(life, s, ctx, place)
 		switch outcome {
 		case answered:
 			return true, err
@@ -201,6 +209,9 @@ func (s *Server) elsewhere(ctx *fasthttp.RequestCtx) (done bool, err error) {
 	}
 }
 
+// isRepeated reports whether a node asks again because it got no answer.
+func isRepeated(ctx *fasthttp.RequestCtx) bool { return len(ctx.Request.Header.Peek(headerAgain)) > 0 }
+
 // outcome is what became of a request that was sent on.
 type outcome int
 
@@ -211,10 +222,11 @@ const (
 	unanswered                 // nobody knows what the node has done
 )
 
-// send has another node answer the request. The error belongs to the answer,
-// or says why there is none.
-func (f *forwarder) send(s *Server, ctx *fasthttp.RequestCtx, to cluster.Place) (outcome, error) {
-	life, cancel := context.WithCancel(consume)
+// send has another node answer the request, as long as client lasts. The error
+// belongs to the answer, or says why there is none. The other node learns that
+// the client hung up by the end of the connection, which the end of life brings.
+func (f *forwarder) send(client context.Context, s *Server, ctx *fasthttp.RequestCtx, to cluster.Place) (outcome, error) {
+	life, cancel := context.WithCancel(client)
 	req, err := f.request(life, ctx, to.URL)
 	if err != nil {
 		cancel()
@@ -224,6 +236,9 @@ func (f *forwarder) send(s *Server, ctx *fasthttp.RequestCtx, to cluster.Place) 
 	resp, err := f.client.RoundTrip(req)
 	if err != nil {
 		cancel()
+		if client.Err() != nil {
+			return answered, orGone(client, err)
+		}
 		f.lost.Add(1)
 		if unsent(err) {
 			return unreachable, fmt.Errorf("cannot reach the node %s: %w", to.Node, err)

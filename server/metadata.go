@@ -149,7 +149,12 @@ func (s *Server) demanded(ctx *fasthttp.RequestCtx, q metadata.Query) (r metadat
 	}
 	s.figures.waits(ctx)
 	awaited = `"` + plainTag(tag) + `"`
-	r, err = s.deps.Metadata.Await(s.streaming, q, awaited, timeout)
+	c := connOf(ctx)
+	defer c.unattend()
+	life, cancel := context.WithCancel(c.attend())
+	defer cancel()
+	defer context.AfterFunc(s.streaming, cancel)()
+	r, err = s.deps.Metadata.Await(life, q, awaited, timeout)
 	return r, awaited, err
 }
 

@@ -71,15 +71,19 @@ func (s *Server) passage(ctx *fasthttp.RequestCtx) (p *consumer.Passage, announc
 
 // readBy reads from an instance for a client, or for the node that has sent the
 // request on.
-func (s *Server) readBy(ctx *fasthttp.RequestCtx, i *consumer.Instance, o consumer.ReadOptions, read func(dst []byte, o consumer.ReadOptions) ([]byte, error)) error {
-	if len(ctx.Request.Header.Peek(headerAgain)) > 0 {
+func (s *Server) readBy(ctx *fasthttp.RequestCtx, i *consumer.Instance, o consumer.ReadOptions, read func(life context.Context, dst []byte, o consumer.ReadOptions) ([]byte, error)) error {
+	if isRepeated(ctx) {
 		if err := i.TakeBack(consume); err != nil {
 			return err
 		}
 	}
 	passage, announce := s.passage(ctx)
 	o.Passage = passage
-	if err := respond(ctx, func(dst []byte) ([]byte, error) { return read(dst, o) }); err != nil {
+	if passage == nil {
+		o.Lost = connOf(ctx).deliver()
+	}
+	err := waitFor(ctx, func(life context.Context, dst []byte) ([]byte, error) { return read(life, dst, o) })
+	if err != nil {
 		return err
 	}
 	announce()

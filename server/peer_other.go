@@ -5,4 +5,4 @@ package server
 import "net"
 
 // ended cannot be told here before somebody reads.
-func ended(*net.TCPConn) bool { return false }
+func ended(*net.TCPConn) (end, reset bool) { return false, false }

@@ -1,4 +1,4 @@
-//go:build unix
+//go:build unix && !linux
 
 package server
 
@@ -8,17 +8,19 @@ import (
 	"syscall"
 )
 
-// ended reports whether what comes next on the connection is its end.
-func ended(c *net.TCPConn) bool {
+// ended reports whether what comes next on the connection is its end; reset,
+// whether the other side has not read all that was sent. On TLS, whose own end
+// comes first, it cannot be told here.
+func ended(c *net.TCPConn) (end, reset bool) {
 	raw, err := c.SyscallConn()
 	if err != nil {
-		return false
+		return false, false
 	}
-	end := false
-	err = raw.Control(func(fd uintptr) {
+	_ = raw.Control(func(fd uintptr) { // an error: we have closed it ourselves
 		var next [1]byte
 		n, _, err := syscall.Recvfrom(int(fd), next[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		end = n == 0 && err == nil || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+		reset = errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+		end = reset || n == 0 && err == nil
 	})
-	return err == nil && end // an error: we have closed it ourselves
+	return end, reset
 }

@@ -26,6 +26,7 @@ type stream struct {
 	ctx    *fasthttp.RequestCtx
 	write  func(st *stream) error
 	out    io.Writer
+	life   context.Context // see context
 	closed bool
 }
 
@@ -50,18 +51,22 @@ func (s *Server) stream(ctx *fasthttp.RequestCtx, contentType string, write func
 	return nil
 }
 
-// context ends when the server drains, and streams shall end with it.
-func (st *stream) context() context.Context { return st.server.streaming }
+// context ends when the server drains, and streams shall end with it, and when
+// the client hangs up.
+func (st *stream) context() context.Context { return st.life }
 
 // send writes b, which it borrows, to the client at once. An error means that
 // the client is gone, or reads too slowly.
 func (st *stream) send(b []byte) error {
+	if connOf(st.ctx).peerGone() {
+		return apierr.ClientGone.Err()
+	}
 	if timeout := st.server.settings.WriteTimeout; timeout > 0 {
 		if err := st.ctx.SetWriteDeadline(time.Now().Add(timeout)); err != nil {
 			return err
 		}
 	}
-	if st.context().Err() != nil {
+	if st.server.streaming.Err() != nil {
 		st.hurry()
 	}
 	n, err := st.out.Write(b)
@@ -83,7 +88,12 @@ func (st *stream) WriteTo(out io.Writer) (_ int64, err error) {
 		}
 	}()
 	st.out = out
-	defer context.AfterFunc(st.context(), st.hurry)()
+	c := connOf(st.ctx)
+	defer c.unattend()
+	life, cancel := context.WithCancel(c.attend())
+	defer cancel()
+	st.life = life
+	defer context.AfterFunc(st.server.streaming, func() { cancel(); st.hurry() })()
 	return 0, st.write(st)
 }
 

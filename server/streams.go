@@ -88,7 +88,7 @@ func (s *Server) streamInstance(ctx *fasthttp.RequestCtx) error {
 	if err != nil {
 		return err
 	}
-	q := consumer.StreamOptions{Frames: frames, Heartbeat: s.settings.StreamHeartbeat}
+	q := consumer.StreamOptions{Frames: frames, Heartbeat: s.settings.StreamHeartbeat, Undecodable: instance.Options().Undecodable}
 	if err := s.queryRecords(ctx, &q.ReadOptions, &q.Undecodable); err != nil {
 		return err
 	}

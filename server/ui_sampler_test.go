@@ -34,7 +34,7 @@ func streamTo(s *Server, out io.Writer) *stream {
 	conn, _ := net.Pipe()
 	ctx := new(fasthttp.RequestCtx)
 	ctx.Init2(conn, nil, false)
-	return &stream{server: s, route: s.figures.unmatched, ctx: ctx, out: out}
+	return &stream{server: s, route: s.figures.unmatched, ctx: ctx, out: out, life: s.streaming}
 }
 
 // A viewer that does not read gets, in the end, what is new: nothing is kept

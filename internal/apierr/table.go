@@ -33,6 +33,7 @@ var (
 	FormatMismatch   = &Kind{Name: "format_mismatch", Status: 406, Code: 40601, Message: "The format asked for is not the consumer's format."}
 	SlowRequest      = &Kind{Name: "slow_request", Status: 408, Code: 408, Message: "The request did not arrive in time."}
 	Undecodable      = &Kind{Name: "undecodable_record", Status: 408, Code: 40801, Message: "A record cannot be decoded in the consumer's format."}
+	ClientGone       = &Kind{Name: "client_gone", Status: 408, Code: 40802, Message: "The client has closed the connection before it was answered."}
 	OtherTopic       = &Kind{Name: "subscribed_to_other_topic", Status: 409, Code: 40901, Message: "The consumer instance is subscribed to another topic."}
 	AlreadyExists    = &Kind{Name: "instance_exists", Status: 409, Code: 40902, Message: "A consumer instance with this name already exists in the group."}
 	IllegalState     = &Kind{Name: "illegal_state", Status: 409, Code: 40903, Message: "The consumer instance is not in the state that this needs."}
@@ -93,7 +94,7 @@ func Kinds() []*Kind {
 		BadRequest, KafkaInvalid,
 		Unauthenticated, Unauthorized,
 		NotFound, TopicNotFound, PartitionNotFound, InstanceNotFound, OffsetNotFound, TopicNotFoundStrict,
-		MethodNotAllowed, NotAcceptable, FormatMismatch, SlowRequest, Undecodable,
+		MethodNotAllowed, NotAcceptable, FormatMismatch, SlowRequest, Undecodable, ClientGone,
 		OtherTopic, AlreadyExists, IllegalState, BodyTooLarge, UnsupportedMedia, HeadersTooLarge,
 		Unprocessable, SettingOutOfRange, KeySchemaMissing, ValueSchemaMissing, InvalidConsumerConf, InvalidSchema, RegistryRefused,
 		TooManyInstances, TooManyConnections, TooManyWaiters, TooManyOfOneClient,
