@@ -3,6 +3,7 @@ package batch
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -49,6 +50,7 @@ type Job struct {
 
 	charge   int64  // bytes admitted for this job
 	number   uint64 // of this life among those of all jobs
+	renewed  uint64 // Producer.renewed when its records were ready
 	budget   codec.Budget
 	ready    time.Time // when its records could go to Kafka; the timestamp of most
 	producer *Producer
@@ -87,7 +89,7 @@ func (p *Producer) Acquire() *Job {
 
 // Release takes the job back, with all its views. Its bytes are no longer
 // admitted. The buffers, the channels, timer and promise are kept for the next life;
-// ready and number are set anew before they are read.
+// ready, number and renewed are set anew before they are read.
 func (j *Job) Release() {
 	j.discard()
 	j.charge = 0
@@ -147,6 +149,9 @@ func recordError(err error) *apierr.Error {
 		// the client library has yet to hear of it.
 		return apierr.KafkaRetriable.Wrap(err, "The partition is new and not ready for use. Send the record again.")
 	}
+	if errors.Is(err, kerr.UnknownTopicID) { // as long as nobody knows whether there is another
+		return apierr.KafkaRetriable.Wrap(err, "The topic was deleted, and may have been created again. Send the record again.")
+	}
 	return apierr.From(err)
 }
 
@@ -173,6 +178,13 @@ func (j *Job) contradicts() bool {
 // misled are the errors of Kafka that say that the metadata was wrong.
 var misled = []error{
 	kerr.UnknownTopicOrPartition, kerr.UnknownTopicID, kerr.NotLeaderForPartition, kerr.LeaderNotAvailable, kerr.FencedLeaderEpoch, kerr.KafkaStorageError,
+}
+
+// outlivedItsTopic reports whether a record failed because its topic was deleted,
+// and perhaps created again. The client library never goes over to another
+// topic of the same name by itself.
+func (j *Job) outlivedItsTopic() bool {
+	return j.failed.Load() > 0 && slices.ContainsFunc(j.errs, func(err error) bool { return errors.Is(err, kerr.UnknownTopicID) })
 }
 
 // fail notes why record i is not in Kafka.

@@ -33,6 +33,10 @@ type Cluster struct {
 	// Contradicted is called when Kafka refused a record because of what
 	// Topic had said of its topic: that must be looked up anew.
 	Contradicted func()
+	// Recreated is called when Kafka has another topic of that name than the
+	// one that records were sent to. It has the client forget the old one, and
+	// returns when that is done. It runs once at a time.
+	Recreated func(topic string)
 }
 
 // Producer hands jobs to Kafka. All methods may be called from any goroutine.
@@ -44,6 +48,9 @@ type Producer struct {
 	cancel   context.CancelFunc
 
 	departures departures
+
+	renewing sync.Mutex    // held while Cluster.Recreated runs
+	renewed  atomic.Uint64 // how often it has
 
 	jobs sync.Pool
 	held atomic.Int64 // bytes of all jobs that are admitted
@@ -126,6 +133,9 @@ func (p *Producer) Produce(j *Job, topic string, partition int32, dst []byte, an
 	if j.contradicts() {
 		p.cluster.Contradicted()
 	}
+	if j.outlivedItsTopic() {
+		p.renew(j)
+	}
 	err := j.failure()
 	if err == nil {
 		dst = answer(dst, j)
@@ -175,6 +185,17 @@ func (j *Job) size(arena int) int64 {
 	return int64(cap(j.Body) + arena + j.Slab.HeaderBytes() + j.Len()*recordBytes)
 }
 
+// renew has the client forget a topic that is not the one that j was sent to any
+// more, unless that was done since: the records of later jobs would be lost.
+func (p *Producer) renew(j *Job) {
+	p.renewing.Lock()
+	defer p.renewing.Unlock()
+	if p.renewed.Load() == j.renewed {
+		p.cluster.Recreated(j.Slab.Records[0].Topic)
+		p.renewed.Add(1)
+	}
+}
+
 // admit charges the job's bytes, or those that it has not been charged yet, to the
 // producer's memory, or refuses.
 func (p *Producer) admit(j *Job, arena int) error {
@@ -201,6 +222,7 @@ func (j *Job) prepare(topic string, partition, partitions int32) (valid int) {
 		j.errs = make([]error, j.Len())
 	}
 	j.errs = j.errs[:j.Len()]
+	j.renewed = j.producer.renewed.Load()
 	now := time.Now()
 	j.ready = now
 	own := kafka.OwnTimestamp

@@ -94,6 +94,7 @@ var cluster = Cluster{
 	},
 	Healthy:      func() error { return nil },
 	Contradicted: func() {},
+	Recreated:    func(string) {},
 }
 
 func newTestProducer(t *testing.T, s *sink, buffer int64) *Producer {

@@ -100,7 +100,7 @@ func startStack(t testing.TB, broker string, set ...string) *stack {
 	if err != nil {
 		t.Fatal(err)
 	}
-	producer := batch.New(client, batch.Cluster{Healthy: cache.Healthy, Contradicted: cache.Invalidate, Topic: func(ctx context.Context, name string) (string, int32, error) {
+	producer := batch.New(client, batch.Cluster{Healthy: cache.Healthy, Contradicted: cache.Invalidate, Recreated: func(topic string) { client.PurgeTopicsFromProducing(topic) }, Topic: func(ctx context.Context, name string) (string, int32, error) {
 		topic, err := cache.Topic(ctx, name)
 		if err != nil {
 			return "", 0, err

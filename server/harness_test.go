@@ -97,7 +97,7 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 		t.Fatal(err)
 	}
 	s := &stack{log: logs, metadata: cache, broker: b}
-	s.producer = batch.New(client, batch.Cluster{Topic: topicOf(cache), Healthy: cache.Healthy, Contradicted: cache.Invalidate}, o.batch)
+	s.producer = batch.New(client, batch.Cluster{Topic: topicOf(cache), Healthy: cache.Healthy, Contradicted: cache.Invalidate, Recreated: func(topic string) { client.PurgeTopicsFromProducing(topic) }}, o.batch)
 	node := joinCluster(t, base, &o)
 	o.consumer.Schemas = o.schemas
 	consumers := consumer.New(base, o.fetch, o.consumer, log)

@@ -165,6 +165,7 @@ func TestFailedRecordsAreCountedByKind(t *testing.T) {
 		Topic:        func(context.Context, string) (string, int32, error) { return "t", 1000, nil },
 		Healthy:      func() error { return nil },
 		Contradicted: func() {},
+		Recreated:    func(string) {},
 	}, batch.Settings{BufferBytes: 1 << 30, Timeout: time.Minute})
 	job := p.Acquire()
 	const each = 100

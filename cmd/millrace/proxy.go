@@ -131,6 +131,7 @@ func start(cfg *config.Config) (_ *proxy, err error) {
 			p.metadata.Invalidate()
 			client.ForceMetadataRefresh()
 		},
+		Recreated: func(topic string) { client.PurgeTopicsFromProducing(topic) },
 	}, cfg.Batch)
 	if err := p.join(); err != nil {
 		return nil, err
