@@ -85,14 +85,15 @@ func TestBenchRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 	// HTTP floor, Kafka floor, json, binary at two counts; two of memory; seven
-	// readers; two of metadata; three of latency; two at three spreads; two
+	// readers; two of metadata; three of latency; two at three spreads; three
 	// formats at two counts, and read; two topics of instances.
-	if want := 2*4 + 2 + 7 + 2 + 3 + 2*3 + 2*2 + 2 + 2; len(rep.Rows) != want {
+	if want := 2*4 + 2 + 7 + 2 + 3 + 2*3 + 3*2 + 2 + 2; len(rep.Rows) != want {
 		t.Errorf("%d rows, want %d", len(rep.Rows), want)
 	}
 	for _, r := range rep.Rows {
 		f := r.Figures
-		if f.RequestsPerSecond <= 0 || f.CPUPerRequest <= 0 || f.P50 <= 0 || f.P999 < f.P50 || f.RSS < 1<<20 {
+		// Polls that wait cost less than the clock shows of so short a window.
+		if f.RequestsPerSecond <= 0 || f.CPUPerRequest <= 0 && r.Suite != "instances" || f.P50 <= 0 || f.P999 < f.P50 || f.RSS < 1<<20 {
 			t.Errorf("%s has no sane figures: %+v", r, f)
 		}
 	}

@@ -127,6 +127,9 @@ func (i *Instance) askCommit(ctx context.Context, offsets []Offset) (*commit, er
 		if i.session != nil {
 			e.part = i.session.parts[e.TopicPartition]
 		}
+		if e.part != nil { // from now on, not when Kafka has it: a commit that is asked for meanwhile counts
+			e.part.committed = noMark
+		}
 		c.entries = append(c.entries, e)
 	}
 	return c, nil
