@@ -80,7 +80,7 @@ func (i *Instance) startAssigned(ctx context.Context, next *session, fresh []Top
 // all that is known of them. The caller holds the instance's mu.
 func (s *session) adopt(former *session) {
 	for tp := range s.parts {
-		if p := former.parts[tp]; p != nil {
+		if p := former.parts[tp]; p != nil && !p.outlived {
 			s.parts[tp] = p
 		}
 	}

@@ -149,7 +149,7 @@ func (i *Instance) newCommit(s *session, which func(*partition) mark) *commit {
 }
 
 func (c *commit) add(p *partition, to mark) {
-	if to.offset >= 0 && to != p.committed {
+	if to.offset >= 0 && to != p.committed && !p.outlived {
 		c.entries = append(c.entries, commitEntry{TopicPartition: p.TopicPartition, part: p, to: to, reading: true})
 	}
 }

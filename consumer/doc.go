@@ -12,6 +12,7 @@
 //   - read.go, backlog.go: lease, collect, encode once, move the positions.
 //     undecodable.go: what becomes of records that cannot be encoded.
 //     prefetch.go: how much is fetched ahead, and by whom.
+//   - recreated.go: topics that are deleted and created again while they are read.
 //   - seek.go, commit.go: positions and offsets. cluster.go: what is asked of
 //     Kafka through the clients that all instances share. log.go: what of the
 //     client library's log an operator sees.

@@ -2,9 +2,11 @@ package consumer
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"millrace/codec"
@@ -170,10 +172,14 @@ func (i *Instance) gaveUp(ctx context.Context, why string) error {
 }
 
 // beginRead returns the session to read from, with what got lost taken back, and
-// what is known to have arrived confirmed. A change of the subscription that is
+// what is known to have arrived confirmed, and topics that were created again taken
+// up. A change of the subscription that is
 // under way is waited for. The caller holds the lease.
 func (i *Instance) beginRead(ctx, turn context.Context) (*session, error) {
 	i.awaitPassage(ctx) // longer than the read, if need be: it is rare, and the alternative to repeat what arrived
+	if err := i.renew(ctx, turn); err != nil {
+		return nil, err
+	}
 	if acquire(turn, i.changing) != nil {
 		return nil, i.gaveUp(ctx, "The subscription or assignment of this consumer instance is being changed, which did not end within the timeout.")
 	}
@@ -222,9 +228,7 @@ func (i *Instance) collect(ctx, wait context.Context, s *session, limit int) err
 		case s.ended:
 			return nil
 		case s.failed != nil && b.records == 0:
-			err := s.failed
-			s.failed = nil
-			return err
+			return s.tell()
 		case s.failed != nil, b.records > 0 && b.bytes >= limit, b.records >= maxPageRecords:
 			return nil
 		}
@@ -294,6 +298,9 @@ func (s *session) take(fetches kgo.Fetches) {
 				}
 				if fetched.Err == nil {
 					continue
+				}
+				if errors.Is(fetched.Err, kerr.UnknownTopicID) {
+					s.outlive(topic)
 				}
 				if err := s.fetchError(tp, fetched.Err); s.failed == nil { // it may block the partition after those records
 					s.failed = err

@@ -94,7 +94,9 @@ func (i *Instance) seek(ctx context.Context, to, at map[TopicPartition]int64) er
 
 	moved := maps.Clone(to) // move empties it
 	i.mu.Lock()
-	err = s.move(ctx, to)
+	if err = s.move(ctx, to); err == nil {
+		s.sought(moved)
+	}
 	i.mu.Unlock()
 	if err != nil {
 		return err

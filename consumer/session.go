@@ -38,6 +38,11 @@ type session struct {
 	parked                     bool         // the client fetches nothing; see prefetch.go
 	share                      int          // of the memory for fetching ahead, as the client was told
 	failed                     error        // what Kafka said while fetching, for the next read to tell
+
+	// See recreated.go.
+	outlived  map[string][16]byte // topics that were deleted while they were read, with their ids
+	renewable bool                // a read was told so
+	kept      []position          // where it goes on in place of another session
 }
 
 // partition is one partition that a session has.
@@ -59,6 +64,7 @@ type partition struct {
 
 	commitSeq uint64 // of the last commit issued; see Instance.issue
 	onPage    bool   // is in session.page
+	outlived  bool   // its topic was deleted, and nothing is known of one that may have the name now
 }
 
 // mark is an offset to commit with the leader epoch of the record before it.
@@ -208,6 +214,12 @@ func (i *Instance) swapSession(ctx context.Context, next *session) error {
 	maps.DeleteFunc(i.positions, func(tp TopicPartition, _ position) bool {
 		return next == nil || !next.subscribed() && next.parts[tp] == nil || next.subscribed() && former != nil
 	})
+	if next != nil {
+		for _, p := range next.kept {
+			i.setPosition(p)
+		}
+		next.kept = nil
+	}
 	return nil
 }
 
@@ -304,7 +316,9 @@ func (s *session) fetchError(tp TopicPartition, err error) error {
 		return nil
 	case errors.Is(err, kerr.OffsetOutOfRange):
 		return apierr.IllegalState.Wrap(err, "The position in partition %d of topic %s is out of range and auto.offset.reset is none. Seek to a position first.", tp.Partition, tp.Topic)
-	case errors.Is(err, kerr.UnknownTopicID), errors.Is(err, kerr.UnknownTopicOrPartition):
+	case errors.Is(err, kerr.UnknownTopicID):
+		return deleted(tp.Topic, err)
+	case errors.Is(err, kerr.UnknownTopicOrPartition):
 		return apierr.TopicNotFound.Wrap(err, "Topic %s does not exist any more.", tp.Topic)
 	case errors.Is(err, kerr.TopicAuthorizationFailed):
 		return apierr.Unauthorized.Wrap(err, "Not authorized to read topic %s.", tp.Topic)

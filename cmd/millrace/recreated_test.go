@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -11,16 +12,32 @@ import (
 )
 
 // A topic that is deleted and created again under its name is another one to
-// Kafka, and the same to clients: they go on to write it.
+// Kafka, and the same to clients: they go on to write it,
+// and to read it, be they subscribed or assigned.
 func TestRecreatedTopic(t *testing.T) {
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		_, url := serve(t, b, "--set=topics.auto.create=false")
 		topic := testkit.CreateTopic(t, b, 1)
+		value := 1
 		write := func() (int, string) {
-			return call(t, "POST", url+"/topics/"+topic, `{"records":[{"value":1}]}`)
+			return call(t, "POST", url+"/topics/"+topic, fmt.Sprintf(`{"records":[{"value":%d}]}`, value))
 		}
 		if status, body := write(); status != 200 {
 			t.Fatalf("%d %s", status, body)
+		}
+		readers := map[string]func() (int, string){
+			"subscribed": instanceReader(t, url, "subscription", fmt.Sprintf(`{"topics":[%q]}`, topic)),
+			"assigned":   instanceReader(t, url, "assignments", fmt.Sprintf(`{"partitions":[{"topic":%q,"partition":0}]}`, topic)),
+		}
+		const old = `"value":1,`
+		for name, read := range readers {
+			testkit.Eventually(t, 30*time.Second, "the record to be read", func() bool {
+				status, body := read()
+				if status != 200 {
+					t.Errorf("%s: %d %s", name, status, body)
+				}
+				return strings.Contains(body, old)
+			})
 		}
 		admin := kadm.NewClient(testkit.Client(t, b))
 		if _, err := admin.DeleteTopic(t.Context(), topic); err != nil {
@@ -30,6 +47,7 @@ func TestRecreatedTopic(t *testing.T) {
 			_, err := admin.CreateTopic(t.Context(), 1, 1, nil, topic)
 			return err == nil
 		})
+		value = 2
 		// The first may be lost to the old topic, and says that it should come again.
 		testkit.Eventually(t, 30*time.Second, "a record to be written", func() bool {
 			status, body := write()
@@ -41,5 +59,36 @@ func TestRecreatedTopic(t *testing.T) {
 		if status, body := write(); status != 200 || !strings.Contains(body, `"offset":1`) {
 			t.Errorf("%d %s", status, body)
 		}
+		for name, read := range readers {
+			got := ""
+			testkit.Eventually(t, 60*time.Second, "the new records to be read", func() bool {
+				status, body := read()
+				if status != 200 && !strings.Contains(body, "may have been created again") {
+					t.Errorf("%s: %d %s", name, status, body)
+				}
+				if status == 200 {
+					got += body
+				}
+				return strings.Contains(got, `"offset":1`)
+			})
+			if strings.Contains(got, old) || strings.Count(got, `"value":2,`) != 2 {
+				t.Errorf("%s: read %s", name, got)
+			}
+		}
 	})
+}
+
+// instanceReader returns how an instance is read that was created for what it is to read.
+func instanceReader(t *testing.T, url, of, what string) func() (int, string) {
+	t.Helper()
+	group := url + "/consumers/" + testkit.Group(t)
+	if status, body := call(t, "POST", group, `{"name":"i","format":"json","auto.offset.reset":"earliest","auto.commit.enable":"true"}`); status != 200 {
+		t.Fatalf("%d %s", status, body)
+	}
+	if status, body := call(t, "POST", group+"/instances/i/"+of, what); status != 204 {
+		t.Fatalf("%d %s", status, body)
+	}
+	return func() (int, string) {
+		return call(t, "GET", group+"/instances/i/records?timeout=1000", "")
+	}
 }
