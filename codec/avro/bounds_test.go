@@ -15,7 +15,13 @@ import (
 
 // patience is how much processor time something may take that should take about a
 // second: it may be a slow machine, and -race.
-const patience = 10 * time.Second
+var patience = 10 * time.Second
+
+func init() {
+	if pool.Checked { // with the race detector, which costs several times as much
+		patience *= 4
+	}
+}
 
 // repeated joins n texts.
 func repeated(n int, text func(i int) string) string {
