@@ -158,12 +158,15 @@ type group struct {
 // landed is the promise of each record of the group.
 func (g *group) landed(_ *kgo.Record, err error) {
 	if err != nil {
-		g.failure.CompareAndSwap(nil, &err)
+		g.fail(err)
 	}
 	if g.pending.Add(-1) == 0 {
 		g.done <- struct{}{}
 	}
 }
+
+// fail is apart from landed, which would else allocate for each record.
+func (g *group) fail(err error) { g.failure.CompareAndSwap(nil, &err) }
 
 // produceGroups is one worker.
 func produceGroups(client *kgo.Client, spec kafkaFloorSpec, number int, m *meter, t *tally) {
