@@ -33,10 +33,11 @@ type departures struct {
 	full   int // bytes that leave without waiting for more
 
 	mu      sync.Mutex
-	epoch   uint64  // counts the times that waiting took too long
-	flying  int     // flights of this epoch that have not landed, with the one whose leader was called
-	called  bool    // a leader was called for next and has not taken it
-	next    *flight // jobs that wait; they leave together
+	epoch   uint64    // counts the times that flights were given up
+	since   time.Time // when the first of the flights counted in flying was due to leave
+	flying  int       // flights of this epoch that have not landed, with the one whose leader was called
+	called  bool      // a leader was called for next and has not taken it
+	next    *flight   // jobs that wait; they leave together
 	timer   *time.Timer
 	flights sync.Pool
 }
@@ -60,6 +61,9 @@ func (d *departures) join(j *Job) {
 		return
 	}
 	if d.flying == 0 || d.linger == 0 || d.next.bytes >= d.full {
+		if d.flying == 0 {
+			d.since = j.ready
+		}
 		d.flying++
 		d.leave()
 		return
@@ -99,6 +103,9 @@ func (d *departures) call() {
 		return
 	}
 	d.called = true
+	if d.flying == 0 {
+		d.since = d.next.jobs[0].ready
+	}
 	d.flying++
 	d.next.jobs[0].turn <- struct{}{}
 }
@@ -127,14 +134,19 @@ func (d *departures) landed(f *flight) {
 	d.mu.Unlock()
 }
 
-// overdue is the linger timer. The flights under way have been waited for as
-// long as anyone shall, and are not waited for again: one that goes to a broker
-// that hangs would hold up every lone request to the others for as long.
+// hung is how long the flights under way are waited for by those who come
+// after. One to a broker that hangs would else hold up every lone request to the
+// others for as long.
+const hung = 100 * time.Millisecond
+
+// overdue is the linger timer.
 func (d *departures) overdue() {
 	d.mu.Lock()
 	if !d.called {
-		d.epoch++
-		d.flying = 0
+		if time.Since(d.since) >= hung {
+			d.epoch++
+			d.flying = 0
+		}
 		d.call()
 	}
 	d.mu.Unlock()
