@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -165,26 +166,28 @@ func TestMissingForgets(t *testing.T) {
 }
 
 func TestMissingIsBounded(t *testing.T) {
-	m := missing{names: make(map[string]*absent)}
-	err := apierr.TopicNotFound.Err()
-	for i := range 3 * maxMissing {
-		m.note(strconv.Itoa(i), true, err)
-	}
-	if len(m.names) != maxMissing {
-		t.Errorf("%d names are remembered", len(m.names))
-	}
-	last := strconv.Itoa(3*maxMissing - 1)
-	if m.recall(last, true) != err || m.recall(last, false) != err {
-		t.Error("the last name is forgotten")
-	}
-	m.note("read", false, err)
-	if m.recall("read", true) != nil {
-		t.Error("what may not be created is answered to who may create it")
-	}
-	m.note("away", true, apierr.BrokersAway.Err())
-	if m.recall("away", true) != nil {
-		t.Error("an outage is remembered as a missing topic")
-	}
+	synctest.Test(t, func(t *testing.T) { // whose clock stands still: no name is forgotten for its age
+		m := missing{names: make(map[string]*absent)}
+		err := apierr.TopicNotFound.Err()
+		for i := range 3 * maxMissing {
+			m.note(strconv.Itoa(i), true, err)
+		}
+		if len(m.names) != maxMissing {
+			t.Errorf("%d names are remembered", len(m.names))
+		}
+		last := strconv.Itoa(3*maxMissing - 1)
+		if m.recall(last, true) != err || m.recall(last, false) != err {
+			t.Error("the last name is forgotten")
+		}
+		m.note("read", false, err)
+		if m.recall("read", true) != nil {
+			t.Error("what may not be created is answered to who may create it")
+		}
+		m.note("away", true, apierr.BrokersAway.Err())
+		if m.recall("away", true) != nil {
+			t.Error("an outage is remembered as a missing topic")
+		}
+	})
 }
 
 func TestTopicNames(t *testing.T) {

@@ -342,7 +342,7 @@ type lossy struct {
 	to   string
 	lose atomic.Int32                  // how many answers more
 	drop atomic.Bool                   // nothing comes through, and nobody is told
-	gate atomic.Pointer[chan struct{}] // holds up the last quarter of what comes
+	gate atomic.Pointer[chan struct{}] // holds up what comes after 40 KiB more
 }
 
 func newLossy(t *testing.T) *lossy {
@@ -391,19 +391,18 @@ func (l *lossy) carry(near net.Conn) {
 		}
 		far.Close()
 	}()
-	piece := make([]byte, 64<<10)
-	for {
+	piece := make([]byte, 8<<10)
+	for passed := 0; ; {
 		n, err := far.Read(piece)
 		if err != nil || l.lose.Add(-1) >= 0 {
 			return
 		}
-		first := 0
-		if gate := l.gate.Load(); gate != nil && n > 1 {
-			first = n * 3 / 4
-			_, _ = near.Write(piece[:first])
-			<-*gate
+		if gate := l.gate.Load(); gate != nil {
+			if passed += n; passed > 40<<10 {
+				<-*gate
+			}
 		}
-		if _, err := near.Write(piece[first:n]); err != nil {
+		if _, err := near.Write(piece[:n]); err != nil {
 			return
 		}
 	}

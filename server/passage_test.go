@@ -2,12 +2,15 @@ package server_test
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"net"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"millrace/internal/testkit"
 )
@@ -188,8 +191,11 @@ func TestDrainOfTheNodeThatSendsAStreamOn(t *testing.T) {
 	defer resp.Body.Close()
 	gate := make(chan struct{})
 	way.gate.Store(&gate)
-	produceNumbers(t, b, topic, 0, 1000)
-	text := make([]byte, 100) // of the first three quarters
+	long := &kgo.Record{Topic: topic, Value: bytes.Repeat([]byte("1"), 100<<10)} // half of it comes through
+	if err := testkit.Client(t, b).ProduceSync(t.Context(), long).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	text := make([]byte, 20<<10)
 	if _, err := io.ReadFull(resp.Body, text); err != nil {
 		t.Fatal(err)
 	}
@@ -199,7 +205,7 @@ func TestDrainOfTheNodeThatSendsAStreamOn(t *testing.T) {
 	if err != nil {
 		t.Errorf("the stream was cut: %v", err)
 	}
-	if text = append(text, rest...); !strings.HasSuffix(string(text), "}\n") {
+	if text = append(text, rest...); len(text) < len(long.Value) || !strings.HasSuffix(string(text), "}\n") {
 		t.Errorf("it ends with %q", text[len(text)-20:])
 	}
 }

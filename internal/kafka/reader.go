@@ -175,8 +175,8 @@ func (r *Reader) try(ctx context.Context, at PartitionRead, fresh bool) (kgo.Fet
 	if err != nil {
 		return none, at.Offset, err
 	}
-	if at.TopicID != [16]byte{} && at.TopicID != route.id {
-		return none, at.Offset, final{ErrRecreated}
+	if err := route.check(at); err != nil {
+		return none, at.Offset, err
 	}
 	leader := route.leaders[at.Partition]
 	if leader < 0 {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -38,6 +39,32 @@ func fetch(t *testing.T, r *Reader, at PartitionRead) (values []string, next int
 		record.Recycle()
 	}
 	return values, next, err
+}
+
+// A topic that was created again is told from the one that is meant, also where
+// the new one lacks the partition.
+func TestReaderTellsARecreatedTopic(t *testing.T) {
+	f := testkit.Fake(t, kfake.SeedTopics(2, "t"))
+	r := newReader(t, f)
+	old, err := r.Topic(t.Context(), "t")
+	if err != nil {
+		t.Fatal(err)
+	}
+	admin := kadm.NewClient(testkit.Client(t, f.Broker))
+	if _, err := admin.DeleteTopics(t.Context(), "t"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := admin.CreateTopic(t.Context(), 1, 1, nil, "t"); err != nil {
+		t.Fatal(err)
+	}
+	for partition := range int32(2) {
+		if _, _, err := fetch(t, r, PartitionRead{Topic: "t", TopicID: old.ID, Partition: partition, MaxBytes: 1}); !errors.Is(err, ErrRecreated) {
+			t.Errorf("the read of partition %d got %v", partition, err)
+		}
+	}
+	if _, _, err := fetch(t, r, PartitionRead{Topic: "t", Partition: 1, MaxBytes: 1}); !errors.Is(err, ErrNoPartition) {
+		t.Errorf("a read of whichever has the name got %v", err)
+	}
 }
 
 // A broker that is gone costs the reads of its partitions the time that its

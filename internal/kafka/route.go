@@ -80,10 +80,20 @@ func (r *Reader) route(ctx context.Context, at PartitionRead, fresh bool) (*rout
 	}
 	r.topics[at.Topic] = found
 	r.mu.Unlock()
-	if int(at.Partition) >= len(found.leaders) {
-		return nil, final{ErrNoPartition}
-	}
 	return found, nil
+}
+
+// check says what the route lacks that is asked for. A topic that was created
+// again may have fewer partitions than the one that is meant, which is not what
+// is wrong with it.
+func (r *route) check(at PartitionRead) error {
+	switch {
+	case at.TopicID != [16]byte{} && at.TopicID != r.id:
+		return final{ErrRecreated}
+	case int(at.Partition) >= len(r.leaders):
+		return final{ErrNoPartition}
+	}
+	return nil
 }
 
 // Topic is what a [Reader] knows of a topic.
