@@ -128,7 +128,7 @@ func (i *Instance) askCommit(ctx context.Context, offsets []Offset) (*commit, er
 			e.part = i.session.parts[e.TopicPartition]
 		}
 		if e.part != nil { // from now on, not when Kafka has it: a commit that is asked for meanwhile counts
-			e.part.committed = noMark
+			e.part.committed, e.part.override = noMark, c.seq
 		}
 		c.entries = append(c.entries, e)
 	}
@@ -197,7 +197,7 @@ func (i *Instance) send(ctx context.Context, c *commit) error {
 	for _, e := range c.entries {
 		delete(i.positions, e.TopicPartition)
 		switch {
-		case e.reading:
+		case e.reading && c.seq > e.part.override:
 			e.part.committed = e.to
 		case e.part != nil:
 			e.part.committed = noMark

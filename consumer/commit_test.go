@@ -3,6 +3,7 @@ package consumer
 import (
 	"math"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -166,6 +167,30 @@ func TestCommitFailure(t *testing.T) {
 		return resp, nil, true
 	})
 	wantKind(t, i.Commit(t.Context(), []Offset{{TopicPartition{topic, 0}, 1, ""}}), apierr.Unauthorized)
+}
+
+// What was answered is committed again after an offset of the client's own, though
+// each of the three commits was asked for while the one before it was at Kafka.
+func TestCommitAfterOneThatOvertookAnAnswer(t *testing.T) {
+	f := testkit.Fake(t)
+	topic := testkit.CreateTopic(t, f.Broker, 1)
+	produce(t, f.Broker, numbers(topic, 0, 0, 10)...)
+	i := newReader(t, newManager(t, f.Broker, nil), topic, 1)
+	tp := TopicPartition{topic, 0}
+	wantValues(t, readN(t, i, 10), span(0, 10))
+	var requests atomic.Int32
+	f.ControlKey(int16(kmsg.OffsetCommit), func(kmsg.Request) (kmsg.Response, error, bool) {
+		f.KeepControl()
+		switch requests.Add(1) {
+		case 1:
+			ok(t, i.CommitAsync([]Offset{{tp, 2, ""}}))
+		case 2:
+			ok(t, i.CommitAsync(nil))
+		}
+		return nil, nil, false
+	})
+	ok(t, i.Commit(t.Context(), nil))
+	testkit.Eventually(t, patience, "the third commit", func() bool { return requests.Load() == 3 && committedRaw(t, f.Broker, i.Group(), tp) == 10 })
 }
 
 // TestLateCommitDoesNotUndoALaterOne holds up a commit before it is sent and

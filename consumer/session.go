@@ -63,6 +63,7 @@ type partition struct {
 	committed mark // which of the two Kafka has; noMark: unknown
 
 	commitSeq uint64 // of the last commit issued; see Instance.issue
+	override  uint64 // the last commit asked for of an offset of the client's own choice
 	onPage    bool   // is in session.page
 	outlived  bool   // its topic was deleted, and nothing is known of one that may have the name now
 }
