@@ -6,7 +6,7 @@ MAKEFLAGS   += --no-print-directory
 .DEFAULT_GOAL := help
 
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-FUZZTIME ?= 20000x
+FUZZTIME ?= 5000x
 COMMIT   := $(shell git log -1 --format=%h --abbrev=12 2>/dev/null)
 DATE     := $(shell TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null)
 PREFIX   ?= /usr/local
@@ -35,15 +35,19 @@ all-but-lint: budget fuzz race
 test-short: ## quick tests, only on the broker in process
 	go test -short -shuffle=on ./...
 
+# The packages whose tests take longest begin first, beside the others, and are
+# not left to the end.
+LONG := ./server ./cmd/millrace ./consumer
+
 race: ## all tests with the race detector
 	@echo "== tests, with the race detector"
-	go test -race -shuffle=on -timeout=15m ./...
+	go test -race -shuffle=on -timeout=15m $(LONG) ./...
 
 budget: ## tests that count allocations, which the race detector would change
 	@echo "== allocation budgets"
 	go test -shuffle=on -timeout=5m -run 'Alloc|Budget' ./...
 
-fuzz: ## each fuzzer for FUZZTIME (20000x)
+fuzz: ## each fuzzer for FUZZTIME (5000x)
 	@echo "== fuzzers, $(FUZZTIME) each"
 	@grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sort | while IFS=: read -r file func; do \
 		echo "-- $${func#func } in $$(dirname $$file)"; \
