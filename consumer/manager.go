@@ -54,6 +54,7 @@ type Manager struct {
 	closing   bool                     // Close was called
 
 	fetching atomic.Int64 // sessions that are not parked
+	dropped  atomic.Int64 // bytes that parked sessions held, in all
 	counts   counts
 }
 
@@ -272,7 +273,8 @@ func (m *Manager) list() []*Instance {
 	return all
 }
 
-// janitor expires idle instances and commits for those with auto-commit.
+// janitor expires idle instances, commits for those with auto-commit, and bounds
+// what is fetched ahead.
 func (m *Manager) janitor() {
 	every := time.Second
 	for _, d := range []time.Duration{m.settings.InstanceTimeout, m.settings.AutoCommitInterval} {
@@ -284,12 +286,16 @@ func (m *Manager) janitor() {
 	defer tick.Stop()
 	prefetch := time.NewTicker(parkLook)
 	defer prefetch.Stop()
+	var memory reclaim
 	for {
 		select {
 		case <-m.open.Done():
 			return
 		case now := <-prefetch.C:
 			m.boundPrefetch(now)
+			if memory.due(m.dropped.Load(), now) {
+				m.background.Go(giveBack)
+			}
 		case now := <-tick.C:
 			m.mu.Lock()
 			all := m.list()

@@ -4,8 +4,11 @@ import (
 	"context"
 	"maps"
 	"math/bits"
+	"runtime/debug"
 	"slices"
 	"time"
+
+	"millrace/internal/kafka"
 )
 
 // Each subscription and assignment has a Kafka client of its own, which fetches
@@ -32,6 +35,10 @@ const (
 	recordCost  = 256
 	parkSoonest = 100 * time.Millisecond
 	parkLook    = 100 * time.Millisecond
+	// reclaimBytes is how much parked sessions drop before memory is given back
+	// to the system, and reclaimQuiet how long none drops anything before that.
+	reclaimBytes = 64 << 20
+	reclaimQuiet = 2 * time.Second
 )
 
 // unpark has the session's client fetch, as much as is its share. The caller
@@ -118,10 +125,11 @@ func (i *Instance) park(now time.Time, unread time.Duration) {
 	default:
 		return // it is read
 	}
-	s, _ := i.parkDue(now, unread)
+	s, held := i.parkDue(now, unread)
 	if s == nil {
 		return
 	}
+	i.m.dropped.Add(int64(held))
 	ctx, cancel := i.bound(i.m.life, kafkaTimeout)
 	defer cancel()
 	i.mu.Lock()
@@ -134,6 +142,33 @@ func (i *Instance) park(now time.Time, unread time.Duration) {
 	if err := s.refetch(ctx); err != nil && i.closed == nil {
 		i.m.log.Warn("cannot drop what was fetched for a consumer instance that is not read", "group", i.group, "instance", i.opts.Name, "error", err)
 	}
+}
+
+// reclaim gives memory back to the system when many sessions have been parked. The
+// runtime would keep it for long: the heap may grow to twice what it was when the
+// most was held, and a process with little to do collects every two minutes only.
+type reclaim struct {
+	dropped int64     // as seen last
+	since   time.Time // when that was new
+	done    int64     // dropped as of the last time that memory was given back
+}
+
+// due reports whether it is time to. dropped is all that was dropped so far.
+func (r *reclaim) due(dropped int64, now time.Time) bool {
+	if dropped != r.dropped {
+		r.dropped, r.since = dropped, now
+	}
+	if dropped-r.done < reclaimBytes || now.Sub(r.since) < reclaimQuiet {
+		return false
+	}
+	r.done = dropped
+	return true
+}
+
+// giveBack is what is done then. It takes the time of a garbage collection.
+func giveBack() {
+	kafka.EmptyFetchPools()
+	debug.FreeOSMemory()
 }
 
 // pause has the client fetch nothing of the topics. The caller holds the

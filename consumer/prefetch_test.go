@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"millrace/internal/kafka"
 	"millrace/internal/testkit"
 )
 
@@ -168,9 +169,45 @@ func TestPrefetchIsBoundedInAll(t *testing.T) {
 	if held(all[7]) == 0 && time.Since(began) < parkAfter {
 		t.Error("who was read last has nothing fetched ahead")
 	}
+	testkit.Eventually(t, patience, "the memory to be given back", func() bool {
+		var kept int64
+		for _, p := range kafka.FetchPools() {
+			kept += p.KeptBytes
+		}
+		return kept == 0
+	})
 	for _, i := range all {
 		if rs := read(t, i, ReadOptions{MaxBytes: 1}); len(rs) != 1 || rs[0].Offset != 1 {
 			t.Fatalf("after that it reads %d records", len(rs))
+		}
+	}
+}
+
+// What parked sessions have dropped goes back to the system, when there is much of
+// it and the last has been parked.
+func TestMemoryIsGivenBack(t *testing.T) {
+	var r reclaim
+	at := time.Unix(1000, 0)
+	for n, step := range []struct {
+		after   time.Duration
+		dropped int64
+		want    bool
+	}{
+		{0, 0, false},
+		{time.Hour, reclaimBytes - 1, false},
+		{time.Hour, reclaimBytes - 1, false},        // too little to be worth it
+		{0, reclaimBytes, false},                    // more may follow
+		{reclaimQuiet / 2, reclaimBytes + 1, false}, // as here
+		{reclaimQuiet - 1, reclaimBytes + 1, false}, // not long enough ago
+		{1, reclaimBytes + 1, true},                 //
+		{time.Hour, reclaimBytes + 1, false},        // done
+		{time.Hour, 2*reclaimBytes + 1, false},      //
+		{reclaimQuiet, 2*reclaimBytes + 1, true},    // the next wave
+		{reclaimQuiet, 2*reclaimBytes + 1, false},   //
+	} {
+		at = at.Add(step.after)
+		if got := r.due(step.dropped, at); got != step.want {
+			t.Errorf("step %d: %v", n, got)
 		}
 	}
 }

@@ -78,6 +78,12 @@ func FetchPools() []PoolStats {
 	return []PoolStats{fetchPools.bytes.stats("fetch_bytes"), fetchPools.records.stats("fetch_records")}
 }
 
+// EmptyFetchPools lets go of what the pools keep, for the garbage collector.
+func EmptyFetchPools() {
+	fetchPools.bytes.empty()
+	fetchPools.records.empty()
+}
+
 // shelf is a bounded free list by size class. Class i holds slices whose
 // capacity is at least smallest<<(2*i). It is a list under a lock rather than
 // a sync.Pool because the bound is exact and putting a slice back does not
@@ -99,6 +105,12 @@ func (s *shelf[T]) stats(name string) PoolStats {
 	defer s.mu.Unlock()
 	var one T
 	return PoolStats{Name: name, Gets: s.gets, Misses: s.misses, KeptBytes: int64(s.kept) * int64(unsafe.Sizeof(one))}
+}
+
+func (s *shelf[T]) empty() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.free, s.kept = [classes][][]T{}, 0
 }
 
 // get returns an empty slice with room for n elements.
