@@ -50,7 +50,7 @@ func eventsOf(t *testing.T, registry string) []produced {
 // sender sends requests of n records to topic t.
 func (p *produced) sender(t testing.TB, addr string, n int) *rawClient {
 	t.Helper()
-	return newSender(t, addr, n, p.contentType, requestBodiesWith(p.values, n, "json", p.members)[0])
+	return newSender(t, addr, n, p.contentType, requestBodies(p.values, n, "json", p.members)[0])
 }
 
 // startTyped is the whole proxy with a schema registry, and what to send to it.

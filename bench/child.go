@@ -109,7 +109,7 @@ type target struct {
 }
 
 // startHTTPFloor starts the HTTP floor, which answers every request with answer.
-func startHTTPFloor(ctx context.Context, answer []byte) (*target, error) {
+func startHTTPFloor(ctx context.Context, answer floorAnswer) (*target, error) {
 	cmd, err := childProcess(ctx, childHTTPFloor)
 	if err != nil {
 		return nil, err

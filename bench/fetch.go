@@ -22,11 +22,15 @@ const (
 )
 
 // pageSizes are the max_bytes that /records is asked for.
-var pageSizes = []int{64 << 10, 1 << 20}
+var pageSizes = []int{streamPage, 1 << 20}
+
+// streamPage is about what a stream's chunk holds; reads of pages of that size
+// are what streams are compared with.
+const streamPage = 64 << 10
 
 // fetchSuite measures reading a topic back.
 func (b *bench) fetchSuite(ctx context.Context) error {
-	size := b.opts.valueBytes[0]
+	size := b.opts.valueSize()
 	values, err := b.values(size)
 	if err != nil {
 		return err
@@ -36,21 +40,21 @@ func (b *bench) fetchSuite(ctx context.Context) error {
 		return err
 	}
 	defer b.cluster.deleteTopic(ctx, topic)
-	base := row{Suite: "fetch", ValueBytes: size, Connections: 1, Compression: "none"}
+	at := place{Suite: "fetch", ValueBytes: size, Connections: 1, Compression: "none"}
 	spec := fetchSpec{Brokers: b.cluster.brokers, Topic: topic, Format: "json", Records: b.opts.fetchRecords, Timing: b.opts.timing}
 
 	var rows []*row
 	var runs []func() (window, error)
 	add := func(server string, page int, run func(fetchSpec) (window, error)) {
-		r, s := base, spec
-		r.Server, r.PageBytes, s.PageBytes = server, page, page
-		rows = append(rows, &r)
+		r, s := &row{place: at, Server: server}, spec
+		r.PageBytes, s.PageBytes = page, page
+		rows = append(rows, r)
 		runs = append(runs, func() (window, error) { return run(s) })
 	}
 	floor := func(s fetchSpec) (window, error) { return callChild(ctx, childFetchFloor, s) }
 	add(bareConsumer, 0, floor)
-	add(appendConsumer, 1<<20, floor)
 	for _, page := range pageSizes {
+		add(appendConsumer, page, floor)
 		add(millraceReads, page, func(s fetchSpec) (window, error) { return b.readMillrace(ctx, childFetchClient, s) })
 	}
 	add(millraceLines, 0, func(s fetchSpec) (window, error) { return b.readMillrace(ctx, childStream, s) })
@@ -74,7 +78,7 @@ func (b *bench) readMillrace(ctx context.Context, child string, spec fetchSpec, 
 		return window{}, err
 	}
 	defer t.stop()
-	spec.URL, spec.PID = t.url, t.pid
+	spec.URL, spec.PID, spec.Metrics = t.url, t.pid, t.metrics
 	return callChild(ctx, child, spec)
 }
 

@@ -24,12 +24,13 @@ type fetchSpec struct {
 	Brokers []string // of the bare consumer
 	URL     string   // of the proxy
 	PID     int      // of the proxy
+	Metrics string   // where the proxy counts its allocations
 	Topic   string
 	Format  string // of the proxy's consumer
 	// Records is what the topic holds.
 	Records int
-	// PageBytes is the size of an answer; 0 for the bare consumer, which then
-	// does not encode.
+	// PageBytes is how much of keys and values an answer has; 0 for the bare
+	// consumer, which then does not encode.
 	PageBytes int
 	// Events asks for a stream of server-sent events rather than lines.
 	Events bool
@@ -42,6 +43,10 @@ type fetchSpec struct {
 func (spec fetchSpec) passes(pid int, pass func(*histogram) (requests int, err error)) (window, error) {
 	var w window
 	if _, err := pass(&histogram{}); err != nil {
+		return w, err
+	}
+	counted, err := spec.meter(pid).countMallocs()
+	if err != nil {
 		return w, err
 	}
 	server, own, err := bothTimes(pid)
@@ -62,12 +67,23 @@ func (spec fetchSpec) passes(pid int, pass func(*histogram) (requests int, err e
 	if err != nil {
 		return w, err
 	}
+	if w.Mallocs, err = counted(); err != nil {
+		return w, err
+	}
 	w.CPU = serverEnd - server
 	if pid != os.Getpid() {
 		w.ClientCPU = ownEnd - own
 	}
 	w.RSS, w.Peak, err = residentBytes(pid)
 	return w, err
+}
+
+// meter counts the allocations of the measured process, this one or the proxy.
+func (spec fetchSpec) meter(pid int) *meter {
+	if pid == os.Getpid() {
+		return &meter{mallocs: ownMallocs}
+	}
+	return &meter{mallocs: func() (uint64, error) { return scrapeMallocs(spec.Metrics) }}
 }
 
 // runFetchFloor is the bare consumer, with or without the encoding of records
@@ -84,7 +100,7 @@ func runFetchFloor(spec fetchSpec) (window, error) {
 		return window{}, fmt.Errorf("cannot build the consumer: %w", err)
 	}
 	defer client.Close()
-	r := reader{client: client, spec: spec, page: make([]byte, 0, spec.PageBytes+64<<10)}
+	r := reader{client: client, spec: spec, page: make([]byte, 0, 2*spec.PageBytes)}
 	first := true
 	return spec.passes(os.Getpid(), func(h *histogram) (int, error) {
 		if !first {
@@ -95,17 +111,27 @@ func runFetchFloor(spec fetchSpec) (window, error) {
 	})
 }
 
-// reader is the bare consumer.
+// reader is the bare consumer. Its pages have as many records as a proxy's of
+// the same size: as the keys and values of page bytes need.
 type reader struct {
 	client *kgo.Client
 	spec   fetchSpec
 	page   []byte
+	held   int // bytes of keys and values in the page
+	began  time.Time
 }
 
-func (r *reader) pass(h *histogram) (polls int, err error) {
-	for next := int64(0); next < int64(r.spec.Records); polls++ {
+// pass reads the topic once. What it counts as reads are its pages, or its polls
+// where it makes none.
+func (r *reader) pass(h *histogram) (reads int, err error) {
+	end := func() {
+		reads++
+		h.add(time.Since(r.began))
+		r.page, r.held, r.began = r.page[:0], 0, time.Now()
+	}
+	r.began = time.Now()
+	for next := int64(0); next < int64(r.spec.Records); {
 		ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
-		began := time.Now()
 		fetches := r.client.PollFetches(ctx)
 		cancel()
 		if err := fetches.Err(); err != nil {
@@ -117,27 +143,30 @@ func (r *reader) pass(h *histogram) (polls int, err error) {
 				return 0, fmt.Errorf("cannot count what was fetched: offset %d came after %d", rec.Offset, next-1)
 			}
 			next++
-			if err := r.encode(rec); err != nil {
-				return 0, err
+			if r.spec.PageBytes > 0 {
+				if err := r.encode(rec); err != nil {
+					return 0, err
+				}
+				if r.held >= r.spec.PageBytes {
+					end()
+				}
 			}
 			rec.Recycle()
 		}
-		h.add(time.Since(began))
+		if r.spec.PageBytes == 0 {
+			end()
+		}
 	}
-	return polls, nil
+	if r.held > 0 {
+		end()
+	}
+	return reads, nil
 }
 
 func (r *reader) encode(rec *kgo.Record) (err error) {
-	if r.spec.PageBytes == 0 {
-		return nil
-	}
-	if r.page, err = codec.AppendRecord(r.page, rec, codec.JSON, codec.Extras{}); err != nil {
-		return err
-	}
-	if len(r.page) >= r.spec.PageBytes {
-		r.page = r.page[:0]
-	}
-	return nil
+	r.held += len(rec.Key) + len(rec.Value)
+	r.page, err = codec.AppendRecord(r.page, rec, codec.JSON, codec.Extras{})
+	return err
 }
 
 // fetchClient reads a topic through a proxy's v2 API with one instance.

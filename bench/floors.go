@@ -19,11 +19,31 @@ import (
 	"millrace/internal/kafka"
 )
 
+// floorAnswer is what the HTTP floor answers to every request.
+type floorAnswer struct {
+	Status      int // 0: 200
+	ContentType string
+	Headers     [][2]string // more of them
+	Body        []byte
+}
+
+// give writes the answer.
+func (a *floorAnswer) give(resp *fasthttp.Response) {
+	if a.Status != 0 {
+		resp.SetStatusCode(a.Status)
+	}
+	resp.Header.SetContentType(a.ContentType)
+	for _, h := range a.Headers {
+		resp.Header.Set(h[0], h[1])
+	}
+	resp.SetBodyRaw(a.Body)
+}
+
 // serveHTTPFloor is the HTTP floor: a server that reads the body and answers a
 // constant. It reads the constant from in, writes its address to out, and ends
 // when in does.
 func serveHTTPFloor(in io.Reader, out io.Writer) error {
-	var answer []byte
+	var answer floorAnswer
 	dec := json.NewDecoder(in)
 	if err := dec.Decode(&answer); err != nil {
 		return fmt.Errorf("cannot read the answer to give: %w", err)
@@ -36,10 +56,11 @@ func serveHTTPFloor(in io.Reader, out io.Writer) error {
 	srv := &fasthttp.Server{
 		Handler: func(ctx *fasthttp.RequestCtx) {
 			read.Add(int64(len(ctx.Request.Body())))
-			ctx.Response.Header.SetContentType("application/vnd.kafka.v2+json")
-			ctx.Response.SetBodyRaw(answer)
+			answer.give(&ctx.Response)
 		},
-		MaxRequestBodySize: 64 << 20,
+		Name:                 "millrace", // as many bytes
+		NoDefaultContentType: true,
+		MaxRequestBodySize:   64 << 20,
 	}
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(ln) }()

@@ -36,13 +36,14 @@ func (rep *report) verdicts() (out []verdict) {
 	}
 	for _, q := range rep.Ratios {
 		if q.Goal > 0 && q.Suite == "metadata" {
-			add(q.Server+", requests/s over the "+q.Over, goal(q.Goal, "≥"), digits(q.Ratio), q.Ratio >= q.Goal)
+			add(q.name()+", requests/s over the "+q.Over, goal(q.Goal, "≥"), digits(q.Ratio), q.Ratio >= q.Goal)
 		} else if q.Goal > 0 {
 			add(q.name()+", CPU over "+q.Over, goal(q.Goal, "≤"), digits(q.Ratio), q.Ratio <= q.Goal)
 		}
-		if want := peerGoals[q.Records]; want > 0 && q.Confluent > 0 {
-			got := q.Confluent / q.Own
-			add(q.name()+", CPU of the Confluent proxy over ours", goal(want, "≥"), digits(got), got >= want)
+	}
+	for _, q := range rep.Peers {
+		if want := peerGoals[q.Records]; want > 0 && q.Proxy == confluent && q.Elsewhere {
+			add(q.String()+", CPU of "+q.Proxy+" over ours", goal(want, "≥"), digits(q.Times), q.Times >= want)
 		}
 	}
 	for _, r := range rep.Rows {
@@ -78,19 +79,7 @@ func (rep *report) verdicts() (out []verdict) {
 var growthRange = fmt.Sprintf("%.2f to %.2f", 1-growthGoal, 1+growthGoal)
 
 // name says what was compared.
-func (q *ratio) name() string {
-	what := q.Suite + ", " + q.Server
-	if q.Records > 0 {
-		what += ", " + strconv.Itoa(q.Records) + " records"
-	}
-	if q.ValueBytes > 0 {
-		what += fmt.Sprintf(" of %d B", q.ValueBytes)
-	}
-	if q.PageBytes > 0 {
-		what += ", pages of " + mib(int64(q.PageBytes))
-	}
-	return what
-}
+func (q *ratio) name() string { return q.String() + ", " + q.Server }
 
 func digits(v float64) string { return strconv.FormatFloat(v, 'f', 2, 64) }
 

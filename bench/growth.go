@@ -19,25 +19,26 @@ const growthWarmUp = 15 * time.Second
 // partitions the load goes to, and how much of what it costs more is the Kafka
 // client's.
 func (b *bench) growthSuite(ctx context.Context) error {
-	warmer := *b
-	warmer.opts.timing.Warm = growthWarmUp
 	spreads := spreads
 	if b.opts.quick {
-		warmer.opts.timing = b.opts.timing
 		spreads = []spread{{1, 1}, {10, 1}, {1, 4}}
 	}
-	p := point{Records: 100, Connections: connections(100), ValueBytes: b.opts.valueBytes[0], Compression: "none"}
 	var all []contender
 	var rows []*row
-	for _, c := range []contender{
-		{server: kafkaFloor, run: warmer.kafkaFloorWith(b.opts.linger), kafka: true},
-		{server: millraceJSON, run: warmer.millraceWith("json"), kafka: true},
-	} {
+	for _, server := range []string{kafkaFloor, millraceJSON} {
 		for _, s := range spreads {
-			r := p.row("growth", c.server)
+			warmer := *b
+			if s != spreads[0] && !b.opts.quick {
+				warmer.opts.timing.Warm = growthWarmUp
+			}
+			c := contender{server: server, at: b.plainPlace("growth", 100).of(server), run: warmer.runMillrace, kafka: true}
+			if server == kafkaFloor {
+				c.run = warmer.kafkaFloorWith(b.opts.linger)
+			}
+			r := c.row()
 			r.Topics, r.Partitions = s.topics, s.partitions
 			all, rows = append(all, c), append(rows, r)
 		}
 	}
-	return warmer.produceRows(ctx, p, all, rows)
+	return b.spreadRows(ctx, all, rows)
 }

@@ -47,7 +47,7 @@ type idleState struct {
 // take while there are many: of an empty topic, and of one that holds records,
 // of which each instance has read a page.
 func (b *bench) instancesSuite(ctx context.Context) error {
-	values, err := b.values(b.opts.valueBytes[0])
+	values, err := b.values(b.opts.valueSize())
 	if err != nil {
 		return err
 	}
@@ -60,9 +60,10 @@ func (b *bench) instancesSuite(ctx context.Context) error {
 		return err
 	}
 	defer b.cluster.deleteTopic(ctx, full, empty)
+	at := place{Suite: "instances", Connections: pollers, ValueBytes: b.opts.valueSize()}
 	rows := []*row{
-		{Suite: "instances", Server: emptyTopic, Connections: pollers, ValueBytes: b.opts.valueBytes[0]},
-		{Suite: "instances", Server: fullTopic, Connections: pollers, ValueBytes: b.opts.valueBytes[0]},
+		{place: at, Server: emptyTopic},
+		{place: at, Server: fullTopic},
 	}
 	return b.measure(ctx, rows, func(i int) (window, error) { return b.holdInstances(ctx, []string{empty, full}[i]) })
 }

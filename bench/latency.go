@@ -6,14 +6,14 @@ import "context"
 // room to spare: in an open loop at half of the highest rate, beside the bare
 // producer at the same rate.
 func (b *bench) latencySuite(ctx context.Context) error {
-	p := point{Records: 1, Connections: connections(1), ValueBytes: b.opts.valueBytes[0], Compression: "none"}
-	own := contender{server: millraceJSON, run: b.millraceWith("json"), kafka: true}
-	highest := p.row("latency", own.server)
+	at := b.plainPlace("latency", 1)
+	own := contender{server: millraceJSON, at: at, run: b.runMillrace, kafka: true}
+	highest := own.row()
 	b.report.Rows = append(b.report.Rows, highest)
-	if err := b.produceOnce(ctx, own, p, highest); err != nil || highest.Failure != "" {
+	if err := b.produceOnce(ctx, own, highest); err != nil || highest.Failure != "" {
 		return err
 	}
-	p.Rate = float64(highest.Rounds[0].Requests) / highest.Rounds[0].Seconds / 2
-	floor := contender{server: kafkaFloor, run: b.kafkaFloorWith(b.opts.linger), kafka: true}
-	return b.producePoint(ctx, "latency", p, []contender{floor, own})
+	own.at.Rate = float64(highest.Rounds[0].Requests) / highest.Rounds[0].Seconds / 2
+	floor := contender{server: kafkaFloor, at: own.at.of(kafkaFloor), run: b.kafkaFloorWith(b.opts.linger), kafka: true}
+	return b.produceRows(ctx, []contender{floor, own})
 }

@@ -24,6 +24,10 @@ type loadSpec struct {
 	Method      string
 	ContentType string
 	Accept      string
+	// IfNoneMatch is the ETag of a conditional GET, Status what is then
+	// expected; 0: 200.
+	IfNoneMatch string
+	Status      int
 	// Bodies are sent in turn; none for a GET.
 	Bodies [][]byte
 	// Sums are those of the values in each body; none where the bytes that
@@ -85,6 +89,9 @@ func runConnection(spec loadSpec, host string, number int, m *meter, t *tally) {
 	if spec.ContentType != "" {
 		req.Header.SetContentType(spec.ContentType)
 	}
+	if spec.IfNoneMatch != "" {
+		req.Header.Set(fasthttp.HeaderIfNoneMatch, spec.IfNoneMatch)
+	}
 	// Connections start at different bodies.
 	next := number * 7
 	due := newPace(spec.Rate, number, spec.Connections)
@@ -106,7 +113,7 @@ func runConnection(spec loadSpec, host string, number int, m *meter, t *tally) {
 		err := client.DoTimeout(req, resp, requestTimeout)
 		took := time.Since(began)
 		if err == nil {
-			err = checkAnswer(resp, spec.Records)
+			err = spec.check(resp)
 		}
 		if err != nil {
 			t.failed("%v", err)
@@ -168,21 +175,21 @@ func prepare(req *fasthttp.Request, method, url, accept string) {
 
 var offsetMember, nullOffset = []byte(`"offset":`), []byte(`"offset":null`)
 
-// checkAnswer fails unless the answer is a success in each of n slots. It
+// check fails unless the answer is as expected: a success in each slot. It
 // knows the answers of every REST proxy: a slot that succeeded has an offset.
-func checkAnswer(resp *fasthttp.Response, n int) error {
+func (spec *loadSpec) check(resp *fasthttp.Response) error {
 	body := resp.Body()
-	if resp.StatusCode() != fasthttp.StatusOK {
-		return fmt.Errorf("status %d: %.200s", resp.StatusCode(), body)
+	if want := max(spec.Status, fasthttp.StatusOK); resp.StatusCode() != want {
+		return fmt.Errorf("status %d, not %d: %.200s", resp.StatusCode(), want, body)
 	}
-	if n == 0 {
-		if len(body) == 0 {
-			return errors.New("the answer is empty")
+	switch n := spec.Records; {
+	case resp.StatusCode() == fasthttp.StatusNotModified:
+	case n == 0 && len(body) == 0:
+		return errors.New("the answer is empty")
+	case n > 0:
+		if got := bytes.Count(body, offsetMember); got != n || bytes.Contains(body, nullOffset) {
+			return fmt.Errorf("%d slots with an offset, not %d without an error: %.200s", got, n, body)
 		}
-		return nil
-	}
-	if got := bytes.Count(body, offsetMember); got != n || bytes.Contains(body, nullOffset) {
-		return fmt.Errorf("%d slots with an offset, not %d without an error: %.200s", got, n, body)
 	}
 	return nil
 }

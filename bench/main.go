@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/sr/srfake"
+
 	"millrace/internal/testkit"
 )
 
@@ -47,7 +49,9 @@ type bench struct {
 	binary  string // of millrace
 	report  *report
 
+	registry string // the URL of a schema registry
 	valuesOf map[int][][]byte
+	payloads map[payloadKey]*payload
 	log      io.Writer
 }
 
@@ -55,7 +59,7 @@ type bench struct {
 // into their folder. It fails when a row is no measurement, after all others
 // have been taken.
 func run(ctx context.Context, opts options, out io.Writer) error {
-	b := &bench{opts: opts, valuesOf: map[int][][]byte{}, log: os.Stderr, report: &report{
+	b := &bench{opts: opts, valuesOf: map[int][][]byte{}, payloads: map[payloadKey]*payload{}, log: os.Stderr, report: &report{
 		Started: time.Now(), Command: opts.args, Rounds: opts.rounds, Linger: opts.linger,
 		WarmUp: opts.timing.Warm.Seconds(), Window: opts.timing.Measured.Seconds(),
 	}}
@@ -70,6 +74,10 @@ func run(ctx context.Context, opts options, out io.Writer) error {
 			return err
 		}
 	}
+	// One in memory: only the first request of a run asks it.
+	registry := srfake.New()
+	defer registry.Close()
+	b.registry = registry.URL()
 	if b.cluster, err = openCluster(ctx, opts.brokers); err != nil {
 		return err
 	}
@@ -132,8 +140,16 @@ func (b *bench) warmBroker(ctx context.Context) error {
 	defer b.cluster.deleteTopic(ctx, topics...)
 	warm := *b
 	warm.opts.timing = timing{Measured: b.opts.brokerWarmUp}
-	_, err = warm.kafkaFloorWith(0)(ctx, point{Records: 1, Connections: 64, ValueBytes: b.opts.valueBytes[0], Compression: "none"}, topics)
+	_, err = warm.kafkaFloorWith(0)(ctx, b.plainPlace("", 1), topics)
 	return err
+}
+
+// plainPlace is a place of the suites that do not vary value, format and codec.
+func (b *bench) plainPlace(suite string, records int) place {
+	return place{
+		Suite: suite, Records: records, Connections: connections(records),
+		ValueBytes: b.opts.valueSize(), Format: "json", Compression: "none",
+	}
 }
 
 // values returns the values of a size, made at the first call.

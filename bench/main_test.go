@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -56,8 +57,7 @@ func TestBenchRuns(t *testing.T) {
 	}
 	broker := testkit.Fake(t)
 	opts, err := readOptions([]string{
-		"-quick", "-seconds", "0.3", "-records", "1,100", "-value-bytes", "200", "-compression", "zstd",
-		"-brokers", strings.Join(broker.Addrs, ","), "-results", t.TempDir(), "-millrace", testkit.Binary(t),
+		"-quick", "-seconds", "0.3", "-brokers", strings.Join(broker.Addrs, ","), "-results", t.TempDir(), "-millrace", testkit.Binary(t),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -67,27 +67,12 @@ func TestBenchRuns(t *testing.T) {
 	if err := run(t.Context(), opts, &out); err != nil {
 		t.Fatalf("%v\n%s", err, &out)
 	}
-	at := strings.Index(out.String(), "All figures: ")
-	if at < 0 {
-		t.Fatalf("no results:\n%s", &out)
-	}
-	path, _, _ := strings.Cut(out.String()[at+len("All figures: "):], "\n")
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	plots, err := os.ReadFile(strings.TrimSuffix(path, ".json") + ".svg")
-	if err != nil || bytes.Count(plots, []byte("<rect class=\"own\"")) < 10 || xml.Unmarshal(plots, new(any)) != nil {
-		t.Errorf("the plots are no drawing of %d bars: %v", bytes.Count(plots, []byte("<rect")), err)
-	}
-	var rep report
-	if err := json.Unmarshal(text, &rep); err != nil {
-		t.Fatal(err)
-	}
-	// HTTP floor, Kafka floor, json, binary at two counts; two of memory; seven
-	// readers; two of metadata; three of latency; two at three spreads; three
-	// formats at two counts, and read; two topics of instances.
-	if want := 2*4 + 2 + 7 + 2 + 3 + 2*3 + 3*2 + 2 + 2; len(rep.Rows) != want {
+	rep := readReport(t, out.String())
+	// Two limits and json twice; at 100 records three limits of formats, six of
+	// codecs and Avro, and seven of our own; two of memory; eight readers; eight
+	// look-ups beside their limit; three of latency; two at three spreads; three
+	// formats, written and, but for one, read; two topics of instances.
+	if want := 2*3 + 3 + 6 + 7 + 2 + 8 + 8*2 + 3 + 2*3 + 3 + 2 + 2; len(rep.Rows) != want {
 		t.Errorf("%d rows, want %d", len(rep.Rows), want)
 	}
 	for _, r := range rep.Rows {
@@ -97,11 +82,12 @@ func TestBenchRuns(t *testing.T) {
 			t.Errorf("%s has no sane figures: %+v", r, f)
 		}
 	}
-	// json and binary at two counts, two page sizes, two kinds of streams over two
-	// things, one of metadata, avro by id and by text at two counts, and read.
-	if want := 2*2 + 2 + 2*2 + 1 + 2*2 + 1; len(rep.Ratios) != want {
+	// Our own of produce requests, two page sizes, two kinds of streams over two
+	// things, look-ups, Avro by id and by text, and read.
+	if want := 2 + 7 + 2 + 2*2 + 8 + 2 + 1; len(rep.Ratios) != want {
 		t.Errorf("%d ratios, want %d", len(rep.Ratios), want)
 	}
+	checkLimits(t, rep)
 	for _, line := range []string{"| millrace /stream, events | CPU a record over that of millrace /records, pages of 64 KiB |", "from the producer to the client, p50"} {
 		if !strings.Contains(out.String(), line) {
 			t.Errorf("the tables lack %q", line)
@@ -113,12 +99,71 @@ func TestBenchRuns(t *testing.T) {
 		}
 	}
 	for _, r := range rep.Rows {
-		if r.Suite == "produce" && r.Server == millraceJSON && (r.Figures.AllocsPerRequest < 1 || r.Figures.AllocsPerRequest > 5000) {
+		if r.Server == millraceJSON && r.Suite == "produce" && (r.Figures.AllocsPerRequest < 1 || r.Figures.AllocsPerRequest > 5000) {
 			t.Errorf("%s: %v allocations a request", r, r.Figures.AllocsPerRequest)
 		}
 	}
 	if len(rep.Goals) < 10 || !strings.Contains(out.String(), "### Goals") {
 		t.Errorf("goals: %+v", rep.Goals)
+	}
+}
+
+// readReport reads the results that a run says it has written, and the plots beside them.
+func readReport(t *testing.T, tables string) *report {
+	t.Helper()
+	_, rest, ok := strings.Cut(tables, "All figures: ")
+	if !ok {
+		t.Fatalf("no results:\n%s", tables)
+	}
+	path, _, _ := strings.Cut(rest, "\n")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plots, err := os.ReadFile(strings.TrimSuffix(path, ".json") + ".svg")
+	if err != nil || bytes.Count(plots, []byte(`class="own"`)) < 3 || xml.Unmarshal(plots, new(any)) != nil {
+		t.Errorf("the plots are no drawing of %d bars: %v", bytes.Count(plots, []byte("<rect")), err)
+	}
+	rep := &report{}
+	if err := json.Unmarshal(text, rep); err != nil {
+		t.Fatal(err)
+	}
+	return rep
+}
+
+// checkLimits fails unless each figure was divided by limits of its own place.
+func checkLimits(t *testing.T, rep *report) {
+	t.Helper()
+	type limits struct{ http, kafka place }
+	f := func(server, format, codec string, want limits) {
+		t.Helper()
+		at := place{Suite: "produce", Records: 100, Connections: 32, ValueBytes: 200, Format: format, Compression: codec}
+		own, http, kafka := rep.at(server, at), rep.at(httpFloor, want.http), rep.at(kafkaFloor, want.kafka)
+		if own == nil || http == nil || kafka == nil {
+			t.Errorf("%s of %s: own %v, HTTP floor %v, Kafka floor %v", server, at, own, http, kafka)
+			return
+		}
+		sum := http.Figures.CPUPerRequest + kafka.Figures.CPUPerRequest
+		if !slices.ContainsFunc(rep.Ratios, func(q ratio) bool { return q.place == at && q.Server == server && q.Limit == sum }) {
+			t.Errorf("%s of %s is not divided by %v", server, at, sum)
+		}
+	}
+	at := func(format, codec string) place {
+		return place{Suite: "produce", Records: 100, Connections: 32, ValueBytes: 200, Format: format, Compression: codec}
+	}
+	f("millrace json", "json", "none", limits{at("json", ""), at("", "none")})
+	f("millrace json", "json", "zstd", limits{at("json", ""), at("", "zstd")})
+	f("millrace binary", "binary", "none", limits{at("binary", ""), at("", "none")})
+	f("millrace avro", "avro", "none", limits{at("avro", ""), at("avro", "none")})
+
+	for _, page := range pageSizes {
+		pages := place{Suite: "fetch", ValueBytes: 200, PageBytes: page, Connections: 1, Compression: "none"}
+		floor := rep.at(appendConsumer, pages)
+		if floor == nil || !slices.ContainsFunc(rep.Ratios, func(q ratio) bool {
+			return q.place == pages && q.Server == millraceReads && q.Limit == floor.Figures.CPUPerRecord
+		}) {
+			t.Errorf("pages of %d B are not divided by a floor with such pages", page)
+		}
 	}
 }
 
@@ -173,7 +218,7 @@ func TestBadRunsHaveNoFigures(t *testing.T) {
 		t.Helper()
 		w := good
 		change(&w)
-		r := &row{Suite: "produce", Server: "s", Rounds: []window{w}}
+		r := &row{place: place{Suite: "produce"}, Server: "s", Rounds: []window{w}}
 		r.verify(w, content{Records: held, Sum: 99})
 		rep := &report{Rows: []*row{r}}
 		rep.finish()

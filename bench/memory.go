@@ -5,13 +5,11 @@ import "context"
 // memorySuite measures what millrace holds under many connections of one-record
 // requests, and under large ones.
 func (b *bench) memorySuite(ctx context.Context) error {
-	for _, p := range []point{
-		{Records: 1, Connections: 128},
-		{Records: 1000, Connections: 16},
-	} {
-		p.ValueBytes, p.Compression = b.opts.valueBytes[0], "none"
-		own := contender{server: millraceJSON, run: b.millraceWith("json"), kafka: true}
-		if err := b.producePoint(ctx, "memory", p, []contender{own}); err != nil {
+	many, large := b.plainPlace("memory", 1), b.plainPlace("memory", 1000)
+	many.Connections = 128
+	for _, at := range []place{many, large} {
+		own := contender{server: millraceJSON, at: at, run: b.runMillrace, kafka: true}
+		if err := b.produceRows(ctx, []contender{own}); err != nil {
 			return err
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,17 +27,12 @@ type options struct {
 	compression  []string
 	valueBytes   []int
 	formats      []string
-	linger       int // ms
+	product      bool // one of the last four was asked for, see produceCases
+	linger       int  // ms
 	fetchRecords int
 	only         []string
 	quick        bool
 	peers        []peer
-}
-
-// peer is another REST proxy that already runs, on the same Kafka.
-type peer struct {
-	name, url string
-	pid       int
 }
 
 // suiteNames are the suites, in the order in which they run.
@@ -69,7 +63,7 @@ func (l list[T]) Set(text string) error {
 func readOptions(args []string) (options, error) {
 	o := options{
 		args: args, records: []int{1, 10, 100, 1000}, compression: []string{"none"},
-		valueBytes: []int{200}, formats: []string{"json", "binary"}, fetchRecords: 500_000,
+		valueBytes: []int{200}, formats: []string{"json"}, fetchRecords: 500_000,
 	}
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	fs.Var(list[string]{&o.brokers, text}, "brokers", "host:port of a Kafka; without it one is started")
@@ -79,12 +73,12 @@ func readOptions(args []string) (options, error) {
 		return nil
 	})
 	fs.StringVar(&o.results, "results", "", "`folder` for the JSON results (bench/results)")
-	seconds := fs.Float64("seconds", 5, "length of a timed window")
+	seconds := fs.Float64("seconds", 2, "length of a timed window")
 	fs.IntVar(&o.rounds, "rounds", 2, "how often each server is measured; every other round runs backwards")
-	fs.Var(list[int]{&o.records, positive}, "records", "records a request (1,10,100,1000)")
-	fs.Var(list[string]{&o.compression, codecName}, "compression", "none, gzip, snappy, lz4, zstd, or all (none)")
+	fs.Var(list[int]{&o.records, positive}, "records", "records a produce request (1,10,100,1000); this, -compression, -value-bytes and -formats replace the default cases by the product of all four")
+	fs.Var(list[string]{&o.compression, codecName}, "compression", "of produce requests: none, gzip, snappy, lz4, zstd, or all (none)")
 	fs.Var(list[int]{&o.valueBytes, positive}, "value-bytes", "sizes of a value (200)")
-	fs.Var(list[string]{&o.formats, oneOf("json", "binary")}, "formats", "embedded formats of millrace's requests (json,binary)")
+	fs.Var(list[string]{&o.formats, oneOf("json", "binary", avroFormat)}, "formats", "embedded formats of produce requests: json, binary, avro (json)")
 	fs.IntVar(&o.linger, "linger", 0, "producer.linger.ms of the Kafka floor and, above 0, of millrace instead of its default")
 	fs.Var(list[string]{&o.only, oneOf(suiteNames...)}, "only", "suites to run ("+joinComma(suiteNames)+")")
 	fs.BoolVar(&o.quick, "quick", false, "one round of short windows: does it all work?")
@@ -96,6 +90,9 @@ func readOptions(args []string) (options, error) {
 	if err := fs.Parse(args); err != nil {
 		return o, err
 	}
+	fs.Visit(func(f *flag.Flag) {
+		o.product = o.product || slices.Contains([]string{"records", "compression", "value-bytes", "formats"}, f.Name)
+	})
 	if fs.NArg() > 0 {
 		return o, fmt.Errorf("cannot use argument %q", fs.Arg(0))
 	}
@@ -106,7 +103,7 @@ func readOptions(args []string) (options, error) {
 	o.brokerWarmUp = 8 * time.Second
 	if o.quick {
 		o.rounds, o.fetchRecords, o.brokerWarmUp = 1, 20_000, time.Second
-		o.timing = timing{Warm: 200 * time.Millisecond, Measured: min(o.timing.Measured, time.Second)}
+		o.timing = timing{Warm: 200 * time.Millisecond, Measured: min(o.timing.Measured, 500*time.Millisecond)}
 	}
 	if i := slices.Index(o.compression, "all"); i >= 0 {
 		o.compression = nil
@@ -122,6 +119,9 @@ func readOptions(args []string) (options, error) {
 	}
 	return o, nil
 }
+
+// valueSize is that of the values in suites that do not vary it.
+func (o *options) valueSize() int { return o.valueBytes[0] }
 
 func text(s string) (string, error) { return s, nil }
 
@@ -147,22 +147,4 @@ func codecName(s string) (string, error) {
 		return "", fmt.Errorf("%q is not all or one of %v", s, kafka.Codecs)
 	}
 	return s, nil
-}
-
-// readPeer reads NAME=URL,pid.
-func readPeer(s string) (peer, error) {
-	name, rest, ok1 := strings.Cut(s, "=")
-	at := strings.LastIndexByte(rest, ',')
-	if !ok1 || at < 0 {
-		return peer{}, fmt.Errorf("%q is not NAME=URL,pid", s)
-	}
-	pid, err := strconv.Atoi(rest[at+1:])
-	if err != nil {
-		return peer{}, fmt.Errorf("%q does not end in a process id", s)
-	}
-	u, err := url.Parse(rest[:at])
-	if err != nil || u.Host == "" {
-		return peer{}, fmt.Errorf("%q has no URL with a host", s)
-	}
-	return peer{name: name, url: strings.TrimSuffix(rest[:at], "/"), pid: pid}, nil
 }

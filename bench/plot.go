@@ -45,7 +45,7 @@ func (rep *report) charts() []chart {
 			}
 			return "pages of " + mib(int64(r.PageBytes))
 		}, cpuARecord),
-		rep.chart("metadata", "Metadata: requests a second", func(*row) string { return "GET /topics" }, func(r *row) (float64, string) {
+		rep.chart("metadata", "Metadata: requests a second", func(r *row) string { return r.Request }, func(r *row) (float64, string) {
 			return r.Figures.RequestsPerSecond, count(r.Figures.RequestsPerSecond)
 		}),
 		rep.chart("latency", "One record, open loop: p99, ms", func(r *row) string {
@@ -92,8 +92,7 @@ func (rep *report) chart(suite, title string, group func(*row) string, figure fu
 			at = len(c.groups) - 1
 		}
 		value, text := figure(r)
-		isLimit := r.Server == httpFloor || strings.HasPrefix(r.Server, kafkaFloor) || r.Server == bareConsumer || r.Server == appendConsumer
-		c.groups[at].bars = append(c.groups[at].bars, bar{name: r.Server, value: value, limit: isLimit, text: text})
+		c.groups[at].bars = append(c.groups[at].bars, bar{name: r.Server, value: value, limit: r.isLimit(), text: text})
 	}
 	return c
 }

@@ -10,14 +10,6 @@ import (
 	"millrace/internal/kafka"
 )
 
-// point is one kind of produce load.
-type point struct {
-	Records, Connections, ValueBytes int
-	Compression                      string
-	// Rate is of an open loop, in requests a second; 0: a closed one.
-	Rate float64
-}
-
 // connections is how many clients send at the same time, as in what was
 // published of the peers.
 func connections(records int) int {
@@ -30,61 +22,54 @@ func connections(records int) int {
 	return 16
 }
 
-// row is the row of a server under this load.
-func (p point) row(suite, server string) *row {
-	return &row{
-		Suite: suite, Server: server, Records: p.Records, Connections: p.Connections,
-		ValueBytes: p.ValueBytes, Compression: p.Compression, Rate: p.Rate,
-	}
-}
-
-// contender is one server of a comparison. run measures it once, alone.
+// contender is one server of a comparison, at its place. run measures it once, alone.
 type contender struct {
 	server string
-	run    func(ctx context.Context, p point, topics []string) (window, error)
+	at     place
+	run    func(ctx context.Context, at place, topics []string) (window, error)
 	// kafka says that the records must be in Kafka afterwards.
 	kafka bool
+	peer  string // its name, if it is one
 }
+
+// row is the row of c.
+func (c *contender) row() *row { return &row{place: c.at, Server: c.server, Peer: c.peer} }
 
 // The servers that others are compared with.
 const (
 	httpFloor    = "HTTP floor"
 	kafkaFloor   = "Kafka floor"
+	noLinger     = ", linger 0" // after kafkaFloor
 	millraceJSON = "millrace json"
 	millraceAvro = "millrace avro"
 	millraceText = "millrace avro, schema text"
 )
 
-// produceSuite measures produce requests at every point of the grid.
+// produceSuite measures produce requests in all cases.
 func (b *bench) produceSuite(ctx context.Context) error {
-	for _, size := range b.opts.valueBytes {
-		for _, codec := range b.opts.compression {
-			for _, n := range b.opts.records {
-				p := point{Records: n, Connections: connections(n), ValueBytes: size, Compression: codec}
-				if err := b.producePoint(ctx, "produce", p, b.producers()); err != nil {
-					return err
-				}
-			}
+	for _, c := range b.opts.produceCases() {
+		if err := b.produceRows(ctx, b.producers(c)); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// producePoint measures contenders at one point.
-func (b *bench) producePoint(ctx context.Context, suite string, p point, all []contender) error {
+// produceRows measures contenders, each at its place.
+func (b *bench) produceRows(ctx context.Context, all []contender) error {
 	rows := make([]*row, len(all))
-	for i, c := range all {
-		rows[i] = p.row(suite, c.server)
+	for i := range all {
+		rows[i] = all[i].row()
 	}
-	return b.produceRows(ctx, p, all, rows)
+	return b.spreadRows(ctx, all, rows)
 }
 
-// produceRows measures the contender of each row, in rounds of alternating
+// spreadRows measures the contender of each row, in rounds of alternating
 // order, so that what drifts on the machine meets all of them alike.
-func (b *bench) produceRows(ctx context.Context, p point, all []contender, rows []*row) error {
+func (b *bench) spreadRows(ctx context.Context, all []contender, rows []*row) error {
 	b.report.Rows = append(b.report.Rows, rows...)
 	for _, i := range b.order(len(all)) {
-		if err := b.produceOnce(ctx, all[i], p, rows[i]); err != nil {
+		if err := b.produceOnce(ctx, all[i], rows[i]); err != nil {
 			return err
 		}
 	}
@@ -130,13 +115,13 @@ func (b *bench) measure(ctx context.Context, rows []*row, run func(i int) (windo
 // produceOnce measures a contender once, and compares what was acknowledged
 // with what Kafka holds. The error is about the bench itself, such as a Kafka
 // that is gone; what is wrong with the run stands in the row.
-func (b *bench) produceOnce(ctx context.Context, c contender, p point, r *row) error {
+func (b *bench) produceOnce(ctx context.Context, c contender, r *row) error {
 	topics, err := b.cluster.newTopics(ctx, max(r.Topics, 1), max(r.Partitions, 1))
 	if err != nil {
 		return err
 	}
 	defer b.cluster.deleteTopic(ctx, topics...)
-	w, err := c.run(ctx, p, topics)
+	w, err := c.run(ctx, c.at, topics)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -160,43 +145,32 @@ func (b *bench) produceOnce(ctx context.Context, c contender, p point, r *row) e
 	return nil
 }
 
-// producers lists the contenders of the produce suite.
-func (b *bench) producers() []contender {
-	all := []contender{
-		{server: httpFloor, run: b.runHTTPFloor},
-		{server: kafkaFloor, run: b.kafkaFloorWith(b.opts.linger), kafka: true},
-	}
-	if b.opts.linger > 0 {
-		all = append(all, contender{server: kafkaFloor + ", linger 0", run: b.kafkaFloorWith(0), kafka: true})
-	}
-	for _, format := range b.opts.formats {
-		all = append(all, contender{server: "millrace " + format, run: b.millraceWith(format), kafka: true})
-	}
-	for _, peer := range b.opts.peers {
-		all = append(all, contender{server: peer.name + " json", kafka: true, run: func(ctx context.Context, p point, topics []string) (window, error) {
-			return b.load(ctx, &target{url: peer.url, pid: peer.pid, rewrites: true}, p, topics, "json")
-		}})
-	}
-	return all
-}
-
-func (b *bench) runHTTPFloor(ctx context.Context, p point, topics []string) (window, error) {
-	t, err := startHTTPFloor(ctx, constantAnswer(p.Records))
+func (b *bench) runHTTPFloor(ctx context.Context, at place, topics []string) (window, error) {
+	t, err := startHTTPFloor(ctx, floorAnswer{ContentType: v2JSON, Body: constantAnswer(at.Records)})
 	if err != nil {
 		return window{}, err
 	}
 	defer t.stop()
-	return b.load(ctx, t, p, topics, "json")
+	return b.load(ctx, t, at, topics)
 }
 
-func (b *bench) millraceWith(format string) func(context.Context, point, []string) (window, error) {
-	return func(ctx context.Context, p point, topics []string) (window, error) {
-		t, err := startMillrace(ctx, b.binary, b.millraceSettings(p.Compression)...)
-		if err != nil {
-			return window{}, err
-		}
-		defer t.stop()
-		return b.load(ctx, t, p, topics, format)
+func (b *bench) runMillrace(ctx context.Context, at place, topics []string) (window, error) {
+	set := b.millraceSettings(at.Compression)
+	if at.Format == avroFormat {
+		set = append(set, b.registrySettings()...)
+	}
+	t, err := startMillrace(ctx, b.binary, set...)
+	if err != nil {
+		return window{}, err
+	}
+	defer t.stop()
+	return b.load(ctx, t, at, topics)
+}
+
+// peerRun measures a proxy that already runs.
+func (b *bench) peerRun(p peer) func(context.Context, place, []string) (window, error) {
+	return func(ctx context.Context, at place, topics []string) (window, error) {
+		return b.load(ctx, p.target(at.Format == "json"), at, topics)
 	}
 }
 
@@ -211,49 +185,54 @@ func (b *bench) millraceSettings(codec string) []string {
 	return append(set, b.opts.set...)
 }
 
-// load runs the load generator against a server that is up; its requests go to
-// the topics in turn.
-func (b *bench) load(ctx context.Context, t *target, p point, topics []string, format string) (window, error) {
-	values, err := b.values(p.ValueBytes)
+// load runs the load generator against a server that is up.
+func (b *bench) load(ctx context.Context, t *target, at place, topics []string) (window, error) {
+	body, err := b.payload(ctx, at.Format, at.ValueBytes)
 	if err != nil {
 		return window{}, err
 	}
+	return b.send(ctx, t, at, topics, body)
+}
+
+// send is load with other records than those of the place; its requests go to
+// the topics in turn.
+func (b *bench) send(ctx context.Context, t *target, at place, topics []string, body *payload) (window, error) {
 	urls := make([]string, len(topics))
 	for i, topic := range topics {
 		urls[i] = t.url + "/topics/" + topic
 	}
 	var sums []uint64
 	if !t.rewrites {
-		sums = bodySums(values, p.Records)
+		sums = bodySums(body.stored, at.Records)
 	}
 	return callChild(ctx, childLoad, loadSpec{
 		URLs:        urls,
 		Sums:        sums,
 		Metrics:     t.metrics,
 		Method:      "POST",
-		ContentType: fmt.Sprintf("application/vnd.kafka.%s.v2+json", format),
+		ContentType: body.contentType(),
 		Accept:      v2JSON,
-		Bodies:      requestBodies(values, p.Records, format),
-		Connections: p.Connections,
-		Records:     p.Records,
-		Rate:        p.Rate,
+		Bodies:      body.bodies(at.Records),
+		Connections: at.Connections,
+		Records:     at.Records,
+		Rate:        at.Rate,
 		PID:         t.pid,
 		Timing:      b.opts.timing,
 	})
 }
 
-func (b *bench) kafkaFloorWith(linger int) func(context.Context, point, []string) (window, error) {
-	return func(ctx context.Context, p point, topics []string) (window, error) {
-		values, err := b.values(p.ValueBytes)
+func (b *bench) kafkaFloorWith(linger int) func(context.Context, place, []string) (window, error) {
+	return func(ctx context.Context, at place, topics []string) (window, error) {
+		body, err := b.payload(ctx, at.Format, at.ValueBytes)
 		if err != nil {
 			return window{}, err
 		}
 		settings := kafka.DefaultProducer()
-		settings.Compression = kafka.Codec(p.Compression)
+		settings.Compression = kafka.Codec(at.Compression)
 		settings.Linger = time.Duration(linger) * time.Millisecond
 		return callChild(ctx, childKafkaFloor, kafkaFloorSpec{
-			Brokers: b.cluster.brokers, Topics: topics, Settings: settings, Values: values,
-			Workers: p.Connections, Records: p.Records, Rate: p.Rate, Timing: b.opts.timing,
+			Brokers: b.cluster.brokers, Topics: topics, Settings: settings, Values: body.stored,
+			Workers: at.Connections, Records: at.Records, Rate: at.Rate, Timing: b.opts.timing,
 		})
 	}
 }

@@ -1,17 +1,15 @@
 package main
 
+import "strings"
+
 // streamSuite is what ratios of streams to reads are filed under. Their rows
 // are of the fetch suite, and have a ratio to its limit as well.
 const streamSuite = "streams"
 
-// ratio compares a row with the limits of its suite, taken in the same run.
+// ratio compares a row with the limits of its place, taken in the same run.
 type ratio struct {
-	Suite       string `json:"suite"`
-	Server      string `json:"server"`
-	Records     int    `json:"records_per_request,omitempty"`
-	ValueBytes  int    `json:"value_bytes,omitempty"`
-	PageBytes   int    `json:"page_bytes,omitempty"`
-	Compression string `json:"compression,omitempty"`
+	place
+	Server string `json:"server"`
 	// Over says what the row is divided by.
 	Over string `json:"over"`
 	// Limit and Own are the two figures: CPU in microseconds a request
@@ -21,16 +19,7 @@ type ratio struct {
 	Ratio float64 `json:"ratio"`
 	// Goal is what the ratio should not exceed (metadata: fall below); 0 is none.
 	Goal float64 `json:"goal,omitempty"`
-	// Confluent is the CPU a request of the Confluent proxy, in microseconds,
-	// where it is known for this point; 0 elsewhere.
-	Confluent float64 `json:"confluent_us,omitempty"`
 }
-
-// confluentCPU is the CPU per request, in microseconds, of the Confluent REST
-// Proxy 8 (Java 17, 1 GB heap), by records per request of 200-byte JSON values,
-// measured on a 2-core machine that ran Kafka and the load too. Another machine
-// makes the comparison one of magnitudes.
-var confluentCPU = map[int]float64{1: 737, 10: 680, 100: 2550, 1000: 11900}
 
 // produceGoals are the goals for CPU over the sum of both floors.
 var produceGoals = map[int]float64{1: 1.4, 10: 1.35, 100: 1.15, 1000: 1.0}
@@ -50,10 +39,7 @@ func (rep *report) ratios() []ratio {
 		if r.Failure != "" {
 			continue
 		}
-		q := ratio{
-			Suite: r.Suite, Server: r.Server, Records: r.Records, ValueBytes: r.ValueBytes,
-			PageBytes: r.PageBytes, Compression: r.Compression,
-		}
+		q := ratio{place: r.place, Server: r.Server}
 		var ok bool
 		switch r.Suite {
 		case "produce":
@@ -75,15 +61,18 @@ func (rep *report) ratios() []ratio {
 // overReads divides each stream by the reads of pages as large as its chunks.
 func (rep *report) overReads() (out []ratio) {
 	for _, r := range rep.of("fetch") {
-		limit := rep.find(r, millraceReads) // the first of them, which has the smallest pages
-		if limit == nil || r.Failure != "" || r.Server != millraceLines && r.Server != millraceEvents {
+		if r.Failure != "" || r.Server != millraceLines && r.Server != millraceEvents {
 			continue
 		}
+		at := r.place
+		at.PageBytes = streamPage
+		limit := rep.at(millraceReads, at)
+		if limit == nil {
+			continue
+		}
+		at.Suite = streamSuite
 		own, most := r.Figures.CPUPerRecord, limit.Figures.CPUPerRecord
-		out = append(out, ratio{
-			Suite: streamSuite, Server: r.Server, ValueBytes: r.ValueBytes, PageBytes: limit.PageBytes,
-			Over: millraceReads, Limit: most, Own: own, Ratio: own / most, Goal: streamGoal,
-		})
+		out = append(out, ratio{place: at, Server: r.Server, Over: millraceReads, Limit: most, Own: own, Ratio: own / most, Goal: streamGoal})
 	}
 	return out
 }
@@ -91,7 +80,7 @@ func (rep *report) overReads() (out []ratio) {
 // overFloors divides by what HTTP and Kafka alone cost for the same request.
 func (rep *report) overFloors(r *row, q *ratio) bool {
 	http, kafka := rep.find(r, httpFloor), rep.find(r, kafkaFloor)
-	if http == nil || kafka == nil || http == r || kafka == r || r.Server == kafkaFloor+", linger 0" {
+	if http == nil || kafka == nil || r.isLimit() {
 		return false
 	}
 	q.Over = httpFloor + " + " + kafkaFloor
@@ -100,17 +89,23 @@ func (rep *report) overFloors(r *row, q *ratio) bool {
 	q.Ratio = q.Own / q.Limit
 	if r.Server == millraceJSON {
 		q.Goal = produceGoals[r.Records]
-		if r.ValueBytes == 200 && r.Compression == "none" {
-			q.Confluent = confluentCPU[r.Records]
-		}
 	}
 	return true
 }
 
-// overConsumer divides by a consumer that encodes its records.
+// overConsumer divides by a consumer that encodes its records, into pages of
+// the same size.
 func (rep *report) overConsumer(r *row, q *ratio) bool {
-	limit := rep.find(r, appendConsumer)
-	if limit == nil || r.Server != millraceReads && r.Server != millraceLines && r.Server != millraceEvents {
+	at := r.place
+	switch r.Server {
+	case millraceReads:
+	case millraceLines, millraceEvents:
+		at.PageBytes = streamPage
+	default:
+		return false
+	}
+	limit := rep.at(appendConsumer, at)
+	if limit == nil {
 		return false
 	}
 	q.Over, q.Limit, q.Own = appendConsumer, limit.Figures.CPUPerRecord, r.Figures.CPUPerRecord
@@ -132,24 +127,34 @@ func (rep *report) overJSON(r *row, q *ratio) bool {
 	return true
 }
 
-// overHTTP divides requests a second by the HTTP floor's.
+// overHTTP divides requests a second by those of the HTTP floor with the same answer.
 func (rep *report) overHTTP(r *row, q *ratio) bool {
 	limit := rep.find(r, httpFloor)
 	if limit == nil || limit == r {
 		return false
 	}
 	q.Over, q.Limit, q.Own = httpFloor, limit.Figures.RequestsPerSecond, r.Figures.RequestsPerSecond
-	q.Ratio, q.Goal = q.Own/q.Limit, metadataGoal
+	q.Ratio = q.Own / q.Limit
+	if r.Server == millrace {
+		q.Goal = metadataGoal
+	}
 	return true
 }
 
-// find returns the row of a server at the point of r, nil if it failed.
-func (rep *report) find(r *row, server string) *row {
+// find returns the row of a server that r is compared with, nil if it failed.
+func (rep *report) find(r *row, server string) *row { return rep.at(server, r.of(server)) }
+
+// at returns the row of a server at a place, nil if it failed.
+func (rep *report) at(server string, p place) *row {
 	for _, o := range rep.Rows {
-		if o.Suite == r.Suite && o.Server == server && o.Failure == "" && o.Records == r.Records &&
-			o.ValueBytes == r.ValueBytes && o.Compression == r.Compression && o.Rate == r.Rate && (o.Suite != "avro" || o.PageBytes == r.PageBytes) {
+		if o.Server == server && o.place == p && o.Failure == "" {
 			return o
 		}
 	}
 	return nil
+}
+
+// isLimit says that others are divided by the row.
+func (r *row) isLimit() bool {
+	return r.Server == httpFloor || strings.HasPrefix(r.Server, kafkaFloor) || r.Server == bareConsumer || r.Server == appendConsumer
 }

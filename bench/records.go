@@ -148,16 +148,12 @@ func parkingCitations() ([][]byte, error) {
 }
 
 // requestBodies returns v2 produce requests of n records each that together
-// hold all values; the last ones begin again at the first value.
-func requestBodies(values [][]byte, n int, format string) [][]byte {
-	return requestBodiesWith(values, n, format, "")
-}
-
-// requestBodiesWith puts more members, each with a comma behind it, before the records.
-func requestBodiesWith(values [][]byte, n int, format, more string) [][]byte {
+// hold all values; the last ones begin again at the first value. members stand
+// before the records, each with a comma behind it.
+func requestBodies(values [][]byte, n int, format, members string) [][]byte {
 	var bodies [][]byte
 	for next := 0; next < len(values); {
-		body := []byte(`{` + more + `"records":[`)
+		body := []byte(`{` + members + `"records":[`)
 		for i := range n {
 			if i > 0 {
 				body = append(body, ',')

@@ -31,24 +31,49 @@ type report struct {
 
 	Rows   []*row  `json:"rows"`
 	Ratios []ratio `json:"ratios"`
+	// Peers are other proxies beside millrace.
+	Peers []peerRatio `json:"peers"`
 	// Goals say of each figure that has one whether it was met.
 	Goals []verdict `json:"goals"`
 }
 
-// row is one server at one point, over all rounds.
-type row struct {
-	Suite       string `json:"suite"`
-	Server      string `json:"server"`
+// place is what a row was measured at. Rows of one place can be compared.
+type place struct {
+	Suite string `json:"suite"`
+	// Request says what was asked, in the metadata suite.
+	Request     string `json:"request,omitempty"`
 	Records     int    `json:"records_per_request,omitempty"`
-	Connections int    `json:"connections"`
+	Connections int    `json:"connections,omitempty"`
 	ValueBytes  int    `json:"value_bytes,omitempty"`
 	PageBytes   int    `json:"page_bytes,omitempty"`
+	// Format is that of the requests; of the Kafka floor, only "avro", whose
+	// values are other bytes in Kafka than in a request.
+	Format      string `json:"format,omitempty"`
 	Compression string `json:"compression,omitempty"`
+	// Rate is that of an open loop, in requests a second; 0: a closed one.
+	Rate float64 `json:"rate,omitempty"`
+}
+
+// of is where the figures of a limit are that p is compared with.
+func (p place) of(limit string) place {
+	switch {
+	case limit == httpFloor:
+		p.Compression = "" // nothing is compressed
+	case limit == kafkaFloor && p.Format != avroFormat:
+		p.Format = ""
+	}
+	return p
+}
+
+// row is one server at one place, over all rounds.
+type row struct {
+	place
+	Server string `json:"server"`
+	// Peer is the name of the peer that the row is of; none: it is ours.
+	Peer string `json:"peer,omitempty"`
 	// Topics and Partitions of each are what a load is spread over; 0 is 1.
 	Topics     int `json:"topics,omitempty"`
 	Partitions int `json:"partitions,omitempty"`
-	// Rate is that of an open loop, in requests a second.
-	Rate float64 `json:"rate,omitempty"`
 
 	Rounds []window `json:"rounds"`
 	// Failure says why the row has no figures: a run that lost or doubled a
@@ -174,6 +199,7 @@ func (rep *report) finish() {
 		}
 	}
 	rep.Ratios = rep.ratios()
+	rep.Peers = rep.peerRatios()
 	rep.Goals = rep.verdicts()
 }
 

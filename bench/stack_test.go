@@ -156,7 +156,7 @@ type rawClient struct {
 // newRawClient connects to the proxy; its requests have n records of values.
 func newRawClient(t testing.TB, addr string, values [][]byte, n int) *rawClient {
 	t.Helper()
-	return newSender(t, addr, n, v2JSONRecords, requestBodies(values, n, "json")[0])
+	return newSender(t, addr, n, v2JSONRecords, requestBodies(values, n, "json", "")[0])
 }
 
 // newSender is newRawClient for any request of n records.

@@ -13,6 +13,7 @@ func (rep *report) writeTables(out io.Writer) {
 		rep.CPU, rep.Cores, rep.Kernel, rep.Go, rep.Commit, rep.Rounds, rep.Window, rep.WarmUp, rep.Linger)
 	rep.produceTable(out)
 	rep.produceRatios(out)
+	rep.peerTable(out)
 	rep.fetchTable(out)
 	rep.streamTable(out)
 	rep.metadataTable(out)
@@ -41,16 +42,17 @@ func (rep *report) produceTable(out io.Writer) {
 	if len(rows) == 0 {
 		return
 	}
-	header(out, "Produce", "value", "codec", "records, c", "server", "requests/s", "records/s", "p50", "p99", "p99.9", "CPU/request", "CPU/record", "±", "allocations/request", "RSS")
+	header(out, "Produce", "value", "format", "codec", "records, c", "server", "requests/s", "records/s", "p50", "p99", "p99.9",
+		"CPU/request", "CPU/record", "±", "allocations/request", "allocations/record", "RSS")
 	for _, r := range rows {
-		point := []string{fmt.Sprintf("%d B", r.ValueBytes), r.Compression, fmt.Sprintf("%d, %d", r.Records, r.Connections), r.Server}
+		point := []string{fmt.Sprintf("%d B", r.ValueBytes), r.Format, r.Compression, fmt.Sprintf("%d, %d", r.Records, r.Connections), r.Server}
 		if r.Failure != "" {
 			line(out, append(point, "FAILED")...)
 			continue
 		}
 		f := r.Figures
 		line(out, append(point, count(f.RequestsPerSecond), count(f.RecordsPerSecond), ms(f.P50), ms(f.P99), ms(f.P999),
-			us(f.CPUPerRequest), us(f.CPUPerRecord), percent(f.Spread), allocs(f.AllocsPerRequest), mib(f.RSS))...)
+			us(f.CPUPerRequest), us(f.CPUPerRecord), percent(f.Spread), allocs(f.AllocsPerRequest), allocs(f.AllocsPerRecord), mib(f.RSS))...)
 	}
 }
 
@@ -75,6 +77,9 @@ func allocs(v float64) string {
 	if v == 0 {
 		return ""
 	}
+	if v < 1 {
+		return fmt.Sprintf("%.3f", v)
+	}
 	return fmt.Sprintf("%.1f", v)
 }
 
@@ -85,15 +90,11 @@ func (rep *report) produceRatios(out io.Writer) {
 			continue
 		}
 		if first {
-			header(out, "Produce, CPU a request over both floors", "value", "codec", "records", "server", "floors", "own", "ratio", "goal", "Confluent", "Confluent/own")
+			header(out, "Produce, CPU a request over both floors", "value", "codec", "records", "server", "floors", "own", "ratio", "goal")
 			first = false
 		}
-		times := ""
-		if q.Confluent > 0 {
-			times = fmt.Sprintf("%.1f×", q.Confluent/q.Own)
-		}
 		line(out, fmt.Sprintf("%d B", q.ValueBytes), q.Compression, strconv.Itoa(q.Records), q.Server,
-			us(q.Limit), us(q.Own), fmt.Sprintf("%.2f", q.Ratio), goal(q.Goal, "≤"), us(q.Confluent), times)
+			us(q.Limit), us(q.Own), fmt.Sprintf("%.2f", q.Ratio), goal(q.Goal, "≤"))
 	}
 }
 
@@ -102,7 +103,8 @@ func (rep *report) fetchTable(out io.Writer) {
 	if len(rows) == 0 {
 		return
 	}
-	header(out, "Fetch, one consumer", "value", "reader", "page", "records/s", "records/read", "p50", "p99", "CPU/record", "±", "over consumer + append", "goal", "RSS")
+	header(out, "Fetch, one consumer", "value", "reader", "page", "records/s", "records/read", "p50", "p99", "p99.9",
+		"CPU/read", "CPU/record", "±", "over consumer + append", "goal", "allocations/read", "allocations/record", "RSS")
 	for _, r := range rows {
 		page := ""
 		if r.PageBytes > 0 {
@@ -115,8 +117,8 @@ func (rep *report) fetchTable(out io.Writer) {
 		}
 		over, want := rep.ratioOf(r)
 		f := r.Figures
-		line(out, append(point, count(f.RecordsPerSecond), count(f.RecordsPerSecond/f.RequestsPerSecond), ms(f.P50), ms(f.P99),
-			us(f.CPUPerRecord), percent(f.Spread), over, goal(want, "≤"), mib(f.RSS))...)
+		line(out, append(point, count(f.RecordsPerSecond), count(f.RecordsPerSecond/f.RequestsPerSecond), ms(f.P50), ms(f.P99), ms(f.P999),
+			us(f.CPUPerRequest), us(f.CPUPerRecord), percent(f.Spread), over, goal(want, "≤"), allocs(f.AllocsPerRequest), allocs(f.AllocsPerRecord), mib(f.RSS))...)
 	}
 }
 
@@ -148,10 +150,11 @@ func (rep *report) metadataTable(out io.Writer) {
 	if len(rows) == 0 {
 		return
 	}
-	header(out, "Metadata", "server", "c", "requests/s", "over HTTP floor", "goal", "p50", "p99", "p99.9", "CPU/request", "over HTTP floor", "±", "RSS")
+	header(out, fmt.Sprintf("Metadata, %d connections", metadataConnections), "request", "server", "requests/s", "over HTTP floor", "goal", "p50", "p99", "p99.9",
+		"CPU/request", "over HTTP floor", "±", "allocations/request", "RSS")
 	for _, r := range rows {
 		if r.Failure != "" {
-			line(out, r.Server, "FAILED")
+			line(out, r.Request, r.Server, "FAILED")
 			continue
 		}
 		over, want := rep.ratioOf(r)
@@ -159,8 +162,8 @@ func (rep *report) metadataTable(out io.Writer) {
 		if limit := rep.find(r, httpFloor); limit != nil && limit != r {
 			cpuOver = fmt.Sprintf("%.2f", f.CPUPerRequest/limit.Figures.CPUPerRequest)
 		}
-		line(out, r.Server, strconv.Itoa(r.Connections), count(f.RequestsPerSecond), over, goal(want, "≥"),
-			ms(f.P50), ms(f.P99), ms(f.P999), us(f.CPUPerRequest), cpuOver, percent(f.Spread), mib(f.RSS))
+		line(out, r.Request, r.Server, count(f.RequestsPerSecond), over, goal(want, "≥"),
+			ms(f.P50), ms(f.P99), ms(f.P999), us(f.CPUPerRequest), cpuOver, percent(f.Spread), allocs(f.AllocsPerRequest), mib(f.RSS))
 	}
 }
 
@@ -254,27 +257,41 @@ func (rep *report) avroTable(out io.Writer) {
 // ratioOf finds the ratio of a row of a suite other than produce.
 func (rep *report) ratioOf(r *row) (over string, goal float64) {
 	for _, q := range rep.Ratios {
-		if q.Suite == r.Suite && q.Server == r.Server && q.PageBytes == r.PageBytes && q.Records == r.Records {
+		if q.place == r.place && q.Server == r.Server {
 			return fmt.Sprintf("%.2f", q.Ratio), q.Goal
 		}
 	}
 	return "", 0
 }
 
+// String says where.
+func (p place) String() string {
+	what := p.Suite
+	if p.Request != "" {
+		what += ", " + p.Request
+	}
+	if p.Records > 0 {
+		what += fmt.Sprintf(", %d records", p.Records)
+	}
+	if p.Records > 0 && p.ValueBytes > 0 {
+		what += fmt.Sprintf(" of %d B", p.ValueBytes)
+	}
+	if p.PageBytes > 0 {
+		what += ", pages of " + mib(int64(p.PageBytes))
+	}
+	if p.Compression != "" && p.Compression != "none" {
+		what += ", " + p.Compression
+	}
+	return what
+}
+
 // String names the row and says what is wrong with it.
 func (r *row) String() string {
-	var b strings.Builder
-	b.WriteString(r.Suite + ", " + r.Server)
-	if r.Records > 0 {
-		fmt.Fprintf(&b, ", %d records of %d B, %s", r.Records, r.ValueBytes, r.Compression)
-	}
-	if r.PageBytes > 0 {
-		fmt.Fprintf(&b, ", pages of %d B", r.PageBytes)
-	}
+	what := r.place.String() + ", " + r.Server
 	if r.Failure != "" {
-		b.WriteString(": " + r.Failure)
+		what += ": " + r.Failure
 	}
-	return b.String()
+	return what
 }
 
 func header(out io.Writer, title string, columns ...string) {
