@@ -279,7 +279,10 @@ func (p place) String() string {
 	if p.PageBytes > 0 {
 		what += ", pages of " + mib(int64(p.PageBytes))
 	}
-	if p.Compression != "" && p.Compression != "none" {
+	if p.Format != "json" && p.Format != "" {
+		what += ", " + p.Format
+	}
+	if p.Compression != "none" && p.Compression != "" {
 		what += ", " + p.Compression
 	}
 	return what
