@@ -28,7 +28,7 @@ text{font:13px system-ui,sans-serif;fill:#24292f}.title{font-weight:600;font-siz
 
 // draw returns all charts, one below the other, as one SVG.
 func draw(charts []chart) string {
-	var b strings.Builder
+	var b canvas
 	y := 10.0
 	for _, c := range charts {
 		y = c.draw(&b, y)
@@ -37,27 +37,30 @@ func draw(charts []chart) string {
 		plotWidth, y, "\n"+plotStyle) + "\n" + b.String() + "</svg>\n"
 }
 
-func writeText(b *strings.Builder, class string, x, y float64, anchor, text string) {
+// canvas collects the elements of a drawing.
+type canvas struct{ strings.Builder }
+
+func (b *canvas) text(class string, x, y float64, anchor, text string) {
 	fmt.Fprintf(b, `<text class="%s" x="%.1f" y="%.1f" text-anchor="%s">%s</text>`, class, x, y, anchor, html.EscapeString(text))
 }
 
-func writeBox(b *strings.Builder, kind partKind, x, y, width, height float64) {
+func (b *canvas) box(kind partKind, x, y, width, height float64) {
 	fmt.Fprintf(b, `<rect class="%s" x="%.1f" y="%.1f" width="%.1f" height="%.0f"/>`, kinds[kind].class, x, y, width, height)
 }
 
 // draw appends the chart from y down, and returns where it ends.
-func (c *chart) draw(b *strings.Builder, y float64) float64 {
-	writeText(b, "title", 10, y+20, "start", c.title+" ("+c.unit+")")
+func (c *chart) draw(b *canvas, y float64) float64 {
+	b.text("title", 10, y+20, "start", c.title+" ("+c.unit+")")
 	y = c.legend(b, y+titleHeight)
 	for _, g := range c.groups {
-		writeText(b, "group", 10, y+13, "start", g.name)
+		b.text("group", 10, y+13, "start", g.name)
 		y = g.draw(b, y+groupHeight, c.unit)
 	}
 	return y + 14
 }
 
 // legend names the colours of the chart's parts, where there are several.
-func (c *chart) legend(b *strings.Builder, y float64) float64 {
+func (c *chart) legend(b *canvas, y float64) float64 {
 	used := make([]bool, len(kinds))
 	for _, g := range c.groups {
 		for _, bar := range g.bars {
@@ -72,8 +75,8 @@ func (c *chart) legend(b *strings.Builder, y float64) float64 {
 			continue
 		}
 		name := kinds[kind].legend
-		writeBox(b, partKind(kind), x, y, 12, 12)
-		writeText(b, "name", x+18, y+11, "start", name)
+		b.box(partKind(kind), x, y, 12, 12)
+		b.text("name", x+18, y+11, "start", name)
 		x += 18 + charWidth*float64(len(name)) + 24
 	}
 	b.WriteByte('\n')
@@ -81,7 +84,7 @@ func (c *chart) legend(b *strings.Builder, y float64) float64 {
 }
 
 // draw appends the group's bars over a grid, with its axis below them.
-func (g *barGroup) draw(b *strings.Builder, y float64, unit string) float64 {
+func (g *barGroup) draw(b *canvas, y float64, unit string) float64 {
 	most := 0.0
 	for _, bar := range g.bars {
 		most = max(most, bar.total())
@@ -94,18 +97,18 @@ func (g *barGroup) draw(b *strings.Builder, y float64, unit string) float64 {
 	for _, tick := range ticks(most) {
 		x := plotNames + tick*scale
 		fmt.Fprintf(b, `<line class="grid" x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f"/>`, x, y-2, x, end+2)
-		writeText(b, "tick", x, end+14, "middle", axisNumber(tick)+" "+unit)
+		b.text("tick", x, end+14, "middle", axisNumber(tick)+" "+unit)
 	}
 	b.WriteByte('\n')
 	for _, bar := range g.bars {
-		writeText(b, "name", plotNames-8, y+12.5, "end", bar.name)
+		b.text("name", plotNames-8, y+12.5, "end", bar.name)
 		x := plotNames
 		for _, p := range bar.parts {
 			width := max(p.value*scale, 1)
-			writeBox(b, p.kind, x, y, width, barHeight)
+			b.box(p.kind, x, y, width, barHeight)
 			x += width
 		}
-		writeText(b, "value", x+6, y+12.5, "start", bar.text)
+		b.text("value", x+6, y+12.5, "start", bar.text)
 		b.WriteByte('\n')
 		y += barHeight + barGap
 	}
