@@ -57,7 +57,7 @@ func TestBenchRuns(t *testing.T) {
 	}
 	broker := testkit.Fake(t)
 	opts, err := readOptions([]string{
-		"-quick", "-seconds", "0.3", "-brokers", strings.Join(broker.Addrs, ","), "-results", t.TempDir(), "-millrace", testkit.Binary(t),
+		"-quick", "-seconds", "0.5", "-brokers", strings.Join(broker.Addrs, ","), "-results", t.TempDir(), "-millrace", testkit.Binary(t),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -75,16 +75,27 @@ func TestBenchRuns(t *testing.T) {
 	if want := 2*3 + 3 + 6 + 7 + 2 + 8 + 8*2 + 3 + 2*3 + 3 + 2 + 2; len(rep.Rows) != want {
 		t.Errorf("%d rows, want %d", len(rep.Rows), want)
 	}
+	idle, counted := 0, 0
 	for _, r := range rep.Rows {
 		f := r.Figures
-		// Polls that wait cost less than the clock shows of so short a window.
-		if f.RequestsPerSecond <= 0 || f.CPUPerRequest <= 0 && r.Suite != "instances" || f.P50 <= 0 || f.P999 < f.P50 || f.RSS < 1<<20 {
+		if f.RequestsPerSecond <= 0 || f.CPUPerRequest < 0 || f.P50 <= 0 || f.P999 < f.P50 || f.RSS < 1<<20 || f.AllocsPerRequest > 20_000 {
 			t.Errorf("%s has no sane figures: %+v", r, f)
 		}
+		if f.CPUPerRequest == 0 {
+			idle++
+		}
+		if r.Server == millraceJSON && f.AllocsPerRequest >= 1 {
+			counted++
+		}
+	}
+	// On a machine that has little time for it, some of so short windows see no
+	// tick of the clock, or no more allocations than counting them took.
+	if idle > len(rep.Rows)/4 || counted == 0 {
+		t.Errorf("of %d rows %d used no CPU and %d of ours allocated", len(rep.Rows), idle, counted)
 	}
 	// Our own of produce requests, two page sizes, two kinds of streams over two
 	// things, look-ups, Avro by id and by text, and read.
-	if want := 2 + 7 + 2 + 2*2 + 8 + 2 + 1; len(rep.Ratios) != want {
+	if want := 2 + 7 + 2 + 2*2 + 8 + 2 + 1; len(rep.Ratios) > want || len(rep.Ratios) < want-idle {
 		t.Errorf("%d ratios, want %d", len(rep.Ratios), want)
 	}
 	checkLimits(t, rep)
@@ -94,16 +105,11 @@ func TestBenchRuns(t *testing.T) {
 		}
 	}
 	for _, q := range rep.Ratios {
-		if q.Ratio <= 0 || q.Limit <= 0 {
+		if q.Ratio < 0 || q.Limit <= 0 {
 			t.Errorf("%+v is no ratio", q)
 		}
 	}
-	for _, r := range rep.Rows {
-		if r.Server == millraceJSON && r.Suite == "produce" && (r.Figures.AllocsPerRequest < 1 || r.Figures.AllocsPerRequest > 5000) {
-			t.Errorf("%s: %v allocations a request", r, r.Figures.AllocsPerRequest)
-		}
-	}
-	if len(rep.Goals) < 10 || !strings.Contains(out.String(), "### Goals") {
+	if len(rep.Goals) < 20 || !strings.Contains(out.String(), "### Goals") {
 		t.Errorf("goals: %+v", rep.Goals)
 	}
 }
@@ -144,7 +150,7 @@ func checkLimits(t *testing.T, rep *report) {
 			return
 		}
 		sum := http.Figures.CPUPerRequest + kafka.Figures.CPUPerRequest
-		if !slices.ContainsFunc(rep.Ratios, func(q ratio) bool { return q.place == at && q.Server == server && q.Limit == sum }) {
+		if sum > 0 && !slices.ContainsFunc(rep.Ratios, func(q ratio) bool { return q.place == at && q.Server == server && q.Limit == sum }) {
 			t.Errorf("%s of %s is not divided by %v", server, at, sum)
 		}
 	}
@@ -159,7 +165,7 @@ func checkLimits(t *testing.T, rep *report) {
 	for _, page := range pageSizes {
 		pages := place{Suite: "fetch", ValueBytes: 200, PageBytes: page, Connections: 1, Compression: "none"}
 		floor := rep.at(appendConsumer, pages)
-		if floor == nil || !slices.ContainsFunc(rep.Ratios, func(q ratio) bool {
+		if floor == nil || floor.Figures.CPUPerRecord > 0 && !slices.ContainsFunc(rep.Ratios, func(q ratio) bool {
 			return q.place == pages && q.Server == millraceReads && q.Limit == floor.Figures.CPUPerRecord
 		}) {
 			t.Errorf("pages of %d B are not divided by a floor with such pages", page)
@@ -240,6 +246,30 @@ func TestBadRunsHaveNoFigures(t *testing.T) {
 	f(func(w *window) { w.Acked.Sum = 98 }, 12, "CHANGED")
 	f(func(w *window) { w.Errors, w.FirstError = 1, "status 503" }, 12, "status 503")
 	f(func(w *window) { w.Requests = 0 }, 12, "nothing was answered")
+}
+
+// A floor whose window was too short for a tick of the clock costs nothing, and
+// nothing is divided by it: JSON has no infinity.
+func TestNothingIsDividedByZero(t *testing.T) {
+	rep := &report{}
+	for _, r := range []row{
+		{Server: httpFloor, place: place{Suite: "produce", Format: "json"}},
+		{Server: kafkaFloor, place: place{Suite: "produce", Compression: "none"}},
+		{Server: millraceJSON, place: place{Suite: "produce", Format: "json", Compression: "none"}},
+		{Server: millraceReads, place: place{Suite: "fetch", PageBytes: streamPage}},
+		{Server: millraceLines, place: place{Suite: "fetch"}},
+	} {
+		w := window{Seconds: 1, Requests: 1, Records: 1}
+		if r.Server == millraceJSON || r.Server == millraceLines {
+			w.CPU = time.Second
+		}
+		r.Rounds = []window{w}
+		rep.Rows = append(rep.Rows, &r)
+	}
+	rep.finish()
+	if _, err := rep.write(t.TempDir()); err != nil || len(rep.Ratios) != 0 {
+		t.Errorf("%v; ratios %+v", err, rep.Ratios)
+	}
 }
 
 func TestHistogramQuantiles(t *testing.T) {

@@ -20,7 +20,7 @@ import (
 func runPeers(t *testing.T, brokers []string, args ...string) (*report, string, error) {
 	t.Helper()
 	opts, err := readOptions(append([]string{
-		"-quick", "-seconds", "0.2", "-records", "10", "-formats", "json,binary",
+		"-quick", "-seconds", "0.5", "-records", "10", "-formats", "json,binary",
 		"-brokers", strings.Join(brokers, ","), "-results", t.TempDir(), "-millrace", testkit.Binary(t),
 	}, args...))
 	if err != nil {

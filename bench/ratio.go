@@ -1,6 +1,9 @@
 package main
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // streamSuite is what ratios of streams to reads are filed under. Their rows
 // are of the fetch suite, and have a ratio to its limit as well.
@@ -32,7 +35,8 @@ const (
 	avroGoal     = 2.0 // CPU a record over that of the same event as JSON
 )
 
-// ratios compares every row that is no limit itself.
+// ratios compares every row that is no limit itself, and whose limit has used a
+// tick of the clock at least.
 func (rep *report) ratios() []ratio {
 	var out []ratio
 	for _, r := range rep.Rows {
@@ -55,7 +59,8 @@ func (rep *report) ratios() []ratio {
 			out = append(out, q)
 		}
 	}
-	return append(out, rep.overReads()...)
+	out = append(out, rep.overReads()...)
+	return slices.DeleteFunc(out, func(q ratio) bool { return q.Limit == 0 })
 }
 
 // overReads divides each stream by the reads of pages as large as its chunks.
