@@ -11,8 +11,8 @@ var spreads = []spread{{1, 1}, {1000, 1}, {1, 256}}
 
 type spread struct{ topics, partitions int }
 
-// growthWarmUp is longer than that of other suites: a broker takes a while over
-// the first record of each partition.
+// growthWarmUp is longer than that of other suites where there is more than one
+// partition: a broker takes a while over the first record of each.
 const growthWarmUp = 15 * time.Second
 
 // growthSuite measures whether a record costs the same however many topics and
