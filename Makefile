@@ -36,12 +36,12 @@ test-short: ## quick tests, only on the broker in process
 	go test -short -shuffle=on ./...
 
 # The packages whose tests take longest begin first, beside the others, and are
-# not left to the end.
+# not left to the end. Most tests wait more than they compute: hence three at a time.
 LONG := ./server ./cmd/millrace ./consumer
 
 race: ## all tests with the race detector
 	@echo "== tests, with the race detector"
-	go test -race -shuffle=on -timeout=15m $(LONG) ./...
+	go test -race -shuffle=on -timeout=15m -p 3 $(LONG) ./...
 
 budget: ## tests that count allocations, which the race detector would change
 	@echo "== allocation budgets"

@@ -38,7 +38,8 @@
 // over the window, and carries over to other machines of a kind. Requests per
 // second do not: clients, Kafka and server share the machine. The load is a
 // closed loop, so latency is that of a saturated server; the latency suite has
-// an open one, at half of the rate. "±" is how far the rounds are apart; a
+// an open one, at half of the rate. CPU and rates are of the best round, and "±"
+// is how much more CPU the worst one took; a
 // difference between rows that is smaller than that is none.
 //
 // Every server is a process of its own and runs alone: started, warmed up,

@@ -317,3 +317,17 @@ func TestValuesAreRealAndExact(t *testing.T) {
 		t.Error("a value of 63 bytes was made")
 	}
 }
+
+// CPU and rates are of the round that was disturbed least, whichever that is.
+func TestFiguresAreOfTheBestRound(t *testing.T) {
+	r := row{Rounds: []window{
+		{Seconds: 1, Requests: 100, Records: 1000, CPU: 3 * time.Millisecond, Mallocs: 200, RSS: 2 << 20},
+		{Seconds: 2, Requests: 100, Records: 1000, CPU: 2 * time.Millisecond, Mallocs: 400, RSS: 1 << 20},
+		{Seconds: 4, Requests: 100, Records: 1000, CPU: 4 * time.Millisecond, Mallocs: 300, RSS: 1 << 20},
+	}}
+	r.sum()
+	want := figures{RequestsPerSecond: 100, RecordsPerSecond: 1000, CPUPerRequest: 20, CPUPerRecord: 2, Spread: 1, RSS: 2 << 20, AllocsPerRequest: 3, AllocsPerRecord: 0.3}
+	if r.Figures != want {
+		t.Errorf("%+v, want %+v", r.Figures, want)
+	}
+}
