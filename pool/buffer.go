@@ -8,12 +8,12 @@ import (
 
 const (
 	minClass = 10 // 1 KiB: smaller requests share the smallest class
-	maxClass = 20 // 1 MiB
+	maxClass = 23 // 8 MiB: a page of 1 MiB of records is an answer of up to twice that
 )
 
-// MaxPooledBytes is the largest buffer that goes back into a pool. One large
-// request must not keep its memory for ever.
-const MaxPooledBytes = 1 << maxClass
+// MaxPooledBytes is the largest body or arena that its owner keeps for its next
+// life. One large request must not keep its memory for ever.
+const MaxPooledBytes = 1 << 20
 
 // Buffer is a pooled byte slice. Its owner may grow and replace B at will.
 type Buffer struct {
@@ -22,7 +22,7 @@ type Buffer struct {
 	life Life
 }
 
-// buffers has one pool for every power of two from 1 KiB to 1 MiB: a buffer in
+// buffers has one pool for every power of two from 1 KiB to 8 MiB: a buffer in
 // pool k has at least the capacity 1<<(minClass+k).
 var buffers [maxClass - minClass + 1]sync.Pool
 
@@ -75,9 +75,16 @@ func (b *Buffer) Release() {
 	buffersReturned.Add(1)
 	Poison(b.B)
 	class := bits.Len(uint(cap(b.B))) - 1 - minClass // the class whose promise the capacity keeps
-	if class < 0 || cap(b.B) > MaxPooledBytes {
+	if class < 0 || cap(b.B) > 1<<maxClass {
 		return
 	}
 	b.B = b.B[:0]
 	buffers[class].Put(b)
+}
+
+// Abandon ends the buffer's life without another one to come: somebody may still
+// be reading it.
+func (b *Buffer) Abandon() {
+	b.life.End()
+	buffersReturned.Add(1)
 }

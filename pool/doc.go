@@ -7,7 +7,7 @@
 //     arguments unless its comment says that it *takes* or *returns* them.
 //   - Acquire, release and reset stand together in one file.
 //   - A *view* is a slice into memory that somebody else owns and dies with it.
-//   - Not pooled is a buffer over its cap ([MaxPooledBytes], [MaxPooledRecords]),
+//   - Not pooled is what is over its cap ([MaxPooledBytes], [MaxPooledRecords]),
 //     anything after an internal error, and anything that a running goroutine
 //     can still reach.
 //

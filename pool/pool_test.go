@@ -19,8 +19,8 @@ func TestBufferClasses(t *testing.T) {
 	f(1, 1<<minClass)
 	f(1024, 1024)
 	f(1025, 2048)
-	f(MaxPooledBytes, MaxPooledBytes)
-	f(MaxPooledBytes+1, MaxPooledBytes+1)
+	f(1<<maxClass, 1<<maxClass)
+	f(1<<maxClass+1, 1<<maxClass+1)
 }
 
 // A buffer that was grown goes to the class whose promise it keeps, one that
@@ -39,9 +39,9 @@ func TestGrownBufferKeepsPromises(t *testing.T) {
 		}
 	}
 	big := GetBuffer(10)
-	big.B = make([]byte, 0, MaxPooledBytes+1)
+	big.B = make([]byte, 0, 1<<maxClass+1)
 	big.Release()
-	if got := GetBuffer(MaxPooledBytes); cap(got.B) > MaxPooledBytes {
+	if got := GetBuffer(1 << maxClass); cap(got.B) > 1<<maxClass {
 		t.Errorf("a buffer of %d bytes was kept", cap(got.B))
 	}
 }
@@ -49,7 +49,7 @@ func TestGrownBufferKeepsPromises(t *testing.T) {
 // Gets, misses and what is out add up, for buffers that no class has too.
 func TestBufferStats(t *testing.T) {
 	before := Buffers()
-	huge := GetBuffer(MaxPooledBytes + 1) // none of these is in a pool
+	huge := GetBuffer(1<<maxClass + 1) // none of these is in a pool
 	const n = 100
 	var all []*Buffer
 	for range n {
@@ -59,7 +59,8 @@ func TestBufferStats(t *testing.T) {
 	if s.Gets-before.Gets != n+1 || s.Out-before.Out != n+1 || s.Misses-before.Misses < n/2 || s.Misses-before.Misses > n+1 {
 		t.Errorf("taken: %+v, before: %+v", s, before)
 	}
-	for _, b := range all {
+	all[0].Abandon()
+	for _, b := range all[1:] {
 		b.Release()
 	}
 	huge.Release()

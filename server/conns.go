@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp"
+
+	"millrace/pool"
 )
 
 const (
@@ -152,6 +154,9 @@ type conn struct {
 	giveBack func()      // its place within the limits; once
 	attention
 
+	answer atomic.Pointer[pool.Buffer] // that is being written
+	room   int                         // about what the next answer to a read will need; only its own goroutine reads
+
 	sending sync.Mutex        // guards what follows
 	failed  bool              // something could not be written, or there was nobody to read it
 	waiting []func(sent bool) // who wants to know of the answers that are being written
@@ -193,6 +198,14 @@ func (c *conn) Write(b []byte) (int, error) {
 	return n, err
 }
 
+// lend keeps b, which holds the answer to the request that is being handled, until
+// that is written.
+func (c *conn) lend(b *pool.Buffer) {
+	if old := c.answer.Swap(b); old != nil { // requests came together; the one before was answered
+		old.Release()
+	}
+}
+
 // notSent notes that what is being written reaches nobody.
 func (c *conn) notSent() {
 	c.sending.Lock()
@@ -203,6 +216,9 @@ func (c *conn) notSent() {
 // Read implements [net.Conn]. Who reads on has written the answer before.
 func (c *conn) Read(b []byte) (int, error) {
 	c.settle()
+	if b := c.answer.Swap(nil); b != nil {
+		b.Release()
+	}
 	n, err := c.TCPConn.Read(b)
 	if n > 0 && !c.secure {
 		c.heard()
@@ -226,6 +242,9 @@ func (c *conn) Close() error {
 	c.listener.heard(c)
 	c.listener.hangups.remove(c)
 	c.settle()
+	if b := c.answer.Swap(nil); b != nil {
+		b.Abandon() // its goroutine may be writing it
+	}
 	if c.linger.Swap(false) {
 		linger(c.TCPConn, lingerTime)
 	}

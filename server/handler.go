@@ -11,6 +11,7 @@ import (
 
 	"millrace/internal/apierr"
 	"millrace/internal/tracing"
+	"millrace/pool"
 )
 
 // serve is the handler of every request: what all routes share, around the router.
@@ -129,6 +130,27 @@ func respond(ctx *fasthttp.RequestCtx, fill func(dst []byte) ([]byte, error)) er
 	}
 	ctx.Response.SwapBody(dst)
 	return err
+}
+
+// respondFromPool is respond for answers that may be large: to a buffer of the
+// pool, which the connection has until it is written, rather than one that
+// fasthttp would keep as long as the connection, or make anew each time.
+func respondFromPool(ctx *fasthttp.RequestCtx, fill func(dst []byte) ([]byte, error)) error {
+	c := connOf(ctx)
+	if c == nil {
+		return respond(ctx, fill)
+	}
+	b := pool.GetBuffer(c.room)
+	dst, err := fill(b.B)
+	if err != nil {
+		b.Release()
+		return err
+	}
+	b.B = dst
+	c.room = max(len(dst), c.room/2) // who reads in a loop gets as much again
+	c.lend(b)
+	ctx.Response.SetBodyRaw(dst)
+	return nil
 }
 
 // logRequest writes the request log's line, whatever log.level says: it is asked

@@ -151,12 +151,12 @@ func (d *delivery) lost() bool {
 	return reset
 }
 
-// waitFor is respond for what may wait: life ends when the client hangs up.
+// waitFor is respondFromPool for what may wait: life ends when the client hangs up.
 func waitFor(ctx *fasthttp.RequestCtx, fill func(life context.Context, dst []byte) ([]byte, error)) error {
 	c := connOf(ctx)
 	life := c.attend()
 	defer c.unattend()
-	return orGone(life, respond(ctx, func(dst []byte) ([]byte, error) { return fill(life, dst) }))
+	return orGone(life, respondFromPool(ctx, func(dst []byte) ([]byte, error) { return fill(life, dst) }))
 }
 
 // orGone is err, or, if life has ended, that there is nobody to answer.
