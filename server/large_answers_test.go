@@ -57,6 +57,7 @@ func TestLargeAnswersToRequestsThatComeTogether(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	s := start(t, b)
 	topic := largeRecords(t, b, "QWXZ")
+	before := pool.Buffers().Out
 	conn := s.raw(t)
 	const rounds = 10
 	for range rounds {
@@ -75,5 +76,5 @@ func TestLargeAnswersToRequestsThatComeTogether(t *testing.T) {
 	askFor(gone, topic, 0)
 	gone.Close()
 	conn.Close()
-	testkit.Eventually(t, 20*time.Second, "the buffers to be given back", func() bool { return pool.Buffers().Out == 0 })
+	testkit.Eventually(t, 20*time.Second, "the buffers to be given back", func() bool { return pool.Buffers().Out <= before })
 }
