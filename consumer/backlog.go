@@ -1,6 +1,10 @@
 package consumer
 
-import "github.com/twmb/franz-go/pkg/kgo"
+import (
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"millrace/codec"
+)
 
 // backlog holds records that were fetched and not yet answered, in the order
 // of their fetch. It owns them and gives each back to the client's pool once
@@ -27,6 +31,22 @@ func (b *backlog) add(p *partition, records []*kgo.Record) {
 	for _, r := range records {
 		b.bytes += size(r)
 	}
+}
+
+// room guesses what an answer takes that has records of up to limit bytes, as
+// [page.room] does, without looking at each.
+func (b *backlog) room(limit int, format codec.Format) int {
+	if b.records == 0 {
+		return 0
+	}
+	n, bytes := b.records, b.bytes
+	if bytes > limit {
+		n, bytes = int(int64(n)*int64(limit)/int64(bytes))+1, limit
+	}
+	if format == codec.Binary {
+		bytes = bytes/3*4 + 4
+	}
+	return n*(frameGuess+len(b.runs[0].part.Topic)) + bytes
 }
 
 // advance forgets the first n records, which the caller has recycled and whose

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -13,6 +12,7 @@ import (
 	"millrace/codec"
 	"millrace/internal/apierr"
 	"millrace/internal/kafka"
+	"millrace/pool"
 )
 
 const (
@@ -44,11 +44,11 @@ type DirectRead struct {
 	ReadOptions
 }
 
-// AppendDirect appends a JSON array of the records to dst, which it borrows,
-// and returns the extended slice. It answers as soon as there is a record, up
+// AppendDirect appends a JSON array of the records to dst, which it takes,
+// and returns the extended slice, grown by [pool.Grow]. It answers as soon as there is a record, up
 // to MaxBytes of keys and values; a single record may be larger. Past the end
 // of the partition it waits for records to come and answers, at its timeout or
-// when [Manager.Drain] is called, an empty array. With an error dst is returned as it was.
+// when [Manager.Drain] is called, an empty array. With an error dst is returned as long as it was.
 //
 // Errors: [apierr.TopicNotFound], [apierr.PartitionNotFound],
 // [apierr.OffsetNotFound] for an offset below the first, which says the range,
@@ -206,7 +206,7 @@ func (p *page) full() bool { return p.n >= p.count || p.bytes >= p.limit }
 // have. An error says why it stopped at a record that it did not append.
 func (p *page) fill(dst []byte, records []*kgo.Record) ([]byte, error) {
 	var err error
-	dst = slices.Grow(dst, p.room(records))
+	dst = pool.Grow(dst, p.room(records))
 	for _, r := range records {
 		if err == nil && p.admits(r) {
 			dst, err = p.append(dst, r)

@@ -11,6 +11,7 @@ import (
 
 	"millrace/codec"
 	"millrace/internal/apierr"
+	"millrace/pool"
 )
 
 const (
@@ -22,12 +23,12 @@ const (
 )
 
 // AppendRecords reads on: it appends a JSON array of the next records to dst,
-// which it borrows, and returns the extended slice. It answers as soon as
+// which it takes, and returns the extended slice, grown by [pool.Grow]. It answers as soon as
 // fetch.min.bytes are there, taking along what is fetched already, up to
 // MaxBytes of keys and values, and to what the settings allow an answer to be; a
 // single record may be larger. After the
 // timeout, or when [Manager.Drain] is called, it answers what there is, be it
-// nothing. With an error dst is returned as it was and the position has not moved.
+// nothing. With an error dst is returned as long as it was and the position has not moved.
 //
 // The call also confirms the answer before it. It waits, within its timeout,
 // for an assignment that is still to come and for another read of the same
@@ -70,6 +71,10 @@ func (i *Instance) AppendRecords(ctx context.Context, dst []byte, o ReadOptions)
 	if err := i.collect(ctx, wait, s, limit); err != nil {
 		return dst, err
 	}
+	i.mu.Lock()
+	room := s.backlog.room(limit, i.opts.Format)
+	i.mu.Unlock()
+	dst = pool.Grow(dst, room) // not before: who waits holds no memory for what may come
 	page := append(dst, '[')
 	known := i.m.schemas(i.opts.Format, nil)
 	asking, stop := i.asking(ctx, turn, known)

@@ -88,3 +88,17 @@ func (b *Buffer) Abandon() {
 	b.life.End()
 	buffersReturned.Add(1)
 }
+
+// Grow returns b with room for n bytes more, like [slices.Grow], but takes the
+// memory for it from the pools, and gives them that of b, which must not be used
+// any more. What it returns goes back with the [Buffer] whose B it becomes.
+func Grow(b []byte, n int) []byte {
+	if cap(b)-len(b) >= n {
+		return b
+	}
+	larger := GetBuffer(len(b) + n)
+	grown := append(larger.B, b...)
+	larger.B = b
+	larger.Release()
+	return grown
+}

@@ -69,6 +69,27 @@ func TestBufferStats(t *testing.T) {
 	}
 }
 
+// What is grown holds what it held, in memory that comes back with its buffer.
+func TestGrow(t *testing.T) {
+	before := Buffers().Out
+	b := GetBuffer(10)
+	b.B = append(b.B, "content"...)
+	if same := Grow(b.B, 100); &same[0] != &b.B[0] {
+		t.Error("what has room was moved")
+	}
+	b.B = Grow(b.B, 5000)
+	if string(b.B) != "content" || cap(b.B) < len(b.B)+5000 {
+		t.Errorf("%q with a capacity of %d", b.B, cap(b.B))
+	}
+	if huge := Grow(b.B, 1<<maxClass); string(huge) != "content" || cap(huge) < 1<<maxClass {
+		t.Errorf("%q with a capacity of %d", huge, cap(huge))
+	}
+	b.Release()
+	if out := Buffers().Out; out != before {
+		t.Errorf("%d buffers are out, %d were before", out, before)
+	}
+}
+
 func TestSlab(t *testing.T) {
 	var s Slab
 	for i := range 100 {

@@ -155,7 +155,6 @@ type conn struct {
 	attention
 
 	answer atomic.Pointer[pool.Buffer] // that is being written
-	room   int                         // about what the next answer to a read will need; only its own goroutine reads
 
 	sending sync.Mutex        // guards what follows
 	failed  bool              // something could not be written, or there was nobody to read it

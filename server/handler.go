@@ -132,24 +132,23 @@ func respond(ctx *fasthttp.RequestCtx, fill func(dst []byte) ([]byte, error)) er
 	return err
 }
 
-// respondFromPool is respond for answers that may be large: to a buffer of the
-// pool, which the connection has until it is written, rather than one that
-// fasthttp would keep as long as the connection, or make anew each time.
+// respondFromPool is respond for answers that may be large, and for which fill
+// takes memory by [pool.Grow] when it has something to answer. The connection has
+// that until the answer is written; fasthttp would keep it as long as the
+// connection, or make it anew each time.
 func respondFromPool(ctx *fasthttp.RequestCtx, fill func(dst []byte) ([]byte, error)) error {
 	c := connOf(ctx)
 	if c == nil {
 		return respond(ctx, fill)
 	}
-	b := pool.GetBuffer(c.room)
-	dst, err := fill(b.B)
-	if err != nil {
+	b := pool.GetBuffer(0)
+	var err error
+	if b.B, err = fill(b.B); err != nil {
 		b.Release()
 		return err
 	}
-	b.B = dst
-	c.room = max(len(dst), c.room/2) // who reads in a loop gets as much again
 	c.lend(b)
-	ctx.Response.SetBodyRaw(dst)
+	ctx.Response.SetBodyRaw(b.B)
 	return nil
 }
 
