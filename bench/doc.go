@@ -39,8 +39,8 @@
 // second do not: clients, Kafka and server share the machine. The load is a
 // closed loop, so latency is that of a saturated server; the latency suite has
 // an open one, at half of the rate. CPU and rates are of the best round, and "±"
-// is how much more CPU the worst one took; a
-// difference between rows that is smaller than that is none.
+// is how much more CPU the worst one took; a difference between rows that is
+// smaller than that is none.
 //
 // Every server is a process of its own and runs alone: started, warmed up,
 // measured, stopped. Rounds alternate in order (A B C, C B A), so that what

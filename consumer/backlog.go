@@ -33,8 +33,8 @@ func (b *backlog) add(p *partition, records []*kgo.Record) {
 	}
 }
 
-// room guesses what an answer takes that has records of up to limit bytes, as
-// [page.room] does, without looking at each.
+// room guesses what an answer takes that has records of up to limit bytes, without
+// looking at each.
 func (b *backlog) room(limit int, format codec.Format) int {
 	if b.records == 0 {
 		return 0
@@ -43,10 +43,20 @@ func (b *backlog) room(limit int, format codec.Format) int {
 	if bytes > limit {
 		n, bytes = int(int64(n)*int64(limit)/int64(bytes))+1, limit
 	}
+	return answerRoom(n, bytes, b.runs[0].part.Topic, format)
+}
+
+// frameGuess is about what a record takes in an answer besides key, value and topic.
+const frameGuess = 80
+
+// answerRoom guesses what an answer takes of n records of a topic, with keys and values
+// of so many bytes. One of many megabytes that grew step by step would leave several
+// times as much to the garbage collector.
+func answerRoom(n, bytes int, topic string, format codec.Format) int {
 	if format == codec.Binary {
 		bytes = bytes/3*4 + 4
 	}
-	return n*(frameGuess+len(b.runs[0].part.Topic)) + bytes
+	return n*(frameGuess+len(topic)) + bytes
 }
 
 // advance forgets the first n records, which the caller has recycled and whose

@@ -44,11 +44,12 @@ type DirectRead struct {
 	ReadOptions
 }
 
-// AppendDirect appends a JSON array of the records to dst, which it takes,
-// and returns the extended slice, grown by [pool.Grow]. It answers as soon as there is a record, up
-// to MaxBytes of keys and values; a single record may be larger. Past the end
-// of the partition it waits for records to come and answers, at its timeout or
-// when [Manager.Drain] is called, an empty array. With an error dst is returned as long as it was.
+// AppendDirect appends a JSON array of the records to dst, which it takes, and
+// returns the extended slice, grown by [pool.Grow]. It answers as soon as there is
+// a record, up to MaxBytes of keys and values; a single record may be larger. Past
+// the end of the partition it waits for records to come and answers, at its timeout
+// or when [Manager.Drain] is called, an empty array. With an error dst is returned
+// as long as it was.
 //
 // Errors: [apierr.TopicNotFound], [apierr.PartitionNotFound],
 // [apierr.OffsetNotFound] for an offset below the first, which says the range,
@@ -216,13 +217,9 @@ func (p *page) fill(dst []byte, records []*kgo.Record) ([]byte, error) {
 	return dst, err
 }
 
-// frameGuess is about what a record takes in an answer besides key, value and topic.
-const frameGuess = 80
-
-// room guesses what those of the records take that the page may still have. An
-// answer of many megabytes that grew step by step would leave several times as
-// much to the garbage collector.
-func (p *page) room(records []*kgo.Record) (total int) {
+// room guesses what those of the records, all of one topic, take that the page may
+// still have.
+func (p *page) room(records []*kgo.Record) int {
 	n, bytes := p.n, p.bytes
 	for _, r := range records {
 		if n >= p.count || n > 0 && bytes+size(r) > p.limit {
@@ -230,13 +227,11 @@ func (p *page) room(records []*kgo.Record) (total int) {
 		}
 		n++
 		bytes += size(r)
-		total += frameGuess + len(r.Topic)
 	}
-	bytes -= p.bytes
-	if p.format == codec.Binary {
-		bytes = bytes/3*4 + 4
+	if n == p.n {
+		return 0
 	}
-	return total + bytes
+	return answerRoom(n-p.n, bytes-p.bytes, records[0].Topic, p.format)
 }
 
 // admits reports whether there is room for r, and closes the page if not.

@@ -23,12 +23,12 @@ const (
 )
 
 // AppendRecords reads on: it appends a JSON array of the next records to dst,
-// which it takes, and returns the extended slice, grown by [pool.Grow]. It answers as soon as
-// fetch.min.bytes are there, taking along what is fetched already, up to
+// which it takes, and returns the extended slice, grown by [pool.Grow]. It answers
+// as soon as fetch.min.bytes are there, taking along what is fetched already, up to
 // MaxBytes of keys and values, and to what the settings allow an answer to be; a
-// single record may be larger. After the
-// timeout, or when [Manager.Drain] is called, it answers what there is, be it
-// nothing. With an error dst is returned as long as it was and the position has not moved.
+// single record may be larger. After the timeout, or when [Manager.Drain] is called,
+// it answers what there is, be it nothing. With an error dst is returned as long as
+// it was and the position has not moved.
 //
 // The call also confirms the answer before it. It waits, within its timeout,
 // for an assignment that is still to come and for another read of the same
@@ -178,8 +178,8 @@ func (i *Instance) gaveUp(ctx context.Context, why string) error {
 
 // beginRead returns the session to read from, with what got lost taken back, and
 // what is known to have arrived confirmed, and topics that were created again taken
-// up. A change of the subscription that is
-// under way is waited for. The caller holds the lease.
+// up. A change of the subscription that is under way is waited for. The caller holds
+// the lease.
 func (i *Instance) beginRead(ctx, turn context.Context) (*session, error) {
 	i.awaitPassage(ctx) // longer than the read, if need be: it is rare, and the alternative to repeat what arrived
 	if err := i.renew(ctx, turn); err != nil {

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"millrace/internal/apierr"
 )
@@ -201,20 +201,14 @@ func (c *cluster) topicIDs(ctx context.Context, names []string) (map[string][16]
 	if err != nil {
 		return nil, err
 	}
-	req := kmsg.NewPtrMetadataRequest()
-	for n := range names {
-		t := kmsg.NewMetadataRequestTopic()
-		t.Topic = &names[n]
-		req.Topics = append(req.Topics, t)
-	}
-	resp, err := req.RequestWith(ctx, client)
+	topics, err := kadm.NewClient(client).ListTopicsWithInternal(ctx, names...)
 	if err != nil {
 		return nil, fmt.Errorf("cannot look up topics: %w", err)
 	}
-	ids := make(map[string][16]byte, len(names))
-	for _, t := range resp.Topics {
-		if t.Topic != nil && t.ErrorCode == 0 {
-			ids[*t.Topic] = t.TopicID
+	ids := make(map[string][16]byte, len(topics))
+	for name, t := range topics {
+		if t.Err == nil {
+			ids[name] = t.ID
 		}
 	}
 	return ids, nil
