@@ -37,7 +37,7 @@ test-short: ## quick tests, only on the broker in process
 
 # The packages whose tests take longest begin first, beside the others, and are
 # not left to the end. Most tests wait more than they compute: hence three at a time.
-LONG := ./server ./cmd/millrace ./consumer
+LONG := ./server/api ./cmd/millrace ./consumer
 
 race: ## all tests with the race detector
 	@echo "== tests, with the race detector"
@@ -63,7 +63,7 @@ lint: ## go vet, staticcheck, gofumpt and the rules of the house
 	go test ./internal/lint
 
 pollers: ## 1,000 clients that poll metadata for half a minute
-	MILLRACE_POLLERS=full go test -count=1 -v -run '^TestPollers$$' ./server
+	MILLRACE_POLLERS=full go test -count=1 -v -run '^TestPollers$$' ./server/api
 
 bench: ## benchmarks beside their limits
 	go run ./bench
@@ -78,7 +78,7 @@ screenshots: build ## new pictures of the dashboard for the documentation, under
 	MILLRACE_TEST_BROWSER=1 MILLRACE_TEST_PICTURES=1 MILLRACE_BIN=$(abspath $(BIN)) go test -count=1 -timeout=10m -run 'TestPictures' ./cmd/millrace
 
 cluster-proof: ## three brokers, three proxies, nginx and faults: no record is lost (needs Java 17, Maven and nginx; minutes)
-	MILLRACE_TEST_CLUSTER=1 go test -count=1 -v -timeout 20m -run 'TestClusterProof|TestReadsFromTheNearestReplica' ./cmd/millrace ./server
+	MILLRACE_TEST_CLUSTER=1 go test -count=1 -v -timeout 20m -run 'TestClusterProof|TestReadsFromTheNearestReplica' ./cmd/millrace ./server/api
 
 proofs: clients browser cluster-proof ## what make test leaves out because it takes minutes or programs of others; CI does both
 

@@ -25,7 +25,7 @@ import (
 	"millrace/metadata"
 	"millrace/metrics"
 	"millrace/schema"
-	"millrace/server"
+	"millrace/server/api"
 )
 
 // startBlackhole starts a broker in a process of its own that keeps nothing of
@@ -116,7 +116,7 @@ func startStack(t testing.TB, broker string, set ...string) *stack {
 		cfg.Consumer.Schemas = registry
 	}
 	consumers := consumer.New(cfg.KafkaConsume, cfg.KafkaConsumer, cfg.Consumer, log)
-	srv := server.New(cfg.Server, server.Deps{Producer: producer, Metadata: cache, Consumers: consumers, Schemas: registry, Metrics: m, Logger: log})
+	srv := api.New(api.Settings{Edge: cfg.Server, REST: cfg.REST}, api.Parts{Producer: producer, Metadata: cache, Consumers: consumers, Schemas: registry, Metrics: m, Logger: log})
 	addrs, err := srv.Listen()
 	if err != nil {
 		t.Fatal(err)

@@ -29,7 +29,7 @@ func (d *draft) check() {
 func (d *draft) checkCluster() {
 	c := &d.Cluster
 	c.ID, c.Idle = d.ID, d.Consumer.InstanceTimeout
-	d.Server.Peering.Lease = c.Lease
+	d.Peer.Lease = c.Lease
 	if len(d.peerURL) > 0 {
 		c.URL = d.peerURL[0]
 	}
@@ -37,7 +37,7 @@ func (d *draft) checkCluster() {
 	if !d.isFaulty(lease, beat) && c.Lease < 3*c.Heartbeat {
 		d.fault(lease, "%d leaves no room for heartbeats that come late; allowed: three times %s, %d, or more", c.Lease.Milliseconds(), beat, 3*c.Heartbeat.Milliseconds())
 	}
-	if c.Enabled && len(d.Server.Peering.Secret) < 16 {
+	if c.Enabled && len(d.Peer.Secret) < 16 {
 		d.fault("cluster.secret", "is missing or shorter than 16 characters, and cluster.enable needs it; allowed: the same long text on all nodes")
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"millrace/metrics"
 	"millrace/schema"
 	"millrace/server"
+	"millrace/server/peer"
+	"millrace/server/rest"
 )
 
 // Sources are the places that settings come from, in rising order of weight.
@@ -37,7 +39,14 @@ type Config struct {
 	LogLevel  slog.Level
 	LogFormat string
 
-	Server   server.Settings
+	// Server is of the HTTP edge, REST of the v1 and v2 API, Peer of requests
+	// between nodes.
+	Server server.Settings
+	REST   rest.Settings
+	Peer   peer.Settings
+	// Admin serves /admin/config (admin.enable), UI the dashboard (ui.enable).
+	Admin, UI bool
+
 	Batch    batch.Settings
 	Consumer consumer.Settings
 	Metadata metadata.Settings

@@ -50,7 +50,7 @@ var listenerList = kind[[]listener]{
 func (d *draft) listen() {
 	config := d.serverTLS()
 	// To other nodes this one shows the same certificate, and trusts the same.
-	d.Server.Peering.TLS = &tls.Config{MinVersion: config.MinVersion, MaxVersion: config.MaxVersion, Certificates: config.Certificates, RootCAs: config.ClientCAs}
+	d.Peer.TLS = &tls.Config{MinVersion: config.MinVersion, MaxVersion: config.MaxVersion, Certificates: config.Certificates, RootCAs: config.ClientCAs}
 	for _, l := range d.listeners {
 		s := server.Listener{Addr: l.address}
 		if l.https {

@@ -19,7 +19,7 @@ func TestClusterNeedsASecret(t *testing.T) {
 		}
 	}
 	c := load(t, "cluster.enable=true", "cluster.secret=sixteen letters.", "id=me", "consumer.instance.timeout.ms=60000")
-	if !c.Cluster.Enabled || c.Cluster.ID != "me" || c.Cluster.Idle != time.Minute || c.Server.Peering.TLS == nil {
+	if !c.Cluster.Enabled || c.Cluster.ID != "me" || c.Cluster.Idle != time.Minute || c.Peer.TLS == nil {
 		t.Errorf("the cluster's settings are %+v", c.Cluster)
 	}
 	if fault := loadFault(t, "cluster.lease.ms=5000"); !strings.Contains(fault, "9000") {

@@ -9,7 +9,7 @@ var clusterRows = []row{
 	},
 	{
 		name: "cluster.secret", doc: "What proves to a node that a request comes from another one. The same on all nodes, 16 characters or more.",
-		store: into(password, func(d *draft) *string { return &d.Server.Peering.Secret }),
+		store: into(password, func(d *draft) *string { return &d.Peer.Secret }),
 	},
 	{
 		name: "cluster.advertised.url", doc: "Base URL that the other nodes reach this one at; a load balancer's will not do. Without it the first listener's, with host.name or the name of the host.",

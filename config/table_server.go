@@ -30,11 +30,11 @@ var serverRows = []row{
 	},
 	{
 		name: "api.compatibility.strict", def: "false", doc: "Answer as today's Confluent proxy where millrace is kinder or follows the documentation.",
-		store: into(boolean, func(d *draft) *bool { return &d.Server.Strict }),
+		store: into(boolean, func(d *draft) *bool { return &d.REST.Strict }),
 	},
 	{
 		name: "avro.dialect", def: "tagged", doc: "How Avro values are written as JSON where the media type does not say (`; avro=plain`): tagged as Avro's own encoding is, or plain, with unions that have no tag, decimals as numbers and times as ISO 8601.",
-		store: into(dialect, func(d *draft) *codec.Dialect { return &d.Server.Avro }),
+		store: into(dialect, func(d *draft) *codec.Dialect { return &d.REST.Avro }),
 	},
 	{
 		name: "log.level", def: "info", runtime: true, doc: "The least severe messages to log.",
@@ -54,11 +54,11 @@ var serverRows = []row{
 	},
 	{
 		name: "ui.enable", def: "true", doc: "Serve the dashboard at /ui. It shows the cluster's topics and brokers, what clients do, and all settings, secrets masked, to whoever reaches the listeners.",
-		store: into(boolean, func(d *draft) *bool { return &d.Server.UI }),
+		store: into(boolean, func(d *draft) *bool { return &d.UI }),
 	},
 	{
 		name: "admin.enable", def: "false", doc: "Serve GET and PUT /admin/config, which show all settings and change those marked ⟳. Whoever reaches the listeners can then use it: there is no authentication.",
-		store: into(boolean, func(d *draft) *bool { return &d.Server.Admin }),
+		store: into(boolean, func(d *draft) *bool { return &d.Admin }),
 	},
 }
 
@@ -88,7 +88,7 @@ var limitRows = []row{
 	},
 	{
 		name: "request.max.records", def: "100000", doc: "Bound of the records of one produce request.",
-		store: into(whole(1, largest), func(d *draft) *int { return &d.Server.MaxRecords }),
+		store: into(whole(1, largest), func(d *draft) *int { return &d.REST.MaxRecords }),
 	},
 	{
 		name: "connections.max", def: "10000", doc: "Bound of open connections.",
@@ -104,7 +104,7 @@ var limitRows = []row{
 	},
 	{
 		name: "streams.heartbeat.ms", def: "15000", doc: "How long a stream may be silent. A client that is gone is noticed when something is sent to it.",
-		store: into(millis(100, largest), func(d *draft) *time.Duration { return &d.Server.StreamHeartbeat }),
+		store: into(millis(100, largest), func(d *draft) *time.Duration { return &d.REST.StreamHeartbeat }),
 	},
 	{
 		name: "request.read.timeout.ms", def: "30000", doc: "How long a whole request may take to arrive.",

@@ -60,13 +60,13 @@ var storedCases = map[string]struct {
 	"host.name":                {" h ", func(c *Config) any { return c.Server.HostName }, "h"},
 	"advertised.listeners":     {"http://h:1", func(c *Config) any { return c.Server.Advertised }, "http://h:1"},
 	"shutdown.graceful.ms":     {"0", func(c *Config) any { return c.Server.GracefulTimeout }, "0s"},
-	"api.compatibility.strict": {"TRUE", func(c *Config) any { return c.Server.Strict }, "true"},
-	"avro.dialect":             {"Plain", func(c *Config) any { return c.Server.Avro }, "1"},
+	"api.compatibility.strict": {"TRUE", func(c *Config) any { return c.REST.Strict }, "true"},
+	"avro.dialect":             {"Plain", func(c *Config) any { return c.REST.Avro }, "1"},
 	"log.level":                {"WARN", func(c *Config) any { return c.LogLevel }, slog.LevelWarn.String()},
 	"log.format":               {"json", func(c *Config) any { return c.LogFormat }, "json"},
 	"request.log":              {"true", func(c *Config) any { return c.Server.RequestLog }, "true"},
-	"ui.enable":                {"false", func(c *Config) any { return c.Server.UI }, "false"},
-	"admin.enable":             {"true", func(c *Config) any { return c.Server.Admin }, "true"},
+	"ui.enable":                {"false", func(c *Config) any { return c.UI }, "false"},
+	"admin.enable":             {"true", func(c *Config) any { return c.Admin }, "true"},
 
 	"metrics.topics.max": {"7", func(c *Config) any { return c.Metrics.Topics }, "7"},
 
@@ -76,11 +76,11 @@ var storedCases = map[string]struct {
 
 	"request.max.bytes":          {"1", func(c *Config) any { return c.Server.MaxBodyBytes }, "1"},
 	"request.max.header.bytes":   {"1024", func(c *Config) any { return c.Server.MaxHeaderBytes }, "1024"},
-	"request.max.records":        {"2", func(c *Config) any { return c.Server.MaxRecords }, "2"},
+	"request.max.records":        {"2", func(c *Config) any { return c.REST.MaxRecords }, "2"},
 	"connections.max":            {"3", func(c *Config) any { return c.Server.MaxConnections }, "3"},
 	"connections.max.per.ip":     {"4", func(c *Config) any { return c.Server.MaxConnectionsPerIP }, "4"},
 	"streams.max":                {"5", func(c *Config) any { return c.Server.MaxStreams }, "5"},
-	"streams.heartbeat.ms":       {"700", func(c *Config) any { return c.Server.StreamHeartbeat }, "700ms"},
+	"streams.heartbeat.ms":       {"700", func(c *Config) any { return c.REST.StreamHeartbeat }, "700ms"},
 	"request.read.timeout.ms":    {"5", func(c *Config) any { return c.Server.ReadTimeout }, "5ms"},
 	"response.write.timeout.ms":  {"6", func(c *Config) any { return c.Server.WriteTimeout }, "6ms"},
 	"connection.idle.timeout.ms": {"7", func(c *Config) any { return c.Server.IdleTimeout }, "7ms"},
@@ -96,12 +96,12 @@ var storedCases = map[string]struct {
 
 	"consumer.instances.max.per.client": {"24", func(c *Config) any { return c.Consumer.MaxPerClient }, "24"},
 
-	"cluster.secret":                   {"x", func(c *Config) any { return c.Server.Peering.Secret }, "x"},
+	"cluster.secret":                   {"x", func(c *Config) any { return c.Peer.Secret }, "x"},
 	"cluster.advertised.url":           {"http://me:1", func(c *Config) any { return c.Cluster.URL }, "http://me:1"},
 	"cluster.topic":                    {"t", func(c *Config) any { return c.Cluster.Topic }, "t"},
 	"cluster.topic.replication.factor": {"3", func(c *Config) any { return c.Cluster.Replication }, "3"},
 	"cluster.heartbeat.interval.ms":    {"1000", func(c *Config) any { return c.Cluster.Heartbeat }, "1s"},
-	"cluster.lease.ms":                 {"20000", func(c *Config) any { return []any{c.Cluster.Lease, c.Server.Peering.Lease} }, "[20s 20s]"},
+	"cluster.lease.ms":                 {"20000", func(c *Config) any { return []any{c.Cluster.Lease, c.Peer.Lease} }, "[20s 20s]"},
 
 	"metadata.max.age.ms":   {"13", func(c *Config) any { return c.Metadata.MaxAge }, "13ms"},
 	"tracing.otlp.endpoint": {"http://c:4318", func(c *Config) any { return c.Tracing.Endpoint }, "http://c:4318"},

@@ -61,12 +61,12 @@ type listener struct {
 	failed time.Time // when accepting last failed; only Accept's goroutine uses it
 
 	mu     sync.Mutex
-	silent map[*conn]time.Time // connections on which nothing was heard, since when
+	silent map[*Conn]time.Time // connections on which nothing was heard, since when
 }
 
 // newListener takes over ln, which is a TCP listener.
 func newListener(ln net.Listener, secure *tls.Config, l *limits, log *slog.Logger) *listener {
-	own := &listener{Listener: ln, tls: secure, limits: l, log: log, closed: make(chan struct{}), silent: make(map[*conn]time.Time)}
+	own := &listener{Listener: ln, tls: secure, limits: l, log: log, closed: make(chan struct{}), silent: make(map[*Conn]time.Time)}
 	own.close = sync.OnceValue(func() error {
 		close(own.closed)
 		return ln.Close()
@@ -89,7 +89,7 @@ func (l *listener) Accept() (net.Conn, error) {
 			l.limits.turnAway(tcp, refused, l.tls != nil)
 			continue
 		}
-		c := &conn{TCPConn: tcp, listener: l, secure: l.tls != nil}
+		c := &Conn{TCPConn: tcp, listener: l, secure: l.tls != nil}
 		c.giveBack = sync.OnceFunc(func() { l.limits.give(addr) })
 		l.mu.Lock()
 		l.silent[c] = time.Now()
@@ -126,7 +126,7 @@ func (l *listener) accept() (*net.TCPConn, error) {
 	}
 }
 
-func (l *listener) heard(c *conn) {
+func (l *listener) heard(c *Conn) {
 	l.mu.Lock()
 	delete(l.silent, c)
 	l.mu.Unlock()
@@ -143,8 +143,8 @@ func (l *listener) closeSilent() {
 	}
 }
 
-// conn is a TCP connection, with HTTP on it or, when it is secure, TLS.
-type conn struct {
+// Conn is a TCP connection, with HTTP on it or, when it is secure, TLS.
+type Conn struct {
 	*net.TCPConn
 	listener *listener
 	secure   bool
@@ -162,16 +162,16 @@ type conn struct {
 	looked  int               // of them, since it was last looked whether there is still a client
 }
 
-// whenSent calls f, once, when the answer to the request that is being handled
+// WhenSent calls f, once, when the answer to the request that is being handled
 // was written whole, or as much of it as there will be. f must not block.
-func (c *conn) whenSent(f func(sent bool)) {
+func (c *Conn) WhenSent(f func(sent bool)) {
 	c.sending.Lock()
 	defer c.sending.Unlock()
 	c.waiting = append(c.waiting, f)
 }
 
 // settle is called when all that was handed out to write is written, or never will be.
-func (c *conn) settle() {
+func (c *Conn) settle() {
 	c.sending.Lock()
 	waiting, sent := c.waiting, !c.failed
 	c.waiting, c.looked = nil, 0
@@ -182,12 +182,12 @@ func (c *conn) settle() {
 }
 
 // Write implements [net.Conn].
-func (c *conn) Write(b []byte) (int, error) {
+func (c *Conn) Write(b []byte) (int, error) {
 	c.sending.Lock()
 	look := len(c.waiting) > c.looked
 	c.looked = len(c.waiting)
 	c.sending.Unlock()
-	if look && c.peerGone() {
+	if look && c.PeerGone() {
 		c.notSent()
 	}
 	n, err := c.TCPConn.Write(b)
@@ -199,21 +199,21 @@ func (c *conn) Write(b []byte) (int, error) {
 
 // lend keeps b, which holds the answer to the request that is being handled, until
 // that is written.
-func (c *conn) lend(b *pool.Buffer) {
+func (c *Conn) lend(b *pool.Buffer) {
 	if old := c.answer.Swap(b); old != nil { // requests came together; the one before was answered
 		old.Release()
 	}
 }
 
 // notSent notes that what is being written reaches nobody.
-func (c *conn) notSent() {
+func (c *Conn) notSent() {
 	c.sending.Lock()
 	defer c.sending.Unlock()
 	c.failed = true
 }
 
 // Read implements [net.Conn]. Who reads on has written the answer before.
-func (c *conn) Read(b []byte) (int, error) {
+func (c *Conn) Read(b []byte) (int, error) {
 	c.settle()
 	if b := c.answer.Swap(nil); b != nil {
 		b.Release()
@@ -228,7 +228,7 @@ func (c *conn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-func (c *conn) heard() {
+func (c *Conn) heard() {
 	if !c.spoke {
 		c.spoke = true
 		c.listener.heard(c)
@@ -237,7 +237,7 @@ func (c *conn) heard() {
 
 // Close implements [net.Conn]. It may be called more than once, and by others
 // than the connection's goroutine.
-func (c *conn) Close() error {
+func (c *Conn) Close() error {
 	c.listener.heard(c)
 	c.listener.hangups.remove(c)
 	c.settle()
@@ -262,7 +262,7 @@ func linger(c *net.TCPConn, atMost time.Duration) {
 // secureConn is the TLS on a conn.
 type secureConn struct {
 	*tls.Conn
-	under *conn
+	under *Conn
 }
 
 // Read implements [net.Conn]. A handshake is not a word yet.
@@ -277,10 +277,10 @@ func (c *secureConn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// connOf returns the request's connection, or nil when it is not one of a listener.
-func connOf(ctx *fasthttp.RequestCtx) *conn {
+// ConnOf returns the request's connection, or nil when it is not one of a listener.
+func ConnOf(ctx *fasthttp.RequestCtx) *Conn {
 	switch c := ctx.Conn().(type) {
-	case *conn:
+	case *Conn:
 		return c
 	case *secureConn:
 		return c.under
@@ -291,7 +291,7 @@ func connOf(ctx *fasthttp.RequestCtx) *conn {
 // lingerOnClose has the request's connection read what is still coming before
 // it closes.
 func lingerOnClose(ctx *fasthttp.RequestCtx) {
-	if c := connOf(ctx); c != nil {
+	if c := ConnOf(ctx); c != nil {
 		c.linger.Store(true)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/valyala/fasthttp"
+
+	"millrace/internal/apierr"
 )
 
 // cors decides what web pages of other origins may do (the Fetch standard's
@@ -88,4 +90,14 @@ func (c *cors) options(ctx *fasthttp.RequestCtx) {
 	}
 	ctx.Response.Header.Set(fasthttp.HeaderAccessControlAllowHeaders, headers)
 	ctx.Response.Header.Set(fasthttp.HeaderAccessControlMaxAge, "1800")
+}
+
+// SameSite refuses web pages of other origins, even those that CORS lets use
+// the API: to write records is not to run the server.
+func SameSite(ctx *fasthttp.RequestCtx) error {
+	origin := string(ctx.Request.Header.Peek(fasthttp.HeaderOrigin))
+	if origin != "" && !sameOrigin(ctx, origin) {
+		return apierr.Unauthorized.New("Pages of other origins may not use %s.", ctx.Path())
+	}
+	return nil
 }

@@ -1,24 +1,20 @@
-// Package server is the HTTP edge: listeners, limits, the route table, media
-// types, compression, CORS, and the translation between requests and the
-// packages that do the work (batch, consumer, metadata).
+// Package server is the HTTP edge: listeners, limits, routing, media ranges,
+// compression, CORS, errors, streams, parameters, bodies, ETags, base URLs, and
+// the metrics and spans of requests.
 //
-// It holds no Kafka logic. A handler reads what the request says, calls one of
-// those packages, and appends the answer straight into the response's buffer.
-// Handlers return an error instead of writing one; [Server.fail] renders it, so
-// that every error looks alike.
+// It knows no resource. A resource is a struct in another package that holds the
+// parts it uses and returns its routes; [Server.Handle] enters them. A [Route] is
+// data and says all that anybody needs to know of its requests: whether they wait,
+// whether they name a consumer instance, what they do to what. Package api puts
+// edge and resources together.
 //
-// The way of a request: [Server.serve] (panics, drain, CORS, decompression,
-// routing, compression, request log), then the route's entry in routes.go
-// (media types), then the resource's file: produce.go, consumers.go,
-// consumers_v1.go, direct.go, streams.go, metadata.go, health.go, admin.go,
-// metrics.go. Answers without an end go by stream.go; sse.go writes events.
-// hangup.go notices clients that are gone while their request waits.
-// openapi.yaml describes every route, and is served by openapi.go.
-// The dashboard is ui.go (its files, its stream) and ui_sampler.go (what the
-// stream brings); the page itself is package web.
+// A request goes through [Server.serve] (panics, drain, other nodes, CORS,
+// decompression, routing, compression, request log) and its route's Admit and
+// Handle. A handler returns an error instead of writing one; [Server.fail] renders
+// it, so that every error looks alike. Responses without an end go by stream.go;
+// sse.go writes events. hangup.go notices clients that are gone while their request
+// waits.
 //
-// One goroutine, the connection's, carries a request from end to end. A
-// handler must not keep the RequestCtx, or a view of the request, after it
-// returns; the one thing that outlives it is a produce request's body, whose
-// ownership moves into its [batch.Job].
+// One goroutine, the connection's, carries a request from end to end. A handler
+// must not keep the RequestCtx, or a view of the request, after it returns.
 package server

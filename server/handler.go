@@ -37,7 +37,9 @@ func (s *Server) serve(ctx *fasthttp.RequestCtx) {
 		s.logRequest(ctx, took)
 	}
 	capBuffers(ctx)
-	restore(ctx)
+	if s.deps.Peers != nil {
+		s.deps.Peers.Done(ctx)
+	}
 }
 
 // dispatch routes the request. A handler that panics costs its own request a
@@ -53,15 +55,11 @@ func (s *Server) dispatch(ctx *fasthttp.RequestCtx) {
 			s.fail(ctx, apierr.Internal.Err())
 		}
 	}()
-	if err := s.receive(ctx); err != nil {
-		s.fail(ctx, err)
-		return
-	}
-	if taken, err := s.takeNotices(ctx); taken {
-		if err != nil {
+	if s.deps.Peers != nil {
+		if err := s.deps.Peers.Receive(ctx); err != nil {
 			s.fail(ctx, err)
+			return
 		}
-		return
 	}
 	if !s.cors.admit(ctx) {
 		s.fail(ctx, apierr.Unauthorized.New("Requests from this origin, or with this method from another origin, are not allowed (access.control.allow.origin, access.control.allow.methods)."))
@@ -97,10 +95,21 @@ func (s *Server) fail(ctx *fasthttp.RequestCtx, err error) {
 	if e.Kind.RetryAfter > 0 {
 		ctx.Response.Header.Set(fasthttp.HeaderRetryAfter, strconv.Itoa(int(e.Kind.RetryAfter/time.Second)))
 	}
-	markElsewhere(ctx, e)
+	if s.deps.Peers != nil {
+		s.deps.Peers.Failed(ctx, e)
+	}
 	ctx.SetContentType(s.errorType(ctx))
 	body := ctx.Response.SwapBody(nil)
 	ctx.Response.SwapBody(e.Append(body[:0]))
+}
+
+// errorType is the media type of an error: JSON without a vendor's type if the
+// response has that already, or else what the routes say.
+func (s *Server) errorType(ctx *fasthttp.RequestCtx) string {
+	if s.deps.ErrorType == nil || ctx != nil && string(ctx.Response.Header.ContentType()) == MediaJSON {
+		return MediaJSON
+	}
+	return s.deps.ErrorType(ctx)
 }
 
 // maxKeptBody is the largest body buffer that stays with fasthttp for the next
@@ -120,9 +129,9 @@ func capBuffers(ctx *fasthttp.RequestCtx) {
 	}
 }
 
-// respond hands the response's body buffer to fill, which appends the answer
+// Respond hands the response's body buffer to fill, which appends the answer
 // and returns it. When fill fails, what it appended is dropped.
-func respond(ctx *fasthttp.RequestCtx, fill func(dst []byte) ([]byte, error)) error {
+func Respond(ctx *fasthttp.RequestCtx, fill func(dst []byte) ([]byte, error)) error {
 	dst := ctx.Response.SwapBody(nil)
 	dst, err := fill(dst[:0])
 	if err != nil {
@@ -132,14 +141,14 @@ func respond(ctx *fasthttp.RequestCtx, fill func(dst []byte) ([]byte, error)) er
 	return err
 }
 
-// respondFromPool is respond for answers that may be large, and for which fill
+// RespondPooled is [Respond] for answers that may be large, and for which fill
 // takes memory by [pool.Grow] when it has something to answer. The connection has
 // that until the answer is written; fasthttp would keep it as long as the
 // connection, or make it anew each time.
-func respondFromPool(ctx *fasthttp.RequestCtx, fill func(dst []byte) ([]byte, error)) error {
-	c := connOf(ctx)
+func RespondPooled(ctx *fasthttp.RequestCtx, fill func(dst []byte) ([]byte, error)) error {
+	c := ConnOf(ctx)
 	if c == nil {
-		return respond(ctx, fill)
+		return Respond(ctx, fill)
 	}
 	b := pool.GetBuffer(0)
 	var err error
@@ -151,6 +160,9 @@ func respondFromPool(ctx *fasthttp.RequestCtx, fill func(dst []byte) ([]byte, er
 	ctx.Response.SetBodyRaw(b.B)
 	return nil
 }
+
+// SetRequestLog turns the request log on or off, from the next request on.
+func (s *Server) SetRequestLog(on bool) { s.requestLog.Store(on) }
 
 // logRequest writes the request log's line, whatever log.level says: it is asked
 // for by a setting of its own. The path is logged without its query, which may

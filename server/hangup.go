@@ -24,23 +24,23 @@ const lookEvery = 250 * time.Millisecond
 // to answer, but nothing is waited for on its behalf.
 type hangups struct {
 	mu    sync.Mutex
-	conns map[*conn]context.CancelFunc // all on which a request has ever waited
+	conns map[*Conn]context.CancelFunc // all on which a request has ever waited
 }
 
 // add makes the context that ends when the client hangs up, or we do.
-func (h *hangups) add(c *conn) context.Context {
+func (h *hangups) add(c *Conn) context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if len(h.conns) == 0 {
-		h.conns = make(map[*conn]context.CancelFunc)
+		h.conns = make(map[*Conn]context.CancelFunc)
 		go h.watch()
 	}
 	h.conns[c] = cancel
 	return ctx
 }
 
-func (h *hangups) remove(c *conn) {
+func (h *hangups) remove(c *Conn) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if cancel := h.conns[c]; cancel != nil {
@@ -64,7 +64,7 @@ func (h *hangups) look() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for c, cancel := range h.conns {
-		if c.attended.Load() && c.peerGone() {
+		if c.attended.Load() && c.PeerGone() {
 			cancel()
 		}
 	}
@@ -77,9 +77,9 @@ type attention struct {
 	attended atomic.Bool     // the end of life is of interest
 }
 
-// attend returns a context that ends when the client hangs up, until
-// [conn.unattend]. It makes nothing per request. c may be nil.
-func (c *conn) attend() context.Context {
+// Attend returns a context that ends when the client hangs up, until
+// [Conn.Unattend]. It makes nothing per request. c may be nil.
+func (c *Conn) Attend() context.Context {
 	if c == nil {
 		return context.Background()
 	}
@@ -90,15 +90,16 @@ func (c *conn) attend() context.Context {
 	return c.life
 }
 
-func (c *conn) unattend() {
+// Unattend ends what [Conn.Attend] began.
+func (c *Conn) Unattend() {
 	if c != nil {
 		c.attended.Store(false)
 	}
 }
 
-// peerGone reports whether the other side has ended the connection, even if
+// PeerGone reports whether the other side has ended the connection, even if
 // nobody has read that far yet.
-func (c *conn) peerGone() bool {
+func (c *Conn) PeerGone() bool {
 	if c == nil || c.gone.Load() {
 		return c != nil
 	}
@@ -108,7 +109,7 @@ func (c *conn) peerGone() bool {
 
 // delivery is what becomes of one answer.
 type delivery struct {
-	conn    *conn
+	conn    *Conn
 	outcome atomic.Int32 // of delivery; 0 as long as it is being written
 }
 
@@ -117,15 +118,15 @@ const (
 	neverArrived
 )
 
-// deliver returns how to find out later whether the answer that comes next was
+// Deliver returns how to find out later whether the answer that comes next was
 // lost: because the connection had ended before it was written, or ended while
 // it was. What a client does with a connection afterwards says nothing.
-func (c *conn) deliver() func() bool {
+func (c *Conn) Deliver() func() bool {
 	if c == nil {
 		return nil
 	}
 	d := &delivery{conn: c}
-	c.whenSent(func(sent bool) {
+	c.WhenSent(func(sent bool) {
 		if sent {
 			d.outcome.Store(arrived)
 		} else {
@@ -151,16 +152,16 @@ func (d *delivery) lost() bool {
 	return reset
 }
 
-// waitFor is respondFromPool for what may wait: life ends when the client hangs up.
-func waitFor(ctx *fasthttp.RequestCtx, fill func(life context.Context, dst []byte) ([]byte, error)) error {
-	c := connOf(ctx)
-	life := c.attend()
-	defer c.unattend()
-	return orGone(life, respondFromPool(ctx, func(dst []byte) ([]byte, error) { return fill(life, dst) }))
+// Wait is [RespondPooled] for what may wait: life ends when the client hangs up.
+func Wait(ctx *fasthttp.RequestCtx, fill func(life context.Context, dst []byte) ([]byte, error)) error {
+	c := ConnOf(ctx)
+	life := c.Attend()
+	defer c.Unattend()
+	return OrGone(life, RespondPooled(ctx, func(dst []byte) ([]byte, error) { return fill(life, dst) }))
 }
 
-// orGone is err, or, if life has ended, that there is nobody to answer.
-func orGone(life context.Context, err error) error {
+// OrGone is err, or, if life has ended, that there is nobody to answer.
+func OrGone(life context.Context, err error) error {
 	if err != nil && life.Err() != nil {
 		return &apierr.Error{Kind: apierr.ClientGone, Cause: err}
 	}

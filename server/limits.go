@@ -25,8 +25,9 @@ const (
 
 // limits counts the open connections of all listeners together, and those of
 // each address. fasthttp's own limits count for each listener, answer in plain
-// text, and hide the connection from [connOf].
+// text, and hide the connection from [ConnOf].
 type limits struct {
+	errorType     string
 	max, maxPerIP int // 0: no limit
 	tell          func(*apierr.Kind)
 	refused       atomic.Uint64
@@ -38,9 +39,9 @@ type limits struct {
 }
 
 // newLimits has tell called for each connection that is turned away.
-func newLimits(s Settings, tell func(*apierr.Kind)) *limits {
+func newLimits(s Settings, errorType string, tell func(*apierr.Kind)) *limits {
 	return &limits{
-		max: s.MaxConnections, maxPerIP: s.MaxConnectionsPerIP, tell: tell,
+		errorType: errorType, max: s.MaxConnections, maxPerIP: s.MaxConnectionsPerIP, tell: tell,
 		leaving: make(chan struct{}, turningAway), byIP: make(map[netip.Addr]int),
 	}
 }
@@ -86,7 +87,7 @@ func (l *limits) turnAway(c *net.TCPConn, k *apierr.Kind, secure bool) {
 		return
 	}
 	_ = c.SetWriteDeadline(time.Now().Add(turnAwayTime))
-	_, _ = c.Write(refusal(k))
+	_, _ = c.Write(l.refusal(k))
 	select {
 	case l.leaving <- struct{}{}:
 		go func() {
@@ -100,7 +101,7 @@ func (l *limits) turnAway(c *net.TCPConn, k *apierr.Kind, secure bool) {
 }
 
 // refusal is what [Server.fail] answers, for a connection that has no request.
-func refusal(k *apierr.Kind) []byte {
+func (l *limits) refusal(k *apierr.Kind) []byte {
 	body := k.Err().Append(nil)
 	dst := append([]byte(nil), "HTTP/1.1 "...)
 	dst = strconv.AppendInt(dst, int64(k.Status), 10)
@@ -108,7 +109,7 @@ func refusal(k *apierr.Kind) []byte {
 	dst = append(dst, fasthttp.StatusMessage(k.Status)...)
 	dst = append(dst, "\r\nServer: "+serverName+"\r\nDate: "...)
 	dst = time.Now().UTC().AppendFormat(dst, http.TimeFormat)
-	dst = append(dst, "\r\nContent-Type: "+mediaV2+"\r\nConnection: close\r\nRetry-After: "...)
+	dst = append(dst, "\r\nContent-Type: "+l.errorType+"\r\nConnection: close\r\nRetry-After: "...)
 	dst = strconv.AppendInt(dst, int64(k.RetryAfter/time.Second), 10)
 	dst = append(dst, "\r\nContent-Length: "...)
 	dst = strconv.AppendInt(dst, int64(len(body)), 10)

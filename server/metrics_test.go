@@ -6,9 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"os"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -22,15 +20,14 @@ import (
 	"millrace/metrics"
 )
 
-// counting serves the routes without Kafka until t ends, and returns how to
-// reach them and how to read the metrics.
-func counting(t testing.TB, served ...route) (dial func() net.Conn, shown func() string) {
+// counting serves the routes that served makes, without Kafka, until t ends, and
+// returns how to reach them and how to read the metrics.
+func counting(t testing.TB, served func(s *Server) Route) (dial func() net.Conn, shown func() string) {
 	t.Helper()
 	m := metrics.New(metrics.Settings{Topics: 10}, metrics.Build{})
-	former := routes
-	routes = concat(served, healthRoutes[:1], metricsRoutes)
 	s := New(Settings{MaxHeaderBytes: 4096, MaxBodyBytes: 1 << 10, MaxConnections: 10, AllowOrigin: "https://a"}, Deps{Logger: slog.New(slog.DiscardHandler), Metrics: m})
-	routes = former
+	s.Handle(served(s))
+	s.Handle(Route{Method: "GET", Path: "/healthz", Handle: func(*fasthttp.RequestCtx) error { return nil }})
 	m.Watch(metrics.Sources{Server: s.Stats})
 	ln := fasthttputil.NewInmemoryListener()
 	s.listeners = append(s.listeners, ln) // as Listen does
@@ -68,21 +65,23 @@ func TestRequestsAreCounted(t *testing.T) {
 	release := make(chan struct{})
 	entered := make(chan struct{})
 	dial, shown := counting(t,
-		route{"POST", "/things/{thing}", ownAnswer, func(_ *Server, ctx *fasthttp.RequestCtx) error {
-			switch string(ctx.Request.Body()) {
-			case "panic":
-				panic("BUG: asked for")
-			case "wait":
-				close(entered)
-				<-release
-			case "overloaded":
-				return apierr.Overloaded.Err()
-			case "unknown":
-				return errors.New("what nobody has mapped")
-			}
-			ctx.SetBodyString("0123456789")
-			return nil
-		}})
+		func(_ *Server) Route {
+			return Route{Method: "POST", Path: "/things/{thing}", Handle: func(ctx *fasthttp.RequestCtx) error {
+				switch string(ctx.Request.Body()) {
+				case "panic":
+					panic("BUG: asked for")
+				case "wait":
+					close(entered)
+					<-release
+				case "overloaded":
+					return apierr.Overloaded.Err()
+				case "unknown":
+					return errors.New("what nobody has mapped")
+				}
+				ctx.SetBodyString("0123456789")
+				return nil
+			}}
+		})
 	send := func(request string, want int) {
 		t.Helper()
 		conn := dial()
@@ -135,62 +134,22 @@ func TestRequestsAreCounted(t *testing.T) {
 	close(release)
 }
 
-// A scrape over HTTP counts itself as its own route and changes nothing else.
-func TestScrapeLeavesNoTrace(t *testing.T) {
-	dial, _ := counting(t)
-	conn := dial()
-	in := bufio.NewReader(conn)
-	get := func() []string {
-		status, body := exchange(t, conn, in, "GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n")
-		if status != 200 {
-			t.Fatalf("%d %s", status, body)
-		}
-		return slices.DeleteFunc(strings.Split(body, "\n"), func(line string) bool {
-			return !strings.HasPrefix(line, "millrace_") || strings.Contains(line, `route="/metrics"`)
-		})
-	}
-	first := get()
-	if second := get(); !slices.Equal(first, second) {
-		t.Errorf("the first scrape shows\n%s\nthe second\n%s", strings.Join(first, "\n"), strings.Join(second, "\n"))
-	}
-	if !slices.Contains(first, "millrace_http_requests_in_flight 0") || !slices.Contains(first, "millrace_http_connections 1") {
-		t.Errorf("a scrape counts itself:\n%s", strings.Join(first, "\n"))
-	}
-	_, body := exchange(t, conn, in, "GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n")
-	wantLines(t, body, `millrace_http_requests_total{method="GET",route="/metrics",status="200"} 2`)
-}
-
-// The routes that docs/metrics.md names for those who come from elsewhere exist.
-func TestDocumentedRoutesExist(t *testing.T) {
-	text, err := os.ReadFile("../docs/metrics.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	named := regexp.MustCompile(`method="([A-Z]+)",route="([^"]+)"`).FindAllStringSubmatch(string(text), -1)
-	if len(named) < 15 {
-		t.Fatalf("only %d routes are named", len(named))
-	}
-	for _, n := range named {
-		if !slices.ContainsFunc(routes, func(r route) bool { return r.method == n[1] && r.path == n[2] }) {
-			t.Errorf("there is no %s %s", n[1], n[2])
-		}
-	}
-}
-
 // What a stream sends is counted as it is sent.
 func TestStreamedBytesAreCounted(t *testing.T) {
 	more := make(chan struct{})
-	dial, shown := counting(t, route{"GET", "/pieces", ownAnswer, func(s *Server, ctx *fasthttp.RequestCtx) error {
-		return s.stream(ctx, "text/plain", func(st *stream) error {
-			for range 3 {
-				if err := st.send([]byte("0123456789")); err != nil {
-					return err
+	dial, shown := counting(t, func(s *Server) Route {
+		return Route{Method: "GET", Path: "/pieces", Handle: func(ctx *fasthttp.RequestCtx) error {
+			return s.Stream(ctx, "text/plain", func(st *Stream) error {
+				for range 3 {
+					if err := st.Send([]byte("0123456789")); err != nil {
+						return err
+					}
 				}
-			}
-			<-more
-			return st.send([]byte("the end"))
-		})
-	}})
+				<-more
+				return st.Send([]byte("the end"))
+			})
+		}}
+	})
 	conn := dial()
 	in := bufio.NewReader(conn)
 	if _, err := io.WriteString(conn, "GET /pieces HTTP/1.1\r\nHost: h\r\n\r\n"); err != nil {
@@ -216,16 +175,18 @@ func TestStreamedBytesAreCounted(t *testing.T) {
 // A request that asks to wait is counted, and does not spoil the latency of
 // those that share its route.
 func TestWaitsAreNotTimed(t *testing.T) {
-	dial, shown := counting(t, route{"GET", "/things/{thing}", ownAnswer, func(s *Server, ctx *fasthttp.RequestCtx) error {
-		if ctx.QueryArgs().Has("wait") {
-			s.figures.waits(ctx)
-		}
-		if ctx.QueryArgs().Has("fail") {
-			return apierr.NotFound.Err()
-		}
-		ctx.SetBodyString("0123456789")
-		return nil
-	}})
+	dial, shown := counting(t, func(s *Server) Route {
+		return Route{Method: "GET", Path: "/things/{thing}", Handle: func(ctx *fasthttp.RequestCtx) error {
+			if ctx.QueryArgs().Has("wait") {
+				s.Waits(ctx)
+			}
+			if ctx.QueryArgs().Has("fail") {
+				return apierr.NotFound.Err()
+			}
+			ctx.SetBodyString("0123456789")
+			return nil
+		}}
+	})
 	for _, query := range []string{"", "?wait", "?wait", "?wait&fail"} {
 		conn := dial()
 		exchange(t, conn, bufio.NewReader(conn), "GET /things/a"+query+" HTTP/1.1\r\nHost: h\r\n\r\n")
@@ -236,27 +197,4 @@ func TestWaitsAreNotTimed(t *testing.T) {
 		`millrace_http_request_duration_seconds_count{method="GET",route="/things/{thing}"} 1`,
 		`millrace_http_errors_total{error="not_found",error_code="404"} 1`,
 	)
-}
-
-// The rules leave out the reads that wait, all of them and nothing else.
-func TestRulesKnowWhoWaits(t *testing.T) {
-	for _, path := range []string{"../deploy/prometheus/rules.yml", "../deploy/grafana/millrace.json"} {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		found := regexp.MustCompile(`duration_seconds_bucket\{[^}]*route!~\\?"([^"\\]+)`).FindAllStringSubmatch(string(text), -1)
-		if len(found) != 1 {
-			t.Fatalf("%s leaves routes out in %d places", path, len(found))
-		}
-		left := regexp.MustCompile("^(?:" + found[0][1] + ")$")
-		for _, r := range concat(routes, adminRoutes, uiRoutes) {
-			if r.method != "GET" {
-				continue
-			}
-			if waits := slices.Contains(waitingRoutes, r.path); waits != left.MatchString(r.path) {
-				t.Errorf("%s: %s waits: %v", path, r.path, waits)
-			}
-		}
-	}
 }

@@ -3,6 +3,7 @@ package server
 import (
 	"net/url"
 	"strconv"
+	"time"
 	"unicode/utf8"
 
 	"github.com/valyala/fasthttp"
@@ -10,8 +11,8 @@ import (
 	"millrace/internal/apierr"
 )
 
-// pathParam returns a parameter of the route's path, percent-decoding undone.
-func pathParam(ctx *fasthttp.RequestCtx, name string) (string, error) {
+// PathParam returns a parameter of the route's path, percent-decoding undone.
+func PathParam(ctx *fasthttp.RequestCtx, name string) (string, error) {
 	raw, _ := ctx.UserValue(name).(string)
 	text, err := url.PathUnescape(raw)
 	if err != nil {
@@ -23,19 +24,84 @@ func pathParam(ctx *fasthttp.RequestCtx, name string) (string, error) {
 	return text, nil
 }
 
-// pathPartition returns the partition that the path names. What is no number
-// names nothing, and a negative one no partition.
-func pathPartition(ctx *fasthttp.RequestCtx) (int32, error) {
-	text, err := pathParam(ctx, "partition")
-	if err != nil {
-		return 0, err
+// QueryInt returns a number in the query, absent when it is not there.
+func QueryInt(ctx *fasthttp.RequestCtx, name string, absent int) (int, error) {
+	if !ctx.QueryArgs().Has(name) {
+		return absent, nil
 	}
-	n, err := strconv.ParseInt(text, 10, 32)
-	if err != nil {
-		return 0, apierr.NotFound.New("%q is not a partition number.", text)
+	text := string(ctx.QueryArgs().Peek(name))
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n > maxQueryInt || n < -maxQueryInt {
+		return 0, apierr.BadRequest.New("The query parameter %s must be a whole number, not %q.", name, text)
 	}
-	if n < 0 {
-		return 0, apierr.PartitionNotFound.New("There is no partition %d; partitions count from 0.", n)
+	return int(n), nil
+}
+
+// maxQueryInt keeps a number of milliseconds within a time.Duration.
+const maxQueryInt = 1 << 40
+
+// QueryBool returns a truth value in the query, false when it is not there.
+func QueryBool(ctx *fasthttp.RequestCtx, name string) (bool, error) {
+	switch text := string(ctx.QueryArgs().Peek(name)); text {
+	case "true":
+		return true, nil
+	case "false":
+		return false, nil
+	default:
+		if !ctx.QueryArgs().Has(name) {
+			return false, nil
+		}
+		return false, apierr.BadRequest.New("The query parameter %s must be true or false, not %q.", name, text)
 	}
-	return int32(n), nil
+}
+
+// QueryTime returns a time in the query: milliseconds since 1970, or ISO-8601.
+func QueryTime(ctx *fasthttp.RequestCtx, name string) (time.Time, error) {
+	text := string(ctx.QueryArgs().Peek(name))
+	if ms, err := strconv.ParseInt(text, 10, 64); err == nil && ms >= 0 {
+		return time.UnixMilli(ms), nil
+	}
+	at, ok := ParseISO8601(text)
+	if !ok {
+		return at, apierr.BadRequest.New("The query parameter %s must be a number of milliseconds since 1970 or an ISO-8601 time such as 2026-01-31T12:00:00Z, not %q.", name, text)
+	}
+	return at, nil
+}
+
+// QueryPeriod reads a time of a query parameter: a number of milliseconds, or
+// one with its unit, as in 500ms and 30s.
+func QueryPeriod(name, text string) (time.Duration, error) {
+	if ms, err := strconv.ParseInt(text, 10, 32); err == nil && ms >= 0 {
+		return time.Duration(ms) * time.Millisecond, nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d < 0 {
+		return 0, apierr.BadRequest.New("The time in the query parameter %s must be a number of milliseconds or one with its unit, such as 500ms or 30s, not %q.", name, text)
+	}
+	return d, nil
+}
+
+// isoLayouts are the forms of a time that are accepted; one without an offset
+// is UTC. Fractions of a second are read where the layout has seconds.
+var isoLayouts = []string{
+	time.RFC3339, "2006-01-02T15:04:05Z0700", "2006-01-02T15:04:05", "2006-01-02T15:04Z07:00", "2006-01-02T15:04", time.DateOnly,
+}
+
+// ParseISO8601 reads a time in one of the forms of ISO-8601 that are accepted.
+func ParseISO8601(text string) (time.Time, bool) {
+	for _, layout := range isoLayouts {
+		if at, err := time.Parse(layout, text); err == nil {
+			return at, true
+		}
+	}
+	return time.Time{}, false
+}
+
+// InstanceParams returns the names that the path of a [Route] with Instance has.
+func InstanceParams(ctx *fasthttp.RequestCtx) (group, name string, err error) {
+	if group, err = PathParam(ctx, "group"); err != nil {
+		return "", "", err
+	}
+	name, err = PathParam(ctx, "instance")
+	return group, name, err
 }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"iter"
+	"slices"
 
 	"github.com/fasthttp/router"
 	"github.com/valyala/fasthttp"
@@ -9,109 +10,126 @@ import (
 	"millrace/internal/apierr"
 )
 
-// handler does the work of one route. What it returns as an error becomes the
-// answer; see [Server.fail].
-type handler func(s *Server, ctx *fasthttp.RequestCtx) error
+// Handler does the work of one route. An error that it returns becomes the
+// response; see [Server.fail].
+type Handler func(ctx *fasthttp.RequestCtx) error
 
-// accepts says what a route does about media types before its handler runs.
-type accepts uint8
+// Route is one line of the API, and everything that the edge and others need to
+// know about its requests.
+type Route struct {
+	// Method is the HTTP method. Beside each GET there is a HEAD.
+	Method string
+	// Path is the route template; a path parameter stands in braces.
+	Path string
+	// Admit is called before Handle; it negotiates media types. Nil: Handle does.
+	Admit Handler
+	// Waits says that requests wait for something that may not come, so that the
+	// time they take is no latency.
+	Waits bool
+	// Instance says that the path names a consumer instance, by the parameters
+	// group and instance, which may be another node's.
+	Instance bool
+	// Action is what a request does, and Resource to what kind of thing.
+	Action   Action
+	Resource Resource
+	// Handle does the work.
+	Handle Handler
+}
 
+// Action is what the requests of a route do.
+type Action uint8
+
+// The actions.
 const (
-	jsonAnswer accepts = iota // the answer is JSON of the request's version: Accept must admit it
-	v2Body                    // as jsonAnswer, and a body, if there is one, must be v2 JSON
-	anyBody                   // as jsonAnswer, and a body, if there is one, must be v2 or v1 JSON
-	ownAnswer                 // the handler sees to it
+	// Describe reads what is known of a thing.
+	Describe Action = iota
+	// Produce writes records.
+	Produce
+	// Consume reads records, or changes what a consumer has read.
+	Consume
+	// Administer changes or shows how the node or the Kafka cluster is run.
+	Administer
+	// Probe asks about the node itself: its health, its metrics, its documents.
+	Probe
+	// Notify is one node's message to another.
+	Notify
 )
 
-// route is one line of the API. A path parameter stands in braces.
-type route struct {
-	method  string
-	path    string
-	media   accepts
-	handler handler
-}
+// Resource is the kind of thing that a route is about.
+type Resource uint8
 
-// routes is the whole API, by resource. adminRoutes are apart.
-var routes = concat(produceRoutes, metadataRoutes, consumerRoutes, v1Routes, directRoutes, streamRoutes, healthRoutes, metricsRoutes, openapiRoutes)
+// The resources.
+const (
+	// Node is the process that answers.
+	Node Resource = iota
+	// Cluster is the Kafka cluster: its brokers, its list of topics.
+	Cluster
+	// Topic is the topic that the path parameter topic names.
+	Topic
+	// Group is the consumer group that the path parameter group names.
+	Group
+)
 
-// Routes yields the method and the path of every route that a server may have,
-// parameters in braces. Beside each GET there is a HEAD.
-func Routes() iter.Seq2[string, string] {
-	return func(yield func(method, path string) bool) {
-		for _, r := range concat(routes, adminRoutes, uiRoutes) {
-			if !yield(r.method, r.path) {
-				return
-			}
+// Handle enters routes. It is for start-up, before [Server.Serve]. A route that
+// conflicts with one that was entered before is a defect, and panics.
+func (s *Server) Handle(routes ...Route) {
+	for _, rt := range routes {
+		h := s.bind(rt)
+		methods := []string{rt.Method}
+		if rt.Method == fasthttp.MethodGet {
+			methods = append(methods, fasthttp.MethodHead)
+		}
+		for _, m := range methods {
+			s.router.Handle(m, rt.Path, s.counted(m, rt, h))
 		}
 	}
+	s.routes = append(s.routes, routes...)
 }
 
-func concat(groups ...[]route) (all []route) {
-	for _, g := range groups {
-		all = append(all, g...)
-	}
-	return all
-}
+// Routes yields every route that was entered.
+func (s *Server) Routes() iter.Seq[Route] { return slices.Values(s.routes) }
 
-// newRouter enters every route, and HEAD beside each GET. Trailing slashes are
-// gone before it is asked, see [trimSlash].
+// Handler returns the handler of all requests, for those that come by no listener
+// of ours.
+func (s *Server) Handler() fasthttp.RequestHandler { return s.serve }
+
+// newRouter returns a router without routes. Trailing slashes are gone before it
+// is asked, see [trimSlash].
 func (s *Server) newRouter() *router.Router {
 	r := router.New()
 	r.RedirectTrailingSlash = false
 	r.RedirectFixedPath = false
-	served := routes
-	if s.settings.Admin {
-		served = concat(served, adminRoutes)
-	}
-	if s.settings.UI {
-		served = concat(served, uiRoutes)
-	}
-	for _, rt := range served {
-		h := s.bind(rt)
-		methods := []string{rt.method}
-		if rt.method == fasthttp.MethodGet {
-			methods = append(methods, fasthttp.MethodHead)
-		}
-		for _, m := range methods {
-			r.Handle(m, rt.path, counted(s.figures.Route(m, rt.path), h))
-		}
-	}
 	r.NotFound = func(ctx *fasthttp.RequestCtx) {
 		s.fail(ctx, apierr.NotFound.New("There is nothing at %s.", ctx.Path()))
 	}
 	r.MethodNotAllowed = func(ctx *fasthttp.RequestCtx) {
 		s.fail(ctx, apierr.MethodNotAllowed.New("%s does not support %s; see the Allow header.", ctx.Path(), ctx.Method()))
 	}
-	r.GlobalOPTIONS = counted(s.figures.Route(fasthttp.MethodOptions, "any"), s.cors.options)
+	r.GlobalOPTIONS = s.counted(fasthttp.MethodOptions, Route{Path: "any"}, s.cors.options)
 	return r
 }
 
 // bind makes of a route what the router calls.
-func (s *Server) bind(rt route) fasthttp.RequestHandler {
+func (s *Server) bind(rt Route) fasthttp.RequestHandler {
 	return func(ctx *fasthttp.RequestCtx) {
-		if err := s.answerTo(rt, ctx); err != nil {
+		if err := s.respondTo(rt, ctx); err != nil {
 			s.fail(ctx, err)
 		}
 	}
 }
 
-func (s *Server) answerTo(rt route, ctx *fasthttp.RequestCtx) error {
-	if s.forwarder != nil && ctx.UserValue("instance") != nil {
-		if done, err := s.elsewhere(ctx); done || err != nil {
+func (s *Server) respondTo(rt Route, ctx *fasthttp.RequestCtx) error {
+	if rt.Instance && s.deps.Peers != nil {
+		if done, err := s.deps.Peers.Forward(s, ctx); done || err != nil {
 			return err
 		}
 	}
-	if rt.media != ownAnswer {
-		if err := s.negotiate(ctx); err != nil {
+	if rt.Admit != nil {
+		if err := rt.Admit(ctx); err != nil {
 			return err
 		}
 	}
-	if rt.media == v2Body || rt.media == anyBody {
-		if err := s.requireBody(ctx, rt.media == anyBody); err != nil {
-			return err
-		}
-	}
-	return rt.handler(s, ctx)
+	return rt.Handle(ctx)
 }
 
 // trimSlash takes trailing slashes off the request's path, which clients of the

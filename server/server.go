@@ -14,39 +14,45 @@ import (
 	"github.com/fasthttp/router"
 	"github.com/valyala/fasthttp"
 
-	"millrace/batch"
-	"millrace/cluster"
-	"millrace/consumer"
 	"millrace/internal/apierr"
 	"millrace/internal/tracing"
-	"millrace/metadata"
 	"millrace/metrics"
-	"millrace/schema"
 )
 
-// Deps are the parts of the proxy that the server hands requests to. It
-// borrows them; whoever made them closes them, after [Server.Shutdown].
+// Deps are what the edge uses beside its settings. It borrows them.
 type Deps struct {
-	Producer  *batch.Producer
-	Metadata  *metadata.Cache
-	Consumers *consumer.Manager
-	// Schemas is nil where there is no schema registry.
-	Schemas *schema.Registry
-	// Cluster is this node among others, nil where there are none.
-	Cluster *cluster.Node
-	// Admin serves /admin; it is needed when the settings turn that on. The
-	// dashboard shows its settings.
-	Admin Admin
-	// Metrics are written to by requests and shown on /metrics; nil: by
-	// themselves, with nothing of the other parts.
+	// Metrics are written to by requests; nil: nobody reads them.
 	Metrics *metrics.Metrics
-	// Tracing tells a collector of requests; nil: none is told.
+	// Tracing reports requests to a collector; nil: tracing is off.
 	Tracing *tracing.Tracing
 	// Logger receives the program's log and, when turned on, the request log.
 	Logger *slog.Logger
+	// ErrorType returns the media type of an error, unless the response is
+	// application/json already. ctx is nil for a connection that is refused before
+	// its first request. A nil function means application/json.
+	ErrorType func(ctx *fasthttp.RequestCtx) string
+	// Peers is this node among others; nil where there are none.
+	Peers Peers
 }
 
-// Server serves the HTTP API. Make one with [New], give it listeners with
+// Peers is how the edge treats requests between the nodes of one service.
+type Peers interface {
+	// Receive is called before a request is routed. It authenticates one of
+	// another node and restores the method that the client used.
+	Receive(ctx *fasthttp.RequestCtx) error
+	// Forward is called by s for routes with [Route.Instance]. It reports whether
+	// another node has answered the request.
+	Forward(s *Server, ctx *fasthttp.RequestCtx) (done bool, err error)
+	// Failed is called when the request is answered with an error.
+	Failed(ctx *fasthttp.RequestCtx, err *apierr.Error)
+	// Done is called when the response is complete.
+	Done(ctx *fasthttp.RequestCtx)
+	// Flush is called in a shutdown, when all requests are answered.
+	Flush(ctx context.Context)
+}
+
+// Server is the HTTP edge. Make one with [New], give it routes with
+// [Server.Handle], open its listeners with [Server.Listen], serve them with
 // [Server.Serve], and stop it with [Server.Shutdown].
 type Server struct {
 	settings Settings
@@ -54,11 +60,9 @@ type Server struct {
 	log      *slog.Logger
 	http     *fasthttp.Server
 	router   *router.Router
+	routes   []Route // all that were handed over
 	cors     cors
 	figures  figures
-	sampler  *sampler // nil without ui.enable
-	// forwarder is nil without a cluster.
-	forwarder *forwarder
 
 	draining   atomic.Bool
 	streaming  context.Context // of streams; ends with the drain
@@ -67,22 +71,17 @@ type Server struct {
 	sparing    sparing
 	requestLog atomic.Bool
 	limits     *limits
-	contents   contents
 	opened     []*listener    // what Listen opened
 	listeners  []net.Listener // the same, as what they are served as
 	serving    sync.WaitGroup
 }
 
-// New returns a server that does not listen yet.
+// New returns an edge that has no routes and does not listen yet.
 func New(s Settings, d Deps) *Server {
 	srv := &Server{settings: s, deps: d, log: d.Logger, cors: newCORS(s), figures: newFigures(d.Metrics)}
 	srv.streaming, srv.endStreams = context.WithCancel(context.Background())
 	srv.requestLog.Store(s.RequestLog)
-	srv.limits = newLimits(s, srv.turnedAway)
-	if s.UI {
-		srv.sampler = newSampler(srv)
-	}
-	srv.forwarder = newForwarder(d.Cluster, s.Peering)
+	srv.limits = newLimits(s, srv.errorType(nil), srv.turnedAway)
 	srv.router = srv.newRouter()
 	srv.http = &fasthttp.Server{
 		Handler:            srv.serve,
@@ -139,9 +138,6 @@ func (s *Server) Listen() ([]net.Addr, error) {
 // the first listener's failure, or nil after a shutdown.
 func (s *Server) Serve() error {
 	errs := make(chan error, len(s.listeners))
-	if s.sampler != nil {
-		defer s.sampler.start()()
-	}
 	for _, ln := range s.listeners {
 		s.serving.Go(func() { errs <- s.http.Serve(ln) })
 	}
@@ -162,6 +158,9 @@ func (s *Server) Drain() {
 	s.endStreams()
 }
 
+// Draining reports whether [Server.Drain] was called.
+func (s *Server) Draining() bool { return s.draining.Load() }
+
 // Shutdown drains, closes the listeners and waits until the requests in flight
 // are answered, but no longer than ctx.
 func (s *Server) Shutdown(ctx context.Context) error {
@@ -172,9 +171,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	if err := s.http.ShutdownWithContext(ctx); err != nil {
 		return fmt.Errorf("cannot finish all requests: %w", err)
 	}
-	if s.forwarder != nil {
-		s.forwarder.notices.flush(ctx)
-		s.forwarder.client.CloseIdleConnections()
+	if s.deps.Peers != nil {
+		s.deps.Peers.Flush(ctx)
 	}
 	return nil
 }
@@ -199,7 +197,7 @@ func (s *Server) closeSilent(done <-chan struct{}) {
 func (s *Server) protocolError(ctx *fasthttp.RequestCtx, err error) {
 	// On a used connection fasthttp itself ends this without a word. An answer
 	// to no request would be taken for the one to the next.
-	if c := connOf(ctx); c != nil && !c.spoke {
+	if c := ConnOf(ctx); c != nil && !c.spoke {
 		_ = ctx.Conn().Close()
 		return
 	}

@@ -17,25 +17,25 @@ import (
 // stream did not end in order.
 var errPanicked = errors.New("the stream panicked")
 
-// stream is an answer that is written piece by piece, on the connection's own
+// Stream is a response that is written piece by piece, on the connection's own
 // goroutine, after its handler has returned: what the client does not read
 // holds up whoever writes, and nothing is piled up for it.
-type stream struct {
+type Stream struct {
 	server *Server
 	route  *metrics.Route
 	ctx    *fasthttp.RequestCtx
-	write  func(st *stream) error
+	write  func(st *Stream) error
 	out    io.Writer
-	life   context.Context // see context
+	life   context.Context // see Context
 	closed bool
 }
 
-// stream has write send the answer, which may take as long as it likes. write
-// must return soon after [stream.context] ended. An error of its own is not
+// Stream has write send the answer, which may take as long as it likes. write
+// must return soon after [Stream.Context] ended. An error of its own is not
 // shown to the client any more: the status is sent by then. Nothing is sent,
 // and an error returned, while there are as many streams as there may be, and
 // during a drain.
-func (s *Server) stream(ctx *fasthttp.RequestCtx, contentType string, write func(st *stream) error) error {
+func (s *Server) Stream(ctx *fasthttp.RequestCtx, contentType string, write func(st *Stream) error) error {
 	if s.streaming.Err() != nil {
 		return apierr.Draining.Err()
 	}
@@ -47,18 +47,18 @@ func (s *Server) stream(ctx *fasthttp.RequestCtx, contentType string, write func
 	ctx.Response.Header.Set(fasthttp.HeaderCacheControl, "no-store")
 	ctx.Response.Header.Set("X-Accel-Buffering", "no") // nginx would collect the pieces
 	ctx.Response.ImmediateHeaderFlush = true
-	ctx.Response.SetBodyStream(&stream{server: s, route: s.figures.route(ctx), ctx: ctx, write: write}, -1)
+	ctx.Response.SetBodyStream(&Stream{server: s, route: s.figures.route(ctx), ctx: ctx, write: write}, -1)
 	return nil
 }
 
-// context ends when the server drains, and streams shall end with it, and when
+// Context ends when the server drains, and streams shall end with it, and when
 // the client hangs up.
-func (st *stream) context() context.Context { return st.life }
+func (st *Stream) Context() context.Context { return st.life }
 
-// send writes b, which it borrows, to the client at once. An error means that
+// Send writes b, which it borrows, to the client at once. An error means that
 // the client is gone, or reads too slowly.
-func (st *stream) send(b []byte) error {
-	if connOf(st.ctx).peerGone() {
+func (st *Stream) Send(b []byte) error {
+	if ConnOf(st.ctx).PeerGone() {
 		return apierr.ClientGone.Err()
 	}
 	if timeout := st.server.settings.WriteTimeout; timeout > 0 {
@@ -75,11 +75,11 @@ func (st *stream) send(b []byte) error {
 }
 
 // SupportsBodyWriteTo implements [fasthttp.BodyWriterTo].
-func (st *stream) SupportsBodyWriteTo() bool { return true }
+func (st *Stream) SupportsBodyWriteTo() bool { return true }
 
 // WriteTo implements [fasthttp.BodyWriterTo]: out makes a chunk of each Write.
 // It runs after the handler, and so after what catches a handler's panic.
-func (st *stream) WriteTo(out io.Writer) (_ int64, err error) {
+func (st *Stream) WriteTo(out io.Writer) (_ int64, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			st.server.log.Error("stream panicked", "path", string(st.ctx.Path()), "panic", p, "stack", string(debug.Stack()))
@@ -88,25 +88,28 @@ func (st *stream) WriteTo(out io.Writer) (_ int64, err error) {
 		}
 	}()
 	st.out = out
-	c := connOf(st.ctx)
-	defer c.unattend()
-	life, cancel := context.WithCancel(c.attend())
+	c := ConnOf(st.ctx)
+	defer c.Unattend()
+	life, cancel := context.WithCancel(c.Attend())
 	defer cancel()
 	st.life = life
 	defer context.AfterFunc(st.server.streaming, func() { cancel(); st.hurry() })()
 	return 0, st.write(st)
 }
 
-// lastWords is how long a client may take to read the end of its stream once
+// Streaming returns a context that ends when streams shall end, with the drain.
+func (s *Server) Streaming() context.Context { return s.streaming }
+
+// LastWords is how long a client may take to read the end of its stream once
 // the server drains.
-const lastWords = time.Second
+const LastWords = time.Second
 
 // hurry bounds what is being written: a drain does not wait for a slow client.
-func (st *stream) hurry() { _ = st.ctx.SetWriteDeadline(time.Now().Add(lastWords)) }
+func (st *Stream) hurry() { _ = st.ctx.SetWriteDeadline(time.Now().Add(LastWords)) }
 
 // Close implements [io.Closer]. fasthttp calls it in the end, also of a stream
 // that it could not even begin to write.
-func (st *stream) Close() error {
+func (st *Stream) Close() error {
 	if !st.closed {
 		st.closed = true
 		st.server.figures.Streams.Add(-1)
@@ -116,6 +119,6 @@ func (st *stream) Close() error {
 
 // Read implements [io.Reader]. fasthttp reads only for clients of HTTP/1.0,
 // which cannot be told where a piece ends.
-func (st *stream) Read([]byte) (int, error) {
+func (st *Stream) Read([]byte) (int, error) {
 	return 0, errors.New("a stream needs HTTP/1.1")
 }

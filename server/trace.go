@@ -30,8 +30,8 @@ func endSpan(ctx *fasthttp.RequestCtx, span *tracing.Span) {
 	span.End(o)
 }
 
-// traceOf is the context for what is done for a request, nil if it is not traced.
-func traceOf(ctx *fasthttp.RequestCtx) context.Context {
+// TraceOf returns the context for what is done for a request, nil if it is not traced.
+func TraceOf(ctx *fasthttp.RequestCtx) context.Context {
 	if span, ok := ctx.UserValue(spanKey{}).(*tracing.Span); ok {
 		return span.Context()
 	}

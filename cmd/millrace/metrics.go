@@ -93,7 +93,7 @@ func (p *proxy) clusterStats() func() metrics.Cluster {
 	}
 	return func() metrics.Cluster {
 		c := p.node.Stats()
-		c.Forwarded, c.ForwardMoved, c.ForwardFailed = p.server.Forwards()
+		c.Forwarded, c.ForwardMoved, c.ForwardFailed = p.server.Forwarder.Forwards()
 		return c
 	}
 }

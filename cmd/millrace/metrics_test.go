@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
@@ -17,7 +18,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"millrace/internal/testkit"
-	"millrace/server"
+	"millrace/server/api"
 )
 
 // scraped is what one scrape showed.
@@ -347,7 +348,9 @@ func (c *crowd) send(want int, method, path, contentType, body string) {
 
 // everyRoute uses every route, once for what is there and once for what is not.
 func (c *crowd) everyRoute(topic string) (used []string) {
-	for method, path := range server.Routes() {
+	everything := api.New(api.Settings{Admin: true, UI: true}, api.Parts{Logger: slog.New(slog.DiscardHandler)})
+	for route := range everything.Routes() {
+		method, path := route.Method, route.Path
 		for _, m := range []string{method, "HEAD"} {
 			if m == "HEAD" && method != "GET" {
 				continue

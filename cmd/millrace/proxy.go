@@ -22,7 +22,8 @@ import (
 	"millrace/metadata"
 	"millrace/metrics"
 	"millrace/schema"
-	"millrace/server"
+	"millrace/server/api"
+	"millrace/server/ops"
 )
 
 // proxy is the running program: its parts in the order in which they are
@@ -36,7 +37,7 @@ type proxy struct {
 	node      *cluster.Node    // nil unless the proxy is one of several
 	schemas   *schema.Registry // nil: there is no schema registry
 	consumers *consumer.Manager
-	server    *server.Server
+	server    *api.API
 	tracing   *tracing.Tracing // nil: off
 	live      *live
 	addrs     []net.Addr
@@ -141,13 +142,13 @@ func start(cfg *config.Config) (_ *proxy, err error) {
 	}
 	p.consumers = consumer.New(cfg.KafkaConsume, cfg.KafkaConsumer, cfg.Consumer, p.log)
 	p.live = &live{log: p.log, level: level, compressor: compressor, cfg: cfg}
-	p.server = server.New(cfg.Server, server.Deps{
+	p.server = api.New(apiSettings(cfg), api.Parts{
 		Producer:  p.producer,
 		Metadata:  p.metadata,
 		Consumers: p.consumers,
 		Cluster:   p.node,
 		Schemas:   p.schemas,
-		Admin:     server.Admin{Settings: p.live.settings, Change: p.live.change},
+		Config:    ops.Config{Settings: p.live.settings, Change: p.live.change},
 		Metrics:   p.metrics,
 		Tracing:   p.tracing,
 		Logger:    p.log,
@@ -159,6 +160,10 @@ func start(cfg *config.Config) (_ *proxy, err error) {
 		p.node.Start(p.peerURL(), p.consumers)
 	}
 	return p, err
+}
+
+func apiSettings(cfg *config.Config) api.Settings {
+	return api.Settings{Edge: cfg.Server, REST: cfg.REST, Peer: cfg.Peer, Admin: cfg.Admin, UI: cfg.UI}
 }
 
 // join makes the proxy a node of a cluster, if it is to be one.

@@ -11,7 +11,8 @@ import (
 	"millrace/config"
 	"millrace/internal/apierr"
 	"millrace/internal/kafka"
-	"millrace/server"
+	"millrace/server/api"
+	"millrace/server/ops"
 )
 
 // live is the configuration that holds, and the parts that a change of it
@@ -21,7 +22,7 @@ type live struct {
 	log        *slog.Logger
 	level      *slog.LevelVar
 	compressor *kafka.Compressor
-	server     *server.Server
+	server     *api.API
 
 	mu  sync.Mutex
 	cfg *config.Config
@@ -83,13 +84,13 @@ func (l *live) apply(next *config.Config) error {
 }
 
 // settings shows what holds.
-func (l *live) settings() []server.Setting {
+func (l *live) settings() []ops.Setting {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	effective := l.cfg.Effective()
-	all := make([]server.Setting, len(effective))
+	all := make([]ops.Setting, len(effective))
 	for i, e := range effective {
-		all[i] = server.Setting{Name: e.Name, Value: e.Text, Origin: e.Origin, Runtime: e.Runtime}
+		all[i] = ops.Setting{Name: e.Name, Value: e.Text, Origin: e.Origin, Runtime: e.Runtime}
 	}
 	return all
 }

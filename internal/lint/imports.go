@@ -10,18 +10,23 @@ import (
 
 // layers is who may import whom: a package imports only from rows above its
 // own, and from its own component. internal/NAME counts as a component of the
-// first row.
+// first row; a folder below server is a component of its own.
 var layers = [][]string{
-	{"internal", "pool", "metrics", "web"},
+	{"internal", "pool", "metrics"},
 	{"codec"},
 	{"schema"},
 	{"batch", "consumer", "metadata", "auth", "cluster"},
-	{"ingest"},
 	{"server"},
+	{"server/rest", "server/ops", "server/peer", "server/ui", "ingest"},
+	{"server/api"},
 	{"config"},
 	{"bench", "loadtest", "tune"},
 	{"cmd"},
 }
+
+// edgeImports are the components that the HTTP edge may know. It is handed routes, and
+// knows no resource: what a resource needs stays in the resource's package.
+var edgeImports = []string{"pool", "metrics", "codec", "internal/apierr", "internal/tracing"}
 
 // testkit starts brokers and child processes, so only what measures may import
 // it besides tests.
@@ -64,6 +69,8 @@ func Layers(f *File) []Problem {
 			if !f.Test && !slices.Contains(mayUseTestkit, from) {
 				out = append(out, f.problem(spec.Pos(), "%s is for tests, bench and loadtest", testkit))
 			}
+		case from == "server" && !f.Test && !slices.Contains(edgeImports, to):
+			out = append(out, f.problem(spec.Pos(), "the HTTP edge must not import %s: it knows no resource", target))
 		case layer(from) < 0 || layer(to) < 0:
 			out = append(out, f.problem(spec.Pos(), "%s or %s has no layer: give it one in internal/lint/imports.go", f.Dir, target))
 		case layer(to) >= layer(from):
@@ -121,11 +128,11 @@ func Unsafe(f *File) []Problem {
 	return out
 }
 
-// component is the first element of a package's path, the first two below
-// internal, where each folder is a thing of its own.
+// component is the first element of a package's path, the first two below internal
+// and server, where each folder is a thing of its own.
 func component(dir string) string {
 	parts := strings.SplitN(dir, "/", 3)
-	if parts[0] == "internal" && len(parts) > 1 {
+	if (parts[0] == "internal" || parts[0] == "server") && len(parts) > 1 {
 		return path.Join(parts[0], parts[1])
 	}
 	return parts[0]
@@ -133,7 +140,10 @@ func component(dir string) string {
 
 // layer is the row of a component, -1 when it has none.
 func layer(component string) int {
-	name, _, _ := strings.Cut(component, "/")
+	name := component
+	if strings.HasPrefix(name, "internal/") {
+		name = "internal"
+	}
 	return slices.IndexFunc(layers, func(row []string) bool { return slices.Contains(row, name) })
 }
 

@@ -54,7 +54,11 @@ func TestImportRules(t *testing.T) {
 		rule                Rule
 		file, imports, want string
 	}{
-		{Layers, "server/a.go", "millrace/batch", ""},
+		{Layers, "server/rest/a.go", "millrace/batch", ""},
+		{Layers, "server/rest/a.go", "millrace/server", ""},
+		{Layers, "server/a.go", "millrace/batch", "the HTTP edge must not import batch"},
+		{Layers, "server/a.go", "millrace/server/rest", "the HTTP edge must not import server/rest"},
+		{Layers, "server/rest/a.go", "millrace/server/peer", "never up or sideways"},
 		{Layers, "server/a.go", "millrace/internal/apierr", ""},
 		{Layers, "cmd/millrace/a.go", "millrace/config", ""},
 		{Layers, "codec/json/a.go", "millrace/codec", ""},
@@ -69,7 +73,7 @@ func TestImportRules(t *testing.T) {
 		{Layers, "internal/kafka/a.go", "millrace/internal/apierr", "never up or sideways"},
 		{Layers, "pool/a.go", "millrace/metrics", "never up or sideways"},
 		{Layers, "server/a.go", "millrace/internal/testkit", "is for tests"},
-		{Layers, "server/a.go", "millrace/extra", "has no layer"},
+		{Layers, "server/rest/a.go", "millrace/extra", "has no layer"},
 		{Layers, "extra/a.go", "millrace/pool", "has no layer"},
 
 		{Fences, "server/a.go", "github.com/valyala/fasthttp", ""},

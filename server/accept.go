@@ -1,0 +1,59 @@
+package server
+
+import (
+	"mime"
+	"strconv"
+	"strings"
+)
+
+// MediaJSON is the media type of JSON that says no more.
+const MediaJSON = "application/json"
+
+// PickAccepted returns the first of the offers with the highest quality that
+// accept gives it, or "" when it admits none. For each offer the most specific
+// range that matches decides. A range that cannot be parsed admits nothing.
+func PickAccepted(accept string, offers []string) string {
+	best, bestQ := "", 0.0
+	for _, offer := range offers {
+		q, specific := 0.0, -1
+		for part := range strings.SplitSeq(accept, ",") {
+			name, params, err := mime.ParseMediaType(part)
+			if err != nil {
+				continue
+			}
+			if s := matchRange(name, offer); s > specific {
+				q, specific = quality(params), s
+			}
+		}
+		if q > bestQ {
+			best, bestQ = offer, q
+		}
+	}
+	return best
+}
+
+// matchRange says how specifically a media range names a type: 2 exactly, 1 by
+// type/*, 0 by */*, -1 not at all.
+func matchRange(name, offer string) int {
+	switch {
+	case name == offer:
+		return 2
+	case name == "*/*" || name == "*":
+		return 0
+	case strings.HasSuffix(name, "/*") && strings.HasPrefix(offer, name[:len(name)-1]):
+		return 1
+	}
+	return -1
+}
+
+func quality(params map[string]string) float64 {
+	text, ok := params["q"]
+	if !ok {
+		return 1
+	}
+	q, err := strconv.ParseFloat(text, 64)
+	if err != nil || q < 0 || q > 1 {
+		return 0
+	}
+	return q
+}

@@ -1,0 +1,119 @@
+// Package api puts the HTTP edge and all its resources together: everything that
+// one node serves. It decides which routes there are, and nothing about any of
+// them.
+package api
+
+import (
+	"log/slog"
+
+	"millrace/batch"
+	"millrace/cluster"
+	"millrace/consumer"
+	"millrace/internal/tracing"
+	"millrace/metadata"
+	"millrace/metrics"
+	"millrace/schema"
+	"millrace/server"
+	"millrace/server/ops"
+	"millrace/server/peer"
+	"millrace/server/rest"
+	"millrace/server/ui"
+)
+
+// Settings of what a node serves.
+type Settings struct {
+	// Edge is of HTTP itself, REST of the v1 and v2 API, Peer of the requests
+	// between nodes.
+	Edge server.Settings
+	REST rest.Settings
+	Peer peer.Settings
+	// Admin serves /admin/config (admin.enable).
+	Admin bool
+	// UI serves the dashboard at /ui (ui.enable).
+	UI bool
+}
+
+// Parts are what the resources hand requests to. They are borrowed; close them
+// after [server.Server.Shutdown].
+type Parts struct {
+	Producer  *batch.Producer
+	Metadata  *metadata.Cache
+	Consumers *consumer.Manager
+	// Schemas is nil where there is no schema registry.
+	Schemas *schema.Registry
+	// Cluster is this node among others, nil where there are none.
+	Cluster *cluster.Node
+	// Config serves /admin; it is needed when the settings turn that on. The
+	// dashboard shows its settings.
+	Config ops.Config
+	// Metrics are written to by requests and shown on /metrics; nil: by
+	// themselves, with nothing of the other parts.
+	Metrics *metrics.Metrics
+	// Tracing reports requests to a collector; nil: tracing is off.
+	Tracing *tracing.Tracing
+	// Logger receives the program's log and, when turned on, the request log.
+	Logger *slog.Logger
+}
+
+// API is the edge with all routes. Its dashboard samples while it is served.
+type API struct {
+	*server.Server
+	// Forwarder is nil without a cluster.
+	Forwarder *peer.Forwarder
+	dashboard *ui.Dashboard // nil without the dashboard
+}
+
+// New returns an API that does not listen yet.
+func New(s Settings, p Parts) *API {
+	media := rest.NewMedia(s.REST, p.Schemas != nil)
+	a := &API{}
+	d := server.Deps{Metrics: p.Metrics, Tracing: p.Tracing, Logger: p.Logger, ErrorType: media.ErrorType}
+	var peers rest.Peers // a nil interface without a cluster
+	if p.Cluster != nil {
+		a.Forwarder = peer.New(p.Cluster, p.Consumers, s.Peer)
+		d.Peers, peers = a.Forwarder, a.Forwarder
+	}
+	a.Server = server.New(s.Edge, d)
+	edge := a.Server
+	edge.Handle(rest.NewProduce(edge, media, p.Producer, p.Schemas).Routes()...)
+	edge.Handle(rest.NewMetadata(edge, media, p.Metadata).Routes()...)
+	edge.Handle(rest.NewConsumers(edge, media, p.Consumers, peers).Routes()...)
+	edge.Handle(rest.NewDirect(media, p.Metadata, p.Consumers).Routes()...)
+	edge.Handle(rest.NewStreams(edge, media, p.Metadata, p.Consumers).Routes()...)
+	edge.Handle(ops.NewHealth(edge, p.Metadata.Healthy).Routes()...)
+	edge.Handle(ops.NewMetrics(edge).Routes()...)
+	edge.Handle(ops.OpenAPI{}.Routes()...)
+	if s.Admin {
+		edge.Handle(ops.NewAdmin(p.Config).Routes()...)
+	}
+	if s.UI {
+		a.dashboard = ui.New(edge, ui.Deps{Metadata: p.Metadata, Consumers: p.Consumers, Settings: settings(p.Config), Logger: p.Logger})
+		edge.Handle(a.dashboard.Routes()...)
+	}
+	if a.Forwarder != nil {
+		edge.Handle(a.Forwarder.Routes()...)
+	}
+	return a
+}
+
+// Serve is [server.Server.Serve], with the dashboard.
+func (a *API) Serve() error {
+	if a.dashboard != nil {
+		defer a.dashboard.Start()()
+	}
+	return a.Server.Serve()
+}
+
+// settings shows the settings as the dashboard has them.
+func settings(c ops.Config) func() []ui.Setting {
+	if c.Settings == nil {
+		return nil
+	}
+	return func() []ui.Setting {
+		all := []ui.Setting{}
+		for _, s := range c.Settings() {
+			all = append(all, ui.Setting(s))
+		}
+		return all
+	}
+}

@@ -1,0 +1,574 @@
+package api_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"millrace/cluster"
+	"millrace/internal/kafka"
+	"millrace/internal/testkit"
+)
+
+const clusterSecret = "the nodes know it"
+
+// asNode makes a stack a node of a cluster.
+func asNode(id string) func(*stackOptions) {
+	return func(o *stackOptions) {
+		o.node = &cluster.Settings{
+			ID: id, Topic: "_millrace-test", Replication: 1,
+			Heartbeat: 250 * time.Millisecond, Lease: 2 * time.Second, Idle: time.Minute,
+		}
+		o.peer.Secret = clusterSecret
+		o.peer.Lease = o.node.Lease
+		o.consumer.RequestTimeout = time.Second
+	}
+}
+
+// joinCluster returns the node of a stack, nil if it is on its own.
+func joinCluster(t testing.TB, base kafka.Settings, o *stackOptions) *cluster.Node {
+	t.Helper()
+	if o.node == nil {
+		return nil
+	}
+	o.node.Logger = base.Logger
+	node, err := cluster.New(base, *o.node)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.consumer.Directory = node
+	return node
+}
+
+// nodes starts a cluster of n.
+func nodes(t *testing.T, b testkit.Broker, n int) []*stack {
+	t.Helper()
+	var all []*stack
+	for i := range n {
+		all = append(all, start(t, b, asNode(fmt.Sprintf("node-%c", 'a'+i))))
+	}
+	testkit.Eventually(t, 20*time.Second, "all nodes to see each other", func() bool {
+		return !slices.ContainsFunc(all, func(s *stack) bool {
+			st := s.node.Stats()
+			return !st.Leased || st.Nodes != n
+		})
+	})
+	return all
+}
+
+// produceNumbers writes the values from, from+1, … to both partitions of a topic in turn.
+func produceNumbers(t *testing.T, b testkit.Broker, topic string, from, n int) {
+	t.Helper()
+	cl := testkit.Client(t, b, kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0))
+	var rs []*kgo.Record
+	for v := from; v < from+n; v++ {
+		rs = append(rs, &kgo.Record{Topic: topic, Partition: int32(v % 2), Value: fmt.Appendf(nil, "%d", v)})
+	}
+	if err := cl.ProduceSync(t.Context(), rs...).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// tally is which values were read, and how often.
+type tally map[int]int
+
+// readFrom reads once by way of s and counts; the reply is for the caller to judge.
+func (c tally) readFrom(t *testing.T, s *stack, path string) reply {
+	t.Helper()
+	r := s.do(t, "GET", path+"/records?timeout=500", "", "Accept: application/vnd.kafka.json.v2+json")
+	if r.status != http.StatusOK {
+		return r
+	}
+	var records []struct{ Value int }
+	if err := json.Unmarshal([]byte(r.body), &records); err != nil {
+		t.Fatalf("%v: %s", err, r.body)
+	}
+	for _, rec := range records {
+		c[rec.Value]++
+	}
+	return r
+}
+
+// readAll reads by way of all nodes in turn until n values were read. An answer
+// that asks to try again is not a failure.
+func (c tally) readAll(t *testing.T, through []*stack, path string, n int) {
+	t.Helper()
+	deadline := time.Now().Add(40 * time.Second)
+	for turn := 0; len(c) < n; turn++ {
+		r := c.readFrom(t, through[turn%len(through)], path)
+		if r.status != http.StatusOK && r.status != http.StatusServiceUnavailable {
+			t.Fatalf("a read was answered %d %s", r.status, r.body)
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("read %d of %d values; the last answer is %d %s", len(c), n, r.status, r.body)
+		}
+	}
+}
+
+func (c tally) repeated() (n int) {
+	for _, times := range c {
+		n += times - 1
+	}
+	return n
+}
+
+func TestAnyNodeServesAnInstance(t *testing.T) {
+	b := testkit.Fake(t).Broker
+	topic := testkit.CreateTopic(t, b, 2)
+	all := nodes(t, b, 3)
+	i := createConsumer(t, all[0], "")
+	all[1].do(t, "POST", i+"/subscription", fmt.Sprintf(`{"topics":[%q]}`, topic), plainV2).want(t, 204, "")
+	all[2].do(t, "GET", i+"/subscription", "").want(t, 200, topic)
+	produceNumbers(t, b, topic, 0, 1000)
+	got := tally{}
+	got.readAll(t, all, i, 1000)
+	if n := got.repeated(); n != 0 {
+		t.Errorf("%d records came again though nothing went wrong", n)
+	}
+	all[2].do(t, "POST", i+"/offsets", "", plainV2).want(t, 200, "[]")
+	all[1].do(t, "GET", i+"/offsets?topic="+topic+"&partition=0", "").want(t, 200, `"offset":500`)
+	all[1].do(t, "HEAD", i+"/records", "", "Accept: application/vnd.kafka.json.v2+json").want(t, 200, "")
+	all[1].do(t, "DELETE", i, "").want(t, 204, "")
+	for _, s := range all {
+		s.do(t, "GET", i+"/records", "", "Accept: application/vnd.kafka.json.v2+json").want(t, 404, "40403")
+	}
+	if answered, _, lost := all[1].server.Forwarder.Forwards(); answered == 0 || lost != 0 {
+		t.Errorf("node b has sent on %d requests and lost %d", answered, lost)
+	}
+}
+
+func TestOneNameOnTwoNodes(t *testing.T) {
+	b := testkit.Fake(t).Broker
+	all := nodes(t, b, 3)
+	for round := range 10 {
+		path := fmt.Sprintf("/consumers/%s-%d", testkit.Group(t), round)
+		statuses := make([]int, len(all))
+		var wg sync.WaitGroup
+		for n, s := range all {
+			wg.Go(func() {
+				r, err := s.try("POST", path, `{"name":"i"}`, plainV2)
+				if err != nil {
+					t.Error(err)
+				}
+				statuses[n] = r.status
+			})
+		}
+		wg.Wait()
+		slices.Sort(statuses)
+		if !slices.Equal(statuses, []int{200, 409, 409}) {
+			t.Fatalf("round %d: three nodes were asked for one name and answered %v", round, statuses)
+		}
+	}
+}
+
+func TestNodesTrustOnlyTheirSecret(t *testing.T) {
+	b := testkit.Fake(t).Broker
+	all := nodes(t, b, 2)
+	i := createConsumer(t, all[0], "")
+	all[0].do(t, "POST", i+"/subscription", `{}`, plainV2, "X-Millrace-Secret: guessed", "X-Millrace-Method: DELETE").want(t, 403, "40301")
+	all[0].do(t, "POST", i+"/subscription", "", plainV2, "X-Millrace-Secret: "+clusterSecret, "X-Millrace-Method: GET").want(t, 200, "topics")
+	// What was sent on once is not sent on again.
+	r := all[1].do(t, "POST", i+"/subscription", "", plainV2, "X-Millrace-Secret: "+clusterSecret, "X-Millrace-Method: GET").want(t, 503, "50307")
+	if r.header.Get("X-Millrace-Elsewhere") == "" || r.header.Get("Retry-After") == "" {
+		t.Errorf("the refusal does not say that the instance is elsewhere: %v", r.header)
+	}
+	alone := start(t, b)
+	alone.do(t, "GET", "/topics", "", "X-Millrace-Secret: "+clusterSecret, "X-Millrace-Method: POST").want(t, 200, "")
+}
+
+// drain ends a node as the program does on SIGTERM.
+func (s *stack) drain(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	answered := make(chan error, 1)
+	go func() { answered <- s.server.Shutdown(ctx) }()
+	s.consumers.Drain()
+	if err := <-answered; err != nil {
+		t.Error(err)
+	}
+	if err := s.consumers.Close(ctx); err != nil {
+		t.Error(err)
+	}
+	s.node.Close(ctx, true)
+}
+
+// cut has a node stop to take part without a word. It goes on in all else, its
+// membership in groups among it, as one does that is cut off. Its lease is over then.
+func (s *stack) cut(t *testing.T) {
+	t.Helper()
+	s.node.Close(t.Context(), false)
+	testkit.Eventually(t, 10*time.Second, "the lease to end", func() bool { return !s.node.Stats().Leased })
+}
+
+// prepare makes an instance on the first node, with a subscription or an
+// assignment to both partitions of a new topic, which has n values.
+func prepare(t *testing.T, all []*stack, how, more string, n int) (path, topic string) {
+	t.Helper()
+	b := all[0].broker
+	topic = testkit.CreateTopic(t, b, 2)
+	path = createConsumer(t, all[0], more)
+	if how == "subscription" {
+		all[0].do(t, "POST", path+"/subscription", fmt.Sprintf(`{"topics":[%q]}`, topic), plainV2).want(t, 204, "")
+	} else {
+		all[0].do(t, "POST", path+"/assignments", fmt.Sprintf(`{"partitions":[{"topic":%[1]q,"partition":0},{"topic":%[1]q,"partition":1}]}`, topic), plainV2).want(t, 204, "")
+	}
+	produceNumbers(t, b, topic, 0, n)
+	return path, topic
+}
+
+func TestInstanceOutlivesItsNode(t *testing.T) {
+	for _, how := range []string{"subscription", "assignments"} {
+		for _, end := range []struct {
+			name string
+			end  func(*stack, *testing.T)
+		}{{"drained", (*stack).drain}, {"cut off", (*stack).cut}} {
+			t.Run(how+" "+end.name, func(t *testing.T) {
+				b := testkit.Fake(t).Broker
+				all := nodes(t, b, 3)
+				i, topic := prepare(t, all, how, `,"auto.commit.enable":"false"`, 1000)
+				got := tally{}
+				got.readAll(t, all, i, 1000)
+				all[1].do(t, "POST", i+"/offsets", "", plainV2).want(t, 200, "")
+				produceNumbers(t, b, topic, 1000, 10)
+				got.readAll(t, all, i, 1010) // answered and not committed
+				end.end(all[0], t)
+				produceNumbers(t, b, topic, 1010, 500)
+				got.readAll(t, all[1:], i, 1510)
+				if n := got.repeated(); n > 10 {
+					t.Errorf("%d records came again; only 10 were answered and not committed", n)
+				}
+				all[2].do(t, "GET", i+"/assignments", "").want(t, 200, topic)
+				all[2].do(t, "DELETE", i, "").want(t, 204, "")
+				all[1].do(t, "DELETE", i, "").want(t, 404, "40403")
+			})
+		}
+	}
+}
+
+func TestNodeThatIsCutOffStopsToServe(t *testing.T) {
+	b := testkit.Fake(t).Broker
+	all := nodes(t, b, 2)
+	i, _ := prepare(t, all, "subscription", "", 10)
+	tally{}.readAll(t, all[:1], i, 10)
+	all[0].cut(t)
+	testkit.Eventually(t, 10*time.Second, "the node to notice", func() bool {
+		return tally{}.readFrom(t, all[0], i).status == http.StatusServiceUnavailable
+	})
+	tally{}.readFrom(t, all[0], i).want(t, 503, "50303")
+}
+
+func TestPositionsOutliveTheirNode(t *testing.T) {
+	for _, how := range []string{"subscription", "assignments"} {
+		t.Run(how, func(t *testing.T) {
+			b := testkit.Fake(t).Broker
+			all := nodes(t, b, 2)
+			i, topic := prepare(t, all, how, `,"auto.commit.enable":"false"`, 100)
+			tally{}.readAll(t, all, i, 100)
+			all[1].do(t, "POST", i+"/offsets", "", plainV2).want(t, 200, "")
+			all[1].do(t, "POST", i+"/positions", fmt.Sprintf(`{"offsets":[{"topic":%q,"partition":1,"offset":40}]}`, topic), plainV2).want(t, 204, "")
+			all[0].cut(t)
+			got := tally{}
+			got.readAll(t, all[1:], i, 10)
+			for v := range got {
+				if v%2 != 1 || v < 80 {
+					t.Errorf("read %d after a seek to offset 40 of partition 1, whose values are odd", v)
+				}
+			}
+			// A commit after the seek counts more than the seek.
+			all[1].do(t, "POST", i+"/offsets", "", plainV2).want(t, 200, "")
+			all[1].drain(t)
+			again := start(t, b, asNode("node-b"))
+			tally{}.readFrom(t, again, i).want(t, 200, "[]")
+		})
+	}
+}
+
+// An instance that begins at the end of the log must not miss what comes
+// between its node's death and its adoption.
+func TestLatestStaysWhereItBegan(t *testing.T) {
+	for _, how := range []string{"subscription", "assignments"} {
+		t.Run(how, func(t *testing.T) {
+			b := testkit.Fake(t).Broker
+			all := nodes(t, b, 2)
+			topic := testkit.CreateTopic(t, b, 2)
+			produceNumbers(t, b, topic, 0, 10)
+			path := "/consumers/" + testkit.Group(t)
+			all[0].do(t, "POST", path, `{"name":"i","format":"json","auto.offset.reset":"latest"}`, plainV2).want(t, 200, "")
+			i := path + "/instances/i"
+			if how == "subscription" {
+				all[0].do(t, "POST", i+"/subscription", fmt.Sprintf(`{"topics":[%q]}`, topic), plainV2).want(t, 204, "")
+			} else {
+				all[0].do(t, "POST", i+"/assignments", fmt.Sprintf(`{"partitions":[{"topic":%[1]q,"partition":0},{"topic":%[1]q,"partition":1}]}`, topic), plainV2).want(t, 204, "")
+			}
+			tally{}.readFrom(t, all[0], i).want(t, 200, "[]")
+			all[0].cut(t)
+			produceNumbers(t, b, topic, 10, 10)
+			got := tally{}
+			got.readAll(t, all[1:], i, 10)
+			if got[10] != 1 || got[9] != 0 {
+				t.Errorf("read %v, want 10 to 19", got)
+			}
+		})
+	}
+}
+
+func TestNodeThatComesBackFindsItsInstances(t *testing.T) {
+	b := testkit.Fake(t).Broker
+	first := nodes(t, b, 1)
+	i, _ := prepare(t, first, "subscription", `,"auto.commit.enable":"false"`, 10)
+	tally{}.readAll(t, first, i, 10)
+	first[0].drain(t)
+	again := start(t, b, asNode("node-a"))
+	again.do(t, "GET", i+"/subscription", "").want(t, 200, "topics")
+	tally{}.readAll(t, []*stack{again}, i, 10) // answered, never committed
+}
+
+// lossy is a way to a node on which answers get lost.
+type lossy struct {
+	net.Listener
+	to   string
+	lose atomic.Int32                  // how many answers more
+	drop atomic.Bool                   // nothing comes through, and nobody is told
+	gate atomic.Pointer[chan struct{}] // holds up what comes after 40 KiB more
+}
+
+func newLossy(t *testing.T) *lossy {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &lossy{Listener: ln}
+	t.Cleanup(func() { ln.Close() })
+	return l
+}
+
+// before puts l before a node.
+func (l *lossy) before(base string) string {
+	l.to = strings.TrimPrefix(base, "http://")
+	go func() {
+		for {
+			near, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go l.carry(near)
+		}
+	}()
+	return "http://" + l.Addr().String()
+}
+
+func (l *lossy) carry(near net.Conn) {
+	defer near.Close()
+	far, err := net.Dial("tcp", l.to)
+	if err != nil {
+		return
+	}
+	defer far.Close()
+	go func() {
+		piece := make([]byte, 64<<10)
+		for {
+			n, err := near.Read(piece)
+			if err != nil {
+				break
+			}
+			if !l.drop.Load() {
+				_, _ = far.Write(piece[:n])
+			}
+		}
+		far.Close()
+	}()
+	piece := make([]byte, 8<<10)
+	for passed := 0; ; {
+		n, err := far.Read(piece)
+		if err != nil || l.lose.Add(-1) >= 0 {
+			return
+		}
+		if gate := l.gate.Load(); gate != nil {
+			if passed += n; passed > 40<<10 {
+				<-*gate
+			}
+		}
+		if _, err := near.Write(piece[:n]); err != nil {
+			return
+		}
+	}
+}
+
+// A page whose answer got lost between two nodes was confirmed by nobody.
+func TestAnswerLostBetweenNodesComesAgain(t *testing.T) {
+	b := testkit.Fake(t).Broker
+	way := newLossy(t)
+	owner := start(t, b, asNode("node-a"), func(o *stackOptions) { o.via = way.before })
+	other := start(t, b, asNode("node-b"))
+	i, topic := prepare(t, []*stack{owner}, "subscription", "", 100)
+	got := tally{}
+	got.readAll(t, []*stack{other}, i, 100)
+	for round := 1; round <= 3; round++ {
+		produceNumbers(t, b, topic, 100*round, 100)
+		way.lose.Store(1)
+		got.readAll(t, []*stack{other}, i, 100*round+100)
+	}
+	if _, _, lost := other.server.Forwarder.Forwards(); lost < 3 {
+		t.Errorf("%d answers were lost, not 3", lost)
+	}
+	way.lose.Store(1)
+	other.do(t, "POST", i+"/offsets", "", plainV2).want(t, 200, "")
+	if n := got.repeated(); n != 0 {
+		t.Errorf("%d records were answered more than once", n)
+	}
+}
+
+// The group is told nothing of an instance that changes its node, and so the
+// other members keep what they have.
+func TestAdoptionIsNoRebalance(t *testing.T) {
+	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
+		meeting := "_" + testkit.Topic(t)
+		own := func(o *stackOptions) {
+			// Nobody dies here, and a busy machine must not look so.
+			o.node.Topic, o.node.Heartbeat, o.node.Lease = meeting, 500*time.Millisecond, 20*time.Second
+		}
+		var all []*stack
+		for _, id := range []string{"a", "b", "c"} {
+			all = append(all, start(t, b, asNode(id), own))
+		}
+		i, topic := prepare(t, all, "subscription", "", 100)
+		group := strings.TrimSuffix(i, "/instances/i")
+		all[1].do(t, "POST", group, `{"name":"bystander","format":"json","auto.offset.reset":"earliest"}`, plainV2).want(t, 200, "")
+		bystander := group + "/instances/bystander"
+		all[1].do(t, "POST", bystander+"/subscription", fmt.Sprintf(`{"topics":[%q]}`, topic), plainV2).want(t, 204, "")
+		parts := func(s *stack, path string) int {
+			return strings.Count(s.do(t, "GET", path+"/assignments", "").body, `"partition":`)
+		}
+		got := tally{}
+		testkit.Eventually(t, 40*time.Second, "a partition each", func() bool {
+			got.readFrom(t, all[0], i)
+			got.readFrom(t, all[1], bystander)
+			return parts(all[0], i) == 1 && parts(all[1], bystander) == 1
+		})
+		before := all[1].consumers.Stats()
+		all[0].drain(t)
+		testkit.Eventually(t, 40*time.Second, "the adopter to have the partition", func() bool {
+			got.readFrom(t, all[2], i)
+			return parts(all[2], i) == 1
+		})
+		produceNumbers(t, b, topic, 100, 100)
+		testkit.Eventually(t, 40*time.Second, "all records", func() bool {
+			got.readFrom(t, all[2], i)
+			got.readFrom(t, all[1], bystander)
+			return len(got) == 200
+		})
+		if after := all[1].consumers.Stats(); after.Assigned != before.Assigned || after.Revoked != before.Revoked || after.Dropped != before.Dropped {
+			t.Errorf("the other member was rebalanced: %+v, then %+v", before, after)
+		}
+		if st := all[2].node.Stats(); st.Adopted != 1 {
+			t.Errorf("the third node has adopted %d instances", st.Adopted)
+		}
+	})
+}
+
+func TestInstanceThatCannotBeRecovered(t *testing.T) {
+	b := testkit.Fake(t).Broker
+	all := nodes(t, b, 2)
+	i, topic := prepare(t, all, "assignments", "", 10)
+	adm := kadm.NewClient(testkit.Client(t, b))
+	if _, err := adm.DeleteTopic(t.Context(), topic); err != nil {
+		t.Fatal(err)
+	}
+	all[0].drain(t)
+	testkit.Eventually(t, 20*time.Second, "the answer", func() bool {
+		return tally{}.readFrom(t, all[1], i).status != http.StatusServiceUnavailable
+	})
+	tally{}.readFrom(t, all[1], i).want(t, 404, `"error_code":40403`).want(t, 404, "cannot be recovered").want(t, 404, topic)
+}
+
+func TestInstancesOfOneClientAreBounded(t *testing.T) {
+	b := testkit.Fake(t).Broker
+	s := start(t, b, func(o *stackOptions) { o.consumer.MaxPerClient = 2 })
+	for n := range 2 {
+		s.do(t, "POST", "/consumers/g", fmt.Sprintf(`{"name":"%d"}`, n), plainV2).want(t, 200, "")
+	}
+	r := s.do(t, "POST", "/consumers/g", `{"name":"2"}`, plainV2).want(t, 429, "42904")
+	r.want(t, 429, "consumer.instances.max.per.client")
+	if r.header.Get("Retry-After") == "" {
+		t.Error("nothing says when to try again")
+	}
+	s.do(t, "DELETE", "/consumers/g/instances/0", "").want(t, 204, "")
+	s.do(t, "POST", "/consumers/g", `{"name":"2"}`, plainV2).want(t, 200, "")
+}
+
+func TestStreamOfAnotherNode(t *testing.T) {
+	b := testkit.Fake(t).Broker
+	all := nodes(t, b, 2)
+	i, topic := prepare(t, all, "subscription", "", 100)
+	req, err := http.NewRequestWithContext(t.Context(), "GET", all[1].base+i+"/stream", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	lines := bufio.NewScanner(resp.Body)
+	next := func(want int) {
+		t.Helper()
+		for range want {
+			if !lines.Scan() {
+				t.Fatalf("the stream has ended (%d %v)", resp.StatusCode, lines.Err())
+			}
+			if !strings.Contains(lines.Text(), `"value":`) {
+				t.Fatalf("the line %q is no record", lines.Text())
+			}
+		}
+	}
+	next(100)
+	produceNumbers(t, b, topic, 100, 10) // while it is open
+	next(10)
+}
+
+// Where the broker assigns, a member leaves and another one comes.
+func TestAdoptionWithTheBrokersOwnGroups(t *testing.T) {
+	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
+		meeting := "_" + testkit.Topic(t)
+		own := func(o *stackOptions) {
+			o.node.Topic, o.node.Heartbeat, o.node.Lease = meeting, 500*time.Millisecond, 20*time.Second
+			o.fetch.GroupProtocol = "consumer"
+		}
+		all := []*stack{start(t, b, asNode("a"), own), start(t, b, asNode("b"), own)}
+		i, topic := prepare(t, all, "subscription", `,"auto.commit.enable":"false"`, 100)
+		got := tally{}
+		got.readAll(t, all, i, 100)
+		all[0].do(t, "POST", i+"/offsets", "", plainV2).want(t, 200, "")
+		all[0].drain(t)
+		produceNumbers(t, b, topic, 100, 100)
+		got.readAll(t, all[1:], i, 200)
+		if n := got.repeated(); n != 0 {
+			t.Errorf("%d records came again though all were committed", n)
+		}
+	})
+}
+
+// A DELETE that a node repeats, because it had no answer, is done.
+func TestRepeatedDelete(t *testing.T) {
+	b := testkit.Fake(t).Broker
+	s := nodes(t, b, 1)[0]
+	i := createConsumer(t, s, "")
+	s.do(t, "DELETE", i, "").want(t, 204, "")
+	s.do(t, "DELETE", i, "", "X-Millrace-Again: true").want(t, 404, "40403") // not a node
+	s.do(t, "POST", i, "", "X-Millrace-Again: true", "X-Millrace-Secret: "+clusterSecret, "X-Millrace-Method: DELETE").want(t, 204, "")
+	s.do(t, "POST", i, "", "X-Millrace-Secret: "+clusterSecret, "X-Millrace-Method: DELETE").want(t, 404, "40403")
+}

@@ -1,0 +1,18 @@
+package api_test
+
+import (
+	"testing"
+
+	"millrace/internal/testkit"
+)
+
+// The corners of the contract: every refusal that a client can earn and every
+// liberty that it may take, beside the plain ways of the other files.
+func TestContractExchanges(t *testing.T) {
+	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
+		s := start(t, b)
+		testkit.RunExchanges(t, "testdata/contract.txt", s.base, map[string]string{
+			"topic": testkit.CreateTopic(t, b, 1), "group": testkit.Group(t), "other": testkit.Group(t),
+		})
+	})
+}

@@ -1,0 +1,254 @@
+package api_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"millrace/batch"
+	"millrace/cluster"
+	"millrace/consumer"
+	"millrace/internal/kafka"
+	"millrace/internal/testkit"
+	"millrace/metadata"
+	"millrace/schema"
+	"millrace/server"
+	"millrace/server/api"
+	"millrace/server/ops"
+	"millrace/server/peer"
+	"millrace/server/rest"
+)
+
+func TestMain(m *testing.M) { testkit.Main(m) }
+
+// stack is a whole proxy in this process, with all of its parts.
+type stack struct {
+	base      string // http://host:port
+	addr      string
+	addrs     []net.Addr // of all listeners; addr is the first
+	server    *api.API
+	producer  *batch.Producer
+	metadata  *metadata.Cache
+	node      *cluster.Node // nil unless it is one of several
+	consumers *consumer.Manager
+	broker    testkit.Broker
+	log       *logBuffer
+}
+
+// stackOptions are the defaults of a stack, for a test to change.
+type stackOptions struct {
+	server   server.Settings
+	rest     rest.Settings
+	peer     peer.Settings
+	batch    batch.Settings
+	consumer consumer.Settings
+	producer kafka.Producer
+	fetch    kafka.Consumer
+	metadata metadata.Settings
+	admin    ops.Config // of /admin/config, if adminOn
+	adminOn  bool
+	ui       bool
+	schemas  *schema.Registry
+	create   bool
+	node     *cluster.Settings        // of a stack that is one of several
+	via      func(base string) string // where the others reach that one
+	hooks    []kgo.Hook               // of all Kafka clients
+}
+
+// start runs a proxy in front of b until t ends. change may alter its settings.
+func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack {
+	t.Helper()
+	o := stackOptions{
+		server: server.Settings{
+			Listeners:    []server.Listener{{Addr: "127.0.0.1:0"}},
+			MaxBodyBytes: 64 << 20, MaxHeaderBytes: 16 << 10, MaxConnections: 1000,
+			ReadTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute,
+			GracefulTimeout: 10 * time.Second,
+		},
+		rest:  rest.Settings{MaxRecords: 100_000},
+		batch: batch.Settings{BufferBytes: 64 << 20, Timeout: 30 * time.Second, Linger: time.Millisecond, BatchBytes: 1 << 20},
+		consumer: consumer.Settings{
+			OffsetReset: "latest", IsolationLevel: "read_uncommitted", RequestTimeout: 10 * time.Second, MaxBytes: 64 << 20,
+			InstanceTimeout: 5 * time.Minute, AutoCommitInterval: 5 * time.Second, MaxInstances: 1000,
+		},
+		producer: kafka.DefaultProducer(),
+		metadata: metadata.Settings{MaxAge: 100 * time.Millisecond, Timeout: 10 * time.Second},
+		create:   true,
+		via:      func(base string) string { return base },
+	}
+	for _, f := range change {
+		f(&o)
+	}
+	logs := &logBuffer{}
+	log := slog.New(slog.NewTextHandler(logs, nil))
+	base := kafka.Settings{Brokers: b.Addrs, ClientID: "millrace-test", Logger: log, Hooks: o.hooks}
+	admin, err := kafka.NewAdmin(base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.metadata.CreateTopics = o.create
+	cache := metadata.New(admin, o.metadata, log)
+	if err := cache.Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	client, err := kafka.NewProducer(base, o.producer, kgo.WithHooks(cache.Hook()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &stack{log: logs, metadata: cache, broker: b}
+	s.producer = batch.New(client, batch.Cluster{Topic: topicOf(cache), Healthy: cache.Healthy, Contradicted: cache.Invalidate, Recreated: func(topic string) { client.PurgeTopicsFromProducing(topic) }}, o.batch)
+	node := joinCluster(t, base, &o)
+	o.consumer.Schemas = o.schemas
+	consumers := consumer.New(base, o.fetch, o.consumer, log)
+	s.server = api.New(
+		api.Settings{Edge: o.server, REST: o.rest, Peer: o.peer, Admin: o.adminOn, UI: o.ui},
+		api.Parts{Producer: s.producer, Metadata: cache, Consumers: consumers, Schemas: o.schemas, Cluster: node, Config: o.admin, Logger: log})
+	addrs, err := s.server.Listen()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.addr, s.addrs = addrs[0].String(), addrs
+	s.base = "http://" + s.addr
+	if s.node = node; node != nil {
+		reached := s.base
+		if own := o.server.Listeners; len(own) > 1 && own[1].TLS != nil { // the first is for the test's clients
+			reached = "https://" + addrs[1].String()
+		}
+		node.Start(o.via(reached), consumers)
+	}
+	s.consumers = consumers
+	served := make(chan error, 1)
+	go func() { served <- s.server.Serve() }()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		for what, err := range map[string]error{
+			"server": s.server.Shutdown(ctx), "consumers": consumers.Close(ctx), "producer": s.producer.Close(ctx), "serving": <-served,
+		} {
+			if err != nil {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+		if node != nil {
+			node.Close(ctx, true)
+		}
+		cache.Close()
+		admin.Close()
+		if t.Failed() {
+			t.Logf("the proxy's log:\n%s", logs)
+		}
+	})
+	return s
+}
+
+func topicOf(cache *metadata.Cache) func(context.Context, string) (string, int32, error) {
+	return func(ctx context.Context, name string) (string, int32, error) {
+		topic, err := cache.Topic(ctx, name)
+		if err != nil {
+			return "", 0, err
+		}
+		return topic.Name, int32(len(topic.Partitions)), nil
+	}
+}
+
+// logBuffer keeps the log of a stack.
+type logBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
+// reply is what came back from one request.
+type reply struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// client does not follow redirects and does not undo compression by itself.
+var client = &http.Client{
+	Transport:     &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 64},
+	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	Timeout:       time.Minute,
+}
+
+// do sends one request; headers are "Name: value" lines.
+func (s *stack) do(t testing.TB, method, path, body string, headers ...string) reply {
+	t.Helper()
+	r, err := s.try(method, path, body, headers...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func (s *stack) try(method, path, body string, headers ...string) (reply, error) {
+	req, err := http.NewRequest(method, s.base+path, strings.NewReader(body))
+	if err != nil {
+		return reply{}, err
+	}
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		req.Header.Add(name, value)
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return reply{}, err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return reply{}, fmt.Errorf("%s %s: %w", method, path, err)
+	}
+	return reply{resp.StatusCode, resp.Header, string(text)}, nil
+}
+
+const (
+	jsonV2   = "Content-Type: application/vnd.kafka.json.v2+json"
+	binaryV2 = "Content-Type: application/vnd.kafka.binary.v2+json"
+	plainV2  = "Content-Type: application/vnd.kafka.v2+json"
+)
+
+// want fails t unless the reply has the status and its body contains text.
+func (r reply) want(t testing.TB, status int, text string) reply {
+	t.Helper()
+	if r.status != status || !strings.Contains(r.body, text) {
+		t.Errorf("got %d %s\nwant %d with %q", r.status, r.body, status, text)
+	}
+	return r
+}
+
+// raw opens a connection for requests that no HTTP client would send.
+func (s *stack) raw(t testing.TB) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", s.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}

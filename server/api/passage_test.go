@@ -1,0 +1,211 @@
+package api_test
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"millrace/internal/testkit"
+)
+
+// A page that a node has delivered before it went in order is not in doubt:
+// what is committed by another one is committed.
+func TestPageOutlivesTheNodeThatSentItOn(t *testing.T) {
+	b := testkit.Fake(t).Broker
+	all := nodes(t, b, 3)
+	i, topic := prepare(t, all, "subscription", `,"auto.commit.enable":"false"`, 100)
+	got := tally{}
+	got.readAll(t, all[1:2], i, 100)
+	all[1].drain(t)
+	all[2].do(t, "POST", i+"/offsets", "", plainV2).want(t, 200, "[]")
+	all[2].do(t, "GET", i+"/offsets?topic="+topic+"&partition=0&partition=1", "").want(t, 200, `"partition":1,"offset":50`).want(t, 200, `"partition":0,"offset":50`)
+	produceNumbers(t, b, topic, 100, 10)
+	got.readAll(t, all[2:], i, 110)
+	if n := got.repeated(); n != 0 {
+		t.Errorf("%d records came again", n)
+	}
+}
+
+// The same where nothing is committed: the next read confirms the page.
+func TestReadOnAfterTheNodeThatSentItOn(t *testing.T) {
+	b := testkit.Fake(t).Broker
+	all := nodes(t, b, 3)
+	i, topic := prepare(t, all, "assignments", "", 100)
+	got := tally{}
+	got.readAll(t, all[1:2], i, 100)
+	all[1].drain(t)
+	produceNumbers(t, b, topic, 100, 10)
+	got.readAll(t, all[2:], i, 110)
+	if n := got.repeated(); n != 0 {
+		t.Errorf("%d records came again", n)
+	}
+}
+
+// readAsNode reads as a node does that has a client's request to send on, and
+// returns its connection when the answer is there.
+func readAsNode(t *testing.T, owner *stack, i string) net.Conn {
+	t.Helper()
+	return readOver(t, owner.raw(t), i)
+}
+
+func readOver(t *testing.T, conn net.Conn, i string) net.Conn {
+	t.Helper()
+	fmt.Fprintf(conn, "POST %s/records?timeout=1000 HTTP/1.1\r\nHost: h\r\nAccept: application/vnd.kafka.json.v2+json\r\nX-Millrace-Secret: %s\r\nX-Millrace-Method: GET\r\nContent-Length: 0\r\n\r\n", i, clusterSecret)
+	if first, err := bufio.NewReader(conn).ReadString('\n'); err != nil || !strings.Contains(first, "200") {
+		t.Fatalf("the read was answered %q (%v)", first, err)
+	}
+	return conn
+}
+
+// A node that dies takes the answers along that it had not passed on yet, or
+// has passed on and had not said so. Neither is known, and so neither is
+// committed, and no commit is said to have been.
+func TestAnswerLostWithTheNodeThatSentItOn(t *testing.T) {
+	b := testkit.Fake(t).Broker
+	owner := start(t, b, asNode("node-a"))
+	i, topic := prepare(t, []*stack{owner}, "subscription", `,"auto.commit.enable":"false"`, 100)
+	got := tally{}
+	got.readAll(t, []*stack{owner}, i, 100)
+	produceNumbers(t, b, topic, 100, 100)
+	readAsNode(t, owner, i).Close()
+	r := owner.do(t, "POST", i+"/offsets", "", plainV2).want(t, 503, `"error_code":50308`)
+	if r.header.Get("Retry-After") == "" {
+		t.Error("nothing says when to try again")
+	}
+	owner.do(t, "POST", i+"/offsets?async=true", "", plainV2).want(t, 503, `"error_code":50308`)
+	owner.do(t, "GET", i+"/offsets?topic="+topic+"&partition=0", "").want(t, 200, `{"offsets":[]}`)
+	got.readAll(t, []*stack{owner}, i, 200)
+	if n := got.repeated(); n != 0 {
+		t.Errorf("%d records came again", n)
+	}
+	owner.do(t, "POST", i+"/offsets", "", plainV2).want(t, 200, "")
+	owner.do(t, "GET", i+"/offsets?topic="+topic+"&partition=0", "").want(t, 200, `"offset":100`)
+}
+
+// A client that hangs up at another node while its read waits there has not got
+// what comes of it, and the node says so.
+func TestClientThatHangsUpAtAnotherNode(t *testing.T) {
+	b := testkit.Fake(t).Broker
+	all := nodes(t, b, 2)
+	i, topic := prepare(t, all, "subscription", `,"auto.commit.enable":"false"`, 100)
+	got := tally{}
+	got.readAll(t, all, i, 100)
+	all[0].do(t, "POST", i+"/offsets", "", plainV2).want(t, 200, "")
+	conn := all[1].raw(t)
+	fmt.Fprintf(conn, "GET %s/records HTTP/1.1\r\nHost: h\r\nAccept: application/vnd.kafka.json.v2+json\r\n\r\n", i)
+	answered := func() uint64 { n, _, _ := all[1].server.Forwarder.Forwards(); return n }
+	before := answered()
+	conn.Close()
+	produceNumbers(t, b, topic, 100, 10)
+	testkit.Eventually(t, 20*time.Second, "the answer to nobody", func() bool { return answered() > before })
+	testkit.Eventually(t, 20*time.Second, "a commit of what was got", func() bool { return all[0].do(t, "POST", i+"/offsets", "", plainV2).status == 200 })
+	all[0].do(t, "GET", i+"/offsets?topic="+topic+"&partition=0", "").want(t, 200, `"offset":50`)
+	got.readAll(t, all[:1], i, 110)
+	if n := got.repeated(); n != 0 {
+		t.Errorf("%d records came again", n)
+	}
+}
+
+// Only an answer to a read can get lost so that records have to come again.
+func TestOnlyReadsAreTakenBack(t *testing.T) {
+	b := testkit.Fake(t).Broker
+	owner := start(t, b, asNode("node-a"))
+	i, topic := prepare(t, []*stack{owner}, "assignments", `,"auto.commit.enable":"false"`, 10)
+	readAsNode(t, owner, i).Close()
+	got := tally{}
+	got.readAll(t, []*stack{owner}, i, 10)
+	again := func(path, more string) {
+		t.Helper()
+		conn := owner.raw(t)
+		fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: h\r\n%sX-Millrace-Secret: %s\r\nX-Millrace-Method: GET\r\nX-Millrace-Again: true\r\nContent-Length: 0\r\n\r\n", i+path, more, clusterSecret)
+		if first, err := bufio.NewReader(conn).ReadString('\n'); err != nil || !strings.Contains(first, "200") {
+			t.Fatalf("it was answered %q (%v)", first, err)
+		}
+	}
+	again("/assignments", "")
+	again("/offsets?topic="+topic+"&partition=0", "")
+	got.readFrom(t, owner, i).want(t, 200, "[]")
+	// Nor does the answer before it, where that went to the client itself.
+	produceNumbers(t, b, topic, 10, 10)
+	got.readAll(t, []*stack{owner}, i, 20)
+	again("/records?timeout=1", "Accept: application/vnd.kafka.json.v2+json\r\n")
+	got.readFrom(t, owner, i).want(t, 200, "[]")
+	if n := got.repeated(); n != 0 {
+		t.Errorf("%d records came again", n)
+	}
+}
+
+// A DELETE that was done though its answer got lost is answered as done.
+func TestDeleteWhoseAnswerIsLost(t *testing.T) {
+	b := testkit.Fake(t).Broker
+	way := newLossy(t)
+	owner := start(t, b, asNode("node-a"), func(o *stackOptions) { o.via = way.before })
+	other := start(t, b, asNode("node-b"))
+	i, _ := prepare(t, []*stack{owner}, "assignments", "", 10)
+	other.do(t, "GET", i+"/assignments", "").want(t, 200, "partitions")
+	way.lose.Store(1)
+	other.do(t, "DELETE", i, "").want(t, 204, "")
+	other.do(t, "DELETE", i, "").want(t, 404, "40403")
+}
+
+// Two nodes that see Kafka, and not each other, do not let clients hang.
+func TestWayBetweenNodesThatIsCut(t *testing.T) {
+	b := testkit.Fake(t).Broker
+	way := newLossy(t)
+	owner := start(t, b, asNode("node-a"), func(o *stackOptions) { o.via = way.before })
+	other := start(t, b, asNode("node-b"))
+	i, _ := prepare(t, []*stack{owner}, "assignments", "", 10)
+	got := tally{}
+	got.readAll(t, []*stack{other}, i, 10)
+	way.drop.Store(true)
+	began := time.Now()
+	other.do(t, "GET", i+"/assignments", "").want(t, 503, "50307")
+	if took := time.Since(began); took > 15*time.Second {
+		t.Errorf("the answer took %v", took)
+	}
+	owner.do(t, "GET", i+"/assignments", "").want(t, 200, "partitions") // it lives
+	way.drop.Store(false)
+	testkit.Eventually(t, 20*time.Second, "the way to work again", func() bool {
+		return other.do(t, "GET", i+"/assignments", "").status == 200
+	})
+}
+
+// A node that drains ends the stream of another one between two records.
+func TestDrainOfTheNodeThatSendsAStreamOn(t *testing.T) {
+	b := testkit.Fake(t).Broker
+	way := newLossy(t)
+	owner := start(t, b, asNode("node-a"), func(o *stackOptions) { o.via = way.before })
+	other := start(t, b, asNode("node-b"), func(o *stackOptions) { o.peer.Lease = time.Minute })
+	i, topic := prepare(t, []*stack{owner}, "assignments", "", 0)
+	resp, err := client.Get(other.base + i + "/stream")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	gate := make(chan struct{})
+	way.gate.Store(&gate)
+	long := &kgo.Record{Topic: topic, Value: bytes.Repeat([]byte("1"), 100<<10)} // half of it comes through
+	if err := testkit.Client(t, b).ProduceSync(t.Context(), long).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	text := make([]byte, 20<<10)
+	if _, err := io.ReadFull(resp.Body, text); err != nil {
+		t.Fatal(err)
+	}
+	other.server.Drain()
+	close(gate)
+	rest, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Errorf("the stream was cut: %v", err)
+	}
+	if text = append(text, rest...); len(text) < len(long.Value) || !strings.HasSuffix(string(text), "}\n") {
+		t.Errorf("it ends with %q", text[len(text)-20:])
+	}
+}

@@ -1,0 +1,146 @@
+package api_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"millrace/codec"
+	"millrace/internal/testkit"
+	"millrace/schema"
+	"millrace/schema/embedded"
+)
+
+// withRegistry has a stack use the schema registry at url.
+func withRegistry(t testing.TB, url string, change ...func(*schema.Settings)) func(*stackOptions) {
+	t.Helper()
+	settings := schema.Settings{
+		URLs: []string{url}, Timeout: 5 * time.Second, AutoRegister: true, CheckSubject: true,
+		CacheSize: 100, NegativeTTL: 100 * time.Millisecond,
+	}
+	for _, f := range change {
+		f(&settings)
+	}
+	registry, err := schema.New(settings, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(registry.Close)
+	return func(o *stackOptions) { o.schemas = registry }
+}
+
+// builtIn starts the registry of dev mode on b.
+func builtIn(t testing.TB, b testkit.Broker) string {
+	t.Helper()
+	r, err := embedded.Start(embedded.Options{Listen: "127.0.0.1:0", Brokers: b.Addrs})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(r.Close)
+	return r.URL()
+}
+
+// onBothRegistries runs test with the built-in registry on kfake, and with a
+// real registry beside a real Kafka.
+func onBothRegistries(t *testing.T, test func(t *testing.T, b testkit.Broker, url string)) {
+	t.Run("built in", func(t *testing.T) {
+		b := testkit.Fake(t).Broker
+		test(t, b, builtIn(t, b))
+	})
+	t.Run("real", func(t *testing.T) { test(t, testkit.RealKafka(t), testkit.Registry(t)) })
+}
+
+func TestSchemaExchanges(t *testing.T) {
+	onBothRegistries(t, func(t *testing.T, b testkit.Broker, url string) {
+		s := start(t, b, withRegistry(t, url))
+		vars := map[string]string{"group": testkit.Group(t)}
+		for _, name := range []string{"avro", "union", "js", "proto"} {
+			vars[name] = testkit.CreateTopic(t, b, 1)
+		}
+		testkit.RunExchanges(t, "testdata/schemas.txt", s.base, vars)
+	})
+}
+
+const avroV2 = "application/vnd.kafka.avro.v2+json"
+
+// All the real records, with a schema of 19 fields, are in Kafka as another
+// Avro library reads them, and come back as they were sent.
+func TestRealRecordsAsAvro(t *testing.T) {
+	b := testkit.Fake(t).Broker
+	s := start(t, b, withRegistry(t, builtIn(t, b)))
+	topic := testkit.CreateTopic(t, b, 1)
+	sent := testkit.AvroCitations(t, true)
+	const each = 50
+	for at := 0; at < len(sent); at += each {
+		body := fmt.Appendf(nil, `{"value_schema":%s,"records":[{"value":`, strconv.Quote(testkit.CitationSchema))
+		body = append(body, bytes.Join(sent[at:min(at+each, len(sent))], []byte(`},{"value":`))...)
+		s.do(t, "POST", "/topics/"+topic, string(append(body, `}]}`...)), "Content-Type: "+avroV2).want(t, 200, `"offset":`)
+	}
+	path := "/consumers/" + testkit.Group(t)
+	s.do(t, "POST", path, `{"name":"i","format":"avro","auto.offset.reset":"earliest"}`, plainV2).want(t, 200, `"instance_id":"i"`)
+	path += "/instances/i"
+	s.do(t, "POST", path+"/subscription", `{"topics":["`+topic+`"]}`, plainV2).want(t, 204, "")
+	var got []json.RawMessage
+	for len(got) < len(sent) {
+		var page []struct{ Value json.RawMessage }
+		answer := s.do(t, "GET", path+"/records?timeout=5000&max_bytes=20000", "", "Accept: "+avroV2)
+		answer.want(t, 200, "{")
+		if err := json.Unmarshal([]byte(answer.body), &page); err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range page {
+			got = append(got, r.Value)
+		}
+	}
+	if len(got) != len(sent) {
+		t.Fatalf("%d records came back, not %d", len(got), len(sent))
+	}
+	for i := range got {
+		if !reflect.DeepEqual(decoded(t, got[i]), decoded(t, sent[i])) {
+			t.Fatalf("record %d was\n%s, came back as\n%s", i, sent[i], got[i])
+		}
+	}
+}
+
+// Streams of a topic and of an instance show Avro as the setting says, by schemas
+// that this server has not met before; what cannot be decoded is told.
+func TestStreamsOfAvro(t *testing.T) {
+	b := testkit.Fake(t).Broker
+	url := builtIn(t, b)
+	writer := start(t, b, withRegistry(t, url))
+	for dialect, want := range map[codec.Dialect]string{codec.Tagged: `{"s":{"string":"x"}}`, codec.Plain: `{"s":"x"}`} {
+		topic := testkit.CreateTopic(t, b, 1)
+		writer.do(t, "POST", "/topics/"+topic,
+			`{"value_schema":"{\"type\":\"record\",\"name\":\"E\",\"fields\":[{\"name\":\"s\",\"type\":[\"null\",\"string\"]}]}","records":[{"value":{"s":{"string":"x"}}},{"value":{"s":null}}]}`,
+			"Content-Type: "+avroV2).want(t, 200, `"offset":1`)
+		writer.do(t, "POST", "/topics/"+topic, `{"value_schema":"\"int\"","records":[{"value":5}]}`, "Content-Type: "+avroV2).want(t, 422, `"error_code":42207`)
+		s := start(t, b, withRegistry(t, url), func(o *stackOptions) { o.rest.Avro = dialect })
+		s.follow(t, "/topics/"+topic+"/stream?from=beginning&format=avro").want(want, `{"s":null}`)
+
+		path := "/consumers/" + testkit.Group(t)
+		s.do(t, "POST", path, `{"name":"i","format":"avro","auto.offset.reset":"earliest"}`, plainV2).want(t, 200, "")
+		path += "/instances/i"
+		s.do(t, "POST", path+"/subscription", `{"topics":["`+topic+`"]}`, plainV2).want(t, 204, "")
+		all := s.follow(t, path+"/stream", sse)
+		all.want(want, `{"s":null}`)
+		writer.do(t, "POST", "/topics/"+topic, `{"records":[{"value":"AAAPQj8A"}]}`, "Content-Type: application/vnd.kafka.binary.v2+json").want(t, 200, `"offset":2`)
+		if e, ok := all.next(); !ok || e.ErrorCode != 40801 || !strings.Contains(e.text, "999999") {
+			t.Errorf("an unknown schema is told as %q", e.text)
+		}
+	}
+}
+
+// decoded is what a JSON text means.
+func decoded(t *testing.T, text []byte) (v any) {
+	t.Helper()
+	if err := json.Unmarshal(text, &v); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}

@@ -1,0 +1,108 @@
+package ops
+
+import (
+	"strconv"
+
+	"github.com/valyala/fasthttp"
+
+	"millrace/internal/apierr"
+	"millrace/server"
+)
+
+// Admin serves /admin, where admin.enable is on: nobody is asked yet who they are.
+type Admin struct{ config Config }
+
+// NewAdmin returns the resource.
+func NewAdmin(c Config) *Admin { return &Admin{c} }
+
+// Routes returns the resource's routes.
+func (a *Admin) Routes() []server.Route {
+	return []server.Route{
+		{Method: "GET", Path: "/admin/config", Action: server.Administer, Handle: a.show},
+		{Method: "PUT", Path: "/admin/config", Action: server.Administer, Handle: a.change},
+	}
+}
+
+// Config is how the running program is configured. Both functions may be
+// called concurrently.
+type Config struct {
+	// Settings returns every setting that holds, secrets masked.
+	Settings func() []Setting
+	// Change makes settings of the given names hold from now on, all of them
+	// or, with an error, none.
+	Change func(values map[string]string) error
+}
+
+// Setting is a setting that holds.
+type Setting struct {
+	// Name and Value are as a properties file has them.
+	Name, Value string
+	// Origin says where the value came from.
+	Origin string
+	// Runtime tells a setting that can change while the program runs.
+	Runtime bool
+}
+
+// GET /admin/config: every setting that holds.
+func (a *Admin) show(ctx *fasthttp.RequestCtx) error {
+	ctx.SetContentType(server.MediaJSON)
+	if err := server.SameSite(ctx); err != nil {
+		return err
+	}
+	return a.appendConfig(ctx)
+}
+
+// PUT /admin/config: an object of names and values, applied all or none; the
+// answer is what holds then. Whatever its Content-Type says the body is JSON,
+// so that it can be sent with curl -d.
+func (a *Admin) change(ctx *fasthttp.RequestCtx) error {
+	ctx.SetContentType(server.MediaJSON)
+	if err := server.SameSite(ctx); err != nil {
+		return err
+	}
+	values, err := readChanges(ctx.Request.Body())
+	if err != nil {
+		return err
+	}
+	if err := a.config.Change(values); err != nil {
+		return err
+	}
+	return a.appendConfig(ctx)
+}
+
+// readChanges reads {"name": value, …}, where a value may be a string, a number
+// or a truth value: what is written of it is the setting's text.
+func readChanges(text []byte) (map[string]string, error) {
+	values := map[string]string{}
+	err := server.ReadObject(text, func(b *server.ObjectReader, name string) {
+		value, quoted, some := b.Scalar(name, apierr.Unprocessable)
+		if _, twice := values[name]; twice {
+			b.Refuse(apierr.Unprocessable, "%s is given twice.", name)
+		}
+		if !quoted && !some {
+			b.Refuse(apierr.Unprocessable, "%s must have a value.", name)
+		}
+		values[name] = value
+	})
+	return values, err
+}
+
+func (a *Admin) appendConfig(ctx *fasthttp.RequestCtx) error {
+	return server.Respond(ctx, func(dst []byte) ([]byte, error) {
+		dst = append(dst, `{"settings":[`...)
+		for i, setting := range a.config.Settings() {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			dst = append(dst, `{"name":`...)
+			dst = apierr.AppendJSONString(dst, setting.Name)
+			dst = append(dst, `,"value":`...)
+			dst = apierr.AppendJSONString(dst, setting.Value)
+			dst = append(dst, `,"origin":`...)
+			dst = apierr.AppendJSONString(dst, setting.Origin)
+			dst = append(dst, `,"runtime":`...)
+			dst = append(strconv.AppendBool(dst, setting.Runtime), '}')
+		}
+		return append(dst, `]}`...), nil
+	})
+}

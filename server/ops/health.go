@@ -1,0 +1,46 @@
+package ops
+
+import (
+	"github.com/valyala/fasthttp"
+
+	"millrace/internal/apierr"
+	"millrace/server"
+)
+
+// Health serves what load balancers ask.
+type Health struct {
+	edge  *server.Server
+	ready func() error
+}
+
+// NewHealth returns the resource. ready returns why requests make no sense now, nil
+// if they do.
+func NewHealth(edge *server.Server, ready func() error) *Health { return &Health{edge, ready} }
+
+// Routes returns the resource's routes.
+func (h *Health) Routes() []server.Route {
+	return []server.Route{
+		{Method: "GET", Path: "/healthz", Action: server.Probe, Handle: h.healthz},
+		{Method: "GET", Path: "/readyz", Action: server.Probe, Handle: h.readyz},
+	}
+}
+
+// GET /healthz: the process answers.
+func (h *Health) healthz(ctx *fasthttp.RequestCtx) error {
+	ctx.SetContentType(server.MediaJSON)
+	ctx.SetBodyString(`{"status":"ok"}`)
+	return nil
+}
+
+// GET /readyz: requests make sense here. When they do not it says why.
+func (h *Health) readyz(ctx *fasthttp.RequestCtx) error {
+	ctx.SetContentType(server.MediaJSON)
+	if h.edge.Draining() {
+		return apierr.Draining.Err()
+	}
+	if err := h.ready(); err != nil {
+		return err
+	}
+	ctx.SetBodyString(`{"status":"ready"}`)
+	return nil
+}

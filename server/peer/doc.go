@@ -1,0 +1,11 @@
+// Package peer is what the nodes of one service say to each other over HTTP: requests
+// about consumer instances, which are forwarded to the node that has the instance,
+// and notices of whether a page of records that went by another node has arrived.
+//
+//   - forward.go: the [Forwarder], how a request is forwarded and received.
+//   - passage.go: numbers of pages, notices, and their queues.
+//   - relay.go: the body of a response from another node.
+//   - ways.go: whether another node can be reached.
+//
+// It decides nothing about instances: package cluster says which node has which.
+package peer

@@ -1,0 +1,56 @@
+package server
+
+import (
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"millrace/internal/apierr"
+	"millrace/metrics"
+)
+
+// Requests and records that failed are told apart.
+func TestErrorsAreOfRequestsOrOfRecords(t *testing.T) {
+	s := New(Settings{}, Deps{Logger: slog.New(slog.DiscardHandler)})
+	s.figures.failed(apierr.NotFound, s.figures.unmatched)
+	s.RecordsFailed(apierr.PartitionNotFound, 30)
+	got := map[string]metrics.FailureReading{}
+	for _, f := range s.Metrics().Read().Failures {
+		got[f.Name] = f
+	}
+	if f := got["not_found"]; f.Requests != 1 || f.Records != 0 {
+		t.Errorf("a request: %+v", f)
+	}
+	if f := got["partition_not_found"]; f.Requests != 0 || f.Records != 30 {
+		t.Errorf("records: %+v", f)
+	}
+	for _, e := range s.RecentErrors() {
+		if e.Records != (e.Kind == apierr.PartitionNotFound) {
+			t.Errorf("%+v", e)
+		}
+	}
+}
+
+func TestRecentErrors(t *testing.T) {
+	var r recent
+	m := metrics.New(metrics.Settings{}, metrics.Build{})
+	first := errorPlace{kind: apierr.Internal, records: true}
+	r.note(first, 3)
+	r.note(first, 2)
+	if got := r.list(); len(got) != 1 || got[0].count != 5 || time.Since(got[0].last) > time.Minute {
+		t.Errorf("%+v", got)
+	}
+	for n := range 2 * maxRecent {
+		r.note(errorPlace{kind: apierr.NotFound, route: m.Route("GET", fmt.Sprint(n))}, 1)
+	}
+	got := r.list()
+	if len(got) != maxRecent {
+		t.Errorf("%d are remembered", len(got))
+	}
+	for i, e := range got {
+		if e.errorPlace == first || i > 0 && e.last.After(got[i-1].last) {
+			t.Errorf("%d is %+v", i, e)
+		}
+	}
+}

@@ -1,0 +1,446 @@
+package rest
+
+import (
+	"context"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"millrace/consumer"
+	"millrace/internal/apierr"
+	"millrace/server"
+)
+
+const instancePath = "/consumers/{group}/instances/{instance}"
+
+// Consumers is the resource of consumer instances, of v1 and v2.
+type Consumers struct {
+	edge    *server.Server
+	media   *Media
+	manager *consumer.Manager
+	peers   Peers
+}
+
+// Peers tells how a read came here where it may have come by another node.
+type Peers interface {
+	// Repeated reports whether the node that forwards the request asks again,
+	// because it got no response.
+	Repeated(ctx *fasthttp.RequestCtx) bool
+	// Passage returns how the response goes through the node that forwards the
+	// request, nil for a request of a client. announce is called when the response
+	// is complete.
+	Passage(ctx *fasthttp.RequestCtx) (p *consumer.Passage, announce func())
+}
+
+// NewConsumers returns the resource. peers is nil where there are no other nodes.
+func NewConsumers(edge *server.Server, m *Media, manager *consumer.Manager, peers Peers) *Consumers {
+	return &Consumers{edge, m, manager, peers}
+}
+
+// Routes returns the resource's routes.
+func (c *Consumers) Routes() []server.Route {
+	route := func(method, path string, admit, h server.Handler) server.Route {
+		return server.Route{
+			Method: method, Path: instancePath + path, Instance: true, Admit: admit,
+			Action: server.Consume, Resource: server.Group, Handle: h,
+		}
+	}
+	waits := func(path string, h server.Handler) server.Route {
+		r := route("GET", path, nil, h)
+		r.Waits = true
+		return r
+	}
+	m := c.media
+	return []server.Route{
+		{Method: "POST", Path: "/consumers/{group}", Admit: m.anyBody, Action: server.Consume, Resource: server.Group, Handle: c.create},
+		route("DELETE", "", m.negotiate, c.delete),
+		route("POST", "/subscription", m.v2Body, c.subscribe),
+		route("GET", "/subscription", m.negotiate, c.subscription),
+		route("DELETE", "/subscription", m.negotiate, c.unsubscribe),
+		route("POST", "/assignments", m.v2Body, c.assign),
+		route("GET", "/assignments", m.negotiate, c.assignments),
+		route("POST", "/positions", m.v2Body, c.seek),
+		route("POST", "/positions/beginning", m.v2Body, c.seekToBeginning),
+		route("POST", "/positions/end", m.v2Body, c.seekToEnd),
+		route("POST", "/offsets", m.anyBody, c.commit),
+		route("GET", "/offsets", m.v2Body, c.committed),
+		waits("/records", c.records),
+		waits("/topics/{topic}", c.readTopic),
+		route("GET", "/stream", nil, c.stream),
+	}
+}
+
+// consume is the context of all calls of an instance but reads, which end with
+// their client ([server.Wait]). They bound themselves, and what a client has asked
+// for is done though it may hang up; a shutdown of the consumers ends what waits.
+var consume = context.Background()
+
+// POST /consumers/{group}
+func (c *Consumers) create(ctx *fasthttp.RequestCtx) error {
+	group, err := server.PathParam(ctx, "group")
+	if err != nil {
+		return err
+	}
+	opts := c.manager.Defaults()
+	if err := readInstanceOptions(ctx.Request.Body(), &opts); err != nil {
+		return err
+	}
+	if c.media.version(ctx) == v1 {
+		opts.OffsetReset = resetOfV1(opts.OffsetReset)
+	}
+	opts.Client = ctx.RemoteIP().String()
+	instance, err := c.manager.Create(group, opts)
+	if err != nil {
+		return err
+	}
+	uri := c.edge.BaseURL(ctx) + "/consumers/" + url.PathEscape(group) + "/instances/" + url.PathEscape(instance.Name())
+	return server.Respond(ctx, func(dst []byte) ([]byte, error) {
+		dst = append(dst, `{"instance_id":`...)
+		dst = apierr.AppendJSONString(dst, instance.Name())
+		dst = append(dst, `,"base_uri":`...)
+		dst = apierr.AppendJSONString(dst, uri)
+		return append(dst, '}'), nil
+	})
+}
+
+// DELETE …/{instance}: 404 when it is gone already. A client that had no answer
+// to the first may take that for one; where it was between nodes that the answer
+// got lost, the client has asked only once and is answered as if it had not been.
+func (c *Consumers) delete(ctx *fasthttp.RequestCtx) error {
+	group, name, err := server.InstanceParams(ctx)
+	if err != nil {
+		return err
+	}
+	err = c.manager.Delete(consume, group, name)
+	if apierr.InstanceNotFound.Is(err) && c.repeated(ctx) {
+		err = nil
+	}
+	return noContent(ctx, err)
+}
+
+// POST …/subscription
+func (c *Consumers) subscribe(ctx *fasthttp.RequestCtx) error {
+	return c.change(ctx, func(i *consumer.Instance) error {
+		topics, pattern, err := readSubscription(ctx.Request.Body())
+		switch {
+		case err != nil:
+			return err
+		case topics != nil && pattern != nil:
+			return apierr.IllegalState.New("A subscription has either topics or a topic_pattern, not both.")
+		case pattern != nil:
+			return i.SubscribePattern(consume, *pattern)
+		case topics != nil:
+			return i.Subscribe(consume, topics)
+		}
+		return apierr.Unprocessable.New("A subscription needs topics or a topic_pattern.")
+	})
+}
+
+// GET …/subscription
+func (c *Consumers) subscription(ctx *fasthttp.RequestCtx) error {
+	instance, err := c.instance(ctx)
+	if err != nil {
+		return err
+	}
+	topics, err := instance.Subscription()
+	if err != nil {
+		return err
+	}
+	return server.Respond(ctx, func(dst []byte) ([]byte, error) {
+		dst = append(dst, `{"topics":[`...)
+		for n, topic := range topics {
+			if n > 0 {
+				dst = append(dst, ',')
+			}
+			dst = apierr.AppendJSONString(dst, topic)
+		}
+		return append(dst, `]}`...), nil
+	})
+}
+
+// DELETE …/subscription
+func (c *Consumers) unsubscribe(ctx *fasthttp.RequestCtx) error {
+	return c.change(ctx, func(i *consumer.Instance) error { return i.Unsubscribe(consume) })
+}
+
+// POST …/assignments
+func (c *Consumers) assign(ctx *fasthttp.RequestCtx) error {
+	return c.change(ctx, func(i *consumer.Instance) error {
+		tps, err := readPartitions(ctx.Request.Body())
+		if err != nil {
+			return err
+		}
+		return i.Assign(consume, tps)
+	})
+}
+
+// GET …/assignments
+func (c *Consumers) assignments(ctx *fasthttp.RequestCtx) error {
+	instance, err := c.instance(ctx)
+	if err != nil {
+		return err
+	}
+	tps, err := instance.Assignment()
+	if err != nil {
+		return err
+	}
+	return server.Respond(ctx, func(dst []byte) ([]byte, error) {
+		dst = append(dst, `{"partitions":[`...)
+		for n, tp := range tps {
+			if n > 0 {
+				dst = append(dst, ',')
+			}
+			dst = append(appendTopicPartition(dst, tp), '}')
+		}
+		return append(dst, `]}`...), nil
+	})
+}
+
+// POST …/positions
+func (c *Consumers) seek(ctx *fasthttp.RequestCtx) error {
+	return c.change(ctx, func(i *consumer.Instance) error {
+		offsets, times, err := readPositions(ctx.Request.Body())
+		if err != nil {
+			return err
+		}
+		return i.Seek(consume, offsets, times)
+	})
+}
+
+// POST …/positions/beginning
+func (c *Consumers) seekToBeginning(ctx *fasthttp.RequestCtx) error {
+	return c.change(ctx, func(i *consumer.Instance) error {
+		tps, err := readPartitions(ctx.Request.Body())
+		if err != nil {
+			return err
+		}
+		return i.SeekToBeginning(consume, tps)
+	})
+}
+
+// POST …/positions/end
+func (c *Consumers) seekToEnd(ctx *fasthttp.RequestCtx) error {
+	return c.change(ctx, func(i *consumer.Instance) error {
+		tps, err := readPartitions(ctx.Request.Body())
+		if err != nil {
+			return err
+		}
+		return i.SeekToEnd(consume, tps)
+	})
+}
+
+// POST …/offsets: all that was answered, or what the body says.
+func (c *Consumers) commit(ctx *fasthttp.RequestCtx) error {
+	instance, err := c.instance(ctx)
+	if err != nil {
+		return err
+	}
+	if c.media.version(ctx) == v1 {
+		return commitAll(ctx, instance)
+	}
+	async, err := server.QueryBool(ctx, "async")
+	if err != nil {
+		return err
+	}
+	var offsets []consumer.Offset
+	if len(ctx.Request.Body()) > 0 {
+		if offsets, err = readOffsets(ctx.Request.Body()); err != nil {
+			return err
+		}
+	}
+	if async {
+		err = instance.CommitAsync(offsets)
+	} else {
+		err = instance.Commit(consume, offsets)
+	}
+	if err != nil {
+		return err
+	}
+	ctx.SetBodyString(`[]`)
+	return nil
+}
+
+// GET …/offsets: of the partitions in the body, or of those in the query.
+func (c *Consumers) committed(ctx *fasthttp.RequestCtx) error {
+	instance, err := c.instance(ctx)
+	if err != nil {
+		return err
+	}
+	var tps []consumer.TopicPartition
+	if ctx.QueryArgs().Has("topic") {
+		tps, err = queryPartitions(ctx)
+	} else {
+		tps, err = readPartitions(ctx.Request.Body())
+	}
+	if err != nil {
+		return err
+	}
+	offsets, err := instance.Committed(consume, tps)
+	if err != nil {
+		return err
+	}
+	return server.Respond(ctx, func(dst []byte) ([]byte, error) {
+		dst = append(dst, `{"offsets":[`...)
+		for n, o := range offsets {
+			if n > 0 {
+				dst = append(dst, ',')
+			}
+			dst = appendTopicPartition(dst, o.TopicPartition)
+			dst = append(dst, `,"offset":`...)
+			dst = strconv.AppendInt(dst, o.Offset, 10)
+			dst = append(dst, `,"metadata":`...)
+			dst = append(apierr.AppendJSONString(dst, o.Metadata), '}')
+		}
+		return append(dst, `]}`...), nil
+	})
+}
+
+// GET …/records
+func (c *Consumers) records(ctx *fasthttp.RequestCtx) error {
+	instance, err := c.instance(ctx)
+	if err != nil {
+		return err
+	}
+	if err := negotiateRecords(ctx, v2, instance.Options().Format); err != nil {
+		return err
+	}
+	o, err := c.media.readOptions(ctx)
+	if err != nil {
+		return err
+	}
+	if ctx.IsHead() {
+		return nil // who asks for the header only must not take records that nobody sees
+	}
+	return c.readBy(ctx, instance, o, func(life context.Context, dst []byte, o consumer.ReadOptions) ([]byte, error) {
+		return instance.AppendRecords(life, dst, o)
+	})
+}
+
+// readBy reads from an instance for a client, or for the node that has forwarded the
+// request.
+func (c *Consumers) readBy(ctx *fasthttp.RequestCtx, i *consumer.Instance, o consumer.ReadOptions, read func(life context.Context, dst []byte, o consumer.ReadOptions) ([]byte, error)) error {
+	if c.repeated(ctx) {
+		if err := i.TakeBack(consume); err != nil {
+			return err
+		}
+	}
+	announce := func() {}
+	if c.peers != nil {
+		o.Passage, announce = c.peers.Passage(ctx)
+	}
+	if o.Passage == nil {
+		o.Lost = server.ConnOf(ctx).Deliver()
+	}
+	err := server.Wait(ctx, func(life context.Context, dst []byte) ([]byte, error) { return read(life, dst, o) })
+	if err != nil {
+		return err
+	}
+	announce()
+	return nil
+}
+
+func (c *Consumers) repeated(ctx *fasthttp.RequestCtx) bool {
+	return c.peers != nil && c.peers.Repeated(ctx)
+}
+
+// GET …/{instance}/stream: the records of the instance, in its format.
+func (c *Consumers) stream(ctx *fasthttp.RequestCtx) error {
+	instance, err := c.instance(ctx)
+	if err != nil {
+		return err
+	}
+	contentType, frames, err := negotiateStream(ctx)
+	if err != nil {
+		return err
+	}
+	q := consumer.StreamOptions{Frames: frames, Heartbeat: c.media.settings.StreamHeartbeat, Undecodable: instance.Options().Undecodable}
+	if err := c.media.queryRecords(ctx, &q.ReadOptions, &q.Undecodable); err != nil {
+		return err
+	}
+	if ctx.IsHead() {
+		ctx.SetContentType(contentType)
+		return nil
+	}
+	st, err := instance.OpenStream(consume, q)
+	if err != nil {
+		return err
+	}
+	return c.edge.Stream(ctx, contentType, func(to *server.Stream) error { return st.Run(to.Context(), to.Send) })
+}
+
+// readOptions reads what the query, and Accept, say about a read.
+func (m *Media) readOptions(ctx *fasthttp.RequestCtx) (o consumer.ReadOptions, err error) {
+	timeout, err := server.QueryInt(ctx, "timeout", -1)
+	if err != nil {
+		return o, err
+	}
+	o.Timeout, o.NoWait = time.Duration(timeout)*time.Millisecond, timeout == 0
+	if o.MaxBytes, err = server.QueryInt(ctx, "max_bytes", 0); err != nil {
+		return o, err
+	}
+	err = m.shownAs(ctx, &o)
+	return o, err
+}
+
+// shownAs reads what the query, and Accept, say about how records are shown.
+func (m *Media) shownAs(ctx *fasthttp.RequestCtx, o *consumer.ReadOptions) (err error) {
+	if o.Dialect, err = m.acceptedDialect(ctx); err != nil {
+		return err
+	}
+	if o.Headers, err = server.QueryBool(ctx, "headers"); err != nil {
+		return err
+	}
+	o.Timestamps, err = server.QueryBool(ctx, "timestamps")
+	return err
+}
+
+// change runs f on the path's instance and answers 204.
+func (c *Consumers) change(ctx *fasthttp.RequestCtx, f func(*consumer.Instance) error) error {
+	instance, err := c.instance(ctx)
+	if err != nil {
+		return err
+	}
+	return noContent(ctx, f(instance))
+}
+
+func noContent(ctx *fasthttp.RequestCtx, err error) error {
+	if err == nil {
+		ctx.SetStatusCode(fasthttp.StatusNoContent)
+	}
+	return err
+}
+
+// instance returns the instance that the path names.
+func (c *Consumers) instance(ctx *fasthttp.RequestCtx) (*consumer.Instance, error) {
+	group, name, err := server.InstanceParams(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return c.manager.Get(group, name)
+}
+
+func appendTopicPartition(dst []byte, tp consumer.TopicPartition) []byte {
+	dst = append(dst, `{"topic":`...)
+	dst = apierr.AppendJSONString(dst, tp.Topic)
+	dst = append(dst, `,"partition":`...)
+	return strconv.AppendInt(dst, int64(tp.Partition), 10)
+}
+
+// queryPartitions are ?topic=t&partition=0&partition=1….
+func queryPartitions(ctx *fasthttp.RequestCtx) ([]consumer.TopicPartition, error) {
+	topic := string(ctx.QueryArgs().Peek("topic"))
+	var tps []consumer.TopicPartition
+	for _, text := range ctx.QueryArgs().PeekMulti("partition") {
+		n, err := strconv.ParseInt(string(text), 10, 32)
+		if err != nil {
+			return nil, apierr.BadRequest.New("The query parameter partition must be a partition number, not %q.", text)
+		}
+		tps = append(tps, consumer.TopicPartition{Topic: topic, Partition: int32(n)})
+	}
+	if len(tps) == 0 {
+		return nil, apierr.Unprocessable.New("The query parameter topic needs at least one partition beside it.")
+	}
+	return tps, nil
+}

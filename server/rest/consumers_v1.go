@@ -1,0 +1,76 @@
+package rest
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	"github.com/valyala/fasthttp"
+
+	"millrace/codec"
+	"millrace/consumer"
+	"millrace/internal/apierr"
+	"millrace/server"
+)
+
+// GET …/{instance}/topics/{topic}: the first call subscribes.
+func (c *Consumers) readTopic(ctx *fasthttp.RequestCtx) error {
+	ctx.SetContentType(mediaV1) // for errors
+	instance, err := c.instance(ctx)
+	if err != nil {
+		return err
+	}
+	topic, err := server.PathParam(ctx, "topic")
+	if err != nil {
+		return err
+	}
+	if err := negotiateRecords(ctx, v1, instance.Options().Format); err != nil {
+		return err
+	}
+	o, err := c.media.readOptions(ctx)
+	if err != nil {
+		return err
+	}
+	if ctx.IsHead() {
+		return nil // as for the records of v2
+	}
+	o.Layout = codec.TopicLast
+	return c.readBy(ctx, instance, o, func(life context.Context, dst []byte, o consumer.ReadOptions) ([]byte, error) {
+		return instance.AppendTopic(life, dst, topic, o)
+	})
+}
+
+// commitAll commits what was answered and says where that is.
+func commitAll(ctx *fasthttp.RequestCtx, instance *consumer.Instance) error {
+	if len(ctx.Request.Body()) > 0 {
+		return apierr.Unprocessable.New("In v1 a commit has no body: it commits all records that were answered.")
+	}
+	if err := instance.Commit(consume, nil); err != nil {
+		return err
+	}
+	return server.Respond(ctx, func(dst []byte) ([]byte, error) {
+		dst = append(dst, '[')
+		for n, p := range instance.Progress() {
+			if n > 0 {
+				dst = append(dst, ',')
+			}
+			dst = appendTopicPartition(dst, p.TopicPartition)
+			dst = append(dst, `,"consumed":`...)
+			dst = strconv.AppendInt(dst, p.Consumed, 10)
+			dst = append(dst, `,"committed":`...)
+			dst = append(strconv.AppendInt(dst, p.Committed, 10), '}')
+		}
+		return append(dst, ']'), nil
+	})
+}
+
+// resetOfV1 is the present word for an auto.offset.reset of v1.
+func resetOfV1(word string) string {
+	switch strings.ToLower(word) {
+	case "smallest":
+		return "earliest"
+	case "largest":
+		return "latest"
+	}
+	return word
+}

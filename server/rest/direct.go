@@ -1,0 +1,114 @@
+package rest
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/valyala/fasthttp"
+
+	"millrace/codec"
+	"millrace/consumer"
+	"millrace/internal/apierr"
+	"millrace/metadata"
+	"millrace/server"
+)
+
+const partitionPath = "/topics/{topic}/partitions/{partition}"
+
+// Direct is the resource that reads records without a consumer instance.
+type Direct struct {
+	media   *Media
+	cache   *metadata.Cache
+	manager *consumer.Manager
+}
+
+// NewDirect returns the resource. The cache says whether a broker can be reached.
+func NewDirect(m *Media, cache *metadata.Cache, manager *consumer.Manager) *Direct {
+	return &Direct{m, cache, manager}
+}
+
+// Routes returns the resource's routes.
+func (d *Direct) Routes() []server.Route {
+	return []server.Route{
+		{Method: "GET", Path: partitionPath + "/records", Waits: true, Action: server.Consume, Resource: server.Topic, Handle: d.records},
+		{Method: "GET", Path: partitionPath + "/messages", Waits: true, Action: server.Consume, Resource: server.Topic, Handle: d.messages},
+	}
+}
+
+// GET …/partitions/{partition}/records, v2: from ?offset= or ?timestamp= on.
+func (d *Direct) records(ctx *fasthttp.RequestCtx) error {
+	o, err := d.media.readOptions(ctx)
+	if err != nil {
+		return err
+	}
+	return d.read(ctx, v2, consumer.DirectRead{ReadOptions: o})
+}
+
+// GET …/partitions/{partition}/messages, the simple consumer of v1: ?count=
+// records from ?offset= on.
+func (d *Direct) messages(ctx *fasthttp.RequestCtx) error {
+	ctx.SetContentType(mediaV1) // for errors
+	count, err := server.QueryInt(ctx, "count", 1)
+	if err != nil {
+		return err
+	}
+	if count < 1 {
+		return apierr.BadRequest.New("The query parameter count must be at least 1.")
+	}
+	dialect, err := d.media.acceptedDialect(ctx)
+	if err != nil {
+		return err
+	}
+	return d.read(ctx, v1, consumer.DirectRead{
+		Count:       count,
+		ReadOptions: consumer.ReadOptions{Layout: codec.NoTopic, Dialect: dialect},
+	})
+}
+
+// direct reads from the path's partition, from where the query says, in the
+// format that Accept names.
+func (d *Direct) read(ctx *fasthttp.RequestCtx, v version, q consumer.DirectRead) error {
+	var err error
+	if q.Format, err = d.media.negotiateFormat(ctx, v); err != nil {
+		return err
+	}
+	if q.Topic, err = server.PathParam(ctx, "topic"); err != nil {
+		return err
+	}
+	if q.Partition, err = pathPartition(ctx); err != nil {
+		return err
+	}
+	if err := queryStart(ctx, v, &q); err != nil {
+		return err
+	}
+	if err := d.cache.Healthy(); err != nil { // now, not after the time-out
+		return err
+	}
+	return server.Wait(ctx, func(life context.Context, dst []byte) ([]byte, error) {
+		return d.manager.AppendDirect(life, dst, q)
+	})
+}
+
+// queryStart reads where a direct read begins: ?offset=, or in v2 ?timestamp=,
+// in milliseconds since 1970 or as ISO-8601.
+func queryStart(ctx *fasthttp.RequestCtx, v version, q *consumer.DirectRead) error {
+	args := ctx.QueryArgs()
+	byTime := v == v2 && args.Has("timestamp")
+	switch {
+	case byTime && args.Has("offset"):
+		return apierr.BadRequest.New("The query parameters offset and timestamp exclude each other.")
+	case byTime:
+		var err error
+		q.Since, err = server.QueryTime(ctx, "timestamp")
+		return err
+	case !args.Has("offset"):
+		return apierr.Unprocessable.New("The query parameter offset is required: the offset of the first record.")
+	}
+	text := string(args.Peek("offset"))
+	offset, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || offset < 0 {
+		return apierr.BadRequest.New("The query parameter offset must be a whole number from 0 on, not %q.", text)
+	}
+	q.Offset = offset
+	return nil
+}

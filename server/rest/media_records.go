@@ -1,0 +1,161 @@
+package rest
+
+import (
+	"bytes"
+	"mime"
+	"slices"
+	"strings"
+
+	"github.com/valyala/fasthttp"
+
+	"millrace/codec"
+	"millrace/internal/apierr"
+	"millrace/server"
+)
+
+// recordsMedia is what the Content-Type of a produce request says.
+type recordsMedia struct {
+	format  codec.Format
+	version version
+	dialect codec.Dialect
+}
+
+func (m *Media) records(ctx *fasthttp.RequestCtx) (r recordsMedia, err error) {
+	r = recordsMedia{version: v2, dialect: m.settings.Avro}
+	switch string(ctx.Request.Header.ContentType()) { // without an allocation
+	case jsonRecordsV2:
+		r.format = codec.JSON
+	case binaryRecordsV2:
+		r.format = codec.Binary
+	case avroRecordsV2:
+		r.format = codec.Avro
+	case jsonSchemaRecordsV2:
+		r.format = codec.JSONSchema
+	case protobufRecordsV2:
+		r.format = codec.Protobuf
+	default:
+		r, err = m.parseRecords(ctx)
+	}
+	if err == nil && r.format.NeedsSchema() && !m.schemas {
+		err = apierr.UnsupportedMedia.New("The format %s needs a schema registry, which this server does not have.", r.format)
+	}
+	return r, err
+}
+
+// parseRecords is records for what is written in another way.
+func (m *Media) parseRecords(ctx *fasthttp.RequestCtx) (recordsMedia, error) {
+	c, err := m.contentType(ctx)
+	if err != nil {
+		return recordsMedia{}, err
+	}
+	if m.impliesV1(c.name) || c.name == mediaV1 && !m.settings.Strict {
+		return recordsMedia{format: codec.Binary, version: v1}, nil
+	}
+	if !c.kafka || !c.media.hasFormat {
+		return recordsMedia{}, apierr.UnsupportedMedia.New("The Content-Type of a produce request must be application/vnd.kafka.FORMAT.v2+json (or v1) with FORMAT json, binary, avro, jsonschema or protobuf.")
+	}
+	r := recordsMedia{format: c.media.format, version: c.media.version}
+	var ok bool
+	if r.dialect, ok = m.dialect(c.avro); !ok {
+		return r, apierr.UnsupportedMedia.New("The parameter avro of the Content-Type must be tagged or plain, not %q.", c.avro)
+	}
+	return r, nil
+}
+
+// dialect is what the parameter avro of a media type says, which may be missing.
+func (m *Media) dialect(name string) (codec.Dialect, bool) {
+	if name == "" {
+		return m.settings.Avro, true
+	}
+	return codec.ParseDialect(strings.ToLower(name))
+}
+
+// acceptedDialect is what the first range in Accept says that has the
+// parameter avro. One that says nonsense is an error.
+func (m *Media) acceptedDialect(ctx *fasthttp.RequestCtx) (codec.Dialect, error) {
+	accept := ctx.Request.Header.Peek(fasthttp.HeaderAccept)
+	if !bytes.Contains(accept, []byte("avro=")) {
+		return m.settings.Avro, nil
+	}
+	for part := range strings.SplitSeq(string(accept), ",") {
+		_, params, err := mime.ParseMediaType(part)
+		if err != nil || params["avro"] == "" {
+			continue
+		}
+		d, ok := m.dialect(params["avro"])
+		if !ok {
+			return d, apierr.NotAcceptable.New("The parameter avro in Accept must be tagged or plain, not %q.", params["avro"])
+		}
+		return d, nil
+	}
+	return m.settings.Avro, nil
+}
+
+// recordType is the media type of records in format f.
+func recordType(v version, f codec.Format) string {
+	if v == v1 {
+		return "application/vnd.kafka." + f.String() + ".v1+json"
+	}
+	return "application/vnd.kafka." + f.String() + ".v2+json"
+}
+
+// unspecific are the media types that ask for records in the binary format
+// without naming it.
+var unspecific = [...][]string{v2: {mediaV2}, v1: {mediaV1, mediaKafka, server.MediaJSON}}
+
+// negotiateRecords checks that a read of records asks for the consumer's own
+// format. Only a binary consumer may be read without naming it.
+func negotiateRecords(ctx *fasthttp.RequestCtx, v version, own codec.Format) error {
+	accept := string(ctx.Request.Header.Peek(fasthttp.HeaderAccept))
+	wanted := recordType(v, own)
+	if accept == wanted || accept == "" && own == codec.Binary {
+		ctx.SetContentType(wanted)
+		return nil
+	}
+	offers := []string{wanted}
+	if own == codec.Binary {
+		offers = append(offers, unspecific[v]...)
+	}
+	named := accept != "" && !onlyWildcards(accept)
+	if best := server.PickAccepted(accept, offers); best != "" && (named || own == codec.Binary) {
+		ctx.SetContentType(wanted)
+		return nil
+	}
+	if accept != "" && server.PickAccepted(accept, recordTypes(v)) == "" {
+		return apierr.NotAcceptable.New("This answers with %s, which Accept does not admit.", wanted)
+	}
+	return apierr.FormatMismatch.New("The consumer instance has the format %s; ask for it with Accept: %s.", own, wanted)
+}
+
+// recordTypes are the types for which an Accept is a mismatch of formats
+// rather than something unheard of.
+func recordTypes(v version) []string {
+	known := slices.Clone(unspecific[v])
+	for f := codec.Binary; f <= codec.Protobuf; f++ {
+		known = append(known, recordType(v, f))
+	}
+	return known
+}
+
+// negotiateFormat picks, by Accept, the format of records that belong to no
+// consumer instance: binary where none is named.
+func (m *Media) negotiateFormat(ctx *fasthttp.RequestCtx, v version) (codec.Format, error) {
+	accept := string(ctx.Request.Header.Peek(fasthttp.HeaderAccept))
+	if accept == "" {
+		accept = "*/*"
+	}
+	offers := append([]string{recordType(v, codec.Binary)}, unspecific[v]...)
+	for f := codec.JSON; f <= codec.Protobuf && (!f.NeedsSchema() || m.schemas); f++ {
+		offers = append(offers, recordType(v, f))
+	}
+	best := server.PickAccepted(accept, offers)
+	if best == "" {
+		return 0, apierr.NotAcceptable.New("This answers with application/vnd.kafka.FORMAT.%s+json, which Accept does not admit.", v)
+	}
+	format := codec.Binary
+	if chosen, _ := parseKafka(best); chosen.hasFormat {
+		format = chosen.format
+	}
+	ctx.SetContentType(recordType(v, format))
+	return format, nil
+}

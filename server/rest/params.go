@@ -1,0 +1,27 @@
+package rest
+
+import (
+	"strconv"
+
+	"github.com/valyala/fasthttp"
+
+	"millrace/internal/apierr"
+	"millrace/server"
+)
+
+// pathPartition returns the partition that the path names. What is no number
+// names nothing, and a negative one no partition.
+func pathPartition(ctx *fasthttp.RequestCtx) (int32, error) {
+	text, err := server.PathParam(ctx, "partition")
+	if err != nil {
+		return 0, err
+	}
+	n, err := strconv.ParseInt(text, 10, 32)
+	if err != nil {
+		return 0, apierr.NotFound.New("%q is not a partition number.", text)
+	}
+	if n < 0 {
+		return 0, apierr.PartitionNotFound.New("There is no partition %d; partitions count from 0.", n)
+	}
+	return int32(n), nil
+}

@@ -1,0 +1,197 @@
+package rest
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/valyala/fasthttp"
+
+	"millrace/batch"
+	"millrace/codec"
+	"millrace/internal/apierr"
+	"millrace/schema"
+	"millrace/server"
+)
+
+// Produce is the resource that writes records.
+type Produce struct {
+	edge     *server.Server
+	media    *Media
+	producer *batch.Producer
+	schemas  *schema.Registry
+	limit    int // of records in a request
+	// appends has, by version and format, the function that appends a response
+	// and counts its records. It is made at start, since making one allocates.
+	appends [v1 + 1][codec.Protobuf + 1]appendResponse
+}
+
+// appendResponse appends the response to a produce request.
+type appendResponse func(dst []byte, job *batch.Job) []byte
+
+// NewProduce returns the resource. schemas is nil where there is no registry.
+func NewProduce(edge *server.Server, m *Media, p *batch.Producer, schemas *schema.Registry) *Produce {
+	r := &Produce{edge: edge, media: m, producer: p, schemas: schemas, limit: m.settings.MaxRecords}
+	for format := codec.Binary; format <= codec.Protobuf; format++ {
+		r.appends[v2][format] = r.counting(format, appendOffsets)
+		r.appends[v1][format] = r.counting(format, appendOffsetsV1)
+	}
+	return r
+}
+
+// counting is f with the records counted as of the format.
+func (p *Produce) counting(format codec.Format, f appendResponse) appendResponse {
+	counts := p.edge.Metrics().Format(format.String())
+	return func(dst []byte, job *batch.Job) []byte {
+		written := job.Written()
+		counts.Produced.Add(uint64(written))
+		if written < job.Len() {
+			failedBy(job, p.edge.RecordsFailed)
+		}
+		return f(dst, job)
+	}
+}
+
+// Routes returns the resource's routes.
+func (p *Produce) Routes() []server.Route {
+	return []server.Route{
+		{Method: "POST", Path: "/topics/{topic}", Admit: p.media.negotiate, Action: server.Produce, Resource: server.Topic, Handle: p.toTopic},
+		{Method: "POST", Path: partitionPath, Admit: p.media.negotiate, Action: server.Produce, Resource: server.Topic, Handle: p.toPartition},
+	}
+}
+
+// POST /topics/{topic}
+func (p *Produce) toTopic(ctx *fasthttp.RequestCtx) error {
+	return p.produce(ctx, batch.AnyPartition)
+}
+
+// POST /topics/{topic}/partitions/{partition}
+func (p *Produce) toPartition(ctx *fasthttp.RequestCtx) error {
+	partition, err := pathPartition(ctx)
+	if err != nil {
+		return err
+	}
+	return p.produce(ctx, partition)
+}
+
+// produce moves the body into a job, decodes it there, and gives the job away.
+func (p *Produce) produce(ctx *fasthttp.RequestCtx, partition int32) error {
+	media, err := p.media.records(ctx)
+	if err != nil {
+		return err
+	}
+	topic, err := server.PathParam(ctx, "topic")
+	if err != nil {
+		return err
+	}
+	if len(ctx.Request.Body()) == 0 {
+		return apierr.Unprocessable.New("The request needs a body: {\"records\":[…]}.")
+	}
+	job := p.producer.Acquire()
+	job.Body = ctx.Request.SwapBody(job.Body)
+	job.Trace = server.TraceOf(ctx)
+	schemas, err := codec.DecodeProduce(job.Body, media.format, &job.Slab, p.limit)
+	if err == nil && media.format.NeedsSchema() {
+		err = p.encode(job, media, topic, schemas)
+	}
+	if err != nil {
+		job.Release()
+		return err
+	}
+	records := job.Len()
+	dst, err := p.producer.Produce(job, topic, partition, ctx.Response.SwapBody(nil)[:0], p.appends[media.version][media.format])
+	ctx.Response.SwapBody(dst)
+	if err != nil {
+		p.edge.RecordsFailed(apierr.From(err).Kind, records)
+	}
+	return err
+}
+
+// encode looks up the schemas that a request named and encodes its records with them.
+func (p *Produce) encode(job *batch.Job, media recordsMedia, topic string, named codec.Schemas) error {
+	key, err := p.resolve(schema.Wanted{Format: media.format, Topic: topic, Key: true, Text: named.Key, ID: named.KeyID})
+	if err != nil {
+		return err
+	}
+	value, err := p.resolve(schema.Wanted{Format: media.format, Topic: topic, Text: named.Value, ID: named.ValueID})
+	if err != nil {
+		return err
+	}
+	budget, err := p.producer.Budget(job)
+	if err != nil {
+		return err
+	}
+	job.KeySchema, job.ValueSchema = key.ID, value.ID
+	job.Arena, err = codec.EncodeRecords(&job.Slab, job.Arena, codec.Encoding{Key: key, Value: value, Dialect: media.dialect, Budget: budget})
+	return err
+}
+
+// resolve bounds its wait by schema.registry.request.timeout.ms. A client that
+// leaves meanwhile does not end it: others may wait for the same answer.
+func (p *Produce) resolve(w schema.Wanted) (codec.Registered, error) {
+	return p.schemas.Resolve(context.Background(), w)
+}
+
+// appendOffsets appends the answer to a v2 produce request.
+func appendOffsets(dst []byte, job *batch.Job) []byte {
+	return appendSlots(dst, job, recordErrorCode)
+}
+
+// appendOffsetsV1 appends the answer to a v1 produce request.
+func appendOffsetsV1(dst []byte, job *batch.Job) []byte {
+	return appendSlots(dst, job, recordErrorCodeV1)
+}
+
+// appendSlots appends an answer with a slot for each record; code names what
+// failed one.
+func appendSlots(dst []byte, job *batch.Job, code func(*apierr.Kind) int) []byte {
+	dst = append(dst, `{"offsets":[`...)
+	for i := range job.Len() {
+		partition, offset, failed := job.Result(i)
+		if failed != nil {
+			dst = append(dst, `{"partition":null,"offset":null,"error_code":`...)
+			dst = strconv.AppendInt(dst, int64(code(failed.Kind)), 10)
+			dst = append(dst, `,"error":`...)
+			dst = apierr.AppendJSONString(dst, failed.Message())
+			dst = append(dst, `},`...)
+			continue
+		}
+		dst = append(dst, `{"partition":`...)
+		dst = strconv.AppendInt(dst, int64(partition), 10)
+		dst = append(dst, `,"offset":`...)
+		dst = strconv.AppendInt(dst, offset, 10)
+		dst = append(dst, `,"error_code":null,"error":null},`...)
+	}
+	dst = dst[:len(dst)-1] // the comma; there is at least one record
+	dst = appendSchemaID(append(dst, `],"key_schema_id":`...), job.KeySchema)
+	dst = appendSchemaID(append(dst, `,"value_schema_id":`...), job.ValueSchema)
+	return append(dst, '}')
+}
+
+func appendSchemaID(dst []byte, id int32) []byte {
+	if id == 0 {
+		return append(dst, "null"...)
+	}
+	return strconv.AppendInt(dst, int64(id), 10)
+}
+
+// recordErrorCode is the code in the slot of a record that failed: a partition
+// that does not exist is named as such, the rest divides by whether sending
+// the record again can help.
+func recordErrorCode(k *apierr.Kind) int {
+	switch {
+	case k == apierr.PartitionNotFound:
+		return k.Code
+	case k.Retry:
+		return apierr.KafkaRetriable.Code
+	}
+	return apierr.KafkaError.Code
+}
+
+// recordErrorCodeV1 is the same in v1, which knows only whether sending the
+// record again can help.
+func recordErrorCodeV1(k *apierr.Kind) int {
+	if k.Retry {
+		return apierr.V1RecordRetriable
+	}
+	return apierr.V1RecordFailed
+}

@@ -1,0 +1,232 @@
+package rest
+
+import (
+	"encoding/base64"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"millrace/codec"
+	"millrace/consumer"
+	"millrace/internal/apierr"
+	"millrace/metadata"
+	"millrace/server"
+)
+
+// mediaLines is the type of a stream of one JSON object a line.
+const mediaLines = "application/x-ndjson"
+
+// Streams is the resource that reads records of a topic as they come, without an end.
+type Streams struct {
+	edge    *server.Server
+	media   *Media
+	cache   *metadata.Cache
+	manager *consumer.Manager
+}
+
+// NewStreams returns the resource. The cache says whether a broker can be reached.
+func NewStreams(edge *server.Server, m *Media, cache *metadata.Cache, manager *consumer.Manager) *Streams {
+	return &Streams{edge, m, cache, manager}
+}
+
+// Routes returns the resource's routes.
+func (s *Streams) Routes() []server.Route {
+	return []server.Route{
+		{Method: "GET", Path: "/topics/{topic}/stream", Action: server.Consume, Resource: server.Topic, Handle: s.topic},
+		{Method: "GET", Path: partitionPath + "/stream", Action: server.Consume, Resource: server.Topic, Handle: s.partition},
+	}
+}
+
+// GET /topics/{topic}/stream
+func (s *Streams) topic(ctx *fasthttp.RequestCtx) error {
+	var q consumer.StreamRead
+	for _, list := range ctx.QueryArgs().PeekMulti("partition") {
+		for item := range strings.SplitSeq(string(list), ",") {
+			n, err := strconv.ParseInt(item, 10, 32)
+			if err != nil || n < 0 {
+				return apierr.BadRequest.New("The query parameter partition must be partition numbers, separated by commas, not %q.", list)
+			}
+			q.Partitions = append(q.Partitions, int32(n))
+		}
+	}
+	return s.streamRecords(ctx, q)
+}
+
+// GET /topics/{topic}/partitions/{partition}/stream
+func (s *Streams) partition(ctx *fasthttp.RequestCtx) error {
+	partition, err := pathPartition(ctx)
+	if err != nil {
+		return err
+	}
+	return s.streamRecords(ctx, consumer.StreamRead{Partitions: []int32{partition}})
+}
+
+// streamRecords streams the path's topic as the query says.
+func (s *Streams) streamRecords(ctx *fasthttp.RequestCtx, q consumer.StreamRead) error {
+	contentType, frames, err := negotiateStream(ctx)
+	if err != nil {
+		return err
+	}
+	q.Frames, q.Heartbeat = frames, s.media.settings.StreamHeartbeat
+	if q.Topic, err = server.PathParam(ctx, "topic"); err != nil {
+		return err
+	}
+	if err := s.media.queryStream(ctx, &q); err != nil {
+		return err
+	}
+	if err := queryFrom(ctx, &q); err != nil {
+		return err
+	}
+	if err := s.cache.Healthy(); err != nil {
+		return err
+	}
+	st, err := s.manager.OpenStream(consume, q)
+	if err != nil {
+		return err
+	}
+	if ctx.IsHead() {
+		ctx.SetContentType(contentType)
+		return nil
+	}
+	return s.edge.Stream(ctx, contentType, func(to *server.Stream) error { return st.Run(to.Context(), to.Send) })
+}
+
+// negotiateStream picks, by Accept, the form of a stream: lines of JSON, where
+// it says nothing, or server-sent events.
+func negotiateStream(ctx *fasthttp.RequestCtx) (string, consumer.Frames, error) {
+	accept := string(ctx.Request.Header.Peek(fasthttp.HeaderAccept))
+	if accept == "" {
+		accept = "*/*"
+	}
+	switch server.PickAccepted(accept, []string{mediaLines, server.MediaEvents}) {
+	case mediaLines:
+		return mediaLines, lines{}, nil
+	case server.MediaEvents:
+		return server.MediaEvents, events{}, nil
+	}
+	return "", nil, apierr.NotAcceptable.New("This answers with %s or %s, which Accept does not admit.", mediaLines, server.MediaEvents)
+}
+
+// queryRecords reads what the query says about how a stream shows records.
+func (m *Media) queryRecords(ctx *fasthttp.RequestCtx, o *consumer.ReadOptions, u *consumer.Undecodables) (err error) {
+	if args := ctx.QueryArgs(); args.Has("on_decode_error") {
+		if *u, err = consumer.ParseUndecodables(string(args.Peek("on_decode_error"))); err != nil {
+			return err
+		}
+	}
+	return m.shownAs(ctx, o)
+}
+
+// queryStream reads what the query says about the records of a topic's stream.
+// They are JSON where it does not say: a browser has no say in Accept.
+func (m *Media) queryStream(ctx *fasthttp.RequestCtx, q *consumer.StreamRead) (err error) {
+	args := ctx.QueryArgs()
+	q.Format = codec.JSON
+	if args.Has("format") {
+		if q.Format, err = consumer.ParseFormat(string(args.Peek("format"))); err != nil {
+			return err
+		}
+	}
+	if err := m.queryRecords(ctx, &q.ReadOptions, &q.Undecodable); err != nil {
+		return err
+	}
+	for _, key := range args.PeekMulti("key") {
+		q.Keys = append(q.Keys, []byte(string(key)))
+		if q.Format == codec.JSON { // where a text stands in quotes
+			q.Keys = append(q.Keys, apierr.AppendJSONString(nil, string(key)))
+		}
+	}
+	for _, text := range args.PeekMulti("key_base64") {
+		key, err := base64.StdEncoding.DecodeString(string(text))
+		if err != nil {
+			return apierr.BadRequest.New("The query parameter key_base64 must be base64, not %q.", text)
+		}
+		q.Keys = append(q.Keys, key)
+	}
+	return nil
+}
+
+// queryFrom reads where a stream begins: after the last event that the client
+// has seen, or ?from=, or ?timestamp= as for other reads; by default at the end.
+func queryFrom(ctx *fasthttp.RequestCtx, q *consumer.StreamRead) (err error) {
+	if id := ctx.Request.Header.Peek("Last-Event-ID"); len(id) > 0 {
+		q.Resume, err = consumer.ParsePositions(string(id))
+		return err
+	}
+	args := ctx.QueryArgs()
+	if args.Has("timestamp") {
+		if args.Has("from") {
+			return apierr.BadRequest.New("The query parameters from and timestamp exclude each other.")
+		}
+		q.Since, err = server.QueryTime(ctx, "timestamp")
+		return err
+	}
+	switch text := string(args.Peek("from")); text {
+	case "beginning":
+		q.Offset = consumer.Beginning
+	case "", "end":
+		q.Offset = consumer.End
+	default:
+		if offset, err := strconv.ParseInt(text, 10, 64); err == nil && offset >= 0 {
+			q.Offset = offset
+			return nil
+		}
+		at, ok := server.ParseISO8601(text)
+		if !ok {
+			return apierr.BadRequest.New("The query parameter from must be beginning, end, an offset, or an ISO-8601 time such as 2026-01-31T12:00:00Z, not %q.", text)
+		}
+		q.Since = at
+	}
+	return nil
+}
+
+// lines are the frames of a stream of JSON objects, one a line. An empty line
+// shows that the stream is still there.
+type lines struct{}
+
+func (lines) Begin(dst []byte, _ *consumer.Positions) []byte        { return dst }
+func (lines) Open(dst []byte, _ bool, _ *consumer.Positions) []byte { return dst }
+func (lines) Close(dst []byte) []byte                               { return append(dst, '\n') }
+func (lines) Beat(dst []byte, _ *consumer.Positions) []byte         { return append(dst, '\n') }
+
+// events are the frames of a stream of server-sent events, each with the id to
+// resume from. What went wrong is an event named failure: error is what browsers
+// call the loss of the connection.
+type events struct{}
+
+// Clients that lose this server connect again after retryAfter and up to as
+// long again, lest all of them come at once.
+const retryAfter = time.Second
+
+// Begin gives an id at once: who has seen no event yet must not miss the first
+// one that comes while it connects again.
+func (events) Begin(dst []byte, at *consumer.Positions) []byte {
+	dst = server.AppendRetry(dst, retryAfter+rand.N(retryAfter))
+	return append(appendID(dst, at), '\n')
+}
+
+func (events) Open(dst []byte, failure bool, at *consumer.Positions) []byte {
+	dst = appendID(dst, at)
+	if failure {
+		return server.OpenEvent(dst, "failure")
+	}
+	return server.OpenEvent(dst, "")
+}
+
+func (events) Close(dst []byte) []byte { return server.CloseEvent(dst) }
+
+// Beat brings the id along, which moves on where records are filtered out.
+func (events) Beat(dst []byte, at *consumer.Positions) []byte {
+	return server.AppendBeat(appendID(dst, at))
+}
+
+// appendID appends a line with the id, if there is one.
+func appendID(dst []byte, at *consumer.Positions) []byte {
+	if at == nil {
+		return dst
+	}
+	return append(at.Append(append(dst, "id: "...)), '\n')
+}

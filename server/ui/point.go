@@ -1,0 +1,86 @@
+package ui
+
+import (
+	"encoding/json"
+	"math"
+
+	"millrace/metrics"
+)
+
+// pointFields names the members of a point, in their order.
+var pointFields = []string{
+	"at", "requests", "failed", "records_in", "records_out", "bytes_in", "bytes_out", "p50", "p99", "ratio", "broken",
+}
+
+// point is what happened in one second: rates a second, and for the produce
+// requests of that second how long they took. Reads wait for records, so their
+// times say nothing.
+type point struct {
+	at                    int64
+	requests              float64
+	failed, broken        float64 // of these, with a status of 400 or more; of 500 or more
+	recordsIn, recordsOut float64
+	bytesIn, bytesOut     float64
+	p50, p99, ratio       *float64 // seconds; compression; nil when nothing was measured
+}
+
+// MarshalJSON writes the members of [pointFields] as an array.
+func (p *point) MarshalJSON() ([]byte, error) {
+	return json.Marshal([]any{
+		p.at, p.requests, p.failed, p.recordsIn, p.recordsOut, p.bytesIn, p.bytesOut, p.p50, p.p99, p.ratio, p.broken,
+	})
+}
+
+// short leaves out the digits that nobody can see.
+func short(v float64) float64 {
+	if v == 0 {
+		return 0
+	}
+	scale := math.Pow(10, 3-math.Floor(math.Log10(math.Abs(v))))
+	return math.Round(v*scale) / scale
+}
+
+// pointOf compares two readings.
+func (p *sampler) pointOf(before, now *reading) *point {
+	was, is := totalsOf(before), totalsOf(now)
+	rate := func(before, after uint64, r *reading) float64 { return perSecond(r, now, after-before) }
+	pt := &point{
+		at:         now.at.UnixMilli(),
+		requests:   rate(was.Requests, is.Requests, before),
+		failed:     rate(was.Failed, is.Failed, before),
+		broken:     rate(was.Broken, is.Broken, before),
+		recordsIn:  rate(was.RecordsIn, is.RecordsIn, before),
+		recordsOut: rate(was.RecordsOut, is.RecordsOut, before),
+		bytesIn:    rate(was.Received, is.Received, before),
+		bytesOut:   rate(was.Sent, is.Sent, before),
+	}
+	var took metrics.Durations
+	for i := range now.Routes {
+		n := &now.Routes[i]
+		if !p.produces[n.Method+" "+n.Path] {
+			continue
+		}
+		since := n.Took.Since(&routeIn(before, n).Took)
+		took.Add(&since)
+	}
+	pt.p50, pt.p99 = quantile(&took, .5), quantile(&took, .99)
+	pt.ratio = ratioOf(before, now)
+	return pt
+}
+
+// ratioOf is how many times smaller compression made the records between two
+// readings, nil when it had none.
+func ratioOf(before, now *reading) *float64 {
+	var in, out uint64
+	for _, c := range now.codecs {
+		in, out = in+c.In, out+c.Out
+	}
+	for _, c := range before.codecs {
+		in, out = in-c.In, out-c.Out
+	}
+	if in == 0 || out == 0 {
+		return nil
+	}
+	ratio := short(float64(in) / float64(out))
+	return &ratio
+}

@@ -1,0 +1,246 @@
+package ui
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"millrace/metrics"
+	"millrace/server"
+)
+
+const (
+	// sampleEvery is how often the figures are read.
+	sampleEvery = time.Second
+	// keptPoints is how many samples a page that is opened finds already there.
+	keptPoints = 300
+	// keptReadings is how far back the rates of tables look.
+	keptReadings = 10
+)
+
+// sampler reads the server's figures once a second, for the dashboard. As long
+// as nobody watches it keeps a point of every line of the charts and does no
+// more. For viewers it also makes a snapshot of everything, encodes it once,
+// and all of them send the same bytes. Nothing is queued for a viewer: one that
+// is slow finds the latest snapshot when it is ready for another.
+type sampler struct {
+	edge    *server.Server
+	deps    Deps
+	started time.Time
+	wake    chan struct{} // asks for the first snapshot
+
+	// Of the goroutine of run alone.
+	produces map[string]bool // "METHOD path" of the routes that write records
+	readings []reading       // the latest last
+	topics   map[string]*topicRate
+	topicsAt time.Time
+
+	mu      sync.Mutex // guards what follows
+	viewers int
+	points  [][]byte      // encoded, the latest last
+	changed chan struct{} // closed and replaced at each snapshot
+	// snapshot and settings are whole events; each of them is replaced, never changed.
+	snapshot, settings []byte
+}
+
+// reading is what was read at one time.
+type reading struct {
+	at time.Time
+	metrics.Reading
+	codecs []metrics.Codec
+}
+
+func newSampler(edge *server.Server, d Deps) *sampler {
+	return &sampler{
+		edge: edge, deps: d, started: time.Now(),
+		wake:    make(chan struct{}, 1),
+		changed: make(chan struct{}),
+	}
+}
+
+// start begins to sample; what it returns ends that and waits for the end.
+func (p *sampler) start() (end func()) {
+	p.produces = make(map[string]bool)
+	for r := range p.edge.Routes() {
+		p.produces[r.Method+" "+r.Path] = r.Action == server.Produce
+	}
+	var running sync.WaitGroup
+	stop := make(chan struct{})
+	running.Go(func() { p.run(stop) })
+	return func() {
+		close(stop)
+		running.Wait()
+	}
+}
+
+func (p *sampler) run(stop <-chan struct{}) {
+	tick := time.NewTicker(sampleEvery)
+	defer tick.Stop()
+	p.safely(p.read)
+	for {
+		select {
+		case <-tick.C:
+			p.safely(p.read)
+			p.safely(p.point)
+		case <-p.wake:
+		case <-stop:
+			return
+		}
+		if p.watched() {
+			p.safely(p.show)
+		} else {
+			p.topics = nil
+		}
+	}
+}
+
+// safely does one of the steps. A defect in what the dashboard shows must not
+// end the program.
+func (p *sampler) safely(step func()) {
+	defer func() {
+		if failed := recover(); failed != nil {
+			p.deps.Logger.Error("the dashboard's figures could not be read", "panic", failed, "stack", string(debug.Stack()))
+		}
+	}()
+	step()
+}
+
+func (p *sampler) watched() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.viewers > 0
+}
+
+// read takes a reading and forgets the oldest.
+func (p *sampler) read() {
+	r := reading{at: time.Now(), Reading: p.edge.Metrics().Read()}
+	if codecs := p.edge.Metrics().Sources().Compression; codecs != nil {
+		r.codecs = codecs()
+	}
+	if len(p.readings) > keptReadings {
+		p.readings = append(p.readings[:0], p.readings[1:]...)
+	}
+	p.readings = append(p.readings, r)
+}
+
+// point keeps what happened between the last two readings for the charts.
+func (p *sampler) point() {
+	last := len(p.readings) - 1
+	if last < 1 {
+		return
+	}
+	encoded, err := json.Marshal(p.pointOf(&p.readings[last-1], &p.readings[last]))
+	if err != nil {
+		panic("BUG: cannot encode a point: " + err.Error())
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.points) >= keptPoints {
+		p.points = append(p.points[:0], p.points[1:]...)
+	}
+	p.points = append(p.points, encoded)
+}
+
+// show makes a snapshot and wakes the viewers.
+func (p *sampler) show() {
+	snapshot, settings := event("snapshot", p.gather()), event("config", p.config())
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.viewers == 0 {
+		return // the last one left meanwhile; whoever comes next wants another
+	}
+	p.snapshot = snapshot
+	if !bytes.Equal(settings, p.settings) {
+		p.settings = settings
+	}
+	close(p.changed)
+	p.changed = make(chan struct{})
+}
+
+// join adds a viewer. The first one does not wait for the next second.
+func (p *sampler) join() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.viewers++
+	if p.snapshot == nil {
+		select {
+		case p.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (p *sampler) leave() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.viewers--; p.viewers == 0 {
+		p.snapshot = nil // soon it will be old
+	}
+}
+
+// viewer is the stream to one page.
+type viewer interface {
+	// Send writes b, which it borrows, to the page.
+	Send(b []byte) error
+	// Context ends when the stream shall end.
+	Context() context.Context
+}
+
+// feed is the life of one viewer: what does not change, the charts so far, and
+// then a snapshot whenever there is a new one.
+func (p *sampler) feed(st viewer) error {
+	p.join()
+	defer p.leave()
+	if err := st.Send(p.hello()); err != nil {
+		return err
+	}
+	var settings []byte
+	for {
+		p.mu.Lock()
+		changed := p.changed
+		var frames [][]byte
+		if p.snapshot != nil {
+			frames = append(frames, p.snapshot)
+			if !bytes.Equal(settings, p.settings) {
+				settings = p.settings
+				frames = append(frames, settings)
+			}
+		}
+		p.mu.Unlock()
+		for _, frame := range frames {
+			if err := st.Send(frame); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-changed:
+		case <-st.Context().Done():
+			return nil
+		}
+	}
+}
+
+// hello is the first event of a stream.
+func (p *sampler) hello() []byte {
+	build := p.edge.Metrics().Build()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append(server.AppendRetry(nil, sampleEvery), event("hello", helloMessage{
+		Version: build.Version, Revision: build.Revision, Started: p.started.UnixMilli(),
+		Fields:  pointFields,
+		History: json.RawMessage("[" + string(bytes.Join(p.points, []byte(","))) + "]"),
+		Errors:  errorCatalog(),
+	})...)
+}
+
+// event is a whole event with v as JSON, which has no line breaks.
+func event(name string, v any) []byte {
+	data, err := json.Marshal(v)
+	if err != nil {
+		panic("BUG: cannot encode an event: " + err.Error())
+	}
+	return server.CloseEvent(append(server.OpenEvent(nil, name), data...))
+}

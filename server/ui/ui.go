@@ -1,0 +1,118 @@
+package ui
+
+import (
+	"log/slog"
+	"strings"
+
+	"github.com/valyala/fasthttp"
+
+	"millrace/consumer"
+	"millrace/internal/apierr"
+	"millrace/metadata"
+	"millrace/server"
+)
+
+// Dashboard is the resource at /ui.
+type Dashboard struct {
+	edge    *server.Server
+	sampler *sampler
+}
+
+// Deps are what the dashboard shows. It borrows them.
+type Deps struct {
+	// Metadata and Consumers may be nil; then there is nothing of them to show.
+	Metadata  *metadata.Cache
+	Consumers *consumer.Manager
+	// Settings returns every setting that holds, secrets masked; it may be nil.
+	Settings func() []Setting
+	// Logger receives defects of what is shown.
+	Logger *slog.Logger
+}
+
+// New returns the dashboard of the edge. It shows nothing before [Dashboard.Start].
+func New(edge *server.Server, d Deps) *Dashboard {
+	return &Dashboard{edge, newSampler(edge, d)}
+}
+
+// Start begins to sample, once all routes are entered. The function that it
+// returns ends that, and waits for the end.
+func (d *Dashboard) Start() (end func()) { return d.sampler.start() }
+
+// Routes returns the resource's routes.
+func (d *Dashboard) Routes() []server.Route {
+	return []server.Route{
+		{Method: "GET", Path: "/ui", Action: server.Administer, Handle: d.page},
+		{Method: "GET", Path: "/ui/{file}", Action: server.Administer, Handle: d.file},
+		{Method: "GET", Path: "/ui/events", Action: server.Administer, Handle: d.events},
+	}
+}
+
+// contentPolicy lets the page load and ask nothing but this server, run no
+// script that is not a file of ours, and stand in no other page's frame.
+const contentPolicy = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'"
+
+// setHeaders go with everything below /ui.
+func setHeaders(ctx *fasthttp.RequestCtx) {
+	h := &ctx.Response.Header
+	h.Set(fasthttp.HeaderContentSecurityPolicy, contentPolicy)
+	h.Set(fasthttp.HeaderXContentTypeOptions, "nosniff")
+	h.Set(fasthttp.HeaderXFrameOptions, "DENY")
+	h.Set(fasthttp.HeaderReferrerPolicy, "no-referrer")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+}
+
+// GET /ui: the dashboard. The page's own links are relative, so that it works
+// behind a proxy that serves it elsewhere; with a slash at the end of its path
+// they would lead astray.
+func (d *Dashboard) page(ctx *fasthttp.RequestCtx) error {
+	path, _, _ := strings.Cut(string(ctx.RequestURI()), "?")
+	if strings.HasSuffix(path, "/") {
+		ctx.Response.Header.Set(fasthttp.HeaderLocation, "../ui")
+		ctx.SetStatusCode(fasthttp.StatusPermanentRedirect)
+		return nil
+	}
+	return serveFile(ctx, Page)
+}
+
+// GET /ui/{file}
+func (d *Dashboard) file(ctx *fasthttp.RequestCtx) error {
+	name, err := server.PathParam(ctx, "file")
+	if err != nil {
+		return err
+	}
+	return serveFile(ctx, name)
+}
+
+// serveFile answers with a file of the dashboard. The browser asks each time
+// whether it has changed: after an update no old script meets a new server.
+func serveFile(ctx *fasthttp.RequestCtx, name string) error {
+	setHeaders(ctx)
+	file := Files()[name]
+	if file == nil {
+		return apierr.NotFound.New("There is nothing at %s.", ctx.Path())
+	}
+	// Weak, because what is sent may be compressed in several ways.
+	ctx.Response.Header.Set(fasthttp.HeaderETag, `W/"`+file.Tag+`"`)
+	ctx.Response.Header.Set(fasthttp.HeaderCacheControl, "no-cache")
+	if strings.Contains(string(ctx.Request.Header.Peek(fasthttp.HeaderIfNoneMatch)), file.Tag) {
+		ctx.SetStatusCode(fasthttp.StatusNotModified)
+		return nil
+	}
+	ctx.SetContentType(file.ContentType)
+	ctx.SetBody(file.Content)
+	return nil
+}
+
+// GET /ui/events: the dashboard's figures as Server-Sent Events, see sampler.go.
+func (d *Dashboard) events(ctx *fasthttp.RequestCtx) error {
+	setHeaders(ctx)
+	ctx.SetContentType(server.MediaJSON) // for errors
+	if err := server.SameSite(ctx); err != nil {
+		return err
+	}
+	if ctx.IsHead() {
+		ctx.SetContentType(server.MediaEvents)
+		return nil
+	}
+	return d.edge.Stream(ctx, server.MediaEvents, func(st *server.Stream) error { return d.sampler.feed(st) })
+}
