@@ -24,6 +24,7 @@ import (
 	"millrace/internal/kafka"
 	"millrace/metadata"
 	"millrace/metrics"
+	direct "millrace/reader"
 	"millrace/schema"
 	"millrace/server/api"
 )
@@ -116,7 +117,9 @@ func startStack(t testing.TB, broker string, set ...string) *stack {
 		cfg.Consumer.Schemas = registry
 	}
 	consumers := consumer.New(cfg.KafkaConsume, cfg.KafkaConsumer, cfg.Consumer, log)
-	srv := api.New(api.Settings{Edge: cfg.Server, REST: cfg.REST}, api.Parts{Producer: producer, Metadata: cache, Consumers: consumers, Schemas: registry, Metrics: m, Logger: log})
+	reads := direct.New(cfg.KafkaConsume, cfg.KafkaConsumer, direct.Settings{IsolationLevel: cfg.Consumer.IsolationLevel, RequestTimeout: cfg.Consumer.RequestTimeout, MaxBytes: cfg.Consumer.MaxBytes}, direct.Deps{Schemas: registry})
+	t.Cleanup(reads.Close)
+	srv := api.New(api.Settings{Edge: cfg.Server, REST: cfg.REST}, api.Parts{Producer: producer, Metadata: cache, Consumers: consumers, Reader: reads, Schemas: registry, Metrics: m, Logger: log})
 	addrs, err := srv.Listen()
 	if err != nil {
 		t.Fatal(err)

@@ -30,7 +30,7 @@ const pageRecords = 1000
 // newPages has one value after the other in its records.
 func newPages(t testing.TB, f codec.Format, values [][]byte, x codec.Extras) *pages {
 	i := newInstance(&Manager{life: t.Context(), settings: Settings{MaxBytes: 4 << 20}}, "g", InstanceOptions{Format: f})
-	p := &pages{i: i, s: newSession(i), p: newPartition(TopicPartition{"t", 0}), runs: make([]run, 0, 4), dst: make([]byte, 0, 4<<20), extras: x}
+	p := &pages{i: i, s: newSession(i), p: newPartition(TopicPartition{Topic: "t", Partition: 0}), runs: make([]run, 0, 4), dst: make([]byte, 0, 4<<20), extras: x}
 	p.s.parts[p.p.TopicPartition] = p.p
 	for n := range pageRecords {
 		p.records = append(p.records, &kgo.Record{Topic: "t", Value: values[n%len(values)], Offset: int64(n)})
@@ -110,20 +110,6 @@ func TestAvroPageOverJSON(t *testing.T) {
 		t.Logf("%s: %d ns a record, %.2f of JSON's", format, int(least[format])/(each*pageRecords), over)
 		if over > mostOverJSON {
 			t.Errorf("%s costs %.2f times what JSON costs", format, over)
-		}
-	}
-}
-
-// TestDirectPageDoesNotAllocate holds the same for direct reads.
-func TestDirectPageDoesNotAllocate(t *testing.T) {
-	for format, all := range formatPages(t) {
-		if allocs := testing.AllocsPerRun(50, func() {
-			p := page{limit: 4 << 20, most: 4 << 20, count: maxPageRecords, format: all.i.opts.Format, extras: all.extras}
-			if out, err := p.fill(all.dst, all.records); err != nil || len(out) < pageRecords*50 || p.n != pageRecords {
-				t.Fatalf("%d bytes of %d records, %v", len(out), p.n, err)
-			}
-		}); allocs != 0 {
-			t.Errorf("%s: a page of %d records allocates %v times", format, pageRecords, allocs)
 		}
 	}
 }

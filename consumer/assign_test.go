@@ -17,8 +17,8 @@ func TestAssign(t *testing.T) {
 		}
 		m := newManager(t, b, nil)
 		i := create(t, m, testkit.Group(t), jsonOptions(m))
-		ok(t, i.Assign(t.Context(), []TopicPartition{{topic, 2}, {topic, 0}}))
-		if want := []TopicPartition{{topic, 0}, {topic, 2}}; !slices.Equal(assigned(t, i), want) {
+		ok(t, i.Assign(t.Context(), []TopicPartition{{Topic: topic, Partition: 2}, {Topic: topic, Partition: 0}}))
+		if want := []TopicPartition{{Topic: topic, Partition: 0}, {Topic: topic, Partition: 2}}; !slices.Equal(assigned(t, i), want) {
 			t.Errorf("assigned is %v", assigned(t, i))
 		}
 		topics, err := i.Subscription()
@@ -29,14 +29,14 @@ func TestAssign(t *testing.T) {
 		readN(t, i, 20)
 
 		// A partition that stays keeps its position; a new one starts.
-		ok(t, i.Assign(t.Context(), []TopicPartition{{topic, 1}, {topic, 2}}))
+		ok(t, i.Assign(t.Context(), []TopicPartition{{Topic: topic, Partition: 1}, {Topic: topic, Partition: 2}}))
 		wantValues(t, readN(t, i, 10), span(100, 10))
 		nothing(t, i)
 
 		// The group's committed offset is where another instance starts.
-		ok(t, i.Commit(t.Context(), []Offset{{TopicPartition: TopicPartition{topic, 1}, Offset: 4}}))
+		ok(t, i.Commit(t.Context(), []Offset{{TopicPartition: TopicPartition{Topic: topic, Partition: 1}, Offset: 4}}))
 		other := create(t, m, i.Group(), jsonOptions(m))
-		ok(t, other.Assign(t.Context(), []TopicPartition{{topic, 1}}))
+		ok(t, other.Assign(t.Context(), []TopicPartition{{Topic: topic, Partition: 1}}))
 		wantValues(t, readN(t, other, 5), span(105, 5))
 	})
 }
@@ -55,9 +55,9 @@ func TestAssignWhatDoesNotExist(t *testing.T) {
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		topic := testkit.CreateTopic(t, b, 1)
 		i := newReader(t, newManager(t, b, nil), topic, 1)
-		wantKind(t, i.Assign(t.Context(), []TopicPartition{{topic + "-unknown", 0}}), apierr.TopicNotFound)
-		wantKind(t, i.Assign(t.Context(), []TopicPartition{{topic, 0}, {topic, 9}}), apierr.PartitionNotFound)
-		wantKind(t, i.Assign(t.Context(), []TopicPartition{{topic, -1}}), apierr.PartitionNotFound)
+		wantKind(t, i.Assign(t.Context(), []TopicPartition{{Topic: topic + "-unknown", Partition: 0}}), apierr.TopicNotFound)
+		wantKind(t, i.Assign(t.Context(), []TopicPartition{{Topic: topic, Partition: 0}, {Topic: topic, Partition: 9}}), apierr.PartitionNotFound)
+		wantKind(t, i.Assign(t.Context(), []TopicPartition{{Topic: topic, Partition: -1}}), apierr.PartitionNotFound)
 		if want := partitions(topic, 1); !slices.Equal(assigned(t, i), want) {
 			t.Errorf("a failed assignment changed it to %v", assigned(t, i))
 		}
@@ -112,11 +112,11 @@ func TestResetNone(t *testing.T) {
 				_, err := i.AppendRecords(t.Context(), nil, ReadOptions{})
 				wantKind(t, err, apierr.IllegalState)
 			}
-			ok(t, i.Seek(t.Context(), []Offset{{TopicPartition: TopicPartition{topic, 0}, Offset: 2}}, nil))
+			ok(t, i.Seek(t.Context(), []Offset{{TopicPartition: TopicPartition{Topic: topic, Partition: 0}, Offset: 2}}, nil))
 			wantValues(t, readN(t, i, 3), span(2, 3))
 
 			// Out of range is an error as well, until the next seek.
-			ok(t, i.Seek(t.Context(), []Offset{{TopicPartition: TopicPartition{topic, 0}, Offset: 1000}}, nil))
+			ok(t, i.Seek(t.Context(), []Offset{{TopicPartition: TopicPartition{Topic: topic, Partition: 0}, Offset: 1000}}, nil))
 			_, err := i.AppendRecords(t.Context(), nil, ReadOptions{})
 			wantKind(t, err, apierr.IllegalState)
 			ok(t, i.SeekToBeginning(t.Context(), nil))

@@ -4,6 +4,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"millrace/codec"
+	"millrace/reader"
 )
 
 // backlog holds records that were fetched and not yet answered, in the order
@@ -29,7 +30,7 @@ func (b *backlog) add(p *partition, records []*kgo.Record) {
 	b.runs = append(b.runs, run{p, records})
 	b.records += len(records)
 	for _, r := range records {
-		b.bytes += size(r)
+		b.bytes += reader.Size(r)
 	}
 }
 
@@ -43,20 +44,7 @@ func (b *backlog) room(limit int, format codec.Format) int {
 	if bytes > limit {
 		n, bytes = int(int64(n)*int64(limit)/int64(bytes))+1, limit
 	}
-	return answerRoom(n, bytes, b.runs[0].part.Topic, format)
-}
-
-// frameGuess is about what a record takes in an answer besides key, value and topic.
-const frameGuess = 80
-
-// answerRoom guesses what an answer takes of n records of a topic, with keys and values
-// of so many bytes. One of many megabytes that grew step by step would leave several
-// times as much to the garbage collector.
-func answerRoom(n, bytes int, topic string, format codec.Format) int {
-	if format == codec.Binary {
-		bytes = bytes/3*4 + 4
-	}
-	return n*(frameGuess+len(topic)) + bytes
+	return reader.Room(n, bytes, b.runs[0].part.Topic, format)
 }
 
 // advance forgets the first n records, which the caller has recycled and whose
@@ -88,7 +76,7 @@ func (b *backlog) drop(gone func(*partition) bool) {
 		}
 		b.records -= len(r.records)
 		for _, rec := range r.records {
-			b.bytes -= size(rec)
+			b.bytes -= reader.Size(rec)
 		}
 	}
 	clear(b.runs[len(kept):])
@@ -97,6 +85,3 @@ func (b *backlog) drop(gone func(*partition) bool) {
 
 // clear forgets everything.
 func (b *backlog) clear() { *b = backlog{} }
-
-// size is what a record counts for max_bytes and fetch.min.bytes.
-func size(r *kgo.Record) int { return len(r.Key) + len(r.Value) }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"sync"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -17,23 +15,15 @@ import (
 	"millrace/internal/kafka"
 )
 
-// The timestamps that ask ListOffsets for the ends of a partition.
-const (
-	startOfLog = -2
-	endOfLog   = -1
-)
-
 // cluster asks Kafka what needs no membership in a group: offsets of the log,
-// offsets of a group, commits of an instance that has an assignment, records
-// of any place. All instances and direct reads share its clients.
+// offsets of a group, commits of an instance that has an assignment. All instances
+// share its client.
 type cluster struct {
 	base kafka.Settings
-	conf kafka.Consumer
 
 	mu     sync.Mutex
-	client *kgo.Client   // nil until first used
-	direct *kafka.Reader // the same
-	closed bool          // nothing new is built
+	client *kgo.Client // nil until first used
+	closed bool        // nothing new is built
 }
 
 func (c *cluster) get() (*kgo.Client, error) {
@@ -52,32 +42,12 @@ func (c *cluster) get() (*kgo.Client, error) {
 	return c.client, nil
 }
 
-// reader returns what direct reads fetch with.
-func (c *cluster) reader() (*kafka.Reader, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed {
-		return nil, kgo.ErrClientClosed
-	}
-	if c.direct == nil {
-		reader, err := kafka.NewReader(c.base, c.conf)
-		if err != nil {
-			return nil, err
-		}
-		c.direct = reader
-	}
-	return c.direct, nil
-}
-
 func (c *cluster) close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closed = true
 	if c.client != nil {
 		c.client.Close()
-	}
-	if c.direct != nil {
-		c.direct.Close()
 	}
 }
 
@@ -100,98 +70,34 @@ func (c *cluster) exists(ctx context.Context, topic string) error {
 	return nil
 }
 
-// offsetsAt returns, for each partition, the offset of the first record that
-// is not older than the time asked for (ms since 1970, or one of the ends). A
-// time after the last record gives the end. With the isolation level
-// read_committed the end is that of the last finished transaction.
+// offsetsAt is [kafka.OffsetsAt] with the errors that clients are told.
 func (c *cluster) offsetsAt(ctx context.Context, isolation string, at map[TopicPartition]int64) (map[TopicPartition]int64, error) {
-	found, err := c.listOffsets(ctx, isolation, at)
-	if err != nil {
-		return nil, err
-	}
-	past := make(map[TopicPartition]int64)
-	for tp, offset := range found {
-		if offset < 0 {
-			past[tp] = endOfLog
-		}
-	}
-	ends, err := c.listOffsets(ctx, isolation, past)
-	if err != nil {
-		return nil, err
-	}
-	for tp, offset := range ends {
-		found[tp] = offset
-	}
-	return found, nil
-}
-
-// listOffsets is one ListOffsets request; -1 stands for "no such record".
-func (c *cluster) listOffsets(ctx context.Context, isolation string, at map[TopicPartition]int64) (map[TopicPartition]int64, error) {
-	found := make(map[TopicPartition]int64, len(at))
-	if len(at) == 0 {
-		return found, nil
-	}
 	client, err := c.get()
 	if err != nil {
 		return nil, err
 	}
-	topics := make(map[string][]kmsg.ListOffsetsRequestTopicPartition)
-	for tp, ms := range at {
-		p := kmsg.NewListOffsetsRequestTopicPartition()
-		p.Partition, p.Timestamp = tp.Partition, ms
-		topics[tp.Topic] = append(topics[tp.Topic], p)
-	}
-	req := kmsg.NewPtrListOffsetsRequest()
-	req.ReplicaID = -1
-	if isolation == readCommitted {
-		req.IsolationLevel = 1
-	}
-	for name, partitions := range topics {
-		t := kmsg.NewListOffsetsRequestTopic()
-		t.Topic, t.Partitions = name, partitions
-		req.Topics = append(req.Topics, t)
-	}
-	asked := slices.Collect(maps.Keys(at))
-	for _, shard := range client.RequestSharded(ctx, req) {
-		if shard.Err != nil {
-			return nil, c.missing(ctx, asked, fmt.Errorf("cannot list offsets: %w", shard.Err))
-		}
-		for _, t := range shard.Resp.(*kmsg.ListOffsetsResponse).Topics {
-			for _, p := range t.Partitions {
-				tp := TopicPartition{t.Topic, p.Partition}
-				if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
-					return nil, c.missing(ctx, asked, fmt.Errorf("cannot list the offsets of %s: %w", tp, err))
-				}
-				found[tp] = p.Offset
-			}
-		}
-	}
-	for tp := range at {
-		if _, ok := found[tp]; !ok {
-			return nil, fmt.Errorf("cannot list offsets: the broker did not answer for %s", tp)
-		}
+	found, err := kafka.OffsetsAt(ctx, client, isolation == readCommitted, at)
+	if err != nil {
+		return nil, explainMissing(err)
 	}
 	return found, nil
 }
 
-// notBelow returns an error if the offset comes before the first one, or that
-// cannot be found out.
-func (c *cluster) notBelow(ctx context.Context, tp TopicPartition, offset int64) error {
-	first, err := c.offsetsAt(ctx, readUncommitted, map[TopicPartition]int64{tp: startOfLog})
-	if err != nil || offset >= first[tp] {
-		return err
+// explainMissing names what does not exist in the words of the API.
+func explainMissing(err error) *apierr.Error {
+	var of *kafka.PartitionError
+	switch {
+	case !errors.As(err, &of):
+		return apierr.From(err)
+	case errors.Is(err, kafka.ErrNoPartition):
+		return apierr.PartitionNotFound.Wrap(err, "Topic %s has no partition %d.", of.Topic, of.Partition)
 	}
-	end, err := c.offsetsAt(ctx, readUncommitted, map[TopicPartition]int64{tp: endOfLog})
-	if err != nil {
-		return err
-	}
-	return apierr.OffsetNotFound.New("Offset %d is below the start of partition %d of topic %s, which has the offsets from %d to before %d.",
-		offset, tp.Partition, tp.Topic, first[tp], end[tp])
+	return apierr.TopicNotFound.Wrap(err, "Topic %s does not exist.", of.Topic)
 }
 
 // missing makes of the error of a request about the partitions that says that
-// something is unknown the answer that says what: the topic or just a
-// partition of it. Other errors stay what they are.
+// something is unknown the one that says what: the topic or just a partition of it.
+// Other errors stay what they are.
 func (c *cluster) missing(ctx context.Context, tps []TopicPartition, err error) error {
 	api := apierr.From(err)
 	if api.Kind != apierr.TopicNotFound {
@@ -201,21 +107,8 @@ func (c *cluster) missing(ctx context.Context, tps []TopicPartition, err error) 
 	if failed != nil {
 		return api
 	}
-	topics := make([]string, len(tps))
-	for n, tp := range tps {
-		topics[n] = tp.Topic
-	}
-	details, failed := kadm.NewClient(client).ListTopicsWithInternal(ctx, topics...)
-	if failed != nil {
-		return apierr.From(failed)
-	}
-	for _, tp := range tps {
-		if !details.Has(tp.Topic) {
-			return apierr.TopicNotFound.Wrap(err, "Topic %s does not exist.", tp.Topic)
-		}
-		if _, ok := details[tp.Topic].Partitions[tp.Partition]; !ok {
-			return apierr.PartitionNotFound.Wrap(err, "Topic %s has no partition %d.", tp.Topic, tp.Partition)
-		}
+	if missing := kafka.Missing(ctx, client, tps); missing != nil {
+		return explainMissing(missing)
 	}
 	return api // it came into being since
 }

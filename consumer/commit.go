@@ -262,7 +262,7 @@ func commitAsMember(ctx context.Context, client *kgo.Client, entries []commitEnt
 		for t := range req.Topics {
 			for p := range req.Topics[t].Partitions {
 				part := &req.Topics[t].Partitions[p]
-				part.Metadata = kmsg.StringPtr(metadata[TopicPartition{req.Topics[t].Topic, part.Partition}])
+				part.Metadata = kmsg.StringPtr(metadata[TopicPartition{Topic: req.Topics[t].Topic, Partition: part.Partition}])
 			}
 		}
 		return nil

@@ -18,7 +18,7 @@ func TestCommit(t *testing.T) {
 	bothWays(t, func(t *testing.T, i *Instance, tp TopicPartition) {
 		committed := func() []Offset {
 			t.Helper()
-			os, err := i.Committed(t.Context(), []TopicPartition{tp, {tp.Topic, 7}, {"no-such-topic", 0}, tp})
+			os, err := i.Committed(t.Context(), []TopicPartition{tp, {Topic: tp.Topic, Partition: 7}, {Topic: "no-such-topic", Partition: 0}, tp})
 			ok(t, err)
 			return os
 		}
@@ -70,16 +70,16 @@ func TestCommitWithoutASession(t *testing.T) {
 	m := newManager(t, b, nil)
 	i := create(t, m, testkit.Group(t), jsonOptions(m))
 	ok(t, i.Commit(t.Context(), nil))
-	ok(t, i.Commit(t.Context(), []Offset{{TopicPartition{topic, 0}, 4, ""}}))
-	if at := committedRaw(t, b, i.Group(), TopicPartition{topic, 0}); at != 5 {
+	ok(t, i.Commit(t.Context(), []Offset{{TopicPartition{Topic: topic, Partition: 0}, 4, ""}}))
+	if at := committedRaw(t, b, i.Group(), TopicPartition{Topic: topic, Partition: 0}); at != 5 {
 		t.Errorf("committed %d, want 5", at)
 	}
 }
 
 func TestCommitToWhatDoesNotExist(t *testing.T) {
 	bothWays(t, func(t *testing.T, i *Instance, tp TopicPartition) {
-		wantKind(t, i.Commit(t.Context(), []Offset{{tp, 1, ""}, {TopicPartition{tp.Topic, 7}, 1, ""}}), apierr.PartitionNotFound)
-		wantKind(t, i.Commit(t.Context(), []Offset{{TopicPartition{testkit.Topic(t), 0}, 1, ""}}), apierr.TopicNotFound)
+		wantKind(t, i.Commit(t.Context(), []Offset{{tp, 1, ""}, {TopicPartition{Topic: tp.Topic, Partition: 7}, 1, ""}}), apierr.PartitionNotFound)
+		wantKind(t, i.Commit(t.Context(), []Offset{{TopicPartition{Topic: testkit.Topic(t), Partition: 0}, 1, ""}}), apierr.TopicNotFound)
 	})
 }
 
@@ -93,7 +93,7 @@ func TestAutoCommitCommitsWhatIsConfirmed(t *testing.T) {
 	for _, how := range []string{"assignment", "subscription"} {
 		t.Run(how, func(t *testing.T) {
 			i := create(t, m, testkit.Group(t), o)
-			tp := TopicPartition{topic, 0}
+			tp := TopicPartition{Topic: topic, Partition: 0}
 			if how == "assignment" {
 				ok(t, i.Assign(t.Context(), []TopicPartition{tp}))
 			} else {
@@ -166,7 +166,7 @@ func TestCommitFailure(t *testing.T) {
 		}
 		return resp, nil, true
 	})
-	wantKind(t, i.Commit(t.Context(), []Offset{{TopicPartition{topic, 0}, 1, ""}}), apierr.Unauthorized)
+	wantKind(t, i.Commit(t.Context(), []Offset{{TopicPartition{Topic: topic, Partition: 0}, 1, ""}}), apierr.Unauthorized)
 }
 
 // What was answered is committed again after an offset of the client's own, though
@@ -176,7 +176,7 @@ func TestCommitAfterOneThatOvertookAnAnswer(t *testing.T) {
 	topic := testkit.CreateTopic(t, f.Broker, 1)
 	produce(t, f.Broker, numbers(topic, 0, 0, 10)...)
 	i := newReader(t, newManager(t, f.Broker, nil), topic, 1)
-	tp := TopicPartition{topic, 0}
+	tp := TopicPartition{Topic: topic, Partition: 0}
 	wantValues(t, readN(t, i, 10), span(0, 10))
 	var requests atomic.Int32
 	f.ControlKey(int16(kmsg.OffsetCommit), func(kmsg.Request) (kmsg.Response, error, bool) {
@@ -199,7 +199,7 @@ func TestLateCommitDoesNotUndoALaterOne(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 1)
 	i := newReader(t, newManager(t, b, nil), topic, 1)
-	tp := TopicPartition{topic, 0}
+	tp := TopicPartition{Topic: topic, Partition: 0}
 	early, err := i.askCommit(t.Context(), []Offset{{tp, 1, ""}})
 	ok(t, err)
 	defer i.endCall()

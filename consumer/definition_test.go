@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"millrace/internal/testkit"
+	"millrace/reader"
 
 	"millrace/codec"
 	"millrace/internal/apierr"
@@ -18,7 +19,7 @@ func TestDefinitionComesBack(t *testing.T) {
 	want := definition{
 		Options: InstanceOptions{
 			Name: "i", Format: codec.JSON, OffsetReset: latest, AutoCommit: true, FetchMinBytes: 7,
-			RequestTimeout: 3 * time.Second, IsolationLevel: readCommitted, Undecodable: Skip,
+			RequestTimeout: 3 * time.Second, IsolationLevel: readCommitted, Undecodable: reader.Skip,
 		},
 		Format:     "json",
 		Partitions: []place{{"t", 1}},

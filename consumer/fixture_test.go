@@ -79,7 +79,7 @@ func newReader(t *testing.T, m *Manager, topic string, n int32) *Instance {
 func partitions(topic string, n int32) []TopicPartition {
 	var tps []TopicPartition
 	for p := range n {
-		tps = append(tps, TopicPartition{topic, p})
+		tps = append(tps, TopicPartition{Topic: topic, Partition: p})
 	}
 	return tps
 }

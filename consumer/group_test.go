@@ -41,7 +41,7 @@ func TestRebalanceWithABacklog(t *testing.T) {
 		note := func(rs []record) {
 			pageSize = len(rs)
 			for _, r := range rs {
-				tp := TopicPartition{r.Topic, r.Partition}
+				tp := TopicPartition{Topic: r.Topic, Partition: r.Partition}
 				if seen[tp] == nil {
 					seen[tp] = make(map[int64]int)
 				}
@@ -191,12 +191,12 @@ func TestPatternFindsNewTopics(t *testing.T) {
 		i := create(t, m, testkit.Group(t), jsonOptions(m))
 		ok(t, i.SubscribePattern(t.Context(), base+"-[ab]"))
 		testkit.Eventually(t, patience, "the first topic is assigned", func() bool {
-			return slices.Equal(assigned(t, i), []TopicPartition{{base + "-a", 0}})
+			return slices.Equal(assigned(t, i), []TopicPartition{{Topic: base + "-a", Partition: 0}})
 		})
 		make(base + "-b")
 		begin := time.Now()
 		testkit.Eventually(t, patience, "the new topic is assigned", func() bool {
-			return slices.Equal(assigned(t, i), []TopicPartition{{base + "-a", 0}, {base + "-b", 0}})
+			return slices.Equal(assigned(t, i), []TopicPartition{{Topic: base + "-a", Partition: 0}, {Topic: base + "-b", Partition: 0}})
 		})
 		if took := time.Since(begin); took > 15*time.Second {
 			t.Errorf("a new topic was found after %v", took)

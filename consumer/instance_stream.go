@@ -8,6 +8,7 @@ import (
 
 	"millrace/codec"
 	"millrace/internal/apierr"
+	"millrace/reader"
 )
 
 // InstanceStream is an endless read of an instance. [InstanceStream.Run] runs
@@ -19,9 +20,9 @@ import (
 type InstanceStream struct {
 	i      *Instance
 	q      StreamOptions
-	known  *schemas
+	known  *reader.Schemas
 	extras codec.Extras
-	out    outlet
+	out    reader.Outlet
 	last   []written // the answer before the present one, until that is written
 }
 
@@ -29,13 +30,13 @@ type InstanceStream struct {
 type StreamOptions struct {
 	// Undecodable says what becomes of records that are not in the instance's
 	// format, in place of what its own options say.
-	Undecodable Undecodables
+	Undecodable reader.Undecodables
 	// Heartbeat is how long the stream may be silent; 0 means for ever.
 	Heartbeat time.Duration
 	// Frames stand around the records.
-	Frames Frames
-	// ReadOptions as for a read; of them only Headers, Timestamps, Layout and Dialect mean something.
-	ReadOptions
+	Frames reader.Frames
+	// Show says how records are shown.
+	reader.Show
 }
 
 // written is how far a written answer got in a partition.
@@ -57,8 +58,8 @@ func (i *Instance) OpenStream(ctx context.Context, q StreamOptions) (*InstanceSt
 		return nil, err
 	}
 	<-i.lease
-	known := i.m.schemas(i.opts.Format, nil)
-	return &InstanceStream{i: i, q: q, known: known, extras: q.extras(known)}, nil
+	known := reader.NewSchemas(i.m.settings.Schemas, i.opts.Format, nil)
+	return &InstanceStream{i: i, q: q, known: known, extras: q.Extras(known)}, nil
 }
 
 // takeReadTurn takes the lease and makes sure that there is something to read from.
@@ -90,8 +91,8 @@ func (st *InstanceStream) Run(ctx context.Context, send func([]byte) error) erro
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(i.m.unhurried, cancel)()
-	st.out = outlet{send: send, format: i.opts.Format} // the session counts the records
-	defer st.out.close()
+	st.out = reader.NewOutlet(send, i.opts.Format, nil) // the session counts the records
+	defer st.out.Close()
 	err := i.beginCall()
 	if err == nil {
 		defer i.endCall()
@@ -102,15 +103,15 @@ func (st *InstanceStream) Run(ctx context.Context, send func([]byte) error) erro
 		}
 	}
 	if err == nil {
-		err = st.out.put(func(dst []byte) []byte { return st.q.Frames.Begin(dst, nil) })
+		err = st.out.Put(func(dst []byte) []byte { return st.q.Frames.Begin(dst, nil) })
 	}
 	for err == nil && ctx.Err() == nil {
 		err = st.page(ctx)
 	}
 	if err == nil || ctx.Err() != nil {
-		return st.out.gone
+		return st.out.Gone()
 	}
-	return st.out.fail(st.q.Frames, nil, err)
+	return st.out.Fail(st.q.Frames, nil, err)
 }
 
 // page waits for records and sends them, or a heartbeat.
@@ -124,30 +125,30 @@ func (st *InstanceStream) page(ctx context.Context) error {
 	}
 	wait, done := context.WithCancel(ctx)
 	if st.q.Heartbeat > 0 {
-		wait, done = context.WithDeadline(ctx, st.out.sent.Add(st.q.Heartbeat))
+		wait, done = context.WithDeadline(ctx, st.out.Sent().Add(st.q.Heartbeat))
 	}
 	defer done()
 	// The end of ctx ends the wait, and is no reason to drop what is there.
-	if err := i.collect(context.WithoutCancel(ctx), wait, s, streamChunk); err != nil {
+	if err := i.collect(context.WithoutCancel(ctx), wait, s, reader.StreamChunk); err != nil {
 		return err
 	}
 	n, err := st.encode(s)
 	switch {
 	case err != nil && n == 0 && st.known != nil:
-		return st.known.learn(ctx, i.opts.Format, err) // the records before it are on their way
+		return st.known.Learn(ctx, i.opts.Format, err) // the records before it are on their way
 	case err != nil && n == 0:
 		return err
 	}
 	if n > 0 {
-		st.known.forget()
+		st.known.Forget()
 	}
 	switch {
-	case !st.out.empty():
+	case !st.out.Empty():
 		return st.deliver(s)
-	case ctx.Err() != nil || !st.out.silent(st.q.Heartbeat):
+	case ctx.Err() != nil || !st.out.Silent(st.q.Heartbeat):
 		return nil // all were passed over, or the subscription has changed
 	}
-	if err := st.out.put(func(dst []byte) []byte { return st.q.Frames.Beat(dst, nil) }); err != nil {
+	if err := st.out.Put(func(dst []byte) []byte { return st.q.Frames.Beat(dst, nil) }); err != nil {
 		st.giveBack(s)
 		return err
 	}
@@ -177,22 +178,22 @@ func (st *InstanceStream) encode(s *session) (n int, err error) {
 		p.onPage = false
 	}
 	s.page = s.page[:0]
-	st.out.open()
+	b := st.out.Buffer()
 	var taken count
-	st.out.b.B, n, err = s.encode(st.out.b.B, &taken, bounds{streamChunk, 4 * streamChunk}, func(dst []byte, r *kgo.Record) ([]byte, error) {
+	b.B, n, err = s.encode(b.B, &taken, bounds{reader.StreamChunk, 4 * reader.StreamChunk}, func(dst []byte, r *kgo.Record) ([]byte, error) {
 		start := len(dst)
 		dst = st.q.Frames.Open(dst, false, nil)
 		body := len(dst)
-		dst, err := appendStreamed(dst, r, i.opts.Format, st.extras, st.q.Undecodable)
+		dst, err := reader.AppendStreamed(dst, r, i.opts.Format, st.extras, st.q.Undecodable)
 		if err != nil {
-			return dst[:start], &failure{TopicPartition: TopicPartition{r.Topic, r.Partition}, offset: r.Offset, api: apierr.From(err)}
+			return dst[:start], &reader.Failure{TopicPartition: TopicPartition{Topic: r.Topic, Partition: r.Partition}, Offset: r.Offset, Err: apierr.From(err)}
 		}
 		if len(dst) == body {
 			return dst[:start], nil
 		}
 		return st.q.Frames.Close(dst), nil
 	})
-	if st.out.empty() { // what was answered before still is the last
+	if st.out.Empty() { // what was answered before still is the last
 		for _, w := range st.last {
 			if !w.part.onPage {
 				w.part.onPage = true
@@ -210,7 +211,7 @@ func (st *InstanceStream) encode(s *session) (n int, err error) {
 // deliver sends what encode has taken. When that is done the answer before it
 // is confirmed.
 func (st *InstanceStream) deliver(s *session) error {
-	if err := st.out.flush(); err != nil {
+	if err := st.out.Flush(); err != nil {
 		st.giveBack(s)
 		return err
 	}

@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"time"
 
+	"millrace/internal/kafka"
+
 	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // The lag of a partition is the end of its log less the position of the
@@ -50,17 +50,16 @@ func (m *Manager) learnEnds() {
 	m.mu.Lock()
 	all := m.list()
 	m.mu.Unlock()
-	topics := make(map[string]map[int32]struct{})
-	left := maxEnds
+	at := make(map[TopicPartition]int64)
 	for _, i := range all {
-		left = i.addRead(topics, left)
+		i.addRead(at)
 	}
-	if len(topics) == 0 {
+	if len(at) == 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(m.open, min(m.settings.LagInterval, kafkaTimeout))
 	defer cancel()
-	ends, err := m.cluster.ends(ctx, topics)
+	ends, err := m.cluster.ends(ctx, at)
 	if err != nil && m.open.Err() == nil {
 		m.log.Debug("cannot read the ends of all logs for the lag of consumers", "error", err)
 	}
@@ -69,30 +68,19 @@ func (m *Manager) learnEnds() {
 	}
 }
 
-// addRead adds the partitions that the instance reads, as long as there is
-// room, and returns how much room is left.
-func (i *Instance) addRead(topics map[string]map[int32]struct{}, left int) int {
+// addRead adds the partitions that the instance reads, as long as there is room.
+func (i *Instance) addRead(at map[TopicPartition]int64) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.session == nil {
-		return left
+		return
 	}
 	for tp := range i.session.parts {
-		partitions := topics[tp.Topic]
-		if _, ok := partitions[tp.Partition]; ok {
-			continue
+		if len(at) >= maxEnds {
+			return
 		}
-		if left == 0 {
-			break
-		}
-		if partitions == nil {
-			partitions = make(map[int32]struct{})
-			topics[tp.Topic] = partitions
-		}
-		partitions[tp.Partition] = struct{}{}
-		left--
+		at[tp] = kafka.EndOfLog
 	}
-	return left
 }
 
 // setEnds notes where the logs end. What is not among them stays as it was.
@@ -122,61 +110,24 @@ func (p *partition) lag() (records int64, known bool) {
 // ends asks where the logs end. It returns what it has learned beside an error
 // that tells why that is not all; a partition that is gone has the end
 // [unknownEnd].
-func (c *cluster) ends(ctx context.Context, topics map[string]map[int32]struct{}) (map[TopicPartition]int64, error) {
+func (c *cluster) ends(ctx context.Context, at map[TopicPartition]int64) (map[TopicPartition]int64, error) {
 	client, err := c.get()
 	if err != nil {
 		return nil, err
 	}
-	req := kmsg.NewPtrListOffsetsRequest()
-	req.ReplicaID = -1 // a client
-	for name, partitions := range topics {
-		t := kmsg.NewListOffsetsRequestTopic()
-		t.Topic = name
-		for n := range partitions {
-			p := kmsg.NewListOffsetsRequestTopicPartition()
-			p.Partition, p.Timestamp = n, endOfLog
-			t.Partitions = append(t.Partitions, p)
-		}
-		req.Topics = append(req.Topics, t)
-	}
-	// The client may go on to wait when ctx has ended, and a shutdown waits for us.
-	answered := make(chan []kgo.ResponseShard, 1)
-	go func() { answered <- client.RequestSharded(ctx, req) }()
-	select {
-	case shards := <-answered:
-		return endsIn(shards)
-	case <-ctx.Done():
-		return nil, fmt.Errorf("cannot list offsets: %w", ctx.Err())
-	}
+	return endsIn(kafka.ListOffsets(ctx, client, false, at))
 }
 
-// endsIn reads the answers of all brokers.
-func endsIn(shards []kgo.ResponseShard) (ends map[TopicPartition]int64, failed error) {
-	ends = make(map[TopicPartition]int64)
-	note := func(t string, n int32, end int64, err error) {
-		tp := TopicPartition{t, n}
+func endsIn(listed map[TopicPartition]kafka.ListedOffset) (ends map[TopicPartition]int64, failed error) {
+	ends = make(map[TopicPartition]int64, len(listed))
+	for tp, l := range listed {
 		switch {
-		case errors.Is(err, kerr.UnknownTopicOrPartition):
+		case errors.Is(l.Err, kerr.UnknownTopicOrPartition):
 			ends[tp] = unknownEnd
-		case err != nil:
-			failed = fmt.Errorf("cannot list the offsets of %s: %w", tp, err)
+		case l.Err != nil:
+			failed = fmt.Errorf("cannot list the offsets of %s: %w", tp, l.Err)
 		default:
-			ends[tp] = end
-		}
-	}
-	for _, shard := range shards {
-		if shard.Err != nil {
-			for _, t := range shard.Req.(*kmsg.ListOffsetsRequest).Topics {
-				for _, p := range t.Partitions {
-					note(t.Topic, p.Partition, 0, shard.Err)
-				}
-			}
-			continue
-		}
-		for _, t := range shard.Resp.(*kmsg.ListOffsetsResponse).Topics {
-			for _, p := range t.Partitions {
-				note(t.Topic, p.Partition, p.Offset, kerr.ErrorForCode(p.ErrorCode))
-			}
+			ends[tp] = l.Offset
 		}
 	}
 	return ends, failed

@@ -49,7 +49,6 @@ type Manager struct {
 	instances map[instanceKey]*Instance
 	moving    map[instanceKey]struct{} // instances on their way in or out
 	perClient map[string]int           // instances by the address that made them
-	tails     map[tailKey]*tail        // of the topics that are streamed
 	expired   map[instanceKey]string   // why instances are gone; of the last of them
 	closing   bool                     // Close was called
 
@@ -69,7 +68,7 @@ func New(base kafka.Settings, c kafka.Consumer, s Settings, log *slog.Logger) *M
 	}
 	m := &Manager{
 		base: base, conf: c, settings: s, log: log,
-		cluster:   &cluster{base: base, conf: c},
+		cluster:   &cluster{base: base},
 		instances: make(map[instanceKey]*Instance),
 		moving:    make(map[instanceKey]struct{}),
 		perClient: make(map[string]int),

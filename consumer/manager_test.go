@@ -13,6 +13,7 @@ import (
 	"millrace/codec"
 	"millrace/internal/apierr"
 	"millrace/internal/testkit"
+	"millrace/reader"
 )
 
 func TestCreateNames(t *testing.T) {
@@ -83,12 +84,12 @@ func TestCreateChecksItsOptions(t *testing.T) {
 	}
 
 	for name, want := range map[string]codec.Format{"json": codec.JSON, "BINARY": codec.Binary} {
-		if f, err := ParseFormat(name); err != nil || f != want {
+		if f, err := reader.ParseFormat(name); err != nil || f != want {
 			t.Errorf("format %s gives %v, %v", name, f, err)
 		}
 	}
 	for _, name := range []string{"", "xml"} {
-		_, err := ParseFormat(name)
+		_, err := reader.ParseFormat(name)
 		wantKind(t, err, apierr.Unprocessable)
 	}
 	_, err := m.Create("g", InstanceOptions{Format: codec.Avro}) // there is no registry
@@ -132,7 +133,7 @@ func TestDeleteCommitsWhatWasAnswered(t *testing.T) {
 			t.Fatalf("read %d records", len(rs))
 		}
 		ok(t, m.Delete(t.Context(), i.Group(), i.Name()))
-		if at := committedRaw(t, b, i.Group(), TopicPartition{topic, 0}); at != want {
+		if at := committedRaw(t, b, i.Group(), TopicPartition{Topic: topic, Partition: 0}); at != want {
 			t.Errorf("auto-commit %t: committed %d, want %d", auto, at, want)
 		}
 	}
@@ -162,7 +163,7 @@ func TestExpiry(t *testing.T) {
 	_, err := m.Get(i.Group(), i.Name())
 	wantKind(t, err, apierr.InstanceNotFound)
 	testkit.Eventually(t, patience, "it leaves the group", func() bool { return len(members(t, b, i.Group())) == 0 })
-	if at := committedRaw(t, b, i.Group(), TopicPartition{topic, 0}); at != 6 {
+	if at := committedRaw(t, b, i.Group(), TopicPartition{Topic: topic, Partition: 0}); at != 6 {
 		t.Errorf("committed %d at expiry, want 6, what was confirmed", at)
 	}
 }
@@ -187,7 +188,7 @@ func TestDrainWakesReads(t *testing.T) {
 		m := newManager(t, b, nil)
 		o := jsonOptions(m)
 		o.FetchMinBytes = 1000
-		tp := TopicPartition{topic, 0}
+		tp := TopicPartition{Topic: topic, Partition: 0}
 		begin := time.Now()
 		var all []*Instance
 		answers := make(chan []record, 6)
@@ -274,7 +275,7 @@ func TestCloseDrains(t *testing.T) {
 			if left := members(t, b, i.Group()); len(left) != 0 {
 				t.Errorf("members after the shutdown: %v", left)
 			}
-			if at := committedRaw(t, b, i.Group(), TopicPartition{topic, 0}); at != 10 {
+			if at := committedRaw(t, b, i.Group(), TopicPartition{Topic: topic, Partition: 0}); at != 10 {
 				t.Errorf("committed %d, want 10: the read that was interrupted confirms the one before", at)
 			}
 			wantKind(t, i.Unsubscribe(t.Context()), apierr.Draining)

@@ -9,6 +9,8 @@ import (
 
 	"millrace/codec"
 	"millrace/internal/apierr"
+	"millrace/internal/kafka"
+	"millrace/reader"
 )
 
 // maxFetchMinBytes is the largest fetch.min.bytes that the API accepts.
@@ -20,17 +22,11 @@ const (
 	latest          = "latest"
 	none            = "none"
 	readUncommitted = "read_uncommitted"
-	readCommitted   = "read_committed"
+	readCommitted   = reader.ReadCommitted
 )
 
 // TopicPartition names one partition of a topic.
-type TopicPartition struct {
-	Topic     string
-	Partition int32
-}
-
-// String returns topic[partition].
-func (tp TopicPartition) String() string { return fmt.Sprintf("%s[%d]", tp.Topic, tp.Partition) }
+type TopicPartition = kafka.TopicPartition
 
 // Offset is an offset of one partition. Metadata is what a client stores
 // beside an offset that it commits.
@@ -65,7 +61,7 @@ type InstanceOptions struct {
 	// IsolationLevel is "read_uncommitted" or "read_committed". Empty means the default.
 	IsolationLevel string
 	// Undecodable says what becomes of records that are not in the format.
-	Undecodable Undecodables
+	Undecodable reader.Undecodables
 	// Client is the address that asked for the instance, for [Settings.MaxPerClient]; empty counts for nobody.
 	Client string
 }
@@ -85,22 +81,8 @@ type ReadOptions struct {
 	Lost func() bool
 	// Passage, if not nil, is how the answer goes by another server.
 	Passage *Passage
-	// Headers and Timestamps add those members to each record.
-	Headers, Timestamps bool
-	// Layout is the order of a record's members.
-	Layout codec.Layout
-	// Dialect is how values with a schema are written.
-	Dialect codec.Dialect
-}
-
-// extras are how the records are written, decoded by s, which is nil where
-// they need no schema.
-func (o ReadOptions) extras(s *schemas) codec.Extras {
-	x := codec.Extras{Layout: o.Layout, Headers: o.Headers, Timestamp: o.Timestamps, Dialect: o.Dialect}
-	if s != nil {
-		x.Schemas = s.get
-	}
-	return x
+	// Show says how records are shown.
+	reader.Show
 }
 
 // Defaults returns the options of an instance whose client chooses nothing.
@@ -115,19 +97,10 @@ func (m *Manager) Defaults() InstanceOptions {
 	}
 }
 
-// ParseFormat returns the record format of that name.
-func ParseFormat(name string) (codec.Format, error) {
-	f, ok := codec.ParseFormat(strings.ToLower(name))
-	if !ok {
-		return 0, apierr.Unprocessable.New("Unknown format %q: a consumer's format is binary, json, avro, jsonschema or protobuf.", name)
-	}
-	return f, nil
-}
-
 // checkFormat refuses what there is no registry for.
 func (m *Manager) checkFormat(f codec.Format) error {
 	if f.NeedsSchema() && m.settings.Schemas == nil {
-		return apierr.Unprocessable.New("The format %s needs a schema registry, which this server does not have (schema.registry.url). Use json or binary.", f)
+		return reader.NoRegistry(f)
 	}
 	return nil
 }

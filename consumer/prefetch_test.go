@@ -51,7 +51,7 @@ func TestUnreadInstanceHoldsNothing(t *testing.T) {
 					if len(got) == n {
 						break
 					}
-					tp := TopicPartition{topic, 0}
+					tp := TopicPartition{Topic: topic, Partition: 0}
 					confirmed := i.session.parts[tp].confirmed
 					testkit.Eventually(t, patience, "all that was fetched to be dropped", func() bool {
 						i.park(later(), parkAfter)
@@ -98,7 +98,7 @@ func TestNobodyFetchesForNobody(t *testing.T) {
 		testkit.Eventually(t, patience, "the assignment", func() bool {
 			i.mu.Lock()
 			defer i.mu.Unlock()
-			p := i.session.parts[TopicPartition{topic, 0}]
+			p := i.session.parts[TopicPartition{Topic: topic, Partition: 0}]
 			return p != nil && p.placed
 		})
 		began := fetches.Load()

@@ -12,14 +12,16 @@ import (
 	"millrace/codec"
 	"millrace/internal/apierr"
 	"millrace/pool"
+	"millrace/reader"
 )
 
 const (
+	// lookUpTime is how long the look-ups of a read may take beyond its timeout:
+	// the first read of a topic is short of time through no fault of its client.
+	lookUpTime = time.Second
 	// pollRecords is how many records are taken from the Kafka client at a
 	// time, and so how far the backlog may exceed what a read wants.
 	pollRecords = 500
-	// maxPageRecords bounds one answer where records have no bytes to bound it by.
-	maxPageRecords = 100_000
 )
 
 // AppendRecords reads on: it appends a JSON array of the next records to dst,
@@ -76,15 +78,15 @@ func (i *Instance) AppendRecords(ctx context.Context, dst []byte, o ReadOptions)
 	i.mu.Unlock()
 	dst = pool.Grow(dst, room) // not before: who waits holds no memory for what may come
 	page := append(dst, '[')
-	known := i.m.schemas(i.opts.Format, nil)
+	known := reader.NewSchemas(i.m.settings.Schemas, i.opts.Format, nil)
 	asking, stop := i.asking(ctx, turn, known)
 	defer stop()
 	for taken := (count{}); ; {
 		passed := 0
-		page, passed, err = i.answer(s, page, &taken, limit, o.extras(known))
+		page, passed, err = i.answer(s, page, &taken, limit, o.Extras(known))
 		switch {
 		case err != nil && known != nil: // the registry is asked here, where only the lease is held
-			if err = known.learn(asking, i.opts.Format, err); err == nil {
+			if err = known.Learn(asking, i.opts.Format, err); err == nil {
 				continue
 			}
 			err = i.explain(err)
@@ -108,7 +110,7 @@ func (i *Instance) AppendRecords(ctx context.Context, dst []byte, o ReadOptions)
 
 // asking bounds the look-ups of a read: by its timeout, but they have lookUpTime
 // at least, and by a drain.
-func (i *Instance) asking(ctx, turn context.Context, known *schemas) (context.Context, func()) {
+func (i *Instance) asking(ctx, turn context.Context, known *reader.Schemas) (context.Context, func()) {
 	if known == nil {
 		return turn, func() {}
 	}
@@ -234,7 +236,7 @@ func (i *Instance) collect(ctx, wait context.Context, s *session, limit int) err
 			return nil
 		case s.failed != nil && b.records == 0:
 			return s.tell()
-		case s.failed != nil, b.records > 0 && b.bytes >= limit, b.records >= maxPageRecords:
+		case s.failed != nil, b.records > 0 && b.bytes >= limit, b.records >= reader.MaxPageRecords:
 			return nil
 		}
 		if b.records == 0 {
@@ -290,7 +292,7 @@ func (s *session) take(fetches kgo.Fetches) {
 			topic := &fetches[f].Topics[t]
 			for p := range topic.Partitions {
 				fetched := &topic.Partitions[p]
-				tp := TopicPartition{topic.Topic, fetched.Partition}
+				tp := TopicPartition{Topic: topic.Topic, Partition: fetched.Partition}
 				if part := s.parts[tp]; part != nil {
 					if fetched.HighWatermark > 0 {
 						part.end = fetched.HighWatermark
@@ -330,7 +332,7 @@ func (i *Instance) answer(s *session, dst []byte, taken *count, limit int, x cod
 			dst = append(dst, ',')
 		}
 		body := len(dst)
-		dst, err := appendShown(dst, r, i.opts.Format, x, i.opts.Undecodable)
+		dst, err := reader.AppendShown(dst, r, i.opts.Format, x, i.opts.Undecodable)
 		if len(dst) == body {
 			dst = dst[:start]
 		}
@@ -348,7 +350,7 @@ type bounds struct{ bytes, written int }
 
 // admit reports whether a record of so many bytes may be taken too.
 func (c *count) admit(size int, b bounds) bool {
-	return c.records == 0 || c.bytes+size <= b.bytes && c.records < maxPageRecords
+	return c.records == 0 || c.bytes+size <= b.bytes && c.records < reader.MaxPageRecords
 }
 
 // appendOne appends one record, or nothing of one to skip.
@@ -365,7 +367,7 @@ func (s *session) encode(dst []byte, taken *count, within bounds, one appendOne)
 		before, first := *taken, passed
 		var to mark
 		for _, r := range run.records {
-			size, good := size(r), len(dst)
+			size, good := reader.Size(r), len(dst)
 			if full = !taken.admit(size, within); full {
 				break
 			}

@@ -19,6 +19,7 @@ import (
 
 	"millrace/internal/apierr"
 	"millrace/internal/testkit"
+	"millrace/reader"
 )
 
 func TestReadAppendsRecordsInTheirOrder(t *testing.T) {
@@ -38,7 +39,7 @@ func TestReadAppendsRecordsInTheirOrder(t *testing.T) {
 		}
 		tps, err := i.Assignment()
 		ok(t, err)
-		if len(tps) != 1 || tps[0] != (TopicPartition{topic, 0}) {
+		if len(tps) != 1 || tps[0] != (TopicPartition{Topic: topic, Partition: 0}) {
 			t.Errorf("assignment is %v", tps)
 		}
 	})
@@ -51,7 +52,7 @@ func TestReadExtrasAndBinary(t *testing.T) {
 	m := newManager(t, b, nil)
 	i := create(t, m, testkit.Group(t), m.Defaults())
 	ok(t, i.Assign(t.Context(), partitions(topic, 1)))
-	got, err := i.AppendRecords(t.Context(), nil, ReadOptions{Headers: true, Timestamps: true})
+	got, err := i.AppendRecords(t.Context(), nil, ReadOptions{Show: reader.Show{Headers: true, Timestamps: true}})
 	ok(t, err)
 	for _, part := range []string{`"value":"S2Fma2E="`, `"headers":[{"key":"h","value":"dg=="}]`, `"timestamp":1234`} {
 		if !bytes.Contains(got, []byte(part)) {
@@ -237,10 +238,10 @@ func TestUndecodableRecord(t *testing.T) {
 				}
 			}
 			ok(t, i.Commit(t.Context(), nil))
-			if at := committedRaw(t, b, i.Group(), TopicPartition{topic, 0}); at != 3 {
+			if at := committedRaw(t, b, i.Group(), TopicPartition{Topic: topic, Partition: 0}); at != 3 {
 				t.Errorf("committed %d, want 3", at)
 			}
-			ok(t, i.Seek(t.Context(), []Offset{{TopicPartition: TopicPartition{topic, 0}, Offset: 4}}, nil))
+			ok(t, i.Seek(t.Context(), []Offset{{TopicPartition: TopicPartition{Topic: topic, Partition: 0}, Offset: 4}}, nil))
 			wantValues(t, readN(t, i, 2), []int{4, 5})
 		})
 	}
@@ -271,7 +272,7 @@ func TestConcurrentReads(t *testing.T) {
 				}
 				mu.Lock()
 				for _, r := range decode(t, answer) {
-					tp := TopicPartition{r.Topic, r.Partition}
+					tp := TopicPartition{Topic: r.Topic, Partition: r.Partition}
 					seen[tp] = append(seen[tp], r.Offset)
 					if count++; count == total {
 						done()

@@ -25,7 +25,7 @@ func TestRecreatedTopicAmongOthers(t *testing.T) {
 				m := newManager(t, b, nil)
 				again, other := testkit.CreateTopic(t, b, 1), testkit.CreateTopic(t, b, 1)
 				i := create(t, m, testkit.Group(t), jsonOptions(m))
-				ok(t, start(i, []TopicPartition{{again, 0}, {other, 0}}))
+				ok(t, start(i, []TopicPartition{{Topic: again, Partition: 0}, {Topic: other, Partition: 0}}))
 				produce(t, b, slices.Concat(numbers(again, 0, 0, 3), numbers(other, 0, 100, 3))...)
 				readN(t, i, 6)
 				nothing(t, i)
@@ -42,7 +42,7 @@ func TestRecreatedTopicAmongOthers(t *testing.T) {
 					return apierr.TopicNotFound.Is(err)
 				})
 				ok(t, i.Commit(t.Context(), nil))
-				if at := committedRaw(t, b, i.group, TopicPartition{again, 0}); at != -1 {
+				if at := committedRaw(t, b, i.group, TopicPartition{Topic: again, Partition: 0}); at != -1 {
 					t.Errorf("offset %d was committed of a topic that was not read", at)
 				}
 				produce(t, b, numbers(other, 0, 103, 1)...)
@@ -63,7 +63,7 @@ func TestRecreatedTopicAmongOthers(t *testing.T) {
 					t.Errorf("read %v, want %v", got, want)
 				}
 				ok(t, i.Commit(t.Context(), nil))
-				if at := committedRaw(t, b, i.group, TopicPartition{again, 0}); at != 5 {
+				if at := committedRaw(t, b, i.group, TopicPartition{Topic: again, Partition: 0}); at != 5 {
 					t.Errorf("committed %d of the new topic, want 5", at)
 				}
 			})

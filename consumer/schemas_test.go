@@ -93,7 +93,7 @@ func (f *schemaFixture) produce(ids ...int32) {
 // read ask more; it does not keep it from its end.
 func TestReadWithASmallSchemaCache(t *testing.T) {
 	f := newSchemaFixture(t, func(s *schema.Settings) { s.CacheSize = 1 })
-	const n = 2 * maxKnown
+	const n = 2 * 16
 	var ids []int32
 	for k := range 2 * n {
 		ids = append(ids, f.register(k))
@@ -185,7 +185,7 @@ func TestUnknownSchemaNamesTheRecord(t *testing.T) {
 			t.Errorf("%q does not say %q", err, says)
 		}
 	}
-	ok(t, f.i.Seek(t.Context(), []Offset{{TopicPartition: TopicPartition{f.topic, 0}, Offset: 2}}, nil))
+	ok(t, f.i.Seek(t.Context(), []Offset{{TopicPartition: TopicPartition{Topic: f.topic, Partition: 0}, Offset: 2}}, nil))
 	if rs := readN(t, f.i, 1); rs[0].Offset != 2 {
 		t.Errorf("behind it is %+v", rs)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"millrace/internal/apierr"
+	"millrace/internal/kafka"
 )
 
 // placing is how long a seek waits for the Kafka client to start with a
@@ -43,13 +44,13 @@ func (i *Instance) Seek(ctx context.Context, offsets []Offset, times []Timestamp
 // SeekToBeginning moves partitions to their first record; all that are
 // assigned when there are none in tps. Errors as of [Instance.Seek].
 func (i *Instance) SeekToBeginning(ctx context.Context, tps []TopicPartition) error {
-	return i.seekToEdge(ctx, tps, startOfLog)
+	return i.seekToEdge(ctx, tps, kafka.StartOfLog)
 }
 
 // SeekToEnd moves partitions past their last record of now; all that are
 // assigned when there are none in tps. Errors as of [Instance.Seek].
 func (i *Instance) SeekToEnd(ctx context.Context, tps []TopicPartition) error {
-	return i.seekToEdge(ctx, tps, endOfLog)
+	return i.seekToEdge(ctx, tps, kafka.EndOfLog)
 }
 
 func (i *Instance) seekToEdge(ctx context.Context, tps []TopicPartition, edge int64) error {

@@ -31,7 +31,7 @@ func bothWays(t *testing.T, test func(t *testing.T, i *Instance, tp TopicPartiti
 					ok(t, i.Subscribe(t.Context(), []string{topic}))
 					testkit.Eventually(t, patience, "it is assigned", func() bool { return len(assigned(t, i)) == 1 })
 				}
-				test(t, i, TopicPartition{topic, 0})
+				test(t, i, TopicPartition{Topic: topic, Partition: 0})
 			})
 		}
 	})
@@ -70,9 +70,9 @@ func TestSeek(t *testing.T) {
 		ok(t, i.Seek(t.Context(), nil, nil))
 		nothing(t, i)
 
-		wantKind(t, i.Seek(t.Context(), []Offset{{TopicPartition: tp, Offset: 1}, {TopicPartition: TopicPartition{tp.Topic, 5}, Offset: 1}}, nil), apierr.IllegalState)
-		wantKind(t, i.Seek(t.Context(), nil, []Timestamp{{TopicPartition{"other", 0}, time.Now()}}), apierr.IllegalState)
-		wantKind(t, i.SeekToEnd(t.Context(), []TopicPartition{{tp.Topic, 1}}), apierr.IllegalState)
+		wantKind(t, i.Seek(t.Context(), []Offset{{TopicPartition: tp, Offset: 1}, {TopicPartition: TopicPartition{Topic: tp.Topic, Partition: 5}, Offset: 1}}, nil), apierr.IllegalState)
+		wantKind(t, i.Seek(t.Context(), nil, []Timestamp{{TopicPartition{Topic: "other", Partition: 0}, time.Now()}}), apierr.IllegalState)
+		wantKind(t, i.SeekToEnd(t.Context(), []TopicPartition{{Topic: tp.Topic, Partition: 1}}), apierr.IllegalState)
 		wantKind(t, i.Seek(t.Context(), to(-1), nil), apierr.Unprocessable)
 		nothing(t, i) // none of those moved anything
 	})
@@ -84,7 +84,7 @@ func TestSeek(t *testing.T) {
 func TestSeekIsNeverLost(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 1)
-	tp := TopicPartition{topic, 0}
+	tp := TopicPartition{Topic: topic, Partition: 0}
 	produce(t, b, numbers(topic, 0, 0, 10)...)
 	m := newManager(t, b, nil)
 	for range 10 {
@@ -124,7 +124,7 @@ func TestSeekIsNeverLost(t *testing.T) {
 func TestSeekThatKafkaClientPassesOverIsNoSuccess(t *testing.T) {
 	m := newManager(t, testkit.Fake(t).Broker, nil)
 	i := create(t, m, testkit.Group(t), jsonOptions(m))
-	tp := TopicPartition{testkit.Topic(t), 0}
+	tp := TopicPartition{Topic: testkit.Topic(t), Partition: 0}
 	ok(t, i.Subscribe(t.Context(), []string{tp.Topic})) // does not exist
 	p := newPartition(tp)
 	p.start, p.placed = 0, true
@@ -152,7 +152,7 @@ func TestSeekWhileReading(t *testing.T) {
 	topic := testkit.CreateTopic(t, b, 1)
 	produce(t, b, numbers(topic, 0, 0, 3000)...)
 	i := newReader(t, newManager(t, b, nil), topic, 1)
-	tp := TopicPartition{topic, 0}
+	tp := TopicPartition{Topic: topic, Partition: 0}
 	stop := make(chan struct{})
 	read := make(chan error, 1)
 	go func() { // whatever is sought, answers have no gaps inside

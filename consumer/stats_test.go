@@ -54,7 +54,7 @@ func TestStats(t *testing.T) {
 		t.Errorf("%d records of %d bytes were told", records, bytes)
 	}
 	mu.Unlock()
-	ok(t, i.Seek(t.Context(), []Offset{{TopicPartition: TopicPartition{topic, 0}, Offset: 3}}, nil))
+	ok(t, i.Seek(t.Context(), []Offset{{TopicPartition: TopicPartition{Topic: topic, Partition: 0}, Offset: 3}}, nil))
 	if s := m.Stats(); s.Lags[0].Records != 7 {
 		t.Errorf("after a seek: %+v", s.Lags)
 	}

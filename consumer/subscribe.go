@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"millrace/internal/apierr"
+	"millrace/internal/kafka"
 )
 
 // patternRefresh is how soon a new topic is found to match a pattern. A
@@ -155,7 +156,7 @@ func (s *session) startAt(ctx context.Context, offsets map[string]map[int32]kgo.
 	ask := make(map[TopicPartition]int64)
 	for topic, partitions := range offsets {
 		for n, o := range partitions {
-			tp := TopicPartition{topic, n}
+			tp := TopicPartition{Topic: topic, Partition: n}
 			if starts[tp] = o.EpochOffset().Offset; starts[tp] < 0 { // nothing committed
 				starts[tp] = -1
 				ask[tp] = i.opts.resetTime()
@@ -215,9 +216,9 @@ func (h fenceHook) OnGroupManageError(err error) {
 // resetTime is what to ask the log for where the group has committed nothing.
 func (o *InstanceOptions) resetTime() int64 {
 	if o.OffsetReset == latest {
-		return endOfLog
+		return kafka.EndOfLog
 	}
-	return startOfLog
+	return kafka.StartOfLog
 }
 
 // onRevoked is called by kgo before partitions go to another member. What is
@@ -284,7 +285,7 @@ func each(m map[string][]int32) func(func(TopicPartition) bool) {
 	return func(yield func(TopicPartition) bool) {
 		for topic, partitions := range m {
 			for _, n := range partitions {
-				if !yield(TopicPartition{topic, n}) {
+				if !yield(TopicPartition{Topic: topic, Partition: n}) {
 					return
 				}
 			}

@@ -10,16 +10,10 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kmsg"
 	"golang.org/x/sync/errgroup"
 
 	"millrace/internal/apierr"
-)
-
-// The special times of a ListOffsets request.
-const (
-	latestOffset   = -1
-	earliestOffset = -2
+	"millrace/internal/kafka"
 )
 
 // offsetRange is what the log of a partition holds: from beginning to before end.
@@ -107,11 +101,11 @@ func (c *Cache) offsetsOf(ctx context.Context, t *Topic, partition int32, maxAge
 		// Kafka refuses a request that names a partition twice, so it takes two.
 		group, ctx := errgroup.WithContext(ctx)
 		group.Go(func() (err error) {
-			r.beginning, err = c.askOffset(ctx, t.Name, partition, earliestOffset)
+			r.beginning, err = c.askOffset(ctx, t.Name, partition, kafka.StartOfLog)
 			return err
 		})
 		group.Go(func() (err error) {
-			r.end, err = c.askOffset(ctx, t.Name, partition, latestOffset)
+			r.end, err = c.askOffset(ctx, t.Name, partition, kafka.EndOfLog)
 			return err
 		})
 		if err := group.Wait(); err != nil {
@@ -145,28 +139,18 @@ func (c *Cache) askOffset(ctx context.Context, topic string, partition int32, at
 }
 
 func (c *Cache) askOffsetOnce(ctx context.Context, topic string, partition int32, at int64) (int64, error) {
-	req := kmsg.NewPtrListOffsetsRequest()
-	req.ReplicaID = -1 // a client
-	asked := kmsg.NewListOffsetsRequestTopicPartition()
-	asked.Partition, asked.Timestamp = partition, at
-	t := kmsg.NewListOffsetsRequestTopic()
-	t.Topic = topic
-	t.Partitions = append(t.Partitions, asked)
-	req.Topics = append(req.Topics, t)
-	resp, err := req.RequestWith(ctx, c.brokers)
-	if err == nil && (len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 1) {
-		err = errors.New("the answer is about something else")
-	}
-	if err == nil {
+	tp := kafka.TopicPartition{Topic: topic, Partition: partition}
+	listed := kafka.ListOffsets(ctx, c.brokers.client, false, map[kafka.TopicPartition]int64{tp: at})[tp]
+	var said *kerr.Error
+	if listed.Err == nil || errors.As(listed.Err, &said) {
 		c.answered()
-		err = kerr.ErrorForCode(resp.Topics[0].Partitions[0].ErrorCode)
 	}
 	switch {
-	case errors.Is(err, kerr.UnknownTopicOrPartition):
+	case errors.Is(listed.Err, kerr.UnknownTopicOrPartition):
 		c.Invalidate() // deleted since the view was taken
-		return 0, apierr.TopicNotFound.Wrap(err, "Topic %s not found.", topic)
-	case err != nil:
-		return 0, fmt.Errorf("cannot read the offsets of %s/%d: %w", topic, partition, err)
+		return 0, apierr.TopicNotFound.Wrap(listed.Err, "Topic %s not found.", topic)
+	case listed.Err != nil:
+		return 0, fmt.Errorf("cannot read the offsets of %s/%d: %w", topic, partition, listed.Err)
 	}
-	return resp.Topics[0].Partitions[0].Offset, nil
+	return listed.Offset, nil
 }

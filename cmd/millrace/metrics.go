@@ -60,13 +60,17 @@ func (p *proxy) watch(client *kgo.Client, compressor *kafka.Compressor) {
 		schemas = p.schemas.Stats
 	}
 	p.metrics.Watch(metrics.Sources{
-		Cluster:   p.clusterStats(),
-		Server:    p.server.Stats,
-		Producer:  p.producer.Stats,
-		Buffered:  client.BufferedProduceRecords,
-		Consumers: p.consumers.Stats,
-		Metadata:  p.metadata.Stats,
-		Schemas:   schemas,
+		Cluster:  p.clusterStats(),
+		Server:   p.server.Stats,
+		Producer: p.producer.Stats,
+		Buffered: client.BufferedProduceRecords,
+		Consumers: func() metrics.Consumers {
+			s := p.consumers.Stats()
+			s.Skipped += p.reader.Skipped()
+			return s
+		},
+		Metadata: p.metadata.Stats,
+		Schemas:  schemas,
 		Compression: func() (codecs []metrics.Codec) {
 			for _, s := range compressor.Stats() {
 				codecs = append(codecs, metrics.Codec{

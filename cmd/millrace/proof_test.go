@@ -142,10 +142,10 @@ func (l *ledger) repeated() (n int) {
 	return n
 }
 
-// reader is the client of one instance. It is as simple as clients are: what is
+// member is the client of one instance. It is as simple as clients are: what is
 // answered 502, 503 or 504, or not at all, it asks again. It asks again too
 // where its instance is not found, but only for so long; all else is a fault.
-type reader struct {
+type member struct {
 	t        *testing.T
 	base     string // of the service
 	group    string
@@ -159,17 +159,17 @@ type reader struct {
 	runs     int            // how often reading went on elsewhere than there
 }
 
-func newReader(p *proof, group, name string, l *ledger) *reader {
-	return &reader{
+func newReader(p *proof, group, name string, l *ledger) *member {
+	return &member{
 		t: p.t, base: p.base, group: group, name: name, ledger: l,
 		statuses: make(map[string]int), next: make(map[int]int64),
 	}
 }
 
-func (r *reader) path() string { return "/consumers/" + r.group + "/instances/" + r.name }
+func (r *member) path() string { return "/consumers/" + r.group + "/instances/" + r.name }
 
 // call is one request; status 0 stands for a connection that failed.
-func (r *reader) call(ctx context.Context, method, path, body string) (int, []byte) {
+func (r *member) call(ctx context.Context, method, path, body string) (int, []byte) {
 	req, err := http.NewRequestWithContext(ctx, method, r.base+path, strings.NewReader(body))
 	if err != nil {
 		r.t.Error(err)
@@ -196,7 +196,7 @@ func (r *reader) call(ctx context.Context, method, path, body string) (int, []by
 // insist sends a request until it is answered with one of the statuses that
 // are wanted, and returns that with its body. Another answer than one that asks
 // to try again fails the test. It returns 0 when ctx ends.
-func (r *reader) insist(ctx context.Context, method, path, body string, want ...int) (int, []byte) {
+func (r *member) insist(ctx context.Context, method, path, body string, want ...int) (int, []byte) {
 	for {
 		status, answer := r.call(ctx, method, path, body)
 		if ctx.Err() != nil {
@@ -230,7 +230,7 @@ func (r *reader) insist(ctx context.Context, method, path, body string, want ...
 }
 
 // found notes that the instance is there.
-func (r *reader) found() {
+func (r *member) found() {
 	if !r.lost.IsZero() {
 		r.cured = max(r.cured, time.Since(r.lost))
 		r.lost = time.Time{}
@@ -238,7 +238,7 @@ func (r *reader) found() {
 }
 
 // run reads until ctx ends.
-func (r *reader) run(ctx context.Context, topic string) {
+func (r *member) run(ctx context.Context, topic string) {
 	r.insist(ctx, "POST", "/consumers/"+r.group, fmt.Sprintf(`{"name":%q,"format":"json","auto.offset.reset":"earliest"}`, r.name), 200)
 	r.insist(ctx, "POST", r.path()+"/subscription", fmt.Sprintf(`{"topics":[%q]}`, topic), 204)
 	for last := time.Now(); ; last = time.Now() {
@@ -255,7 +255,7 @@ func (r *reader) run(ctx context.Context, topic string) {
 // answer before ended, as long as one run of reading lasts. Another run begins
 // when the instance, or the partition, went to another place: it may begin
 // before the end of the last, never after a record that nobody in the group has.
-func (r *reader) take(body []byte) {
+func (r *member) take(body []byte) {
 	var records []struct {
 		Partition int
 		Offset    int64
@@ -360,7 +360,7 @@ type proof struct {
 	t           *testing.T
 	base, topic string
 	ledgers     []*ledger
-	readers     []*reader
+	readers     []*member
 	running     sync.WaitGroup
 }
 

@@ -21,6 +21,7 @@ import (
 	"millrace/internal/tracing"
 	"millrace/metadata"
 	"millrace/metrics"
+	"millrace/reader"
 	"millrace/schema"
 	"millrace/server/api"
 	"millrace/server/ops"
@@ -37,6 +38,7 @@ type proxy struct {
 	node      *cluster.Node    // nil unless the proxy is one of several
 	schemas   *schema.Registry // nil: there is no schema registry
 	consumers *consumer.Manager
+	reader    *reader.Reader
 	server    *api.API
 	tracing   *tracing.Tracing // nil: off
 	live      *live
@@ -141,11 +143,13 @@ func start(cfg *config.Config) (_ *proxy, err error) {
 		return nil, err
 	}
 	p.consumers = consumer.New(cfg.KafkaConsume, cfg.KafkaConsumer, cfg.Consumer, p.log)
+	p.reader = reader.New(cfg.KafkaConsume, cfg.KafkaConsumer, readerSettings(cfg), reader.Deps{Schemas: p.schemas, Read: cfg.Consumer.Answered})
 	p.live = &live{log: p.log, level: level, compressor: compressor, cfg: cfg}
 	p.server = api.New(apiSettings(cfg), api.Parts{
 		Producer:  p.producer,
 		Metadata:  p.metadata,
 		Consumers: p.consumers,
+		Reader:    p.reader,
 		Cluster:   p.node,
 		Schemas:   p.schemas,
 		Config:    ops.Config{Settings: p.live.settings, Change: p.live.change},
@@ -164,6 +168,12 @@ func start(cfg *config.Config) (_ *proxy, err error) {
 
 func apiSettings(cfg *config.Config) api.Settings {
 	return api.Settings{Edge: cfg.Server, REST: cfg.REST, Peer: cfg.Peer, Admin: cfg.Admin, UI: cfg.UI}
+}
+
+// readerSettings are those of the instances, where they mean the same.
+func readerSettings(cfg *config.Config) reader.Settings {
+	c := cfg.Consumer
+	return reader.Settings{IsolationLevel: c.IsolationLevel, RequestTimeout: c.RequestTimeout, MaxBytes: c.MaxBytes}
 }
 
 // join makes the proxy a node of a cluster, if it is to be one.
@@ -244,6 +254,7 @@ func (p *proxy) drain(signals <-chan os.Signal) error {
 	answered := make(chan error, 1)
 	go func() { answered <- p.server.Shutdown(ctx) }()
 	p.consumers.Drain()
+	p.reader.Drain()
 	// Requests get the first half of the time. What still uses a consumer
 	// then is cut short by closing it.
 	var err error
@@ -269,6 +280,9 @@ func (p *proxy) close(ctx context.Context) (err error) {
 		if failed := p.consumers.Close(ctx); failed != nil {
 			err = fmt.Errorf("cannot leave all consumer groups: %w", failed)
 		}
+	}
+	if p.reader != nil {
+		p.reader.Close()
 	}
 	if p.node != nil { // what the consumers gave up stands in its topic
 		p.node.Close(ctx, true)

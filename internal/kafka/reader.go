@@ -107,6 +107,11 @@ func (r *Reader) Close() {
 	r.client.Close()
 }
 
+// OffsetsAt is [OffsetsAt] over the reader's connections.
+func (r *Reader) OffsetsAt(ctx context.Context, committed bool, at map[TopicPartition]int64) (map[TopicPartition]int64, error) {
+	return OffsetsAt(ctx, r.client, committed, at)
+}
+
 // Fetch returns what the log holds from the offset on, at once, even if that is
 // nothing, and the offset to go on from. That may be past the last record:
 // offsets of transaction marks and of compacted records count. The caller owns

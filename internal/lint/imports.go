@@ -15,6 +15,7 @@ var layers = [][]string{
 	{"internal", "pool", "metrics"},
 	{"codec"},
 	{"schema"},
+	{"reader"},
 	{"batch", "consumer", "metadata", "auth", "cluster"},
 	{"server"},
 	{"server/rest", "server/ops", "server/peer", "server/ui", "ingest"},

@@ -12,6 +12,7 @@ import (
 	"millrace/internal/tracing"
 	"millrace/metadata"
 	"millrace/metrics"
+	"millrace/reader"
 	"millrace/schema"
 	"millrace/server"
 	"millrace/server/ops"
@@ -39,6 +40,7 @@ type Parts struct {
 	Producer  *batch.Producer
 	Metadata  *metadata.Cache
 	Consumers *consumer.Manager
+	Reader    *reader.Reader
 	// Schemas is nil where there is no schema registry.
 	Schemas *schema.Registry
 	// Cluster is this node among others, nil where there are none.
@@ -78,8 +80,8 @@ func New(s Settings, p Parts) *API {
 	edge.Handle(rest.NewProduce(edge, media, p.Producer, p.Schemas).Routes()...)
 	edge.Handle(rest.NewMetadata(edge, media, p.Metadata).Routes()...)
 	edge.Handle(rest.NewConsumers(edge, media, p.Consumers, peers).Routes()...)
-	edge.Handle(rest.NewDirect(media, p.Metadata, p.Consumers).Routes()...)
-	edge.Handle(rest.NewStreams(edge, media, p.Metadata, p.Consumers).Routes()...)
+	edge.Handle(rest.NewDirect(media, p.Metadata, p.Reader).Routes()...)
+	edge.Handle(rest.NewStreams(edge, media, p.Metadata, p.Reader).Routes()...)
 	edge.Handle(ops.NewHealth(edge, p.Metadata.Healthy).Routes()...)
 	edge.Handle(ops.NewMetrics(edge).Routes()...)
 	edge.Handle(ops.OpenAPI{}.Routes()...)

@@ -21,6 +21,7 @@ import (
 	"millrace/internal/kafka"
 	"millrace/internal/testkit"
 	"millrace/metadata"
+	"millrace/reader"
 	"millrace/schema"
 	"millrace/server"
 	"millrace/server/api"
@@ -110,9 +111,11 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 	node := joinCluster(t, base, &o)
 	o.consumer.Schemas = o.schemas
 	consumers := consumer.New(base, o.fetch, o.consumer, log)
+	reads := reader.New(base, o.fetch, reader.Settings{IsolationLevel: o.consumer.IsolationLevel, RequestTimeout: o.consumer.RequestTimeout, MaxBytes: o.consumer.MaxBytes},
+		reader.Deps{Schemas: o.schemas, Read: o.consumer.Answered})
 	s.server = api.New(
 		api.Settings{Edge: o.server, REST: o.rest, Peer: o.peer, Admin: o.adminOn, UI: o.ui},
-		api.Parts{Producer: s.producer, Metadata: cache, Consumers: consumers, Schemas: o.schemas, Cluster: node, Config: o.admin, Logger: log})
+		api.Parts{Producer: s.producer, Metadata: cache, Consumers: consumers, Reader: reads, Schemas: o.schemas, Cluster: node, Config: o.admin, Logger: log})
 	addrs, err := s.server.Listen()
 	if err != nil {
 		t.Fatal(err)
@@ -139,6 +142,7 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 				t.Errorf("%s: %v", what, err)
 			}
 		}
+		reads.Close()
 		if node != nil {
 			node.Close(ctx, true)
 		}

@@ -8,6 +8,7 @@ import (
 
 	"millrace/consumer"
 	"millrace/internal/apierr"
+	"millrace/reader"
 	"millrace/server"
 )
 
@@ -220,7 +221,7 @@ func readInstanceOptions(text []byte, o *consumer.InstanceOptions) error {
 				return
 			}
 			var err error
-			if o.Undecodable, err = consumer.ParseUndecodables(v); err != nil {
+			if o.Undecodable, err = reader.ParseUndecodables(v); err != nil {
 				b.Refuse(apierr.InvalidConsumerConf, "%s must be fail, skip or base64, not %q.", name, v)
 			}
 		default:
@@ -230,7 +231,7 @@ func readInstanceOptions(text []byte, o *consumer.InstanceOptions) error {
 	if err != nil || format == nil {
 		return err
 	}
-	o.Format, err = consumer.ParseFormat(*format)
+	o.Format, err = reader.ParseFormat(*format)
 	return err
 }
 

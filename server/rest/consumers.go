@@ -10,6 +10,7 @@ import (
 
 	"millrace/consumer"
 	"millrace/internal/apierr"
+	"millrace/reader"
 	"millrace/server"
 )
 
@@ -356,7 +357,7 @@ func (c *Consumers) stream(ctx *fasthttp.RequestCtx) error {
 		return err
 	}
 	q := consumer.StreamOptions{Frames: frames, Heartbeat: c.media.settings.StreamHeartbeat, Undecodable: instance.Options().Undecodable}
-	if err := c.media.queryRecords(ctx, &q.ReadOptions, &q.Undecodable); err != nil {
+	if err := c.media.queryRecords(ctx, &q.Show, &q.Undecodable); err != nil {
 		return err
 	}
 	if ctx.IsHead() {
@@ -380,19 +381,19 @@ func (m *Media) readOptions(ctx *fasthttp.RequestCtx) (o consumer.ReadOptions, e
 	if o.MaxBytes, err = server.QueryInt(ctx, "max_bytes", 0); err != nil {
 		return o, err
 	}
-	err = m.shownAs(ctx, &o)
+	err = m.shownAs(ctx, &o.Show)
 	return o, err
 }
 
 // shownAs reads what the query, and Accept, say about how records are shown.
-func (m *Media) shownAs(ctx *fasthttp.RequestCtx, o *consumer.ReadOptions) (err error) {
-	if o.Dialect, err = m.acceptedDialect(ctx); err != nil {
+func (m *Media) shownAs(ctx *fasthttp.RequestCtx, show *reader.Show) (err error) {
+	if show.Dialect, err = m.acceptedDialect(ctx); err != nil {
 		return err
 	}
-	if o.Headers, err = server.QueryBool(ctx, "headers"); err != nil {
+	if show.Headers, err = server.QueryBool(ctx, "headers"); err != nil {
 		return err
 	}
-	o.Timestamps, err = server.QueryBool(ctx, "timestamps")
+	show.Timestamps, err = server.QueryBool(ctx, "timestamps")
 	return err
 }
 

@@ -7,9 +7,9 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"millrace/codec"
-	"millrace/consumer"
 	"millrace/internal/apierr"
 	"millrace/metadata"
+	"millrace/reader"
 	"millrace/server"
 )
 
@@ -17,14 +17,14 @@ const partitionPath = "/topics/{topic}/partitions/{partition}"
 
 // Direct is the resource that reads records without a consumer instance.
 type Direct struct {
-	media   *Media
-	cache   *metadata.Cache
-	manager *consumer.Manager
+	media  *Media
+	cache  *metadata.Cache
+	reader *reader.Reader
 }
 
 // NewDirect returns the resource. The cache says whether a broker can be reached.
-func NewDirect(m *Media, cache *metadata.Cache, manager *consumer.Manager) *Direct {
-	return &Direct{m, cache, manager}
+func NewDirect(m *Media, cache *metadata.Cache, r *reader.Reader) *Direct {
+	return &Direct{m, cache, r}
 }
 
 // Routes returns the resource's routes.
@@ -41,7 +41,7 @@ func (d *Direct) records(ctx *fasthttp.RequestCtx) error {
 	if err != nil {
 		return err
 	}
-	return d.read(ctx, v2, consumer.DirectRead{ReadOptions: o})
+	return d.read(ctx, v2, reader.DirectRead{Timeout: o.Timeout, NoWait: o.NoWait, MaxBytes: o.MaxBytes, Show: o.Show})
 }
 
 // GET …/partitions/{partition}/messages, the simple consumer of v1: ?count=
@@ -59,15 +59,15 @@ func (d *Direct) messages(ctx *fasthttp.RequestCtx) error {
 	if err != nil {
 		return err
 	}
-	return d.read(ctx, v1, consumer.DirectRead{
-		Count:       count,
-		ReadOptions: consumer.ReadOptions{Layout: codec.NoTopic, Dialect: dialect},
+	return d.read(ctx, v1, reader.DirectRead{
+		Count: count,
+		Show:  reader.Show{Layout: codec.NoTopic, Dialect: dialect},
 	})
 }
 
 // direct reads from the path's partition, from where the query says, in the
 // format that Accept names.
-func (d *Direct) read(ctx *fasthttp.RequestCtx, v version, q consumer.DirectRead) error {
+func (d *Direct) read(ctx *fasthttp.RequestCtx, v version, q reader.DirectRead) error {
 	var err error
 	if q.Format, err = d.media.negotiateFormat(ctx, v); err != nil {
 		return err
@@ -85,13 +85,13 @@ func (d *Direct) read(ctx *fasthttp.RequestCtx, v version, q consumer.DirectRead
 		return err
 	}
 	return server.Wait(ctx, func(life context.Context, dst []byte) ([]byte, error) {
-		return d.manager.AppendDirect(life, dst, q)
+		return d.reader.Append(life, dst, q)
 	})
 }
 
 // queryStart reads where a direct read begins: ?offset=, or in v2 ?timestamp=,
 // in milliseconds since 1970 or as ISO-8601.
-func queryStart(ctx *fasthttp.RequestCtx, v version, q *consumer.DirectRead) error {
+func queryStart(ctx *fasthttp.RequestCtx, v version, q *reader.DirectRead) error {
 	args := ctx.QueryArgs()
 	byTime := v == v2 && args.Has("timestamp")
 	switch {

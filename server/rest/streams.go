@@ -10,9 +10,9 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"millrace/codec"
-	"millrace/consumer"
 	"millrace/internal/apierr"
 	"millrace/metadata"
+	"millrace/reader"
 	"millrace/server"
 )
 
@@ -21,15 +21,15 @@ const mediaLines = "application/x-ndjson"
 
 // Streams is the resource that reads records of a topic as they come, without an end.
 type Streams struct {
-	edge    *server.Server
-	media   *Media
-	cache   *metadata.Cache
-	manager *consumer.Manager
+	edge   *server.Server
+	media  *Media
+	cache  *metadata.Cache
+	reader *reader.Reader
 }
 
 // NewStreams returns the resource. The cache says whether a broker can be reached.
-func NewStreams(edge *server.Server, m *Media, cache *metadata.Cache, manager *consumer.Manager) *Streams {
-	return &Streams{edge, m, cache, manager}
+func NewStreams(edge *server.Server, m *Media, cache *metadata.Cache, r *reader.Reader) *Streams {
+	return &Streams{edge, m, cache, r}
 }
 
 // Routes returns the resource's routes.
@@ -42,7 +42,7 @@ func (s *Streams) Routes() []server.Route {
 
 // GET /topics/{topic}/stream
 func (s *Streams) topic(ctx *fasthttp.RequestCtx) error {
-	var q consumer.StreamRead
+	var q reader.StreamRead
 	for _, list := range ctx.QueryArgs().PeekMulti("partition") {
 		for item := range strings.SplitSeq(string(list), ",") {
 			n, err := strconv.ParseInt(item, 10, 32)
@@ -61,11 +61,11 @@ func (s *Streams) partition(ctx *fasthttp.RequestCtx) error {
 	if err != nil {
 		return err
 	}
-	return s.streamRecords(ctx, consumer.StreamRead{Partitions: []int32{partition}})
+	return s.streamRecords(ctx, reader.StreamRead{Partitions: []int32{partition}})
 }
 
 // streamRecords streams the path's topic as the query says.
-func (s *Streams) streamRecords(ctx *fasthttp.RequestCtx, q consumer.StreamRead) error {
+func (s *Streams) streamRecords(ctx *fasthttp.RequestCtx, q reader.StreamRead) error {
 	contentType, frames, err := negotiateStream(ctx)
 	if err != nil {
 		return err
@@ -83,7 +83,7 @@ func (s *Streams) streamRecords(ctx *fasthttp.RequestCtx, q consumer.StreamRead)
 	if err := s.cache.Healthy(); err != nil {
 		return err
 	}
-	st, err := s.manager.OpenStream(consume, q)
+	st, err := s.reader.OpenStream(consume, q)
 	if err != nil {
 		return err
 	}
@@ -96,7 +96,7 @@ func (s *Streams) streamRecords(ctx *fasthttp.RequestCtx, q consumer.StreamRead)
 
 // negotiateStream picks, by Accept, the form of a stream: lines of JSON, where
 // it says nothing, or server-sent events.
-func negotiateStream(ctx *fasthttp.RequestCtx) (string, consumer.Frames, error) {
+func negotiateStream(ctx *fasthttp.RequestCtx) (string, reader.Frames, error) {
 	accept := string(ctx.Request.Header.Peek(fasthttp.HeaderAccept))
 	if accept == "" {
 		accept = "*/*"
@@ -111,26 +111,26 @@ func negotiateStream(ctx *fasthttp.RequestCtx) (string, consumer.Frames, error) 
 }
 
 // queryRecords reads what the query says about how a stream shows records.
-func (m *Media) queryRecords(ctx *fasthttp.RequestCtx, o *consumer.ReadOptions, u *consumer.Undecodables) (err error) {
+func (m *Media) queryRecords(ctx *fasthttp.RequestCtx, show *reader.Show, u *reader.Undecodables) (err error) {
 	if args := ctx.QueryArgs(); args.Has("on_decode_error") {
-		if *u, err = consumer.ParseUndecodables(string(args.Peek("on_decode_error"))); err != nil {
+		if *u, err = reader.ParseUndecodables(string(args.Peek("on_decode_error"))); err != nil {
 			return err
 		}
 	}
-	return m.shownAs(ctx, o)
+	return m.shownAs(ctx, show)
 }
 
 // queryStream reads what the query says about the records of a topic's stream.
 // They are JSON where it does not say: a browser has no say in Accept.
-func (m *Media) queryStream(ctx *fasthttp.RequestCtx, q *consumer.StreamRead) (err error) {
+func (m *Media) queryStream(ctx *fasthttp.RequestCtx, q *reader.StreamRead) (err error) {
 	args := ctx.QueryArgs()
 	q.Format = codec.JSON
 	if args.Has("format") {
-		if q.Format, err = consumer.ParseFormat(string(args.Peek("format"))); err != nil {
+		if q.Format, err = reader.ParseFormat(string(args.Peek("format"))); err != nil {
 			return err
 		}
 	}
-	if err := m.queryRecords(ctx, &q.ReadOptions, &q.Undecodable); err != nil {
+	if err := m.queryRecords(ctx, &q.Show, &q.Undecodable); err != nil {
 		return err
 	}
 	for _, key := range args.PeekMulti("key") {
@@ -151,9 +151,9 @@ func (m *Media) queryStream(ctx *fasthttp.RequestCtx, q *consumer.StreamRead) (e
 
 // queryFrom reads where a stream begins: after the last event that the client
 // has seen, or ?from=, or ?timestamp= as for other reads; by default at the end.
-func queryFrom(ctx *fasthttp.RequestCtx, q *consumer.StreamRead) (err error) {
+func queryFrom(ctx *fasthttp.RequestCtx, q *reader.StreamRead) (err error) {
 	if id := ctx.Request.Header.Peek("Last-Event-ID"); len(id) > 0 {
-		q.Resume, err = consumer.ParsePositions(string(id))
+		q.Resume, err = reader.ParsePositions(string(id))
 		return err
 	}
 	args := ctx.QueryArgs()
@@ -166,9 +166,9 @@ func queryFrom(ctx *fasthttp.RequestCtx, q *consumer.StreamRead) (err error) {
 	}
 	switch text := string(args.Peek("from")); text {
 	case "beginning":
-		q.Offset = consumer.Beginning
+		q.Offset = reader.Beginning
 	case "", "end":
-		q.Offset = consumer.End
+		q.Offset = reader.End
 	default:
 		if offset, err := strconv.ParseInt(text, 10, 64); err == nil && offset >= 0 {
 			q.Offset = offset
@@ -187,10 +187,10 @@ func queryFrom(ctx *fasthttp.RequestCtx, q *consumer.StreamRead) (err error) {
 // shows that the stream is still there.
 type lines struct{}
 
-func (lines) Begin(dst []byte, _ *consumer.Positions) []byte        { return dst }
-func (lines) Open(dst []byte, _ bool, _ *consumer.Positions) []byte { return dst }
-func (lines) Close(dst []byte) []byte                               { return append(dst, '\n') }
-func (lines) Beat(dst []byte, _ *consumer.Positions) []byte         { return append(dst, '\n') }
+func (lines) Begin(dst []byte, _ *reader.Positions) []byte        { return dst }
+func (lines) Open(dst []byte, _ bool, _ *reader.Positions) []byte { return dst }
+func (lines) Close(dst []byte) []byte                             { return append(dst, '\n') }
+func (lines) Beat(dst []byte, _ *reader.Positions) []byte         { return append(dst, '\n') }
 
 // events are the frames of a stream of server-sent events, each with the id to
 // resume from. What went wrong is an event named failure: error is what browsers
@@ -203,12 +203,12 @@ const retryAfter = time.Second
 
 // Begin gives an id at once: who has seen no event yet must not miss the first
 // one that comes while it connects again.
-func (events) Begin(dst []byte, at *consumer.Positions) []byte {
+func (events) Begin(dst []byte, at *reader.Positions) []byte {
 	dst = server.AppendRetry(dst, retryAfter+rand.N(retryAfter))
 	return append(appendID(dst, at), '\n')
 }
 
-func (events) Open(dst []byte, failure bool, at *consumer.Positions) []byte {
+func (events) Open(dst []byte, failure bool, at *reader.Positions) []byte {
 	dst = appendID(dst, at)
 	if failure {
 		return server.OpenEvent(dst, "failure")
@@ -219,12 +219,12 @@ func (events) Open(dst []byte, failure bool, at *consumer.Positions) []byte {
 func (events) Close(dst []byte) []byte { return server.CloseEvent(dst) }
 
 // Beat brings the id along, which moves on where records are filtered out.
-func (events) Beat(dst []byte, at *consumer.Positions) []byte {
+func (events) Beat(dst []byte, at *reader.Positions) []byte {
 	return server.AppendBeat(appendID(dst, at))
 }
 
 // appendID appends a line with the id, if there is one.
-func appendID(dst []byte, at *consumer.Positions) []byte {
+func appendID(dst []byte, at *reader.Positions) []byte {
 	if at == nil {
 		return dst
 	}

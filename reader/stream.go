@@ -1,4 +1,4 @@
-package consumer
+package reader
 
 import (
 	"bytes"
@@ -17,8 +17,8 @@ import (
 
 // Where a stream can begin besides an offset.
 const (
-	Beginning int64 = startOfLog // the first record that there is
-	End       int64 = endOfLog   // the next record to come
+	Beginning = kafka.StartOfLog // the first record that there is
+	End       = kafka.EndOfLog   // the next record to come
 )
 
 const (
@@ -73,24 +73,24 @@ type StreamRead struct {
 	Heartbeat time.Duration
 	// Frames stand around the records.
 	Frames Frames
-	// ReadOptions as for an instance; of them only Headers, Timestamps, Layout and Dialect mean something.
-	ReadOptions
+	// Show says how records are shown.
+	Show
 }
 
 // Stream is an endless read of a topic. [Stream.Run] runs it, once.
 type Stream struct {
-	m      *Manager
+	r      *Reader
 	q      StreamRead
-	known  *schemas
+	known  *Schemas
 	extras codec.Extras
-	reader *kafka.Reader
+	fetch  *kafka.Reader
 	tail   *tail
 	topic  kafka.Topic // as far as its partitions are read
 	all    bool        // partitions that are added are read too
 	news   bool        // the topic is not the one that was to be read on
 	parts  []streamPart
 	at     Positions
-	out    outlet
+	out    Outlet
 }
 
 // streamPart is one partition of a stream.
@@ -107,19 +107,19 @@ type streamPart struct {
 // Errors: [apierr.TopicNotFound], [apierr.PartitionNotFound], [apierr.BadRequest]
 // for an offset where there is more than one partition, or positions in another
 // topic, [apierr.OffsetNotFound] for an offset below the first, and what Kafka said.
-func (m *Manager) OpenStream(ctx context.Context, q StreamRead) (*Stream, error) {
-	if err := m.checkFormat(q.Format); err != nil {
+func (r *Reader) OpenStream(ctx context.Context, q StreamRead) (*Stream, error) {
+	if err := r.checkFormat(q.Format); err != nil {
 		return nil, err
 	}
-	reader, err := m.cluster.reader()
+	fetch, err := r.fetcher()
 	if err != nil {
-		return nil, apierr.From(err)
+		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, m.settings.RequestTimeout+faultTimeout)
+	ctx, cancel := context.WithTimeout(ctx, r.settings.RequestTimeout+faultTimeout)
 	defer cancel()
-	s := &Stream{m: m, q: q, reader: reader, all: len(q.Partitions) == 0}
-	if s.topic, err = reader.Topic(ctx, q.Topic); err != nil {
-		return nil, explainRead(TopicPartition{Topic: q.Topic}, err)
+	s := &Stream{r: r, q: q, fetch: fetch, all: len(q.Partitions) == 0}
+	if s.topic, err = fetch.Topic(ctx, q.Topic); err != nil {
+		return nil, Explain(TopicPartition{Topic: q.Topic}, err)
 	}
 	s.at = positionsIn(q.Topic, s.topic.ID)
 	if from := q.Resume; from != nil && !from.sameTopic(&s.at) {
@@ -137,7 +137,7 @@ func (m *Manager) OpenStream(ctx context.Context, q StreamRead) (*Stream, error)
 		return nil, err
 	}
 	for _, p := range which {
-		s.add(p, starts[TopicPartition{q.Topic, p}])
+		s.add(p, starts[TopicPartition{Topic: q.Topic, Partition: p}])
 	}
 	return s, nil
 }
@@ -166,7 +166,7 @@ func (s *Stream) starts(ctx context.Context, which []int32) (map[TopicPartition]
 	q := &s.q
 	ask, known := make(map[TopicPartition]int64), make(map[TopicPartition]int64)
 	for _, p := range which {
-		tp := TopicPartition{q.Topic, p}
+		tp := TopicPartition{Topic: q.Topic, Partition: p}
 		switch {
 		case q.Resume != nil:
 			if offset, ok := q.Resume.At(p); ok {
@@ -179,14 +179,14 @@ func (s *Stream) starts(ctx context.Context, which []int32) (map[TopicPartition]
 		case q.Offset >= 0 && len(which) > 1:
 			return nil, apierr.BadRequest.New("Topic %s has %d partitions. A stream that begins at an offset reads one of them: choose it with partition=.", q.Topic, s.topic.Partitions)
 		case q.Offset >= 0:
-			return map[TopicPartition]int64{tp: q.Offset}, s.m.cluster.notBelow(ctx, tp, q.Offset)
+			return map[TopicPartition]int64{tp: q.Offset}, notBelow(ctx, s.fetch, tp, q.Offset)
 		default:
 			ask[tp] = q.Offset
 		}
 	}
-	found, err := s.m.cluster.offsetsAt(ctx, s.m.settings.IsolationLevel, ask)
+	found, err := s.fetch.OffsetsAt(ctx, s.r.committed(), ask)
 	if err != nil {
-		return nil, apierr.From(err)
+		return nil, Explain(TopicPartition{Topic: q.Topic}, err)
 	}
 	for tp, offset := range known {
 		found[tp] = offset
@@ -194,7 +194,7 @@ func (s *Stream) starts(ctx context.Context, which []int32) (map[TopicPartition]
 	return found, nil
 }
 
-// Run sends the stream until ctx ends or [Manager.Drain] is called, which is
+// Run sends the stream until ctx ends or [Reader.Drain] is called, which is
 // its end in order, or send fails, whose error it returns. What cannot be cured
 // by waiting, such as the end of the topic, is told in the stream, which ends
 // then. While Kafka is away the stream stays.
@@ -204,17 +204,17 @@ func (s *Stream) starts(ctx context.Context, which []int32) (map[TopicPartition]
 func (s *Stream) Run(ctx context.Context, send func([]byte) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(s.m.unhurried, cancel)()
-	s.known = s.m.schemas(s.q.Format, ctx)
-	s.extras = s.q.extras(s.known)
-	s.tail = s.m.joinTail(s.q.Topic, s.topic, s.reader)
+	defer context.AfterFunc(s.r.unhurried, cancel)()
+	s.known = NewSchemas(s.r.deps.Schemas, s.q.Format, ctx)
+	s.extras = s.q.Extras(s.known)
+	s.tail = s.r.joinTail(s.q.Topic, s.topic, s.fetch)
 	defer func() { s.tail.leave() }()
-	s.out = outlet{send: send, told: s.m.settings.Answered, format: s.q.Format}
-	defer s.out.close()
+	s.out = NewOutlet(send, s.q.Format, s.r.deps.Read)
+	defer s.out.Close()
 
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	if err := s.out.put(s.begin); err != nil {
+	if err := s.out.Put(s.begin); err != nil {
 		return err
 	}
 	for ctx.Err() == nil {
@@ -227,10 +227,10 @@ func (s *Stream) Run(ctx context.Context, send func([]byte) error) error {
 			err = s.idle(ctx, timer)
 		}
 		if err != nil && ctx.Err() == nil {
-			return s.out.fail(s.q.Frames, &s.at, err)
+			return s.out.Fail(s.q.Frames, &s.at, err)
 		}
 	}
-	return s.out.flush()
+	return s.out.Flush()
 }
 
 // begin opens the stream, and says so if it is not what the client knew.
@@ -244,7 +244,7 @@ func (s *Stream) begin(dst []byte) []byte {
 
 // recreated tells that the records are another topic's from here on.
 func (s *Stream) recreated(dst []byte) []byte {
-	f := &failure{offset: -1, api: apierr.OffsetNotFound.New("Topic %s was deleted and created again. The stream goes on with the first record that it has now.", s.q.Topic)}
+	f := &Failure{Offset: -1, Err: apierr.OffsetNotFound.New("Topic %s was deleted and created again. The stream goes on with the first record that it has now.", s.q.Topic)}
 	return f.append(dst, s.q.Frames, &s.at)
 }
 
@@ -252,13 +252,13 @@ func (s *Stream) recreated(dst []byte) []byte {
 func (s *Stream) restart(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	found, err := s.reader.Topic(ctx, s.q.Topic)
+	found, err := s.fetch.Topic(ctx, s.q.Topic)
 	if err != nil {
 		return s.explain(TopicPartition{Topic: s.q.Topic}, -1, err)
 	}
 	s.tail.leave()
 	s.topic, s.at, s.parts = found, positionsIn(s.q.Topic, found.ID), nil
-	s.tail = s.m.joinTail(s.q.Topic, found, s.reader)
+	s.tail = s.r.joinTail(s.q.Topic, found, s.fetch)
 	which, err := s.which()
 	if err != nil {
 		return err
@@ -266,15 +266,15 @@ func (s *Stream) restart(ctx context.Context) error {
 	for _, p := range which {
 		s.add(p, 0)
 	}
-	return s.out.put(s.recreated)
+	return s.out.Put(s.recreated)
 }
 
 // idle sends what there is and waits for more.
 func (s *Stream) idle(ctx context.Context, timer *time.Timer) error {
-	if err := s.out.flush(); err != nil {
+	if err := s.out.Flush(); err != nil {
 		return err
 	}
-	s.out.close()
+	s.out.Close()
 	wake := grownEvery
 	if s.q.Heartbeat > 0 {
 		wake = min(wake, time.Until(s.out.sent.Add(s.q.Heartbeat)))
@@ -293,10 +293,10 @@ func (s *Stream) idle(ctx context.Context, timer *time.Timer) error {
 // begin with them again, each time.
 func (s *Stream) keepUp() error {
 	switch {
-	case s.out.silent(s.q.Heartbeat):
-		return s.out.put(func(dst []byte) []byte { return s.q.Frames.Beat(dst, &s.at) })
-	case !s.out.empty() && time.Since(s.out.since) >= flushAfter:
-		return s.out.flush()
+	case s.out.Silent(s.q.Heartbeat):
+		return s.out.Put(func(dst []byte) []byte { return s.q.Frames.Beat(dst, &s.at) })
+	case !s.out.Empty() && time.Since(s.out.since) >= flushAfter:
+		return s.out.Flush()
 	}
 	return nil
 }
@@ -314,7 +314,7 @@ func (s *Stream) grow(ctx context.Context) {
 // round appends what there is of each partition, and sends what is a chunk or
 // has waited. It reports whether it got further anywhere.
 func (s *Stream) round(ctx context.Context) (some bool, err error) {
-	s.known.forget()
+	s.known.Forget()
 	for i := range s.parts {
 		p := &s.parts[i]
 		before := p.offset
@@ -347,9 +347,9 @@ func (s *Stream) round(ctx context.Context) (some bool, err error) {
 func (s *Stream) look(ctx context.Context, p *streamPart) error {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	part, next, err := s.reader.Fetch(ctx, kafka.PartitionRead{
+	part, next, err := s.fetch.Fetch(ctx, kafka.PartitionRead{
 		Topic: s.q.Topic, TopicID: s.topic.ID, Partition: p.partition, Offset: p.offset, MaxBytes: streamFetch,
-		ReadCommitted: s.m.settings.IsolationLevel == readCommitted, Impatient: true,
+		ReadCommitted: s.r.committed(), Impatient: true,
 	})
 	p.looked = time.Now()
 	if err != nil {
@@ -368,7 +368,7 @@ func (s *Stream) look(ctx context.Context, p *streamPart) error {
 
 // trouble decides what a failed fetch means: nil if the stream goes on.
 func (s *Stream) trouble(ctx context.Context, p *streamPart, err error) error {
-	tp := TopicPartition{s.q.Topic, p.partition}
+	tp := TopicPartition{Topic: s.q.Topic, Partition: p.partition}
 	p.pause = min(max(2*p.pause, troubled), maxTroubled)
 	var huge *kgo.ErrDecompressTooLarge
 	switch {
@@ -376,21 +376,21 @@ func (s *Stream) trouble(ctx context.Context, p *streamPart, err error) error {
 		return err
 	case errors.Is(err, kerr.OffsetOutOfRange):
 		p.pause = lastLook
-		first, err := s.m.cluster.offsetsAt(ctx, readUncommitted, map[TopicPartition]int64{tp: startOfLog})
+		first, err := s.fetch.OffsetsAt(ctx, false, map[TopicPartition]int64{tp: kafka.StartOfLog})
 		if err != nil || first[tp] <= p.offset {
 			return nil // it is past the end, or Kafka cannot say
 		}
 		return s.skip(p, first[tp], apierr.OffsetNotFound.New("The records of partition %d of topic %s from offset %d to before %d are gone. The stream goes on after them.", p.partition, s.q.Topic, p.offset, first[tp]))
 	case errors.As(err, &huge) && s.q.Undecodable != FailOn && huge.NextOffset > p.offset:
-		return s.skip(p, huge.NextOffset, explainRead(tp, err))
+		return s.skip(p, huge.NextOffset, Explain(tp, err))
 	}
 	return s.explain(tp, p.offset, err)
 }
 
 // explain returns what is to be told of an error that does not pass, nil of others.
 func (s *Stream) explain(tp TopicPartition, offset int64, err error) error {
-	why := &failure{TopicPartition: tp, offset: offset, api: explainRead(tp, err)}
-	switch why.api.Kind {
+	why := &Failure{TopicPartition: tp, Offset: offset, Err: Explain(tp, err)}
+	switch why.Err.Kind {
 	case apierr.TopicNotFound, apierr.PartitionNotFound, apierr.Unauthorized, apierr.Undecodable:
 		return why
 	}
@@ -402,10 +402,10 @@ func (s *Stream) explain(tp TopicPartition, offset int64, err error) error {
 
 // skip tells why the partition goes on at offset.
 func (s *Stream) skip(p *streamPart, offset int64, why *apierr.Error) error {
-	f := &failure{TopicPartition: TopicPartition{s.q.Topic, p.partition}, offset: p.offset, api: why}
+	f := &Failure{TopicPartition: TopicPartition{Topic: s.q.Topic, Partition: p.partition}, Offset: p.offset, Err: why}
 	p.offset = offset
 	s.at.Set(p.partition, offset)
-	return s.out.put(func(dst []byte) []byte { return f.append(dst, s.q.Frames, &s.at) })
+	return s.out.Put(func(dst []byte) []byte { return f.append(dst, s.q.Frames, &s.at) })
 }
 
 // encode appends those of the records that are wanted, which it borrows.
@@ -419,12 +419,12 @@ func (s *Stream) encode(p *streamPart, records []*kgo.Record, next int64) error 
 			s.at.Set(p.partition, r.Offset+1)
 			if err := s.record(r); err != nil {
 				s.at.Set(p.partition, p.offset)
-				return &failure{TopicPartition: TopicPartition{r.Topic, r.Partition}, offset: r.Offset, api: apierr.From(err)}
+				return &Failure{TopicPartition: TopicPartition{Topic: r.Topic, Partition: r.Partition}, Offset: r.Offset, Err: apierr.From(err)}
 			}
 		}
 		p.offset = r.Offset + 1
-		if s.out.full() {
-			if err := s.out.flush(); err != nil {
+		if s.out.Full() {
+			if err := s.out.Flush(); err != nil {
 				return err
 			}
 		}
@@ -440,19 +440,19 @@ func (s *Stream) wanted(r *kgo.Record) bool {
 
 // record appends one record in its frame.
 func (s *Stream) record(r *kgo.Record) error {
-	s.out.open()
-	start := len(s.out.b.B)
-	dst := s.q.Frames.Open(s.out.b.B, false, &s.at)
+	b := s.out.Buffer()
+	start := len(b.B)
+	dst := s.q.Frames.Open(b.B, false, &s.at)
 	body := len(dst)
-	dst, err := appendStreamed(dst, r, s.q.Format, s.extras, s.q.Undecodable)
+	dst, err := AppendStreamed(dst, r, s.q.Format, s.extras, s.q.Undecodable)
 	if err == nil && len(dst) == body {
-		s.m.counts.skipped.Add(1)
+		s.r.skipped.Add(1)
 	}
 	if err != nil || len(dst) == body {
-		s.out.b.B = dst[:start]
+		b.B = dst[:start]
 		return err
 	}
-	s.out.b.B = s.q.Frames.Close(dst)
-	s.out.count(r)
+	b.B = s.q.Frames.Close(dst)
+	s.out.Count(r)
 	return nil
 }

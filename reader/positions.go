@@ -1,4 +1,4 @@
-package consumer
+package reader
 
 import (
 	"encoding/base64"

@@ -1,4 +1,4 @@
-package consumer
+package reader
 
 import (
 	"bytes"
@@ -41,9 +41,9 @@ func (u *Undecodables) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// appendShown is [codec.AppendRecord] with a record that cannot be decoded dealt
+// AppendShown is [codec.AppendRecord] with a record that cannot be decoded dealt
 // with as u says: one to skip appends nothing.
-func appendShown(dst []byte, r *kgo.Record, f codec.Format, x codec.Extras, u Undecodables) ([]byte, error) {
+func AppendShown(dst []byte, r *kgo.Record, f codec.Format, x codec.Extras, u Undecodables) ([]byte, error) {
 	dst, err := codec.AppendRecord(dst, r, f, x)
 	switch {
 	case err == nil || u == FailOn || !apierr.Undecodable.Is(err):
@@ -57,10 +57,10 @@ func appendShown(dst []byte, r *kgo.Record, f codec.Format, x codec.Extras, u Un
 	return append(dst[:len(dst)-1], `,"format":"binary"}`...), nil
 }
 
-// appendStreamed is appendShown on one line.
-func appendStreamed(dst []byte, r *kgo.Record, f codec.Format, x codec.Extras, u Undecodables) ([]byte, error) {
+// AppendStreamed is AppendShown on one line.
+func AppendStreamed(dst []byte, r *kgo.Record, f codec.Format, x codec.Extras, u Undecodables) ([]byte, error) {
 	start := len(dst)
-	dst, err := appendShown(dst, r, f, x, u)
+	dst, err := AppendShown(dst, r, f, x, u)
 	if err != nil {
 		return dst, err
 	}

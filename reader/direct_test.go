@@ -1,4 +1,4 @@
-package consumer
+package reader
 
 import (
 	"bytes"
@@ -22,12 +22,12 @@ import (
 
 // from asks for the JSON records of partition 0 from offset on.
 func from(topic string, offset int64) DirectRead {
-	return DirectRead{TopicPartition: TopicPartition{topic, 0}, Offset: offset, Format: codec.JSON}
+	return DirectRead{TopicPartition: TopicPartition{Topic: topic, Partition: 0}, Offset: offset, Format: codec.JSON}
 }
 
-func direct(t *testing.T, m *Manager, q DirectRead) []record {
+func direct(t *testing.T, m *Reader, q DirectRead) []record {
 	t.Helper()
-	answer, err := m.AppendDirect(t.Context(), []byte("HTTP"), q)
+	answer, err := m.Append(t.Context(), []byte("HTTP"), q)
 	ok(t, err)
 	text, found := bytes.CutPrefix(answer, []byte("HTTP"))
 	if !found {
@@ -58,7 +58,7 @@ func TestDirectPagingLosesNothing(t *testing.T) {
 			ok(t, tx.ProduceSync(t.Context(), rs...).FirstErr())
 			ok(t, tx.EndTransaction(t.Context(), kgo.TransactionEndTry(n%3 != 0)))
 		}
-		m := newManager(t, b, func(s *Settings) { s.IsolationLevel = readCommitted })
+		m := newReader(t, b, func(s *Settings) { s.IsolationLevel = ReadCommitted })
 		for _, count := range []int{0, 1, 7, 1000} {
 			got := 0
 			for offset := int64(0); got < len(values); {
@@ -88,11 +88,10 @@ func TestDirectIsCounted(t *testing.T) {
 	topic := testkit.CreateTopic(t, b, 1)
 	produce(t, b, numbers(topic, 0, 10, 5)...)
 	var told []string
-	m := newManager(t, b, func(s *Settings) {
-		s.Answered = func(f codec.Format, topic string, records, bytes int) {
-			told = append(told, fmt.Sprint(f, topic, records, bytes))
-		}
-	})
+	m := newReader(t, b, nil)
+	m.deps.Read = func(f codec.Format, topic string, records, bytes int) {
+		told = append(told, fmt.Sprint(f, topic, records, bytes))
+	}
 	q := from(topic, 2)
 	q.Timeout = 0
 	wantValues(t, direct(t, m, q), []int{12, 13, 14})
@@ -110,7 +109,7 @@ func TestDirectCountTakesSeveralFetches(t *testing.T) {
 	for n := range 5 {
 		produce(t, b, &kgo.Record{Topic: topic, Value: fmt.Appendf(nil, `"%d%s"`, n, strings.Repeat("x", 20_000))})
 	}
-	m := newManager(t, b, nil)
+	m := newReader(t, b, nil)
 	q := from(topic, 0)
 	q.Count = 4
 	if rs := direct(t, m, q); len(rs) != 4 || rs[3].Offset != 3 {
@@ -126,9 +125,9 @@ func TestDirectUndecodable(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 1)
 	produce(t, b, append(numbers(topic, 0, 0, 2), &kgo.Record{Topic: topic, Value: []byte("{no")}, numbers(topic, 0, 3, 1)[0])...)
-	m := newManager(t, b, nil)
+	m := newReader(t, b, nil)
 	wantValues(t, direct(t, m, from(topic, 0)), []int{0, 1})
-	dst, err := m.AppendDirect(t.Context(), []byte("x"), from(topic, 2))
+	dst, err := m.Append(t.Context(), []byte("x"), from(topic, 2))
 	wantKind(t, err, apierr.Undecodable)
 	if string(dst) != "x" {
 		t.Errorf("dst became %q", dst)
@@ -141,7 +140,7 @@ func TestDirectFollowsTheLeader(t *testing.T) {
 	f := testkit.Fake(t, kfake.NumBrokers(3))
 	topic := testkit.CreateTopic(t, f.Broker, 1)
 	produce(t, f.Broker, numbers(topic, 0, 0, 10)...)
-	m := newManager(t, f.Broker, nil)
+	m := newReader(t, f.Broker, nil)
 	for n := range int64(10) {
 		ok(t, f.MoveTopicPartition(topic, 0, int32(n%3)))
 		began := time.Now()
@@ -154,7 +153,7 @@ func TestDirectFollowsTheLeader(t *testing.T) {
 	}
 	// A topic that was deleted and made again has another identity.
 	ok(t, f.DeleteTopic(topic))
-	_, err := m.AppendDirect(t.Context(), nil, from(topic, 0))
+	_, err := m.Append(t.Context(), nil, from(topic, 0))
 	wantKind(t, err, apierr.TopicNotFound)
 	ok(t, f.CreateTopic(topic, 2, nil))
 	produce(t, f.Broker, numbers(topic, 0, 77, 1)...)
@@ -165,7 +164,7 @@ func TestDirectFaults(t *testing.T) {
 	f := testkit.Fake(t)
 	topic := testkit.CreateTopic(t, f.Broker, 1)
 	produce(t, f.Broker, numbers(topic, 0, 0, 1)...)
-	m := newManager(t, f.Broker, nil)
+	m := newReader(t, f.Broker, nil)
 	fault := func(err *kerr.Error, count int) *kfake.FaultHandle {
 		return f.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Topic: topic, Err: err, Count: count})
 	}
@@ -181,15 +180,15 @@ func TestDirectFaults(t *testing.T) {
 		defer fault(e, -1).Remove()
 		q := from(topic, 0)
 		q.NoWait = true
-		_, err := m.AppendDirect(t.Context(), nil, q)
+		_, err := m.Append(t.Context(), nil, q)
 		wantKind(t, err, want)
 	}
 	fails(kerr.TopicAuthorizationFailed, apierr.Unauthorized)
 	fails(kerr.CorruptMessage, apierr.KafkaRetriable) // at the end of its patience
 	fails(kerr.UnknownServerError, apierr.KafkaError)
 
-	ok(t, m.Close(t.Context()))
-	_, err := m.AppendDirect(t.Context(), nil, from(topic, 0))
+	m.Close()
+	_, err := m.Append(t.Context(), nil, from(topic, 0))
 	wantKind(t, err, apierr.Draining)
 }
 
@@ -197,11 +196,11 @@ func TestDirectFaults(t *testing.T) {
 func TestDirectEndsWithADrain(t *testing.T) {
 	b := testkit.Fake(t)
 	topic := testkit.CreateTopic(t, b.Broker, 1)
-	m := newManager(t, b.Broker, nil)
+	m := newReader(t, b.Broker, nil)
 	looks := b.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Topic: topic, Count: -1, Observe: true})
 	answered := make(chan string, 1)
 	go func() {
-		answer, err := m.AppendDirect(context.Background(), nil, from(topic, 0))
+		answer, err := m.Append(context.Background(), nil, from(topic, 0))
 		answered <- fmt.Sprint(string(answer), err)
 	}()
 	testkit.Eventually(t, patience, "the read to look", func() bool { return looks.Hits() > 0 })
@@ -213,68 +212,6 @@ func TestDirectEndsWithADrain(t *testing.T) {
 		}
 	case <-time.After(patience / 2):
 		t.Error("the read waits on")
-	}
-}
-
-// Instances of v1.
-func TestTopicSubscribesOnce(t *testing.T) {
-	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
-		topic, other := testkit.CreateTopic(t, b, 1), testkit.CreateTopic(t, b, 1)
-		produce(t, b, numbers(topic, 0, 0, 3)...)
-		m := newManager(t, b, nil)
-		i := create(t, m, testkit.Group(t), jsonOptions(m))
-		if got := i.Progress(); got != nil {
-			t.Errorf("before the first read the progress is %v", got)
-		}
-		_, err := i.AppendTopic(t.Context(), nil, "no-such-topic", ReadOptions{})
-		wantKind(t, err, apierr.TopicNotFound)
-
-		answer, err := i.AppendTopic(t.Context(), nil, topic, ReadOptions{Layout: codec.TopicLast, MaxBytes: 2})
-		ok(t, err)
-		wantValues(t, decode(t, answer), []int{0, 1})
-		if want := fmt.Sprintf(`{"key":null,"value":1,"partition":0,"offset":1,"topic":%q}]`, topic); !strings.HasSuffix(string(answer), want) {
-			t.Errorf("the answer is %s", answer)
-		}
-		_, err = i.AppendTopic(t.Context(), nil, other, ReadOptions{})
-		wantKind(t, err, apierr.OtherTopic)
-
-		tp := TopicPartition{topic, 0}
-		progress := func(want Progress) {
-			t.Helper()
-			if got := i.Progress(); len(got) != 1 || got[0] != want {
-				t.Errorf("the progress is %v, want %v", got, want)
-			}
-		}
-		progress(Progress{tp, 1, -1})
-		ok(t, i.Commit(t.Context(), nil))
-		progress(Progress{tp, 1, 1})
-		if at := committedRaw(t, b, i.Group(), tp); at != 2 {
-			t.Errorf("Kafka has %d", at)
-		}
-	})
-}
-
-// Of two first calls that name different topics one subscribes.
-func TestTopicRace(t *testing.T) {
-	b := testkit.Fake(t).Broker
-	topics := []string{testkit.CreateTopic(t, b, 1), testkit.CreateTopic(t, b, 1)}
-	m := newManager(t, b, nil)
-	i := create(t, m, testkit.Group(t), jsonOptions(m))
-	errs := make(chan error, len(topics))
-	for _, topic := range topics {
-		go func() {
-			_, err := i.AppendTopic(t.Context(), nil, topic, ReadOptions{Timeout: 100 * time.Millisecond})
-			errs <- err
-		}()
-	}
-	a, z := <-errs, <-errs
-	if a != nil {
-		a, z = z, a
-	}
-	ok(t, a)
-	wantKind(t, z, apierr.OtherTopic)
-	if topics, err := i.Subscription(); err != nil || len(topics) != 1 {
-		t.Errorf("subscribed to %v, %v", topics, err)
 	}
 }
 

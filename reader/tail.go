@@ -1,4 +1,4 @@
-package consumer
+package reader
 
 import (
 	"context"
@@ -41,9 +41,9 @@ const (
 // The client reads on only while a stream waits, at the pace of the fastest.
 type tail struct {
 	tailKey
-	m      *Manager
-	reader *kafka.Reader
-	users  int // guarded by Manager.mu
+	r     *Reader
+	fetch *kafka.Reader
+	users int // guarded by Reader.mu
 
 	mu      sync.Mutex
 	work    *sync.Cond // on mu: waiting or ended changed
@@ -86,23 +86,20 @@ type tailRun struct {
 
 // joinTail returns the tail of the topic of that name. The caller calls leave
 // when done.
-func (m *Manager) joinTail(name string, topic kafka.Topic, reader *kafka.Reader) *tail {
-	m.mu.Lock()
-	defer m.mu.Unlock()
+func (r *Reader) joinTail(name string, topic kafka.Topic, fetch *kafka.Reader) *tail {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	key := tailKey{name, topic.ID}
-	t := m.tails[key]
+	t := r.tails[key]
 	if t == nil {
 		t = &tail{
-			tailKey: key, m: m, reader: reader, bell: make(chan struct{}),
+			tailKey: key, r: r, fetch: fetch, bell: make(chan struct{}),
 			parts: make(map[int32]*followed), moves: make(map[int32]int64),
 		}
 		t.work = sync.NewCond(&t.mu)
-		if m.tails == nil {
-			m.tails = make(map[tailKey]*tail)
-		}
-		m.tails[key] = t
-		if !m.closing { // else there is nothing to wait for: the stream ends at once
-			m.background.Go(t.run)
+		r.tails[key] = t
+		if !r.closed { // else there is nothing to wait for: the stream ends at once
+			r.tailing.Go(t.run)
 		}
 	}
 	t.users++
@@ -114,12 +111,12 @@ func (m *Manager) joinTail(name string, topic kafka.Topic, reader *kafka.Reader)
 
 // leave says that one user less is there. The last one ends the tail.
 func (t *tail) leave() {
-	t.m.mu.Lock()
-	defer t.m.mu.Unlock()
+	t.r.mu.Lock()
+	defer t.r.mu.Unlock()
 	if t.users--; t.users > 0 {
 		return
 	}
-	delete(t.m.tails, t.tailKey)
+	delete(t.r.tails, t.tailKey)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.ended = true
@@ -148,7 +145,7 @@ func (t *tail) partitions(ctx context.Context) int {
 	}
 	ctx, cancel := context.WithTimeout(ctx, faultTimeout)
 	defer cancel()
-	found, err := t.reader.Topic(ctx, t.topic)
+	found, err := t.fetch.Topic(ctx, t.topic)
 	if err != nil || found.ID != t.id {
 		return count // a topic that is gone shows when it is read
 	}
@@ -284,7 +281,7 @@ func (t *tail) run() {
 			t.mu.Unlock()
 			return
 		}
-		ctx, cancel := context.WithCancel(t.m.life)
+		ctx, cancel := context.WithCancel(t.r.life)
 		t.cancel = cancel
 		moves := t.moves
 		t.moves = make(map[int32]int64)
@@ -324,7 +321,10 @@ func (t *tail) assign(client *kgo.Client, moves map[int32]int64) (*kgo.Client, e
 	starts := make(map[string]map[int32]kgo.Offset)
 	var again []int32
 	for partition, offset := range moves {
-		addOffset(starts, TopicPartition{t.topic, partition}, offset)
+		if starts[t.topic] == nil {
+			starts[t.topic] = make(map[int32]kgo.Offset)
+		}
+		starts[t.topic][partition] = kgo.NewOffset().At(offset)
 		again = append(again, partition)
 	}
 	if client != nil {
@@ -332,14 +332,14 @@ func (t *tail) assign(client *kgo.Client, moves map[int32]int64) (*kgo.Client, e
 		client.AddConsumePartitions(starts)
 		return client, nil
 	}
-	conf := t.m.conf
+	conf := t.r.conf
 	conf.FetchMaxBytes, conf.MaxPartitionBytes = tailFetchBytes, tailPartitionBytes
-	opts, err := kafka.ConsumerOpts(quietly(t.m.base), conf)
+	opts, err := kafka.ConsumerOpts(t.r.base, conf)
 	if err != nil {
 		return nil, err
 	}
 	isolation := kgo.ReadUncommitted()
-	if t.m.settings.IsolationLevel == readCommitted {
+	if t.r.committed() {
 		isolation = kgo.ReadCommitted()
 	}
 	return kgo.NewClient(append(slices.Clip(opts),
@@ -397,7 +397,7 @@ func (t *tail) evict() {
 func (t *tail) add(partition int32, f *followed, records []*kgo.Record) {
 	run := &tailRun{records: records, next: records[len(records)-1].Offset + 1, bytes: runBytes, holders: 1}
 	for _, r := range records {
-		run.bytes += size(r)
+		run.bytes += Size(r)
 	}
 	f.hi = run.next
 	f.runs = append(f.runs, run)

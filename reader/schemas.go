@@ -1,32 +1,26 @@
-package consumer
+package reader
 
 import (
 	"context"
 	"errors"
-	"time"
 
 	"millrace/codec"
 	"millrace/internal/apierr"
 	"millrace/schema"
 )
 
-const (
-	// maxKnown is how many schemas a read keeps for itself. A record needs two,
-	// for its key and its value, so that with these a read always gets on.
-	maxKnown = 16
-	// lookUpTime is how long the look-ups of a read may take beyond its timeout:
-	// the first read of a topic is short of time through no fault of its client.
-	lookUpTime = time.Second
-)
+// maxKnown is how many schemas a read keeps for itself. A record needs two,
+// for its key and its value, so that with these a read always gets on.
+const maxKnown = 16
 
-// schemas is what one read, or one round of a stream, knows of the schemas of
+// Schemas is what one read, or one round of a stream, knows of the schemas of
 // its records. It asks the registry's cache for each of them once, so that reads
 // do not meet at that cache's lock for each key and value, and what it has found
 // stays found, whatever the cache forgets meanwhile. One goroutine at a time may
 // use it.
-type schemas struct {
+type Schemas struct {
 	registry *schema.Registry
-	wait     context.Context // of the look-ups in get; nil: get does not wait
+	wait     context.Context // of the look-ups in Get; nil: Get does not wait
 	known    []knownSchema
 	oldest   int // of known, when that is full
 }
@@ -38,17 +32,18 @@ type knownSchema struct {
 	err    error
 }
 
-// schemas returns what a read of records in format f starts with; nil when they
-// need none. wait is for a read that holds up nobody else while it waits.
-func (m *Manager) schemas(f codec.Format, wait context.Context) *schemas {
-	if m.settings.Schemas == nil || !f.NeedsSchema() {
+// NewSchemas returns what a read of records in format f starts with; nil when they need
+// none, or registry is nil. wait bounds the look-ups of a read that holds up nobody else
+// while it waits; with nil an unknown schema ends the page, see [Schemas.Learn].
+func NewSchemas(registry *schema.Registry, f codec.Format, wait context.Context) *Schemas {
+	if registry == nil || !f.NeedsSchema() {
 		return nil
 	}
-	return &schemas{registry: m.settings.Schemas, wait: wait}
+	return &Schemas{registry: registry, wait: wait}
 }
 
-// get is [codec.Extras.Schemas].
-func (s *schemas) get(f codec.Format, id int32) (codec.Schema, error) {
+// Get is [codec.Extras.Schemas].
+func (s *Schemas) Get(f codec.Format, id int32) (codec.Schema, error) {
 	for i := range s.known {
 		if k := &s.known[i]; k.id == id {
 			return k.schema, k.err
@@ -67,7 +62,7 @@ func (s *schemas) get(f codec.Format, id int32) (codec.Schema, error) {
 
 // keep remembers and returns what was found, unless it will be another thing
 // when it is asked for again.
-func (s *schemas) keep(id int32, found codec.Schema, err error) (codec.Schema, error) {
+func (s *Schemas) keep(id int32, found codec.Schema, err error) (codec.Schema, error) {
 	if err != nil && !apierr.Undecodable.Is(err) {
 		return found, err
 	}
@@ -81,19 +76,19 @@ func (s *schemas) keep(id int32, found codec.Schema, err error) (codec.Schema, e
 	return found, err
 }
 
-// forget has the next round ask again.
-func (s *schemas) forget() {
+// Forget has the next round ask again.
+func (s *Schemas) Forget() {
 	if s != nil {
 		clear(s.known)
 		s.known, s.oldest = s.known[:0], 0
 	}
 }
 
-// learn asks the registry for the schema that err says is missing; any other
+// Learn asks the registry for the schema that err says is missing; any other
 // err it returns. After nil there is something new to try. A schema that does
 // not exist is news too: the record in question can be reported then, with its
 // place.
-func (s *schemas) learn(ctx context.Context, f codec.Format, err error) error {
+func (s *Schemas) Learn(ctx context.Context, f codec.Format, err error) error {
 	var missing *codec.UnknownSchema
 	if !errors.As(err, &missing) {
 		return err

@@ -1,0 +1,162 @@
+package reader
+
+import (
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"millrace/codec"
+	"millrace/internal/apierr"
+	"millrace/pool"
+)
+
+const (
+	// StreamChunk is about how much of a stream is sent at a time.
+	StreamChunk = 64 << 10
+	// flushAfter is how long a record may wait in the buffer for others, where
+	// few of those that are read are sent.
+	flushAfter = 5 * time.Millisecond
+)
+
+// Outlet collects what a stream is to send. It holds a buffer only while there
+// is something in it, so a stream that waits has none.
+type Outlet struct {
+	send func([]byte) error
+	read func(f codec.Format, topic string, records, bytes int) // nil: nobody counts
+	gone error                                                  // what send has returned
+	sent time.Time                                              // when it was last called
+
+	b              *pool.Buffer // nil while it is empty
+	since          time.Time    // when the first of it came
+	format         codec.Format
+	topic          string
+	records, bytes int // of that topic in the buffer; bytes of keys and values
+}
+
+// NewOutlet returns an outlet that calls send, which borrows what it is given. read, if
+// not nil, is told of the records that were sent, all of that format.
+func NewOutlet(send func([]byte) error, f codec.Format, read func(f codec.Format, topic string, records, bytes int)) Outlet {
+	return Outlet{send: send, format: f, read: read}
+}
+
+// Gone returns the error of send, if it has failed.
+func (o *Outlet) Gone() error { return o.gone }
+
+// Sent returns when send was last called.
+func (o *Outlet) Sent() time.Time { return o.sent }
+
+// Buffer returns the buffer to append to. It belongs to the outlet.
+func (o *Outlet) Buffer() *pool.Buffer {
+	if o.b == nil {
+		o.b = pool.GetBuffer(StreamChunk)
+	}
+	if len(o.b.B) == 0 {
+		o.since = time.Now()
+	}
+	return o.b
+}
+
+// Close gives the buffer back.
+func (o *Outlet) Close() {
+	if o.b != nil {
+		o.b.Release()
+		o.b = nil
+	}
+}
+
+// Empty reports whether there is nothing to send.
+func (o *Outlet) Empty() bool { return o.b == nil || len(o.b.B) == 0 }
+
+// Full reports whether there is a chunk.
+func (o *Outlet) Full() bool { return o.b != nil && len(o.b.B) >= StreamChunk }
+
+// Count counts a record that was put into the buffer.
+func (o *Outlet) Count(r *kgo.Record) {
+	if o.topic != r.Topic {
+		o.tell()
+		o.topic = r.Topic
+	}
+	o.records++
+	o.bytes += Size(r)
+}
+
+// tell has the records counted that are in the buffer.
+func (o *Outlet) tell() {
+	if o.read != nil && o.records > 0 {
+		o.read(o.format, o.topic, o.records, o.bytes)
+	}
+	o.records, o.bytes = 0, 0
+}
+
+// Flush sends what is in the buffer.
+func (o *Outlet) Flush() error {
+	if o.Empty() || o.gone != nil {
+		return o.gone
+	}
+	o.gone = o.send(o.b.B)
+	o.b.B = o.b.B[:0]
+	o.sent = time.Now()
+	if o.gone == nil {
+		o.tell()
+	}
+	return o.gone
+}
+
+// Put sends what is in the buffer together with what f appends to it.
+func (o *Outlet) Put(f func(dst []byte) []byte) error {
+	b := o.Buffer()
+	b.B = f(b.B)
+	return o.Flush()
+}
+
+// Silent reports whether nothing was sent for so long; 0 is for ever.
+func (o *Outlet) Silent(long time.Duration) bool {
+	return long > 0 && time.Since(o.sent) >= long
+}
+
+// Fail ends the stream with err. It returns an error only if the client is gone.
+func (o *Outlet) Fail(frames Frames, at *Positions, err error) error {
+	if o.gone != nil {
+		return o.gone
+	}
+	var f *Failure
+	if !errors.As(err, &f) {
+		f = &Failure{Offset: -1, Err: apierr.From(err)}
+	}
+	f.final = true
+	return o.Put(func(dst []byte) []byte { return f.append(dst, frames, at) })
+}
+
+// Failure is what went wrong in a stream, and where.
+type Failure struct {
+	TopicPartition
+	// Offset of the record; -1: of none.
+	Offset int64
+	Err    *apierr.Error
+	final  bool // the stream ends with it
+}
+
+// Error is that of Err.
+func (f *Failure) Error() string { return f.Err.Error() }
+
+// Unwrap returns Err.
+func (f *Failure) Unwrap() error { return f.Err }
+
+// append appends it as a message of its own.
+func (f *Failure) append(dst []byte, frames Frames, at *Positions) []byte {
+	dst = f.Err.Append(frames.Open(dst, true, at))
+	dst = dst[:len(dst)-1] // it goes on
+	if f.Offset >= 0 {
+		dst = append(dst, `,"topic":`...)
+		dst = apierr.AppendJSONString(dst, f.Topic)
+		dst = append(dst, `,"partition":`...)
+		dst = strconv.AppendInt(dst, int64(f.Partition), 10)
+		dst = append(dst, `,"offset":`...)
+		dst = strconv.AppendInt(dst, f.Offset, 10)
+	}
+	dst = append(dst, `,"final":`...)
+	dst = strconv.AppendBool(dst, f.final)
+	return frames.Close(append(dst, '}'))
+}

@@ -1,0 +1,170 @@
+package reader
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"millrace/codec"
+	"millrace/internal/apierr"
+	"millrace/internal/kafka"
+	"millrace/schema"
+)
+
+// TopicPartition names one partition of a topic.
+type TopicPartition = kafka.TopicPartition
+
+// ReadCommitted is the isolation level that leaves out open and aborted transactions.
+const ReadCommitted = "read_committed"
+
+// Settings of reads without an instance.
+type Settings struct {
+	// IsolationLevel is "read_uncommitted" or "read_committed".
+	IsolationLevel string
+	// RequestTimeout is how long a read waits for records, at most and by default.
+	RequestTimeout time.Duration
+	// MaxBytes bounds keys and values of one response, and the response itself, as
+	// few bytes of a record with a schema can be a long text. A record that is larger
+	// is answered alone.
+	MaxBytes int
+}
+
+// Deps are what a reader uses beside its settings. It borrows them.
+type Deps struct {
+	// Schemas has the schemas that records were written with; nil: there is no
+	// registry, and no record can be read in a format that needs one.
+	Schemas *schema.Registry
+	// Read, if not nil, is told of records of one topic that were read, and of the
+	// bytes of their keys and values. It must not block.
+	Read func(f codec.Format, topic string, records, bytes int)
+}
+
+// Reader reads records from any place of any topic, without a consumer instance and
+// without a group. All methods may be called from any goroutine.
+type Reader struct {
+	base     kafka.Settings
+	conf     kafka.Consumer
+	settings Settings
+	deps     Deps
+
+	life context.Context // ends when Close gives up on what is still running
+	end  context.CancelFunc
+	// unhurried ends with the call of Drain, after which no read waits.
+	unhurried context.Context
+	hurry     context.CancelFunc
+	tailing   sync.WaitGroup // the goroutines of tails
+	skipped   atomic.Uint64  // records that could not be decoded
+
+	mu     sync.Mutex
+	fetch  *kafka.Reader     // nil until first used
+	tails  map[tailKey]*tail // of the topics that are streamed
+	closed bool              // nothing new is built
+}
+
+// New returns a reader. Nothing connects to Kafka before the first read.
+func New(base kafka.Settings, c kafka.Consumer, s Settings, d Deps) *Reader {
+	r := &Reader{base: base, conf: c, settings: s, deps: d, tails: make(map[tailKey]*tail)}
+	r.life, r.end = context.WithCancel(context.Background())
+	r.unhurried, r.hurry = context.WithCancel(r.life)
+	return r
+}
+
+// Drain has reads that wait answer what there is, and streams end.
+func (r *Reader) Drain() { r.hurry() }
+
+// Close ends all reads and closes the connections.
+func (r *Reader) Close() {
+	r.mu.Lock()
+	r.closed = true
+	fetch := r.fetch
+	r.mu.Unlock()
+	r.end()
+	r.tailing.Wait()
+	if fetch != nil {
+		fetch.Close()
+	}
+}
+
+// Skipped returns how many records of streams were passed over because they could not
+// be decoded.
+func (r *Reader) Skipped() uint64 { return r.skipped.Load() }
+
+// fetcher returns what fetches, whose connections all reads share.
+func (r *Reader) fetcher() (*kafka.Reader, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return nil, apierr.From(kgo.ErrClientClosed)
+	}
+	if r.fetch == nil {
+		fetch, err := kafka.NewReader(r.base, r.conf)
+		if err != nil {
+			return nil, apierr.From(err)
+		}
+		r.fetch = fetch
+	}
+	return r.fetch, nil
+}
+
+func (r *Reader) committed() bool { return r.settings.IsolationLevel == ReadCommitted }
+
+// checkFormat refuses what there is no registry for.
+func (r *Reader) checkFormat(f codec.Format) error {
+	if f.NeedsSchema() && r.deps.Schemas == nil {
+		return NoRegistry(f)
+	}
+	return nil
+}
+
+// NoRegistry is the error of a read in a format that needs a schema registry where there
+// is none.
+func NoRegistry(f codec.Format) error {
+	return apierr.Unprocessable.New("The format %s needs a schema registry, which this server does not have (schema.registry.url). Use json or binary.", f)
+}
+
+// notBelow returns an error if the offset comes before the first one, or that
+// cannot be found out.
+func notBelow(ctx context.Context, fetch *kafka.Reader, tp TopicPartition, offset int64) error {
+	first, err := fetch.OffsetsAt(ctx, false, map[TopicPartition]int64{tp: kafka.StartOfLog})
+	if err != nil || offset >= first[tp] {
+		return err
+	}
+	end, err := fetch.OffsetsAt(ctx, false, map[TopicPartition]int64{tp: kafka.EndOfLog})
+	if err != nil {
+		return err
+	}
+	return apierr.OffsetNotFound.New("Offset %d is below the start of partition %d of topic %s, which has the offsets from %d to before %d.",
+		offset, tp.Partition, tp.Topic, first[tp], end[tp])
+}
+
+// Explain turns what failed a read of a partition, with no instance, into what a
+// client is told.
+func Explain(tp TopicPartition, err error) *apierr.Error {
+	var known *apierr.Error
+	var huge *kgo.ErrDecompressTooLarge
+	var of *kafka.PartitionError
+	if errors.As(err, &of) {
+		tp = of.TopicPartition
+	}
+	switch {
+	case errors.As(err, &known): // though its cause may be one of those below
+		return known
+	case errors.Is(err, kafka.ErrNoPartition):
+		return apierr.PartitionNotFound.Wrap(err, "Topic %s has no partition %d.", tp.Topic, tp.Partition)
+	case errors.Is(err, kerr.UnknownTopicOrPartition), errors.Is(err, kerr.UnknownTopicID):
+		return apierr.TopicNotFound.Wrap(err, "Topic %s does not exist.", tp.Topic)
+	case errors.As(err, &huge):
+		return apierr.Undecodable.Wrap(err, "The records from offset %d of partition %d of topic %s decompress to more than this server holds. Read on from offset %d.", huge.Offset, tp.Partition, tp.Topic, huge.NextOffset)
+	}
+	api := apierr.From(fmt.Errorf("cannot read %s: %w", tp, err))
+	if api.Kind == apierr.Internal { // not our fault: the library cannot make sense of the answer
+		return apierr.KafkaError.Wrap(err, "The records of partition %d of topic %s cannot be fetched.", tp.Partition, tp.Topic)
+	}
+	return api
+}
