@@ -118,7 +118,7 @@ func startStack(t testing.TB, broker string, set ...string) *stack {
 	}
 	consumers := consumer.New(cfg.KafkaConsume, cfg.KafkaConsumer, cfg.Consumer, log)
 	reads := direct.New(cfg.KafkaConsume, cfg.KafkaConsumer, direct.Settings{IsolationLevel: cfg.Consumer.IsolationLevel, RequestTimeout: cfg.Consumer.RequestTimeout, MaxBytes: cfg.Consumer.MaxBytes}, direct.Deps{Schemas: registry})
-	t.Cleanup(reads.Close)
+	t.Cleanup(func() { _ = reads.Close(context.Background()) })
 	srv := api.New(api.Settings{Edge: cfg.Server, REST: cfg.REST}, api.Parts{Producer: producer, Metadata: cache, Consumers: consumers, Reader: reads, Schemas: registry, Metrics: m, Logger: log})
 	addrs, err := srv.Listen()
 	if err != nil {

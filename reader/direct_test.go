@@ -93,7 +93,7 @@ func TestDirectIsCounted(t *testing.T) {
 		told = append(told, fmt.Sprint(f, topic, records, bytes))
 	}
 	q := from(topic, 2)
-	q.Timeout = 0
+	q.NoWait = true
 	wantValues(t, direct(t, m, q), []int{12, 13, 14})
 	q.Offset = 5
 	wantValues(t, direct(t, m, q), nil)
@@ -187,7 +187,7 @@ func TestDirectFaults(t *testing.T) {
 	fails(kerr.CorruptMessage, apierr.KafkaRetriable) // at the end of its patience
 	fails(kerr.UnknownServerError, apierr.KafkaError)
 
-	m.Close()
+	ok(t, m.Close(t.Context()))
 	_, err := m.Append(t.Context(), nil, from(topic, 0))
 	wantKind(t, err, apierr.Draining)
 }

@@ -1,6 +1,7 @@
 package reader
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -27,7 +28,13 @@ func newReader(t *testing.T, b testkit.Broker, change func(*Settings)) *Reader {
 		change(&s)
 	}
 	r := New(kafka.Settings{Brokers: b.Addrs}, kafka.DefaultConsumer(), s, Deps{})
-	t.Cleanup(r.Close)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := r.Close(ctx); err != nil {
+			t.Errorf("cannot close the reader: %v", err)
+		}
+	})
 	return r
 }
 

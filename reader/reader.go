@@ -78,17 +78,26 @@ func New(base kafka.Settings, c kafka.Consumer, s Settings, d Deps) *Reader {
 // Drain has reads that wait answer what there is, and streams end.
 func (r *Reader) Drain() { r.hurry() }
 
-// Close ends all reads and closes the connections.
-func (r *Reader) Close() {
+// Close ends all reads and closes the connections. It waits for streams to return, but no
+// longer than ctx: one whose client does not read ends when its connection does.
+func (r *Reader) Close(ctx context.Context) error {
 	r.mu.Lock()
 	r.closed = true
 	fetch := r.fetch
 	r.mu.Unlock()
 	r.end()
-	r.tailing.Wait()
+	done := make(chan struct{})
+	go func() { r.tailing.Wait(); close(done) }()
+	var err error
+	select {
+	case <-done:
+	case <-ctx.Done():
+		err = fmt.Errorf("cannot end all streams: %w", ctx.Err())
+	}
 	if fetch != nil {
 		fetch.Close()
 	}
+	return err
 }
 
 // Skipped returns how many records of streams were passed over because they could not

@@ -282,7 +282,9 @@ func (p *proxy) close(ctx context.Context) (err error) {
 		}
 	}
 	if p.reader != nil {
-		p.reader.Close()
+		if failed := p.reader.Close(ctx); failed != nil && err == nil {
+			err = failed
+		}
 	}
 	if p.node != nil { // what the consumers gave up stands in its topic
 		p.node.Close(ctx, true)

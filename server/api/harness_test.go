@@ -136,13 +136,12 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
 		for what, err := range map[string]error{
-			"server": s.server.Shutdown(ctx), "consumers": consumers.Close(ctx), "producer": s.producer.Close(ctx), "serving": <-served,
+			"server": s.server.Shutdown(ctx), "consumers": consumers.Close(ctx), "reader": reads.Close(ctx), "producer": s.producer.Close(ctx), "serving": <-served,
 		} {
 			if err != nil {
 				t.Errorf("%s: %v", what, err)
 			}
 		}
-		reads.Close()
 		if node != nil {
 			node.Close(ctx, true)
 		}
