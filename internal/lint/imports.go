@@ -9,12 +9,12 @@ import (
 )
 
 // layers is who may import whom: a package imports only from rows above its
-// own, and from its own component. internal/NAME counts as a component of the
-// first row.
+// own, and from its own component. internal/NAME is in the first row unless it has
+// a place of its own.
 var layers = [][]string{
 	{"internal", "pool", "metrics", "web"},
 	{"codec"},
-	{"schema"},
+	{"schema", "internal/registry"},
 	{"batch", "consumer", "metadata", "auth", "cluster"},
 	{"ingest"},
 	{"server"},
@@ -29,7 +29,7 @@ const testkit = "internal/testkit"
 
 var mayUseTestkit = []string{testkit, "bench", "loadtest"}
 
-// fence says where a library may be imported.
+// fence says where a library, or a package of ours, may be imported.
 type fence struct {
 	library string   // and all packages below it
 	within  []string // folders, with all below them
@@ -42,6 +42,7 @@ var fences = []fence{
 	{"github.com/bytedance/sonic", []string{"codec", "server"}, "one place decides how JSON is read; cold code uses encoding/json"},
 	{"github.com/hamba/avro", []string{"codec/avro"}, "it is no longer maintained: changing it must stay a change of one folder"},
 	{"github.com/twmb/franz-go/pkg/kfake", []string{"internal/testkit", "cmd", "bench", "loadtest", testsOnly}, "the product talks to brokers and holds none, but for dev mode"},
+	{Module + "/internal/registry", []string{"internal/registry", "cmd", testsOnly}, "the product is a client of a registry, and is none but in dev mode"},
 	{"go.uber.org/goleak", []string{testkit, testsOnly}, "it belongs to tests"},
 }
 
@@ -133,8 +134,11 @@ func component(dir string) string {
 
 // layer is the row of a component, -1 when it has none.
 func layer(component string) int {
-	name, _, _ := strings.Cut(component, "/")
-	return slices.IndexFunc(layers, func(row []string) bool { return slices.Contains(row, name) })
+	row := slices.IndexFunc(layers, func(row []string) bool { return slices.Contains(row, component) })
+	if name, _, below := strings.Cut(component, "/"); row < 0 && below {
+		return layer(name)
+	}
+	return row
 }
 
 // within reports whether a path is dir or below it.

@@ -69,6 +69,9 @@ func TestImportRules(t *testing.T) {
 		{Layers, "internal/kafka/a.go", "millrace/internal/apierr", "never up or sideways"},
 		{Layers, "pool/a.go", "millrace/metrics", "never up or sideways"},
 		{Layers, "server/a.go", "millrace/internal/testkit", "is for tests"},
+		{Layers, "internal/registry/a.go", "millrace/codec/avro", ""},
+		{Layers, "internal/registry/a.go", "millrace/schema", "never up or sideways"},
+		{Layers, "schema/a_test.go", "millrace/internal/registry", "never up or sideways"},
 		{Layers, "server/a.go", "millrace/extra", "has no layer"},
 		{Layers, "extra/a.go", "millrace/pool", "has no layer"},
 
@@ -82,6 +85,9 @@ func TestImportRules(t *testing.T) {
 		{Fences, "batch/a.go", "github.com/bytedance/sonic", "one place decides"},
 		{Fences, "codec/avro/a.go", "github.com/hamba/avro/v2", ""},
 		{Fences, "codec/a.go", "github.com/hamba/avro/v2", "no longer maintained"},
+		{Fences, "cmd/millrace/dev.go", "millrace/internal/registry", ""},
+		{Fences, "server/a_test.go", "millrace/internal/registry", ""},
+		{Fences, "server/a.go", "millrace/internal/registry", "none but in dev mode"},
 		{Fences, "server/a_test.go", "github.com/twmb/franz-go/pkg/kfake", ""},
 		{Fences, "server/a.go", "github.com/twmb/franz-go/pkg/kfake", "dev mode"},
 	} {

@@ -1,4 +1,4 @@
-// Package embedded is the schema registry inside `millrace dev`, for
+// Package registry is the schema registry inside `millrace dev`, for
 // development and tests: Confluent's REST API over one process, real checks of
 // Avro, JSON Schema and Protobuf, and no access control.
 //
@@ -32,4 +32,4 @@
 // Rule sets and metadata of schemas are kept and shown, not enforced.
 //
 // Read on in register.go, then store.go and topic.go; routes.go is the API.
-package embedded
+package registry
