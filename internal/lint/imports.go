@@ -44,6 +44,7 @@ var fences = []fence{
 	{"github.com/twmb/franz-go/pkg/kfake", []string{"internal/testkit", "cmd", "bench", "loadtest", testsOnly}, "the product talks to brokers and holds none, but for dev mode"},
 	{Module + "/internal/registry", []string{"internal/registry", "cmd", testsOnly}, "the product is a client of a registry, and is none but in dev mode"},
 	{"go.uber.org/goleak", []string{testkit, testsOnly}, "it belongs to tests"},
+	{"github.com/twmb/avro", []string{testsOnly}, "the product has one Avro library; this one is a second opinion in tests"},
 }
 
 // edge is where HTTP is spoken.

@@ -85,6 +85,8 @@ func TestImportRules(t *testing.T) {
 		{Fences, "batch/a.go", "github.com/bytedance/sonic", "one place decides"},
 		{Fences, "codec/avro/a.go", "github.com/hamba/avro/v2", ""},
 		{Fences, "codec/a.go", "github.com/hamba/avro/v2", "no longer maintained"},
+		{Fences, "codec/avro/a_test.go", "github.com/twmb/avro", ""},
+		{Fences, "codec/avro/a.go", "github.com/twmb/avro", "one Avro library"},
 		{Fences, "cmd/millrace/dev.go", "millrace/internal/registry", ""},
 		{Fences, "server/a_test.go", "millrace/internal/registry", ""},
 		{Fences, "server/a.go", "millrace/internal/registry", "none but in dev mode"},

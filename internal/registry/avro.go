@@ -3,47 +3,24 @@ package registry
 import (
 	"regexp"
 
-	compat "github.com/twmb/avro"
-
 	"millrace/codec/avro"
 )
 
-// avroSchema is a schema that the codec takes. It is compared by another library;
-// odd is why that one does not take it.
-type avroSchema struct {
-	*compat.Schema
-	odd     error
-	misfits []string // fields with a default that is none
-}
+// avroSchema is a schema that the codec takes.
+type avroSchema struct{ *avro.Schema }
 
 // parseAvro has references by the full name of a type, so that the names under
 // which they stand do not count.
 func parseAvro(s source) (parsed, error) {
-	judged, err := avro.Compile(s.Schema.Schema, references[avro.Reference](s))
+	schema, err := avro.Compile(s.Schema.Schema, references[avro.Reference](s))
 	if err != nil {
 		return nil, err
 	}
-	out := avroSchema{misfits: judged.Misfits()}
-	var cache compat.SchemaCache
-	names := compat.WithLaxNames(func(string) error { return nil }) // they are judged
-	for _, ref := range s.refs {
-		if _, err := cache.Parse(ref.text, names); err != nil {
-			out.odd = err
-			return out, nil
-		}
-	}
-	out.Schema, out.odd = cache.Parse(s.Schema.Schema, names)
-	return out, nil
+	return avroSchema{schema}, nil
 }
 
 func (r avroSchema) canRead(writer parsed) []string {
-	w := writer.(avroSchema)
-	for _, s := range []avroSchema{r, w} {
-		if s.odd != nil {
-			return []string{"cannot be compared: " + s.odd.Error()}
-		}
-	}
-	if err := compat.CheckCompatibility(w.Schema, r.Schema); err != nil {
+	if err := r.Reads(writer.(avroSchema).Schema); err != nil {
 		return []string{err.Error()}
 	}
 	return nil

@@ -12,10 +12,10 @@
 // end; look-ups only take the store's lock, for as long as they copy pointers.
 // A *version never changes, so that what a look-up returns needs no lock.
 //
-// What a schema is the proxy's codecs judge, so that this registry takes what the
-// proxy takes. What Avro schemas are compatible twmb/avro says. For the two others
-// no library does: for Protobuf the rules of Confluent's registry are in
-// protobuf_compat.go; for JSON Schema, jsonschema_compat.go decides whether the new
+// The proxy's codecs judge what a schema is, so that this registry takes what the
+// proxy takes. Package codec/avro judges which Avro schemas are compatible, by the
+// rules of Java's library. For Protobuf, protobuf_compat.go has the rules of
+// Confluent's registry. For JSON Schema, jsonschema_compat.go decides whether the new
 // schema takes every value of the old one, knows that for the keywords of data
 // types, and counts a change of any other (pattern, not, if, tuples, ...) as
 // incompatible. Normalisation rewrites the texts of JSON Schema only; those of the

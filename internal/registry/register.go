@@ -54,8 +54,8 @@ func (r *Registry) register(ctx context.Context, subject string, w wanted) (*ver
 		return nil, err
 	}
 	// Confluent's registry takes none such, but serves those from before it looked.
-	if a, ok := src.parsed.(avroSchema); ok && len(a.misfits) > 0 {
-		return nil, fail(sr.ErrInvalidSchema, "Invalid schema: the default of the field %s does not fit its type", a.misfits[0])
+	if a, ok := src.parsed.(avroSchema); ok && len(a.Misfits()) > 0 {
+		return nil, fail(sr.ErrInvalidSchema, "Invalid schema: the default of the field %s does not fit its type", a.Misfits()[0])
 	}
 	if mode != sr.ModeImport {
 		problems, err := r.incompatible(src, conf.Level, r.store.versions(subject, live))
