@@ -43,6 +43,8 @@ var fences = []fence{
 	{"github.com/hamba/avro", []string{"codec/avro"}, "it is no longer maintained: changing it must stay a change of one folder"},
 	{"github.com/twmb/franz-go/pkg/kfake", []string{"internal/testkit", "cmd", "bench", "loadtest", testsOnly}, "the product talks to brokers and holds none, but for dev mode"},
 	{Module + "/internal/registry", []string{"internal/registry", "cmd", testsOnly}, "the product is a client of a registry, and is none but in dev mode"},
+	{"github.com/pavlo-v-chernykh/keystore-go", []string{"internal/javaconf", testsOnly}, "one place reads what Java wrote"},
+	{"software.sslmate.com/src/go-pkcs12", []string{"internal/javaconf", testsOnly}, "one place reads what Java wrote"},
 	{"go.uber.org/goleak", []string{testkit, testsOnly}, "it belongs to tests"},
 	{"github.com/twmb/avro", []string{testsOnly}, "the product has one Avro library; this one is a second opinion in tests"},
 }

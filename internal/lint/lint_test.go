@@ -90,6 +90,8 @@ func TestImportRules(t *testing.T) {
 		{Fences, "cmd/millrace/dev.go", "millrace/internal/registry", ""},
 		{Fences, "server/a_test.go", "millrace/internal/registry", ""},
 		{Fences, "server/a.go", "millrace/internal/registry", "none but in dev mode"},
+		{Fences, "internal/javaconf/jks.go", "github.com/pavlo-v-chernykh/keystore-go/v4", ""},
+		{Fences, "config/tls.go", "github.com/pavlo-v-chernykh/keystore-go/v4", "what Java wrote"},
 		{Fences, "server/a_test.go", "github.com/twmb/franz-go/pkg/kfake", ""},
 		{Fences, "server/a.go", "github.com/twmb/franz-go/pkg/kfake", "dev mode"},
 	} {

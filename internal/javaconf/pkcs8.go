@@ -1,4 +1,4 @@
-package config
+package javaconf
 
 import (
 	"crypto"
@@ -65,7 +65,7 @@ var keyCiphers = map[string]struct {
 // decryptPKCS8 reads an encrypted private key.
 func decryptPKCS8(der []byte, password string) (crypto.PrivateKey, error) {
 	if password == "" {
-		return nil, errors.New("it is encrypted, and ssl.key.password is missing")
+		return nil, ErrNoKeyPassword
 	}
 	var outer encryptedKey
 	if _, err := asn1.Unmarshal(der, &outer); err != nil {
@@ -96,11 +96,11 @@ func decryptPKCS8(der []byte, password string) (crypto.PrivateKey, error) {
 	}
 	plain, ok := decryptCBC(block, iv, outer.Data)
 	if !ok {
-		return nil, errPassword
+		return nil, ErrPassword
 	}
 	parsed, err := x509.ParsePKCS8PrivateKey(plain)
 	if err != nil {
-		return nil, errPassword // one wrong password in 256 leaves padding that looks right
+		return nil, ErrPassword // one wrong password in 256 leaves padding that looks right
 	}
 	return parsed, nil
 }

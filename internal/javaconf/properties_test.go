@@ -1,4 +1,4 @@
-package config
+package javaconf
 
 import (
 	"bytes"
@@ -55,10 +55,10 @@ var javaCases = []struct{ text, want string }{
 
 func TestPropertiesCases(t *testing.T) {
 	for _, c := range javaCases {
-		got, faults := parseProperties([]byte(c.text))
+		got, faults := ParseProperties([]byte(c.text))
 		var joined []string
 		for _, p := range got {
-			joined = append(joined, p.key+"="+p.value)
+			joined = append(joined, p.Key+"="+p.Value)
 		}
 		if s := strings.Join(joined, "|"); s != c.want || len(faults) > 0 {
 			t.Errorf("%q: got %q and faults %v, want %q", c.text, s, faults, c.want)
@@ -67,11 +67,11 @@ func TestPropertiesCases(t *testing.T) {
 }
 
 func TestPropertiesLines(t *testing.T) {
-	got, faults := parseProperties([]byte("# one\n\na=b\\\n c\nbad=\\u12\nd=e\nbad\\uxyz1=2\n"))
-	if want := []property{{"a", "bc", 3}, {"d", "e", 6}}; !slices.Equal(got, want) {
+	got, faults := ParseProperties([]byte("# one\n\na=b\\\n c\nbad=\\u12\nd=e\nbad\\uxyz1=2\n"))
+	if want := []Property{{"a", "bc", 3}, {"d", "e", 6}}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
-	if len(faults) != 2 || faults[0].line != 5 || faults[1].line != 7 {
+	if len(faults) != 2 || faults[0].Line != 5 || faults[1].Line != 7 {
 		t.Errorf("got faults %v, want lines 5 and 7", faults)
 	}
 }
@@ -82,7 +82,7 @@ func TestPropertiesEncoding(t *testing.T) {
 		"UTF-8 with BOM": []byte("\uFEFFa=grün"),
 		"ISO-8859-1":     {'a', '=', 'g', 'r', 0xFC, 'n'},
 	} {
-		if got, _ := parseProperties(data); len(got) != 1 || got[0].key != "a" || got[0].value != "grün" {
+		if got, _ := ParseProperties(data); len(got) != 1 || got[0].Key != "a" || got[0].Value != "grün" {
 			t.Errorf("%s: got %+v", name, got)
 		}
 	}
@@ -119,9 +119,9 @@ func TestPropertiesAgainstJava(t *testing.T) {
 	}
 	for i, c := range javaCases {
 		last := map[string]string{}
-		ours, _ := parseProperties([]byte(c.text))
+		ours, _ := ParseProperties([]byte(c.text))
 		for _, p := range ours {
-			last[p.key] = p.value
+			last[p.Key] = p.Value
 		}
 		var joined strings.Builder
 		for _, key := range slices.Sorted(maps.Keys(last)) {
@@ -143,18 +143,18 @@ func FuzzProperties(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		before := bytes.Clone(data)
-		got, faults := parseProperties(data)
+		got, faults := ParseProperties(data)
 		if !bytes.Equal(before, data) {
 			t.Fatal("the input was changed")
 		}
 		line := 0
 		last := map[string]string{}
 		for _, p := range got {
-			if p.line <= line {
-				t.Fatalf("line %d follows line %d", p.line, line)
+			if p.Line <= line {
+				t.Fatalf("line %d follows line %d", p.Line, line)
 			}
-			line = p.line
-			last[p.key] = p.value
+			line = p.Line
+			last[p.Key] = p.Value
 		}
 		if len(faults) > 0 || !oracleFollowsJava(data) {
 			return

@@ -1,23 +1,26 @@
-package config
+package javaconf
 
 import (
 	"fmt"
 	"strings"
 )
 
-// jaasLogin is one entry of a JAAS configuration.
-type jaasLogin struct {
-	module  string
-	options map[string]string
+// Login is one entry of a JAAS configuration. Module is the name of a Java class.
+type Login struct {
+	Module  string
+	Options map[string]string
 }
 
-// parseJAAS reads the text of sasl.jaas.config as Kafka's Java clients do:
+// SimpleName returns the name of a Java class without its package.
+func SimpleName(class string) string { return class[strings.LastIndexByte(class, '.')+1:] }
+
+// ParseJAAS reads one login as Kafka's Java clients read sasl.jaas.config:
 // `module flag key=value … ;`, values in double or single quotes with
 // backslash escapes, or bare words. Errors say where, never what, as the text
 // holds a password.
-func parseJAAS(text string) (jaasLogin, error) {
+func ParseJAAS(text string) (Login, error) {
 	s := jaasScanner{text: text}
-	login := jaasLogin{options: map[string]string{}}
+	login := Login{Options: map[string]string{}}
 	module, err := s.next()
 	if err != nil {
 		return login, err
@@ -34,7 +37,7 @@ func parseJAAS(text string) (jaasLogin, error) {
 	default:
 		return login, fmt.Errorf("has no control flag (required) after the login module")
 	}
-	login.module = module.text
+	login.Module = module.text
 	for {
 		key, err := s.next()
 		if err != nil {
@@ -43,7 +46,7 @@ func parseJAAS(text string) (jaasLogin, error) {
 		if key.is(';') {
 			break
 		}
-		if err := s.option(key, login.options); err != nil {
+		if err := s.option(key, login.Options); err != nil {
 			return login, err
 		}
 	}

@@ -1,4 +1,4 @@
-package config
+package javaconf
 
 import (
 	"fmt"
@@ -8,19 +8,20 @@ import (
 	"unicode/utf8"
 )
 
-// property is one entry of a properties file; line is where it begins, from 1.
-type property struct {
-	key, value string
-	line       int
+// Property is one entry of a properties file. Line is the line where it begins,
+// counted from 1.
+type Property struct {
+	Key, Value string
+	Line       int
 }
 
-// lineError is a fault of the file's form.
-type lineError struct {
-	line    int
-	problem string
+// LineFault is a line that has not the form of the file.
+type LineFault struct {
+	Line    int
+	Problem string
 }
 
-// parseProperties reads the format of java.util.Properties.load: comments
+// ParseProperties reads the format of java.util.Properties.load: comments
 // begin with # or !, a key ends at =, : or a blank, a backslash at a line's
 // end continues it, and \t \n \r \f \uXXXX are escapes. A key may occur more
 // than once; all occurrences are returned, in order. A line with a fault is
@@ -28,10 +29,10 @@ type lineError struct {
 //
 // Java reads ISO-8859-1, people write UTF-8: a file that is valid UTF-8 is
 // taken as that, any other as ISO-8859-1.
-func parseProperties(data []byte) ([]property, []lineError) {
+func ParseProperties(data []byte) ([]Property, []LineFault) {
 	var (
-		properties []property
-		faults     []lineError
+		properties []Property
+		faults     []LineFault
 	)
 	lines := naturalLines(decodeText(data))
 	for i := 0; i < len(lines); i++ {
@@ -55,10 +56,10 @@ func parseProperties(data []byte) ([]property, []lineError) {
 		key, keyErr := unescape(rawKey)
 		value, valueErr := unescape(rawValue)
 		if keyErr != nil || valueErr != nil {
-			faults = append(faults, lineError{first + 1, `a \u escape needs four hexadecimal digits`})
+			faults = append(faults, LineFault{first + 1, `a \u escape needs four hexadecimal digits`})
 			continue
 		}
-		properties = append(properties, property{key, value, first + 1})
+		properties = append(properties, Property{key, value, first + 1})
 	}
 	return properties, faults
 }
