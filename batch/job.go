@@ -144,7 +144,7 @@ func (j *Job) Result(i int) (partition int32, offset int64, err *apierr.Error) {
 
 // recordError turns the error of one record into what its client reads.
 func recordError(err error) *apierr.Error {
-	if kafka.IsBadPartition(err) {
+	if errors.Is(err, kafka.ErrNoPartition) {
 		// The cluster has the partition, or the record had not been lent;
 		// the client library has yet to hear of it.
 		return apierr.KafkaRetriable.Wrap(err, "The partition is new and not ready for use. Send the record again.")
@@ -163,7 +163,7 @@ func (j *Job) contradicts() bool {
 		return false
 	}
 	for _, err := range j.errs {
-		if kafka.IsBadPartition(err) {
+		if errors.Is(err, kafka.ErrNoPartition) {
 			return true
 		}
 		for _, moved := range misled {
@@ -213,7 +213,7 @@ var forever = context.Background()
 // goroutine and must stay O(1); see the package comment.
 func (j *Job) complete(r *kgo.Record, err error) {
 	if err != nil {
-		j.fail(pool.Index(j.Slab.Records, r), err)
+		j.fail(pool.Index(j.Slab.Records, r), kafka.ProduceError(r, err))
 	}
 	if j.pending.Add(-1) > 0 {
 		return

@@ -15,6 +15,7 @@ import (
 
 	"millrace/codec"
 	"millrace/internal/apierr"
+	"millrace/internal/kafka"
 	"millrace/internal/testkit"
 	"millrace/pool"
 )
@@ -183,6 +184,8 @@ func TestProduceAnswers(t *testing.T) {
 
 // What Kafka says against the metadata has it looked up again, and is worth another try.
 func TestContradictedMetadata(t *testing.T) {
+	// What the client does with a record whose partition it does not know yet.
+	unknown := errors.New("a choice of 2 from 2 available")
 	f := func(err error, want int, kind *apierr.Kind) {
 		t.Helper()
 		s, count, c := &sink{}, 0, cluster
@@ -190,17 +193,23 @@ func TestContradictedMetadata(t *testing.T) {
 		p := New(s, c, Settings{BufferBytes: 1 << 20, Timeout: time.Minute})
 		failure := make(chan error)
 		go func() {
-			_, err := p.Produce(fill(t, p, `{"records":[{"value":1}]}`), "t", AnyPartition, nil, results)
+			_, err := p.Produce(fill(t, p, `{"records":[{"value":1}]}`), "t", 2, nil, results)
 			failure <- err
 		}()
 		testkit.Eventually(t, 10*time.Second, "the record", func() bool { return s.holds(1) })
-		s.finish(func(int) error { return err })
+		record := s.records[0].Record
+		s.finish(func(int) error {
+			if err == unknown {
+				kafka.Partitioner(1).ForTopic("t").Partition(record, 2)
+			}
+			return err
+		})
 		if got := <-failure; !kind.Is(got) || count != want {
 			t.Errorf("%v: %v, looked up again %d times", err, got, count)
 		}
 	}
 	f(kerr.UnknownTopicOrPartition, 1, apierr.TopicNotFound)
-	f(errors.New("invalid record partitioning choice of 3 from 2 available"), 1, apierr.KafkaRetriable)
+	f(unknown, 1, apierr.KafkaRetriable)
 	f(kerr.NotLeaderForPartition, 1, apierr.KafkaRetriable)
 	f(fmt.Errorf("out of time: %w", kerr.LeaderNotAvailable), 1, apierr.KafkaRetriable)
 	f(kerr.NotEnoughReplicas, 0, apierr.KafkaRetriable)

@@ -26,7 +26,8 @@
 //
 // The package never opens a connection, never logs, and keeps no secret: what
 // it holds for printing is masked when it is stored, and no fault quotes a
-// value that may be a password. It reads the properties file and key stores.
+// value that may be a password. It opens the properties file and key stores;
+// internal/javaconf parses them.
 //
 // [Load] may be called any number of times, also at once; a [Config] is the
 // caller's and is not touched again.

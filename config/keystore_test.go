@@ -14,8 +14,6 @@ import (
 	"fmt"
 	"math/big"
 	"net"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -214,68 +212,6 @@ func connect(t *testing.T, server, client *tls.Config) (tls.ConnectionState, err
 	return conn.ConnectionState(), errors.Join(err, <-served)
 }
 
-// TestKeytoolStores reads what Java's own tool writes.
-func TestKeytoolStores(t *testing.T) {
-	keytool := tool(t, "keytool")
-	for _, storeType := range []string{"JKS", "PKCS12"} {
-		t.Run(storeType, func(t *testing.T) {
-			dir := t.TempDir()
-			keys, trust, cert := filepath.Join(dir, "keys"), filepath.Join(dir, "trust"), filepath.Join(dir, "cert.pem")
-			run := func(args ...string) {
-				args = append(args, "-storetype", storeType, "-storepass", storePassword, "-alias", "server")
-				if out, err := exec.Command(keytool, args...).CombinedOutput(); err != nil {
-					t.Fatalf("cannot run keytool: %v\n%s", err, out)
-				}
-			}
-			run("-genkeypair", "-keystore", keys, "-keyalg", "RSA", "-dname", "CN=localhost", "-ext", "san=dns:localhost,ip:127.0.0.1", "-keypass", storePassword)
-			run("-exportcert", "-keystore", keys, "-rfc", "-file", cert)
-			run("-importcert", "-keystore", trust, "-noprompt", "-file", cert)
-			settings := stores(keys, trust, storeType)
-			set := []string{"listeners=https://127.0.0.1:0", "ssl.client.auth=true", "client.security.protocol=SSL"}
-			for _, s := range settings {
-				set = append(set, s, "client."+s)
-			}
-			c := load(t, set...)
-			client := c.Kafka.TLS.Clone()
-			client.ServerName = "localhost"
-			if _, err := connect(t, c.Server.Listeners[0].TLS, client); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-}
-
-// TestEncryptedPEM reads keys that openssl encrypted, each in another way.
-func TestEncryptedPEM(t *testing.T) {
-	openssl := tool(t, "openssl")
-	a := newAuthority(t, "localhost")
-	dir := t.TempDir()
-	plain := writeFile(t, dir, "plain.pem", a.keyPEM(t))
-	for _, args := range [][]string{
-		{"-v2", "aes-256-cbc", "-v2prf", "hmacWithSHA256"},
-		{"-v2", "aes-128-cbc", "-v2prf", "hmacWithSHA512"},
-		{"-v2", "aes-192-cbc", "-v2prf", "hmacWithSHA1"},
-		{"-v2", "des3"},
-	} {
-		out, err := exec.Command(openssl, append([]string{"pkcs8", "-topk8", "-in", plain, "-passout", "pass:hunter2"}, args...)...).Output()
-		if err != nil {
-			t.Fatalf("cannot run openssl: %v", err)
-		}
-		file := writeFile(t, dir, "keys.pem", string(out)+certPEM(a.leaf))
-		set := []string{"ssl.keystore.type=PEM", "ssl.keystore.location=" + file}
-		c := load(t, append(set, "ssl.key.password=hunter2", "listeners=https://:0")...)
-		if key := c.Server.Listeners[0].TLS.Certificates[0].PrivateKey.(*ecdsa.PrivateKey); !key.Equal(a.key) {
-			t.Errorf("%q: got another key", args)
-		}
-		if got := loadFault(t, append(set, "ssl.key.password=hunter3")...); !strings.Contains(got, "the password is wrong or the store is damaged") {
-			t.Errorf("%q: wrong password: got %s", args, got)
-		}
-		if got := loadFault(t, set...); !strings.Contains(got, "it is encrypted, and ssl.key.password is missing") {
-			t.Errorf("%q: no password: got %s", args, got)
-		}
-	}
-}
-
 func TestStoreFaults(t *testing.T) {
 	a, b := newAuthority(t, "localhost"), newAuthority(t, "localhost")
 	dir := t.TempDir()
@@ -283,6 +219,7 @@ func TestStoreFaults(t *testing.T) {
 	p12Keys, _ := a.pkcs12Stores(t, dir)
 	pemKeys := writeFile(t, dir, "keys.pem", a.keyPEM(t)+certPEM(a.leaf))
 	mixed := writeFile(t, dir, "mixed.pem", a.keyPEM(t)+certPEM(b.leaf))
+	encrypted := writeFile(t, dir, "encrypted.pem", "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMAA=\n-----END ENCRYPTED PRIVATE KEY-----\n")
 	for _, f := range []struct {
 		set  []string
 		want string
@@ -294,6 +231,7 @@ func TestStoreFaults(t *testing.T) {
 		{[]string{"ssl.keystore.location=" + jksTrust, "ssl.keystore.password=" + storePassword}, "it holds no private key"},
 		{[]string{"ssl.keystore.location=" + pemKeys}, "is a PEM file, and the type says JKS; allowed: type PEM"},
 		{[]string{"ssl.keystore.location=" + pemKeys, "ssl.keystore.type=PEM", "ssl.keystore.password=hunter2"}, "ssl.keystore.password: does not go with type PEM"},
+		{[]string{"ssl.keystore.location=" + encrypted, "ssl.keystore.type=PEM"}, "its key is encrypted, and ssl.key.password is missing"},
 		{[]string{"ssl.keystore.location=" + mixed, "ssl.keystore.type=PEM"}, "there is no certificate of the private key"},
 		{[]string{"ssl.keystore.key=" + a.keyPEM(t), "ssl.keystore.certificate.chain=" + certPEM(a.leaf)}, "ssl.keystore.type: JKS does not go with"},
 		{[]string{"ssl.keystore.key=" + a.keyPEM(t), "ssl.keystore.type=PEM"}, "ssl.keystore.certificate.chain: is missing"},

@@ -40,6 +40,15 @@ func loadFault(t *testing.T, set ...string) string {
 	return err.Error()
 }
 
+func writeFile(t *testing.T, dir, name, content string) string {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 func TestLoadPrecedence(t *testing.T) {
 	src := Sources{
 		Preset:  []string{brokers, "id=preset", "host.name=preset", "producer.linger.ms=1", "log.level=debug"},

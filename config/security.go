@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/sasl/plain"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 
+	"millrace/internal/javaconf"
 	"millrace/internal/kafka"
 )
 
@@ -132,21 +133,21 @@ func (d *draft) mechanismOf(s side) sasl.Mechanism {
 		d.fault(jaas, "is missing; allowed: %s", form)
 		return nil
 	}
-	login, err := parseJAAS(l.jaas)
+	login, err := javaconf.ParseJAAS(l.jaas)
 	if err != nil {
 		d.fault(jaas, "%v; allowed: %s", err, form)
 		return nil
 	}
-	if simpleName(login.module) != simpleName(module) {
+	if javaconf.SimpleName(login.Module) != javaconf.SimpleName(module) {
 		d.fault(jaas, "names a login module that is not the one of %s; allowed: %s", l.mechanism, form)
 		return nil
 	}
-	user, pass := login.options["username"], login.options["password"]
+	user, pass := login.Options["username"], login.Options["password"]
 	if user == "" || pass == "" {
 		d.fault(jaas, "has no username or no password; allowed: %s", form)
 		return nil
 	}
-	token := strings.EqualFold(login.options["tokenauth"], "true")
+	token := strings.EqualFold(login.Options["tokenauth"], "true")
 	switch l.mechanism {
 	case "SCRAM-SHA-256":
 		return scram.Auth{User: user, Pass: pass, IsToken: token}.AsSha256Mechanism()
@@ -155,10 +156,4 @@ func (d *draft) mechanismOf(s side) sasl.Mechanism {
 	default:
 		return plain.Auth{User: user, Pass: pass}.AsMechanism()
 	}
-}
-
-// simpleName is a Java class name without its package.
-func simpleName(class string) string {
-	parts := strings.Split(class, ".")
-	return parts[len(parts)-1]
 }

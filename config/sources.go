@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/agnivade/levenshtein"
+
+	"millrace/internal/javaconf"
 )
 
 // environPrefix begins the variables that are ours, as in the container image
@@ -38,12 +40,12 @@ func (d *draft) read(src Sources) error {
 }
 
 func (d *draft) readFile(path string, data []byte) {
-	properties, faults := parseProperties(data)
+	properties, faults := javaconf.ParseProperties(data)
 	for _, f := range faults {
-		d.faults = append(d.faults, Fault{Problem: f.problem, at: origin{level: fromFile, file: path, line: f.line}})
+		d.faults = append(d.faults, Fault{Problem: f.Problem, at: origin{level: fromFile, file: path, line: f.Line}})
 	}
 	for _, p := range properties {
-		d.accept(entry{p.key, p.value, origin{level: fromFile, file: path, line: p.line}})
+		d.accept(entry{p.Key, p.Value, origin{level: fromFile, file: path, line: p.Line}})
 	}
 }
 

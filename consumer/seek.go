@@ -204,11 +204,11 @@ func (s *session) placeClient(ctx context.Context, to map[TopicPartition]int64) 
 	return nil
 }
 
-// setOffsets tells the client of a subscription the positions just set. It
-// passes over a partition between place and the client's start with it, so
-// look whether it took them all, and wait for that moment to pass. Partitions
-// not yet placed start where they were moved to. The caller holds the
-// instance's mu, which is released while waiting.
+// setOffsets sets the positions of partitions in the client of a subscription.
+// The client skips a partition that the group is taking away, so setOffsets
+// checks which ones it took, and waits until the others are revoked or set.
+// Partitions not yet placed start where they were moved to. The caller holds
+// the instance's mu, which is released while waiting.
 func (s *session) setOffsets(ctx context.Context, to map[TopicPartition]int64) error {
 	i := s.inst
 	ctx, cancel := context.WithTimeout(ctx, placing)
@@ -226,11 +226,7 @@ func (s *session) setOffsets(ctx context.Context, to map[TopicPartition]int64) e
 			set[tp.Topic][tp.Partition] = kgo.EpochOffset{Offset: offset, Epoch: -1}
 		}
 		s.client.SetOffsets(set)
-		known := s.client.CommittedOffsets() // what it has started with, and what was set
-		maps.DeleteFunc(to, func(tp TopicPartition, offset int64) bool {
-			at, ok := known[tp.Topic][tp.Partition]
-			return ok && at.Offset == offset
-		})
+		s.dropSet(to)
 		if len(to) == 0 {
 			return nil
 		}
@@ -249,4 +245,21 @@ func (s *session) setOffsets(ctx context.Context, to map[TopicPartition]int64) e
 			return nil
 		}
 	}
+}
+
+// dropSet removes from to the positions that the client of a subscription has
+// taken. kgo (since 1.22.3) lists such a position as uncommitted, until the
+// group has a commit of the same offset; then it lists it as committed. The
+// order matters: a commit that completes between the two calls moves a position
+// from the first list to the second, and the other order would miss it.
+func (s *session) dropSet(to map[TopicPartition]int64) {
+	uncommitted, committed := s.client.UncommittedOffsets(), s.client.CommittedOffsets()
+	maps.DeleteFunc(to, func(tp TopicPartition, offset int64) bool {
+		for _, listed := range []map[string]map[int32]kgo.EpochOffset{uncommitted, committed} {
+			if at, ok := listed[tp.Topic][tp.Partition]; ok && at.Offset == offset {
+				return true
+			}
+		}
+		return false
+	})
 }

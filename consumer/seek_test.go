@@ -119,8 +119,20 @@ func TestSeekIsNeverLost(t *testing.T) {
 	}
 }
 
+// TestSeekToTheCommittedOffset seeks to where the group's commit is already,
+// which the client lists as committed and no longer as uncommitted.
+func TestSeekToTheCommittedOffset(t *testing.T) {
+	bothWays(t, func(t *testing.T, i *Instance, tp TopicPartition) {
+		to := []Offset{{TopicPartition: tp, Offset: 5}}
+		ok(t, i.Seek(t.Context(), to, nil))
+		ok(t, i.Commit(t.Context(), nil))
+		ok(t, i.Seek(t.Context(), to, nil))
+		wantValues(t, readN(t, i, 5), span(5, 5))
+	})
+}
+
 // TestSeekThatKafkaClientPassesOverIsNoSuccess: kgo ignores a seek of a
-// partition that it has not started with. Here it never will.
+// partition that it does not have. Here it never will have it.
 func TestSeekThatKafkaClientPassesOverIsNoSuccess(t *testing.T) {
 	m := newManager(t, testkit.Fake(t).Broker, nil)
 	i := create(t, m, testkit.Group(t), jsonOptions(m))

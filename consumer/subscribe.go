@@ -146,10 +146,11 @@ func (s *session) onAssigned(_ context.Context, _ *kgo.Client, added map[string]
 }
 
 // startAt is called by kgo, after onAssigned, with the committed offsets of what
-// was added, and returns where to start. It gives an exact offset for every
-// partition, because kgo's SetOffsets silently passes over a partition that
-// has none yet, and without an epoch, because it passes over one whose epoch
-// is being checked: a seek must never be lost.
+// was added, and returns where to start: an exact offset for every partition,
+// because it becomes the session's position, and without an epoch, so that the
+// client reads from there without asking for the epoch's end first. kgo takes a
+// seek from here on: it keeps the offset of a SetOffsets that comes before the
+// start over the offset returned here.
 func (s *session) startAt(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
 	i := s.inst
 	starts := make(map[TopicPartition]int64)

@@ -11,12 +11,12 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"millrace/config"
-	"millrace/schema/embedded"
+	"millrace/internal/registry"
 )
 
 // devCommand is the proxy with a broker and a schema registry in the same
 // process: franz-go's kfake, which speaks Kafka's protocol to any client, and
-// schema/embedded, which keeps its schemas in that broker.
+// internal/registry, which keeps its schemas in that broker.
 type devCommand struct {
 	sources
 	Partitions   int    `help:"Partitions of a topic that is created on first use." default:"1"`
@@ -41,7 +41,7 @@ func (c devCommand) Run() error {
 	go retain(broker, stop)
 
 	addr := broker.ListenAddrs()[0]
-	registry, err := embedded.Start(embedded.Options{
+	schemas, err := registry.Start(registry.Options{
 		Listen:  net.JoinHostPort("127.0.0.1", strconv.Itoa(freePort(c.RegistryPort))),
 		Brokers: []string{addr},
 		Log:     slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
@@ -49,11 +49,11 @@ func (c devCommand) Run() error {
 	if err != nil {
 		return err
 	}
-	defer registry.Close()
+	defer schemas.Close()
 	load := func() (*config.Config, error) {
-		return c.load("bootstrap.servers="+addr, "schema.registry.url="+registry.URL(), "log.level=warn", "admin.enable=true")
+		return c.load("bootstrap.servers="+addr, "schema.registry.url="+schemas.URL(), "log.level=warn", "admin.enable=true")
 	}
-	return run(load, func(p *proxy) { c.welcome(p.urls()[0], addr, registry.URL()) })
+	return run(load, func(p *proxy) { c.welcome(p.urls()[0], addr, schemas.URL()) })
 }
 
 // startBroker starts a broker as a fresh Kafka has it: one node, topics

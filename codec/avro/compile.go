@@ -33,7 +33,7 @@ const maxSchemaNodes = 100_000
 // error is a phrase for the client that sent the text.
 func Compile(text string, references []Reference) (*Schema, error) {
 	cache := new(hamba.SchemaCache)
-	c := compiler{nodes: map[hamba.Schema]*node{}, defaults: map[member][]byte{}, spaces: map[string]bool{}, spaceless: map[string]bool{}}
+	c := compiler{nodes: map[hamba.Schema]*node{}, defaults: map[member][]byte{}, aliases: map[string][]string{}, spaces: map[string]bool{}, spaceless: map[string]bool{}}
 	for _, r := range references {
 		if _, err := c.parse(r.Text, cache); err != nil {
 			return nil, fmt.Errorf("the referenced schema %s: %w", r.Name, err)
@@ -71,9 +71,10 @@ type compiler struct {
 	count     int
 	names     int // bytes of full names
 	records   []*node
-	defaults  map[member][]byte // JSON text
-	spaces    map[string]bool   // namespaces of records
-	spaceless map[string]bool   // names of types without a namespace
+	defaults  map[member][]byte   // JSON text
+	aliases   map[string][]string // full names of types, by the full name of the one that has them
+	spaces    map[string]bool     // namespaces of records
+	spaceless map[string]bool     // names of types without a namespace
 }
 
 // parse reads one schema. Syntax and nesting are checked before: the parser
@@ -154,6 +155,9 @@ func (c *compiler) node(s hamba.Schema) (*node, error) {
 		return nil, fmt.Errorf("a type cannot have the name %s, which is that of a primitive type", named.FullName())
 	}
 	n := &node{kind: kinds[s.Type()], name: string(s.Type())}
+	if named, ok := s.(hamba.NamedSchema); ok {
+		n.aliases = c.aliases[named.FullName()]
+	}
 	c.nodes[s] = n
 	var err error
 	switch s := s.(type) {
@@ -163,7 +167,7 @@ func (c *compiler) node(s hamba.Schema) (*node, error) {
 		n.name, n.size = s.FullName(), s.Size()
 		n.setLogical(s.Logical(), s)
 	case *hamba.EnumSchema:
-		n.name, n.symbols = s.FullName(), s.Symbols()
+		n.name, n.symbols, n.fallback = s.FullName(), s.Symbols(), s.HasDefault()
 		n.index = make(map[string]int, len(n.symbols))
 		for i, symbol := range n.symbols {
 			if !validName(symbol) {
@@ -198,7 +202,7 @@ func (c *compiler) record(n *node, s *hamba.RecordSchema) error {
 			return fmt.Errorf("%q is not a field name that Avro allows", f.Name())
 		}
 		quoted := quoteName(f.Name())
-		n.fields[i] = field{name: f.Name(), key: quoted + ":", sep: "," + quoted + ":", node: sub}
+		n.fields[i] = field{name: f.Name(), aliases: f.Aliases(), key: quoted + ":", sep: "," + quoted + ":", node: sub}
 		_, n.fields[i].hasDefault = c.defaults[member{n.name, f.Name()}]
 	}
 	// A name beats another field's alias.

@@ -29,7 +29,8 @@ var errNames = errors.New("it has names that are too long, so many and so nested
 // its fields, which it keeps in c.defaults, and without the aliases of types. The
 // parser would send defaults through a float64, in which a long does not survive, and
 // refuses what Java has long accepted. And it would let a type be named by its alias,
-// which Java does not: aliases are for readers with another schema.
+// which Java does not: aliases are for readers with another schema, and are kept in
+// c.aliases.
 func (c *compiler) takeDefaults(text []byte) ([]byte, error) {
 	dec := stdjson.NewDecoder(bytes.NewReader(text))
 	dec.UseNumber()
@@ -71,7 +72,6 @@ func (c *compiler) named(size int) error {
 }
 
 func (c *compiler) takeType(t map[string]any, namespace string) error {
-	delete(t, "aliases")
 	name, _ := t["name"].(string)
 	own, given := t["namespace"].(string)
 	if given && own == "" && namespace != "" && name != "" && !strings.Contains(name, ".") {
@@ -80,6 +80,9 @@ func (c *compiler) takeType(t map[string]any, namespace string) error {
 	}
 	full, space := fullName(name, own, namespace)
 	if err := c.named(len(full)); err != nil {
+		return err
+	}
+	if err := c.takeAliases(t, full, space); err != nil {
 		return err
 	}
 	if space != "" {
@@ -105,6 +108,23 @@ func (c *compiler) takeType(t map[string]any, namespace string) error {
 	for _, part := range [...]string{"type", "items", "values"} {
 		if err := c.take(t[part], namespace); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// takeAliases moves the aliases of a type into c.aliases. One without a dot is in the
+// namespace of the type.
+func (c *compiler) takeAliases(t map[string]any, full, space string) error {
+	aliases, _ := t["aliases"].([]any)
+	delete(t, "aliases")
+	for _, a := range aliases {
+		if alias, ok := a.(string); ok {
+			alias, _ = fullName(alias, "", space)
+			if err := c.named(len(alias)); err != nil {
+				return err
+			}
+			c.aliases[full] = append(c.aliases[full], alias)
 		}
 	}
 	return nil

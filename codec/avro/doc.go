@@ -29,6 +29,9 @@
 // Encoder and decoder are pooled; they own only scratch memory, and borrow text and
 // payload for the call. Everything may run on any number of goroutines.
 //
+// [Schema.Reads] compares two schemas (compat.go), for a registry's check of
+// compatibility; no record goes that way.
+//
 // Read next: encode.go and record.go, then decode.go; union.go and plainunion.go for
 // how a branch is found.
 package avro

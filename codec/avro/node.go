@@ -48,6 +48,8 @@ type node struct {
 	branches []branch       // union
 	looks    *[shapes][]int // union: its branches by shape
 	symbols  []string       // enum
+	fallback bool           // enum: has a default, for symbols that it does not know
+	aliases  []string       // record, enum and fixed: full names of writers' types that are read as this one
 	quoted   []string       // enum: symbols as JSON text
 
 	// index finds a field by name or alias, a branch by its tag, a symbol.
@@ -57,8 +59,9 @@ type node struct {
 // field is one field of a record.
 type field struct {
 	name       string
-	key        string // JSON text that stands before its value: "name":
-	sep        string // the same behind another field: ,"name":
+	aliases    []string // names of writers' fields that are read as this one
+	key        string   // JSON text that stands before its value: "name":
+	sep        string   // the same behind another field: ,"name":
 	node       *node
 	hasDefault bool
 	def        []byte // Avro binary of the default

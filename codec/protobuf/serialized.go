@@ -4,8 +4,10 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
+	"github.com/bufbuild/protocompile/ast"
 	"github.com/bufbuild/protocompile/parser"
 	"github.com/bufbuild/protocompile/reporter"
 	"google.golang.org/protobuf/proto"
@@ -104,26 +106,44 @@ func measure(f *descriptorpb.FileDescriptorProto) (declarations int, err error) 
 // parseSpelled parses a text with maps written out; nil when it has other
 // faults, which the compiler shall find, or no such maps.
 func parseSpelled(path, text string) *descriptorpb.FileDescriptorProto {
-	tolerant := reporter.NewReporter(func(err reporter.ErrorWithPos) error {
-		if strings.Contains(err.Error(), "map_entry option should not be set explicitly") {
-			return nil
-		}
-		return err
-	}, nil)
-	handler := reporter.NewHandler(tolerant)
+	var faults []ast.SourcePos
+	handler := reporter.NewHandler(reporter.NewReporter(func(err reporter.ErrorWithPos) error {
+		faults = append(faults, err.GetPosition())
+		return nil
+	}, nil))
 	tree, err := parser.Parse(path, strings.NewReader(text), handler)
 	if err != nil {
 		return nil
 	}
-	// The error of a fault that was let pass is ErrInvalidSource.
+	// The error of faults that were let pass is ErrInvalidSource.
 	result, err := parser.ResultFromAST(tree, true, handler)
 	if !errors.Is(err, reporter.ErrInvalidSource) {
 		return nil
 	}
-	if !markEntries(result.FileDescriptorProto().GetMessageType()) {
+	messages := result.FileDescriptorProto().GetMessageType()
+	entries := map[ast.SourcePos]bool{}
+	findEntries(result, messages, entries)
+	if slices.ContainsFunc(faults, func(at ast.SourcePos) bool { return !entries[at] }) || !markEntries(messages) {
 		return nil
 	}
 	return result.FileDescriptorProto()
+}
+
+// findEntries adds to at where messages have the option map_entry, each its first one.
+// That is where the parser finds fault with it; its errors have no types.
+func findEntries(result parser.Result, messages []*descriptorpb.DescriptorProto, at map[ast.SourcePos]bool) {
+	for _, m := range messages {
+		options := m.GetOptions().GetUninterpretedOption()
+		if i := slices.IndexFunc(options, isMapEntry); i >= 0 {
+			name := result.OptionNode(options[i]).GetName()
+			at[result.FileNode().NodeInfo(name).Start()] = true
+		}
+		findEntries(result, m.NestedType, at)
+	}
+}
+
+func isMapEntry(o *descriptorpb.UninterpretedOption) bool {
+	return len(o.Name) == 1 && !o.Name[0].GetIsExtension() && o.Name[0].GetNamePart() == "map_entry"
 }
 
 // markEntries makes entries of maps of the messages with the option map_entry.
@@ -132,7 +152,7 @@ func markEntries(messages []*descriptorpb.DescriptorProto) bool {
 	for _, m := range messages {
 		options := m.GetOptions().GetUninterpretedOption()
 		for i, o := range options {
-			if len(o.Name) != 1 || o.Name[0].GetNamePart() != "map_entry" || o.GetIdentifierValue() != "true" {
+			if !isMapEntry(o) || o.GetIdentifierValue() != "true" {
 				continue
 			}
 			if len(m.Field) != 2 || m.Field[0].GetName() != "key" || m.Field[1].GetName() != "value" || len(m.NestedType) > 0 {

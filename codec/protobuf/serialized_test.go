@@ -93,6 +93,7 @@ func TestSerializedErrors(t *testing.T) {
 	}), "nested")
 	f(`message M { repeated E e = 1; message E { option map_entry = true; optional string k = 1; } }`, "map_entry option should not be set explicitly")
 	f(`message M { repeated E e = 1; message E { option map_entry = true; optional string key = 1; optional string value = 3; } }`, "the Protobuf schema does not compile: field M.e: M.E is a synthetic map entry")
+	f(`message M { repeated EEntry e = 1; string s = 2; message EEntry { option map_entry = true; optional string key = 1; optional string value = 2; } }`, "no label")
 	f(`message M { optional EEntry e = 1; message EEntry { option map_entry = true; optional string key = 1; optional string value = 2; } }`, "may not be referenced explicitly")
 	f(`message M { repeated EEntry e = 1; message EEntry { option map_entry = true; optional M key = 1; optional string value = 2; } }`, "cannot be used")
 	f(`message M { repeated EEntry e = 1; repeated EEntry e = 2; message EEntry { option map_entry = true; optional string key = 1; optional string value = 2; } }`, "")

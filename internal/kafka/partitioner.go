@@ -2,7 +2,6 @@ package kafka
 
 import (
 	"math/rand/v2"
-	"strings"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -17,7 +16,7 @@ const recordOverhead = 8
 // Partitioner chooses partitions as Kafka's Java producer does:
 //
 //   - a record whose Partition is not negative goes there, or fails if there
-//     is no such partition ([IsBadPartition]);
+//     is no such partition ([ProduceError]);
 //   - a key that is not nil, be it empty, is hashed with murmur2 over all
 //     partitions, whether or not they have a leader, so that keys land where
 //     Java's do;
@@ -54,7 +53,11 @@ func (*topicPartitioner) RequiresConsistency(r *kgo.Record) bool {
 // Partition returns the index among the n partitions offered.
 func (t *topicPartitioner) Partition(r *kgo.Record, n int) int {
 	if r.Partition >= 0 {
-		return int(r.Partition) // the client fails it when it is not below n
+		asked := int(r.Partition)
+		if asked >= n { // the client fails it with an error that has no type; see ProduceError
+			r.Partition = ^r.Partition
+		}
+		return asked
 	}
 	if r.Key != nil {
 		return int(murmur2(r.Key)&0x7fffffff) % n
@@ -70,16 +73,19 @@ func (t *topicPartitioner) Partition(r *kgo.Record, n int) int {
 	return pick
 }
 
-// badPartition starts the message of the library's error for an index that is
-// not a partition. It has no type of its own; a test pins the text.
-const badPartition = "invalid record partitioning choice of "
-
-// IsBadPartition reports whether a produce promise failed because the record
-// asked for a partition that its topic does not have. The client's view of a
-// topic may be older than the metadata cache's, so it can also mean that the
-// partition was added a moment ago.
-func IsBadPartition(err error) bool {
-	return err != nil && strings.HasPrefix(err.Error(), badPartition)
+// ProduceError returns the error of a produce promise: [ErrNoPartition] for a record
+// that asked for a partition that its topic does not have, else err. The client's
+// view of a topic may be older than the metadata cache's, so the partition may also
+// have been added a moment ago.
+//
+// [Partitioner] has marked such a record, because the client's error has no type: the
+// record's Partition is the complement of what it asked for, and so below AnyPartition.
+// Partition 0 needs no mark; each topic has it.
+func ProduceError(r *kgo.Record, err error) error {
+	if err != nil && r.Partition < AnyPartition {
+		return ErrNoPartition
+	}
+	return err
 }
 
 // murmur2 is Kafka's hash of a key (org.apache.kafka.common.utils.Utils), the

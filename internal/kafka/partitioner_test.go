@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"errors"
 	"math"
 	"testing"
 
@@ -92,16 +93,16 @@ func TestStickyPartition(t *testing.T) {
 	}
 }
 
-// TestBadPartition pins the client's error for a partition that is not there.
-func TestBadPartition(t *testing.T) {
+// TestProduceError asks for partitions that are not there.
+func TestProduceError(t *testing.T) {
 	_, settings := newCluster(t, kfake.SeedTopics(3, "t"))
 	producer := newProducer(t, settings, DefaultProducer())
 	ctx := testContext(t)
 	f := func(topic string, partition int32, want bool) {
 		t.Helper()
 		got, err := producer.ProduceSync(ctx, &kgo.Record{Topic: topic, Partition: partition}).First()
-		if IsBadPartition(err) != want {
-			t.Errorf("%s/%d: error %v, bad partition %v", topic, partition, err, !want)
+		if err = ProduceError(got, err); errors.Is(err, ErrNoPartition) != want {
+			t.Errorf("%s/%d: error %v, no such partition %v", topic, partition, err, !want)
 		}
 		if err == nil && partition >= 0 && got.Partition != partition {
 			t.Errorf("%s/%d went to %d", topic, partition, got.Partition)
@@ -113,9 +114,6 @@ func TestBadPartition(t *testing.T) {
 	f("t", math.MaxInt32, true)
 	f("t", AnyPartition, false)
 	f("", 0, false) // fails, for another reason
-	if IsBadPartition(nil) {
-		t.Error("no error is a bad partition")
-	}
 }
 
 // TestPartitionerLocks guards the performance of the whole produce path, see

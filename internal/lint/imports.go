@@ -9,12 +9,12 @@ import (
 )
 
 // layers is who may import whom: a package imports only from rows above its
-// own, and from its own component. internal/NAME counts as a component of the
-// first row; a folder below server is a component of its own.
+// own, and from its own component. internal/NAME is in the first row unless it has
+// a place of its own; a folder below server is a component of its own.
 var layers = [][]string{
 	{"internal", "pool", "metrics"},
 	{"codec"},
-	{"schema"},
+	{"schema", "internal/registry"},
 	{"reader"},
 	{"batch", "consumer", "metadata", "auth", "cluster"},
 	{"server"},
@@ -35,7 +35,7 @@ const testkit = "internal/testkit"
 
 var mayUseTestkit = []string{testkit, "bench", "loadtest"}
 
-// fence says where a library may be imported.
+// fence says where a library, or a package of ours, may be imported.
 type fence struct {
 	library string   // and all packages below it
 	within  []string // folders, with all below them
@@ -48,7 +48,11 @@ var fences = []fence{
 	{"github.com/bytedance/sonic", []string{"codec", "server"}, "one place decides how JSON is read; cold code uses encoding/json"},
 	{"github.com/hamba/avro", []string{"codec/avro"}, "it is no longer maintained: changing it must stay a change of one folder"},
 	{"github.com/twmb/franz-go/pkg/kfake", []string{"internal/testkit", "cmd", "bench", "loadtest", testsOnly}, "the product talks to brokers and holds none, but for dev mode"},
+	{Module + "/internal/registry", []string{"internal/registry", "cmd", testsOnly}, "the product is a client of a registry, and is none but in dev mode"},
+	{"github.com/pavlo-v-chernykh/keystore-go", []string{"internal/javaconf", testsOnly}, "one place reads what Java wrote"},
+	{"software.sslmate.com/src/go-pkcs12", []string{"internal/javaconf", testsOnly}, "one place reads what Java wrote"},
 	{"go.uber.org/goleak", []string{testkit, testsOnly}, "it belongs to tests"},
+	{"github.com/twmb/avro", []string{testsOnly}, "the product has one Avro library; this one is a second opinion in tests"},
 }
 
 // edge is where HTTP is spoken.
@@ -141,11 +145,11 @@ func component(dir string) string {
 
 // layer is the row of a component, -1 when it has none.
 func layer(component string) int {
-	name := component
-	if strings.HasPrefix(name, "internal/") {
-		name = "internal"
+	row := slices.IndexFunc(layers, func(row []string) bool { return slices.Contains(row, component) })
+	if row < 0 && strings.HasPrefix(component, "internal/") {
+		return layer("internal")
 	}
-	return slices.IndexFunc(layers, func(row []string) bool { return slices.Contains(row, name) })
+	return row
 }
 
 // within reports whether a path is dir or below it.

@@ -74,6 +74,9 @@ func TestImportRules(t *testing.T) {
 		{Layers, "pool/a.go", "millrace/metrics", "never up or sideways"},
 		{Layers, "server/a.go", "millrace/internal/testkit", "is for tests"},
 		{Layers, "server/rest/a.go", "millrace/extra", "has no layer"},
+		{Layers, "internal/registry/a.go", "millrace/codec/avro", ""},
+		{Layers, "internal/registry/a.go", "millrace/schema", "never up or sideways"},
+		{Layers, "schema/a_test.go", "millrace/internal/registry", "never up or sideways"},
 		{Layers, "extra/a.go", "millrace/pool", "has no layer"},
 
 		{Fences, "server/a.go", "github.com/valyala/fasthttp", ""},
@@ -86,6 +89,13 @@ func TestImportRules(t *testing.T) {
 		{Fences, "batch/a.go", "github.com/bytedance/sonic", "one place decides"},
 		{Fences, "codec/avro/a.go", "github.com/hamba/avro/v2", ""},
 		{Fences, "codec/a.go", "github.com/hamba/avro/v2", "no longer maintained"},
+		{Fences, "codec/avro/a_test.go", "github.com/twmb/avro", ""},
+		{Fences, "codec/avro/a.go", "github.com/twmb/avro", "one Avro library"},
+		{Fences, "cmd/millrace/dev.go", "millrace/internal/registry", ""},
+		{Fences, "server/a_test.go", "millrace/internal/registry", ""},
+		{Fences, "server/a.go", "millrace/internal/registry", "none but in dev mode"},
+		{Fences, "internal/javaconf/jks.go", "github.com/pavlo-v-chernykh/keystore-go/v4", ""},
+		{Fences, "config/tls.go", "github.com/pavlo-v-chernykh/keystore-go/v4", "what Java wrote"},
 		{Fences, "server/a_test.go", "github.com/twmb/franz-go/pkg/kfake", ""},
 		{Fences, "server/a.go", "github.com/twmb/franz-go/pkg/kfake", "dev mode"},
 	} {

@@ -55,7 +55,7 @@ func StartAvroOracle(t testing.TB, source string) *AvroOracle {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(java, "-Xmx512m", "-cp", filepath.Join(jars, "*"), source)
+	cmd := exec.Command(java, "-Xmx512m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-cp", filepath.Join(jars, "*"), source)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -88,9 +88,11 @@ func avroJars(ctx context.Context) (string, error) {
 	})
 }
 
-// AvroQuestion is one thing to encode, JSON text to binary, or to decode.
+// AvroQuestion is one thing to encode, JSON text to binary, or to decode; or with
+// Read whether Schema reads what was written with another schema, the payload.
 type AvroQuestion struct {
 	Decode  bool
+	Read    bool
 	Schema  string
 	Payload []byte
 }
@@ -108,8 +110,11 @@ func (o *AvroOracle) Ask(t testing.TB, questions []AvroQuestion) []AvroVerdict {
 	go func() {
 		for _, q := range questions {
 			op := "encode"
-			if q.Decode {
+			switch {
+			case q.Decode:
 				op = "decode"
+			case q.Read:
+				op = "read"
 			}
 			encode := base64.StdEncoding.EncodeToString
 			if _, err := io.WriteString(o.in, op+"\t"+encode([]byte(q.Schema))+"\t"+encode(q.Payload)+"\n"); err != nil {

@@ -12,9 +12,9 @@ import (
 	"time"
 
 	"millrace/codec"
+	"millrace/internal/registry"
 	"millrace/internal/testkit"
 	"millrace/schema"
-	"millrace/schema/embedded"
 )
 
 // withRegistry has a stack use the schema registry at url.
@@ -38,7 +38,7 @@ func withRegistry(t testing.TB, url string, change ...func(*schema.Settings)) fu
 // builtIn starts the registry of dev mode on b.
 func builtIn(t testing.TB, b testkit.Broker) string {
 	t.Helper()
-	r, err := embedded.Start(embedded.Options{Listen: "127.0.0.1:0", Brokers: b.Addrs})
+	r, err := registry.Start(registry.Options{Listen: "127.0.0.1:0", Brokers: b.Addrs})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import java.util.Base64;
 import java.util.HashMap;
 import java.util.Map;
 import org.apache.avro.Schema;
+import org.apache.avro.SchemaCompatibility;
 import org.apache.avro.generic.GenericDatumReader;
 import org.apache.avro.generic.GenericDatumWriter;
 import org.apache.avro.io.DecoderFactory;
@@ -15,6 +16,7 @@ import org.apache.avro.io.EncoderFactory;
 /**
  * Answers how Java's own Avro encodes and decodes: a line "encode|decode TAB schema TAB
  * payload", both in base64, is answered by "ok TAB payload" or "refused TAB why", in base64 too.
+ * With "read" the payload is the schema of a writer, and the answer whether the schema reads it.
  */
 public class Oracle {
   private static final Map<String, Schema> schemas = new HashMap<>();
@@ -56,6 +58,15 @@ public class Oracle {
   }
 
   private static byte[] answer(String op, Schema schema, byte[] payload) throws Exception {
+    if (op.equals("read")) {
+      Schema writer = new Schema.Parser().parse(new String(payload, "UTF-8"));
+      SchemaCompatibility.SchemaCompatibilityResult result =
+          SchemaCompatibility.checkReaderWriterCompatibility(schema, writer).getResult();
+      if (result.getCompatibility() != SchemaCompatibility.SchemaCompatibilityType.COMPATIBLE) {
+        throw new Exception(String.valueOf(result.getIncompatibilities()));
+      }
+      return new byte[0];
+    }
     GenericDatumReader<Object> reader = new GenericDatumReader<>(schema);
     GenericDatumWriter<Object> writer = new GenericDatumWriter<>(schema);
     ByteArrayOutputStream out = new ByteArrayOutputStream();

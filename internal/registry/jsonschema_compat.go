@@ -1,0 +1,323 @@
+package registry
+
+import (
+	"fmt"
+	"maps"
+	"math/big"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// canRead asks whether each value that the writer's schema allows is allowed by
+// the reader's. That is decided for types, enumerations, limits, objects and
+// arrays, through references and combinations; of the other keywords it is only
+// known whether they are the same, and a changed one counts as a problem.
+func (r jsonSchema) canRead(writer parsed) []string {
+	c := jsonComparison{seen: map[string]bool{}, steps: new(int)}
+	return c.reads(r.root, writer.(jsonSchema).root, "#")
+}
+
+type jsonComparison struct {
+	seen  map[string]bool // pairs that are being compared: schemas may be recursive
+	steps *int            // taken so far
+}
+
+// maxSteps bounds the work for one pair of schemas, which may grow with the
+// product of their branches.
+const maxSteps = 20_000
+
+func (c *jsonComparison) reads(r, w node, at string) []string {
+	ways, ok := w.ways(0)
+	if !ok {
+		if reflect.DeepEqual(r.value, w.value) {
+			return nil
+		}
+		return []string{at + ": too complex to compare"}
+	}
+	for _, way := range ways {
+		if problems := c.readsWay(r, way, at); len(problems) > 0 {
+			return problems
+		}
+	}
+	return nil
+}
+
+// readsWay is reads for one way of the writer.
+func (c *jsonComparison) readsWay(r node, w []node, at string) []string {
+	switch r.value {
+	case true:
+		return nil
+	case false:
+		return []string{at + ": nothing is allowed here any more"}
+	}
+	key := r.key()
+	for _, n := range w {
+		key += " " + n.key()
+	}
+	if c.seen[key] {
+		return nil
+	}
+	c.seen[key] = true
+	if *c.steps++; *c.steps > maxSteps {
+		return []string{at + ": too complex to compare"}
+	}
+	out := c.combined(r, w, at)
+	for _, keyword := range slices.Sorted(maps.Keys(r.keywords())) {
+		rule := keywordRules[keyword]
+		if rule == nil || !appliesTo(keyword, w) {
+			continue
+		}
+		out = append(out, rule(c, r, w, at)...)
+	}
+	return out
+}
+
+// combined looks at what the reader puts together of other schemas.
+func (c *jsonComparison) combined(r node, w []node, at string) []string {
+	var out []string
+	if _, refers := r.keywords()["$ref"]; refers {
+		target, ok := r.target()
+		if ok {
+			out = append(out, c.readsWay(target, w, at)...)
+		} else if !equalIn(r, w, "$ref") {
+			out = append(out, at+": too complex to compare")
+		}
+	}
+	for _, part := range r.each("allOf") {
+		out = append(out, c.readsWay(part, w, at)...)
+	}
+	for _, keyword := range []string{"anyOf", "oneOf"} {
+		branches := r.each(keyword)
+		fits := slices.ContainsFunc(branches, func(b node) bool {
+			attempt := jsonComparison{seen: maps.Clone(c.seen), steps: c.steps} // what failed for this branch says nothing of others
+			return len(attempt.readsWay(b, w, at)) == 0
+		})
+		if len(branches) > 0 && !fits {
+			out = append(out, fmt.Sprintf("%s: no branch of %s takes all that was allowed", at, keyword))
+		}
+	}
+	return out
+}
+
+// rule says what the keyword of r refuses of what w allows.
+type rule func(c *jsonComparison, r node, w []node, at string) []string
+
+var keywordRules map[string]rule
+
+func init() { // not where it is declared: the rules refer to it themselves
+	keywordRules = map[string]rule{
+		"type": typeRule, "enum": listRule, "const": constRule,
+		"maximum": limit("maximum", 1), "exclusiveMaximum": limit("exclusiveMaximum", 1),
+		"maxLength": limit("maxLength", 1), "maxItems": limit("maxItems", 1), "maxProperties": limit("maxProperties", 1),
+		"minimum": limit("minimum", -1), "exclusiveMinimum": limit("exclusiveMinimum", -1),
+		"minLength": limit("minLength", -1), "minItems": limit("minItems", -1), "minProperties": limit("minProperties", -1),
+		"multipleOf": multipleRule, "required": requiredRule, "properties": propertiesRule,
+		"additionalProperties": additionalRule, "items": itemsRule,
+	}
+	for _, keyword := range []string{
+		"pattern", "uniqueItems", "contains", "minContains", "maxContains", "propertyNames", "patternProperties", "dependencies",
+		"dependentRequired", "dependentSchemas", "not", "if", "then", "else", "prefixItems", "additionalItems",
+		"unevaluatedProperties", "unevaluatedItems", "$dynamicRef", "$recursiveRef",
+	} {
+		keywordRules[keyword] = unchanged(keyword)
+	}
+}
+
+// kindsOf are the types that a keyword says something about; the others say
+// something about all.
+var kindsOf = map[string][]string{
+	"maximum": {"number"}, "exclusiveMaximum": {"number"}, "minimum": {"number"}, "exclusiveMinimum": {"number"}, "multipleOf": {"number"},
+	"maxLength": {"string"}, "minLength": {"string"}, "pattern": {"string"},
+	"maxItems": {"array"}, "minItems": {"array"}, "uniqueItems": {"array"}, "contains": {"array"}, "items": {"array"}, "prefixItems": {"array"},
+	"additionalItems": {"array"}, "minContains": {"array"}, "maxContains": {"array"}, "unevaluatedItems": {"array"},
+	"properties": {"object"}, "additionalProperties": {"object"}, "required": {"object"}, "maxProperties": {"object"},
+	"minProperties": {"object"}, "propertyNames": {"object"}, "patternProperties": {"object"}, "dependencies": {"object"},
+	"dependentRequired": {"object"}, "dependentSchemas": {"object"}, "unevaluatedProperties": {"object"},
+}
+
+// appliesTo reports whether the writer writes values that the keyword is about.
+func appliesTo(keyword string, w []node) bool {
+	kinds, written := kindsOf[keyword], typesOf(w)
+	return kinds == nil || written == nil || slices.ContainsFunc(written, func(t string) bool {
+		return slices.Contains(kinds, t) || t == "integer" && kinds[0] == "number"
+	})
+}
+
+// typesOf are the types that the writer writes; nil: any.
+func typesOf(w []node) []string {
+	var out []string
+	for _, n := range w {
+		types := stringsIn(n.keywords()["type"])
+		switch {
+		case types == nil:
+		case out == nil:
+			out = types
+		default:
+			out = slices.DeleteFunc(slices.Clone(out), func(t string) bool {
+				return !slices.Contains(types, t) && (t != "integer" || !slices.Contains(types, "number"))
+			})
+		}
+	}
+	if out == nil {
+		if values := valuesOf(w); values != nil {
+			for _, v := range values {
+				out = append(out, typeOf(v))
+			}
+		}
+	}
+	return out
+}
+
+// stringsIn reads a string or a list of strings.
+func stringsIn(v any) []string {
+	switch v := v.(type) {
+	case string:
+		return []string{v}
+	case []any:
+		var out []string
+		for _, e := range v {
+			if s, ok := e.(string); ok {
+				out = append(out, s)
+			}
+		}
+		return out
+	}
+	return nil
+}
+
+func typeRule(_ *jsonComparison, r node, w []node, at string) []string {
+	allowed, written := stringsIn(r.keywords()["type"]), typesOf(w)
+	if written == nil {
+		return []string{fmt.Sprintf("%s: any type was allowed, now only %s", at, strings.Join(allowed, ", "))}
+	}
+	var out []string
+	for _, t := range written {
+		if !slices.Contains(allowed, t) && (t != "integer" || !slices.Contains(allowed, "number")) {
+			out = append(out, fmt.Sprintf("%s: the type %s is not allowed any more", at, t))
+		}
+	}
+	return out
+}
+
+// valuesOf are the values of the writer where it lists them; nil: not listed.
+func valuesOf(w []node) []any {
+	for _, n := range w {
+		if v, ok := n.keywords()["const"]; ok {
+			return []any{v}
+		}
+		if list, ok := n.keywords()["enum"].([]any); ok {
+			return list
+		}
+	}
+	return nil
+}
+
+func typeOf(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "null"
+	case bool:
+		return "boolean"
+	case string:
+		return "string"
+	case []any:
+		return "array"
+	case map[string]any:
+		return "object"
+	case fmt.Stringer: // json.Number
+		if n, ok := new(big.Rat).SetString(v.String()); ok && n.IsInt() {
+			return "integer"
+		}
+	}
+	return "number"
+}
+
+func listRule(_ *jsonComparison, r node, w []node, at string) []string {
+	list, _ := r.keywords()["enum"].([]any)
+	return allows(list, w, at)
+}
+
+func constRule(_ *jsonComparison, r node, w []node, at string) []string {
+	return allows([]any{r.keywords()["const"]}, w, at)
+}
+
+func allows(allowed []any, w []node, at string) []string {
+	written := valuesOf(w)
+	if written == nil {
+		return []string{at + ": only listed values are allowed now"}
+	}
+	var out []string
+	for _, v := range written {
+		if !slices.ContainsFunc(allowed, func(a any) bool { return reflect.DeepEqual(a, v) }) {
+			out = append(out, fmt.Sprintf("%s: the value %v is not allowed any more", at, v))
+		}
+	}
+	return out
+}
+
+// numberIn reads a number.
+func numberIn(v any) *big.Rat {
+	s, ok := v.(fmt.Stringer)
+	if !ok || len(s.String()) > 100 { // 1e999999999 would not fit into memory
+		return nil
+	}
+	if i := strings.IndexAny(s.String(), "eE"); i >= 0 && len(s.String())-i > 4 {
+		return nil
+	}
+	n, ok := new(big.Rat).SetString(s.String())
+	if !ok {
+		return nil
+	}
+	return n
+}
+
+// limit is the rule of a bound that is upper (sign 1) or lower (-1).
+func limit(keyword string, sign int) rule {
+	return func(_ *jsonComparison, r node, w []node, at string) []string {
+		bound := numberIn(r.keywords()[keyword])
+		if bound == nil {
+			return unchanged(keyword)(nil, r, w, at) // true and false in draft 4
+		}
+		for _, n := range w {
+			if b := numberIn(n.keywords()[keyword]); b != nil && b.Cmp(bound)*sign <= 0 {
+				return nil
+			}
+		}
+		if sign < 0 && bound.Sign() == 0 && !strings.Contains(strings.ToLower(keyword), "minimum") {
+			return nil // no length is below 0
+		}
+		return []string{fmt.Sprintf("%s: %s is narrower", at, keyword)}
+	}
+}
+
+func multipleRule(_ *jsonComparison, r node, w []node, at string) []string {
+	of := numberIn(r.keywords()["multipleOf"])
+	for _, n := range w {
+		m := numberIn(n.keywords()["multipleOf"])
+		if of != nil && of.Sign() != 0 && m != nil && new(big.Rat).Quo(m, of).IsInt() {
+			return nil
+		}
+	}
+	if of != nil && of.IsInt() && of.Num().IsInt64() && of.Num().Int64() == 1 && slices.Equal(typesOf(w), []string{"integer"}) {
+		return nil
+	}
+	return []string{at + ": multipleOf is narrower"}
+}
+
+// unchanged is the rule of a keyword that is only known to be the same or not.
+func unchanged(keyword string) rule {
+	return func(_ *jsonComparison, r node, w []node, at string) []string {
+		if r.keywords()[keyword] == false && keyword != "not" || equalIn(r, w, keyword) {
+			return nil
+		}
+		return []string{fmt.Sprintf("%s: %s is new or changed", at, keyword)}
+	}
+}
+
+func equalIn(r node, w []node, keyword string) bool {
+	return slices.ContainsFunc(w, func(n node) bool {
+		v, ok := n.keywords()[keyword]
+		return ok && reflect.DeepEqual(v, r.keywords()[keyword])
+	})
+}

@@ -1,0 +1,152 @@
+package registry
+
+import (
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// node is a place in a JSON Schema: true, false or an object of keywords.
+type node struct {
+	value any
+	doc   *document
+	at    string // where it is, as a JSON pointer; with doc it is unique
+}
+
+// document is the text that a node is in, with all texts that it can refer to.
+type document struct {
+	name string
+	root any
+	all  map[string]*document
+}
+
+func (n node) key() string { return n.doc.name + "#" + n.at }
+
+func (n node) keywords() map[string]any {
+	m, _ := n.value.(map[string]any)
+	return m
+}
+
+// child is the node under a keyword, and under a name or index in it.
+func (n node) child(keyword string, more ...string) (node, bool) {
+	v, ok := n.keywords()[keyword]
+	at := n.at + "/" + keyword
+	for _, step := range more {
+		if !ok {
+			break
+		}
+		v, ok = stepInto(v, step)
+		at += "/" + step
+	}
+	return node{v, n.doc, at}, ok
+}
+
+func stepInto(v any, step string) (any, bool) {
+	switch v := v.(type) {
+	case map[string]any:
+		next, ok := v[step]
+		return next, ok
+	case []any:
+		if i, err := strconv.Atoi(step); err == nil && i >= 0 && i < len(v) {
+			return v[i], true
+		}
+	}
+	return nil, false
+}
+
+// each lists the nodes of an array under a keyword.
+func (n node) each(keyword string) []node {
+	list, _ := n.keywords()[keyword].([]any)
+	out := make([]node, len(list))
+	for i := range list {
+		out[i], _ = n.child(keyword, strconv.Itoa(i))
+	}
+	return out
+}
+
+// target is what the node's $ref is to; ok is false when that is not a plain
+// pointer into a text that we have.
+func (n node) target() (node, bool) {
+	ref, _ := n.keywords()["$ref"].(string)
+	name, pointer, _ := strings.Cut(ref, "#")
+	doc := n.doc
+	if name != "" {
+		doc = n.doc.all[strings.TrimPrefix(name, "/")]
+	}
+	if doc == nil || pointer != "" && pointer[0] != '/' {
+		return node{}, false
+	}
+	v := doc.root
+	for step := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
+		if pointer == "" || pointer == "/" {
+			break
+		}
+		step = strings.NewReplacer("~1", "/", "~0", "~").Replace(step)
+		if unescaped, err := url.PathUnescape(step); err == nil {
+			step = unescaped
+		}
+		var ok bool
+		if v, ok = stepInto(v, step); !ok {
+			return node{}, false
+		}
+	}
+	return node{v, doc, pointer}, true
+}
+
+// maxWays bounds how many ways to write a value are looked at.
+const maxWays = 200
+
+// ways lists the ways in which a value fits a schema: each is a list of nodes
+// that hold together. ok is false when there are too many, or when a $ref leads
+// nowhere that we can follow.
+func (n node) ways(depth int) (out [][]node, ok bool) {
+	if n.value == false {
+		return nil, true
+	}
+	out, ok = [][]node{{n}}, true
+	if depth > 30 {
+		return out, false
+	}
+	if _, refers := n.keywords()["$ref"]; refers {
+		target, found := n.target()
+		if !found {
+			return out, false
+		}
+		if out, ok = product(out, []node{target}, depth); !ok {
+			return out, false
+		}
+	}
+	for _, part := range n.each("allOf") {
+		if out, ok = product(out, []node{part}, depth); !ok {
+			return out, false
+		}
+	}
+	for _, keyword := range []string{"anyOf", "oneOf"} {
+		if branches := n.each(keyword); len(branches) > 0 {
+			if out, ok = product(out, branches, depth); !ok {
+				return out, false
+			}
+		}
+	}
+	return out, true
+}
+
+// product joins each way with each way of the branches.
+func product(ways [][]node, branches []node, depth int) (out [][]node, ok bool) {
+	for _, b := range branches {
+		more, ok := b.ways(depth + 1)
+		if !ok {
+			return out, false
+		}
+		for _, way := range ways {
+			for _, m := range more {
+				out = append(out, slices.Concat(way, m))
+			}
+		}
+		if len(out) > maxWays {
+			return out, false
+		}
+	}
+	return out, true
+}

@@ -1,0 +1,126 @@
+package registry
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+)
+
+// requiredRule lets a property become required that has a default, as
+// Confluent's registry does.
+func requiredRule(_ *jsonComparison, r node, w []node, at string) []string {
+	var out []string
+	for _, name := range stringsIn(r.keywords()["required"]) {
+		always := slices.ContainsFunc(w, func(n node) bool {
+			return slices.Contains(stringsIn(n.keywords()["required"]), name)
+		})
+		property, _ := r.child("properties", name)
+		if _, hasDefault := property.keywords()["default"]; !always && !hasDefault {
+			out = append(out, fmt.Sprintf("%s: the property %q is required now", at, name))
+		}
+	}
+	return out
+}
+
+func propertiesRule(c *jsonComparison, r node, w []node, at string) []string {
+	var out []string
+	properties, _ := r.keywords()["properties"].(map[string]any)
+	for _, name := range slices.Sorted(maps.Keys(properties)) {
+		sub, _ := r.child("properties", name)
+		out = append(out, c.readsAll(sub, writtenAs(w, name), at+"/properties/"+name)...)
+	}
+	return out
+}
+
+// writtenAs lists the schemas that a property of the writer's objects must fit
+// all together.
+func writtenAs(w []node, name string) []node {
+	var out []node
+	for _, n := range w {
+		if sub, ok := n.child("properties", name); ok {
+			out = append(out, sub)
+		} else if rest, ok := n.child("additionalProperties"); ok && n.keywords()["patternProperties"] == nil {
+			out = append(out, rest)
+		}
+	}
+	return out
+}
+
+// readsAll is reads of a value that fits several schemas; none: any value.
+func (c *jsonComparison) readsAll(r node, w []node, at string) []string {
+	if len(w) == 0 {
+		w = []node{{value: true, doc: r.doc, at: "any"}}
+	}
+	ways, ok := product([][]node{nil}, w[:1], 0)
+	for _, n := range w[1:] {
+		if ok {
+			ways, ok = product(ways, []node{n}, 0)
+		}
+	}
+	if !ok {
+		return c.reads(r, w[0], at)
+	}
+	for _, way := range ways {
+		if problems := c.readsWay(r, way, at); len(problems) > 0 {
+			return problems
+		}
+	}
+	return nil
+}
+
+func additionalRule(c *jsonComparison, r node, w []node, at string) []string {
+	rest, _ := r.child("additionalProperties")
+	if rest.value == true {
+		return nil
+	}
+	known, _ := r.keywords()["properties"].(map[string]any)
+	names := map[string]bool{}
+	closed := false
+	for _, n := range w {
+		if patterns, ok := n.keywords()["patternProperties"]; ok && !reflect.DeepEqual(patterns, r.keywords()["patternProperties"]) {
+			return []string{at + ": patternProperties is gone or changed, and additionalProperties is not true"}
+		}
+		properties, _ := n.keywords()["properties"].(map[string]any)
+		for name := range properties {
+			if _, ok := known[name]; !ok {
+				names[name] = true
+			}
+		}
+		closed = closed || n.keywords()["additionalProperties"] == false
+	}
+	var out []string
+	// The reader's patterns, if any, must be the writer's: their own rule sees to that.
+	if r.keywords()["patternProperties"] == nil {
+		for _, name := range slices.Sorted(maps.Keys(names)) {
+			out = append(out, c.readsAll(rest, writtenAs(w, name), at+"/properties/"+name)...)
+		}
+	}
+	if closed {
+		return out
+	}
+	var written []node
+	for _, n := range w {
+		if sub, ok := n.child("additionalProperties"); ok {
+			written = append(written, sub)
+		}
+	}
+	return append(out, c.readsAll(rest, written, at+"/additionalProperties")...)
+}
+
+func itemsRule(c *jsonComparison, r node, w []node, at string) []string {
+	items, _ := r.child("items")
+	if _, tuple := items.value.([]any); tuple {
+		return unchanged("items")(c, r, w, at)
+	}
+	var written []node
+	for _, n := range w {
+		if sub, ok := n.child("items"); ok {
+			if _, tuple := sub.value.([]any); tuple {
+				return unchanged("items")(c, r, w, at)
+			}
+			written = append(written, sub)
+		}
+	}
+	return c.readsAll(items, written, at+"/items")
+}

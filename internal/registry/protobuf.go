@@ -1,0 +1,54 @@
+package registry
+
+import (
+	"slices"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/descriptorpb"
+
+	"millrace/codec/protobuf"
+)
+
+type protobufSchema struct {
+	protoreflect.FileDescriptor
+}
+
+func parseProtobuf(s source) (parsed, error) {
+	file, err := protobuf.Link(s.Schema.Schema, references[protobuf.Reference](s))
+	if err != nil {
+		return nil, err
+	}
+	return protobufSchema{file}, nil
+}
+
+// protobufIdentity is without comments and white space; the normal one also
+// without the order of imports and of the fields of a message. The order of
+// messages means something: they are numbered by it.
+func protobufIdentity(text string) (exact, normal string) {
+	file, err := protobuf.Parse(text)
+	if err != nil {
+		return text, text
+	}
+	exact = marshalProto(file, text)
+	slices.Sort(file.Dependency) // public and weak imports are by index; who sorts them by hand is on their own
+	for _, m := range file.MessageType {
+		sortFields(m)
+	}
+	return exact, marshalProto(file, text)
+}
+
+func sortFields(m *descriptorpb.DescriptorProto) {
+	slices.SortStableFunc(m.Field, func(a, b *descriptorpb.FieldDescriptorProto) int { return int(a.GetNumber() - b.GetNumber()) })
+	for _, nested := range m.NestedType {
+		sortFields(nested)
+	}
+}
+
+func marshalProto(file *descriptorpb.FileDescriptorProto, orElse string) string {
+	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(file)
+	if err != nil {
+		return orElse
+	}
+	return string(b)
+}
