@@ -248,32 +248,6 @@ func (c *cluster) committed(ctx context.Context, group string, tps []TopicPartit
 	return found, nil
 }
 
-// leaveGroup takes a static member out of its group.
-func (c *cluster) leaveGroup(ctx context.Context, group, member, static string) error {
-	client, err := c.get()
-	if err != nil {
-		return err
-	}
-	m := kmsg.NewLeaveGroupRequestMember()
-	m.MemberID, m.InstanceID = member, &static
-	req := kmsg.NewPtrLeaveGroupRequest()
-	req.Group, req.Members = group, append(req.Members, m)
-	resp, err := req.RequestWith(ctx, client)
-	if err != nil {
-		return fmt.Errorf("cannot leave the group %s: %w", group, err)
-	}
-	err = kerr.ErrorForCode(resp.ErrorCode)
-	for _, m := range resp.Members {
-		err = errors.Join(err, kerr.ErrorForCode(m.ErrorCode))
-	}
-	for _, gone := range []error{kerr.UnknownMemberID, kerr.FencedInstanceID, kerr.GroupIDNotFound} {
-		if errors.Is(err, gone) { // not in it any more, or somebody else by now
-			return nil
-		}
-	}
-	return err
-}
-
 // commit stores offsets for a group that this server is no member of at the
 // moment. Kafka refuses that while the group has members.
 func (c *cluster) commit(ctx context.Context, group string, entries []commitEntry) error {

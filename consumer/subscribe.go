@@ -115,6 +115,7 @@ func (s *session) join() error {
 		kgo.OnPartitionsRevoked(s.onRevoked),
 		kgo.OnPartitionsLost(s.onLost),
 		kgo.AdjustFetchOffsetsFn(s.startAt),
+		kgo.WithHooks(&s.joins),
 	}
 	if id := i.memberID(); id != "" {
 		opts = append(opts, kgo.InstanceID(id), kgo.WithHooks(fenceHook{s}))
