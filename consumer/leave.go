@@ -43,12 +43,9 @@ const (
 // to leave with it. So a client that does not leave in order, soon, is ended,
 // after which it sends no join any more, and then is taken out by its name.
 func (s *session) leaveGroup(ctx context.Context, passing bool) error {
-	defer s.endClient()
-	if !s.subscribed() {
-		return nil
-	}
 	static := s.inst.memberID()
-	if static != "" && passing {
+	if !s.subscribed() || static != "" && passing {
+		s.endClient()
 		return nil
 	}
 	left := s.leaveInOrder(ctx, static)
@@ -60,7 +57,9 @@ func (s *session) leaveGroup(ctx context.Context, passing bool) error {
 	return s.takeOut(ctx, member, static)
 }
 
-// endClient ends the client, and with it all requests of it that are in flight.
+// endClient ends the client, and with it all requests of it that are in flight. It
+// must not be called again: the library polls at its end, and would wait for
+// itself to allow a rebalance.
 func (s *session) endClient() {
 	s.die() // or Close would try to leave as well, for as long as a request may take
 	s.client.Close()

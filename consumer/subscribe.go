@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"regexp"
 	"slices"
 	"time"
 
@@ -36,19 +35,14 @@ func (i *Instance) Subscribe(ctx context.Context, topics []string) error {
 
 // SubscribePattern is [Instance.Subscribe] for all topics, present and future,
 // whose whole name matches the regular expression (RE2 syntax), Kafka's
-// internal ones aside. Errors: [apierr.Unprocessable] for one that is none.
+// internal ones aside. Errors: [apierr.Unprocessable] for one that is none, or
+// compiles to too much.
 func (i *Instance) SubscribePattern(ctx context.Context, pattern string) error {
-	_, alone := regexp.Compile(pattern) // wrapped, "a)(b" is well-formed
-	_, wrapped := regexp.Compile(whole(pattern))
-	if alone != nil || wrapped != nil || pattern == "" {
-		return apierr.Unprocessable.New("The topic pattern %q is not a regular expression (RE2 syntax).", pattern)
+	if err := checkPattern(pattern); err != nil {
+		return err
 	}
 	return i.subscribe(ctx, nil, pattern)
 }
-
-// whole makes a pattern match whole names, as Kafka's consumer has it, where
-// the client library would have it match a part of them.
-func whole(pattern string) string { return "^(?:" + pattern + ")$" }
 
 func (i *Instance) subscribe(ctx context.Context, topics []string, pattern string) error {
 	ctx, done, err := i.beginChange(ctx)

@@ -79,7 +79,7 @@ func sameSite(ctx *fasthttp.RequestCtx) error {
 // or a truth value: what is written of it is the setting's text.
 func readChanges(text []byte) (map[string]string, error) {
 	values := map[string]string{}
-	err := readObject(text, func(b *body, name string) {
+	err := readObject(text, settingsFields, func(b *body, name string) {
 		value, quoted, some := b.scalar(name, apierr.Unprocessable)
 		if _, twice := values[name]; twice {
 			b.refuse(apierr.Unprocessable, "%s is given twice.", name)

@@ -18,11 +18,12 @@ import (
 type body struct {
 	json.Walker
 	err error
+	now *field // the member that is being read
 }
 
-// readObject has member called for each member of the object that text is;
-// it must step over the member's value.
-func readObject(text []byte, member func(b *body, name string)) error {
+// readObject has member called for each member of the object that text is, one of
+// known; it must step over the member's value.
+func readObject(text []byte, known fields, member func(b *body, name string)) error {
 	if len(text) == 0 {
 		return apierr.Unprocessable.New("The request needs a body: a JSON object.")
 	}
@@ -35,7 +36,7 @@ func readObject(text []byte, member func(b *body, name string)) error {
 			return apierr.BadRequest.New("The body must be a JSON object.")
 		}
 	}
-	b.members(member)
+	b.members(known, member)
 	b.End()
 	if b.err != nil {
 		return b.err
@@ -46,11 +47,25 @@ func readObject(text []byte, member func(b *body, name string)) error {
 	return nil
 }
 
-// members goes through the members of the object that was entered.
-func (b *body) members(member func(b *body, name string)) {
-	for b.err == nil && b.Member() {
-		member(b, string(b.Name()))
+// members goes through the members of the object that was entered, which are
+// some of known.
+func (b *body) members(known fields, member func(b *body, name string)) {
+	outer := b.now
+	for n := 0; b.err == nil && b.Member(); n++ {
+		name := b.Name()
+		b.now = known.find(name)
+		switch {
+		case n == maxMembers:
+			b.refuse(apierr.Unprocessable, "An object has too many members: it may have %d.", maxMembers)
+		case longer(name, maxName):
+			b.refuse(apierr.Unprocessable, "%s", tooLong("The name of a member", maxName).Message())
+		case b.now == nil:
+			b.refuse(apierr.Unprocessable, "Unrecognized field %q.", name)
+		default:
+			member(b, string(name))
+		}
 	}
+	b.now = outer
 }
 
 func (b *body) refuse(k *apierr.Kind, format string, args ...any) {
@@ -59,17 +74,19 @@ func (b *body) refuse(k *apierr.Kind, format string, args ...any) {
 	}
 }
 
-func (b *body) unknown(name string) {
-	b.Value()
-	b.refuse(apierr.Unprocessable, "Unrecognized field %q.", name)
-}
-
 // scalar returns the text of a string, number or truth value; quoted tells a
 // string. There is none for null, or after refusing anything else as kind k.
 func (b *body) scalar(name string, k *apierr.Kind) (text string, quoted, some bool) {
+	return b.scalarOf(name, k, b.now.max)
+}
+
+// scalarOf is scalar for a value of at most max characters.
+func (b *body) scalarOf(name string, k *apierr.Kind, max int) (text string, quoted, some bool) {
 	raw := b.Value()
 	switch {
 	case raw == nil || string(raw) == "null":
+		return "", false, false
+	case raw[0] != '{' && raw[0] != '[' && !b.checkLength(name, raw, max):
 		return "", false, false
 	case raw[0] == '"':
 		return string(json.Unquote(raw)), true, true
@@ -81,8 +98,11 @@ func (b *body) scalar(name string, k *apierr.Kind) (text string, quoted, some bo
 }
 
 // text reads a string, nil for null.
-func (b *body) text(name string) *string {
-	text, quoted, some := b.scalar(name, apierr.BadRequest)
+func (b *body) text(name string) *string { return b.textOf(name, b.now.max) }
+
+// textOf is text for a string of at most max characters.
+func (b *body) textOf(name string, max int) *string {
+	text, quoted, some := b.scalarOf(name, apierr.BadRequest, max)
 	if !some {
 		return nil
 	}
@@ -114,7 +134,12 @@ func (b *body) list(name string, element func(b *body)) bool {
 		}
 		return false
 	}
-	for b.err == nil && b.Element() {
+	limit := b.now.max
+	for n := 0; b.err == nil && b.Element(); n++ {
+		if n == limit {
+			b.refuse(apierr.Unprocessable, "%s is too long: it may have %d elements. Send several requests.", name, limit)
+			break
+		}
 		element(b)
 	}
 	return true
@@ -130,9 +155,9 @@ type place struct {
 	timestamp *string
 }
 
-// places reads a list of objects that may have the members in known, beside
-// topic and partition, which they must have.
-func (b *body) places(name string, known ...string) []place {
+// places reads a list of objects, each with a topic and a partition.
+func (b *body) places(name string) []place {
+	known := b.now.of
 	list := []place{}
 	isList := b.list(name, func(b *body) {
 		if !b.Enter('{') {
@@ -141,7 +166,7 @@ func (b *body) places(name string, known ...string) []place {
 			return
 		}
 		var p place
-		b.members(func(b *body, member string) { b.placeMember(&p, member, known) })
+		b.members(known, func(b *body, member string) { b.placeMember(&p, member) })
 		if p.topic == nil || *p.topic == "" || p.partition == nil {
 			b.refuse(apierr.Unprocessable, "Each element of %s needs a topic and a partition.", name)
 			return
@@ -154,26 +179,19 @@ func (b *body) places(name string, known ...string) []place {
 	return list
 }
 
-func (b *body) placeMember(p *place, member string, known []string) {
-	for _, k := range append([]string{"topic", "partition"}, known...) {
-		if k != member {
-			continue
-		}
-		switch member {
-		case "topic":
-			p.topic = b.text(member)
-		case "partition":
-			p.partition = b.integer(member, math.MaxInt32)
-		case "offset":
-			p.offset = b.integer(member, math.MaxInt64)
-		case "metadata":
-			p.metadata = b.text(member)
-		case "timestamp":
-			p.timestamp = b.text(member)
-		}
-		return
+func (b *body) placeMember(p *place, member string) {
+	switch member {
+	case "topic":
+		p.topic = b.text(member)
+	case "partition":
+		p.partition = b.integer(member, math.MaxInt32)
+	case "offset":
+		p.offset = b.integer(member, math.MaxInt64)
+	case "metadata":
+		p.metadata = b.text(member)
+	case "timestamp":
+		p.timestamp = b.text(member)
 	}
-	b.unknown(member)
 }
 
 func (p place) where() consumer.TopicPartition {
@@ -183,13 +201,7 @@ func (p place) where() consumer.TopicPartition {
 // readPartitions reads {"partitions":[{"topic","partition"}…]}.
 func readPartitions(text []byte) ([]consumer.TopicPartition, error) {
 	var list []place
-	err := readObject(text, func(b *body, name string) {
-		if name != "partitions" {
-			b.unknown(name)
-			return
-		}
-		list = b.places(name)
-	})
+	err := readObject(text, partitionsFields, func(b *body, name string) { list = b.places(name) })
 	if err != nil {
 		return nil, err
 	}
@@ -206,25 +218,23 @@ func readPartitions(text []byte) ([]consumer.TopicPartition, error) {
 // readOffsets reads {"offsets":[{"topic","partition","offset","metadata"}…]};
 // nil when that member is missing.
 func readOffsets(text []byte) ([]consumer.Offset, error) {
-	offsets, _, err := readPlaces(text, false)
+	offsets, _, err := readPlaces(text, offsetsFields)
 	return offsets, err
 }
 
 // readPositions reads {"offsets":[…],"timestamps":[{"topic","partition","timestamp"}…]}.
 func readPositions(text []byte) ([]consumer.Offset, []consumer.Timestamp, error) {
-	return readPlaces(text, true)
+	return readPlaces(text, positionsFields)
 }
 
-func readPlaces(text []byte, timesToo bool) ([]consumer.Offset, []consumer.Timestamp, error) {
+func readPlaces(text []byte, known fields) ([]consumer.Offset, []consumer.Timestamp, error) {
 	var at, since []place
-	err := readObject(text, func(b *body, name string) {
-		switch {
-		case name == "offsets":
-			at = b.places(name, "offset", "metadata")
-		case name == "timestamps" && timesToo:
-			since = b.places(name, "timestamp")
-		default:
-			b.unknown(name)
+	err := readObject(text, known, func(b *body, name string) {
+		switch name {
+		case "offsets":
+			at = b.places(name)
+		case "timestamps":
+			since = b.places(name)
 		}
 	})
 	if err != nil {
@@ -276,13 +286,13 @@ func parseISO8601(text string) (time.Time, bool) {
 // readSubscription reads {"topics":[…]} or {"topic_pattern":"…"}; what is not
 // there is nil.
 func readSubscription(text []byte) (topics []string, pattern *string, err error) {
-	err = readObject(text, func(b *body, name string) {
+	err = readObject(text, subscriptionFields, func(b *body, name string) {
 		switch name {
 		case "topics":
 			topics = nil
 			list := []string{}
 			if b.list(name, func(b *body) {
-				topic := b.text("A topic")
+				topic := b.textOf("A topic", b.now.each)
 				if topic == nil {
 					b.refuse(apierr.Unprocessable, "A topic must not be null.")
 					return
@@ -293,8 +303,6 @@ func readSubscription(text []byte) (topics []string, pattern *string, err error)
 			}
 		case "topic_pattern":
 			pattern = b.text(name)
-		default:
-			b.unknown(name)
 		}
 	})
 	return topics, pattern, err
@@ -307,7 +315,7 @@ func readInstanceOptions(text []byte, o *consumer.InstanceOptions) error {
 		return nil
 	}
 	var format *string
-	err := readObject(text, func(b *body, name string) {
+	err := readObject(text, instanceFields, func(b *body, name string) {
 		switch name {
 		case "name", "id": // id is the old word
 			if v, quoted, some := b.scalar(name, apierr.InvalidConsumerConf); some {
@@ -347,8 +355,6 @@ func readInstanceOptions(text []byte, o *consumer.InstanceOptions) error {
 			if o.Undecodable, err = consumer.ParseUndecodables(v); err != nil {
 				b.refuse(apierr.InvalidConsumerConf, "%s must be fail, skip or base64, not %q.", name, v)
 			}
-		default:
-			b.unknown(name)
 		}
 	})
 	if err != nil || format == nil {

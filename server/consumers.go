@@ -395,7 +395,10 @@ func queryInt(ctx *fasthttp.RequestCtx, name string, absent int) (int, error) {
 	if !ctx.QueryArgs().Has(name) {
 		return absent, nil
 	}
-	text := string(ctx.QueryArgs().Peek(name))
+	text, err := queryText(ctx, name, maxWord)
+	if err != nil {
+		return 0, err
+	}
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || n > maxQueryInt || n < -maxQueryInt {
 		return 0, apierr.BadRequest.New("The query parameter %s must be a whole number, not %q.", name, text)
@@ -408,7 +411,11 @@ const maxQueryInt = 1 << 40
 
 // queryBool is a truth value in the query, false when it is not there.
 func queryBool(ctx *fasthttp.RequestCtx, name string) (bool, error) {
-	switch text := string(ctx.QueryArgs().Peek(name)); text {
+	text, err := queryText(ctx, name, maxWord)
+	if err != nil {
+		return false, err
+	}
+	switch text {
 	case "true":
 		return true, nil
 	case "false":
@@ -423,9 +430,16 @@ func queryBool(ctx *fasthttp.RequestCtx, name string) (bool, error) {
 
 // queryPartitions are ?topic=t&partition=0&partition=1….
 func queryPartitions(ctx *fasthttp.RequestCtx) ([]consumer.TopicPartition, error) {
-	topic := string(ctx.QueryArgs().Peek("topic"))
+	topic, err := queryText(ctx, "topic", maxName)
+	if err != nil {
+		return nil, err
+	}
+	numbers, err := queryTexts(ctx, "partition", maxPartitions, maxWord)
+	if err != nil {
+		return nil, err
+	}
 	var tps []consumer.TopicPartition
-	for _, text := range ctx.QueryArgs().PeekMulti("partition") {
+	for _, text := range numbers {
 		n, err := strconv.ParseInt(string(text), 10, 32)
 		if err != nil {
 			return nil, apierr.BadRequest.New("The query parameter partition must be a partition number, not %q.", text)

@@ -89,7 +89,10 @@ func queryStart(ctx *fasthttp.RequestCtx, v version, q *consumer.DirectRead) err
 	case !args.Has("offset"):
 		return apierr.Unprocessable.New("The query parameter offset is required: the offset of the first record.")
 	}
-	text := string(args.Peek("offset"))
+	text, err := queryText(ctx, "offset", maxWord)
+	if err != nil {
+		return err
+	}
 	offset, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || offset < 0 {
 		return apierr.BadRequest.New("The query parameter offset must be a whole number from 0 on, not %q.", text)
@@ -100,7 +103,10 @@ func queryStart(ctx *fasthttp.RequestCtx, v version, q *consumer.DirectRead) err
 
 // queryTime is a time in the query: milliseconds since 1970, or ISO-8601.
 func queryTime(ctx *fasthttp.RequestCtx, name string) (time.Time, error) {
-	text := string(ctx.QueryArgs().Peek(name))
+	text, err := queryText(ctx, name, maxWord)
+	if err != nil {
+		return time.Time{}, err
+	}
 	if ms, err := strconv.ParseInt(text, 10, 64); err == nil && ms >= 0 {
 		return time.UnixMilli(ms), nil
 	}

@@ -128,7 +128,11 @@ func (s *Server) demanded(ctx *fasthttp.RequestCtx, q metadata.Query) (r metadat
 	args := ctx.QueryArgs()
 	if args.Has("max_age") {
 		q.Bounded = true
-		if q.Younger, err = queryPeriod("max_age", string(args.Peek("max_age"))); err != nil {
+		text, err := queryText(ctx, "max_age", maxWord)
+		if err != nil {
+			return r, "", err
+		}
+		if q.Younger, err = queryPeriod("max_age", text); err != nil {
 			return r, "", err
 		}
 	}
@@ -136,7 +140,11 @@ func (s *Server) demanded(ctx *fasthttp.RequestCtx, q metadata.Query) (r metadat
 		r, err = s.deps.Metadata.Answer(lookUp, q)
 		return r, "", err
 	}
-	tag, text, both := strings.Cut(string(args.Peek("wait")), ",")
+	wait, err := queryText(ctx, "wait", maxName)
+	if err != nil {
+		return r, "", err
+	}
+	tag, text, both := strings.Cut(wait, ",")
 	if !both {
 		text, tag = tag, string(ctx.Request.Header.Peek(fasthttp.HeaderIfNoneMatch))
 	}

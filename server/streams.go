@@ -27,9 +27,16 @@ var streamRoutes = []route{
 // GET /topics/{topic}/stream
 func (s *Server) streamTopic(ctx *fasthttp.RequestCtx) error {
 	var q consumer.StreamRead
-	for _, list := range ctx.QueryArgs().PeekMulti("partition") {
+	lists, err := queryTexts(ctx, "partition", maxPartitions, maxPartitions*(1+len("2147483647")))
+	if err != nil {
+		return err
+	}
+	for _, list := range lists {
 		for item := range strings.SplitSeq(string(list), ",") {
 			n, err := strconv.ParseInt(item, 10, 32)
+			if len(q.Partitions) == maxPartitions {
+				return apierr.Unprocessable.New("The query parameter partition may name %d partitions.", maxPartitions)
+			}
 			if err != nil || n < 0 {
 				return apierr.BadRequest.New("The query parameter partition must be partition numbers, separated by commas, not %q.", list)
 			}
@@ -121,8 +128,12 @@ func negotiateStream(ctx *fasthttp.RequestCtx) (string, consumer.Frames, error) 
 
 // queryRecords reads what the query says about how a stream shows records.
 func (s *Server) queryRecords(ctx *fasthttp.RequestCtx, o *consumer.ReadOptions, u *consumer.Undecodables) (err error) {
-	if args := ctx.QueryArgs(); args.Has("on_decode_error") {
-		if *u, err = consumer.ParseUndecodables(string(args.Peek("on_decode_error"))); err != nil {
+	if ctx.QueryArgs().Has("on_decode_error") {
+		word, err := queryText(ctx, "on_decode_error", maxWord)
+		if err != nil {
+			return err
+		}
+		if *u, err = consumer.ParseUndecodables(word); err != nil {
 			return err
 		}
 	}
@@ -132,23 +143,33 @@ func (s *Server) queryRecords(ctx *fasthttp.RequestCtx, o *consumer.ReadOptions,
 // queryStream reads what the query says about the records of a topic's stream.
 // They are JSON where it does not say: a browser has no say in Accept.
 func (s *Server) queryStream(ctx *fasthttp.RequestCtx, q *consumer.StreamRead) (err error) {
-	args := ctx.QueryArgs()
 	q.Format = codec.JSON
-	if args.Has("format") {
-		if q.Format, err = consumer.ParseFormat(string(args.Peek("format"))); err != nil {
+	if ctx.QueryArgs().Has("format") {
+		word, err := queryText(ctx, "format", maxWord)
+		if err != nil {
+			return err
+		}
+		if q.Format, err = consumer.ParseFormat(word); err != nil {
 			return err
 		}
 	}
 	if err := s.queryRecords(ctx, &q.ReadOptions, &q.Undecodable); err != nil {
 		return err
 	}
-	for _, key := range args.PeekMulti("key") {
+	keys, err := queryTexts(ctx, "key", maxKeys, maxKey)
+	if err != nil {
+		return err
+	}
+	for _, key := range keys {
 		q.Keys = append(q.Keys, []byte(string(key)))
 		if q.Format == codec.JSON { // where a text stands in quotes
 			q.Keys = append(q.Keys, apierr.AppendJSONString(nil, string(key)))
 		}
 	}
-	for _, text := range args.PeekMulti("key_base64") {
+	if keys, err = queryTexts(ctx, "key_base64", maxKeys, base64.StdEncoding.EncodedLen(maxKey)); err != nil {
+		return err
+	}
+	for _, text := range keys {
 		key, err := base64.StdEncoding.DecodeString(string(text))
 		if err != nil {
 			return apierr.BadRequest.New("The query parameter key_base64 must be base64, not %q.", text)
@@ -173,7 +194,11 @@ func queryFrom(ctx *fasthttp.RequestCtx, q *consumer.StreamRead) (err error) {
 		q.Since, err = queryTime(ctx, "timestamp")
 		return err
 	}
-	switch text := string(args.Peek("from")); text {
+	text, err := queryText(ctx, "from", maxWord)
+	if err != nil {
+		return err
+	}
+	switch text {
 	case "beginning":
 		q.Offset = consumer.Beginning
 	case "", "end":
