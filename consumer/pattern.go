@@ -35,18 +35,25 @@ func checkPattern(pattern string) error {
 	return nil
 }
 
-// patternSize is an upper bound of the instructions that a pattern compiles to,
-// repetitions written out; any number above maxPatternSize stands for more.
+// patternSize is how many instructions a pattern compiles to at most, repetitions
+// written out; any number above maxPatternSize stands for more.
 func patternSize(re *syntax.Regexp) int {
-	size := 1 + len(re.Rune)
-	if re.Op == syntax.OpCharClass {
-		size = 1 // an instruction, whatever the ranges
-	}
+	size := 0
 	for _, sub := range re.Sub {
-		size += 1 + patternSize(sub)
+		size += patternSize(sub)
 	}
-	if re.Op == syntax.OpRepeat {
-		size *= max(re.Max, re.Min+1)
+	switch re.Op {
+	case syntax.OpLiteral:
+		size = len(re.Rune)
+	case syntax.OpConcat:
+	case syntax.OpAlternate:
+		size += len(re.Sub) - 1
+	case syntax.OpCapture:
+		size += 2
+	case syntax.OpRepeat: // x{2,4} is xx(x(x)?)?, and x{2,} is xx+
+		size = re.Min*size + max(re.Max-re.Min, 0)*(size+1) + 1
+	default: // a character class, or an operator with what it is about
+		size++
 	}
 	return min(size, maxPatternSize+1)
 }

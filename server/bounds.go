@@ -53,10 +53,15 @@ type fields []field
 // package codec.
 var (
 	instanceFields = fields{
-		{name: "name", max: maxName}, {name: "id", max: maxName},
-		{name: "format", max: maxWord}, {name: "auto.offset.reset", max: maxWord}, {name: "isolation.level", max: maxWord},
-		{name: "auto.commit.enable", max: maxWord}, {name: "fetch.min.bytes", max: maxWord},
-		{name: "consumer.request.timeout.ms", max: maxWord}, {name: "on.decode.error", max: maxWord},
+		{name: "name", max: maxName},
+		{name: "id", max: maxName},
+		{name: "format", max: maxWord},
+		{name: "auto.offset.reset", max: maxWord},
+		{name: "isolation.level", max: maxWord},
+		{name: "auto.commit.enable", max: maxWord},
+		{name: "fetch.min.bytes", max: maxWord},
+		{name: "consumer.request.timeout.ms", max: maxWord},
+		{name: "on.decode.error", max: maxWord},
 	}
 	subscriptionFields = fields{{name: "topics", max: maxTopics, each: maxName}, {name: "topic_pattern", max: maxPattern}}
 	partitionFields    = fields{{name: "topic", max: maxName}, {name: "partition", max: maxWord}}
