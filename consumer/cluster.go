@@ -197,27 +197,43 @@ func (c *cluster) missing(ctx context.Context, tps []TopicPartition, err error) 
 	if api.Kind != apierr.TopicNotFound {
 		return api
 	}
-	client, failed := c.get()
-	if failed != nil {
-		return api
+	absent, failed := c.absent(ctx, tps, err)
+	switch {
+	case failed != nil:
+		return apierr.From(failed)
+	case absent != nil:
+		return absent
+	}
+	return api // it came into being since
+}
+
+// absent returns the error that names the first of the partitions that does not
+// exist, caused by cause; nil if all do.
+func (c *cluster) absent(ctx context.Context, tps []TopicPartition, cause error) (absent *apierr.Error, err error) {
+	if len(tps) == 0 {
+		return nil, nil // to Kafka no topics are all of them
+	}
+	client, err := c.get()
+	if err != nil {
+		return nil, err
 	}
 	topics := make([]string, len(tps))
 	for n, tp := range tps {
 		topics[n] = tp.Topic
 	}
-	details, failed := kadm.NewClient(client).ListTopicsWithInternal(ctx, topics...)
-	if failed != nil {
-		return apierr.From(failed)
+	details, err := kadm.NewClient(client).ListTopicsWithInternal(ctx, topics...)
+	if err != nil {
+		return nil, err
 	}
 	for _, tp := range tps {
 		if !details.Has(tp.Topic) {
-			return apierr.TopicNotFound.Wrap(err, "Topic %s does not exist.", tp.Topic)
+			return apierr.TopicNotFound.Wrap(cause, "Topic %s does not exist.", tp.Topic), nil
 		}
 		if _, ok := details[tp.Topic].Partitions[tp.Partition]; !ok {
-			return apierr.PartitionNotFound.Wrap(err, "Topic %s has no partition %d.", tp.Topic, tp.Partition)
+			return apierr.PartitionNotFound.Wrap(cause, "Topic %s has no partition %d.", tp.Topic, tp.Partition), nil
 		}
 	}
-	return api // it came into being since
+	return nil, nil
 }
 
 // committed returns the offsets that the group has committed for the

@@ -29,6 +29,7 @@ type session struct {
 
 	client *kgo.Client // nil until an assignment is first read
 	joins  joins       // of the client
+	joined bool        // the group has admitted the client, and not dropped it since
 	// What the client may fetch at a time, in all and of one partition.
 	fetchBytes, partitionBytes int32
 	ended                      bool // no reads any more

@@ -134,6 +134,7 @@ func (s *session) onAssigned(_ context.Context, _ *kgo.Client, added map[string]
 	for tp := range each(added) {
 		s.parts[tp] = newPartition(tp)
 	}
+	s.setJoined(true)
 	if s.parked {
 		s.pause(slices.Collect(maps.Keys(added))) // of a pattern, they may be new
 	}
@@ -243,6 +244,9 @@ func (s *session) onRevoked(ctx context.Context, _ *kgo.Client, gone map[string]
 // onLost is called by kgo when the group has given the partitions away already.
 func (s *session) onLost(_ context.Context, _ *kgo.Client, gone map[string][]int32) {
 	rebalanced(&s.inst.m.counts.lost, gone)
+	s.inst.mu.Lock()
+	s.setJoined(false)
+	s.inst.mu.Unlock()
 	s.forget(gone)
 	s.inst.recordLater()
 }
