@@ -174,7 +174,7 @@ func (d *decoder) record() {
 			d.headers()
 		default:
 			d.w.Value()
-			d.refuse(apierr.Unprocessable, "", "unrecognized field "+strconv.Quote(string(name))+"; a record has key, value, partition, headers and timestamp")
+			d.refuse(apierr.Unprocessable, "", "unrecognized field "+apierr.Quote(name)+"; a record has key, value, partition, headers and timestamp")
 		}
 		if d.err != nil {
 			return
@@ -242,10 +242,18 @@ func (d *decoder) headers() {
 		}
 		return
 	}
-	for d.err == nil && d.w.Element() {
+	for n := 0; d.err == nil && d.w.Element(); n++ {
+		if n == MaxHeaders {
+			d.refuse(apierr.Unprocessable, ".headers", "is too long: a record may have "+strconv.Itoa(MaxHeaders)+" headers")
+			return
+		}
 		d.header()
 	}
 }
+
+// MaxHeaders bounds the headers of a record, MaxHeaderKey the bytes of the key of
+// one. Their values count as the record's size does.
+const MaxHeaders, MaxHeaderKey = 1000, 4 << 10
 
 // header reads one {"key":"h","value":"base64"} of the record being read.
 func (d *decoder) header() {
@@ -272,7 +280,7 @@ func (d *decoder) header() {
 				}
 			}
 		default:
-			d.refuse(apierr.Unprocessable, ".headers", "unrecognized field "+strconv.Quote(string(name)))
+			d.refuse(apierr.Unprocessable, ".headers", "unrecognized field "+apierr.Quote(name))
 		}
 		if !ok {
 			d.refuse(apierr.BadRequest, ".headers", shape)
@@ -281,8 +289,12 @@ func (d *decoder) header() {
 			return
 		}
 	}
-	if key == nil {
+	switch {
+	case key == nil:
 		d.refuse(apierr.BadRequest, ".headers", shape)
+		return
+	case len(key) > MaxHeaderKey:
+		d.refuse(apierr.Unprocessable, ".headers", "the key of a header is too long: it may have "+strconv.Itoa(MaxHeaderKey)+" bytes")
 		return
 	}
 	d.slab.AddHeader(&d.slab.Records[len(d.slab.Records)-1], pool.String(key), value)

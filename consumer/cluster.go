@@ -9,7 +9,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"millrace/internal/apierr"
 	"millrace/internal/kafka"
@@ -20,6 +19,7 @@ import (
 // share its client.
 type cluster struct {
 	base kafka.Settings
+	conf kafka.Consumer
 
 	mu     sync.Mutex
 	client *kgo.Client // nil until first used
@@ -103,14 +103,34 @@ func (c *cluster) missing(ctx context.Context, tps []TopicPartition, err error) 
 	if api.Kind != apierr.TopicNotFound {
 		return api
 	}
-	client, failed := c.get()
-	if failed != nil {
-		return api
-	}
-	if missing := kafka.Missing(ctx, client, tps); missing != nil {
-		return explainMissing(missing)
+	absent, failed := c.absent(ctx, tps, err)
+	switch {
+	case failed != nil:
+		return apierr.From(failed)
+	case absent != nil:
+		return absent
 	}
 	return api // it came into being since
+}
+
+// absent returns the error that names the first of the partitions that does not
+// exist, caused by cause; nil if all do.
+func (c *cluster) absent(ctx context.Context, tps []TopicPartition, cause error) (absent *apierr.Error, err error) {
+	if len(tps) == 0 {
+		return nil, nil // to Kafka no topics are all of them
+	}
+	client, err := c.get()
+	if err != nil {
+		return nil, err
+	}
+	if missing := kafka.Missing(ctx, client, tps); missing != nil {
+		var of *kafka.PartitionError
+		if !errors.As(missing, &of) {
+			return nil, missing
+		}
+		return explainMissing(missing), nil
+	}
+	return nil, nil
 }
 
 // committed returns the offsets that the group has committed for the
@@ -139,32 +159,6 @@ func (c *cluster) committed(ctx context.Context, group string, tps []TopicPartit
 		found[tp] = Offset{TopicPartition: tp, Offset: o.At, Metadata: o.Metadata}
 	}
 	return found, nil
-}
-
-// leaveGroup takes a static member out of its group.
-func (c *cluster) leaveGroup(ctx context.Context, group, member, static string) error {
-	client, err := c.get()
-	if err != nil {
-		return err
-	}
-	m := kmsg.NewLeaveGroupRequestMember()
-	m.MemberID, m.InstanceID = member, &static
-	req := kmsg.NewPtrLeaveGroupRequest()
-	req.Group, req.Members = group, append(req.Members, m)
-	resp, err := req.RequestWith(ctx, client)
-	if err != nil {
-		return fmt.Errorf("cannot leave the group %s: %w", group, err)
-	}
-	err = kerr.ErrorForCode(resp.ErrorCode)
-	for _, m := range resp.Members {
-		err = errors.Join(err, kerr.ErrorForCode(m.ErrorCode))
-	}
-	for _, gone := range []error{kerr.UnknownMemberID, kerr.FencedInstanceID, kerr.GroupIDNotFound} {
-		if errors.Is(err, gone) { // not in it any more, or somebody else by now
-			return nil
-		}
-	}
-	return err
 }
 
 // commit stores offsets for a group that this server is no member of at the

@@ -158,11 +158,13 @@ func (c *commit) add(p *partition, to mark) {
 // Positions that it makes void are void in the directory too when it returns:
 // who adopted the instance would go back to them.
 func (i *Instance) issue(ctx context.Context, c *commit) error {
-	if err := acquire(ctx, i.commits); err != nil {
-		return err
-	}
-	err := i.send(ctx, c)
-	<-i.commits
+	err := i.afterJoin(ctx, c, func() error {
+		if err := acquire(ctx, i.commits); err != nil {
+			return err
+		}
+		defer func() { <-i.commits }()
+		return i.send(ctx, c)
+	})
 	if err != nil {
 		return err
 	}
@@ -219,7 +221,11 @@ func (i *Instance) commitAlone(ctx context.Context, entries []commitEntry) error
 		ctx, cancel = context.WithDeadline(ctx, until)
 		defer cancel()
 	}
-	return i.m.cluster.commit(ctx, i.group, entries)
+	err := i.m.cluster.commit(ctx, i.group, entries)
+	if needsRejoin(err) {
+		return apierr.IllegalState.Wrap(err, "The group %s has members, so Kafka takes its offsets from them only. Subscribe this consumer instance, or use another group.", i.group)
+	}
+	return err
 }
 
 func (c *commit) partitions() []TopicPartition {

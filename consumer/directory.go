@@ -82,7 +82,7 @@ func (m *Manager) Adopt(ctx context.Context, group, name string, text []byte) er
 		m.unreserve(key, opts.Client)
 		if i.retire(apierr.InstanceMoved.Err()) {
 			i.passOn()
-			i.shut(m.life, uncommitted)
+			i.shut(uncommitted)
 		}
 	}
 	return err
@@ -111,7 +111,7 @@ func (i *Instance) resumeSession(ctx context.Context, d *definition) error {
 	default:
 		return nil
 	}
-	return i.swapSession(ctx, next)
+	return i.swapSession(next)
 }
 
 // Discard drops an instance, if it is here, because another server has it now:
@@ -133,7 +133,7 @@ func (m *Manager) discard(i *Instance) {
 	m.takeOut(i)
 	i.passOn()
 	m.log.Info("another server has taken over a consumer instance", "group", i.group, "instance", i.opts.Name)
-	m.background.Go(func() { i.shut(m.life, uncommitted) })
+	m.background.Go(func() { i.shut(uncommitted) })
 }
 
 // uncommitted is the mark of a session that must not commit.

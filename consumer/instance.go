@@ -186,8 +186,8 @@ func (i *Instance) expire(now time.Time) bool {
 
 // shut ends the session of a retired instance: commits, if it has auto-commit,
 // what last says of each partition, and leaves the group.
-func (i *Instance) shut(ctx context.Context, last func(*partition) mark) {
+func (i *Instance) shut(last func(*partition) mark) {
 	i.changing <- struct{}{} // soon: retire has interrupted the change that may be running
 	defer func() { <-i.changing }()
-	i.endSession(ctx, last)
+	i.endSession(last)
 }

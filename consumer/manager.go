@@ -68,7 +68,7 @@ func New(base kafka.Settings, c kafka.Consumer, s Settings, log *slog.Logger) *M
 	}
 	m := &Manager{
 		base: base, conf: c, settings: s, log: log,
-		cluster:   &cluster{base: base},
+		cluster:   &cluster{base: base, conf: c},
 		instances: make(map[instanceKey]*Instance),
 		moving:    make(map[instanceKey]struct{}),
 		perClient: make(map[string]int),
@@ -172,7 +172,7 @@ func (m *Manager) retired(i *Instance, last func(*partition) mark, why string, d
 	m.remember(i.key(), why)
 	m.moving[i.key()] = struct{}{}
 	m.background.Go(func() {
-		i.shut(m.life, last)
+		i.shut(last)
 		m.forget(i, why, done)
 	})
 }
@@ -237,14 +237,14 @@ func (m *Manager) Close(ctx context.Context) error {
 // where there is a directory to tell it from.
 func (m *Manager) passOn(ctx context.Context, i *Instance) {
 	if m.settings.Directory == nil {
-		i.shut(ctx, (*partition).confirmedMark)
+		i.shut((*partition).confirmedMark)
 		return
 	}
 	i.mu.Lock()
 	i.passing = true
 	definition := i.define()
 	i.mu.Unlock()
-	i.shut(ctx, (*partition).confirmedMark)
+	i.shut((*partition).confirmedMark)
 	i.mu.Lock()
 	i.forgetCommitted(definition)
 	i.mu.Unlock()

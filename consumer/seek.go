@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -22,7 +23,8 @@ const (
 // Seek moves the positions of partitions: to an offset, or to the first record
 // that is not older than a timestamp, the end where there is none. Of two
 // entries for a partition the later one counts, timestamps after offsets. What
-// was fetched from the old positions is dropped. Metadata has no meaning here.
+// was fetched from the old positions is dropped. Metadata has no meaning here. A
+// first assignment that the group has yet to make is waited for.
 // Errors: [apierr.IllegalState] for a partition that is not assigned,
 // [apierr.Unprocessable] for a negative offset; then nothing was moved.
 func (i *Instance) Seek(ctx context.Context, offsets []Offset, times []Timestamp) error {
@@ -55,7 +57,12 @@ func (i *Instance) SeekToEnd(ctx context.Context, tps []TopicPartition) error {
 
 func (i *Instance) seekToEdge(ctx context.Context, tps []TopicPartition, edge int64) error {
 	if len(tps) == 0 {
-		var err error
+		waiting, cancel := i.bound(ctx, kafkaTimeout)
+		defer cancel()
+		err := i.awaitAssignment(waiting, nil)
+		if err != nil {
+			return i.explain(err)
+		}
 		if tps, err = i.Assignment(); err != nil {
 			return err
 		}
@@ -79,7 +86,9 @@ func (i *Instance) seek(ctx context.Context, to, at map[TopicPartition]int64) er
 	}
 	ctx, cancel := i.bound(ctx, kafkaTimeout)
 	defer cancel()
-
+	if err := i.awaitAssignment(ctx, slices.AppendSeq(slices.Collect(maps.Keys(to)), maps.Keys(at))); err != nil {
+		return i.explain(err)
+	}
 	i.mu.Lock()
 	s := i.session
 	err := errors.Join(s.has(maps.Keys(to)), s.has(maps.Keys(at)))

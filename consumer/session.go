@@ -28,6 +28,8 @@ type session struct {
 	die     context.CancelFunc
 
 	client *kgo.Client // nil until an assignment is first read
+	joins  joins       // of the client
+	joined bool        // the group has admitted the client, and not dropped it since
 	// What the client may fetch at a time, in all and of one partition.
 	fetchBytes, partitionBytes int32
 	ended                      bool // no reads any more
@@ -182,18 +184,18 @@ func (s *session) newClient(own ...kgo.Opt) error {
 // replaceSession ends the present session and makes next the instance's, nil
 // for none. The caller holds i.changing.
 func (i *Instance) replaceSession(ctx context.Context, next *session) error {
-	if err := i.swapSession(ctx, next); err != nil {
+	if err := i.swapSession(next); err != nil {
 		return err
 	}
 	return i.record(ctx)
 }
 
 // swapSession is replaceSession of which the directory is told nothing.
-func (i *Instance) swapSession(ctx context.Context, next *session) error {
+func (i *Instance) swapSession(next *session) error {
 	i.mu.Lock()
 	former := i.session
 	i.mu.Unlock()
-	i.endSession(ctx, (*partition).confirmedMark)
+	i.endSession((*partition).confirmedMark)
 
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -226,8 +228,10 @@ func (i *Instance) swapSession(ctx context.Context, next *session) error {
 
 // endSession ends the present session, if there is one: the running poll is
 // interrupted, what last says of each partition is committed where auto-commit
-// is on, the group is left, the client closed. The caller holds i.changing.
-func (i *Instance) endSession(ctx context.Context, last func(*partition) mark) {
+// is on, the group is left, the client closed. Begun, it is finished: a DELETE
+// that ended the instance while a change of its subscription leaves the group
+// would leave a dead member there. The caller holds i.changing.
+func (i *Instance) endSession(last func(*partition) mark) {
 	i.mu.Lock()
 	s := i.session
 	if s == nil {
@@ -250,8 +254,7 @@ func (i *Instance) endSession(ctx context.Context, last func(*partition) mark) {
 	i.mu.Unlock()
 
 	// A commit that is under way needs the client; later ones find it gone.
-	// The instance's life may be over, so these have a bound of their own.
-	committing, cancel := context.WithTimeout(ctx, leaveTimeout)
+	committing, cancel := context.WithTimeout(i.m.life, leaveTimeout)
 	defer cancel()
 	err := acquire(committing, i.commits)
 	if err == nil {
@@ -265,30 +268,15 @@ func (i *Instance) endSession(ctx context.Context, last func(*partition) mark) {
 	s.left = true
 	passing := i.passing
 	i.mu.Unlock()
-	defer s.die()
 	if s.client == nil {
+		s.die()
 		return
 	}
-	leaving, cancel := context.WithTimeout(ctx, leaveTimeout)
+	leaving, cancel := context.WithTimeout(i.m.life, leaveTimeout)
 	defer cancel()
 	if err := s.leaveGroup(leaving, passing); err != nil {
-		i.m.log.Warn("cannot leave the consumer group", "group", i.group, "instance", i.opts.Name, "error", err)
-		s.die() // or Close would try to leave as well, for as long as a request may take
+		i.m.log.Warn("cannot leave the consumer group", "group", i.group, "instance", i.opts.Name, "err", err)
 	}
-	s.client.Close()
-}
-
-// leaveGroup takes the session's client out of its group, unless another server goes
-// on with a static membership.
-func (s *session) leaveGroup(ctx context.Context, passing bool) error {
-	member, _ := s.client.GroupMetadata()
-	if err := s.client.LeaveGroupContext(ctx); err != nil {
-		return err
-	}
-	if id := s.inst.memberID(); id != "" && s.subscribed() && !passing { // the library leaves a static member in
-		return s.inst.m.cluster.leaveGroup(ctx, s.inst.group, member, id)
-	}
-	return nil
 }
 
 // fetchError returns what a client shall be told of an error that came with a

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"regexp"
 	"slices"
 	"time"
 
@@ -37,19 +36,14 @@ func (i *Instance) Subscribe(ctx context.Context, topics []string) error {
 
 // SubscribePattern is [Instance.Subscribe] for all topics, present and future,
 // whose whole name matches the regular expression (RE2 syntax), Kafka's
-// internal ones aside. Errors: [apierr.Unprocessable] for one that is none.
+// internal ones aside. Errors: [apierr.Unprocessable] for one that is none, or
+// compiles to too much.
 func (i *Instance) SubscribePattern(ctx context.Context, pattern string) error {
-	_, alone := regexp.Compile(pattern) // wrapped, "a)(b" is well-formed
-	_, wrapped := regexp.Compile(whole(pattern))
-	if alone != nil || wrapped != nil || pattern == "" {
-		return apierr.Unprocessable.New("The topic pattern %q is not a regular expression (RE2 syntax).", pattern)
+	if err := checkPattern(pattern); err != nil {
+		return err
 	}
 	return i.subscribe(ctx, nil, pattern)
 }
-
-// whole makes a pattern match whole names, as Kafka's consumer has it, where
-// the client library would have it match a part of them.
-func whole(pattern string) string { return "^(?:" + pattern + ")$" }
 
 func (i *Instance) subscribe(ctx context.Context, topics []string, pattern string) error {
 	ctx, done, err := i.beginChange(ctx)
@@ -116,6 +110,7 @@ func (s *session) join() error {
 		kgo.OnPartitionsRevoked(s.onRevoked),
 		kgo.OnPartitionsLost(s.onLost),
 		kgo.AdjustFetchOffsetsFn(s.startAt),
+		kgo.WithHooks(&s.joins),
 	}
 	if id := i.memberID(); id != "" {
 		opts = append(opts, kgo.InstanceID(id), kgo.WithHooks(fenceHook{s}))
@@ -140,6 +135,7 @@ func (s *session) onAssigned(_ context.Context, _ *kgo.Client, added map[string]
 	for tp := range each(added) {
 		s.parts[tp] = newPartition(tp)
 	}
+	s.setJoined(true)
 	if s.parked {
 		s.pause(slices.Collect(maps.Keys(added))) // of a pattern, they may be new
 	}
@@ -250,6 +246,9 @@ func (s *session) onRevoked(ctx context.Context, _ *kgo.Client, gone map[string]
 // onLost is called by kgo when the group has given the partitions away already.
 func (s *session) onLost(_ context.Context, _ *kgo.Client, gone map[string][]int32) {
 	rebalanced(&s.inst.m.counts.lost, gone)
+	s.inst.mu.Lock()
+	s.setJoined(false)
+	s.inst.mu.Unlock()
 	s.forget(gone)
 	s.inst.recordLater()
 }

@@ -116,7 +116,7 @@ func (a *Positions) split() {
 
 // ParsePositions reads the text of positions. An error is [apierr.BadRequest].
 func ParsePositions(text string) (*Positions, error) {
-	parts := strings.Split(text, "/")
+	parts := strings.SplitN(text, "/", 4)
 	if len(parts) != 3 {
 		return nil, badPositions(text)
 	}

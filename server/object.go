@@ -14,11 +14,12 @@ import (
 type ObjectReader struct {
 	json.Walker
 	err error
+	now *Field // the member that is being read
 }
 
-// ReadObject has member called for each member of the object that text is;
-// it must step over the member's value.
-func ReadObject(text []byte, member func(b *ObjectReader, name string)) error {
+// ReadObject has member called for each member of the object that text is, one of
+// known; it must step over the member's value.
+func ReadObject(text []byte, known Fields, member func(b *ObjectReader, name string)) error {
 	if len(text) == 0 {
 		return apierr.Unprocessable.New("The request needs a body: a JSON object.")
 	}
@@ -31,7 +32,7 @@ func ReadObject(text []byte, member func(b *ObjectReader, name string)) error {
 			return apierr.BadRequest.New("The body must be a JSON object.")
 		}
 	}
-	b.Members(member)
+	b.Members(known, member)
 	b.End()
 	if b.err != nil {
 		return b.err
@@ -42,11 +43,25 @@ func ReadObject(text []byte, member func(b *ObjectReader, name string)) error {
 	return nil
 }
 
-// Members goes through the members of the object that was entered.
-func (b *ObjectReader) Members(member func(b *ObjectReader, name string)) {
-	for b.err == nil && b.Member() {
-		member(b, string(b.Name()))
+// Members goes through the members of the object that was entered, which are
+// some of known.
+func (b *ObjectReader) Members(known Fields, member func(b *ObjectReader, name string)) {
+	outer := b.now
+	for n := 0; b.err == nil && b.Member(); n++ {
+		name := b.Name()
+		b.now = known.find(name)
+		switch {
+		case n == maxMembers:
+			b.Refuse(apierr.Unprocessable, "An object has too many members: it may have %d.", maxMembers)
+		case longer(name, MaxName):
+			b.Refuse(apierr.Unprocessable, "%s", TooLong("The name of a member", MaxName).Message())
+		case b.now == nil:
+			b.Refuse(apierr.Unprocessable, "Unrecognized field %q.", name)
+		default:
+			member(b, string(name))
+		}
 	}
+	b.now = outer
 }
 
 // Refuse ends the reading with an error of kind k, unless there is one already.
@@ -56,18 +71,19 @@ func (b *ObjectReader) Refuse(k *apierr.Kind, format string, args ...any) {
 	}
 }
 
-// Unknown refuses a member that the object may not have.
-func (b *ObjectReader) Unknown(name string) {
-	b.Value()
-	b.Refuse(apierr.Unprocessable, "Unrecognized field %q.", name)
-}
-
 // Scalar returns the text of a string, number or truth value; quoted tells a
 // string. There is none for null, or after refusing anything else as kind k.
 func (b *ObjectReader) Scalar(name string, k *apierr.Kind) (text string, quoted, some bool) {
+	return b.ScalarOf(name, k, b.now.Max)
+}
+
+// ScalarOf is Scalar for a value of at most max characters.
+func (b *ObjectReader) ScalarOf(name string, k *apierr.Kind, max int) (text string, quoted, some bool) {
 	raw := b.Value()
 	switch {
 	case raw == nil || string(raw) == "null":
+		return "", false, false
+	case raw[0] != '{' && raw[0] != '[' && !b.checkLength(name, raw, max):
 		return "", false, false
 	case raw[0] == '"':
 		return string(json.Unquote(raw)), true, true
@@ -79,8 +95,11 @@ func (b *ObjectReader) Scalar(name string, k *apierr.Kind) (text string, quoted,
 }
 
 // Text reads a string, nil for null.
-func (b *ObjectReader) Text(name string) *string {
-	text, quoted, some := b.Scalar(name, apierr.BadRequest)
+func (b *ObjectReader) Text(name string) *string { return b.TextOf(name, b.now.Max) }
+
+// TextOf is Text for a string of at most max characters.
+func (b *ObjectReader) TextOf(name string, max int) *string {
+	text, quoted, some := b.ScalarOf(name, apierr.BadRequest, max)
 	if !some {
 		return nil
 	}
@@ -112,8 +131,16 @@ func (b *ObjectReader) List(name string, element func(b *ObjectReader)) bool {
 		}
 		return false
 	}
-	for b.err == nil && b.Element() {
+	limit := b.now.Max
+	for n := 0; b.err == nil && b.Element(); n++ {
+		if n == limit {
+			b.Refuse(apierr.Unprocessable, "%s is too long: it may have %d elements. Send several requests.", name, limit)
+			break
+		}
 		element(b)
 	}
 	return true
 }
+
+// Field returns the member that is being read.
+func (b *ObjectReader) Field() *Field { return b.now }

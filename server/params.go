@@ -11,7 +11,9 @@ import (
 	"millrace/internal/apierr"
 )
 
-// PathParam returns a parameter of the route's path, percent-decoding undone.
+// PathParam returns a parameter of the route's path, percent-decoding undone. The
+// name of a group or an instance that is too long is 422; that of a topic is 400,
+// as Kafka's refusal of any other impossible name ([apierr.KafkaInvalid]).
 func PathParam(ctx *fasthttp.RequestCtx, name string) (string, error) {
 	raw, _ := ctx.UserValue(name).(string)
 	text, err := url.PathUnescape(raw)
@@ -21,7 +23,38 @@ func PathParam(ctx *fasthttp.RequestCtx, name string) (string, error) {
 	if !utf8.ValidString(text) {
 		return "", apierr.BadRequest.New("A name in the path is not UTF-8.")
 	}
-	return text, nil
+	switch {
+	case !longer(text, MaxName):
+		return text, nil
+	case name == "topic":
+		return "", apierr.KafkaInvalid.New("The name of a topic is too long: it may have %d characters.", MaxName)
+	}
+	return "", TooLong("The name of the "+name+" in the path", MaxName)
+}
+
+// QueryTexts returns the values of a query parameter: at most count, of at most max
+// characters each.
+func QueryTexts(ctx *fasthttp.RequestCtx, name string, count, max int) ([][]byte, error) {
+	all := ctx.QueryArgs().PeekMulti(name)
+	if len(all) > count {
+		return nil, apierr.Unprocessable.New("The query parameter %s may be given %d times.", name, count)
+	}
+	for _, text := range all {
+		if longer(text, max) {
+			return nil, TooLong("The query parameter "+name, max)
+		}
+	}
+	return all, nil
+}
+
+// QueryText returns the value of a query parameter, empty where it is not there, of
+// at most max characters.
+func QueryText(ctx *fasthttp.RequestCtx, name string, max int) (string, error) {
+	all, err := QueryTexts(ctx, name, maxMembers, max)
+	if err != nil || len(all) == 0 {
+		return "", err
+	}
+	return string(all[0]), nil
 }
 
 // QueryInt returns a number in the query, absent when it is not there.
@@ -29,7 +62,10 @@ func QueryInt(ctx *fasthttp.RequestCtx, name string, absent int) (int, error) {
 	if !ctx.QueryArgs().Has(name) {
 		return absent, nil
 	}
-	text := string(ctx.QueryArgs().Peek(name))
+	text, err := QueryText(ctx, name, MaxWord)
+	if err != nil {
+		return 0, err
+	}
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || n > maxQueryInt || n < -maxQueryInt {
 		return 0, apierr.BadRequest.New("The query parameter %s must be a whole number, not %q.", name, text)
@@ -42,7 +78,11 @@ const maxQueryInt = 1 << 40
 
 // QueryBool returns a truth value in the query, false when it is not there.
 func QueryBool(ctx *fasthttp.RequestCtx, name string) (bool, error) {
-	switch text := string(ctx.QueryArgs().Peek(name)); text {
+	text, err := QueryText(ctx, name, MaxWord)
+	if err != nil {
+		return false, err
+	}
+	switch text {
 	case "true":
 		return true, nil
 	case "false":
@@ -57,7 +97,10 @@ func QueryBool(ctx *fasthttp.RequestCtx, name string) (bool, error) {
 
 // QueryTime returns a time in the query: milliseconds since 1970, or ISO-8601.
 func QueryTime(ctx *fasthttp.RequestCtx, name string) (time.Time, error) {
-	text := string(ctx.QueryArgs().Peek(name))
+	text, err := QueryText(ctx, name, MaxWord)
+	if err != nil {
+		return time.Time{}, err
+	}
 	if ms, err := strconv.ParseInt(text, 10, 64); err == nil && ms >= 0 {
 		return time.UnixMilli(ms), nil
 	}

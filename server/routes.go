@@ -23,6 +23,9 @@ type Route struct {
 	Path string
 	// Admit is called before Handle; it negotiates media types. Nil: Handle does.
 	Admit Handler
+	// Body are the members that the JSON object in the body may have, with their
+	// bounds; nil where there is no body, or one of records.
+	Body Fields
 	// Waits says that requests wait for something that may not come, so that the
 	// time they take is no latency.
 	Waits bool

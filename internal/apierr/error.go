@@ -2,7 +2,6 @@ package apierr
 
 import (
 	"errors"
-	"fmt"
 	"strconv"
 	"time"
 )
@@ -36,7 +35,7 @@ type Error struct {
 
 // New returns an error of this kind whose message is the formatted detail.
 func (k *Kind) New(format string, args ...any) *Error {
-	return &Error{Kind: k, Detail: fmt.Sprintf(format, args...)}
+	return &Error{Kind: k, Detail: detail(format, args)}
 }
 
 // Err returns an error of this kind with the kind's own message.
@@ -45,7 +44,7 @@ func (k *Kind) Err() *Error { return &Error{Kind: k} }
 // Wrap returns an error of this kind that was caused by cause, whose text goes
 // into the log only. The formatted detail is what the client reads.
 func (k *Kind) Wrap(cause error, format string, args ...any) *Error {
-	return &Error{Kind: k, Detail: fmt.Sprintf(format, args...), Cause: cause}
+	return &Error{Kind: k, Detail: detail(format, args), Cause: cause}
 }
 
 // Message is the sentence that a client reads.
@@ -59,7 +58,7 @@ func (e *Error) Message() string {
 // Error implements error. The text is for logs: it names the kind and the cause.
 func (e *Error) Error() string {
 	if e.Cause != nil {
-		return e.Kind.Name + ": " + e.Message() + ": " + e.Cause.Error()
+		return e.Kind.Name + ": " + e.Message() + ": " + cut(e.Cause.Error(), maxLogged)
 	}
 	return e.Kind.Name + ": " + e.Message()
 }

@@ -17,13 +17,14 @@ var (
 	ErrNoPartition = errors.New("the topic has no such partition")
 	// ErrRecreated says that the topic of that name is not the one that was meant.
 	ErrRecreated = errors.New("the topic was deleted and created again")
-	// errSilent says that a broker was not even asked.
+	// errSilent says that a broker was not asked, or that its connection was ended.
 	errSilent = errors.New("it did not answer of late")
 )
 
 const (
 	// silentFor is how long a broker that let a fetch time out is not asked by
 	// those that have no patience, which would wait for it once for each partition.
+	// After so long without any answer its connection is given up.
 	silentFor = 5 * time.Second
 	// replicaTimeout is how long a replica may take that is not the leader,
 	// which can be asked in its place.
@@ -55,7 +56,7 @@ type Reader struct {
 
 	mu     sync.Mutex
 	topics map[string]*route
-	silent map[int32]time.Time // brokers that let a fetch time out, and until when they are left alone
+	lines  map[int32]*line
 }
 
 // PartitionRead is where and how much a [Reader] fetches.
@@ -95,7 +96,7 @@ func NewReader(base Settings, c Consumer) (*Reader, error) {
 		hooks:          base.Hooks,
 		rack:           c.Rack,
 		topics:         make(map[string]*route),
-		silent:         make(map[int32]time.Time),
+		lines:          make(map[int32]*line),
 	}
 	r.open, r.end = context.WithCancel(context.Background())
 	return r, nil
@@ -214,12 +215,10 @@ func (r *Reader) ask(ctx context.Context, at PartitionRead, route *route, broker
 		ctx, cancel = context.WithTimeout(ctx, replicaTimeout)
 		defer cancel()
 	}
-	resp, err := r.client.Broker(int(broker)).Request(ctx, r.request(at, route.id, rack))
-	r.heard(broker, err == nil, ctx.Err())
+	answer, err := r.send(ctx, broker, r.request(at, route.id, rack))
 	if err != nil {
 		return nil, err
 	}
-	answer := resp.(*kmsg.FetchResponse)
 	if err := kerr.ErrorForCode(answer.ErrorCode); err != nil {
 		return nil, err
 	}
@@ -232,24 +231,6 @@ func (r *Reader) ask(ctx context.Context, at PartitionRead, route *route, broker
 		r.tell(at, broker)
 	}
 	return raw, err
-}
-
-func (r *Reader) isSilent(broker int32) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return time.Now().Before(r.silent[broker])
-}
-
-// heard notes whether the broker has answered, or time was up before.
-func (r *Reader) heard(broker int32, answered bool, ended error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	switch {
-	case answered:
-		delete(r.silent, broker)
-	case errors.Is(ended, context.DeadlineExceeded):
-		r.silent[broker] = time.Now().Add(silentFor)
-	}
 }
 
 // decode makes records of what a broker has answered.

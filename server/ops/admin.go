@@ -19,7 +19,7 @@ func NewAdmin(c Config) *Admin { return &Admin{c} }
 func (a *Admin) Routes() []server.Route {
 	return []server.Route{
 		{Method: "GET", Path: "/admin/config", Action: server.Administer, Handle: a.show},
-		{Method: "PUT", Path: "/admin/config", Action: server.Administer, Handle: a.change},
+		{Method: "PUT", Path: "/admin/config", Body: settingsFields, Action: server.Administer, Handle: a.change},
 	}
 }
 
@@ -70,11 +70,14 @@ func (a *Admin) change(ctx *fasthttp.RequestCtx) error {
 	return a.appendConfig(ctx)
 }
 
+// settingsFields are the members of a change: any setting.
+var settingsFields = server.Fields{{Name: "", Max: 16 << 10}}
+
 // readChanges reads {"name": value, …}, where a value may be a string, a number
 // or a truth value: what is written of it is the setting's text.
 func readChanges(text []byte) (map[string]string, error) {
 	values := map[string]string{}
-	err := server.ReadObject(text, func(b *server.ObjectReader, name string) {
+	err := server.ReadObject(text, settingsFields, func(b *server.ObjectReader, name string) {
 		value, quoted, some := b.Scalar(name, apierr.Unprocessable)
 		if _, twice := values[name]; twice {
 			b.Refuse(apierr.Unprocessable, "%s is given twice.", name)

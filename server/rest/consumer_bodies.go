@@ -22,9 +22,9 @@ type place struct {
 	timestamp *string
 }
 
-// readPlaceList reads a list of objects that may have the members in known, beside
-// topic and partition, which they must have.
-func readPlaceList(b *server.ObjectReader, name string, known ...string) []place {
+// readPlaceList reads a list of objects, each with a topic and a partition.
+func readPlaceList(b *server.ObjectReader, name string) []place {
+	known := b.Field().Of
 	list := []place{}
 	isList := b.List(name, func(b *server.ObjectReader) {
 		if !b.Enter('{') {
@@ -33,7 +33,7 @@ func readPlaceList(b *server.ObjectReader, name string, known ...string) []place
 			return
 		}
 		var p place
-		b.Members(func(b *server.ObjectReader, member string) { readPlaceMember(b, &p, member, known) })
+		b.Members(known, func(b *server.ObjectReader, member string) { readPlaceMember(b, &p, member) })
 		if p.topic == nil || *p.topic == "" || p.partition == nil {
 			b.Refuse(apierr.Unprocessable, "Each element of %s needs a topic and a partition.", name)
 			return
@@ -46,26 +46,19 @@ func readPlaceList(b *server.ObjectReader, name string, known ...string) []place
 	return list
 }
 
-func readPlaceMember(b *server.ObjectReader, p *place, member string, known []string) {
-	for _, k := range append([]string{"topic", "partition"}, known...) {
-		if k != member {
-			continue
-		}
-		switch member {
-		case "topic":
-			p.topic = b.Text(member)
-		case "partition":
-			p.partition = b.Integer(member, math.MaxInt32)
-		case "offset":
-			p.offset = b.Integer(member, math.MaxInt64)
-		case "metadata":
-			p.metadata = b.Text(member)
-		case "timestamp":
-			p.timestamp = b.Text(member)
-		}
-		return
+func readPlaceMember(b *server.ObjectReader, p *place, member string) {
+	switch member {
+	case "topic":
+		p.topic = b.Text(member)
+	case "partition":
+		p.partition = b.Integer(member, math.MaxInt32)
+	case "offset":
+		p.offset = b.Integer(member, math.MaxInt64)
+	case "metadata":
+		p.metadata = b.Text(member)
+	case "timestamp":
+		p.timestamp = b.Text(member)
 	}
-	b.Unknown(member)
 }
 
 func (p place) where() consumer.TopicPartition {
@@ -75,13 +68,7 @@ func (p place) where() consumer.TopicPartition {
 // readPartitions reads {"partitions":[{"topic","partition"}…]}.
 func readPartitions(text []byte) ([]consumer.TopicPartition, error) {
 	var list []place
-	err := server.ReadObject(text, func(b *server.ObjectReader, name string) {
-		if name != "partitions" {
-			b.Unknown(name)
-			return
-		}
-		list = readPlaceList(b, name)
-	})
+	err := server.ReadObject(text, partitionsFields, func(b *server.ObjectReader, name string) { list = readPlaceList(b, name) })
 	if err != nil {
 		return nil, err
 	}
@@ -98,25 +85,23 @@ func readPartitions(text []byte) ([]consumer.TopicPartition, error) {
 // readOffsets reads {"offsets":[{"topic","partition","offset","metadata"}…]};
 // nil when that member is missing.
 func readOffsets(text []byte) ([]consumer.Offset, error) {
-	offsets, _, err := readPlaces(text, false)
+	offsets, _, err := readPlaces(text, offsetsFields)
 	return offsets, err
 }
 
 // readPositions reads {"offsets":[…],"timestamps":[{"topic","partition","timestamp"}…]}.
 func readPositions(text []byte) ([]consumer.Offset, []consumer.Timestamp, error) {
-	return readPlaces(text, true)
+	return readPlaces(text, positionsFields)
 }
 
-func readPlaces(text []byte, timesToo bool) ([]consumer.Offset, []consumer.Timestamp, error) {
+func readPlaces(text []byte, known server.Fields) ([]consumer.Offset, []consumer.Timestamp, error) {
 	var at, since []place
-	err := server.ReadObject(text, func(b *server.ObjectReader, name string) {
-		switch {
-		case name == "offsets":
-			at = readPlaceList(b, name, "offset", "metadata")
-		case name == "timestamps" && timesToo:
-			since = readPlaceList(b, name, "timestamp")
-		default:
-			b.Unknown(name)
+	err := server.ReadObject(text, known, func(b *server.ObjectReader, name string) {
+		switch name {
+		case "offsets":
+			at = readPlaceList(b, name)
+		case "timestamps":
+			since = readPlaceList(b, name)
 		}
 	})
 	if err != nil {
@@ -153,13 +138,13 @@ func readPlaces(text []byte, timesToo bool) ([]consumer.Offset, []consumer.Times
 // readSubscription reads {"topics":[…]} or {"topic_pattern":"…"}; what is not
 // there is nil.
 func readSubscription(text []byte) (topics []string, pattern *string, err error) {
-	err = server.ReadObject(text, func(b *server.ObjectReader, name string) {
+	err = server.ReadObject(text, subscriptionFields, func(b *server.ObjectReader, name string) {
 		switch name {
 		case "topics":
 			topics = nil
 			list := []string{}
 			if b.List(name, func(b *server.ObjectReader) {
-				topic := b.Text("A topic")
+				topic := b.TextOf("A topic", b.Field().Each)
 				if topic == nil {
 					b.Refuse(apierr.Unprocessable, "A topic must not be null.")
 					return
@@ -170,8 +155,6 @@ func readSubscription(text []byte) (topics []string, pattern *string, err error)
 			}
 		case "topic_pattern":
 			pattern = b.Text(name)
-		default:
-			b.Unknown(name)
 		}
 	})
 	return topics, pattern, err
@@ -184,7 +167,7 @@ func readInstanceOptions(text []byte, o *consumer.InstanceOptions) error {
 		return nil
 	}
 	var format *string
-	err := server.ReadObject(text, func(b *server.ObjectReader, name string) {
+	err := server.ReadObject(text, instanceFields, func(b *server.ObjectReader, name string) {
 		switch name {
 		case "name", "id": // id is the old word
 			if v, quoted, some := b.Scalar(name, apierr.InvalidConsumerConf); some {
@@ -224,8 +207,6 @@ func readInstanceOptions(text []byte, o *consumer.InstanceOptions) error {
 			if o.Undecodable, err = reader.ParseUndecodables(v); err != nil {
 				b.Refuse(apierr.InvalidConsumerConf, "%s must be fail, skip or base64, not %q.", name, v)
 			}
-		default:
-			b.Unknown(name)
 		}
 	})
 	if err != nil || format == nil {

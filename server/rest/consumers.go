@@ -48,6 +48,11 @@ func (c *Consumers) Routes() []server.Route {
 			Action: server.Consume, Resource: server.Group, Handle: h,
 		}
 	}
+	withBody := func(method, path string, members server.Fields, admit, h server.Handler) server.Route {
+		r := route(method, path, admit, h)
+		r.Body = members
+		return r
+	}
 	waits := func(path string, h server.Handler) server.Route {
 		r := route("GET", path, nil, h)
 		r.Waits = true
@@ -55,18 +60,18 @@ func (c *Consumers) Routes() []server.Route {
 	}
 	m := c.media
 	return []server.Route{
-		{Method: "POST", Path: "/consumers/{group}", Admit: m.anyBody, Action: server.Consume, Resource: server.Group, Handle: c.create},
+		{Method: "POST", Path: "/consumers/{group}", Body: instanceFields, Admit: m.anyBody, Action: server.Consume, Resource: server.Group, Handle: c.create},
 		route("DELETE", "", m.negotiate, c.delete),
-		route("POST", "/subscription", m.v2Body, c.subscribe),
+		withBody("POST", "/subscription", subscriptionFields, m.v2Body, c.subscribe),
 		route("GET", "/subscription", m.negotiate, c.subscription),
 		route("DELETE", "/subscription", m.negotiate, c.unsubscribe),
-		route("POST", "/assignments", m.v2Body, c.assign),
+		withBody("POST", "/assignments", partitionsFields, m.v2Body, c.assign),
 		route("GET", "/assignments", m.negotiate, c.assignments),
-		route("POST", "/positions", m.v2Body, c.seek),
-		route("POST", "/positions/beginning", m.v2Body, c.seekToBeginning),
-		route("POST", "/positions/end", m.v2Body, c.seekToEnd),
-		route("POST", "/offsets", m.anyBody, c.commit),
-		route("GET", "/offsets", m.v2Body, c.committed),
+		withBody("POST", "/positions", positionsFields, m.v2Body, c.seek),
+		withBody("POST", "/positions/beginning", partitionsFields, m.v2Body, c.seekToBeginning),
+		withBody("POST", "/positions/end", partitionsFields, m.v2Body, c.seekToEnd),
+		withBody("POST", "/offsets", offsetsFields, m.anyBody, c.commit),
+		withBody("GET", "/offsets", partitionsFields, m.v2Body, c.committed),
 		waits("/records", c.records),
 		waits("/topics/{topic}", c.readTopic),
 		route("GET", "/stream", nil, c.stream),
@@ -431,9 +436,16 @@ func appendTopicPartition(dst []byte, tp consumer.TopicPartition) []byte {
 
 // queryPartitions are ?topic=t&partition=0&partition=1….
 func queryPartitions(ctx *fasthttp.RequestCtx) ([]consumer.TopicPartition, error) {
-	topic := string(ctx.QueryArgs().Peek("topic"))
+	topic, err := server.QueryText(ctx, "topic", server.MaxName)
+	if err != nil {
+		return nil, err
+	}
+	numbers, err := server.QueryTexts(ctx, "partition", maxPartitions, server.MaxWord)
+	if err != nil {
+		return nil, err
+	}
 	var tps []consumer.TopicPartition
-	for _, text := range ctx.QueryArgs().PeekMulti("partition") {
+	for _, text := range numbers {
 		n, err := strconv.ParseInt(string(text), 10, 32)
 		if err != nil {
 			return nil, apierr.BadRequest.New("The query parameter partition must be a partition number, not %q.", text)

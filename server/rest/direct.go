@@ -104,7 +104,10 @@ func queryStart(ctx *fasthttp.RequestCtx, v version, q *reader.DirectRead) error
 	case !args.Has("offset"):
 		return apierr.Unprocessable.New("The query parameter offset is required: the offset of the first record.")
 	}
-	text := string(args.Peek("offset"))
+	text, err := server.QueryText(ctx, "offset", server.MaxWord)
+	if err != nil {
+		return err
+	}
 	offset, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || offset < 0 {
 		return apierr.BadRequest.New("The query parameter offset must be a whole number from 0 on, not %q.", text)

@@ -147,7 +147,11 @@ func (m *Metadata) demanded(ctx *fasthttp.RequestCtx, q metadata.Query) (r metad
 	args := ctx.QueryArgs()
 	if args.Has("max_age") {
 		q.Bounded = true
-		if q.Younger, err = server.QueryPeriod("max_age", string(args.Peek("max_age"))); err != nil {
+		text, err := server.QueryText(ctx, "max_age", server.MaxWord)
+		if err != nil {
+			return r, "", err
+		}
+		if q.Younger, err = server.QueryPeriod("max_age", text); err != nil {
 			return r, "", err
 		}
 	}
@@ -155,7 +159,11 @@ func (m *Metadata) demanded(ctx *fasthttp.RequestCtx, q metadata.Query) (r metad
 		r, err = m.cache.Answer(lookUp, q)
 		return r, "", err
 	}
-	tag, text, both := strings.Cut(string(args.Peek("wait")), ",")
+	wait, err := server.QueryText(ctx, "wait", server.MaxName)
+	if err != nil {
+		return r, "", err
+	}
+	tag, text, both := strings.Cut(wait, ",")
 	if !both {
 		text, tag = tag, string(ctx.Request.Header.Peek(fasthttp.HeaderIfNoneMatch))
 	}

@@ -43,9 +43,16 @@ func (s *Streams) Routes() []server.Route {
 // GET /topics/{topic}/stream
 func (s *Streams) topic(ctx *fasthttp.RequestCtx) error {
 	var q reader.StreamRead
-	for _, list := range ctx.QueryArgs().PeekMulti("partition") {
+	lists, err := server.QueryTexts(ctx, "partition", maxPartitions, maxPartitions*(1+len("2147483647")))
+	if err != nil {
+		return err
+	}
+	for _, list := range lists {
 		for item := range strings.SplitSeq(string(list), ",") {
 			n, err := strconv.ParseInt(item, 10, 32)
+			if len(q.Partitions) == maxPartitions {
+				return apierr.Unprocessable.New("The query parameter partition may name %d partitions.", maxPartitions)
+			}
 			if err != nil || n < 0 {
 				return apierr.BadRequest.New("The query parameter partition must be partition numbers, separated by commas, not %q.", list)
 			}
@@ -112,8 +119,12 @@ func negotiateStream(ctx *fasthttp.RequestCtx) (string, reader.Frames, error) {
 
 // queryRecords reads what the query says about how a stream shows records.
 func (m *Media) queryRecords(ctx *fasthttp.RequestCtx, show *reader.Show, u *reader.Undecodables) (err error) {
-	if args := ctx.QueryArgs(); args.Has("on_decode_error") {
-		if *u, err = reader.ParseUndecodables(string(args.Peek("on_decode_error"))); err != nil {
+	if ctx.QueryArgs().Has("on_decode_error") {
+		word, err := server.QueryText(ctx, "on_decode_error", server.MaxWord)
+		if err != nil {
+			return err
+		}
+		if *u, err = reader.ParseUndecodables(word); err != nil {
 			return err
 		}
 	}
@@ -123,23 +134,33 @@ func (m *Media) queryRecords(ctx *fasthttp.RequestCtx, show *reader.Show, u *rea
 // queryStream reads what the query says about the records of a topic's stream.
 // They are JSON where it does not say: a browser has no say in Accept.
 func (m *Media) queryStream(ctx *fasthttp.RequestCtx, q *reader.StreamRead) (err error) {
-	args := ctx.QueryArgs()
 	q.Format = codec.JSON
-	if args.Has("format") {
-		if q.Format, err = reader.ParseFormat(string(args.Peek("format"))); err != nil {
+	if ctx.QueryArgs().Has("format") {
+		word, err := server.QueryText(ctx, "format", server.MaxWord)
+		if err != nil {
+			return err
+		}
+		if q.Format, err = reader.ParseFormat(word); err != nil {
 			return err
 		}
 	}
 	if err := m.queryRecords(ctx, &q.Show, &q.Undecodable); err != nil {
 		return err
 	}
-	for _, key := range args.PeekMulti("key") {
+	keys, err := server.QueryTexts(ctx, "key", maxKeys, maxKey)
+	if err != nil {
+		return err
+	}
+	for _, key := range keys {
 		q.Keys = append(q.Keys, []byte(string(key)))
 		if q.Format == codec.JSON { // where a text stands in quotes
 			q.Keys = append(q.Keys, apierr.AppendJSONString(nil, string(key)))
 		}
 	}
-	for _, text := range args.PeekMulti("key_base64") {
+	if keys, err = server.QueryTexts(ctx, "key_base64", maxKeys, base64.StdEncoding.EncodedLen(maxKey)); err != nil {
+		return err
+	}
+	for _, text := range keys {
 		key, err := base64.StdEncoding.DecodeString(string(text))
 		if err != nil {
 			return apierr.BadRequest.New("The query parameter key_base64 must be base64, not %q.", text)
@@ -164,7 +185,11 @@ func queryFrom(ctx *fasthttp.RequestCtx, q *reader.StreamRead) (err error) {
 		q.Since, err = server.QueryTime(ctx, "timestamp")
 		return err
 	}
-	switch text := string(args.Peek("from")); text {
+	text, err := server.QueryText(ctx, "from", server.MaxWord)
+	if err != nil {
+		return err
+	}
+	switch text {
 	case "beginning":
 		q.Offset = reader.Beginning
 	case "", "end":

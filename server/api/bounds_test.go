@@ -1,0 +1,224 @@
+package api_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"millrace/codec"
+	"millrace/internal/testkit"
+	"millrace/server"
+	"millrace/server/ops"
+)
+
+// The bounds of lists in queries.
+const maxPartitions, maxKeys, maxKey = 5000, 1000, 4 << 10
+
+// oversized is one request with one thing in it that is too large.
+type oversized struct {
+	name string // of what is too large, as the refusal has it
+	body string
+}
+
+// TestEveryMemberHasABound sends each member of each body that is not records
+// once as long as it may be and once longer, and each name as long as a body.
+func TestEveryMemberHasABound(t *testing.T) {
+	s := start(t, testkit.Fake(t).Broker, func(o *stackOptions) {
+		o.adminOn, o.admin = true, ops.Config{
+			Settings: func() []ops.Setting { return nil },
+			Change:   func(map[string]string) error { return nil },
+		}
+	})
+	s.do(t, "POST", "/consumers/g", `{"name":"i"}`, plainV2).want(t, 200, "")
+	for r := range everything().Routes() {
+		if r.Body == nil {
+			continue
+		}
+		route, method, path := r.Method+" "+r.Path, r.Method, r.Path
+		path = strings.NewReplacer("{group}", "g", "{instance}", "i").Replace(path)
+		for _, m := range r.Body {
+			t.Run(route+" "+m.Name, func(t *testing.T) {
+				for _, within := range atBound(m) {
+					if r := s.do(t, method, path, within.body, plainV2); strings.Contains(r.body, "too long") {
+						t.Errorf("%s is refused at its bound: %s", within.name, r.body)
+					}
+				}
+				for _, beyond := range beyondBound(m) {
+					r := s.do(t, method, path, beyond.body, plainV2).want(t, 422, "too long")
+					if !strings.Contains(r.body, beyond.name) || len(r.body) > 1<<10 {
+						t.Errorf("%s too long: the refusal does not name it shortly: %.2000s", beyond.name, r.body)
+					}
+				}
+			})
+		}
+		t.Run(route+" any", func(t *testing.T) {
+			s.do(t, method, path, `{"`+strings.Repeat("x", 15<<20)+`":1}`, plainV2).want(t, 422, "too long")
+		})
+	}
+	for line := range strings.SplitSeq(s.log.String(), "\n") {
+		if len(line) > 4<<10 {
+			t.Errorf("a log line has %d bytes: %.200s", len(line), line)
+		}
+	}
+}
+
+// TestEveryBodyIsWalked fails for a route with a body that the test before does
+// not know.
+func TestEveryBodyIsWalked(t *testing.T) {
+	for r := range everything().Routes() {
+		if (r.Method == "POST" || r.Method == "PUT") && r.Body == nil && r.Action != server.Produce {
+			t.Errorf("nothing bounds the members of the body of %s %s", r.Method, r.Path)
+		}
+	}
+}
+
+// atBound are bodies with the member as large as it may be.
+func atBound(m server.Field) []oversized { return sized(m, 0) }
+
+// beyondBound are bodies with the member larger than it may be: by one, and by
+// very much.
+func beyondBound(m server.Field) []oversized { return append(sized(m, 1), sized(m, 15<<20)...) }
+
+// sized are bodies with the member, or one of its elements, larger than it may be
+// by some.
+func sized(m server.Field, by int) (all []oversized) {
+	object := func(value string) string { return "{" + quote(name(m)) + ":" + value + "}" }
+	text := func(max int) string { return quote(strings.Repeat("1", max+by)) }
+	switch {
+	case len(m.Of) > 0:
+		var sample []string
+		for _, of := range m.Of {
+			sample = append(sample, quote(of.Name)+":"+`"1"`)
+			for _, inner := range sized(of, by) {
+				all = append(all, oversized{inner.name, object("[" + inner.body + "]")})
+			}
+		}
+		all = append(all, oversized{m.Name, object(repeated("{"+strings.Join(sample, ",")+"}", m.Max, by))})
+	case m.Each > 0:
+		all = append(all,
+			oversized{"A topic", object("[" + text(m.Each) + "]")},
+			oversized{m.Name, object(repeated(`"t"`, m.Max, by))})
+	default:
+		all = append(all, oversized{name(m), object(text(m.Max))},
+			oversized{name(m), object(strings.Replace(text(m.Max), "1", `\u0031`, 1))})
+	}
+	return all
+}
+
+// name is the member's, or one that stands for any.
+func name(m server.Field) string {
+	if m.Name == "" {
+		return "log.level"
+	}
+	return m.Name
+}
+
+// repeated is a list that is longer than max elements by some, of a body at most.
+func repeated(element string, max, by int) string {
+	n := max + min(by, (15<<20)/len(element))
+	return "[" + strings.Repeat(element+",", n-1) + element + "]"
+}
+
+func quote(text string) string {
+	quoted, err := json.Marshal(text)
+	if err != nil {
+		panic(err)
+	}
+	return string(quoted)
+}
+
+// TestBoundsOfRecords has records with more headers, and longer keys of them, than
+// they may have.
+func TestBoundsOfRecords(t *testing.T) {
+	s := start(t, testkit.Fake(t).Broker)
+	headers := func(n, key int) string {
+		header := `{"key":"` + strings.Repeat("h", key) + `","value":"aGk="}`
+		return `{"records":[{"value":1,"headers":[` + strings.Repeat(header+",", n-1) + header + `]}]}`
+	}
+	for _, path := range []string{"/topics/t", "/topics/t/partitions/0"} {
+		s.do(t, "POST", path, headers(codec.MaxHeaders, 1), jsonV2).want(t, 200, "")
+		s.do(t, "POST", path, headers(codec.MaxHeaders+1, 1), jsonV2).want(t, 422, "1000 headers")
+		s.do(t, "POST", path, headers(1_000_000, 1), jsonV2).want(t, 422, "1000 headers")
+		s.do(t, "POST", path, headers(1, codec.MaxHeaderKey), jsonV2).want(t, 200, "")
+		s.do(t, "POST", path, headers(1, codec.MaxHeaderKey+1), jsonV2).want(t, 422, "4096 bytes")
+		long := strings.Repeat("x", 15<<20)
+		for _, body := range []string{`{"` + long + `":1}`, `{"records":[{"` + long + `":1}]}`, `{"records":[{"value":1,"headers":[{"` + long + `":1}]}]}`} {
+			if r := s.do(t, "POST", path, body, jsonV2).want(t, 422, ""); len(r.body) > 1<<10 {
+				t.Errorf("the refusal has %d bytes", len(r.body))
+			}
+		}
+	}
+}
+
+// TestBoundsOfPaths has a name in each place of each path that is too long.
+func TestBoundsOfPaths(t *testing.T) {
+	s := start(t, testkit.Fake(t).Broker, func(o *stackOptions) { o.server.MaxHeaderBytes = 64 << 10 })
+	s.do(t, "POST", "/consumers/g", `{"name":"i"}`, plainV2).want(t, 200, "")
+	status := map[string]int{"group": 422, "instance": 422, "topic": 400, "partition": 422}
+	for route := range everything().Routes() {
+		method, path := route.Method, route.Path
+		if strings.HasPrefix(path, "/ui") || strings.HasPrefix(path, "/admin") {
+			continue // not there without their settings
+		}
+		for at, want := range status {
+			if !strings.Contains(path, "{"+at+"}") {
+				continue
+			}
+			long := strings.Replace(path, "{"+at+"}", strings.Repeat("x", server.MaxName+1), 1)
+			long = strings.NewReplacer("{group}", "g", "{instance}", "i", "{topic}", "t", "{partition}", "0").Replace(long)
+			body := ""
+			if strings.HasPrefix(path, "/topics") && method == "POST" {
+				body = `{"records":[{"value":1}]}`
+			}
+			if r := s.do(t, method, long+"?offset=0", body, jsonV2, "Accept: */*"); r.status != want {
+				t.Errorf("%s %s with a long %s: %d %s", method, path, at, r.status, r.body)
+			}
+		}
+	}
+}
+
+// TestBoundsOfQueries has query parameters that are too long, or too many.
+func TestBoundsOfQueries(t *testing.T) {
+	s := start(t, testkit.Fake(t).Broker, func(o *stackOptions) { o.server.MaxHeaderBytes = 1 << 20 })
+	topic := testkit.CreateTopic(t, s.broker, 1)
+	s.do(t, "POST", "/consumers/g", `{"name":"i"}`, plainV2).want(t, 200, "")
+	instance, partition := "/consumers/g/instances/i", "/topics/"+topic+"/partitions/0"
+	long := func(max int) string { return strings.Repeat("1", max+1) }
+	for _, path := range []string{
+		instance + "/records?timeout=" + long(server.MaxWord), instance + "/records?max_bytes=" + long(server.MaxWord),
+		instance + "/records?headers=" + long(server.MaxWord), instance + "/records?timestamps=" + long(server.MaxWord),
+		instance + "/offsets?partition=0&topic=" + long(server.MaxName),
+		instance + "/offsets?topic=t" + strings.Repeat("&partition=1", maxPartitions+1),
+		instance + "/topics/" + topic + "?timeout=" + long(server.MaxWord),
+		instance + "/stream?on_decode_error=" + long(server.MaxWord),
+		partition + "/records?offset=" + long(server.MaxWord), partition + "/records?timestamp=" + long(server.MaxWord),
+		partition + "/messages?offset=0&count=" + long(server.MaxWord),
+		partition + "/stream?from=" + long(server.MaxWord), partition + "/stream?timestamp=" + long(server.MaxWord),
+		partition + "/stream?format=" + long(server.MaxWord), partition + "/stream?key=" + long(maxKey),
+		partition + "/stream?key_base64=" + long(2*maxKey),
+		partition + "/stream?x" + strings.Repeat("&key=1", maxKeys+1),
+		"/topics/" + topic + "/stream?partition=0" + strings.Repeat(",0", maxPartitions),
+		"/topics?max_age=" + long(server.MaxWord), "/topics?wait=" + long(server.MaxName),
+	} {
+		if r := s.do(t, "GET", path, "", "Accept: */*"); r.status != 422 || len(r.body) > 1<<10 {
+			t.Errorf("GET %.100s…: %d %.300s", path, r.status, r.body)
+		}
+	}
+}
+
+// TestBoundOfAPattern has patterns that fit and that compile to too much.
+func TestBoundOfAPattern(t *testing.T) {
+	s := start(t, testkit.Fake(t).Broker)
+	s.do(t, "POST", "/consumers/g", `{"name":"i"}`, plainV2).want(t, 200, "")
+	subscribe := func(pattern string) reply {
+		return s.do(t, "POST", "/consumers/g/instances/i/subscription", fmt.Sprintf(`{"topic_pattern":%q}`, pattern), plainV2)
+	}
+	for _, fits := range []string{strings.Repeat(".*", 2048), strings.Repeat("topic-[0-9]{1,3}|", 200), "[a-z]{1,999}"} {
+		subscribe(fits).want(t, 204, "")
+		s.do(t, "DELETE", "/consumers/g/instances/i/subscription", "").want(t, 204, "")
+	}
+	for _, large := range []string{strings.Repeat("[a-z]{0,900}", 341), strings.Repeat("a{1000}", 585), "([a-z]{0,30}){30}|" + strings.Repeat("x{1000}", 5)} {
+		subscribe(large).want(t, 422, "too large")
+	}
+}
