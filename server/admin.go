@@ -41,7 +41,7 @@ func (s *Server) SetRequestLog(on bool) { s.requestLog.Store(on) }
 // GET /admin/config: every setting that holds.
 func (s *Server) showConfig(ctx *fasthttp.RequestCtx) error {
 	ctx.SetContentType(mediaJSON)
-	if err := sameSite(ctx); err != nil {
+	if err := s.requireSameOrigin(ctx); err != nil {
 		return err
 	}
 	return s.appendConfig(ctx)
@@ -52,7 +52,7 @@ func (s *Server) showConfig(ctx *fasthttp.RequestCtx) error {
 // so that it can be sent with curl -d.
 func (s *Server) changeConfig(ctx *fasthttp.RequestCtx) error {
 	ctx.SetContentType(mediaJSON)
-	if err := sameSite(ctx); err != nil {
+	if err := s.requireSameOrigin(ctx); err != nil {
 		return err
 	}
 	values, err := readChanges(ctx.Request.Body())
@@ -63,16 +63,6 @@ func (s *Server) changeConfig(ctx *fasthttp.RequestCtx) error {
 		return err
 	}
 	return s.appendConfig(ctx)
-}
-
-// sameSite refuses web pages of other origins, even those that CORS lets use
-// the API: to write records is not to run the server.
-func sameSite(ctx *fasthttp.RequestCtx) error {
-	origin := string(ctx.Request.Header.Peek(fasthttp.HeaderOrigin))
-	if origin != "" && !sameOrigin(ctx, origin) {
-		return apierr.Unauthorized.New("Pages of other origins may not use %s.", ctx.Path())
-	}
-	return nil
 }
 
 // readChanges reads {"name": value, …}, where a value may be a string, a number

@@ -24,6 +24,7 @@ func (s *Server) serve(ctx *fasthttp.RequestCtx) {
 		span = s.beginSpan(ctx)
 	}
 	s.dispatch(ctx)
+	harden(ctx)
 	s.compress(ctx)
 	if s.draining.Load() {
 		ctx.SetConnectionClose()
@@ -53,7 +54,17 @@ func (s *Server) dispatch(ctx *fasthttp.RequestCtx) {
 			s.fail(ctx, apierr.Internal.Err())
 		}
 	}()
+	if err := checkRequest(&ctx.Request.Header); err != nil {
+		s.fail(ctx, err)
+		ctx.SetConnectionClose() // what follows on the connection cannot be trusted
+		lingerOnClose(ctx)
+		return
+	}
 	if err := s.receive(ctx); err != nil {
+		s.fail(ctx, err)
+		return
+	}
+	if err := s.requireOwnHostEverywhere(ctx); err != nil {
 		s.fail(ctx, err)
 		return
 	}
@@ -63,8 +74,8 @@ func (s *Server) dispatch(ctx *fasthttp.RequestCtx) {
 		}
 		return
 	}
-	if !s.cors.admit(ctx) {
-		s.fail(ctx, apierr.Unauthorized.New("Requests from this origin, or with this method from another origin, are not allowed (access.control.allow.origin, access.control.allow.methods)."))
+	if err := s.checkOrigin(ctx); err != nil {
+		s.fail(ctx, err)
 		return
 	}
 	held, err := s.decompress(ctx)

@@ -65,7 +65,8 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 			Listeners:    []server.Listener{{Addr: "127.0.0.1:0"}},
 			MaxBodyBytes: 64 << 20, MaxHeaderBytes: 16 << 10, MaxRecords: 100_000, MaxConnections: 1000,
 			ReadTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute,
-			GracefulTimeout: 10 * time.Second,
+			GracefulTimeout:  10 * time.Second,
+			ForwardedTrusted: server.LoopbackPrefixes(),
 		},
 		batch: batch.Settings{BufferBytes: 64 << 20, Timeout: 30 * time.Second, Linger: time.Millisecond, BatchBytes: 1 << 20},
 		consumer: consumer.Settings{

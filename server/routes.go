@@ -61,10 +61,10 @@ func (s *Server) newRouter() *router.Router {
 	r.RedirectFixedPath = false
 	served := routes
 	if s.settings.Admin {
-		served = concat(served, adminRoutes)
+		served = concat(served, guarded(adminRoutes))
 	}
 	if s.settings.UI {
-		served = concat(served, uiRoutes)
+		served = concat(served, guarded(uiRoutes))
 	}
 	for _, rt := range served {
 		h := s.bind(rt)
@@ -77,10 +77,10 @@ func (s *Server) newRouter() *router.Router {
 		}
 	}
 	r.NotFound = func(ctx *fasthttp.RequestCtx) {
-		s.fail(ctx, apierr.NotFound.New("There is nothing at %s.", ctx.Path()))
+		s.fail(ctx, apierr.NotFound.New("There is nothing at %s.", sentPath(ctx)))
 	}
 	r.MethodNotAllowed = func(ctx *fasthttp.RequestCtx) {
-		s.fail(ctx, apierr.MethodNotAllowed.New("%s does not support %s; see the Allow header.", ctx.Path(), ctx.Method()))
+		s.fail(ctx, apierr.MethodNotAllowed.New("%s does not support %s; see the Allow header.", sentPath(ctx), sentText(ctx.Method())))
 	}
 	r.GlobalOPTIONS = counted(s.figures.Route(fasthttp.MethodOptions, "any"), s.cors.options)
 	return r
@@ -88,7 +88,14 @@ func (s *Server) newRouter() *router.Router {
 
 // bind makes of a route what the router calls.
 func (s *Server) bind(rt route) fasthttp.RequestHandler {
+	guard := changesOnRead(rt)
 	return func(ctx *fasthttp.RequestCtx) {
+		if guard {
+			if err := s.requireAllowedOrigin(ctx); err != nil {
+				s.fail(ctx, err)
+				return
+			}
+		}
 		if err := s.answerTo(rt, ctx); err != nil {
 			s.fail(ctx, err)
 		}

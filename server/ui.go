@@ -24,7 +24,6 @@ const contentPolicy = "default-src 'self'; base-uri 'none'; form-action 'none'; 
 func uiHeaders(ctx *fasthttp.RequestCtx) {
 	h := &ctx.Response.Header
 	h.Set(fasthttp.HeaderContentSecurityPolicy, contentPolicy)
-	h.Set(fasthttp.HeaderXContentTypeOptions, "nosniff")
 	h.Set(fasthttp.HeaderXFrameOptions, "DENY")
 	h.Set(fasthttp.HeaderReferrerPolicy, "no-referrer")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
@@ -58,7 +57,7 @@ func (s *Server) serveFile(ctx *fasthttp.RequestCtx, name string) error {
 	uiHeaders(ctx)
 	file := web.Files()[name]
 	if file == nil {
-		return apierr.NotFound.New("There is nothing at %s.", ctx.Path())
+		return apierr.NotFound.New("There is nothing at %s.", sentPath(ctx))
 	}
 	// Weak, because what is sent may be compressed in several ways.
 	ctx.Response.Header.Set(fasthttp.HeaderETag, `W/"`+file.Tag+`"`)
@@ -76,7 +75,7 @@ func (s *Server) serveFile(ctx *fasthttp.RequestCtx, name string) error {
 func (s *Server) uiEvents(ctx *fasthttp.RequestCtx) error {
 	uiHeaders(ctx)
 	ctx.SetContentType(mediaJSON) // for errors
-	if err := sameSite(ctx); err != nil {
+	if err := s.requireSameOrigin(ctx); err != nil {
 		return err
 	}
 	if ctx.IsHead() {
