@@ -142,7 +142,7 @@ func (s *Server) receive(ctx *fasthttp.RequestCtx) error {
 // markElsewhere tells the node that has sent the request that it may try again,
 // here or elsewhere, when the error says that this node cannot serve it.
 func markElsewhere(ctx *fasthttp.RequestCtx, e *apierr.Error) {
-	if isForwarded(ctx) && (e.Kind == apierr.InstanceMoved || e.Kind == apierr.Draining || errors.Is(e, cluster.ErrCutOff)) {
+	if isForwarded(ctx) && (e.Kind == apierr.InstanceMoved || e.Kind == apierr.Draining || e.Kind == apierr.Interrupted || errors.Is(e, cluster.ErrCutOff)) {
 		ctx.Response.Header.Set(headerElsewhere, "true")
 	}
 }

@@ -95,6 +95,9 @@ func (s *Server) dispatch(ctx *fasthttp.RequestCtx) {
 // it costs. A client's mistakes are not logged.
 func (s *Server) fail(ctx *fasthttp.RequestCtx, err error) {
 	e := apierr.From(err)
+	if e.Kind == apierr.Interrupted && s.draining.Load() {
+		e = &apierr.Error{Kind: apierr.Draining, Cause: err}
+	}
 	s.figures.failed(e.Kind, s.figures.route(ctx))
 	if e.Kind == apierr.Internal {
 		s.log.Error("request failed", "method", string(ctx.Method()), "path", string(ctx.Path()), "err", e)
