@@ -171,24 +171,3 @@ func TestErrorsOfTheRegistryHideIt(t *testing.T) {
 		})
 	}
 }
-
-// A look-up that was given up because its client is gone is no shutdown.
-func TestInterruptedIsNoShutdown(t *testing.T) {
-	s := start(t, testkit.Fake(t).Broker)
-	i := s.consumer(t, `{"name":"i","format":"json"}`)
-	s.do(t, "POST", i+"/subscription", `{"topics":["`+testkit.Topic(t)+`"]}`, plainV2).want(t, 204, "")
-	answers := make(chan reply)
-	for range 4 {
-		go func() {
-			r, err := s.try("GET", i+"/records?timeout=10000", "", "Accept: application/vnd.kafka.json.v2+json")
-			if err != nil {
-				t.Error(err)
-			}
-			answers <- r
-		}()
-	}
-	s.do(t, "DELETE", i, "").want(t, 204, "")
-	for range 4 {
-		wantGoodErrors(t, "a read whose instance is deleted", <-answers)
-	}
-}
