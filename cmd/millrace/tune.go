@@ -47,7 +47,7 @@ func (c tuneCommand) Validate() error {
 	}
 	for _, n := range []float64{c.Rate, c.CPUWeight, c.NetworkWeight, c.DiskWeight} {
 		if !(n >= 0 && n <= math.MaxFloat32) { // not a number is neither
-			return errors.New("rate and weights must be finite numbers, 0 or more")
+			return errors.New("rate and weights must not be negative, and must be finite numbers")
 		}
 	}
 	return nil
