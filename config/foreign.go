@@ -27,7 +27,7 @@ var javaNames = []struct{ name, why string }{
 	{"reject.options.request", "OPTIONS is answered"},
 	{"access.control.skip.options", "OPTIONS is answered"},
 	{"response.http.headers.config", "answers carry no configured headers"},
-	{"nosniff.prevention.enable", "answers carry no configured headers"},
+	{"nosniff.prevention.enable", "every answer has X-Content-Type-Options: nosniff"},
 	{"suppress.stack.trace.response", "answers never hold a stack trace"},
 	{"listener.protocol.map", "listeners are http:// or https://"},
 	{"sni.*", "any server name is answered"},

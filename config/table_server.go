@@ -2,6 +2,7 @@ package config
 
 import (
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"millrace/codec"
@@ -23,6 +24,18 @@ var serverRows = []row{
 	{
 		name: "advertised.listeners", doc: "Base URL that clients reach this server at, for base_uri; outweighs host.name. Of several the first counts.",
 		store: into(webURLs, func(d *draft) *[]string { return &d.advertised }),
+	},
+	{
+		name: "hosts.own", doc: "Further host names of this node, separated by commas. `/admin` and `/ui` answer only requests whose Host is one of them, host.name, that of advertised.listeners, the machine's own, `localhost` or an IP address: a web page whose name is made to resolve to this node (DNS rebinding) is kept out.",
+		store: into(hostNames, func(d *draft) *[]string { return &d.Server.OwnHosts }),
+	},
+	{
+		name: "hosts.own.only", def: "false", doc: "Have every path answer only requests for this node's own hosts, not only `/admin` and `/ui`. `millrace dev` sets it.",
+		store: into(boolean, func(d *draft) *bool { return &d.Server.OwnHostsOnly }),
+	},
+	{
+		name: "forwarded.trusted", def: "loopback, private", doc: "Addresses of proxies in front whose `X-Forwarded-Proto`, `-Host` and `-Port` headers, or else `Forwarded` header, are believed: they say how clients reach this node, for base_uri and for what counts as a page of this node. `private` is RFC 1918, RFC 4193 and link-local addresses.",
+		store: into(networks, func(d *draft) *[]netip.Prefix { return &d.Server.ForwardedTrusted }),
 	},
 	{
 		name: "shutdown.graceful.ms", def: "10000", doc: "How long a drain may take after SIGTERM. The Confluent proxy's 1000 is too short to flush records to a slow broker.",
@@ -64,7 +77,7 @@ var serverRows = []row{
 
 var corsRows = []row{
 	{
-		name: "access.control.allow.origin", doc: "Origins that a browser may call from, separated by commas, or *.",
+		name: "access.control.allow.origin", doc: "Origins whose web pages may use the API, separated by commas, or *. Without it a page of another origin changes nothing: its POST, PUT and DELETE, and its reads of a consumer instance, are 403.",
 		store: into(text, func(d *draft) *string { return &d.Server.AllowOrigin }),
 	},
 	{

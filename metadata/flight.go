@@ -133,6 +133,8 @@ func (c *Cache) explain(err error) error {
 	switch {
 	case errors.As(err, &own):
 		return own
+	case c.ctx.Err() != nil: // whatever else is said of it
+		return &apierr.Error{Kind: apierr.Draining, Cause: err}
 	case errors.As(err, &code), errors.Is(err, context.Canceled), errors.Is(err, kgo.ErrClientClosed):
 		return apierr.From(err)
 	case c.Healthy() != nil:

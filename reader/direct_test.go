@@ -189,7 +189,7 @@ func TestDirectFaults(t *testing.T) {
 
 	ok(t, m.Close(t.Context()))
 	_, err := m.Append(t.Context(), nil, from(topic, 0))
-	wantKind(t, err, apierr.Draining)
+	wantKind(t, err, apierr.Interrupted)
 }
 
 // A drain does not wait for reads that wait for records.

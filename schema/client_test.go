@@ -100,7 +100,7 @@ func TestNoURLAnswers(t *testing.T) {
 			return serve(t, func(w http.ResponseWriter, _ *http.Request) {
 				http.Error(w, `{"error_code":50001,"message":"the store is away"}`, http.StatusInternalServerError)
 			})
-		}, apierr.RegistryAway, "failed: the store is away."},
+		}, apierr.RegistryAway, "failed with the HTTP status 500"},
 		"429": {func(t *testing.T) string {
 			return serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTooManyRequests) })
 		}, apierr.RegistryAway, "failed"},
@@ -154,9 +154,11 @@ func TestRegistryAway(t *testing.T) {
 	away.Store(true)
 	for range 3 {
 		_, err := r.Resolve(context.Background(), text("t", otherText))
-		wantError(t, err, apierr.RegistryAway, f.URL())
+		wantError(t, err, apierr.RegistryAway, "failed with the HTTP status 503")
+		wantLogged(t, err, f.URL())
 		_, err = r.ByID(context.Background(), codec.Avro, 77)
-		wantError(t, err, apierr.RegistryAway, f.URL())
+		wantError(t, err, apierr.RegistryAway, "failed with the HTTP status 503")
+		wantLogged(t, err, f.URL())
 	}
 	if n := asked.Load(); n != 1 {
 		t.Errorf("a registry that was away was asked %d times", n)
@@ -189,7 +191,8 @@ func TestQuestionThatTheRegistryFailsOver(t *testing.T) {
 	r := open(t, usual(f.URL()))
 	for range 3 {
 		_, err := r.Resolve(context.Background(), text("poison", userText))
-		wantError(t, err, apierr.RegistryAway, "failed: oh.")
+		wantError(t, err, apierr.RegistryAway, "failed with the HTTP status 500")
+		wantLogged(t, err, "oh")
 	}
 	if asked := f.take(); asked != "POST /subjects/poison-value" {
 		t.Errorf("asked %s", asked)
@@ -312,7 +315,8 @@ func TestCredentials(t *testing.T) {
 			}
 			closed := usual(strings.Replace(closedURL(t), "//", "//u:hunter2@", 1))
 			_, err = open(t, closed).Resolve(context.Background(), text("t", userText))
-			if wantError(t, err, apierr.RegistryAway, "http://127"); strings.Contains(err.Error(), "hunter2") {
+			wantError(t, err, apierr.RegistryAway, "cannot be reached")
+			if wantLogged(t, err, "http://127"); strings.Contains(err.Error(), "hunter2") {
 				t.Errorf("a password is shown: %v", err)
 			}
 		})

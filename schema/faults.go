@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"strings"
@@ -16,41 +17,45 @@ import (
 
 // fault makes of what a call ended with what the rest works with: a
 // [*sr.ResponseError] where the registry answered the question, else an
-// [*apierr.Error]. where is the URL.
+// [*apierr.Error]. where is the URL, which is for the log alone: it is of a
+// network that the client is not to know. So are the words of whatever is in no
+// state to answer, which may name other hosts.
 func fault(ctx context.Context, where string, err error) error {
 	var answer *sr.ResponseError
 	var timeout net.Error
 	var certificate *tls.CertificateVerificationError
 	var cut errCut
+	at := fmt.Errorf("at %s: %w", where, err)
 	switch {
 	case errors.As(err, &answer):
-		return answered(where, answer)
+		return answered(at, answer)
 	case errors.Is(err, errAnswerTooLarge):
-		return apierr.RegistryFailed.Wrap(err, "The schema registry's answer is too large.")
+		return apierr.RegistryFailed.Wrap(at, "The schema registry's answer is too large.")
 	case errors.As(err, &certificate):
-		return apierr.RegistryFailed.Wrap(err, "The schema registry at %s shows a certificate that this server does not trust.", where)
+		return apierr.RegistryFailed.Wrap(at, "The schema registry shows a certificate that this server does not trust.")
 	case ctx.Err() != nil || errors.As(err, &timeout) && timeout.Timeout():
-		return apierr.RegistryTimedOut.Wrap(err, "The schema registry at %s did not answer in time.", where)
+		return apierr.RegistryTimedOut.Wrap(at, "The schema registry did not answer in time.")
 	case errors.As(err, &timeout) || errors.As(err, &cut):
-		return apierr.RegistryAway.Wrap(err, "The schema registry at %s cannot be reached.", where)
+		return apierr.RegistryAway.Wrap(at, "The schema registry cannot be reached.")
 	case strings.Contains(err.Error(), "unknown schema type"): // pkg/sr gives it no name; TestUnknownType holds it to the words
-		return apierr.RegistryRefused.Wrap(err, "The schema registry has it with a type that this server does not know.")
+		return apierr.RegistryRefused.Wrap(at, "The schema registry has it with a type that this server does not know.")
 	default:
-		return apierr.RegistryFailed.Wrap(err, "What answers at %s is not a schema registry.", where)
+		return apierr.RegistryFailed.Wrap(at, "What answers at schema.registry.url is not a schema registry.")
 	}
 }
 
 // answered keeps an answer that says no to the question. The others say that
-// the registry is in no state to answer, or not to us.
-func answered(where string, e *sr.ResponseError) error {
+// the registry is in no state to answer, or not to us; at is such an answer with
+// the URL.
+func answered(at error, e *sr.ResponseError) error {
 	switch {
 	case e.StatusCode >= http.StatusInternalServerError || e.StatusCode == http.StatusTooManyRequests:
-		return apierr.RegistryAway.Wrap(e, "The schema registry at %s failed: %s", where, said(e))
+		return apierr.RegistryAway.Wrap(at, "The schema registry failed with the HTTP status %d.", e.StatusCode)
 	case e.StatusCode == http.StatusUnauthorized || e.StatusCode == http.StatusForbidden:
-		return apierr.RegistryFailed.Wrap(e, "The schema registry at %s does not let this server in: %s", where, said(e))
+		return apierr.RegistryFailed.Wrap(at, "The schema registry does not let this server in.")
 	case e.StatusCode == http.StatusNotFound && !isMissing(e) || e.StatusCode == http.StatusMethodNotAllowed || e.StatusCode < http.StatusBadRequest:
 		// 404 without a code of the registry's own is somebody else's page.
-		return apierr.RegistryFailed.Wrap(e, "What answers at %s is not a schema registry: %s", where, said(e))
+		return apierr.RegistryFailed.Wrap(at, "What answers at schema.registry.url is not a schema registry.")
 	default:
 		return e
 	}

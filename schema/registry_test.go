@@ -266,5 +266,15 @@ func wantError(t *testing.T, err error, kind *apierr.Kind, say string) {
 		t.Errorf("the error is %v, not %s", err, kind.Name)
 	} else if m := apierr.From(err).Message(); !strings.Contains(m, say) {
 		t.Errorf("%q does not say %q", m, say)
+	} else if strings.Contains(m, "127.0.0.1") {
+		t.Errorf("%q shows a client where the registry is", m)
+	}
+}
+
+// wantLogged checks that the text of an error, which only the log has, says something.
+func wantLogged(t *testing.T, err error, say string) {
+	t.Helper()
+	if err == nil || !strings.Contains(err.Error(), say) {
+		t.Errorf("%v does not say %q", err, say)
 	}
 }

@@ -5,8 +5,6 @@ import (
 	"strings"
 
 	"github.com/valyala/fasthttp"
-
-	"millrace/internal/apierr"
 )
 
 // cors decides what web pages of other origins may do (the Fetch standard's
@@ -38,24 +36,19 @@ func splitList(text string) (items []string) {
 // admit reports whether a request may go on, and marks the answer for the
 // browser. The check is made on the request itself, not only on the preflight
 // that a browser may skip. Requests without an Origin, and those of our own
-// pages, are none of its business.
-func (c *cors) admit(ctx *fasthttp.RequestCtx) bool {
+// pages, are none of its business; other tells those of other pages.
+func (c *cors) admit(ctx *fasthttp.RequestCtx, other bool) bool {
 	if len(c.origins) == 0 {
 		return true
 	}
 	if !c.any {
 		ctx.Response.Header.Add(fasthttp.HeaderVary, fasthttp.HeaderOrigin)
 	}
-	origin := string(ctx.Request.Header.Peek(fasthttp.HeaderOrigin))
-	if origin == "" || sameOrigin(ctx, origin) {
+	origin := string(ctx.Request.Header.PeekCanonical(headerOrigin))
+	if origin == "" || !other {
 		return true
 	}
-	method := string(ctx.Method())
-	preflight := method == fasthttp.MethodOptions
-	if !c.any && !slices.Contains(c.origins, strings.ToLower(origin)) {
-		return false
-	}
-	if !preflight && len(c.methods) > 0 && !slices.Contains(c.methods, method) {
+	if !c.allows(ctx) {
 		return false
 	}
 	if c.any {
@@ -66,9 +59,14 @@ func (c *cors) admit(ctx *fasthttp.RequestCtx) bool {
 	return true
 }
 
-func sameOrigin(ctx *fasthttp.RequestCtx, origin string) bool {
-	_, host, ok := strings.Cut(origin, "://")
-	return ok && strings.EqualFold(host, string(ctx.Host()))
+// allows reports whether pages of the request's origin may use its method.
+func (c *cors) allows(ctx *fasthttp.RequestCtx) bool {
+	origin := strings.ToLower(string(ctx.Request.Header.PeekCanonical(headerOrigin)))
+	if !c.any && !slices.Contains(c.origins, origin) {
+		return false
+	}
+	method := string(ctx.Method())
+	return method == fasthttp.MethodOptions || len(c.methods) == 0 || slices.Contains(c.methods, method)
 }
 
 // options answers OPTIONS: the router has entered Allow, and a preflight gets
@@ -90,14 +88,4 @@ func (c *cors) options(ctx *fasthttp.RequestCtx) {
 	}
 	ctx.Response.Header.Set(fasthttp.HeaderAccessControlAllowHeaders, headers)
 	ctx.Response.Header.Set(fasthttp.HeaderAccessControlMaxAge, "1800")
-}
-
-// SameSite refuses web pages of other origins, even those that CORS lets use
-// the API: to write records is not to run the server.
-func SameSite(ctx *fasthttp.RequestCtx) error {
-	origin := string(ctx.Request.Header.Peek(fasthttp.HeaderOrigin))
-	if origin != "" && !sameOrigin(ctx, origin) {
-		return apierr.Unauthorized.New("Pages of other origins may not use %s.", ctx.Path())
-	}
-	return nil
 }

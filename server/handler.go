@@ -24,6 +24,7 @@ func (s *Server) serve(ctx *fasthttp.RequestCtx) {
 		span = s.beginSpan(ctx)
 	}
 	s.dispatch(ctx)
+	harden(ctx)
 	s.compress(ctx)
 	if s.draining.Load() {
 		ctx.SetConnectionClose()
@@ -55,14 +56,24 @@ func (s *Server) dispatch(ctx *fasthttp.RequestCtx) {
 			s.fail(ctx, apierr.Internal.Err())
 		}
 	}()
+	if err := checkRequest(&ctx.Request.Header); err != nil {
+		s.fail(ctx, err)
+		ctx.SetConnectionClose() // what follows on the connection cannot be trusted
+		lingerOnClose(ctx)
+		return
+	}
 	if s.deps.Peers != nil {
 		if err := s.deps.Peers.Receive(ctx); err != nil {
 			s.fail(ctx, err)
 			return
 		}
 	}
-	if !s.cors.admit(ctx) {
-		s.fail(ctx, apierr.Unauthorized.New("Requests from this origin, or with this method from another origin, are not allowed (access.control.allow.origin, access.control.allow.methods)."))
+	if err := s.requireOwnHostEverywhere(ctx); err != nil {
+		s.fail(ctx, err)
+		return
+	}
+	if err := s.checkOrigin(ctx); err != nil {
+		s.fail(ctx, err)
 		return
 	}
 	held, err := s.decompress(ctx)
@@ -82,6 +93,9 @@ func (s *Server) dispatch(ctx *fasthttp.RequestCtx) {
 // it costs. A client's mistakes are not logged.
 func (s *Server) fail(ctx *fasthttp.RequestCtx, err error) {
 	e := apierr.From(err)
+	if e.Kind == apierr.Interrupted && s.draining.Load() {
+		e = &apierr.Error{Kind: apierr.Draining, Cause: err}
+	}
 	s.figures.failed(e.Kind, s.figures.route(ctx))
 	if e.Kind == apierr.Internal {
 		s.log.Error("request failed", "method", string(ctx.Method()), "path", string(ctx.Path()), "err", e)

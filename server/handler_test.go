@@ -16,11 +16,13 @@ import (
 )
 
 // withRoutes serves extra routes on an in-memory listener until t ends, without Kafka.
-func withRoutes(t testing.TB, extra func(s *Server) Route) (dial func() net.Conn, log *bytes.Buffer) {
+func withRoutes(t testing.TB, extra ...func(s *Server) Route) (dial func() net.Conn, log *bytes.Buffer) {
 	t.Helper()
 	log = new(bytes.Buffer)
 	s := New(Settings{MaxHeaderBytes: 4096, MaxBodyBytes: 1 << 20, MaxConnections: 100}, Deps{Logger: slog.New(slog.NewTextHandler(log, nil))})
-	s.Handle(extra(s))
+	for _, f := range extra {
+		s.Handle(f(s))
+	}
 	s.Handle(Route{Method: "GET", Path: "/healthz", Handle: func(*fasthttp.RequestCtx) error { return nil }})
 	ln := fasthttputil.NewInmemoryListener()
 	go s.http.Serve(ln)

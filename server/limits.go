@@ -109,7 +109,7 @@ func (l *limits) refusal(k *apierr.Kind) []byte {
 	dst = append(dst, fasthttp.StatusMessage(k.Status)...)
 	dst = append(dst, "\r\nServer: "+serverName+"\r\nDate: "...)
 	dst = time.Now().UTC().AppendFormat(dst, http.TimeFormat)
-	dst = append(dst, "\r\nContent-Type: "+l.errorType+"\r\nConnection: close\r\nRetry-After: "...)
+	dst = append(dst, "\r\nContent-Type: "+l.errorType+"\r\n"+noSniff+"\r\nConnection: close\r\nRetry-After: "...)
 	dst = strconv.AppendInt(dst, int64(k.RetryAfter/time.Second), 10)
 	dst = append(dst, "\r\nContent-Length: "...)
 	dst = strconv.AppendInt(dst, int64(len(body)), 10)

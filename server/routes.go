@@ -32,6 +32,10 @@ type Route struct {
 	// Instance says that the path names a consumer instance, by the parameters
 	// group and instance, which may be another node's.
 	Instance bool
+	// OwnHost refuses requests for hosts that are not this node's own names.
+	OwnHost bool
+	// SameOrigin refuses pages of other origins, even those that CORS allows.
+	SameOrigin bool
 	// Action is what a request does, and Resource to what kind of thing.
 	Action   Action
 	Resource Resource
@@ -103,10 +107,10 @@ func (s *Server) newRouter() *router.Router {
 	r.RedirectTrailingSlash = false
 	r.RedirectFixedPath = false
 	r.NotFound = func(ctx *fasthttp.RequestCtx) {
-		s.fail(ctx, apierr.NotFound.New("There is nothing at %s.", ctx.Path()))
+		s.fail(ctx, apierr.NotFound.New("There is nothing at %s.", SentPath(ctx)))
 	}
 	r.MethodNotAllowed = func(ctx *fasthttp.RequestCtx) {
-		s.fail(ctx, apierr.MethodNotAllowed.New("%s does not support %s; see the Allow header.", ctx.Path(), ctx.Method()))
+		s.fail(ctx, apierr.MethodNotAllowed.New("%s does not support %s; see the Allow header.", SentPath(ctx), sentText(ctx.Method())))
 	}
 	r.GlobalOPTIONS = s.counted(fasthttp.MethodOptions, Route{Path: "any"}, s.cors.options)
 	return r
@@ -122,6 +126,9 @@ func (s *Server) bind(rt Route) fasthttp.RequestHandler {
 }
 
 func (s *Server) respondTo(rt Route, ctx *fasthttp.RequestCtx) error {
+	if err := s.checkPage(rt, ctx); err != nil {
+		return err
+	}
 	if rt.Instance && s.deps.Peers != nil {
 		if done, err := s.deps.Peers.Forward(s, ctx); done || err != nil {
 			return err

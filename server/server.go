@@ -62,6 +62,7 @@ type Server struct {
 	router   *router.Router
 	routes   []Route // all that were handed over
 	cors     cors
+	hosts    ownHosts
 	figures  figures
 
 	draining   atomic.Bool
@@ -78,7 +79,7 @@ type Server struct {
 
 // New returns an edge that has no routes and does not listen yet.
 func New(s Settings, d Deps) *Server {
-	srv := &Server{settings: s, deps: d, log: d.Logger, cors: newCORS(s), figures: newFigures(d.Metrics)}
+	srv := &Server{settings: s, deps: d, log: d.Logger, cors: newCORS(s), hosts: newOwnHosts(s), figures: newFigures(d.Metrics)}
 	srv.streaming, srv.endStreams = context.WithCancel(context.Background())
 	srv.requestLog.Store(s.RequestLog)
 	srv.limits = newLimits(s, srv.errorType(nil), srv.turnedAway)
@@ -218,6 +219,10 @@ func (s *Server) protocolError(ctx *fasthttp.RequestCtx, err error) {
 // expected answers a client that asks whether to send its body
 // (Expect: 100-continue) with the status to go on or to stop with.
 func (s *Server) expected(ctx *fasthttp.RequestCtx) int {
+	if err := checkRequest(&ctx.Request.Header); err != nil {
+		s.refuseUnread(ctx, apierr.From(err))
+		return ctx.Response.StatusCode()
+	}
 	if ctx.Request.Header.ContentLength() <= s.settings.MaxBodyBytes {
 		return fasthttp.StatusContinue
 	}
@@ -228,6 +233,7 @@ func (s *Server) expected(ctx *fasthttp.RequestCtx) int {
 // refuseUnread answers a request that has not been read to its end.
 func (s *Server) refuseUnread(ctx *fasthttp.RequestCtx, err *apierr.Error) {
 	s.fail(ctx, err)
+	harden(ctx)
 	s.figures.unreadable.Answered(ctx.Response.StatusCode())
 	ctx.SetConnectionClose() // what follows on the connection cannot be trusted
 	lingerOnClose(ctx)

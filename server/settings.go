@@ -2,6 +2,7 @@ package server
 
 import (
 	"crypto/tls"
+	"net/netip"
 	"time"
 )
 
@@ -14,6 +15,15 @@ type Settings struct {
 	// listener's port, then what the request said.
 	HostName   string
 	Advertised string
+
+	// OwnHosts are further names of this node, beside those above, the machine's,
+	// localhost and IP addresses. /admin and /ui answer only requests for one of
+	// them, and with OwnHostsOnly everything does (hosts.own, hosts.own.only).
+	OwnHosts     []string
+	OwnHostsOnly bool
+	// ForwardedTrusted are the addresses of proxies whose Forwarded and
+	// X-Forwarded-* headers are believed (forwarded.trusted).
+	ForwardedTrusted []netip.Prefix
 
 	// MaxBodyBytes bounds a request body, before and after decompression.
 	MaxBodyBytes int

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"os"
 	"strconv"
@@ -29,6 +30,34 @@ type devCommand struct {
 // retentionInterval is how often the broker drops what is over its limit.
 const retentionInterval = 2 * time.Second
 
+// devListener is where the REST API listens unless a setting says otherwise. Dev
+// mode asks nobody who they are and lets them change settings, so it is for this
+// machine alone; the broker and the registry listen nowhere else at all.
+const devListener = "http://127.0.0.1:8082"
+
+// Bounds of the flags: what a process that keeps everything in memory can hold.
+const (
+	maxDevPartitions = 10_000
+	maxDevRetain     = 1 << 20 // MB
+)
+
+// Validate is called by kong.
+func (c devCommand) Validate() error {
+	switch {
+	case c.Partitions < 1 || c.Partitions > maxDevPartitions:
+		return fmt.Errorf("--partitions must be from 1 to %d", maxDevPartitions)
+	case c.Retain < 1 || c.Retain > maxDevRetain:
+		return fmt.Errorf("--retain must be from 1 to %d", maxDevRetain)
+	case !isPort(c.KafkaPort):
+		return fmt.Errorf("--kafka-port must be from 0 to %d", math.MaxUint16)
+	case !isPort(c.RegistryPort):
+		return fmt.Errorf("--registry-port must be from 0 to %d", math.MaxUint16)
+	}
+	return nil
+}
+
+func isPort(n int) bool { return n >= 0 && n <= math.MaxUint16 }
+
 // Run serves until a signal ends it.
 func (c devCommand) Run() error {
 	broker, err := c.startBroker()
@@ -51,9 +80,10 @@ func (c devCommand) Run() error {
 	}
 	defer schemas.Close()
 	load := func() (*config.Config, error) {
-		return c.load("bootstrap.servers="+addr, "schema.registry.url="+schemas.URL(), "log.level=warn", "admin.enable=true")
+		return c.load("listeners="+devListener, "hosts.own.only=true", "bootstrap.servers="+addr, "schema.registry.url="+schemas.URL(),
+			"log.level=warn", "admin.enable=true")
 	}
-	return run(load, func(p *proxy) { c.welcome(p.urls()[0], addr, schemas.URL()) })
+	return run(load, func(p *proxy) { c.welcome(p, addr, schemas.URL()) })
 }
 
 // startBroker starts a broker as a fresh Kafka has it: one node, topics
@@ -101,16 +131,16 @@ func retain(broker *kfake.Cluster, stop <-chan struct{}) {
 }
 
 // welcome says where things are and what to try first.
-func (c devCommand) welcome(url, kafka, registry string) {
+func (c devCommand) welcome(p *proxy, kafka, registry string) {
 	where := "in memory"
 	if c.Data != "" {
 		where = "in " + c.Data
 	}
 	fmt.Fprintf(os.Stdout, `millrace %s
-  REST API  %s
+  REST API  %s (%s)
   Dashboard %[2]s/ui
-  Kafka     %s (built in, data %s)
-  Registry  %s (built in, schemas in the topic _schemas)
+  Kafka     %[4]s (built in, data %[5]s)
+  Registry  %[6]s (built in, schemas in the topic _schemas)
 
 Try it:
   curl -X POST -H 'Content-Type: application/vnd.kafka.json.v2+json' --data '{"records":[{"value":{"foo":"bar"}}]}' %[2]s/topics/jsontest
@@ -118,5 +148,17 @@ Try it:
   curl %[2]s/topics/jsontest
 
 Stop with Ctrl-C.
-`, version, url, kafka, where, registry)
+`, version, p.urls()[0], reach(p.addrs[0]), kafka, where, registry)
+}
+
+// reach says who reaches a listener.
+func reach(addr net.Addr) string {
+	tcp, ok := addr.(*net.TCPAddr)
+	switch {
+	case ok && tcp.IP.IsLoopback():
+		return "this machine alone"
+	case ok && tcp.IP.IsUnspecified():
+		return "listening on " + addr.String() + ", every interface: whoever reaches it can change settings"
+	}
+	return "whoever reaches it can change settings"
 }

@@ -46,6 +46,8 @@ func (devCommand) Help() string {
     millrace dev
     millrace dev --partitions 3 --data ./dev-data --set listeners=http://127.0.0.1:9000
 
+It listens on this machine alone, 127.0.0.1:8082, for whoever reaches it can change its settings. In a container, or for other machines: --set listeners=http://0.0.0.0:8082, and --set hosts.own=NAME with the name that they use.
+
 The broker and the schema registry listen for clients of their own kinds too, at the addresses that are printed at the start. It is for trying things out and for tests, not for records that matter.`
 }
 

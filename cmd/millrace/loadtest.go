@@ -45,6 +45,17 @@ type loadtestRun struct {
 	Compare  string        `help:"JSON of an earlier run, to set beside this one." type:"existingfile" placeholder:"FILE"`
 }
 
+// Validate is called by kong.
+func (c loadtestRun) Validate() error {
+	if c.Duration < 0 {
+		return errors.New("--duration must not be negative")
+	}
+	if c.PID < 0 {
+		return errors.New("--pid must not be negative")
+	}
+	return nil
+}
+
 // Run carries out the scenario. The process exits with loadtestFailed when the
 // scenario's expectations were missed, or a record.
 func (c loadtestRun) Run() error {
@@ -188,6 +199,17 @@ type loadtestTargets struct {
 	Scenario string `arg:"" help:"A YAML file, or the name of one that comes with the program."`
 	URL      string `help:"The proxy." default:"http://localhost:8082"`
 	Count    int    `help:"How many requests; vegeta begins again at the end of the file, unless told -lazy." default:"1000"`
+}
+
+// maxTargets bounds a target file, which is written whole.
+const maxTargets = 10_000_000
+
+// Validate is called by kong.
+func (c loadtestTargets) Validate() error {
+	if c.Count < 1 || c.Count > maxTargets {
+		return fmt.Errorf("--count must be from 1 to %d", maxTargets)
+	}
+	return nil
 }
 
 // Run writes the targets to standard output.

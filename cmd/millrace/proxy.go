@@ -304,20 +304,32 @@ func (p *proxy) close(ctx context.Context) (err error) {
 	return err
 }
 
-// urls are the addresses that the proxy serves on, for people to read.
+// addresses are the URLs of the listeners as they are, for the log: one on every
+// interface has the unspecified address.
+func (p *proxy) addresses() (urls []string) {
+	for i, addr := range p.addrs {
+		urls = append(urls, p.scheme(i)+"://"+addr.String())
+	}
+	return urls
+}
+
+// urls are the same for people to open, on this machine.
 func (p *proxy) urls() (urls []string) {
 	for i, addr := range p.addrs {
-		scheme := "http"
-		if p.cfg.Server.Listeners[i].TLS != nil {
-			scheme = "https"
-		}
 		host, port, _ := net.SplitHostPort(addr.String())
 		if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
 			host = "localhost"
 		}
-		urls = append(urls, scheme+"://"+net.JoinHostPort(host, port))
+		urls = append(urls, p.scheme(i)+"://"+net.JoinHostPort(host, port))
 	}
 	return urls
+}
+
+func (p *proxy) scheme(listener int) string {
+	if p.cfg.Server.Listeners[listener].TLS != nil {
+		return "https"
+	}
+	return "http"
 }
 
 // newLogger returns the program's log, which goes to standard error.

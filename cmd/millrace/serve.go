@@ -30,7 +30,7 @@ type serveCommand struct {
 func (c serveCommand) Run() error {
 	load := func() (*config.Config, error) { return c.load() }
 	return run(load, func(p *proxy) {
-		p.log.Info("serving", "addresses", p.urls(), "kafka", p.cfg.Kafka.Brokers, "version", version)
+		p.log.Info("serving", "addresses", p.addresses(), "kafka", p.cfg.Kafka.Brokers, "version", version)
 	})
 }
 

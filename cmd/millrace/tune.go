@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/signal"
 	"strings"
@@ -38,8 +39,16 @@ func (c tuneCommand) Validate() error {
 	if c.Sample < 1 {
 		return errors.New("--sample must be 1 or more")
 	}
-	if min(c.Rate, c.CPUWeight, c.NetworkWeight, c.DiskWeight) < 0 || min(c.Batch, c.Replicas) < 0 {
-		return errors.New("rate, sizes and weights must not be negative")
+	if c.Batch < 0 || c.Batch > math.MaxInt32 {
+		return fmt.Errorf("--batch must be from 1 to %d", math.MaxInt32)
+	}
+	if c.Replicas < 0 || c.Replicas > math.MaxInt16 {
+		return fmt.Errorf("--replicas must be from 1 to %d", math.MaxInt16)
+	}
+	for _, n := range []float64{c.Rate, c.CPUWeight, c.NetworkWeight, c.DiskWeight} {
+		if !(n >= 0 && n <= math.MaxFloat32) { // not a number is neither
+			return errors.New("rate and weights must not be negative, and must be finite numbers")
+		}
 	}
 	return nil
 }

@@ -55,6 +55,7 @@ var advice = map[*Kind]string{
 	StreamsFull:      "More streams and dashboards than streams.max. Look for clients that open a new stream without closing the former, or raise it.",
 	ArrivalUnknown:   "The node that passed on the last answer died before it could say whether that arrived, and a client wants to commit all that was answered. The next read brings those records again; after it, or with offsets by name, a commit goes through.",
 	InstanceMoved:    "A consumer instance is on its way from one node to another, or its node has died a moment ago. Clients repeat the request.",
+	Interrupted:      "A consumer instance was deleted, or its session replaced, while another call used it. Clients repeat the request. Where it stays, have each instance used by one client only.",
 	RegistryAway:     "Look whether the schema registry runs, and whether this server reaches schema.registry.url. Schemas that are cached still work.",
 	RegistryTimedOut: "The schema registry is slow. Look at its load and at the network between.",
 	KafkaTimedOut:    "Kafka does not acknowledge in time. Look for replicas that are out of sync, full disks and slow brokers. The records may arrive all the same.",

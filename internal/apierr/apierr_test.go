@@ -41,8 +41,8 @@ func TestKinds(t *testing.T) {
 		if !strings.HasSuffix(k.Message, ".") {
 			t.Errorf("%s: message %q is not a sentence", k.Name, k.Message)
 		}
-		if k.RetryAfter != 0 && (!k.Retry || k.RetryAfter < time.Second || k.RetryAfter%time.Second != 0) {
-			t.Errorf("%s: Retry-After of %v", k.Name, k.RetryAfter)
+		if k.Retry != (k.RetryAfter != 0) || k.RetryAfter < 0 || k.RetryAfter%time.Second != 0 {
+			t.Errorf("%s: Retry-After of %v, and a retry can help: %v", k.Name, k.RetryAfter, k.Retry)
 		}
 		if (k.Status == http.StatusServiceUnavailable || k.Status == http.StatusTooManyRequests) && k.RetryAfter == 0 {
 			t.Errorf("%s: status %d without Retry-After", k.Name, k.Status)
@@ -142,8 +142,8 @@ func TestFrom(t *testing.T) {
 	f(fmt.Errorf("%w, last err: %w", kgo.ErrRecordTimeout, errors.New("x")), KafkaTimedOut)
 	f(kgo.ErrRecordRetries, KafkaTimedOut)
 	f(kgo.ErrMaxBuffered, Overloaded)
-	f(kgo.ErrClientClosed, Draining)
-	f(context.Canceled, Draining)
+	f(kgo.ErrClientClosed, Interrupted)
+	f(context.Canceled, Interrupted)
 	f(context.DeadlineExceeded, KafkaTimedOut)
 	f(&net.OpError{Op: "dial", Err: errors.New("refused")}, BrokersAway)
 	f(errors.New("something"), Internal)

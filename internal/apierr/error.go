@@ -19,7 +19,8 @@ type Kind struct {
 	Message string
 	// Retry says whether the same request may succeed later without a change.
 	Retry bool
-	// RetryAfter is sent as the Retry-After header, in whole seconds, when not zero.
+	// RetryAfter is sent as the Retry-After header, in whole seconds. Every kind
+	// with Retry has one, so that clients do not come back all at once.
 	RetryAfter time.Duration
 }
 

@@ -32,7 +32,7 @@ func From(err error) *Error {
 	case errors.Is(err, kgo.ErrMaxBuffered):
 		return &Error{Kind: Overloaded, Cause: err}
 	case errors.Is(err, kgo.ErrClientClosed), errors.Is(err, context.Canceled):
-		return &Error{Kind: Draining, Cause: err}
+		return &Error{Kind: Interrupted, Cause: err}
 	case isNetwork(err):
 		return &Error{Kind: BrokersAway, Cause: err}
 	}

@@ -62,7 +62,7 @@ var (
 
 	Internal       = &Kind{Name: "internal", Status: 500, Code: 500, Message: "The server met an internal error."}
 	KafkaError     = &Kind{Name: "kafka_error", Status: 500, Code: 50002, Message: "Kafka answered with an error."}
-	KafkaRetriable = &Kind{Name: "kafka_retriable", Status: 500, Code: 50003, Message: "Kafka answered with an error that may pass.", Retry: true}
+	KafkaRetriable = &Kind{Name: "kafka_retriable", Status: 500, Code: 50003, Message: "Kafka answered with an error that may pass.", Retry: true, RetryAfter: time.Second}
 	// RegistryFailed is a fault of this server's configuration or of the registry.
 	RegistryFailed = &Kind{Name: "schema_registry_failed", Status: 500, Code: 50004, Message: "The schema registry does not work with this server."}
 
@@ -77,7 +77,10 @@ var (
 	InstanceMoved = &Kind{Name: "instance_moved", Status: 503, Code: 50307, Message: "Another server is taking over the consumer instance.", Retry: true, RetryAfter: time.Second}
 	// ArrivalUnknown: to commit or not to commit, both could break a promise.
 	ArrivalUnknown = &Kind{Name: "arrival_unknown", Status: 503, Code: 50308, Message: "It is not known whether the last records of the consumer instance arrived.", Retry: true, RetryAfter: time.Second}
-	KafkaTimedOut  = &Kind{Name: "kafka_timeout", Status: 504, Code: 50401, Message: "Kafka did not answer within the deadline.", Retry: true, RetryAfter: time.Second}
+	// Interrupted is for what was given up before Kafka answered, although the
+	// node goes on. While it shuts down it is [Draining].
+	Interrupted   = &Kind{Name: "interrupted", Status: 503, Code: 50311, Message: "The request was interrupted before it was complete. Send it again.", Retry: true, RetryAfter: time.Second}
+	KafkaTimedOut = &Kind{Name: "kafka_timeout", Status: 504, Code: 50401, Message: "Kafka did not answer within the deadline.", Retry: true, RetryAfter: time.Second}
 
 	RegistryTimedOut = &Kind{Name: "schema_registry_timeout", Status: 504, Code: 50402, Message: "The schema registry did not answer within the deadline.", Retry: true, RetryAfter: time.Second}
 )
@@ -99,6 +102,6 @@ func Kinds() []*Kind {
 		Unprocessable, SettingOutOfRange, KeySchemaMissing, ValueSchemaMissing, InvalidConsumerConf, InvalidSchema, RegistryRefused,
 		TooManyInstances, TooManyConnections, TooManyWaiters, TooManyOfOneClient,
 		Internal, KafkaError, KafkaRetriable, RegistryFailed,
-		Overloaded, Draining, BrokersAway, TooBusy, RegistryAway, StreamsFull, InstanceMoved, ArrivalUnknown, KafkaTimedOut, RegistryTimedOut,
+		Overloaded, Draining, BrokersAway, TooBusy, RegistryAway, StreamsFull, InstanceMoved, ArrivalUnknown, Interrupted, KafkaTimedOut, RegistryTimedOut,
 	}
 }

@@ -38,11 +38,12 @@ func schemaNotFound(id int) error {
 }
 
 // answerOf is what the API says of err: its status, error_code and message.
-// The status of Confluent's codes is their first three digits.
+// The status of Confluent's codes is their first three digits. What is not a
+// failure of the API is for the log: it may name brokers.
 func answerOf(err error) (status, code int, message string) {
 	var f *failure
 	if !errors.As(err, &f) {
-		return http.StatusInternalServerError, sr.ErrStoreError.Code, err.Error()
+		return http.StatusInternalServerError, sr.ErrStoreError.Code, "The schema registry's topic cannot be used. Its log has more."
 	}
 	status = f.kind.Code
 	for status >= 1000 {

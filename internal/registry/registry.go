@@ -68,7 +68,7 @@ func Start(o Options) (*Registry, error) {
 	}
 	r.addr = ln.Addr()
 	r.server = &http.Server{
-		Handler:           r.routes(),
+		Handler:           r.ownPages(r.routes()),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       time.Minute,
 		IdleTimeout:       2 * time.Minute,

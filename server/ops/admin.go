@@ -18,8 +18,8 @@ func NewAdmin(c Config) *Admin { return &Admin{c} }
 // Routes returns the resource's routes.
 func (a *Admin) Routes() []server.Route {
 	return []server.Route{
-		{Method: "GET", Path: "/admin/config", Action: server.Administer, Handle: a.show},
-		{Method: "PUT", Path: "/admin/config", Body: settingsFields, Action: server.Administer, Handle: a.change},
+		{Method: "GET", Path: "/admin/config", OwnHost: true, SameOrigin: true, Action: server.Administer, Handle: a.show},
+		{Method: "PUT", Path: "/admin/config", Body: settingsFields, OwnHost: true, SameOrigin: true, Action: server.Administer, Handle: a.change},
 	}
 }
 
@@ -46,9 +46,6 @@ type Setting struct {
 // GET /admin/config: every setting that holds.
 func (a *Admin) show(ctx *fasthttp.RequestCtx) error {
 	ctx.SetContentType(server.MediaJSON)
-	if err := server.SameSite(ctx); err != nil {
-		return err
-	}
 	return a.appendConfig(ctx)
 }
 
@@ -57,9 +54,6 @@ func (a *Admin) show(ctx *fasthttp.RequestCtx) error {
 // so that it can be sent with curl -d.
 func (a *Admin) change(ctx *fasthttp.RequestCtx) error {
 	ctx.SetContentType(server.MediaJSON)
-	if err := server.SameSite(ctx); err != nil {
-		return err
-	}
 	values, err := readChanges(ctx.Request.Body())
 	if err != nil {
 		return err

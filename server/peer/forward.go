@@ -154,7 +154,7 @@ func (f *Forwarder) Receive(ctx *fasthttp.RequestCtx) error {
 // Failed implements [server.Peers]. It tells the node that has sent the request that it may try again,
 // here or elsewhere, when the error says that this node cannot serve it.
 func (f *Forwarder) Failed(ctx *fasthttp.RequestCtx, e *apierr.Error) {
-	if isForwarded(ctx) && (e.Kind == apierr.InstanceMoved || e.Kind == apierr.Draining || errors.Is(e, cluster.ErrCutOff)) {
+	if isForwarded(ctx) && (e.Kind == apierr.InstanceMoved || e.Kind == apierr.Draining || e.Kind == apierr.Interrupted || errors.Is(e, cluster.ErrCutOff)) {
 		ctx.Response.Header.Set(headerElsewhere, "true")
 	}
 }

@@ -73,7 +73,7 @@ func (f *Forwarder) Passage(ctx *fasthttp.RequestCtx) (p *consumer.Passage, anno
 // takeNotices takes what another node says of pages that went by it.
 func (f *Forwarder) takeNotices(ctx *fasthttp.RequestCtx) error {
 	if !isForwarded(ctx) {
-		return apierr.NotFound.New("There is nothing at %s.", ctx.Path())
+		return apierr.NotFound.New("There is nothing at %s.", server.SentPath(ctx))
 	}
 	var all []notice
 	if err := json.Unmarshal(ctx.Request.Body(), &all); err != nil {

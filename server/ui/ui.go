@@ -41,9 +41,9 @@ func (d *Dashboard) Start() (end func()) { return d.sampler.start() }
 // Routes returns the resource's routes.
 func (d *Dashboard) Routes() []server.Route {
 	return []server.Route{
-		{Method: "GET", Path: "/ui", Action: server.Administer, Handle: d.page},
-		{Method: "GET", Path: "/ui/{file}", Action: server.Administer, Handle: d.file},
-		{Method: "GET", Path: "/ui/events", Action: server.Administer, Handle: d.events},
+		{Method: "GET", Path: "/ui", OwnHost: true, Action: server.Administer, Handle: d.page},
+		{Method: "GET", Path: "/ui/{file}", OwnHost: true, Action: server.Administer, Handle: d.file},
+		{Method: "GET", Path: "/ui/events", OwnHost: true, SameOrigin: true, Action: server.Administer, Handle: d.events},
 	}
 }
 
@@ -55,7 +55,6 @@ const contentPolicy = "default-src 'self'; base-uri 'none'; form-action 'none'; 
 func setHeaders(ctx *fasthttp.RequestCtx) {
 	h := &ctx.Response.Header
 	h.Set(fasthttp.HeaderContentSecurityPolicy, contentPolicy)
-	h.Set(fasthttp.HeaderXContentTypeOptions, "nosniff")
 	h.Set(fasthttp.HeaderXFrameOptions, "DENY")
 	h.Set(fasthttp.HeaderReferrerPolicy, "no-referrer")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
@@ -89,7 +88,7 @@ func serveFile(ctx *fasthttp.RequestCtx, name string) error {
 	setHeaders(ctx)
 	file := Files()[name]
 	if file == nil {
-		return apierr.NotFound.New("There is nothing at %s.", ctx.Path())
+		return apierr.NotFound.New("There is nothing at %s.", server.SentPath(ctx))
 	}
 	// Weak, because what is sent may be compressed in several ways.
 	ctx.Response.Header.Set(fasthttp.HeaderETag, `W/"`+file.Tag+`"`)
@@ -107,9 +106,6 @@ func serveFile(ctx *fasthttp.RequestCtx, name string) error {
 func (d *Dashboard) events(ctx *fasthttp.RequestCtx) error {
 	setHeaders(ctx)
 	ctx.SetContentType(server.MediaJSON) // for errors
-	if err := server.SameSite(ctx); err != nil {
-		return err
-	}
 	if ctx.IsHead() {
 		ctx.SetContentType(server.MediaEvents)
 		return nil

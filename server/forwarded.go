@@ -1,0 +1,150 @@
+package server
+
+import (
+	"mime"
+	"net"
+	"net/netip"
+	"strings"
+
+	"github.com/valyala/fasthttp"
+)
+
+// forwarded is what a proxy in front says of the request that it has got: how
+// its client has reached the service. What it does not say is empty.
+type forwarded struct {
+	scheme string // http or https
+	host   string // with or without a port
+	port   string // for a host that has none
+}
+
+// forwarded returns what the request's X-Forwarded-Proto, -Host and -Port say,
+// or, where it has none of them, what its Forwarded header says (RFC 7239). Only
+// the two together would let a client add a host to a proxy's scheme. Of
+// several proxies the one nearest to the client counts. Nothing is believed that
+// does not come from an address of forwarded.trusted, for any client can send
+// these headers, and nothing that is not well-formed.
+func (s *Server) forwarded(ctx *fasthttp.RequestCtx) forwarded {
+	f := forwarded{
+		scheme: firstOf(ctx, "X-Forwarded-Proto"),
+		host:   firstOf(ctx, "X-Forwarded-Host"),
+		port:   firstOf(ctx, "X-Forwarded-Port"),
+	}
+	if f == (forwarded{}) {
+		f = parseForwarded(string(ctx.Request.Header.Peek("Forwarded")))
+	}
+	if f == (forwarded{}) || !s.trusts(ctx) {
+		return forwarded{}
+	}
+	if f.scheme = strings.ToLower(f.scheme); f.scheme != "http" && f.scheme != "https" {
+		f.scheme = ""
+	}
+	if !validHost([]byte(f.host)) {
+		f.host = ""
+	}
+	if f.port == "" || !validPort([]byte(":"+f.port)) || strings.Trim(f.port, "0") == "" {
+		f.port = ""
+	}
+	return f
+}
+
+// trusts reports whether the request's connection comes from a proxy that is
+// believed.
+func (s *Server) trusts(ctx *fasthttp.RequestCtx) bool {
+	tcp, ok := ctx.RemoteAddr().(*net.TCPAddr)
+	if !ok {
+		return false
+	}
+	addr := tcp.AddrPort().Addr().Unmap().WithZone("")
+	for _, p := range s.settings.ForwardedTrusted {
+		if p.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}
+
+// LoopbackPrefixes returns the addresses of the machine itself.
+func LoopbackPrefixes() []netip.Prefix {
+	return []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+}
+
+// PrivatePrefixes returns the addresses that the Internet does not route: RFC
+// 1918, RFC 4193, and the link-local ones.
+func PrivatePrefixes() []netip.Prefix {
+	return []netip.Prefix{
+		netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("172.16.0.0/12"), netip.MustParsePrefix("192.168.0.0/16"),
+		netip.MustParsePrefix("169.254.0.0/16"), netip.MustParsePrefix("fc00::/7"), netip.MustParsePrefix("fe80::/10"),
+	}
+}
+
+// firstOf is the first entry of a header to which each proxy on the way may append.
+func firstOf(ctx *fasthttp.RequestCtx, header string) string {
+	first, _, _ := strings.Cut(string(ctx.Request.Header.Peek(header)), ",")
+	return strings.TrimSpace(first)
+}
+
+// parseForwarded reads the first element of a Forwarded header: pairs of a name
+// and a token or a quoted string, as the parameters of a media type are. One that
+// is malformed says nothing.
+func parseForwarded(header string) forwarded {
+	if header == "" {
+		return forwarded{}
+	}
+	quoted := false
+	end := strings.IndexFunc(header, func(r rune) bool {
+		if r == '"' {
+			quoted = !quoted
+		}
+		return r == ',' && !quoted
+	})
+	if end >= 0 {
+		header = header[:end]
+	}
+	_, pairs, err := mime.ParseMediaType("a/b;" + header)
+	if err != nil {
+		return forwarded{}
+	}
+	return forwarded{scheme: pairs["proto"], host: pairs["host"]}
+}
+
+// BaseURL returns where clients reach this node, without a slash at the end: as
+// configured, or as the request and trusted proxies say that its client has
+// reached it.
+func (s *Server) BaseURL(ctx *fasthttp.RequestCtx) string {
+	if s.settings.Advertised != "" {
+		return strings.TrimRight(s.settings.Advertised, "/")
+	}
+	scheme := "http"
+	if ctx.IsTLS() {
+		scheme = "https"
+	}
+	local := ctx.LocalAddr().String()
+	if s.settings.HostName != "" {
+		return scheme + "://" + withPort(s.settings.HostName, local[strings.LastIndexByte(local, ':')+1:])
+	}
+	f := s.forwarded(ctx)
+	if f.scheme != "" {
+		scheme = f.scheme
+	}
+	for _, host := range []string{f.host, string(ctx.Host())} {
+		if !validHost([]byte(host)) {
+			continue
+		}
+		if _, port := cutPort([]byte(host)); len(port) == 0 && f.port != "" && f.port != defaultPorts[scheme] {
+			host += ":" + f.port
+		}
+		return scheme + "://" + host
+	}
+	return scheme + "://" + local // HTTP/1.0
+}
+
+// defaultPorts are those that a URL need not say.
+var defaultPorts = map[string]string{"http": "80", "https": "443"}
+
+// withPort adds a port to a host name.
+func withPort(host, port string) string {
+	if strings.Contains(host, ":") && !strings.HasPrefix(host, "[") {
+		host = "[" + host + "]" // IPv6
+	}
+	return host + ":" + port
+}
