@@ -13,5 +13,7 @@ func (n *Node) Stats() metrics.Cluster {
 		Instances:   len(n.table.instances),
 		Adopted:     n.adopted.Load(),
 		AdoptFailed: n.adoptFailed.Load(),
+
+		RefusedRecords: n.refused.Load(),
 	}
 }

@@ -3,11 +3,11 @@ package cluster
 import (
 	"fmt"
 	"time"
-
-	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// sweep clears away what dead nodes have left for too long.
+// sweep clears away what dead nodes have left for too long, and repairs the
+// records of this node's instances: once a heartbeat, however many records are
+// written by others to damage them.
 func (n *Node) sweep() {
 	tick := time.NewTicker(n.settings.Heartbeat)
 	defer tick.Stop()
@@ -16,10 +16,12 @@ func (n *Node) sweep() {
 		case <-n.life.Done():
 			return
 		case now := <-tick.C:
+			for k, since := range n.takeDamaged() {
+				n.running.Go(func() { n.repair(k, since) })
+			}
 			nodes, instances := n.litter(now)
 			for _, id := range nodes {
-				r := &kgo.Record{Topic: n.settings.Topic, Key: nodeKey(id)}
-				n.client.Produce(n.life, r, nil) // or the next time
+				n.client.Produce(n.life, n.record(nodeKey(id), nil), nil) // or the next time
 			}
 			for k, epoch := range instances {
 				if err := n.clear(k, epoch); err != nil && n.life.Err() == nil {
@@ -28,6 +30,15 @@ func (n *Node) sweep() {
 			}
 		}
 	}
+}
+
+// takeDamaged returns the instances whose records are to be repaired, each once.
+func (n *Node) takeDamaged() map[instanceKey]int64 {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	damaged := n.damaged
+	n.damaged = make(map[instanceKey]int64)
+	return damaged
 }
 
 // clear deletes an instance that nobody has, unless its record is not the one

@@ -56,6 +56,9 @@ type DirectRead struct {
 // [apierr.Undecodable] for a first record that is not in the format, and what
 // Kafka said; a leader that moves is followed.
 func (m *Manager) AppendDirect(ctx context.Context, dst []byte, q DirectRead) ([]byte, error) {
+	if err := m.admitTopic(q.Topic); err != nil {
+		return dst, err
+	}
 	timeout := m.settings.RequestTimeout
 	switch {
 	case q.NoWait:

@@ -86,6 +86,8 @@ type Cluster struct {
 	// Requests that were sent on: answered, refused because the instance is
 	// elsewhere, and not answered.
 	Forwarded, ForwardMoved, ForwardFailed uint64
+	// What was not authenticated: records of the topic, requests and responses.
+	RefusedRecords, RefusedRequests, RefusedResponses uint64
 }
 
 // Schemas is the state of the schema registry's client.
@@ -230,6 +232,9 @@ func (v *Cluster) collect(to chan<- prometheus.Metric) {
 	clusterForwards.put(to, float64(v.Forwarded), "ok")
 	clusterForwards.put(to, float64(v.ForwardMoved), "moved")
 	clusterForwards.put(to, float64(v.ForwardFailed), "failed")
+	clusterRefused.put(to, float64(v.RefusedRecords), "record")
+	clusterRefused.put(to, float64(v.RefusedRequests), "request")
+	clusterRefused.put(to, float64(v.RefusedResponses), "response")
 }
 
 func (v *Schemas) collect(to chan<- prometheus.Metric) {

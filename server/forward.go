@@ -3,8 +3,6 @@ package server
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -14,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -24,11 +23,9 @@ import (
 	"millrace/internal/apierr"
 )
 
-// The headers between nodes. A request that has the first was sent on by
-// another node and is sent on no further.
+// The headers between nodes, beside [headerProof]. A request with a proof was
+// forwarded by another node and is forwarded no further.
 const (
-	// headerSecret proves that a node sends it.
-	headerSecret = "X-Millrace-Secret"
 	// headerMethod is the method of the request. All are sent on as POST,
 	// which Go's HTTP client never sends twice by itself: a read that came
 	// twice would confirm an answer that nobody got.
@@ -61,6 +58,11 @@ const (
 type Peering struct {
 	// Secret is known to all nodes and nobody else.
 	Secret string
+	// Lenient also talks to nodes of former versions, which prove themselves by
+	// the secret itself, for the time of an upgrade; see [former].
+	Lenient bool
+	// Former is the secret that those have; empty: Secret.
+	Former string
 	// TLS is for nodes that are reached by https://; nil means the system's roots.
 	TLS *tls.Config
 	// Lease is how long a node that does not show up still counts as alive.
@@ -71,12 +73,15 @@ type Peering struct {
 type forwarder struct {
 	node                  *cluster.Node
 	settings              Peering
-	secret                [sha256.Size]byte
+	prover                *prover
+	former                former
 	client                *http.Transport
 	pages                 *pages
 	notices               *notices
 	ways                  *ways
 	answered, moved, lost atomic.Uint64
+	// Requests, and responses, that prove not to be of a node.
+	refused, distrusted atomic.Uint64
 }
 
 // newForwarder returns nil when there is no node, that is, no cluster.
@@ -85,7 +90,7 @@ func newForwarder(node *cluster.Node, s Peering) *forwarder {
 		return nil
 	}
 	f := &forwarder{
-		pages: newPages(), node: node, settings: s, secret: sha256.Sum256([]byte(s.Secret)),
+		pages: newPages(), node: node, settings: s, prover: newProver(node, s.Secret), former: newFormer(s),
 		client: &http.Transport{
 			// A stream may be silent, but not its connection.
 			DialContext:         (&net.Dialer{Timeout: peerDial, KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 2 * time.Second, Count: 3}}).DialContext,
@@ -98,8 +103,8 @@ func newForwarder(node *cluster.Node, s Peering) *forwarder {
 			IdleConnTimeout:     0,
 		},
 	}
-	f.notices = &notices{post: f.postNotices, queues: make(map[string][]notice)}
-	f.ways = &ways{post: f.postNotices, seen: make(map[string]seen)}
+	f.notices = &notices{post: f.postNotices, queues: make(map[cluster.Place][]notice)}
+	f.ways = &ways{post: f.postNotices, seen: make(map[cluster.Place]seen)}
 	return f
 }
 
@@ -112,32 +117,62 @@ func (s *Server) Forwards() (answered, moved, lost uint64) {
 	return 0, 0, 0
 }
 
-// forwardedKey stands among the user values of a request from another node.
+// Refused returns how many requests, and responses, were not authenticated that
+// came in the name of a node.
+func (s *Server) Refused() (requests, responses uint64) {
+	if f := s.forwarder; f != nil {
+		return f.refused.Load(), f.distrusted.Load()
+	}
+	return 0, 0
+}
+
+// forwardedKey stands among the user values of a request from another node. Its
+// value is a fromNode.
 type forwardedKey struct{}
+
+// fromNode is what is kept of a request from another node for its response.
+type fromNode struct {
+	method string // that it came with
+	mac    []byte // of its proof; nil from a node of a former version
+}
 
 func isForwarded(ctx *fasthttp.RequestCtx) bool { return ctx.UserValue(forwardedKey{}) != nil }
 
-// receive gives a request from another node its method back. Errors: from who
-// does not know the secret.
+// receive gives a request from another node its method back. Errors:
+// [apierr.Unauthorized] for one that is not of a node of this service.
 func (s *Server) receive(ctx *fasthttp.RequestCtx) error {
 	if s.forwarder == nil {
 		return nil
 	}
-	secret := ctx.Request.Header.Peek(headerSecret)
-	if len(secret) == 0 {
-		ctx.Request.Header.Del(headerAgain) // which is the nodes' to say
+	h := &ctx.Request.Header
+	var mac []byte
+	switch {
+	case len(h.Peek(headerProof)) > 0:
+		var err error
+		if mac, err = s.forwarder.prover.verify(ctx); err != nil {
+			s.forwarder.refused.Add(1)
+			return apierr.Unauthorized.Wrap(err, "The header %s is for the other nodes of this service, and what it says does not prove that this request is of one: cluster.secret must be the same on all nodes.", headerProof)
+		}
+	case len(h.Peek(headerSecret)) > 0:
+		if !s.forwarder.former.admits(ctx) {
+			s.forwarder.refused.Add(1)
+			return apierr.Unauthorized.New("The header %s is how nodes of former versions prove that a request is of one, which this node does not accept (cluster.authentication), or not with this secret.", headerSecret)
+		}
+	default:
+		for _, name := range ownHeaders { // which are the nodes' to say
+			h.Del(name)
+		}
 		return nil
 	}
-	sum := sha256.Sum256(secret)
-	ctx.Request.Header.Del(headerSecret)
-	if subtle.ConstantTimeCompare(sum[:], s.forwarder.secret[:]) != 1 {
-		return apierr.Unauthorized.New("The header %s is for the other nodes of this service, and it does not have their secret.", headerSecret)
-	}
-	ctx.SetUserValue(forwardedKey{}, string(ctx.Request.Header.Method()))
-	ctx.Request.Header.SetMethodBytes(ctx.Request.Header.Peek(headerMethod))
-	ctx.Request.Header.Del(headerMethod)
+	h.Del(headerProof)
+	ctx.SetUserValue(forwardedKey{}, fromNode{string(h.Method()), mac})
+	h.SetMethodBytes(h.Peek(headerMethod))
+	h.Del(headerMethod)
 	return nil
 }
+
+// ownHeaders are the headers of requests between nodes.
+var ownHeaders = [...]string{headerMethod, headerAgain, headerNotices}
 
 // markElsewhere tells the node that has sent the request that it may try again,
 // here or elsewhere, when the error says that this node cannot serve it.
@@ -148,16 +183,19 @@ func markElsewhere(ctx *fasthttp.RequestCtx, e *apierr.Error) {
 }
 
 // restore gives a request from another node the method back that it came with,
-// by which the answer is written.
-func restore(ctx *fasthttp.RequestCtx) {
-	method, ok := ctx.UserValue(forwardedKey{}).(string)
+// by which the response is written, and adds the proof to that.
+func (s *Server) restore(ctx *fasthttp.RequestCtx) {
+	from, ok := ctx.UserValue(forwardedKey{}).(fromNode)
 	if !ok {
 		return
 	}
 	if ctx.IsHead() {
 		ctx.Response.ResetBody()
 	}
-	ctx.Request.Header.SetMethod(method)
+	ctx.Request.Header.SetMethod(from.method)
+	if from.mac != nil {
+		s.forwarder.prover.proveAnswer(ctx, from.mac)
+	}
 }
 
 // elsewhere answers a request about a consumer instance that another node has,
@@ -227,13 +265,13 @@ const (
 // the client hung up by the end of the connection, which the end of life brings.
 func (f *forwarder) send(client context.Context, s *Server, ctx *fasthttp.RequestCtx, to cluster.Place) (outcome, error) {
 	life, cancel := context.WithCancel(client)
-	req, err := f.request(life, ctx, to.URL)
+	req, body, err := newForward(life, ctx, to.URL)
 	if err != nil {
 		cancel()
 		return answered, err
 	}
 	f.watch(life, cancel, to)
-	resp, err := f.client.RoundTrip(req)
+	resp, err := f.roundTrip(req, body, to)
 	if err != nil {
 		cancel()
 		if client.Err() != nil {
@@ -252,7 +290,7 @@ func (f *forwarder) send(client context.Context, s *Server, ctx *fasthttp.Reques
 		f.moved.Add(1)
 		return moved, nil
 	}
-	whole, err := s.passOn(ctx, resp, to.URL, cancel)
+	whole, err := s.passOn(ctx, resp, to, cancel)
 	if !whole {
 		f.lost.Add(1)
 		return unanswered, err
@@ -277,7 +315,7 @@ func (f *forwarder) watch(life context.Context, cancel func(), to cluster.Place)
 		<-armed
 		switch {
 		case life.Err() != nil:
-		case f.node.Alive(to.Node) && f.ways.open(to.URL):
+		case f.node.Alive(to.Node) && f.ways.open(to):
 			timer.Reset(f.settings.Lease)
 		default:
 			cancel()
@@ -287,20 +325,71 @@ func (f *forwarder) watch(life context.Context, cancel func(), to cluster.Place)
 	context.AfterFunc(life, func() { timer.Stop() })
 }
 
-// hopByHop are the headers that concern one connection, or that this node has
-// dealt with itself.
-var hopByHop = []string{
-	"Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
-	"Content-Length", "Expect", "Host", "Origin", // of requests
-	"Server", "Date", "Vary", // of answers
-	headerSecret, headerMethod, headerElsewhere, headerPage, headerNotices,
+// sentOn are the headers of a client's request that the other node needs. What
+// the client has shown to this node or to a proxy before it, credentials and
+// cookies, goes nowhere else. Nor does the Host: the base_uri of an instance is
+// written where it is made, and that request is not forwarded.
+var sentOn = [...]string{
+	fasthttp.HeaderAccept, fasthttp.HeaderAcceptEncoding, fasthttp.HeaderContentType, fasthttp.HeaderContentEncoding,
+	"Last-Event-ID", "Traceparent", "Tracestate", headerAgain,
 }
 
-// request makes the request to another node.
-func (f *forwarder) request(life context.Context, ctx *fasthttp.RequestCtx, base string) (*http.Request, error) {
+// sentBack are the headers of another node's response that the client gets.
+var sentBack = [...]string{
+	fasthttp.HeaderContentType, fasthttp.HeaderContentEncoding, fasthttp.HeaderRetryAfter,
+	fasthttp.HeaderCacheControl, fasthttp.HeaderAllow, "X-Accel-Buffering",
+}
+
+// errMedia says that the response is not of a type that nodes answer with.
+var errMedia = errors.New("the response is of an unknown media type")
+
+// isOurs reports whether a response has a media type of the API. Any other one,
+// HTML above all, would be shown by browsers as this server's.
+func isOurs(resp *http.Response) bool {
+	media, _, _ := strings.Cut(resp.Header.Get(fasthttp.HeaderContentType), ";")
+	switch media = strings.ToLower(strings.TrimSpace(media)); media {
+	case mediaJSON, mediaLines, mediaEvents:
+		return true
+	case "":
+		return resp.ContentLength == 0
+	}
+	return strings.HasPrefix(media, "application/vnd.kafka") && strings.HasSuffix(media, "+json")
+}
+
+// roundTrip sends a request to another node with its proof, and returns the
+// response if that is one of the node.
+func (f *forwarder) roundTrip(req *http.Request, body []byte, to cluster.Place) (*http.Response, error) {
+	verify := func(resp *http.Response) error { return nil }
+	switch {
+	case to.Sealed:
+		mac := f.prover.prove(req, body, to)
+		verify = func(resp *http.Response) error { return f.prover.verifyAnswer(resp, mac) }
+	case f.former.accepted:
+		req.Header.Set(headerSecret, f.former.secret)
+	default:
+		return nil, errProof
+	}
+	resp, err := f.client.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	if err = verify(resp); err == nil && !isOurs(resp) {
+		err = errMedia
+	}
+	if err != nil {
+		_ = resp.Body.Close()
+		f.distrusted.Add(1)
+		return nil, fmt.Errorf("cannot trust the response of the node %s at %s: %w", to.Node, to.URL, err)
+	}
+	return resp, nil
+}
+
+// newForward makes the request to another node, without its proof, and returns
+// its body beside it.
+func newForward(life context.Context, ctx *fasthttp.RequestCtx, base string) (*http.Request, []byte, error) {
 	u, err := url.Parse(base)
 	if err != nil {
-		return nil, fmt.Errorf("cannot use the address of another node: %w", err)
+		return nil, nil, fmt.Errorf("cannot use the address of another node: %w", err)
 	}
 	// As it came: group and instance may have slashes that are escaped.
 	u.Opaque, u.RawQuery = string(ctx.URI().PathOriginal()), string(ctx.URI().QueryString())
@@ -308,23 +397,23 @@ func (f *forwarder) request(life context.Context, ctx *fasthttp.RequestCtx, base
 	body := bytes.Clone(ctx.Request.Body())
 	req, err := http.NewRequestWithContext(life, http.MethodPost, base, bytes.NewReader(body))
 	if err != nil {
-		return nil, fmt.Errorf("cannot make a request to another node: %w", err)
+		return nil, nil, fmt.Errorf("cannot make a request to another node: %w", err)
 	}
-	req.URL, req.Host = u, string(ctx.Host())
-	for name, value := range ctx.Request.Header.All() {
-		if !slices.Contains(hopByHop, string(name)) {
-			req.Header.Add(string(name), string(value))
+	req.URL = u
+	for _, name := range sentOn {
+		if value := ctx.Request.Header.Peek(name); len(value) > 0 {
+			req.Header.Set(name, string(value))
 		}
 	}
-	req.Header.Set(headerSecret, f.settings.Secret)
+	req.Header.Set("User-Agent", serverName)
 	req.Header.Set(headerMethod, string(ctx.Method()))
-	return req, nil
+	return req, body, nil
 }
 
 // passOn makes the answer of another node ours. It takes the body, and calls
 // end when it is done with it. It is false when the answer broke off while
 // there is still time to ask again; then nothing of it is kept.
-func (s *Server) passOn(ctx *fasthttp.RequestCtx, resp *http.Response, url string, end func()) (whole bool, err error) {
+func (s *Server) passOn(ctx *fasthttp.RequestCtx, resp *http.Response, from cluster.Place, end func()) (whole bool, err error) {
 	body := &remoteBody{ReadCloser: resp.Body, end: end}
 	page := resp.Header.Get(headerPage)
 	if n := resp.ContentLength; n >= 0 && n <= maxWhole {
@@ -340,15 +429,12 @@ func (s *Server) passOn(ctx *fasthttp.RequestCtx, resp *http.Response, url strin
 		body.whole.Store(true)
 	}
 	if page != "" {
-		s.forwarder.onward(ctx, url, page, body)
+		s.forwarder.onward(ctx, from, page, body)
 	}
 	ctx.SetStatusCode(resp.StatusCode)
-	for name, values := range resp.Header {
-		if slices.Contains(hopByHop, name) {
-			continue
-		}
-		for _, v := range values {
-			ctx.Response.Header.Add(name, v)
+	for _, name := range sentBack {
+		if value := resp.Header.Get(name); value != "" {
+			ctx.Response.Header.Set(name, value)
 		}
 	}
 	if resp.Header.Get("Content-Encoding") != "" {

@@ -37,7 +37,7 @@ func (s *Server) serve(ctx *fasthttp.RequestCtx) {
 		s.logRequest(ctx, took)
 	}
 	capBuffers(ctx)
-	restore(ctx)
+	s.restore(ctx)
 }
 
 // dispatch routes the request. A handler that panics costs its own request a

@@ -53,6 +53,7 @@ type stackOptions struct {
 	schemas  *schema.Registry
 	create   bool
 	node     *cluster.Settings        // of a stack that is one of several
+	reserve  bool                     // the topic of the nodes is reserved
 	via      func(base string) string // where the others reach that one
 	hooks    []kgo.Hook               // of all Kafka clients
 }
@@ -83,6 +84,10 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 	logs := &logBuffer{}
 	log := slog.New(slog.NewTextHandler(logs, nil))
 	base := kafka.Settings{Brokers: b.Addrs, ClientID: "millrace-test", Logger: log, Hooks: o.hooks}
+	if o.reserve {
+		base.Reserved = kafka.Reserved{o.node.Topic}
+		o.metadata.Reserved = base.Reserved
+	}
 	admin, err := kafka.NewAdmin(base)
 	if err != nil {
 		t.Fatal(err)

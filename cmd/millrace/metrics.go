@@ -94,6 +94,7 @@ func (p *proxy) clusterStats() func() metrics.Cluster {
 	return func() metrics.Cluster {
 		c := p.node.Stats()
 		c.Forwarded, c.ForwardMoved, c.ForwardFailed = p.server.Forwards()
+		c.RefusedRequests, c.RefusedResponses = p.server.Refused()
 		return c
 	}
 }
