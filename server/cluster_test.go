@@ -29,12 +29,11 @@ const clusterSecret = "the nodes know it"
 func asNode(id string) func(*stackOptions) {
 	return func(o *stackOptions) {
 		o.node = &cluster.Settings{
-			ID: id, Topic: "_millrace-test", Replication: 1,
+			ID: id, Topic: meeting, Replication: 1,
 			Heartbeat: 250 * time.Millisecond, Lease: 2 * time.Second, Idle: time.Minute,
 		}
 		o.server.Peering.Secret, o.node.Secret = clusterSecret, clusterSecret
 		o.server.Peering.Lease = o.node.Lease
-		o.reserve = true
 		o.consumer.RequestTimeout = time.Second
 	}
 }
@@ -442,10 +441,10 @@ func TestAnswerLostBetweenNodesComesAgain(t *testing.T) {
 // other members keep what they have.
 func TestAdoptionIsNoRebalance(t *testing.T) {
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
-		meeting := "_" + testkit.Topic(t)
+		place := "_" + testkit.Topic(t)
 		own := func(o *stackOptions) {
 			// Nobody dies here, and a busy machine must not look so.
-			o.node.Topic, o.node.Heartbeat, o.node.Lease = meeting, 500*time.Millisecond, 20*time.Second
+			o.node.Topic, o.node.Heartbeat, o.node.Lease = place, 500*time.Millisecond, 20*time.Second
 		}
 		var all []*stack
 		for _, id := range []string{"a", "b", "c"} {
@@ -549,9 +548,9 @@ func TestStreamOfAnotherNode(t *testing.T) {
 // Where the broker assigns, a member leaves and another one comes.
 func TestAdoptionWithTheBrokersOwnGroups(t *testing.T) {
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
-		meeting := "_" + testkit.Topic(t)
+		place := "_" + testkit.Topic(t)
 		own := func(o *stackOptions) {
-			o.node.Topic, o.node.Heartbeat, o.node.Lease = meeting, 500*time.Millisecond, 20*time.Second
+			o.node.Topic, o.node.Heartbeat, o.node.Lease = place, 500*time.Millisecond, 20*time.Second
 			o.fetch.GroupProtocol = "consumer"
 		}
 		all := []*stack{start(t, b, asNode("a"), own), start(t, b, asNode("b"), own)}

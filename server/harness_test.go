@@ -53,7 +53,7 @@ type stackOptions struct {
 	schemas  *schema.Registry
 	create   bool
 	node     *cluster.Settings        // of a stack that is one of several
-	reserve  bool                     // the topic of the nodes is reserved
+	reserved string                   // the topic of nodes
 	via      func(base string) string // where the others reach that one
 	hooks    []kgo.Hook               // of all Kafka clients
 }
@@ -84,8 +84,11 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 	logs := &logBuffer{}
 	log := slog.New(slog.NewTextHandler(logs, nil))
 	base := kafka.Settings{Brokers: b.Addrs, ClientID: "millrace-test", Logger: log, Hooks: o.hooks}
-	if o.reserve {
-		base.Reserved = kafka.Reserved{o.node.Topic}
+	if o.node != nil {
+		o.reserved = o.node.Topic
+	}
+	if o.reserved != "" {
+		base.Reserved = kafka.Reserved{o.reserved}
 		o.metadata.Reserved = base.Reserved
 	}
 	admin, err := kafka.NewAdmin(base)
