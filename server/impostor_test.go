@@ -160,7 +160,10 @@ func TestRecordsThatComeAgain(t *testing.T) {
 	testkit.Eventually(t, 20*time.Second, "the node to take part", func() bool { return moved.node.Stats().Leased })
 	path := createConsumer(t, moved, `,"auto.commit.enable":"false"`)
 	moved.drain(t)
-	x := start(t, b, asNode("node-x"))
+	x := start(t, b, asNode("node-x"), func(o *stackOptions) { // whose own heartbeats do not make up for anything soon
+		o.node.Heartbeat, o.node.Lease = 3*time.Second, 30*time.Second
+		o.server.Peering.Lease = o.node.Lease
+	})
 	other := start(t, b, asNode("node-y"))
 	all := []*stack{x, other}
 	for _, s := range all {
@@ -172,6 +175,7 @@ func TestRecordsThatComeAgain(t *testing.T) {
 	gone := createConsumer(t, x, "")
 	x.do(t, "DELETE", gone, "").want(t, 204, "")
 	again := createConsumer(t, other, "")
+	other.do(t, "POST", again+"/assignments", fmt.Sprintf(`{"partitions":[{"topic":%q,"partition":0}]}`, topic), plainV2).want(t, 204, "")
 	other.do(t, "DELETE", again, "").want(t, 204, "")
 	group, _, _ := strings.Cut(again, "/instances/")
 	x.do(t, "POST", group, `{"name":"i","format":"binary"}`, plainV2).want(t, 200, "") // under the same name
@@ -179,16 +183,16 @@ func TestRecordsThatComeAgain(t *testing.T) {
 	heartbeats := written(t, b, `["node","node-x"]`)
 	changes := slices.Concat(written(t, b, instanceKeyOf(path)), written(t, b, instanceKeyOf(gone)), written(t, b, instanceKeyOf(again)))
 	for range 3 { // in any order, as often as one likes
-		write(t, all, slices.Concat(heartbeats[:len(heartbeats)-1], changes, heartbeats[:2])...)
+		write(t, all[1:], slices.Concat(heartbeats[:len(heartbeats)-1], changes, heartbeats[:2])...)
+		if p, ok := other.node.Peer("node-x"); !ok || p.URL != x.base {
+			t.Errorf("the node is taken to be at %+v, not %s", p, x.base)
+		}
 		slices.Reverse(changes)
 		for _, s := range all {
 			s.do(t, "GET", path+"/assignments", "", credentials...).want(t, 200, topic)
 			s.do(t, "GET", gone+"/assignments", "", credentials...).want(t, 404, "40403")
 			s.do(t, "GET", again+"/records?timeout=10", "", append(credentials, "Accept: application/vnd.kafka.binary.v2+json")...).want(t, 409, "40903") // of the one before: 406
 		}
-	}
-	if p, ok := other.node.Peer("node-x"); !ok || p.URL != x.base {
-		t.Errorf("the node is taken to be at %+v, not %s", p, x.base)
 	}
 	if place, err := other.node.Find(t.Context(), strings.TrimPrefix(group, "/consumers/"), "i", ""); err != nil || place.Node != "node-x" {
 		t.Errorf("the instance is taken to be at %+v (%v)", place, err)
