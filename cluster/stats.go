@@ -7,6 +7,7 @@ func (n *Node) Stats() metrics.Cluster {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	at := now()
+	nodes, instances := n.table.unsealed(at)
 	return metrics.Cluster{
 		Leased:      n.leased(at),
 		Nodes:       n.table.count(at),
@@ -14,6 +15,8 @@ func (n *Node) Stats() metrics.Cluster {
 		Adopted:     n.adopted.Load(),
 		AdoptFailed: n.adoptFailed.Load(),
 
-		RefusedRecords: n.refused.Load(),
+		RefusedRecords:    n.refused.Load(),
+		UnsealedNodes:     nodes,
+		UnsealedInstances: instances,
 	}
 }

@@ -42,6 +42,7 @@ func (p *peer) alive(now time.Time) bool { return !p.Left && now.Sub(p.heard) < 
 // entry is an instance.
 type entry struct {
 	holding
+	sealed bool // the record carried its MAC
 	// idle is since when nobody has the instance, as far as this node has
 	// noticed; zero while somebody has.
 	idle time.Time
@@ -114,7 +115,7 @@ func (t *table) apply(key, value []byte, sealed bool, now time.Time) (change, er
 	if was != nil && h.Born == was.Born { // nodes of former versions leave it out
 		h.Since = max(h.Since, was.Since)
 	}
-	t.instances[instance] = &entry{holding: h}
+	t.instances[instance] = &entry{holding: h, sealed: sealed}
 	return c, nil
 }
 
@@ -172,11 +173,38 @@ func (t *table) count(now time.Time) (alive int) {
 	return alive
 }
 
+// unsealed returns how many nodes are alive, and how many instances there are,
+// whose last record does not carry its MAC.
+func (t *table) unsealed(now time.Time) (nodes, instances int) {
+	for _, p := range t.nodes {
+		if p.alive(now) && !p.sealed {
+			nodes++
+		}
+	}
+	for _, e := range t.instances {
+		if !e.sealed {
+			instances++
+		}
+	}
+	return nodes, instances
+}
+
 // sweeper is the node that clears away what dead ones have left: of those
 // alive the one whose id sorts first.
-func (t *table) sweeper(now time.Time) (first string) {
-	for id := range t.nodes {
-		if t.alive(id, now) && (first == "" || id < first) {
+func (t *table) sweeper(now time.Time) string {
+	return t.first(func(p *peer) bool { return p.alive(now) })
+}
+
+// sealer is the node that gives the records of dead ones their MAC: of those alive
+// that can, the one whose id sorts first.
+func (t *table) sealer(now time.Time) string {
+	return t.first(func(p *peer) bool { return p.alive(now) && p.sealed })
+}
+
+// first returns the id that sorts first of the nodes that are so, empty for none.
+func (t *table) first(so func(*peer) bool) (first string) {
+	for id, p := range t.nodes {
+		if so(p) && (first == "" || id < first) {
 			first = id
 		}
 	}
