@@ -29,6 +29,8 @@ type heartbeat struct {
 	// heartbeat that is older than the last one read does not count, so that
 	// nobody can bring a former address of the node back with a copy of it.
 	Started int64 `json:"started,omitempty"`
+	// Lenient says that the node counts records without a MAC (Settings.Lenient).
+	Lenient bool `json:"lenient,omitempty"`
 	// Left says that the node has gone; a tombstone follows. The tombstone alone
 	// does not count: each copy of one verifies, at any time.
 	Left bool `json:"left,omitempty"`

@@ -196,9 +196,9 @@ func (t *table) sweeper(now time.Time) string {
 }
 
 // sealer is the node that gives the records of dead ones their MAC: of those alive
-// that can, the one whose id sorts first.
+// that count such records, and can, the one whose id sorts first.
 func (t *table) sealer(now time.Time) string {
-	return t.first(func(p *peer) bool { return p.alive(now) && p.sealed })
+	return t.first(func(p *peer) bool { return p.alive(now) && p.sealed && p.Lenient })
 }
 
 // first returns the id that sorts first of the nodes that are so, empty for none.

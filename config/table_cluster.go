@@ -8,7 +8,7 @@ var clusterRows = []row{
 		store: into(boolean, func(d *draft) *bool { return &d.Cluster.Enabled }),
 	},
 	{
-		name: "cluster.secret", doc: "What the nodes know and nobody else: their requests to each other and their records in cluster.topic are authenticated by it. It is never sent. The same on all nodes, 16 characters or more.",
+		name: "cluster.secret", doc: "What the nodes know and nobody else: their requests to each other and their records in cluster.topic are authenticated by it. It is not sent (but see cluster.authentication). The same on all nodes, 16 characters or more.",
 		store: into(password, func(d *draft) *string { return &d.Server.Peering.Secret }),
 	},
 	{

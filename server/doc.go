@@ -13,6 +13,8 @@
 // consumers_v1.go, direct.go, streams.go, metadata.go, health.go, admin.go,
 // metrics.go. Answers without an end go by stream.go; sse.go writes events.
 // hangup.go notices clients that are gone while their request waits.
+// What nodes say to each other is forward.go, passage.go, relay.go and ways.go;
+// proof.go has the proof that it is said by a node, former.go the one of former versions.
 // openapi.yaml describes every route, and is served by openapi.go.
 // The dashboard is ui.go (its files, its stream) and ui_sampler.go (what the
 // stream brings); the page itself is package web.
