@@ -18,7 +18,7 @@ BIN      ?= bin/millrace
 GOBUILD  := CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags "-X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.committed=$(DATE)"
 KAFKA    := .cache/bin/kafka
 
-.PHONY: run build test test-short race fuzz lint bench pollers clients browser screenshots cluster-proof proofs kafka loadtest install clean help budget all-but-lint $(KAFKA)
+.PHONY: run build test test-short race fuzz lint bench pollers clients browser screenshots cluster-proof upgrade-proof proofs kafka loadtest install clean help budget all-but-lint $(KAFKA)
 
 run: build ## build millrace and run it with a broker in process, on :8082
 	bin/millrace dev
@@ -80,7 +80,17 @@ screenshots: build ## new pictures of the dashboard for the documentation, under
 cluster-proof: ## three brokers, three proxies, nginx and faults: no record is lost (needs Java 17, Maven and nginx; minutes)
 	MILLRACE_TEST_CLUSTER=1 go test -count=1 -v -timeout 20m -run 'TestClusterProof|TestReadsFromTheNearestReplica' ./cmd/millrace ./server/api
 
-proofs: clients browser cluster-proof ## what make test leaves out because it takes minutes or programs of others; CI does both
+# The last version whose nodes do not authenticate what they say to each other.
+FORMER  := d8fcd0e
+FORMED  := $(abspath .cache/former/$(FORMER))
+
+upgrade-proof: ## a service of nodes of a former version, upgraded node by node in two steps under load (needs that version in the git history)
+	@git cat-file -e '$(FORMER)^{commit}' || { echo "*** the upgrade was NOT tried: this clone does not have the commit $(FORMER), of which the former version is built; git fetch --unshallow ***"; exit 1; }
+	@mkdir -p $(FORMED)/source
+	@test -x $(FORMED)/millrace || { git archive $(FORMER) | tar -x -C $(FORMED)/source && cd $(FORMED)/source && CGO_ENABLED=0 go build -buildvcs=false -trimpath -o $(FORMED)/millrace ./cmd/millrace; }
+	MILLRACE_TEST_OLD=$(FORMED)/millrace go test -count=1 -v -timeout 15m -run '^TestUpgradeInTwoSteps$$' ./cmd/millrace
+
+proofs: clients browser cluster-proof upgrade-proof ## what make test leaves out because it takes minutes or programs of others; CI does both
 
 kafka: $(KAFKA) ## a real Kafka on localhost:9092 until Ctrl-C (needs Java 17 and Maven)
 	$(KAFKA)

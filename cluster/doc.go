@@ -5,6 +5,8 @@
 // one partition, which every node reads from its beginning and follows.
 //
 //   - record.go: what stands in that topic.
+//   - seal.go: the MAC of each record, by which it counts, and the keys that the
+//     secret of the nodes has.
 //   - table.go: what a node knows from it. It is a pure function of the log: a
 //     record counts if its epoch is higher than that of the one before it for
 //     the same instance, so of two that conflict the first in the log wins, and

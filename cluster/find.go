@@ -24,8 +24,19 @@ const startWait = 5 * time.Second
 type Place struct {
 	// URL is where the node is that has the instance, empty when that is this one.
 	URL string
-	// Node is its id.
-	Node string
+	// Node is its id, Run that of its process.
+	Node, Run string
+	// Beat is the number of the last heartbeat that was read of it.
+	Beat uint64
+	// Sealed says that its heartbeats are authenticated. Others come from nodes of
+	// a former version, or from anybody.
+	Sealed bool
+}
+
+// Process returns the place without what changes while the process at it lives.
+func (p Place) Process() Place {
+	p.Beat = 0
+	return p
 }
 
 // Find returns who has the instance. One that no live node has is adopted, so
@@ -52,7 +63,9 @@ func (n *Node) Find(ctx context.Context, group, name, refused string) (Place, er
 		case h.Owner == n.ID() && n.local.Holds(group, name):
 			return Place{}, nil
 		case h.Owner != n.ID() && n.Alive(h.Owner) && (h.Owner != refused || !n.overdue(h.Owner)):
-			return Place{URL: n.urlOf(h.Owner), Node: h.Owner}, nil
+			if p, ok := n.Peer(h.Owner); ok {
+				return p, nil
+			}
 		default:
 			if err := n.judged(k, h.Born); err != nil {
 				return Place{}, err
@@ -121,13 +134,25 @@ func (n *Node) overdue(id string) bool {
 	return p == nil || now().Sub(p.heard) > 2*n.settings.Heartbeat+n.settings.Heartbeat/2
 }
 
-func (n *Node) urlOf(id string) string {
+// Peer returns where a node is that counts as alive.
+func (n *Node) Peer(id string) (Place, bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if p := n.table.nodes[id]; p != nil {
-		return p.URL
+	p := n.table.nodes[id]
+	if p == nil || !p.alive(now()) {
+		return Place{}, false
 	}
-	return ""
+	return Place{URL: p.URL, Node: id, Run: p.Run, Beat: p.Beat, Sealed: p.sealed}, true
+}
+
+// Run returns what tells this process from others of the same id.
+func (n *Node) Run() string { return n.run }
+
+// Beat returns the number of the last heartbeat that this node sent.
+func (n *Node) Beat() uint64 {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.number
 }
 
 // judged returns why this node has not adopted the instance before, nil where
@@ -204,3 +229,15 @@ func (n *Node) adopt(ctx context.Context, k instanceKey, h holding) error {
 	n.log.Info("consumer instance adopted", "group", k.group, "instance", k.name, "from", h.Owner)
 	return nil
 }
+
+// Recent reports whether this node sent the heartbeat of that number not long
+// ago: others that still took it for the last one have counted this node as alive.
+func (n *Node) Recent(beat uint64) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return beat <= n.number && n.number-beat <= uint64(recentLeases*n.settings.Lease/n.settings.Heartbeat)+2
+}
+
+// recentLeases is how many leases a heartbeat is recent: as long as one that was
+// read late counts, and a request that was sent at the end of that may take.
+const recentLeases = 3

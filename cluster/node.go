@@ -36,6 +36,7 @@ type Node struct {
 	log      *slog.Logger
 	client   *kgo.Client
 	run      string
+	seal     *sealer
 
 	life    context.Context
 	end     context.CancelFunc
@@ -57,13 +58,20 @@ type Node struct {
 	silenced bool                          // a failure to write heartbeats was logged
 	adopting map[instanceKey]chan struct{} // closed when the adoption under way is over
 	verdicts map[instanceKey]verdict       // why instances that nobody has are not adopted here
+	number   uint64                        // of the last heartbeat that was sent
+	rank     int64                         // heartbeat.Started of this run
+	damaged  map[instanceKey]int64         // instances whose record is to be repaired, see repair
+	warned   time.Time                     // when records that do not count were last logged
 
-	adopted, adoptFailed atomic.Uint64
+	adopted, adoptFailed, refused atomic.Uint64
 }
 
 // ErrCutOff says that the node cannot see itself in the log, and so must not
 // act for the cluster.
 var ErrCutOff = errors.New("this node has lost its place in the cluster's topic")
+
+// errUnsealed says what a record lacks.
+var errUnsealed = errors.New("it was not written by a node with this cluster.secret: by one with another, by one of a former version (see cluster.authentication), or by somebody else")
 
 // New returns a node that does not take part yet. The client it makes is its own.
 func New(base kafka.Settings, s Settings) (*Node, error) {
@@ -84,13 +92,16 @@ func New(base kafka.Settings, s Settings) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{
-		settings: s, log: s.Logger, client: client, run: rand.Text(),
+		settings: s, log: s.Logger, client: client, run: rand.Text(), seal: newSealer(s.Secret, s.Topic),
 		table:    newTable(),
 		changed:  make(chan struct{}),
 		beats:    make(map[uint64]time.Time),
 		adopting: make(map[instanceKey]chan struct{}),
 		verdicts: make(map[instanceKey]verdict),
+		damaged:  make(map[instanceKey]int64),
+		rank:     time.Now().UnixMilli(),
 	}
+	n.table.lenient = s.Lenient
 	for i := range n.writing {
 		n.writing[i] = make(chan struct{}, 1)
 	}
@@ -128,18 +139,43 @@ func (n *Node) Close(ctx context.Context, leave bool) {
 	if !leave || n.url == "" {
 		return
 	}
-	r := &kgo.Record{Topic: n.settings.Topic, Key: nodeKey(n.ID())}
-	written := make(chan error, 1)
-	n.client.Produce(ctx, r, func(_ *kgo.Record, err error) { written <- err })
-	var err error
-	select { // the library does not give up a record that may be on its way
-	case err = <-written:
-	case <-ctx.Done():
-		err = ctx.Err()
+	if err := n.leave(ctx); err != nil {
+		n.log.Warn("cannot take this node out of the cluster's topic", "err", err)
 	}
-	if err != nil {
-		n.log.Warn("cannot take this node out of the cluster's topic", "error", err)
+}
+
+// leave tells the others that this node is gone.
+func (n *Node) leave(ctx context.Context) error {
+	n.mu.Lock()
+	last := n.heartbeat()
+	n.mu.Unlock()
+	last.Left = true
+	written := make(chan error, 2)
+	for _, value := range [][]byte{encode(last), nil} {
+		n.client.Produce(ctx, n.record(nodeKey(n.ID()), value), func(_ *kgo.Record, err error) { written <- err })
 	}
+	for range cap(written) {
+		select { // the library does not give up a record that may be on its way
+		case err := <-written:
+			if err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// record returns a record of the cluster's topic with its MAC.
+func (n *Node) record(key, value []byte) *kgo.Record {
+	return n.seal.seal(&kgo.Record{Topic: n.settings.Topic, Key: key, Value: value})
+}
+
+// heartbeat returns the next heartbeat. The caller holds n.mu.
+func (n *Node) heartbeat() heartbeat {
+	n.number++
+	return heartbeat{URL: n.url, Run: n.run, Beat: n.number, LeaseMillis: n.settings.Lease.Milliseconds(), Started: n.rank, Lenient: n.settings.Lenient}
 }
 
 // openTopic makes sure that there is the topic. It is false when the node was closed first.
@@ -171,18 +207,21 @@ var topicConfigs = map[string]*string{
 }
 
 func (n *Node) createTopic(adm *kadm.Client) error {
-	_, err := adm.CreateTopic(n.life, 1, int16(n.settings.Replication), topicConfigs, n.settings.Topic)
-	switch {
-	case err == nil:
+	created, err := adm.CreateTopic(n.life, 1, int16(n.settings.Replication), topicConfigs, n.settings.Topic)
+	if err == nil {
 		n.log.Info("created the cluster's topic", "topic", n.settings.Topic)
-	case errors.Is(err, kerr.TopicAlreadyExists):
-		n.checkTopic(adm)
-	default:
-		// It may be there all the same, and we just may not create topics.
-		topics, failed := adm.ListTopicsWithInternal(n.life, n.settings.Topic)
-		if failed != nil || !topics.Has(n.settings.Topic) {
-			return fmt.Errorf("cannot create the topic: %w", err)
+		if n.seal.id = created.ID; n.seal.id != (kadm.TopicID{}) {
+			return nil
 		}
+	}
+	// It may be there all the same, and we just may not create topics.
+	topics, failed := adm.ListTopicsWithInternal(n.life, n.settings.Topic)
+	if failed != nil || !topics.Has(n.settings.Topic) {
+		return fmt.Errorf("cannot create or find the topic: %w", errors.Join(err, failed))
+	}
+	n.seal.id = topics[n.settings.Topic].ID
+	if errors.Is(err, kerr.TopicAlreadyExists) {
+		n.checkTopic(adm)
 	}
 	return nil
 }
@@ -205,15 +244,14 @@ func (n *Node) checkTopic(adm *kadm.Client) {
 func (n *Node) beat() {
 	tick := time.NewTicker(n.settings.Heartbeat)
 	defer tick.Stop()
-	for number := uint64(1); ; number++ {
+	for {
 		n.mu.Lock()
-		n.beats[number] = time.Now()
+		h := n.heartbeat()
+		n.beats[h.Beat] = time.Now()
 		n.mu.Unlock()
-		value := encode(heartbeat{URL: n.url, Run: n.run, Beat: number, LeaseMillis: n.settings.Lease.Milliseconds()})
-		r := &kgo.Record{Topic: n.settings.Topic, Key: nodeKey(n.ID()), Value: value}
-		n.client.Produce(n.life, r, func(_ *kgo.Record, err error) {
+		n.client.Produce(n.life, n.record(nodeKey(n.ID()), encode(h)), func(_ *kgo.Record, err error) {
 			if err != nil && n.life.Err() == nil {
-				n.missed(number, err)
+				n.missed(h.Beat, err)
 			}
 		})
 		select {
@@ -255,38 +293,52 @@ func (n *Node) take(records []*kgo.Record) {
 		return
 	}
 	now := time.Now()
-	var lost, damaged []instanceKey
+	var lost []instanceKey
 	n.mu.Lock()
 	for _, r := range records {
-		c, err := n.table.apply(r.Key, r.Value, now)
+		c, err := n.table.apply(r.Key, r.Value, n.seal.verifies(r), now)
 		n.position = r.Offset + 1
+		if err != nil || c.unsealed {
+			n.refuse(r, err, now)
+		}
 		switch {
 		case err != nil:
-			n.log.Warn("skipping a record of the cluster's topic", "offset", r.Offset, "error", err)
+		case c.rejected && c.node == "" && c.former == n.ID():
+			n.damaged[c.instance] = max(n.damaged[c.instance], c.since)
+		case c.rejected || c.unsealed:
 		case c.node == n.ID():
 			n.heardOwn(r.Value)
-		case c.node != "":
-		case c.rejected && c.former == n.ID():
-			damaged = append(damaged, c.instance)
-		case c.former == n.ID():
+		case c.node == "" && c.former == n.ID():
 			if e := n.table.instances[c.instance]; e == nil || e.Deleted || e.Owner != n.ID() {
 				lost = append(lost, c.instance)
 			}
 		}
 	}
-	live := n.leased(now)
+	if !n.leased(now) {
+		clear(n.damaged) // what was damaged in the past was repaired in the past
+	}
 	close(n.changed)
 	n.changed = make(chan struct{})
 	n.mu.Unlock()
 	for _, k := range lost {
 		n.local.Discard(k.group, k.name)
 	}
-	if !live {
-		return // what was damaged in the past was repaired in the past
+}
+
+// refuseLog is how often records that do not count are logged.
+const refuseLog = 10 * time.Second
+
+// refuse notes a record that does not count, whoever wrote it. The caller holds n.mu.
+func (n *Node) refuse(r *kgo.Record, err error, now time.Time) {
+	refused := n.refused.Add(1)
+	if now.Sub(n.warned) < refuseLog {
+		return
 	}
-	for _, k := range damaged {
-		n.running.Go(func() { n.repair(k) })
+	n.warned = now
+	if err == nil {
+		err = errUnsealed
 	}
+	n.log.Warn("a record of the cluster's topic does not count", "offset", r.Offset, "err", err, "so_far", refused)
 }
 
 // heardOwn notes that a heartbeat of this node was read. The caller holds n.mu.
@@ -296,6 +348,7 @@ func (n *Node) heardOwn(value []byte) {
 		return // the tombstone of a run before this one
 	}
 	if p.Run != n.run {
+		n.rank = max(n.rank, p.Started+1) // whatever the clock said then
 		if n.started && !n.stranger {
 			n.log.Error("another node uses the same id: neither can serve consumer instances", "id", n.ID(), "its_url", p.URL)
 			n.stranger = true

@@ -20,7 +20,10 @@ import (
 
 func TestMain(m *testing.M) { testkit.Main(m) }
 
-const patience = 20 * time.Second
+const (
+	patience   = 20 * time.Second
+	testSecret = "a secret of all nodes"
+)
 
 // host is the local part of a node, which remembers what it was told.
 type host struct {
@@ -58,7 +61,7 @@ func (h *host) Discard(group, name string) {
 func join(t *testing.T, b testkit.Broker, id string, change ...func(*Settings)) (*Node, *host) {
 	t.Helper()
 	s := Settings{
-		ID: id, Topic: "nodes", Replication: 1, Heartbeat: 100 * time.Millisecond, Lease: time.Second, Idle: time.Hour,
+		ID: id, Topic: "nodes", Secret: testSecret, Replication: 1, Heartbeat: 100 * time.Millisecond, Lease: time.Second, Idle: time.Hour,
 		Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}
 	for _, f := range change {

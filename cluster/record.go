@@ -25,6 +25,20 @@ type heartbeat struct {
 	Beat uint64 `json:"beat"`
 	// LeaseMillis is how long the node counts as alive from here on.
 	LeaseMillis int64 `json:"lease_ms"`
+	// Started orders the runs of a node: that of a later run is higher. A
+	// heartbeat that is older than the last one read does not count, so that
+	// nobody can bring a former address of the node back with a copy of it.
+	Started int64 `json:"started,omitempty"`
+	// Lenient says that the node counts records without a MAC (Settings.Lenient).
+	Lenient bool `json:"lenient,omitempty"`
+	// Left says that the node has gone; a tombstone follows. The tombstone alone
+	// does not count: each copy of one verifies, at any time.
+	Left bool `json:"left,omitempty"`
+}
+
+// after reports whether h was written after was by the node that both are of.
+func (h *heartbeat) after(was *heartbeat) bool {
+	return h.Started > was.Started || h.Started == was.Started && h.Run == was.Run && h.Beat > was.Beat
 }
 
 func (h *heartbeat) lease() time.Duration { return time.Duration(h.LeaseMillis) * time.Millisecond }
@@ -39,6 +53,10 @@ type holding struct {
 	// Born is made up when the instance is created, so that two of one name
 	// are told apart.
 	Born string `json:"born"`
+	// Since orders the instances that have had one name: that of a later one is
+	// higher, by the clock of the node that made it. A record of an earlier
+	// one does not count, whatever its epoch is.
+	Since int64 `json:"since,omitempty"`
 	// Deleted says that the instance is gone, and Why, if that is not its
 	// client's doing; a tombstone follows. It is about the instance of that Born only.
 	Deleted bool   `json:"deleted,omitempty"`

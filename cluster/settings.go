@@ -14,6 +14,12 @@ type Settings struct {
 	// where it has to be created; -1 leaves that to the broker.
 	Topic       string
 	Replication int
+	// Secret is known to all nodes and nobody else. The records of the topic are
+	// authenticated by it.
+	Secret string
+	// Lenient also accepts records that are not authenticated, as nodes of
+	// former versions write them, for the time of an upgrade.
+	Lenient bool
 	// Heartbeat is how often a node shows that it lives, Lease how long it
 	// counts as alive after the last time; several times as long.
 	Heartbeat, Lease time.Duration

@@ -3,11 +3,11 @@ package cluster
 import (
 	"fmt"
 	"time"
-
-	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// sweep clears away what dead nodes have left for too long.
+// sweep clears away what dead nodes have left for too long, and repairs the
+// records of this node's instances: once a heartbeat, however many records are
+// written by others to damage them.
 func (n *Node) sweep() {
 	tick := time.NewTicker(n.settings.Heartbeat)
 	defer tick.Stop()
@@ -16,10 +16,17 @@ func (n *Node) sweep() {
 		case <-n.life.Done():
 			return
 		case now := <-tick.C:
+			for k, since := range n.takeDamaged() {
+				n.running.Go(func() { n.repair(k, since) })
+			}
+			for k, epoch := range n.legacy(now) {
+				if err := n.reseal(k, epoch); err != nil && n.life.Err() == nil {
+					n.log.Warn("cannot authenticate the record of a consumer instance of a node of a former version", "group", k.group, "instance", k.name, "err", err)
+				}
+			}
 			nodes, instances := n.litter(now)
 			for _, id := range nodes {
-				r := &kgo.Record{Topic: n.settings.Topic, Key: nodeKey(id)}
-				n.client.Produce(n.life, r, nil) // or the next time
+				n.client.Produce(n.life, n.record(nodeKey(id), nil), nil) // or the next time
 			}
 			for k, epoch := range instances {
 				if err := n.clear(k, epoch); err != nil && n.life.Err() == nil {
@@ -28,6 +35,50 @@ func (n *Node) sweep() {
 			}
 		}
 	}
+}
+
+// takeDamaged returns the instances whose records are to be repaired, each once.
+func (n *Node) takeDamaged() map[instanceKey]int64 {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	damaged := n.damaged
+	n.damaged = make(map[instanceKey]int64)
+	return damaged
+}
+
+// legacy returns the instances, with their epochs, that nodes of former versions
+// have left, and whose records this node is to write again: once every node wants
+// records with a MAC, those would not count. A record whose owner lives is the owner's.
+func (n *Node) legacy(now time.Time) map[instanceKey]int64 {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !n.settings.Lenient || !n.leased(now) || n.table.sealer(now) != n.ID() {
+		return nil
+	}
+	found := make(map[instanceKey]int64)
+	for k, e := range n.table.instances {
+		if !e.sealed && !e.Deleted && !n.table.alive(e.Owner, now) {
+			found[k] = e.Epoch
+		}
+	}
+	return found
+}
+
+// reseal writes the record of an instance again, unless it is not the one of that
+// epoch any more.
+func (n *Node) reseal(k instanceKey, epoch int64) error {
+	unlock, err := n.lock(n.life, k)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	h, known, err := n.get(k)
+	if err != nil || !known || h.Epoch != epoch {
+		return err
+	}
+	h.Epoch++
+	_, err = n.write(n.life, k, h)
+	return err
 }
 
 // clear deletes an instance that nobody has, unless its record is not the one

@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"millrace/internal/apierr"
@@ -19,10 +18,8 @@ func TestClocksDoNotDecideWhoLives(t *testing.T) {
 	one, _ := join(t, b, "one")
 	writer := testkit.Client(t, b)
 	beat := func(n uint64) {
-		r := &kgo.Record{
-			Topic: "nodes", Key: nodeKey("late"), Timestamp: time.Now().Add(-time.Hour),
-			Value: encode(heartbeat{URL: "http://late", Run: "r", Beat: n, LeaseMillis: 60_000}),
-		}
+		r := one.record(nodeKey("late"), encode(heartbeat{URL: "http://late", Run: "r", Beat: n, LeaseMillis: 60_000}))
+		r.Timestamp = time.Now().Add(-time.Hour)
 		if err := writer.ProduceSync(t.Context(), r).FirstErr(); err != nil {
 			t.Fatal(err)
 		}

@@ -23,7 +23,7 @@ func (s *script) instance(h *holding, rejected bool) {
 	if h != nil {
 		value = encode(h)
 	}
-	c, err := s.table.apply(instanceKey{"g", "i"}.bytes(), value, s.now)
+	c, err := s.table.apply(instanceKey{"g", "i"}.bytes(), value, true, s.now)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -92,7 +92,7 @@ func TestLeases(t *testing.T) {
 	s := newScript(t)
 	beat := func(id string, now time.Time) {
 		t.Helper()
-		if _, err := s.table.apply(nodeKey(id), encode(heartbeat{URL: "u", LeaseMillis: 1000}), now); err != nil {
+		if _, err := s.table.apply(nodeKey(id), encode(heartbeat{URL: "u", LeaseMillis: 1000}), true, now); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -110,7 +110,11 @@ func TestLeases(t *testing.T) {
 	if got := s.table.sweeper(s.now); got != "a" || s.table.count(s.now) != 2 {
 		t.Errorf("of %d nodes alive, %s sweeps", s.table.count(s.now), got)
 	}
-	if _, err := s.table.apply(nodeKey("a"), nil, s.now); err != nil || s.table.alive("a", s.now) {
+	if c, err := s.table.apply(nodeKey("a"), nil, true, s.now); err != nil || !c.rejected || !s.table.alive("a", s.now) {
+		t.Errorf("a tombstone alone has taken a node out that is alive (%v)", err)
+	}
+	left := encode(heartbeat{URL: "u", Beat: 1, LeaseMillis: 1000, Left: true})
+	if _, err := s.table.apply(nodeKey("a"), left, true, s.now); err != nil || s.table.alive("a", s.now) {
 		t.Errorf("a node is alive after it has left (%v)", err)
 	}
 }
@@ -124,7 +128,7 @@ func TestCompactionKeepsWhatCounts(t *testing.T) {
 		var log [][]byte
 		write := func(h holding) change {
 			log = append(log, encode(h))
-			c, err := whole.apply(instanceKey{"g", "i"}.bytes(), log[len(log)-1], time.Now())
+			c, err := whole.apply(instanceKey{"g", "i"}.bytes(), log[len(log)-1], true, time.Now())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -139,7 +143,7 @@ func TestCompactionKeepsWhatCounts(t *testing.T) {
 			}
 		}
 		compacted := newTable()
-		if _, err := compacted.apply(instanceKey{"g", "i"}.bytes(), log[len(log)-1], time.Now()); err != nil {
+		if _, err := compacted.apply(instanceKey{"g", "i"}.bytes(), log[len(log)-1], true, time.Now()); err != nil {
 			t.Fatal(err)
 		}
 		a, b := whole.instances[instanceKey{"g", "i"}].holding, compacted.instances[instanceKey{"g", "i"}].holding
@@ -156,7 +160,7 @@ func FuzzApply(f *testing.F) {
 	f.Add([]byte(`["node",""]`), []byte(`{`))
 	f.Fuzz(func(t *testing.T, key, value []byte) {
 		tab := newTable()
-		c, err := tab.apply(key, value, time.Now())
+		c, err := tab.apply(key, value, true, time.Now())
 		before := fmt.Sprint(tab.nodes, len(tab.instances))
 		for i := range value { // nothing of it is kept
 			value[i] = 'x'

@@ -69,8 +69,7 @@ func (n *Node) append(ctx context.Context, k instanceKey, values ...[]byte) erro
 	for _, v := range values {
 		// With the life of the node: the end of one caller's context would
 		// fail what others have under way.
-		r := &kgo.Record{Topic: n.settings.Topic, Key: k.bytes(), Value: v}
-		n.client.Produce(n.life, r, func(r *kgo.Record, err error) { results <- result{r.Offset, err} })
+		n.client.Produce(n.life, n.record(k.bytes(), v), func(r *kgo.Record, err error) { results <- result{r.Offset, err} })
 	}
 	last := int64(-1)
 	for range values {
@@ -125,7 +124,7 @@ func (n *Node) Create(ctx context.Context, group, name string, definition []byte
 	}
 	counts := false
 	if !known {
-		h := holding{Owner: n.ID(), Epoch: was.Epoch + 1, Born: rand.Text(), Definition: definition}
+		h := holding{Owner: n.ID(), Epoch: was.Epoch + 1, Born: rand.Text(), Since: n.sinceOf(k), Definition: definition}
 		if counts, err = n.write(ctx, k, h); err != nil {
 			n.retract(k, h)
 			return err
@@ -137,12 +136,23 @@ func (n *Node) Create(ctx context.Context, group, name string, definition []byte
 	return nil
 }
 
+// sinceOf returns the holding.Since of an instance that is about to be made.
+func (n *Node) sinceOf(k instanceKey) int64 {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	since := max(now().UnixMilli(), n.table.graves[k].since+1)
+	if e := n.table.instances[k]; e != nil {
+		since = max(since, e.Since+1)
+	}
+	return since
+}
+
 // retract deletes an instance that was not created in time, but whose record
 // may come into the log all the same: what is written now comes after it.
 func (n *Node) retract(k instanceKey, h holding) {
-	gone := encode(holding{Epoch: h.Epoch + 1, Born: h.Born, Deleted: true})
+	gone := encode(holding{Epoch: h.Epoch + 1, Born: h.Born, Since: h.Since, Deleted: true})
 	for _, value := range [][]byte{gone, nil} {
-		n.client.Produce(n.life, &kgo.Record{Topic: n.settings.Topic, Key: k.bytes(), Value: value}, nil)
+		n.client.Produce(n.life, n.record(k.bytes(), value), nil)
 	}
 }
 
@@ -221,7 +231,7 @@ func (n *Node) delete(ctx context.Context, k instanceKey, why string, as func(*h
 	case !known && !h.Deleted, !as(&h):
 		return nil
 	}
-	gone := encode(holding{Epoch: h.Epoch + 1, Born: h.Born, Deleted: true, Why: why})
+	gone := encode(holding{Epoch: h.Epoch + 1, Born: h.Born, Since: h.Since, Deleted: true, Why: why})
 	return n.append(ctx, k, gone, nil)
 }
 
@@ -245,11 +255,13 @@ func (n *Node) claim(ctx context.Context, k instanceKey, h holding) (bool, error
 }
 
 // repair writes the record of an instance of this node again, after one that
-// does not count and which compaction would keep in its place.
-func (n *Node) repair(k instanceKey) {
+// does not count and which compaction would keep in its place. since is the
+// holding.Since of that one: who reads it first, out of the compacted log, must
+// take this one for newer.
+func (n *Node) repair(k instanceKey, since int64) {
 	ctx, cancel := context.WithTimeout(n.life, n.settings.Lease)
 	defer cancel()
-	err := n.rewrite(ctx, k, func(*holding) {})
+	err := n.rewrite(ctx, k, func(h *holding) { h.Since = max(h.Since, since) })
 	if err != nil && !apierr.InstanceMoved.Is(err) && n.life.Err() == nil {
 		n.log.Warn("cannot repair the record of a consumer instance", "group", k.group, "instance", k.name, "error", err)
 	}

@@ -18,6 +18,7 @@ func (d *draft) check() {
 		d.fault("consumer.session.timeout.ms", "has no meaning with consumer.group.protocol=consumer; allowed: leave it out, the broker's group.consumer.session.timeout.ms holds")
 	}
 	d.checkCluster()
+	d.reserve()
 	if len(d.advertised) > 0 {
 		d.Server.Advertised = d.advertised[0]
 	}
@@ -29,7 +30,8 @@ func (d *draft) check() {
 func (d *draft) checkCluster() {
 	c := &d.Cluster
 	c.ID, c.Idle = d.ID, d.Consumer.InstanceTimeout
-	d.Peer.Lease = c.Lease
+	c.Secret, c.Lenient = d.Peer.Secret, d.authentication == "accept"
+	d.Peer.Lease, d.Peer.Lenient = c.Lease, c.Lenient
 	if len(d.peerURL) > 0 {
 		c.URL = d.peerURL[0]
 	}
@@ -37,9 +39,22 @@ func (d *draft) checkCluster() {
 	if !d.isFaulty(lease, beat) && c.Lease < 3*c.Heartbeat {
 		d.fault(lease, "%d leaves no room for heartbeats that come late; allowed: three times %s, %d, or more", c.Lease.Milliseconds(), beat, 3*c.Heartbeat.Milliseconds())
 	}
+	if c.Enabled && d.isGiven("cluster.secret.former") && !c.Lenient {
+		d.fault("cluster.secret.former", "is for cluster.authentication=accept, which is not set; allowed: leave it out once no node of a former version runs")
+	}
 	if c.Enabled && len(d.Peer.Secret) < 16 {
 		d.fault("cluster.secret", "is missing or shorter than 16 characters, and cluster.enable needs it; allowed: the same long text on all nodes")
 	}
+}
+
+// reserve keeps the topic of the nodes from the API. A proxy that is no node does
+// so too: it may stand in front of the Kafka cluster in which nodes meet.
+func (d *draft) reserve() {
+	reserved := kafka.Reserved{d.Cluster.Topic}
+	for _, s := range []*kafka.Settings{&d.Kafka, &d.KafkaProduce, &d.KafkaConsume} {
+		s.Reserved = reserved
+	}
+	d.Metadata.Reserved = reserved
 }
 
 // checkIdempotence follows the Java producer: idempotence that nobody asked

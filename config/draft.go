@@ -18,13 +18,14 @@ type draft struct {
 	shown  map[string]string
 	faults Faults
 
-	listeners  []listener
-	advertised []string
-	peerURL    []string
-	https      tlsSource
-	links      [sideCount]link
-	registry   registry
-	levels     struct{ gzip, lz4, zstd int }
+	listeners      []listener
+	advertised     []string
+	peerURL        []string
+	authentication string // cluster.authentication
+	https          tlsSource
+	links          [sideCount]link
+	registry       registry
+	levels         struct{ gzip, lz4, zstd int }
 }
 
 // isGiven reports whether any source gave the setting.

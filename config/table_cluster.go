@@ -8,15 +8,23 @@ var clusterRows = []row{
 		store: into(boolean, func(d *draft) *bool { return &d.Cluster.Enabled }),
 	},
 	{
-		name: "cluster.secret", doc: "What proves to a node that a request comes from another one. The same on all nodes, 16 characters or more.",
+		name: "cluster.secret", doc: "What the nodes know and nobody else: their requests to each other and their records in cluster.topic are authenticated by it. It is not sent (but see cluster.authentication). The same on all nodes, 16 characters or more.",
 		store: into(password, func(d *draft) *string { return &d.Peer.Secret }),
+	},
+	{
+		name: "cluster.authentication", def: "require", doc: "What is accepted of other nodes: require wants all requests and records authenticated; accept also takes those of versions that cannot do that yet, for the time of an upgrade.",
+		store: into(oneOf("require", "accept"), func(d *draft) *string { return &d.authentication }),
+	},
+	{
+		name: "cluster.secret.former", doc: "With cluster.authentication=accept, the cluster.secret of the nodes that are still of a former version, which send it as it is. Without it cluster.secret, which should then be changed after the upgrade.",
+		store: into(password, func(d *draft) *string { return &d.Peer.Former }),
 	},
 	{
 		name: "cluster.advertised.url", doc: "Base URL that the other nodes reach this one at; a load balancer's will not do. Without it the first listener's, with host.name or the name of the host.",
 		store: into(webURLs, func(d *draft) *[]string { return &d.peerURL }),
 	},
 	{
-		name: "cluster.topic", def: "_millrace-cluster", doc: "Topic that the nodes share. It is created with one partition and cleanup.policy=compact where it does not exist.",
+		name: "cluster.topic", def: "_millrace-cluster", doc: "Topic that the nodes share. It is created with one partition and cleanup.policy=compact where it does not exist. No request reads, writes or describes it, whether cluster.enable is on or not.",
 		store: into(text, func(d *draft) *string { return &d.Cluster.Topic }),
 	},
 	{

@@ -99,9 +99,13 @@ var storedCases = map[string]struct {
 
 	"consumer.instances.max.per.client": {"24", func(c *Config) any { return c.Consumer.MaxPerClient }, "24"},
 
-	"cluster.secret":                   {"x", func(c *Config) any { return c.Peer.Secret }, "x"},
-	"cluster.advertised.url":           {"http://me:1", func(c *Config) any { return c.Cluster.URL }, "http://me:1"},
-	"cluster.topic":                    {"t", func(c *Config) any { return c.Cluster.Topic }, "t"},
+	"cluster.secret":         {"x", func(c *Config) any { return []any{c.Peer.Secret, c.Cluster.Secret} }, "[x x]"},
+	"cluster.authentication": {"accept", func(c *Config) any { return []any{c.Cluster.Lenient, c.Peer.Lenient} }, "[true true]"},
+	"cluster.secret.former":  {"x", func(c *Config) any { return c.Peer.Former }, "x"},
+	"cluster.advertised.url": {"http://me:1", func(c *Config) any { return c.Cluster.URL }, "http://me:1"},
+	"cluster.topic": {"t", func(c *Config) any {
+		return []any{c.Cluster.Topic, c.Metadata.Reserved, c.KafkaConsume.Reserved, c.KafkaProduce.Reserved}
+	}, "[t [t] [t] [t]]"},
 	"cluster.topic.replication.factor": {"3", func(c *Config) any { return c.Cluster.Replication }, "3"},
 	"cluster.heartbeat.interval.ms":    {"1000", func(c *Config) any { return c.Cluster.Heartbeat }, "1s"},
 	"cluster.lease.ms":                 {"20000", func(c *Config) any { return []any{c.Cluster.Lease, c.Peer.Lease} }, "[20s 20s]"},

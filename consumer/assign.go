@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"context"
+	"slices"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -15,6 +16,9 @@ import (
 // [apierr.IllegalState] where there is a subscription, [apierr.TopicNotFound]
 // and [apierr.PartitionNotFound], and what Kafka said.
 func (i *Instance) Assign(ctx context.Context, tps []TopicPartition) error {
+	if err := i.m.admitPartitions(slices.Values(tps)); err != nil {
+		return err
+	}
 	ctx, done, err := i.beginChange(ctx)
 	if err != nil {
 		return err

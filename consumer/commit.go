@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -77,6 +78,9 @@ func (i *Instance) CommitAsync(offsets []Offset) error {
 // Committed returns the offsets that the group has committed for the
 // partitions, whoever committed them. Partitions without one are left out.
 func (i *Instance) Committed(ctx context.Context, tps []TopicPartition) ([]Offset, error) {
+	if err := i.m.admitPartitions(slices.Values(tps)); err != nil {
+		return nil, err
+	}
 	if err := i.beginCall(); err != nil {
 		return nil, err
 	}
@@ -101,6 +105,9 @@ func (i *Instance) Committed(ctx context.Context, tps []TopicPartition) ([]Offse
 // arrived. The caller must end it when there is no error.
 func (i *Instance) askCommit(ctx context.Context, offsets []Offset) (*commit, error) {
 	for _, o := range offsets {
+		if err := i.m.admitTopic(o.Topic); err != nil {
+			return nil, err
+		}
 		switch {
 		case o.Offset < 0, o.Partition < 0:
 			return nil, apierr.Unprocessable.New("The offset %d of partition %d of topic %s cannot be committed: neither may be negative.", o.Offset, o.Partition, o.Topic)

@@ -54,6 +54,9 @@ func (m *Manager) Adopt(ctx context.Context, group, name string, text []byte) er
 		return apierr.InstanceNotFound.Wrap(err, "The consumer instance %q of the group %q was on another server and cannot be recovered on this one: %s. Create it anew.", name, group, why)
 	}
 	d, err := readDefinition(text)
+	if err == nil {
+		err = m.admitDefinition(d)
+	}
 	if err != nil {
 		return lost(err)
 	}

@@ -77,6 +77,9 @@ func (i *Instance) seekToEdge(ctx context.Context, tps []TopicPartition, edge in
 // seek moves partitions to the offsets in to, which it takes, and to those
 // that at asks for by time.
 func (i *Instance) seek(ctx context.Context, to, at map[TopicPartition]int64) error {
+	if err := i.m.admitMoves(to, at); err != nil {
+		return err
+	}
 	if err := i.beginCall(); err != nil {
 		return err
 	}

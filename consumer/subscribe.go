@@ -22,7 +22,7 @@ const patternRefresh = 3 * time.Second
 // place of those it had before; with the same topics nothing happens, and with
 // none it unsubscribes. Topics need not exist yet. Errors:
 // [apierr.IllegalState] where there is an assignment, [apierr.Unprocessable]
-// for an empty name.
+// for an empty name, [apierr.Unauthorized] for a reserved topic.
 func (i *Instance) Subscribe(ctx context.Context, topics []string) error {
 	if len(topics) == 0 {
 		return i.Unsubscribe(ctx)
@@ -30,14 +30,17 @@ func (i *Instance) Subscribe(ctx context.Context, topics []string) error {
 	if slices.Contains(topics, "") {
 		return apierr.Unprocessable.New("The name of a topic is empty.")
 	}
+	if err := i.m.admit(slices.Values(topics)); err != nil {
+		return err
+	}
 	topics = slices.Compact(slices.Sorted(slices.Values(topics)))
 	return i.subscribe(ctx, topics, "")
 }
 
 // SubscribePattern is [Instance.Subscribe] for all topics, present and future,
 // whose whole name matches the regular expression (RE2 syntax), Kafka's
-// internal ones aside. Errors: [apierr.Unprocessable] for one that is none, or
-// compiles to too much.
+// internal ones and the reserved ones aside. Errors: [apierr.Unprocessable] for one
+// that is none, or compiles to too much.
 func (i *Instance) SubscribePattern(ctx context.Context, pattern string) error {
 	if err := checkPattern(pattern); err != nil {
 		return err
@@ -119,6 +122,9 @@ func (s *session) join() error {
 		opts = append(opts, kgo.ConsumeTopics(s.topics...))
 	} else {
 		opts = append(opts, kgo.ConsumeRegex(), kgo.ConsumeTopics(whole(s.pattern)), kgo.MetadataMaxAge(patternRefresh))
+		if hidden := i.m.unmatched(); len(hidden) > 0 {
+			opts = append(opts, kgo.ConsumeExcludeTopics(hidden...))
+		}
 	}
 	if err := s.newClient(opts...); err != nil {
 		return err

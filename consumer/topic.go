@@ -31,6 +31,9 @@ func (i *Instance) AppendTopic(ctx context.Context, dst []byte, topic string, o 
 // subscribeOnce subscribes to the topic unless the instance has a subscription,
 // which must then be just that.
 func (i *Instance) subscribeOnce(ctx context.Context, topic string) error {
+	if err := i.m.admitTopic(topic); err != nil {
+		return err
+	}
 	if err := i.beginCall(); err != nil {
 		return err
 	}

@@ -26,6 +26,7 @@
 //
 // Internal topics (__consumer_offsets and the like) are listed, as the
 // Confluent proxy does: the principal's rights in Kafka decide what is seen.
+// Settings.Reserved are never in the view, and so in no answer.
 //
 // All methods may be called concurrently. What they return is shared and never
 // changed: it must not be modified, and may be kept. Errors are rows of

@@ -65,6 +65,9 @@ func (c *Cache) lookUp(ctx context.Context, name string, create bool) (*Topic, e
 	if !validName(name) {
 		return nil, errBadName
 	}
+	if c.settings.Reserved.Has(name) {
+		return nil, apierr.Reserved(name)
+	}
 	if err := c.missing.recall(name, create); err != nil {
 		return nil, err
 	}

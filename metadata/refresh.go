@@ -202,6 +202,9 @@ func (c *Cache) refresh(ctx context.Context) (*view, error) {
 	c.viewMu.Lock()
 	defer c.viewMu.Unlock()
 	last := c.view.Load()
+	resp.Topics = slices.DeleteFunc(resp.Topics, func(t kmsg.MetadataResponseTopic) bool {
+		return t.Topic != nil && c.settings.Reserved.Has(*t.Topic)
+	})
 	next := &view{Snapshot: newSnapshot(resp, taken, last.Snapshot), doubts: doubts}
 	for name, f := range last.beside {
 		// What was found while we were asking may not be in the answer.

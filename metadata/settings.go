@@ -1,6 +1,10 @@
 package metadata
 
-import "time"
+import (
+	"time"
+
+	"millrace/internal/kafka"
+)
 
 // Settings of the metadata cache.
 type Settings struct {
@@ -19,6 +23,9 @@ type Settings struct {
 	MaxWaiters int
 	// CreateTopics lets a first produce to an unknown topic create it, where the broker allows that too.
 	CreateTopics bool
+	// Reserved are topics that are hidden: they are in no list, and a question
+	// about one is refused as one that is not authorized.
+	Reserved kafka.Reserved
 }
 
 // DefaultSettings returns what suits most clusters. Fields of [Settings] that

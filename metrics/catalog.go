@@ -97,6 +97,8 @@ var (
 	clusterNodes     = gauge("cluster_nodes", "Nodes alive, this one included.")
 	clusterInstances = gauge("cluster_instances", "Consumer instances of all nodes.")
 	clusterAdoptions = counter("cluster_adoptions_total", "Consumer instances that this node took over from one that left or died, by result: ok or failed.", "result")
+	clusterRefused   = counter("cluster_refused_total", "What came in the name of a node and was not authenticated by cluster.secret: record (of cluster.topic), request or response. 0 unless the secrets differ, a node is of a former version, or somebody tries.", "what")
+	clusterUnsealed  = gauge("cluster_unauthenticated", "Nodes alive (node) and consumer instances (instance) whose last record in cluster.topic is not authenticated: those of nodes of a former version, with cluster.authentication=accept. Once it is 0 on all nodes, they may be set to require.", "what")
 	clusterForwards  = counter("cluster_forwards_total", "Requests sent on to the node that has their consumer instance, by result: ok, moved (tried again) or failed.", "result")
 )
 
@@ -173,7 +175,7 @@ func Catalog() []Group {
 			consumerBacklog, consumerHeld, consumerLag, consumerCommits, consumerRebalances, consumerSkipped,
 		}},
 		{"Cluster", "Only with `cluster.enable`.", []*Def{
-			clusterLeased, clusterNodes, clusterInstances, clusterAdoptions, clusterForwards,
+			clusterLeased, clusterNodes, clusterInstances, clusterAdoptions, clusterForwards, clusterRefused, clusterUnsealed,
 		}},
 		{"Topics", "The `metrics.topics.max` busiest topics have series of their own, the others are counted as `topic=\"" + Other + "\"`, which no topic can be called. Once a minute a topic that has become twice as busy takes the place of another; what it did before stays with the others, so that every series only grows and rates stay true.", []*Def{
 			topicProducedRecords, topicProducedBytes, topicConsumedRecords, topicConsumedBytes,

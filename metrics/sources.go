@@ -86,6 +86,10 @@ type Cluster struct {
 	// Requests that were sent on: answered, refused because the instance is
 	// elsewhere, and not answered.
 	Forwarded, ForwardMoved, ForwardFailed uint64
+	// What was not authenticated: records of the topic, requests and responses.
+	RefusedRecords, RefusedRequests, RefusedResponses uint64
+	// Nodes and instances whose last record is not authenticated, and counts all the same.
+	UnsealedNodes, UnsealedInstances int
 }
 
 // Schemas is the state of the schema registry's client.
@@ -230,6 +234,11 @@ func (v *Cluster) collect(to chan<- prometheus.Metric) {
 	clusterForwards.put(to, float64(v.Forwarded), "ok")
 	clusterForwards.put(to, float64(v.ForwardMoved), "moved")
 	clusterForwards.put(to, float64(v.ForwardFailed), "failed")
+	clusterUnsealed.put(to, float64(v.UnsealedNodes), "node")
+	clusterUnsealed.put(to, float64(v.UnsealedInstances), "instance")
+	clusterRefused.put(to, float64(v.RefusedRecords), "record")
+	clusterRefused.put(to, float64(v.RefusedRequests), "request")
+	clusterRefused.put(to, float64(v.RefusedResponses), "response")
 }
 
 func (v *Schemas) collect(to chan<- prometheus.Metric) {

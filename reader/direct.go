@@ -60,6 +60,9 @@ type DirectRead struct {
 // [apierr.Undecodable] for a first record that is not in the format, and what
 // Kafka said; a leader that moves is followed.
 func (r *Reader) Append(ctx context.Context, dst []byte, q DirectRead) ([]byte, error) {
+	if err := r.admit(q.Topic); err != nil {
+		return dst, err
+	}
 	timeout := r.settings.RequestTimeout
 	switch {
 	case q.NoWait:

@@ -123,6 +123,14 @@ func (r *Reader) fetcher() (*kafka.Reader, error) {
 
 func (r *Reader) committed() bool { return r.settings.IsolationLevel == ReadCommitted }
 
+// admit refuses a reserved topic (kafka.Reserved), which nobody may read.
+func (r *Reader) admit(topic string) error {
+	if r.base.Reserved.Has(topic) {
+		return apierr.Reserved(topic)
+	}
+	return nil
+}
+
 // checkFormat refuses what there is no registry for.
 func (r *Reader) checkFormat(f codec.Format) error {
 	if f.NeedsSchema() && r.deps.Schemas == nil {

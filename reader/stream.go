@@ -108,6 +108,9 @@ type streamPart struct {
 // for an offset where there is more than one partition, or positions in another
 // topic, [apierr.OffsetNotFound] for an offset below the first, and what Kafka said.
 func (r *Reader) OpenStream(ctx context.Context, q StreamRead) (*Stream, error) {
+	if err := r.admit(q.Topic); err != nil {
+		return nil, err
+	}
 	if err := r.checkFormat(q.Format); err != nil {
 		return nil, err
 	}

@@ -107,7 +107,7 @@ func (l *limits) refusal(k *apierr.Kind) []byte {
 	dst = strconv.AppendInt(dst, int64(k.Status), 10)
 	dst = append(dst, ' ')
 	dst = append(dst, fasthttp.StatusMessage(k.Status)...)
-	dst = append(dst, "\r\nServer: "+serverName+"\r\nDate: "...)
+	dst = append(dst, "\r\nServer: "+Name+"\r\nDate: "...)
 	dst = time.Now().UTC().AppendFormat(dst, http.TimeFormat)
 	dst = append(dst, "\r\nContent-Type: "+l.errorType+"\r\n"+noSniff+"\r\nConnection: close\r\nRetry-After: "...)
 	dst = strconv.AppendInt(dst, int64(k.RetryAfter/time.Second), 10)

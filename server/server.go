@@ -88,7 +88,7 @@ func New(s Settings, d Deps) *Server {
 		Handler:            srv.serve,
 		ErrorHandler:       srv.protocolError,
 		ExpectHandler:      srv.expected,
-		Name:               serverName,
+		Name:               Name,
 		Concurrency:        math.MaxInt32, // limits.go bounds the connections
 		ReadBufferSize:     s.MaxHeaderBytes,
 		WriteBufferSize:    writeBuffer,
@@ -112,8 +112,8 @@ func New(s Settings, d Deps) *Server {
 // hundred records, of 6 KB, is to fit.
 const writeBuffer = 8 << 10
 
-// serverName stands in the Server header.
-const serverName = "millrace"
+// Name stands in the Server header.
+const Name = "millrace"
 
 // Listen opens all configured listeners and returns their addresses, which
 // differ from the configured ones where a port was 0. On an error none is open.

@@ -5,6 +5,9 @@ import (
 	"time"
 )
 
+// MediaLines is the type of a stream of one JSON object a line.
+const MediaLines = "application/x-ndjson"
+
 // MediaEvents is the type of server-sent events (the HTML standard, §9.2), which
 // a browser reads with EventSource. The functions here write them: [OpenEvent],
 // data on one line, [CloseEvent].

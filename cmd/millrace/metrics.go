@@ -98,6 +98,7 @@ func (p *proxy) clusterStats() func() metrics.Cluster {
 	return func() metrics.Cluster {
 		c := p.node.Stats()
 		c.Forwarded, c.ForwardMoved, c.ForwardFailed = p.server.Forwarder.Forwards()
+		c.RefusedRequests, c.RefusedResponses = p.server.Forwarder.Refused()
 		return c
 	}
 }

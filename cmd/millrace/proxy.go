@@ -183,6 +183,9 @@ func (p *proxy) join() (err error) {
 	}
 	s := p.cfg.Cluster.Settings
 	s.Logger = p.log
+	if s.Lenient {
+		p.log.Warn("cluster.authentication=accept is for the time of an upgrade: nodes of former versions are believed without proof, and are sent their secret")
+	}
 	if p.node, err = cluster.New(p.cfg.Kafka, s); err == nil {
 		p.cfg.Consumer.Directory = p.node
 	}

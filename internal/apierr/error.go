@@ -106,3 +106,9 @@ func AppendJSONString(dst []byte, s string) []byte {
 	}
 	return append(dst, '"')
 }
+
+// Reserved returns the error for a request about a topic that no API reads, writes
+// or describes (kafka.Reserved).
+func Reserved(topic string) *Error {
+	return Unauthorized.New("The topic %s is reserved for the nodes of this service (cluster.topic): no request reads, writes or describes it. Use another topic.", topic)
+}

@@ -51,6 +51,7 @@ type Reader struct {
 	partitionBytes int
 	hooks          []kgo.Hook // Settings.Hooks
 	rack           string
+	reserved       Reserved
 	open           context.Context // ends with Close
 	end            context.CancelFunc
 
@@ -95,6 +96,7 @@ func NewReader(base Settings, c Consumer) (*Reader, error) {
 		partitionBytes: orElse(c.MaxPartitionBytes, defaultPartitionBytes),
 		hooks:          base.Hooks,
 		rack:           c.Rack,
+		reserved:       base.Reserved,
 		topics:         make(map[string]*route),
 		lines:          make(map[int32]*line),
 	}

@@ -116,6 +116,9 @@ func (r *Reader) Topic(ctx context.Context, name string) (Topic, error) {
 
 // locate asks any broker about the topic.
 func (r *Reader) locate(ctx context.Context, name string) (*route, error) {
+	if r.reserved.Has(name) { // as if Kafka had said it
+		return nil, final{fmt.Errorf("cannot read topic %s: %w", name, kerr.TopicAuthorizationFailed)}
+	}
 	t := kmsg.NewMetadataRequestTopic()
 	t.Topic = kmsg.StringPtr(name)
 	req := kmsg.NewPtrMetadataRequest()

@@ -30,6 +30,8 @@ type Settings struct {
 	Logger *slog.Logger
 	// Hooks are called by every client that is built from these settings.
 	Hooks []kgo.Hook
+	// Reserved are the topics that no client of the API may name.
+	Reserved Reserved
 }
 
 // Codec is a compression type as Kafka's compression.type names it.

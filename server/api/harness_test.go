@@ -62,6 +62,7 @@ type stackOptions struct {
 	schemas  *schema.Registry
 	create   bool
 	node     *cluster.Settings        // of a stack that is one of several
+	reserved string                   // the topic of nodes
 	via      func(base string) string // where the others reach that one
 	hooks    []kgo.Hook               // of all Kafka clients
 }
@@ -94,6 +95,13 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 	logs := &logBuffer{}
 	log := slog.New(slog.NewTextHandler(logs, nil))
 	base := kafka.Settings{Brokers: b.Addrs, ClientID: "millrace-test", Logger: log, Hooks: o.hooks}
+	if o.node != nil {
+		o.reserved = o.node.Topic
+	}
+	if o.reserved != "" {
+		base.Reserved = kafka.Reserved{o.reserved}
+		o.metadata.Reserved = base.Reserved
+	}
 	admin, err := kafka.NewAdmin(base)
 	if err != nil {
 		t.Fatal(err)

@@ -52,12 +52,14 @@ func TestReadOnAfterTheNodeThatSentItOn(t *testing.T) {
 // returns its connection when the answer is there.
 func readAsNode(t *testing.T, owner *stack, i string) net.Conn {
 	t.Helper()
-	return readOver(t, owner.raw(t), i)
+	return readOver(t, owner.raw(t), owner, i)
 }
 
-func readOver(t *testing.T, conn net.Conn, i string) net.Conn {
+func readOver(t *testing.T, conn net.Conn, owner *stack, i string) net.Conn {
 	t.Helper()
-	fmt.Fprintf(conn, "POST %s/records?timeout=1000 HTTP/1.1\r\nHost: h\r\nAccept: application/vnd.kafka.json.v2+json\r\nX-Millrace-Secret: %s\r\nX-Millrace-Method: GET\r\nContent-Length: 0\r\n\r\n", i, clusterSecret)
+	if err := owner.asNode(t, "GET", i+"/records?timeout=1000", "", "Accept: application/vnd.kafka.json.v2+json").Write(conn); err != nil {
+		t.Fatal(err)
+	}
 	if first, err := bufio.NewReader(conn).ReadString('\n'); err != nil || !strings.Contains(first, "200") {
 		t.Fatalf("the read was answered %q (%v)", first, err)
 	}
@@ -121,21 +123,23 @@ func TestOnlyReadsAreTakenBack(t *testing.T) {
 	readAsNode(t, owner, i).Close()
 	got := tally{}
 	got.readAll(t, []*stack{owner}, i, 10)
-	again := func(path, more string) {
+	again := func(path string, more ...string) {
 		t.Helper()
 		conn := owner.raw(t)
-		fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: h\r\n%sX-Millrace-Secret: %s\r\nX-Millrace-Method: GET\r\nX-Millrace-Again: true\r\nContent-Length: 0\r\n\r\n", i+path, more, clusterSecret)
+		if err := owner.asNode(t, "GET", i+path, "", append(more, "X-Millrace-Again: true")...).Write(conn); err != nil {
+			t.Fatal(err)
+		}
 		if first, err := bufio.NewReader(conn).ReadString('\n'); err != nil || !strings.Contains(first, "200") {
 			t.Fatalf("it was answered %q (%v)", first, err)
 		}
 	}
-	again("/assignments", "")
-	again("/offsets?topic="+topic+"&partition=0", "")
+	again("/assignments")
+	again("/offsets?topic=" + topic + "&partition=0")
 	got.readFrom(t, owner, i).want(t, 200, "[]")
 	// Nor does the answer before it, where that went to the client itself.
 	produceNumbers(t, b, topic, 10, 10)
 	got.readAll(t, []*stack{owner}, i, 20)
-	again("/records?timeout=1", "Accept: application/vnd.kafka.json.v2+json\r\n")
+	again("/records?timeout=1", "Accept: application/vnd.kafka.json.v2+json")
 	got.readFrom(t, owner, i).want(t, 200, "[]")
 	if n := got.repeated(); n != 0 {
 		t.Errorf("%d records came again", n)

@@ -107,7 +107,7 @@ func TestNodesOverTLS(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			readOver(t, conn, i).Close()
+			readOver(t, conn, all[0], i).Close()
 			all[2].do(t, "POST", i+"/offsets", "", plainV2).want(t, 503, "50308")
 			got.readAll(t, all[2:], i, 1010)
 

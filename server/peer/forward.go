@@ -3,8 +3,6 @@ package peer
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -14,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -26,11 +25,9 @@ import (
 	"millrace/server"
 )
 
-// The headers between nodes. A request that has the first was sent on by
-// another node and is sent on no further.
+// The headers between nodes, beside [headerProof]. A request with a proof was
+// forwarded by another node and is forwarded no further.
 const (
-	// headerSecret proves that a node sends it.
-	headerSecret = "X-Millrace-Secret"
 	// headerMethod is the method of the request. All are sent on as POST,
 	// which Go's HTTP client never sends twice by itself: a read that came
 	// twice would confirm an answer that nobody got.
@@ -66,30 +63,38 @@ const (
 type Settings struct {
 	// Secret is known to all nodes and nobody else.
 	Secret string
+	// Lenient also talks to nodes of former versions, which prove themselves by
+	// the secret itself, for the time of an upgrade; see [former].
+	Lenient bool
+	// Former is the secret that those have; empty: Secret.
+	Former string
 	// TLS is for nodes that are reached by https://; nil means the system's roots.
 	TLS *tls.Config
 	// Lease is how long a node that does not show up still counts as alive.
 	Lease time.Duration
 }
 
-// Forwarder forwards requests to other nodes, and takes those that others forward.
-// It implements [server.Peers].
+// Forwarder forwards requests to other nodes, and takes those that others forward. It
+// implements [server.Peers].
 type Forwarder struct {
 	node                  *cluster.Node
 	consumers             *consumer.Manager
 	settings              Settings
-	secret                [sha256.Size]byte
+	prover                *Prover
+	former                former
 	client                *http.Transport
 	pages                 *pages
 	notices               *notices
 	ways                  *ways
 	answered, moved, lost atomic.Uint64
+	// Requests, and responses, that prove not to be of a node.
+	refused, distrusted atomic.Uint64
 }
 
 // New returns the forwarder of a node, whose instances are those of consumers.
 func New(node *cluster.Node, consumers *consumer.Manager, s Settings) *Forwarder {
 	f := &Forwarder{
-		pages: newPages(), node: node, consumers: consumers, settings: s, secret: sha256.Sum256([]byte(s.Secret)),
+		pages: newPages(), node: node, consumers: consumers, settings: s, prover: NewProver(node, s.Secret), former: newFormer(s),
 		client: &http.Transport{
 			// A stream may be silent, but not its connection.
 			DialContext:         (&net.Dialer{Timeout: peerDial, KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 2 * time.Second, Count: 3}}).DialContext,
@@ -102,8 +107,8 @@ func New(node *cluster.Node, consumers *consumer.Manager, s Settings) *Forwarder
 			IdleConnTimeout:     0,
 		},
 	}
-	f.notices = &notices{post: f.postNotices, queues: make(map[string][]notice)}
-	f.ways = &ways{post: f.postNotices, seen: make(map[string]seen)}
+	f.notices = &notices{post: f.postNotices, queues: make(map[cluster.Place][]notice)}
+	f.ways = &ways{post: f.postNotices, seen: make(map[cluster.Place]seen)}
 	return f
 }
 
@@ -112,10 +117,16 @@ func (f *Forwarder) Routes() []server.Route {
 	return []server.Route{{Method: "POST", Path: noticesPath, Action: server.Notify, Handle: f.takeNotices}}
 }
 
-// Forwards returns how many requests were sent on: answered, refused because
+// Forwards returns how many requests were forwarded: answered, refused because
 // the instance is elsewhere, and without an answer.
 func (f *Forwarder) Forwards() (answered, moved, lost uint64) {
 	return f.answered.Load(), f.moved.Load(), f.lost.Load()
+}
+
+// Refused returns how many requests, and responses, were not authenticated that
+// came in the name of a node.
+func (f *Forwarder) Refused() (requests, responses uint64) {
+	return f.refused.Load(), f.distrusted.Load()
 }
 
 // Flush implements [server.Peers].
@@ -124,32 +135,53 @@ func (f *Forwarder) Flush(ctx context.Context) {
 	f.client.CloseIdleConnections()
 }
 
-// forwardedKey stands among the user values of a request from another node.
+// forwardedKey stands among the user values of a request from another node. Its
+// value is a fromNode.
 type forwardedKey struct{}
+
+// fromNode is what is kept of a request from another node for its response.
+type fromNode struct {
+	method string // that it came with
+	mac    []byte // of its proof; nil from a node of a former version
+}
 
 func isForwarded(ctx *fasthttp.RequestCtx) bool { return ctx.UserValue(forwardedKey{}) != nil }
 
-// Receive implements [server.Peers]. It gives a request from another node its
-// method back. Errors: from who does not know the secret.
+// Receive implements [server.Peers]. It gives a request from another node its method
+// back. Errors: [apierr.Unauthorized] for one that is not of a node of this service.
 func (f *Forwarder) Receive(ctx *fasthttp.RequestCtx) error {
-	secret := ctx.Request.Header.Peek(headerSecret)
-	if len(secret) == 0 {
-		ctx.Request.Header.Del(headerAgain) // which is the nodes' to say
+	h := &ctx.Request.Header
+	var mac []byte
+	switch {
+	case len(h.Peek(headerProof)) > 0:
+		var err error
+		if mac, err = f.prover.verify(ctx); err != nil {
+			f.refused.Add(1)
+			return apierr.Unauthorized.Wrap(err, "The header %s is for the other nodes of this service, and what it says does not prove that this request is of one: cluster.secret must be the same on all nodes.", headerProof)
+		}
+	case len(h.Peek(headerSecret)) > 0:
+		if !f.former.admits(ctx) {
+			f.refused.Add(1)
+			return apierr.Unauthorized.New("The header %s is how nodes of former versions prove that a request is of one, which this node does not accept (cluster.authentication), or not with this secret.", headerSecret)
+		}
+	default:
+		for _, name := range ownHeaders { // which are the nodes' to say
+			h.Del(name)
+		}
 		return nil
 	}
-	sum := sha256.Sum256(secret)
-	ctx.Request.Header.Del(headerSecret)
-	if subtle.ConstantTimeCompare(sum[:], f.secret[:]) != 1 {
-		return apierr.Unauthorized.New("The header %s is for the other nodes of this service, and it does not have their secret.", headerSecret)
-	}
-	ctx.SetUserValue(forwardedKey{}, string(ctx.Request.Header.Method()))
-	ctx.Request.Header.SetMethodBytes(ctx.Request.Header.Peek(headerMethod))
-	ctx.Request.Header.Del(headerMethod)
-	if len(ctx.Request.Header.Peek(headerNotices)) > 0 {
-		ctx.Request.URI().SetPath(noticesPath) // nodes of before notices had a path
+	h.Del(headerProof)
+	ctx.SetUserValue(forwardedKey{}, fromNode{string(h.Method()), mac})
+	h.SetMethodBytes(h.Peek(headerMethod))
+	h.Del(headerMethod)
+	if len(h.Peek(headerNotices)) > 0 {
+		ctx.Request.URI().SetPath(noticesPath) // former versions have no path for them
 	}
 	return nil
 }
+
+// ownHeaders are the headers of requests between nodes.
+var ownHeaders = [...]string{headerMethod, headerAgain, headerNotices}
 
 // Failed implements [server.Peers]. It tells the node that has sent the request that it may try again,
 // here or elsewhere, when the error says that this node cannot serve it.
@@ -160,16 +192,19 @@ func (f *Forwarder) Failed(ctx *fasthttp.RequestCtx, e *apierr.Error) {
 }
 
 // Done implements [server.Peers]. It gives a request from another node the method back that it came with,
-// by which the answer is written.
+// by which the response is written, and adds the proof to that.
 func (f *Forwarder) Done(ctx *fasthttp.RequestCtx) {
-	method, ok := ctx.UserValue(forwardedKey{}).(string)
+	from, ok := ctx.UserValue(forwardedKey{}).(fromNode)
 	if !ok {
 		return
 	}
 	if ctx.IsHead() {
 		ctx.Response.ResetBody()
 	}
-	ctx.Request.Header.SetMethod(method)
+	ctx.Request.Header.SetMethod(from.method)
+	if from.mac != nil {
+		f.prover.proveAnswer(ctx, from.mac)
+	}
 }
 
 // Forward implements [server.Peers]. It answers a request about a consumer instance
@@ -242,13 +277,13 @@ const (
 // the client hung up by the end of the connection, which the end of life brings.
 func (f *Forwarder) send(client context.Context, s *server.Server, ctx *fasthttp.RequestCtx, to cluster.Place) (outcome, error) {
 	life, cancel := context.WithCancel(client)
-	req, err := f.request(life, ctx, to.URL)
+	req, body, err := newForward(life, ctx, to.URL)
 	if err != nil {
 		cancel()
 		return answered, err
 	}
 	f.watch(life, cancel, to)
-	resp, err := f.client.RoundTrip(req)
+	resp, err := f.roundTrip(req, body, to)
 	if err != nil {
 		cancel()
 		if client.Err() != nil {
@@ -267,7 +302,7 @@ func (f *Forwarder) send(client context.Context, s *server.Server, ctx *fasthttp
 		f.moved.Add(1)
 		return moved, nil
 	}
-	whole, err := f.passOn(s, ctx, resp, to.URL, cancel)
+	whole, err := f.passOn(s, ctx, resp, to, cancel)
 	if !whole {
 		f.lost.Add(1)
 		return unanswered, err
@@ -292,7 +327,7 @@ func (f *Forwarder) watch(life context.Context, cancel func(), to cluster.Place)
 		<-armed
 		switch {
 		case life.Err() != nil:
-		case f.node.Alive(to.Node) && f.ways.open(to.URL):
+		case f.node.Alive(to.Node) && f.ways.open(to):
 			timer.Reset(f.settings.Lease)
 		default:
 			cancel()
@@ -302,20 +337,71 @@ func (f *Forwarder) watch(life context.Context, cancel func(), to cluster.Place)
 	context.AfterFunc(life, func() { timer.Stop() })
 }
 
-// hopByHop are the headers that concern one connection, or that this node has
-// dealt with itself.
-var hopByHop = []string{
-	"Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
-	"Content-Length", "Expect", "Host", "Origin", // of requests
-	"Server", "Date", "Vary", // of answers
-	headerSecret, headerMethod, headerElsewhere, headerPage, headerNotices,
+// sentOn are the headers of a client's request that the other node needs. What
+// the client has shown to this node or to a proxy before it, credentials and
+// cookies, goes nowhere else. Nor does the Host: the base_uri of an instance is
+// written where it is made, and that request is not forwarded.
+var sentOn = [...]string{
+	fasthttp.HeaderAccept, fasthttp.HeaderAcceptEncoding, fasthttp.HeaderContentType, fasthttp.HeaderContentEncoding,
+	"Last-Event-ID", "Traceparent", "Tracestate", headerAgain,
 }
 
-// request makes the request to another node.
-func (f *Forwarder) request(life context.Context, ctx *fasthttp.RequestCtx, base string) (*http.Request, error) {
+// sentBack are the headers of another node's response that the client gets.
+var sentBack = [...]string{
+	fasthttp.HeaderContentType, fasthttp.HeaderContentEncoding, fasthttp.HeaderRetryAfter,
+	fasthttp.HeaderCacheControl, fasthttp.HeaderAllow, "X-Accel-Buffering",
+}
+
+// errMedia says that the response is not of a type that nodes answer with.
+var errMedia = errors.New("the response is of an unknown media type")
+
+// isOurs reports whether a response has a media type of the API. Any other one,
+// HTML above all, would be shown by browsers as this server's.
+func isOurs(resp *http.Response) bool {
+	media, _, _ := strings.Cut(resp.Header.Get(fasthttp.HeaderContentType), ";")
+	switch media = strings.ToLower(strings.TrimSpace(media)); media {
+	case server.MediaJSON, server.MediaLines, server.MediaEvents:
+		return true
+	case "":
+		return resp.ContentLength == 0
+	}
+	return strings.HasPrefix(media, "application/vnd.kafka") && strings.HasSuffix(media, "+json")
+}
+
+// roundTrip sends a request to another node with its proof, and returns the
+// response if that is one of the node.
+func (f *Forwarder) roundTrip(req *http.Request, body []byte, to cluster.Place) (*http.Response, error) {
+	verify := func(resp *http.Response) error { return nil }
+	switch {
+	case to.Sealed:
+		mac := f.prover.Prove(req, body, to)
+		verify = func(resp *http.Response) error { return f.prover.VerifyResponse(resp, mac) }
+	case f.former.accepted:
+		req.Header.Set(headerSecret, f.former.secret)
+	default:
+		return nil, errProof
+	}
+	resp, err := f.client.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	if err = verify(resp); err == nil && !isOurs(resp) {
+		err = errMedia
+	}
+	if err != nil {
+		_ = resp.Body.Close()
+		f.distrusted.Add(1)
+		return nil, fmt.Errorf("cannot trust the response of the node %s at %s: %w", to.Node, to.URL, err)
+	}
+	return resp, nil
+}
+
+// newForward makes the request to another node, without its proof, and returns
+// its body beside it.
+func newForward(life context.Context, ctx *fasthttp.RequestCtx, base string) (*http.Request, []byte, error) {
 	u, err := url.Parse(base)
 	if err != nil {
-		return nil, fmt.Errorf("cannot use the address of another node: %w", err)
+		return nil, nil, fmt.Errorf("cannot use the address of another node: %w", err)
 	}
 	// As it came: group and instance may have slashes that are escaped.
 	u.Opaque, u.RawQuery = string(ctx.URI().PathOriginal()), string(ctx.URI().QueryString())
@@ -323,23 +409,23 @@ func (f *Forwarder) request(life context.Context, ctx *fasthttp.RequestCtx, base
 	body := bytes.Clone(ctx.Request.Body())
 	req, err := http.NewRequestWithContext(life, http.MethodPost, base, bytes.NewReader(body))
 	if err != nil {
-		return nil, fmt.Errorf("cannot make a request to another node: %w", err)
+		return nil, nil, fmt.Errorf("cannot make a request to another node: %w", err)
 	}
-	req.URL, req.Host = u, string(ctx.Host())
-	for name, value := range ctx.Request.Header.All() {
-		if !slices.Contains(hopByHop, string(name)) {
-			req.Header.Add(string(name), string(value))
+	req.URL = u
+	for _, name := range sentOn {
+		if value := ctx.Request.Header.Peek(name); len(value) > 0 {
+			req.Header.Set(name, string(value))
 		}
 	}
-	req.Header.Set(headerSecret, f.settings.Secret)
+	req.Header.Set("User-Agent", server.Name)
 	req.Header.Set(headerMethod, string(ctx.Method()))
-	return req, nil
+	return req, body, nil
 }
 
 // passOn makes the answer of another node ours. It takes the body, and calls
 // end when it is done with it. It is false when the answer broke off while
 // there is still time to ask again; then nothing of it is kept.
-func (f *Forwarder) passOn(s *server.Server, ctx *fasthttp.RequestCtx, resp *http.Response, url string, end func()) (whole bool, err error) {
+func (f *Forwarder) passOn(s *server.Server, ctx *fasthttp.RequestCtx, resp *http.Response, from cluster.Place, end func()) (whole bool, err error) {
 	body := &remoteBody{ReadCloser: resp.Body, end: end}
 	page := resp.Header.Get(headerPage)
 	if n := resp.ContentLength; n >= 0 && n <= maxWhole {
@@ -355,15 +441,12 @@ func (f *Forwarder) passOn(s *server.Server, ctx *fasthttp.RequestCtx, resp *htt
 		body.whole.Store(true)
 	}
 	if page != "" {
-		f.onward(ctx, url, page, body)
+		f.onward(ctx, from, page, body)
 	}
 	ctx.SetStatusCode(resp.StatusCode)
-	for name, values := range resp.Header {
-		if slices.Contains(hopByHop, name) {
-			continue
-		}
-		for _, v := range values {
-			ctx.Response.Header.Add(name, v)
+	for _, name := range sentBack {
+		if value := resp.Header.Get(name); value != "" {
+			ctx.Response.Header.Set(name, value)
 		}
 	}
 	if resp.Header.Get("Content-Encoding") != "" {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"millrace/cluster"
 	"millrace/consumer"
 	"millrace/internal/apierr"
 	"millrace/server"
@@ -88,12 +89,12 @@ func (f *Forwarder) takeNotices(ctx *fasthttp.RequestCtx) error {
 
 // notices are what this node has to say to others.
 type notices struct {
-	post func(ctx context.Context, url string, body []byte) error
+	post func(ctx context.Context, to cluster.Place, body []byte) error
 
 	mu     sync.Mutex
-	queues map[string][]notice // by the URL of a node that is being told
-	open   int                 // pages that are still on their way, or of which the node was not told yet
-	none   chan struct{}       // closed when open becomes 0; nil while nobody waits
+	queues map[cluster.Place][]notice // by the [cluster.Place.Process] of a node that is being told
+	open   int                        // pages that are still on their way, or of which the node was not told yet
+	none   chan struct{}              // closed when open becomes 0; nil while nobody waits
 }
 
 // expect says that a page is on its way through this node, of which tell will
@@ -104,18 +105,19 @@ func (q *notices) expect() {
 	q.open++
 }
 
-// tell has the node at the URL learn what became of a page. It does not wait.
-func (q *notices) tell(url string, n notice) {
+// tell has the node learn what became of a page. It does not wait.
+func (q *notices) tell(to cluster.Place, n notice) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	waiting, busy := q.queues[url]
+	to = to.Process()
+	waiting, busy := q.queues[to]
 	if len(waiting) >= noticeQueue {
 		q.settled(1)
 		return
 	}
-	q.queues[url] = append(waiting, n)
+	q.queues[to] = append(waiting, n)
 	if !busy {
-		go q.send(url)
+		go q.send(to)
 	}
 }
 
@@ -129,17 +131,17 @@ func (q *notices) settled(n int) {
 
 // send tells a node what there is to tell, and what came up meanwhile: where
 // there is much, many pages share a request.
-func (q *notices) send(url string) {
+func (q *notices) send(to cluster.Place) {
 	for {
 		q.mu.Lock()
-		waiting := q.queues[url]
+		waiting := q.queues[to]
 		if len(waiting) == 0 {
-			delete(q.queues, url)
+			delete(q.queues, to)
 			q.mu.Unlock()
 			return
 		}
 		now := waiting[:min(len(waiting), maxNotices)]
-		q.queues[url] = waiting[len(now):]
+		q.queues[to] = waiting[len(now):]
 		q.mu.Unlock()
 		body, err := json.Marshal(now)
 		if err != nil {
@@ -150,9 +152,9 @@ func (q *notices) send(url string) {
 				time.Sleep(noticePause)
 			}
 			ctx, cancel := context.WithTimeout(context.Background(), peerDial)
-			err := q.post(ctx, url, body)
+			err := q.post(ctx, to, body)
 			cancel()
-			if err == nil {
+			if err == nil || errors.Is(err, errGone) {
 				break
 			}
 		}
@@ -181,16 +183,23 @@ func (q *notices) flush(ctx context.Context) {
 	}
 }
 
-// postNotices sends notices to another node.
-func (f *Forwarder) postNotices(ctx context.Context, url string, body []byte) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url+noticesPath, bytes.NewReader(body))
+// errGone says that there is no node any more that a notice could be of use to.
+var errGone = errors.New("the node is gone")
+
+// postNotices sends notices to another node, if that is still the process that
+// they are for: no other one has the pages that they speak of.
+func (f *Forwarder) postNotices(ctx context.Context, to cluster.Place, body []byte) error {
+	now, ok := f.node.Peer(to.Node)
+	if !ok || now.Process() != to {
+		return errGone
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, now.URL+noticesPath, bytes.NewReader(body))
 	if err != nil {
 		return fmt.Errorf("cannot make a request to another node: %w", err)
 	}
-	req.Header.Set(headerSecret, f.settings.Secret)
 	req.Header.Set(headerMethod, http.MethodPost)
 	req.Header.Set(headerNotices, "true")
-	resp, err := f.client.RoundTrip(req)
+	resp, err := f.roundTrip(req, body, now)
 	if err != nil {
 		return err
 	}
@@ -202,9 +211,9 @@ func (f *Forwarder) postNotices(ctx context.Context, url string, body []byte) er
 	return nil
 }
 
-// onward sees to it that the node at the URL learns whether the page of its
-// answer reaches the client. body is what is still to come of it, or nil.
-func (f *Forwarder) onward(ctx *fasthttp.RequestCtx, url, page string, body *remoteBody) {
+// onward sees to it that the node learns whether the page of its answer reaches
+// the client. body is what is still to come of it, or nil.
+func (f *Forwarder) onward(ctx *fasthttp.RequestCtx, from cluster.Place, page string, body *remoteBody) {
 	id, err := strconv.ParseUint(page, 10, 64)
 	c := server.ConnOf(ctx)
 	if err != nil || c == nil {
@@ -217,11 +226,11 @@ func (f *Forwarder) onward(ctx *fasthttp.RequestCtx, url, page string, body *rem
 	n := notice{Group: group, Instance: name, Page: id}
 	f.notices.expect()
 	if c.PeerGone() { // what is written now nobody reads
-		f.notices.tell(url, n)
+		f.notices.tell(from, n)
 		return
 	}
 	c.WhenSent(func(sent bool) {
 		n.Arrived = sent && (body == nil || body.whole.Load())
-		f.notices.tell(url, n)
+		f.notices.tell(from, n)
 	})
 }

@@ -6,18 +6,24 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"millrace/cluster"
 )
 
-// wayLook is how long what was seen of the way to a node holds.
-const wayLook = time.Second
+const (
+	// wayLook is how long what was seen of the way to a node holds.
+	wayLook = time.Second
+	// maxSeen bounds the nodes of which it is remembered.
+	maxSeen = 1000
+)
 
 // ways tells whether nodes can be reached. A way on which all is dropped looks
 // like an answer that takes its time: only another question tells them apart.
 type ways struct {
-	post func(ctx context.Context, url string, body []byte) error
+	post func(ctx context.Context, to cluster.Place, body []byte) error
 
-	mu   sync.Mutex // held while asking, so that many who want to know ask once
-	seen map[string]seen
+	mu   sync.Mutex             // held while asking, so that many who want to know ask once
+	seen map[cluster.Place]seen // by [cluster.Place.Process]
 }
 
 type seen struct {
@@ -25,18 +31,26 @@ type seen struct {
 	at   time.Time
 }
 
-// open reports whether the node at the URL answers, whatever it says. One that
-// refuses connections is reached, too: it drains, and ends what it has begun.
-func (w *ways) open(url string) bool {
+// open reports whether the node answers, whatever it says. One that refuses
+// connections is reached, too: it drains, and ends what it has begun. What cannot
+// prove to be the node is not reached.
+func (w *ways) open(to cluster.Place) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if last := w.seen[url]; time.Since(last.at) < wayLook {
+	to = to.Process()
+	if last := w.seen[to]; time.Since(last.at) < wayLook {
 		return last.open
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), peerDial)
 	defer cancel()
-	err := w.post(ctx, url, []byte("[]"))
+	err := w.post(ctx, to, []byte("[]"))
 	open := err == nil || errors.Is(err, syscall.ECONNREFUSED) || ctx.Err() == nil
-	w.seen[url] = seen{open, time.Now()}
+	if errors.Is(err, errProof) || errors.Is(err, errGone) {
+		open = false
+	}
+	if len(w.seen) >= maxSeen {
+		clear(w.seen)
+	}
+	w.seen[to] = seen{open, time.Now()}
 	return open
 }

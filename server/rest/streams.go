@@ -16,9 +16,6 @@ import (
 	"millrace/server"
 )
 
-// mediaLines is the type of a stream of one JSON object a line.
-const mediaLines = "application/x-ndjson"
-
 // Streams is the resource that reads records of a topic as they come, without an end.
 type Streams struct {
 	edge   *server.Server
@@ -108,13 +105,13 @@ func negotiateStream(ctx *fasthttp.RequestCtx) (string, reader.Frames, error) {
 	if accept == "" {
 		accept = "*/*"
 	}
-	switch server.PickAccepted(accept, []string{mediaLines, server.MediaEvents}) {
-	case mediaLines:
-		return mediaLines, lines{}, nil
+	switch server.PickAccepted(accept, []string{server.MediaLines, server.MediaEvents}) {
+	case server.MediaLines:
+		return server.MediaLines, lines{}, nil
 	case server.MediaEvents:
 		return server.MediaEvents, events{}, nil
 	}
-	return "", nil, apierr.NotAcceptable.New("This answers with %s or %s, which Accept does not admit.", mediaLines, server.MediaEvents)
+	return "", nil, apierr.NotAcceptable.New("This answers with %s or %s, which Accept does not admit.", server.MediaLines, server.MediaEvents)
 }
 
 // queryRecords reads what the query says about how a stream shows records.
