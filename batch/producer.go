@@ -177,6 +177,32 @@ func (p *Producer) Budget(j *Job) (*codec.Budget, error) {
 	return &j.budget, nil
 }
 
+// Ready returns why a request with a body of n bytes would be refused as things are,
+// or nil. It is for a caller who can save itself the reading and decoding of it.
+func (p *Producer) Ready(n int) error {
+	if err := p.cluster.Healthy(); err != nil {
+		return err
+	}
+	if int64(n) > p.settings.BufferBytes {
+		return apierr.BodyTooLarge.New("The request body has %d bytes; producer.buffer.memory is %d. Send fewer records at once.", n, p.settings.BufferBytes)
+	}
+	if p.held.Load()+int64(n) > p.settings.BufferBytes {
+		p.refused.Add(1)
+		return apierr.Overloaded.Err()
+	}
+	return nil
+}
+
+// Admit charges the job's bytes to the producer's memory, or refuses it. A job that is
+// not admitted yet is by [Producer.Produce]; who accounts for the bytes of its body
+// until then calls this first, and lets go of them after it.
+func (p *Producer) Admit(j *Job) error {
+	if err := p.cluster.Healthy(); err != nil {
+		return err
+	}
+	return p.admit(j, cap(j.Arena))
+}
+
 // arenaGrown is the budget's Grown.
 func (j *Job) arenaGrown(capacity int) error { return j.producer.admit(j, capacity) }
 

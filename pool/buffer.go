@@ -46,6 +46,15 @@ func Buffers() BufferStats {
 	return BufferStats{Gets: taken, Misses: buffersMade.Load(), Out: int64(taken - returned)}
 }
 
+// Room returns the capacity that [GetBuffer] makes a buffer of n bytes with. One that
+// comes from a pool may have up to twice that, where its last owner put it.
+func Room(n int) int {
+	if n > 1<<maxClass {
+		return n
+	}
+	return 1 << max(bits.Len(uint(max(n, 1)-1)), minClass)
+}
+
 // GetBuffer returns an empty buffer with room for n bytes at least. The caller
 // owns it until [Buffer.Release].
 func GetBuffer(n int) *Buffer {

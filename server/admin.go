@@ -55,7 +55,7 @@ func (s *Server) changeConfig(ctx *fasthttp.RequestCtx) error {
 	if err := sameSite(ctx); err != nil {
 		return err
 	}
-	values, err := readChanges(ctx.Request.Body())
+	values, err := readChanges(requestBody(ctx))
 	if err != nil {
 		return err
 	}

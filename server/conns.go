@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -89,7 +90,7 @@ func (l *listener) Accept() (net.Conn, error) {
 			l.limits.turnAway(tcp, refused, l.tls != nil)
 			continue
 		}
-		c := &conn{TCPConn: tcp, listener: l, secure: l.tls != nil}
+		c := &conn{TCPConn: tcp, listener: l, secure: l.tls != nil, addr: addr}
 		c.giveBack = sync.OnceFunc(func() { l.limits.give(addr) })
 		l.mu.Lock()
 		l.silent[c] = time.Now()
@@ -147,7 +148,9 @@ func (l *listener) closeSilent() {
 type conn struct {
 	*net.TCPConn
 	listener *listener
+	addr     netip.Addr // of the other side
 	secure   bool
+	wire     wire
 	spoke    bool // has sent a byte of HTTP; only its own goroutine reads
 	linger   atomic.Bool
 	gone     atomic.Bool // the other side has ended it
@@ -218,10 +221,15 @@ func (c *conn) Read(b []byte) (int, error) {
 	if b := c.answer.Swap(nil); b != nil {
 		b.Release()
 	}
+	if !c.secure && c.wire.full() {
+		return 0, errWire
+	}
 	n, err := c.TCPConn.Read(b)
 	if n > 0 && !c.secure {
 		c.heard()
+		c.wire.read += n
 	}
+	c.wire.err = err
 	if err != nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, os.ErrDeadlineExceeded) {
 		c.gone.Store(true)
 	}
@@ -267,9 +275,13 @@ type secureConn struct {
 
 // Read implements [net.Conn]. A handshake is not a word yet.
 func (c *secureConn) Read(b []byte) (int, error) {
+	if c.under.wire.full() {
+		return 0, errWire
+	}
 	n, err := c.Conn.Read(b)
 	if n > 0 {
 		c.under.heard()
+		c.under.wire.read += n
 	}
 	if errors.Is(err, io.EOF) { // which the connection below has not seen
 		c.under.gone.Store(true)

@@ -43,7 +43,7 @@ func (s *Server) createInstance(ctx *fasthttp.RequestCtx) error {
 		return err
 	}
 	opts := s.deps.Consumers.Defaults()
-	if err := readInstanceOptions(ctx.Request.Body(), &opts); err != nil {
+	if err := readInstanceOptions(requestBody(ctx), &opts); err != nil {
 		return err
 	}
 	if s.version(ctx) == v1 {
@@ -82,7 +82,7 @@ func (s *Server) deleteInstance(ctx *fasthttp.RequestCtx) error {
 // POST …/subscription
 func (s *Server) subscribe(ctx *fasthttp.RequestCtx) error {
 	return s.change(ctx, func(i *consumer.Instance) error {
-		topics, pattern, err := readSubscription(ctx.Request.Body())
+		topics, pattern, err := readSubscription(requestBody(ctx))
 		switch {
 		case err != nil:
 			return err
@@ -127,7 +127,7 @@ func (s *Server) unsubscribe(ctx *fasthttp.RequestCtx) error {
 // POST …/assignments
 func (s *Server) assign(ctx *fasthttp.RequestCtx) error {
 	return s.change(ctx, func(i *consumer.Instance) error {
-		tps, err := readPartitions(ctx.Request.Body())
+		tps, err := readPartitions(requestBody(ctx))
 		if err != nil {
 			return err
 		}
@@ -160,7 +160,7 @@ func (s *Server) assignments(ctx *fasthttp.RequestCtx) error {
 // POST …/positions
 func (s *Server) seek(ctx *fasthttp.RequestCtx) error {
 	return s.change(ctx, func(i *consumer.Instance) error {
-		offsets, times, err := readPositions(ctx.Request.Body())
+		offsets, times, err := readPositions(requestBody(ctx))
 		if err != nil {
 			return err
 		}
@@ -171,7 +171,7 @@ func (s *Server) seek(ctx *fasthttp.RequestCtx) error {
 // POST …/positions/beginning
 func (s *Server) seekToBeginning(ctx *fasthttp.RequestCtx) error {
 	return s.change(ctx, func(i *consumer.Instance) error {
-		tps, err := readPartitions(ctx.Request.Body())
+		tps, err := readPartitions(requestBody(ctx))
 		if err != nil {
 			return err
 		}
@@ -182,7 +182,7 @@ func (s *Server) seekToBeginning(ctx *fasthttp.RequestCtx) error {
 // POST …/positions/end
 func (s *Server) seekToEnd(ctx *fasthttp.RequestCtx) error {
 	return s.change(ctx, func(i *consumer.Instance) error {
-		tps, err := readPartitions(ctx.Request.Body())
+		tps, err := readPartitions(requestBody(ctx))
 		if err != nil {
 			return err
 		}
@@ -204,8 +204,8 @@ func (s *Server) commit(ctx *fasthttp.RequestCtx) error {
 		return err
 	}
 	var offsets []consumer.Offset
-	if len(ctx.Request.Body()) > 0 {
-		if offsets, err = readOffsets(ctx.Request.Body()); err != nil {
+	if len(requestBody(ctx)) > 0 {
+		if offsets, err = readOffsets(requestBody(ctx)); err != nil {
 			return err
 		}
 	}
@@ -231,7 +231,7 @@ func (s *Server) committed(ctx *fasthttp.RequestCtx) error {
 	if ctx.QueryArgs().Has("topic") {
 		tps, err = queryPartitions(ctx)
 	} else {
-		tps, err = readPartitions(ctx.Request.Body())
+		tps, err = readPartitions(requestBody(ctx))
 	}
 	if err != nil {
 		return err

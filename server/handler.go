@@ -18,12 +18,11 @@ import (
 func (s *Server) serve(ctx *fasthttp.RequestCtx) {
 	start := time.Now()
 	s.figures.InFlight.Add(1)
-	received := len(ctx.Request.Body())
 	var span *tracing.Span
 	if s.deps.Tracing != nil {
 		span = s.beginSpan(ctx)
 	}
-	s.dispatch(ctx)
+	received := s.dispatch(ctx)
 	s.compress(ctx)
 	if s.draining.Load() {
 		ctx.SetConnectionClose()
@@ -38,14 +37,17 @@ func (s *Server) serve(ctx *fasthttp.RequestCtx) {
 	}
 	capBuffers(ctx)
 	restore(ctx)
+	releaseBody(ctx)
 }
 
 // dispatch routes the request. A handler that panics costs its own request a
 // 500 and nothing else: what it had taken from a pool is left to the garbage
-// collector, since nobody knows what state it is in.
-func (s *Server) dispatch(ctx *fasthttp.RequestCtx) {
+// collector, since nobody knows what state it is in. It returns how many bytes the
+// request's body had when it came.
+func (s *Server) dispatch(ctx *fasthttp.RequestCtx) (received int) {
 	defer func() {
 		if p := recover(); p != nil {
+			abandonBody(ctx)
 			s.log.Error("handler panicked", "method", string(ctx.Method()), "path", string(ctx.Path()),
 				"panic", p, "stack", string(debug.Stack()))
 			ctx.Response.Reset()
@@ -53,30 +55,33 @@ func (s *Server) dispatch(ctx *fasthttp.RequestCtx) {
 			s.fail(ctx, apierr.Internal.Err())
 		}
 	}()
-	if err := s.receive(ctx); err != nil {
-		s.fail(ctx, err)
-		return
-	}
-	if taken, err := s.takeNotices(ctx); taken {
-		if err != nil {
-			s.fail(ctx, err)
-		}
-		return
-	}
-	if !s.cors.admit(ctx) {
-		s.fail(ctx, apierr.Unauthorized.New("Requests from this origin, or with this method from another origin, are not allowed (access.control.allow.origin, access.control.allow.methods)."))
-		return
-	}
-	held, err := s.decompress(ctx)
-	if held > 0 {
-		defer s.inflated.Add(-held)
+	received, err := s.readBody(ctx)
+	if err == nil {
+		err = s.route(ctx)
 	}
 	if err != nil {
 		s.fail(ctx, err)
-		return
+	}
+	return received
+}
+
+// route gives the request, whose body is there, to its route.
+func (s *Server) route(ctx *fasthttp.RequestCtx) error {
+	if err := s.receive(ctx); err != nil {
+		return err
+	}
+	if taken, err := s.takeNotices(ctx); taken {
+		return err
+	}
+	if !s.cors.admit(ctx) {
+		return apierr.Unauthorized.New("Requests from this origin, or with this method from another origin, are not allowed (access.control.allow.origin, access.control.allow.methods).")
+	}
+	if err := s.decompress(ctx); err != nil {
+		return err
 	}
 	trimSlash(ctx)
 	s.router.Handler(ctx)
+	return nil
 }
 
 // fail is where every error becomes an answer. Defects are logged, and what
@@ -103,14 +108,12 @@ func (s *Server) fail(ctx *fasthttp.RequestCtx, err error) {
 	ctx.Response.SwapBody(e.Append(body[:0]))
 }
 
-// maxKeptBody is the largest body buffer that stays with fasthttp for the next
-// request. fasthttp itself would keep any size for ever.
+// maxKeptBody is the largest buffer of an answer that stays with fasthttp for the
+// next request. fasthttp itself would keep any size for as long as the connection. That
+// of a request's body has at most [prefetched] bytes there.
 const maxKeptBody = 1 << 20
 
 func capBuffers(ctx *fasthttp.RequestCtx) {
-	if body := ctx.Request.Body(); cap(body) > maxKeptBody {
-		ctx.Request.SwapBody(nil)
-	}
 	if ctx.Response.IsBodyStream() {
 		return // asked for its body, fasthttp would read it to its end
 	}

@@ -128,7 +128,7 @@ func (s *Server) requireBody(ctx *fasthttp.RequestCtx, inV1 bool) error {
 	if err != nil {
 		return err
 	}
-	if c == untyped && len(ctx.Request.Body()) == 0 {
+	if c == untyped && len(requestBody(ctx)) == 0 {
 		return nil
 	}
 	m := c.media

@@ -97,7 +97,7 @@ func (s *Server) takeNotices(ctx *fasthttp.RequestCtx) (taken bool, err error) {
 		return false, nil
 	}
 	var all []notice
-	if err := json.Unmarshal(ctx.Request.Body(), &all); err != nil {
+	if err := json.Unmarshal(requestBody(ctx), &all); err != nil {
 		return true, apierr.BadRequest.Wrap(err, "These are no notices of a node.")
 	}
 	for _, n := range all {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"strconv"
 
@@ -16,6 +17,14 @@ var produceRoutes = []route{
 	{"POST", "/topics/{topic}", jsonAnswer, (*Server).produceToTopic},
 	{"POST", "/topics/{topic}/partitions/{partition}", jsonAnswer, (*Server).produceToPartition},
 }
+
+// isProduce reports whether the request, which has not been routed yet, is for one of
+// produceRoutes: nothing else is posted to below their path.
+func isProduce(ctx *fasthttp.RequestCtx) bool {
+	return ctx.IsPost() && bytes.HasPrefix(ctx.URI().PathOriginal(), topicsPath)
+}
+
+var topicsPath = []byte("/topics/")
 
 // POST /topics/{topic}
 func (s *Server) produceToTopic(ctx *fasthttp.RequestCtx) error {
@@ -41,20 +50,24 @@ func (s *Server) produce(ctx *fasthttp.RequestCtx, partition int32) error {
 	if err != nil {
 		return err
 	}
-	if len(ctx.Request.Body()) == 0 {
+	if len(requestBody(ctx)) == 0 {
 		return apierr.Unprocessable.New("The request needs a body: {\"records\":[…]}.")
 	}
 	job := s.deps.Producer.Acquire()
-	job.Body = ctx.Request.SwapBody(job.Body)
+	moveBody(ctx, job)
 	job.Trace = traceOf(ctx)
 	schemas, err := codec.DecodeProduce(job.Body, media.format, &job.Slab, s.settings.MaxRecords)
 	if err == nil && media.format.NeedsSchema() {
 		err = s.encode(job, media, topic, schemas)
 	}
+	if err == nil {
+		err = s.deps.Producer.Admit(job)
+	}
 	if err != nil {
 		job.Release()
 		return err
 	}
+	releaseBody(ctx) // the producer accounts for it now
 	records := job.Len()
 	dst, err := s.deps.Producer.Produce(job, topic, partition, ctx.Response.SwapBody(nil)[:0], s.figures.answers[media.version][media.format])
 	ctx.Response.SwapBody(dst)

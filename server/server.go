@@ -22,6 +22,7 @@ import (
 	"millrace/metadata"
 	"millrace/metrics"
 	"millrace/schema"
+	"millrace/server/intake"
 )
 
 // Deps are the parts of the proxy that the server hands requests to. It
@@ -63,7 +64,8 @@ type Server struct {
 	draining   atomic.Bool
 	streaming  context.Context // of streams; ends with the drain
 	endStreams context.CancelFunc
-	inflated   atomic.Int64 // bytes of bodies that came compressed, see maxInflated
+	budget     *intake.Budget // of request bodies
+	unpackers  *unpackers
 	sparing    sparing
 	requestLog atomic.Bool
 	limits     *limits
@@ -79,6 +81,8 @@ func New(s Settings, d Deps) *Server {
 	srv.streaming, srv.endStreams = context.WithCancel(context.Background())
 	srv.requestLog.Store(s.RequestLog)
 	srv.limits = newLimits(s, srv.turnedAway)
+	srv.budget = intake.New(s.Bodies)
+	srv.unpackers = newUnpackers(s.MaxBodyBytes)
 	if s.UI {
 		srv.sampler = newSampler(srv)
 	}
@@ -92,7 +96,9 @@ func New(s Settings, d Deps) *Server {
 		Concurrency:        math.MaxInt32, // limits.go bounds the connections
 		ReadBufferSize:     s.MaxHeaderBytes,
 		WriteBufferSize:    writeBuffer,
-		MaxRequestBodySize: s.MaxBodyBytes,
+		HeaderReceived:     headerReceived,
+		StreamRequestBody:  true, // see body.go
+		MaxRequestBodySize: prefetched,
 		ReadTimeout:        s.ReadTimeout,
 		WriteTimeout:       s.WriteTimeout,
 		IdleTimeout:        s.IdleTimeout,
@@ -142,6 +148,9 @@ func (s *Server) Serve() error {
 	if s.sampler != nil {
 		defer s.sampler.start()()
 	}
+	watching, done := context.WithCancel(context.Background())
+	defer done()
+	go s.budget.Run(watching)
 	for _, ln := range s.listeners {
 		s.serving.Go(func() { errs <- s.http.Serve(ln) })
 	}
@@ -209,8 +218,6 @@ func (s *Server) protocolError(ctx *fasthttp.RequestCtx, err error) {
 	switch {
 	case errors.As(err, &small):
 		kind = apierr.HeadersTooLarge
-	case errors.Is(err, fasthttp.ErrBodyTooLarge):
-		kind = apierr.BodyTooLarge
 	case errors.As(err, &netErr) && netErr.Timeout():
 		kind = apierr.SlowRequest
 	}
@@ -220,10 +227,11 @@ func (s *Server) protocolError(ctx *fasthttp.RequestCtx, err error) {
 // expected answers a client that asks whether to send its body
 // (Expect: 100-continue) with the status to go on or to stop with.
 func (s *Server) expected(ctx *fasthttp.RequestCtx) int {
-	if ctx.Request.Header.ContentLength() <= s.settings.MaxBodyBytes {
+	err := s.refuseEarly(ctx)
+	if err == nil {
 		return fasthttp.StatusContinue
 	}
-	s.refuseUnread(ctx, apierr.BodyTooLarge.Err())
+	s.refuseUnread(ctx, apierr.From(err))
 	return ctx.Response.StatusCode()
 }
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"millrace/codec"
+	"millrace/server/intake"
 )
 
 // Settings of the HTTP edge.
@@ -22,6 +23,8 @@ type Settings struct {
 
 	// MaxBodyBytes bounds a request body, before and after decompression.
 	MaxBodyBytes int
+	// Bodies bounds the memory of all request bodies together.
+	Bodies intake.Settings
 	// MaxHeaderBytes bounds the request line and header together.
 	MaxHeaderBytes int
 	// MaxRecords bounds the records of one produce request.
