@@ -47,6 +47,10 @@ var (
 	httpConnections = gauge("http_connections", "Open connections.")
 	httpRejected    = counter("http_connections_rejected_total", "Connections turned away because connections.max or connections.max.per.ip was reached.")
 	httpPanics      = counter("http_panics_total", "Requests answered with 500 because their handler panicked: each is a defect.")
+	bodiesUsed      = gauge("http_request_buffer_bytes", "Bytes of buffers that hold request bodies: those that arrive, are decoded, or wait for anything but Kafka's answer to a produce.")
+	bodiesLimit     = gauge("http_request_buffer_limit_bytes", "Bound of millrace_http_request_buffer_bytes: request.buffer.memory.")
+	bodiesRefused   = counter("http_request_buffer_refused_total", "Requests refused because millrace_http_request_buffer_bytes, or the share of one address, was at its bound.")
+	bodiesCut       = counter("http_request_bodies_cut_total", "Request bodies that were cut while they arrived, by reason: slow (below request.min.rate), or displaced (slower than others that needed their memory).", "reason")
 	httpDraining    = gauge("draining", "1 from the beginning of a shutdown on.")
 )
 
@@ -161,6 +165,7 @@ func Catalog() []Group {
 		{"HTTP", "Buckets of histograms are classic and, where the scraper asks for protobuf, native ones.", []*Def{
 			httpRequests, httpDuration, httpReceived, httpSent, httpErrors,
 			httpInFlight, httpStreams, httpConnections, httpRejected, httpPanics, httpDraining,
+			bodiesUsed, bodiesLimit, bodiesRefused, bodiesCut,
 		}},
 		{"Produce", "", []*Def{
 			produceRecords, produceFailed, produceWait, produceBatchLen, produceBatchBig,

@@ -69,13 +69,16 @@ type Stats struct {
 	Refused, Slow, Displaced uint64
 }
 
+// Room is what a budget of so much memory leaves for bodies over [Small].
+func Room(memory int64) int64 { return memory - min(memory/4, 32<<20) }
+
 // New returns a budget that nothing is charged to.
 func New(s Settings) *Budget {
 	if s.Memory == 0 {
 		s.Memory = DefaultMemory
 	}
 	b := &Budget{
-		settings: s, limit: s.Memory, large: s.Memory - min(s.Memory/4, 32<<20), share: s.Memory,
+		settings: s, limit: s.Memory, large: Room(s.Memory), share: s.Memory,
 		arriving: make(map[*Body]struct{}), byAddr: make(map[netip.Addr]int64), freed: make(chan struct{}),
 	}
 	if s.Share > 0 {
