@@ -8,7 +8,7 @@ import (
 
 const (
 	minClass = 10 // 1 KiB: smaller requests share the smallest class
-	maxClass = 23 // 8 MiB: a page of 1 MiB of records is an answer of up to twice that
+	maxClass = 24 // 16 MiB: the largest request body by default
 )
 
 // MaxPooledBytes is the largest body or arena that its owner keeps for its next
@@ -22,7 +22,7 @@ type Buffer struct {
 	life Life
 }
 
-// buffers has one pool for every power of two from 1 KiB to 8 MiB: a buffer in
+// buffers has one pool for every power of two from 1 KiB to 16 MiB: a buffer in
 // pool k has at least the capacity 1<<(minClass+k).
 var buffers [maxClass - minClass + 1]sync.Pool
 

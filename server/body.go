@@ -41,6 +41,7 @@ type incoming struct {
 	buffer *pool.Buffer // nil: there is none
 	charge intake.Body
 	wire   int // bytes that came, before they were unpacked
+	excess [1]byte
 }
 
 var bodies = sync.Pool{New: func() any { return new(incoming) }}
@@ -171,11 +172,14 @@ func (s *Server) readArriving(ctx *fasthttp.RequestCtx, b *incoming, stream io.R
 			return err
 		}
 		n, err := stream.Read(room)
-		b.buffer.B = b.buffer.B[:b.len()+n]
-		b.wire = b.len()
-		b.charge.Progress(b.len())
+		if &room[0] != &b.excess[0] {
+			b.buffer.B = b.buffer.B[:b.len()+n]
+			b.wire = b.len()
+			b.charge.Progress(b.len())
+			n = 0
+		}
 		switch {
-		case b.len() > s.settings.MaxBodyBytes:
+		case n > 0:
 			return apierr.BodyTooLarge.New("The request body is larger than %d bytes (request.max.bytes).", s.settings.MaxBodyBytes)
 		case errors.Is(err, io.EOF) && announced >= 0 && b.len() < announced:
 			return apierr.BadRequest.New("The body ended after %d of the %d bytes that Content-Length announces.", b.len(), announced)
@@ -195,17 +199,20 @@ func (b *incoming) len() int {
 }
 
 // room returns where the next bytes go. It grows the buffer when that is full, to
-// twice its size, but to no more than the body may have, or one byte more where
-// only that shows that it has too many.
+// twice its size, but to no more than the body may have. Past that there is room for one
+// more byte, elsewhere, which only shows that the body has too many.
 func (b *incoming) room(announced, most int) ([]byte, error) {
-	need := most + 1
+	need := most
 	if announced >= 0 {
 		need = announced
 	}
-	if b.buffer == nil || len(b.buffer.B) == cap(b.buffer.B) {
+	if b.buffer == nil || len(b.buffer.B) == cap(b.buffer.B) && b.len() < need {
 		if err := b.grow(min(max(2*b.len(), firstRoom), need)); err != nil {
 			return nil, err
 		}
+	}
+	if b.len() == need {
+		return b.excess[:], nil
 	}
 	return b.buffer.B[len(b.buffer.B):min(cap(b.buffer.B), need)], nil
 }

@@ -121,22 +121,38 @@ func (b *incoming) unpack(decoder io.Reader, most int) error {
 	packed := b.charge.Held()
 	out := pool.GetBuffer(0)
 	defer func() { out.Release() }()
-	for room := min(firstRoom, most+1); ; room = min(2*room, most+1) {
+	for room := min(firstRoom, most); ; room = min(2*room, most) {
 		if err := b.charge.Charge(packed+int64(pool.Room(room)), false); err != nil {
 			return err
 		}
 		out.B = pool.Grow(out.B, room-len(out.B))
 		whole, err := fill(out, decoder, room)
+		if err == nil && !whole && room == most {
+			if whole, err = ends(decoder); err == nil && !whole {
+				err = tooLargeUnpacked(most)
+			}
+		}
 		switch {
 		case err != nil:
 			return err
-		case len(out.B) > most:
-			return tooLargeUnpacked(most)
 		case whole:
 			b.buffer, out = out, b.buffer
 			b.charge.Shrink(int64(pool.Room(room)))
 			return nil
 		}
+	}
+}
+
+// ends reports whether a decoder has nothing more to give.
+func ends(decoder io.Reader) (bool, error) {
+	var excess [1]byte
+	switch n, err := io.ReadFull(decoder, excess[:]); {
+	case n > 0:
+		return false, nil
+	case errors.Is(err, io.EOF):
+		return true, nil
+	default:
+		return false, err
 	}
 }
 

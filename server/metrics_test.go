@@ -69,7 +69,7 @@ func TestRequestsAreCounted(t *testing.T) {
 	entered := make(chan struct{})
 	dial, shown := counting(t,
 		route{"POST", "/things/{thing}", ownAnswer, func(_ *Server, ctx *fasthttp.RequestCtx) error {
-			switch string(ctx.Request.Body()) {
+			switch string(requestBody(ctx)) {
 			case "panic":
 				panic("BUG: asked for")
 			case "wait":

@@ -3,6 +3,7 @@ package intake
 import (
 	"context"
 	"net/netip"
+	"runtime"
 	"runtime/debug"
 	"time"
 
@@ -16,9 +17,13 @@ const look = 250 * time.Millisecond
 // cut for it. Uploads that are about as fast must not cut one another in turns.
 const muchFaster = 8
 
-// returned is how far the use of the budget must fall, from more than half of
-// it, for its memory to be given back to the system at once: to an eighth.
-const returned = 8
+// Memory is given back to the system once the budget has been used to a quarter, and
+// then to no more than a sixteenth for quiet looks in a row. A collection is
+// forced for that, so it must not come with every burst.
+const (
+	usedMuch, usedLittle = 4, 16
+	quiet                = 20 // 5 s
+)
 
 // room returns nil when y may be charged n bytes, which are more than Small, in
 // all. Otherwise it cuts slower bodies as far as that helps, and waits for
@@ -113,6 +118,7 @@ func (b *Budget) Run(ctx context.Context) {
 		select {
 		case now := <-tick.C:
 			if b.look(now) {
+				runtime.GC() // the pools let go of what two collections in a row have found unused
 				debug.FreeOSMemory()
 			}
 		case <-ctx.Done():
@@ -124,7 +130,7 @@ func (b *Budget) Run(ctx context.Context) {
 // look cuts what has made too little progress. It reports whether a time in
 // which the budget was used much has passed, so that its memory is to go back
 // to the system: by itself the runtime would keep it for minutes.
-func (b *Budget) look(now time.Time) (idle bool) {
+func (b *Budget) look(now time.Time) (settled bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for y := range b.arriving {
@@ -140,11 +146,20 @@ func (b *Budget) look(now time.Time) (idle bool) {
 		}
 		y.mark, y.markAt = got, now
 	}
+	return b.settled()
+}
+
+// settled reports, once, that a time in which the budget was used much has passed.
+func (b *Budget) settled() bool {
 	used := b.used.Load()
 	b.peak = max(b.peak, used)
-	if b.peak > b.limit/2 && used < b.limit/returned {
-		b.peak = used
-		return true
+	b.calm++
+	if used > b.limit/usedLittle {
+		b.calm = 0
 	}
-	return false
+	if b.peak <= b.limit/usedMuch || b.calm < quiet {
+		return false
+	}
+	b.peak = 0
+	return true
 }
