@@ -262,7 +262,7 @@ func (s *Server) refuseEarly(ctx *fasthttp.RequestCtx) error {
 	}
 	var probe intake.Body
 	s.budget.Begin(&probe, addrOf(ctx))
-	return probe.Fits(int64(n))
+	return probe.Fits(int64(pool.Room(n)))
 }
 
 // closing has the connection closed after the answer to a request whose body was

@@ -58,6 +58,8 @@ func (s *Server) dispatch(ctx *fasthttp.RequestCtx) (received int) {
 	received, err := s.readBody(ctx)
 	if err == nil {
 		err = s.route(ctx)
+	} else {
+		ctx.SetUserValue(routeKey{}, waiter{s.figures.unreadable})
 	}
 	if err != nil {
 		s.fail(ctx, err)

@@ -83,7 +83,7 @@ func New(s Settings) *Budget {
 		arriving: make(map[*Body]struct{}), byAddr: make(map[netip.Addr]int64), freed: make(chan struct{}),
 	}
 	if s.Share > 0 {
-		b.share = max(s.Memory/100*int64(s.Share), s.Largest)
+		b.share = max(s.Memory/100*int64(s.Share)+s.Memory%100*int64(s.Share)/100, s.Largest)
 	}
 	return b
 }
@@ -161,9 +161,6 @@ func (y *Body) Held() int64 { return y.held }
 // bodies for it, as [Body.Charge] does.
 func (y *Body) Fits(n int64) error {
 	b := y.budget
-	if n > b.large && n > Small {
-		return apierr.BodyTooLarge.New("The request body has %d bytes; request.buffer.memory leaves room for %d. Send less at once.", n, b.large)
-	}
 	if n <= Small {
 		if b.used.Load()+n > b.limit {
 			return b.refuse()

@@ -30,6 +30,9 @@ const (
 // their room, if wait is set. b.mu is held, and let go of while it waits.
 func (y *Body) room(n int64, wait bool) error {
 	b := y.budget
+	if n > b.large {
+		return apierr.BodyTooLarge.New("The request body needs %d bytes of memory; request.buffer.memory leaves room for %d. Send less at once.", n, b.large)
+	}
 	for deadline := time.Now().Add(patience); ; {
 		if y.cut != nil {
 			return y.cut.Err()
@@ -52,14 +55,14 @@ func (y *Body) room(n int64, wait bool) error {
 // whose share is at its bound, if it is that.
 func (y *Body) lacks(n int64) (short int64, among netip.Addr) {
 	b := y.budget
+	if short = b.used.Load() + n - y.held - b.large; short > 0 || !y.addr.IsValid() {
+		return short, netip.Addr{}
+	}
 	own := b.byAddr[y.addr]
 	if y.counted {
 		own -= y.held
 	}
-	if short = own + n - b.share; short > 0 && y.addr.IsValid() {
-		return short, y.addr
-	}
-	return b.used.Load() + n - y.held - b.large, netip.Addr{}
+	return own + n - b.share, y.addr
 }
 
 // displace cuts the slowest bodies, of the address if there is one, until those
