@@ -105,10 +105,16 @@ func (b *incoming) end() {
 	bodies.Put(b)
 }
 
-// headerReceived says how much of a body to read with the header.
-func headerReceived(h *fasthttp.RequestHeader) (c fasthttp.RequestConfig) {
-	if h.ContentLength() > prefetched {
+// headerReceived says how much of a body to read with the header: all of a small one, of
+// others as little as fasthttp can be told to. Of one that is too large whatever else
+// holds nothing is read: it is treated as if its client had asked whether to send it.
+func (s *Server) headerReceived(h *fasthttp.RequestHeader) (c fasthttp.RequestConfig) {
+	n := h.ContentLength()
+	if n > prefetched {
 		c.MaxRequestBodySize = 1
+	}
+	if n > s.settings.MaxBodyBytes {
+		h.Set(fasthttp.HeaderExpect, "100-continue")
 	}
 	return c
 }

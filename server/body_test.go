@@ -271,7 +271,7 @@ func TestRefusedUnread(t *testing.T) {
 		for _, expect := range []string{"", "Expect: 100-continue\r\n"} {
 			conn := s.raw(t)
 			fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: h\r\n%sContent-Length: %d\r\n\r\n", c.path, expect, c.size)
-			if expect == "" {
+			if expect == "" && c.size < 64<<20 {
 				fmt.Fprint(conn, " ")
 			}
 			resp, text := answerOn(t, bufio.NewReader(conn), "POST")

@@ -96,7 +96,7 @@ func New(s Settings, d Deps) *Server {
 		Concurrency:        math.MaxInt32, // limits.go bounds the connections
 		ReadBufferSize:     s.MaxHeaderBytes,
 		WriteBufferSize:    writeBuffer,
-		HeaderReceived:     headerReceived,
+		HeaderReceived:     srv.headerReceived,
 		StreamRequestBody:  true, // see body.go
 		MaxRequestBodySize: prefetched,
 		ReadTimeout:        s.ReadTimeout,
