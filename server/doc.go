@@ -7,9 +7,9 @@
 // Handlers return an error instead of writing one; [Server.fail] renders it, so
 // that every error looks alike.
 //
-// The way of a request: [Server.serve] (panics, drain, CORS, decompression,
-// routing, compression, request log), then the route's entry in routes.go
-// (media types), then the resource's file: produce.go, consumers.go,
+// The way of a request: [Server.serve] (panics, drain, the body (body.go, and
+// package intake for its memory), CORS, decompression, routing, compression,
+// request log), then the route's entry in routes.go (media types), then the resource's file: produce.go, consumers.go,
 // consumers_v1.go, direct.go, streams.go, metadata.go, health.go, admin.go,
 // metrics.go. Answers without an end go by stream.go; sse.go writes events.
 // hangup.go notices clients that are gone while their request waits.
