@@ -247,4 +247,3 @@ func measure(t *testing.T, program string, attack attack) {
 	}
 	fmt.Printf("| %s | %d MB | %d MB | %d MB | %s | %s |\n", attack.name, idle/1e6, peak/1e6, after/1e6, served, cost)
 }
-

@@ -219,9 +219,6 @@ func (y *Body) Release() {
 	}
 	b.mu.Lock()
 	delete(b.arriving, y)
-	if y.cut != nil {
-		b.cutting -= y.held
-	}
 	b.charge(y, 0)
 	b.mu.Unlock()
 	y.forget()
