@@ -18,7 +18,7 @@ BIN      ?= bin/millrace
 GOBUILD  := CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags "-X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.committed=$(DATE)"
 KAFKA    := .cache/bin/kafka
 
-.PHONY: run build test test-short race fuzz lint bench pollers clients browser screenshots cluster-proof upgrade-proof proofs kafka loadtest install clean help budget all-but-lint $(KAFKA)
+.PHONY: run build test test-short race fuzz lint attacks bench pollers clients browser screenshots cluster-proof upgrade-proof proofs kafka loadtest install clean help budget all-but-lint $(KAFKA)
 
 run: build ## build millrace and run it with a broker in process, on :8082
 	bin/millrace dev
@@ -64,6 +64,9 @@ lint: ## go vet, staticcheck, gofumpt and the rules of the house
 
 pollers: ## 1,000 clients that poll metadata for half a minute
 	MILLRACE_POLLERS=full go test -count=1 -v -run '^TestPollers$$' ./server/api
+
+attacks: build ## what attacks on its memory cost the program (MILLRACE_BIN), the table of docs/reliability.md (Linux; minutes)
+	MILLRACE_ATTACKS=1 MILLRACE_BIN=$(abspath $(or $(MILLRACE_BIN),$(BIN))) go test -count=1 -timeout=10m -run '^TestAttacks$$' ./cmd/millrace
 
 bench: ## benchmarks beside their limits
 	go run ./bench

@@ -2,10 +2,12 @@ package config
 
 import (
 	"fmt"
+	"runtime/debug"
 	"strconv"
 	"time"
 
 	"millrace/internal/kafka"
+	"millrace/server/intake"
 )
 
 // check looks at settings that depend on one another, each rule only where its
@@ -19,6 +21,7 @@ func (d *draft) check() {
 	}
 	d.checkCluster()
 	d.reserve()
+	d.checkBodies()
 	if len(d.advertised) > 0 {
 		d.Server.Advertised = d.advertised[0]
 	}
@@ -119,4 +122,30 @@ func (d *draft) checkCompression() {
 		level = 0
 	}
 	d.Producer.Level = level
+}
+
+// checkBodies derives the memory of request bodies from that of the process, and looks
+// whether the largest body fits into it beside the reserve of small ones.
+func (d *draft) checkBodies() {
+	const memory, most = "request.buffer.memory", "request.max.bytes"
+	if d.isFaulty(memory, most) {
+		return
+	}
+	s := &d.Server.Bodies
+	s.Largest = int64(d.Server.MaxBodyBytes)
+	if d.isGiven(memory) {
+		if room := intake.Room(s.Memory); s.Largest > room {
+			d.fault(memory, "%d leaves room for bodies of %d bytes, and %s is %d; allowed: twice that, or more", s.Memory, room, most, s.Largest)
+		}
+		return
+	}
+	s.Memory = intake.DefaultMemory
+	from := "default"
+	if limit := debug.SetMemoryLimit(-1); limit/4 < s.Memory {
+		s.Memory, from = limit/4, "memory limit "+strconv.FormatInt(limit, 10)
+	}
+	if s.Memory < 2*s.Largest {
+		s.Memory, from = max(2*s.Largest, 1<<20), most
+	}
+	d.shown[memory] = strconv.FormatInt(s.Memory, 10) + " (" + from + ")"
 }

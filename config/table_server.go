@@ -2,6 +2,7 @@ package config
 
 import (
 	"log/slog"
+	"math"
 	"net/netip"
 	"time"
 
@@ -94,6 +95,22 @@ var limitRows = []row{
 	{
 		name: "request.max.bytes", def: "16777216", doc: "Bound of a request body, before and after decompression. A produce request must also fit into producer.buffer.memory.",
 		store: into(size(1, largest), func(d *draft) *int { return &d.Server.MaxBodyBytes }),
+	},
+	{
+		name: "request.buffer.memory", doc: "Bound of the bytes of all request bodies that are being received or decoded, charged as they arrive; a request beyond it is refused with 503. A quarter of it, 32 MiB at most, is kept for bodies up to 64 KiB. By default 128 MiB, or a quarter of the memory that the process may have (GOMEMLIMIT, or nine tenths of its cgroup's limit) where that is less, and never less than twice request.max.bytes.",
+		store: into(size(1<<20, int64(math.MaxInt64)), func(d *draft) *int64 { return &d.Server.Bodies.Memory }),
+	},
+	{
+		name: "request.buffer.share.per.ip", def: "50", doc: "How much of request.buffer.memory, in percent, the bodies over 64 KiB from one address may hold together; at least request.max.bytes. 100 where a load balancer hides the clients' addresses.",
+		store: into(whole(1, 100), func(d *draft) *int { return &d.Server.Bodies.Share }),
+	},
+	{
+		name: "request.min.rate", def: "1024", doc: "How many bytes a second a body over 8 KiB must bring, over each request.min.rate.grace.ms; one that is slower is cut with 408. 0 is any.",
+		store: into(size(0, int64(largest)), func(d *draft) *int64 { return &d.Server.Bodies.MinRate }),
+	},
+	{
+		name: "request.min.rate.grace.ms", def: "5000", doc: "Over what time request.min.rate is taken: how long a body may pause.",
+		store: into(millis(100, largest), func(d *draft) *time.Duration { return &d.Server.Bodies.Grace }),
 	},
 	{
 		name: "request.max.header.bytes", alias: "max.request.header.size", def: "16384", doc: "Bound of the request line and header together.",

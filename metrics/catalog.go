@@ -37,7 +37,7 @@ func define(kind, name, help string, labels []string) *Def {
 
 // The metrics of the HTTP edge.
 var (
-	httpRequests    = counter("http_requests_total", "Requests answered, by route template and status. Those that match no route have the route \"unmatched\", those that were not HTTP \"unreadable\", CORS preflights \"any\".", "method", "route", "status")
+	httpRequests    = counter("http_requests_total", "Requests answered, by route template and status. Those that match no route have the route \"unmatched\", those that were not HTTP, or whose body was refused or broke off, \"unreadable\", CORS preflights \"any\".", "method", "route", "status")
 	httpDuration    = histogram("http_request_duration_seconds", "Time from a request being read whole until its answer is ready to be sent, or, of a stream, until it begins. Requests that ask to wait for a change (wait=) are not timed; reads of records are, and wait for records.", "method", "route")
 	httpReceived    = counter("http_request_bytes_total", "Bytes of request bodies, as they came.", "method", "route")
 	httpSent        = counter("http_response_bytes_total", "Bytes of the bodies of answers, as they were sent; those of streams as they are sent.", "method", "route")
@@ -47,6 +47,10 @@ var (
 	httpConnections = gauge("http_connections", "Open connections.")
 	httpRejected    = counter("http_connections_rejected_total", "Connections turned away because connections.max or connections.max.per.ip was reached.")
 	httpPanics      = counter("http_panics_total", "Requests answered with 500 because their handler panicked: each is a defect.")
+	bodiesUsed      = gauge("http_request_buffer_bytes", "Bytes of buffers that hold request bodies: those that arrive, are decoded, or wait for anything but Kafka's answer to a produce.")
+	bodiesLimit     = gauge("http_request_buffer_limit_bytes", "Bound of millrace_http_request_buffer_bytes: request.buffer.memory.")
+	bodiesRefused   = counter("http_request_buffer_refused_total", "Requests refused because millrace_http_request_buffer_bytes, or the share of one address, was at its bound.")
+	bodiesCut       = counter("http_request_bodies_cut_total", "Request bodies that were cut while they arrived, by reason: slow (below request.min.rate), or displaced (slower than others that needed their memory).", "reason")
 	httpDraining    = gauge("draining", "1 from the beginning of a shutdown on.")
 )
 
@@ -163,6 +167,7 @@ func Catalog() []Group {
 		{"HTTP", "Buckets of histograms are classic and, where the scraper asks for protobuf, native ones.", []*Def{
 			httpRequests, httpDuration, httpReceived, httpSent, httpErrors,
 			httpInFlight, httpStreams, httpConnections, httpRejected, httpPanics, httpDraining,
+			bodiesUsed, bodiesLimit, bodiesRefused, bodiesCut,
 		}},
 		{"Produce", "", []*Def{
 			produceRecords, produceFailed, produceWait, produceBatchLen, produceBatchBig,

@@ -29,6 +29,15 @@ type Server struct {
 	Connections int
 	Rejected    uint64 // connections turned away so far
 	Draining    bool
+	Bodies      Bodies
+}
+
+// Bodies is the state of the memory of request bodies.
+type Bodies struct {
+	Used, Limit int64 // bytes charged, and their bound
+	// Refused counts bodies that found no room, Slow and Displaced those that were
+	// cut: for lack of progress, and for the room of faster ones.
+	Refused, Slow, Displaced uint64
 }
 
 // Producer is the state of the produce side.
@@ -116,6 +125,11 @@ func (s *Sources) collect(to chan<- prometheus.Metric, lags int) {
 		httpConnections.put(to, float64(v.Connections))
 		httpRejected.put(to, float64(v.Rejected))
 		httpDraining.put(to, truth(v.Draining))
+		bodiesUsed.put(to, float64(v.Bodies.Used))
+		bodiesLimit.put(to, float64(v.Bodies.Limit))
+		bodiesRefused.put(to, float64(v.Bodies.Refused))
+		bodiesCut.put(to, float64(v.Bodies.Slow), "slow")
+		bodiesCut.put(to, float64(v.Bodies.Displaced), "displaced")
 	}
 	if s.Producer != nil {
 		v := s.Producer()

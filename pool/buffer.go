@@ -8,7 +8,7 @@ import (
 
 const (
 	minClass = 10 // 1 KiB: smaller requests share the smallest class
-	maxClass = 23 // 8 MiB: a page of 1 MiB of records is an answer of up to twice that
+	maxClass = 24 // 16 MiB: the largest request body by default
 )
 
 // MaxPooledBytes is the largest body or arena that its owner keeps for its next
@@ -22,7 +22,7 @@ type Buffer struct {
 	life Life
 }
 
-// buffers has one pool for every power of two from 1 KiB to 8 MiB: a buffer in
+// buffers has one pool for every power of two from 1 KiB to 16 MiB: a buffer in
 // pool k has at least the capacity 1<<(minClass+k).
 var buffers [maxClass - minClass + 1]sync.Pool
 
@@ -44,6 +44,15 @@ func Buffers() BufferStats {
 	returned := buffersReturned.Load() // read first: never more than were taken
 	taken := buffersTaken.Load()
 	return BufferStats{Gets: taken, Misses: buffersMade.Load(), Out: int64(taken - returned)}
+}
+
+// Room returns the capacity that [GetBuffer] makes a buffer of n bytes with. One that
+// comes from a pool may have up to twice that, where its last owner put it.
+func Room(n int) int {
+	if n > 1<<maxClass {
+		return n
+	}
+	return 1 << max(bits.Len(uint(max(n, 1)-1)), minClass)
 }
 
 // GetBuffer returns an empty buffer with room for n bytes at least. The caller

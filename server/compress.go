@@ -1,13 +1,11 @@
 package server
 
 import (
-	"errors"
 	"strconv"
 	"strings"
 
 	"github.com/valyala/fasthttp"
 
-	"millrace/internal/apierr"
 	"millrace/pool"
 )
 
@@ -20,49 +18,6 @@ const (
 	gzipLevel   = fasthttp.CompressBestSpeed
 	zstdLevel   = fasthttp.CompressZstdBestSpeed
 )
-
-// maxInflated bounds the bodies of all requests together that came compressed:
-// a few kilobytes on the wire can stand for the largest body there may be.
-const maxInflated = 256 << 20
-
-// decompress undoes the request's Content-Encoding, into a body that may be as
-// large as an uncompressed one and no larger. It returns how much of
-// maxInflated that body takes until the request is answered.
-func (s *Server) decompress(ctx *fasthttp.RequestCtx) (held int64, err error) {
-	encoding := ctx.Request.Header.ContentEncoding()
-	if len(encoding) == 0 {
-		return 0, nil
-	}
-	switch name := strings.ToLower(strings.TrimSpace(string(encoding))); name {
-	case "identity":
-		return 0, nil
-	case "x-gzip":
-		ctx.Request.Header.SetContentEncoding("gzip")
-	default:
-		ctx.Request.Header.SetContentEncoding(name)
-	}
-	// How large it gets is known when it is done; till then it counts as the largest.
-	largest := int64(s.settings.MaxBodyBytes)
-	if s.inflated.Add(largest) > max(maxInflated, largest) {
-		s.inflated.Add(-largest)
-		return 0, apierr.Overloaded.New("The server is unpacking as many compressed bodies as it is allowed to.")
-	}
-	body, err := ctx.Request.BodyUncompressedWithLimit(s.settings.MaxBodyBytes)
-	held = int64(cap(body))
-	s.inflated.Add(held - largest)
-	switch {
-	case errors.Is(err, fasthttp.ErrContentEncodingUnsupported):
-		ctx.Response.Header.Set(fasthttp.HeaderAcceptEncoding, "gzip, zstd, br, deflate")
-		return held, apierr.UnsupportedMedia.New("The Content-Encoding must be one of gzip, zstd, br and deflate.")
-	case errors.Is(err, fasthttp.ErrBodyTooLarge):
-		return held, apierr.BodyTooLarge.New("The request body is larger than %d bytes once it is decompressed.", s.settings.MaxBodyBytes)
-	case err != nil:
-		return held, apierr.BadRequest.Wrap(err, "The body is not what its Content-Encoding says.")
-	}
-	ctx.Request.Header.Del(fasthttp.HeaderContentEncoding)
-	ctx.Request.SwapBody(body)
-	return held, nil
-}
 
 // compress encodes a large answer as the client prefers. It also says, on
 // every answer, that the encoding depends on Accept-Encoding.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -19,8 +20,9 @@ import (
 const (
 	// What is still coming on a connection after its request was refused
 	// unread is read and dropped, up to these bounds, before it is closed.
-	lingerBytes = 64 << 20
-	lingerTime  = 2 * time.Second
+	lingerBytes  = 64 << 20
+	lingerBuffer = 64 << 10
+	lingerTime   = 2 * time.Second
 	// silentTime is how long a new connection may stay silent in a drain.
 	silentTime = 500 * time.Millisecond
 
@@ -89,7 +91,7 @@ func (l *listener) Accept() (net.Conn, error) {
 			l.limits.turnAway(tcp, refused, l.tls != nil)
 			continue
 		}
-		c := &Conn{TCPConn: tcp, listener: l, secure: l.tls != nil}
+		c := &Conn{TCPConn: tcp, listener: l, secure: l.tls != nil, addr: addr}
 		c.giveBack = sync.OnceFunc(func() { l.limits.give(addr) })
 		l.mu.Lock()
 		l.silent[c] = time.Now()
@@ -147,7 +149,9 @@ func (l *listener) closeSilent() {
 type Conn struct {
 	*net.TCPConn
 	listener *listener
+	addr     netip.Addr // of the other side
 	secure   bool
+	wire     wire
 	spoke    bool // has sent a byte of HTTP; only its own goroutine reads
 	linger   atomic.Bool
 	gone     atomic.Bool // the other side has ended it
@@ -218,10 +222,15 @@ func (c *Conn) Read(b []byte) (int, error) {
 	if b := c.answer.Swap(nil); b != nil {
 		b.Release()
 	}
+	if !c.secure && c.wire.full() {
+		return 0, errWire
+	}
 	n, err := c.TCPConn.Read(b)
 	if n > 0 && !c.secure {
 		c.heard()
+		c.wire.read += n
 	}
+	c.wire.err = err
 	if err != nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, os.ErrDeadlineExceeded) {
 		c.gone.Store(true)
 	}
@@ -256,7 +265,15 @@ func (c *Conn) Close() error {
 func linger(c *net.TCPConn, atMost time.Duration) {
 	_ = c.CloseWrite()
 	_ = c.SetReadDeadline(time.Now().Add(atMost))
-	_, _ = io.CopyN(io.Discard, c, lingerBytes)
+	b := pool.GetBuffer(lingerBuffer) // io.Discard's own takes eight times the system calls
+	defer b.Release()
+	for left := lingerBytes; left > 0; {
+		n, err := c.Read(b.B[:lingerBuffer])
+		if err != nil {
+			return
+		}
+		left -= n
+	}
 }
 
 // secureConn is the TLS on a conn.
@@ -267,9 +284,13 @@ type secureConn struct {
 
 // Read implements [net.Conn]. A handshake is not a word yet.
 func (c *secureConn) Read(b []byte) (int, error) {
+	if c.under.wire.full() {
+		return 0, errWire
+	}
 	n, err := c.Conn.Read(b)
 	if n > 0 {
 		c.under.heard()
+		c.under.wire.read += n
 	}
 	if errors.Is(err, io.EOF) { // which the connection below has not seen
 		c.under.gone.Store(true)

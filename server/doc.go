@@ -8,9 +8,9 @@
 // whether they name a consumer instance, what they do to what. Package api puts
 // edge and resources together.
 //
-// A request goes through [Server.serve] (panics, drain, other nodes,
-// strict.go, hosts.go, crossorigin.go and cors.go, decompression, routing, compression, request log) and its route's Admit and
-// Handle. A handler returns an error instead of writing one; [Server.fail] renders
+// A request goes through [Server.serve] (panics, strict.go, the body
+// by body.go and package intake, other nodes, hosts.go, crossorigin.go and cors.go,
+// decompression, routing, compression, request log) and its route's Admit and Handle. A handler returns an error instead of writing one; [Server.fail] renders
 // it, so that every error looks alike. Responses without an end go by stream.go;
 // sse.go writes events. hangup.go notices clients that are gone while their request
 // waits.

@@ -18,12 +18,11 @@ import (
 func (s *Server) serve(ctx *fasthttp.RequestCtx) {
 	start := time.Now()
 	s.figures.InFlight.Add(1)
-	received := len(ctx.Request.Body())
 	var span *tracing.Span
 	if s.deps.Tracing != nil {
 		span = s.beginSpan(ctx)
 	}
-	s.dispatch(ctx)
+	received := s.dispatch(ctx)
 	harden(ctx)
 	s.compress(ctx)
 	if s.draining.Load() {
@@ -41,14 +40,17 @@ func (s *Server) serve(ctx *fasthttp.RequestCtx) {
 	if s.deps.Peers != nil {
 		s.deps.Peers.Done(ctx)
 	}
+	ReleaseBody(ctx)
 }
 
 // dispatch routes the request. A handler that panics costs its own request a
 // 500 and nothing else: what it had taken from a pool is left to the garbage
-// collector, since nobody knows what state it is in.
-func (s *Server) dispatch(ctx *fasthttp.RequestCtx) {
+// collector, since nobody knows what state it is in. It returns how many bytes the
+// request's body had when it came.
+func (s *Server) dispatch(ctx *fasthttp.RequestCtx) (received int) {
 	defer func() {
 		if p := recover(); p != nil {
+			abandonBody(ctx)
 			s.log.Error("handler panicked", "method", string(ctx.Method()), "path", string(ctx.Path()),
 				"panic", p, "stack", string(debug.Stack()))
 			ctx.Response.Reset()
@@ -57,35 +59,40 @@ func (s *Server) dispatch(ctx *fasthttp.RequestCtx) {
 		}
 	}()
 	if err := checkRequest(&ctx.Request.Header); err != nil {
-		s.fail(ctx, err)
-		ctx.SetConnectionClose() // what follows on the connection cannot be trusted
-		lingerOnClose(ctx)
-		return
+		s.fail(ctx, closing(ctx, err)) // what follows on the connection cannot be trusted
+		return 0
 	}
-	if s.deps.Peers != nil {
-		if err := s.deps.Peers.Receive(ctx); err != nil {
-			s.fail(ctx, err)
-			return
-		}
-	}
-	if err := s.requireOwnHostEverywhere(ctx); err != nil {
-		s.fail(ctx, err)
-		return
-	}
-	if err := s.checkOrigin(ctx); err != nil {
-		s.fail(ctx, err)
-		return
-	}
-	held, err := s.decompress(ctx)
-	if held > 0 {
-		defer s.inflated.Add(-held)
+	received, err := s.readBody(ctx)
+	if err == nil {
+		err = s.route(ctx)
+	} else {
+		ctx.SetUserValue(routeKey{}, waiter{s.figures.unreadable})
 	}
 	if err != nil {
 		s.fail(ctx, err)
-		return
+	}
+	return received
+}
+
+// route gives the request, whose body is there, to its route.
+func (s *Server) route(ctx *fasthttp.RequestCtx) error {
+	if s.deps.Peers != nil {
+		if err := s.deps.Peers.Receive(ctx); err != nil {
+			return err
+		}
+	}
+	if err := s.requireOwnHostEverywhere(ctx); err != nil {
+		return err
+	}
+	if err := s.checkOrigin(ctx); err != nil {
+		return err
+	}
+	if err := s.decompress(ctx); err != nil {
+		return err
 	}
 	trimSlash(ctx)
 	s.router.Handler(ctx)
+	return nil
 }
 
 // fail is where every error becomes an answer. Defects are logged, and what
@@ -126,14 +133,12 @@ func (s *Server) errorType(ctx *fasthttp.RequestCtx) string {
 	return s.deps.ErrorType(ctx)
 }
 
-// maxKeptBody is the largest body buffer that stays with fasthttp for the next
-// request. fasthttp itself would keep any size for ever.
+// maxKeptBody is the largest buffer of an answer that stays with fasthttp for the
+// next request. fasthttp itself would keep any size for as long as the connection. That
+// of a request's body has at most [prefetched] bytes there.
 const maxKeptBody = 1 << 20
 
 func capBuffers(ctx *fasthttp.RequestCtx) {
-	if body := ctx.Request.Body(); cap(body) > maxKeptBody {
-		ctx.Request.SwapBody(nil)
-	}
 	if ctx.Response.IsBodyStream() {
 		return // asked for its body, fasthttp would read it to its end
 	}

@@ -128,5 +128,6 @@ func (s *Server) Stats() metrics.Server {
 		Connections: max(open, 0),
 		Rejected:    s.limits.refused.Load(),
 		Draining:    s.draining.Load(),
+		Bodies:      metrics.Bodies(s.budget.Stats()),
 	}
 }

@@ -67,7 +67,7 @@ func TestRequestsAreCounted(t *testing.T) {
 	dial, shown := counting(t,
 		func(_ *Server) Route {
 			return Route{Method: "POST", Path: "/things/{thing}", Handle: func(ctx *fasthttp.RequestCtx) error {
-				switch string(ctx.Request.Body()) {
+				switch string(RequestBody(ctx)) {
 				case "panic":
 					panic("BUG: asked for")
 				case "wait":

@@ -17,6 +17,7 @@ import (
 	"millrace/internal/apierr"
 	"millrace/internal/tracing"
 	"millrace/metrics"
+	"millrace/server/intake"
 )
 
 // Deps are what the edge uses beside its settings. It borrows them.
@@ -31,6 +32,9 @@ type Deps struct {
 	// application/json already. ctx is nil for a connection that is refused before
 	// its first request. A nil function means application/json.
 	ErrorType func(ctx *fasthttp.RequestCtx) string
+	// Ready is asked before a body of so many bytes is read, -1 where that is not
+	// known: its error refuses the request unread. Nil: all bodies are read.
+	Ready func(ctx *fasthttp.RequestCtx, size int) error
 	// Peers is this node among others; nil where there are none.
 	Peers Peers
 }
@@ -68,7 +72,8 @@ type Server struct {
 	draining   atomic.Bool
 	streaming  context.Context // of streams; ends with the drain
 	endStreams context.CancelFunc
-	inflated   atomic.Int64 // bytes of bodies that came compressed, see maxInflated
+	budget     *intake.Budget // of request bodies
+	unpackers  *unpackers
 	sparing    sparing
 	requestLog atomic.Bool
 	limits     *limits
@@ -83,6 +88,8 @@ func New(s Settings, d Deps) *Server {
 	srv.streaming, srv.endStreams = context.WithCancel(context.Background())
 	srv.requestLog.Store(s.RequestLog)
 	srv.limits = newLimits(s, srv.errorType(nil), srv.turnedAway)
+	srv.budget = intake.New(s.Bodies)
+	srv.unpackers = newUnpackers(s.MaxBodyBytes)
 	srv.router = srv.newRouter()
 	srv.http = &fasthttp.Server{
 		Handler:            srv.serve,
@@ -92,7 +99,9 @@ func New(s Settings, d Deps) *Server {
 		Concurrency:        math.MaxInt32, // limits.go bounds the connections
 		ReadBufferSize:     s.MaxHeaderBytes,
 		WriteBufferSize:    writeBuffer,
-		MaxRequestBodySize: s.MaxBodyBytes,
+		HeaderReceived:     srv.headerReceived,
+		StreamRequestBody:  true, // see body.go
+		MaxRequestBodySize: prefetched,
 		ReadTimeout:        s.ReadTimeout,
 		WriteTimeout:       s.WriteTimeout,
 		IdleTimeout:        s.IdleTimeout,
@@ -139,6 +148,9 @@ func (s *Server) Listen() ([]net.Addr, error) {
 // the first listener's failure, or nil after a shutdown.
 func (s *Server) Serve() error {
 	errs := make(chan error, len(s.listeners))
+	watching, done := context.WithCancel(context.Background())
+	defer done()
+	go s.budget.Run(watching)
 	for _, ln := range s.listeners {
 		s.serving.Go(func() { errs <- s.http.Serve(ln) })
 	}
@@ -208,8 +220,6 @@ func (s *Server) protocolError(ctx *fasthttp.RequestCtx, err error) {
 	switch {
 	case errors.As(err, &small):
 		kind = apierr.HeadersTooLarge
-	case errors.Is(err, fasthttp.ErrBodyTooLarge):
-		kind = apierr.BodyTooLarge
 	case errors.As(err, &netErr) && netErr.Timeout():
 		kind = apierr.SlowRequest
 	}
@@ -223,10 +233,11 @@ func (s *Server) expected(ctx *fasthttp.RequestCtx) int {
 		s.refuseUnread(ctx, apierr.From(err))
 		return ctx.Response.StatusCode()
 	}
-	if ctx.Request.Header.ContentLength() <= s.settings.MaxBodyBytes {
+	err := s.refuseEarly(ctx)
+	if err == nil {
 		return fasthttp.StatusContinue
 	}
-	s.refuseUnread(ctx, apierr.BodyTooLarge.Err())
+	s.refuseUnread(ctx, apierr.From(err))
 	return ctx.Response.StatusCode()
 }
 

@@ -4,6 +4,8 @@ import (
 	"crypto/tls"
 	"net/netip"
 	"time"
+
+	"millrace/server/intake"
 )
 
 // Settings of the HTTP edge.
@@ -27,6 +29,8 @@ type Settings struct {
 
 	// MaxBodyBytes bounds a request body, before and after decompression.
 	MaxBodyBytes int
+	// Bodies bounds the memory of all request bodies together.
+	Bodies intake.Settings
 	// MaxHeaderBytes bounds the request line and header together.
 	MaxHeaderBytes int
 	// MaxConnections bounds open connections, MaxConnectionsPerIP those of one address (0: no bound).

@@ -14,7 +14,9 @@ type sources struct {
 }
 
 // load reads the configuration; preset holds what the command brings itself.
+// It sees to the memory limit first, which settings are derived from.
 func (s sources) load(preset ...string) (*config.Config, error) {
+	limitMemory()
 	cfg, err := config.Load(config.Sources{Preset: preset, File: s.Config, Environ: os.Environ(), Set: s.Set})
 	if err != nil {
 		return nil, fmt.Errorf("cannot use the configuration:\n%w", err)

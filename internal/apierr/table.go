@@ -57,6 +57,7 @@ var (
 	TooManyConnections = &Kind{Name: "too_many_connections_of_one", Status: 429, Code: 42902, Message: "This address has as many connections as one address is allowed to.", Retry: true, RetryAfter: time.Second}
 	TooManyWaiters     = &Kind{Name: "too_many_waiters", Status: 429, Code: 42903, Message: "As many requests wait for changes of the cluster as are allowed to.", Retry: true, RetryAfter: time.Second}
 	TooManyOfOneClient = &Kind{Name: "too_many_instances_of_one", Status: 429, Code: 42904, Message: "This address has as many consumer instances as one address is allowed to.", Retry: true, RetryAfter: 5 * time.Second}
+	BodiesOfOneFull    = &Kind{Name: "request_memory_of_one", Status: 429, Code: 42905, Message: "The large request bodies of this address hold as much memory as those of one address are allowed to.", Retry: true, RetryAfter: time.Second}
 
 	// 500: Kafka said no, or we have a defect.
 
@@ -77,10 +78,12 @@ var (
 	InstanceMoved = &Kind{Name: "instance_moved", Status: 503, Code: 50307, Message: "Another server is taking over the consumer instance.", Retry: true, RetryAfter: time.Second}
 	// ArrivalUnknown: to commit or not to commit, both could break a promise.
 	ArrivalUnknown = &Kind{Name: "arrival_unknown", Status: 503, Code: 50308, Message: "It is not known whether the last records of the consumer instance arrived.", Retry: true, RetryAfter: time.Second}
+	BodiesFull     = &Kind{Name: "request_memory_full", Status: 503, Code: 50309, Message: "The request bodies that are being received hold as much memory as they are allowed to.", Retry: true, RetryAfter: time.Second}
+	BodyDisplaced  = &Kind{Name: "request_displaced", Status: 503, Code: 50310, Message: "The request arrived more slowly than others that needed its memory.", Retry: true, RetryAfter: time.Second}
+	KafkaTimedOut  = &Kind{Name: "kafka_timeout", Status: 504, Code: 50401, Message: "Kafka did not answer within the deadline.", Retry: true, RetryAfter: time.Second}
 	// Interrupted is for what was given up before Kafka answered, although the
 	// node goes on. While it shuts down it is [Draining].
 	Interrupted   = &Kind{Name: "interrupted", Status: 503, Code: 50311, Message: "The request was interrupted before it was complete. Send it again.", Retry: true, RetryAfter: time.Second}
-	KafkaTimedOut = &Kind{Name: "kafka_timeout", Status: 504, Code: 50401, Message: "Kafka did not answer within the deadline.", Retry: true, RetryAfter: time.Second}
 
 	RegistryTimedOut = &Kind{Name: "schema_registry_timeout", Status: 504, Code: 50402, Message: "The schema registry did not answer within the deadline.", Retry: true, RetryAfter: time.Second}
 )
@@ -100,8 +103,8 @@ func Kinds() []*Kind {
 		MethodNotAllowed, NotAcceptable, FormatMismatch, SlowRequest, Undecodable, ClientGone,
 		OtherTopic, AlreadyExists, IllegalState, BodyTooLarge, UnsupportedMedia, HeadersTooLarge,
 		Unprocessable, SettingOutOfRange, KeySchemaMissing, ValueSchemaMissing, InvalidConsumerConf, InvalidSchema, RegistryRefused,
-		TooManyInstances, TooManyConnections, TooManyWaiters, TooManyOfOneClient,
+		TooManyInstances, TooManyConnections, TooManyWaiters, TooManyOfOneClient, BodiesOfOneFull,
 		Internal, KafkaError, KafkaRetriable, RegistryFailed,
-		Overloaded, Draining, BrokersAway, TooBusy, RegistryAway, StreamsFull, InstanceMoved, ArrivalUnknown, Interrupted, KafkaTimedOut, RegistryTimedOut,
+		Overloaded, Draining, BrokersAway, TooBusy, RegistryAway, StreamsFull, InstanceMoved, ArrivalUnknown, BodiesFull, BodyDisplaced, Interrupted, KafkaTimedOut, RegistryTimedOut,
 	}
 }

@@ -4,6 +4,7 @@
 //
 //   - imports.go: who may import whom (one table of layers) and which package
 //     may use which library (one table of fences), both with the reason.
+//   - bodies.go: the one place that reads the body of a request.
 //   - sizes.go: lines of a file and of a function, number of parameters.
 //   - words.go: names that say nothing, comments that are missing or left over,
 //     sleeping in tests.

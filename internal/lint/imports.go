@@ -17,6 +17,7 @@ var layers = [][]string{
 	{"schema", "internal/registry"},
 	{"reader"},
 	{"batch", "consumer", "metadata", "auth", "cluster"},
+	{"server/intake"},
 	{"server"},
 	{"server/rest", "server/ops", "server/peer", "server/ui", "ingest"},
 	{"server/api"},
@@ -27,7 +28,7 @@ var layers = [][]string{
 
 // edgeImports are the components that the HTTP edge may know. It is handed routes, and
 // knows no resource: what a resource needs stays in the resource's package.
-var edgeImports = []string{"pool", "metrics", "codec", "internal/apierr", "internal/tracing"}
+var edgeImports = []string{"pool", "metrics", "codec", "internal/apierr", "internal/tracing", "server/intake"}
 
 // testkit starts brokers and child processes, so only what measures may import
 // it besides tests.

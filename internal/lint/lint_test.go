@@ -119,6 +119,20 @@ func TestUnsafeRule(t *testing.T) {
 	breaks(t, Unsafe(sample(t, "codec/a.go", "package p\nimport _ \"unsafe\"\n")), "under another name")
 }
 
+func TestBodyRule(t *testing.T) {
+	for _, c := range []struct{ file, src, want string }{
+		{"server/body.go", "ctx.Request.BodyStream()", ""},
+		{"server/a.go", "ctx.Response.Body()", ""},
+		{"server/a.go", "resp.Body.Close()", ""},
+		{"bench/a.go", "ctx.Request.Body()", ""},
+		{"server/a.go", "ctx.Request.Body()", "Body hides the errors"},
+		{"server/a_test.go", "ctx.Request.SwapBody(nil)", "SwapBody hides the errors"},
+		{"server/a.go", "ctx.PostBody()", "use requestBody"},
+	} {
+		breaks(t, Bodies(sample(t, c.file, "package p\nfunc f() { "+c.src+" }\n")), c.want)
+	}
+}
+
 func TestSizeRules(t *testing.T) {
 	long := func(lines int) string {
 		return "package p\nfunc f() {" + strings.Repeat("\n", lines-1) + "}\n"
@@ -201,7 +215,7 @@ import (
 	_ "millrace/server"
 	_ "github.com/valyala/fasthttp"
 )
-func f(a, b, c, d, e, g int) { time.Sleep(1) } // TODO
+func f(a, b, c, d, e, g int) { time.Sleep(1); ctx.PostBody() } // TODO
 `+"func g() {"+strings.Repeat("\n", 800)+"}\n")
 	// All of Rules and Sleeps, without DocComments, which leaves test files alone.
 	if got := len(Check([]*File{f})); got != len(Rules) {

@@ -48,7 +48,7 @@ type Rule func(f *File) []Problem
 // Rules are all rules that look at one file at a time; [PackageComments] and
 // [Sleeps] need to see a whole package.
 var Rules = []Rule{
-	Layers, Fences, Unsafe,
+	Layers, Fences, Unsafe, Bodies,
 	FileSize, FunctionSize, Parameters,
 	Names, DocComments, LeftOvers,
 }

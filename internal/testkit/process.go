@@ -159,6 +159,38 @@ func matchLine(re *regexp.Regexp, text string) []string {
 	return nil
 }
 
+// Resident is the memory of the process that is resident now, and the most that ever
+// was, in bytes. It fails t where the system does not tell (it is read from /proc).
+func (p *Process) Resident(t testing.TB) (now, peak int64) {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	if err != nil {
+		t.Fatalf("cannot read the memory of %s: %v", p.cmd.Path, err)
+	}
+	for line := range strings.Lines(string(status)) {
+		_, _ = fmt.Sscanf(line, "VmRSS: %d kB", &now) // other lines match neither
+		_, _ = fmt.Sscanf(line, "VmHWM: %d kB", &peak)
+	}
+	return now << 10, peak << 10
+}
+
+// CPU is the processor time, of user and system, that the process has taken. It
+// fails t where the system does not tell.
+func (p *Process) CPU(t testing.TB) time.Duration {
+	t.Helper()
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	if err != nil {
+		t.Fatalf("cannot read the CPU time of %s: %v", p.cmd.Path, err)
+	}
+	var user, system int64
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	if _, err := fmt.Sscan(fields[11]+" "+fields[12], &user, &system); err != nil {
+		t.Fatalf("cannot read %q: %v", stat, err)
+	}
+	const tick = 10 * time.Millisecond // USER_HZ is 100 wherever Go runs
+	return time.Duration(user+system) * tick
+}
+
 // Signal sends sig to the process, and fails t when it has ended already.
 func (p *Process) Signal(t testing.TB, sig os.Signal) {
 	t.Helper()

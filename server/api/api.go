@@ -69,7 +69,7 @@ type API struct {
 func New(s Settings, p Parts) *API {
 	media := rest.NewMedia(s.REST, p.Schemas != nil)
 	a := &API{}
-	d := server.Deps{Metrics: p.Metrics, Tracing: p.Tracing, Logger: p.Logger, ErrorType: media.ErrorType}
+	d := server.Deps{Metrics: p.Metrics, Tracing: p.Tracing, Logger: p.Logger, ErrorType: media.ErrorType, Ready: rest.Ready(p.Producer)}
 	var peers rest.Peers // a nil interface without a cluster
 	if p.Cluster != nil {
 		a.Forwarder = peer.New(p.Cluster, p.Consumers, s.Peer)

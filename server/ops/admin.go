@@ -54,7 +54,7 @@ func (a *Admin) show(ctx *fasthttp.RequestCtx) error {
 // so that it can be sent with curl -d.
 func (a *Admin) change(ctx *fasthttp.RequestCtx) error {
 	ctx.SetContentType(server.MediaJSON)
-	values, err := readChanges(ctx.Request.Body())
+	values, err := readChanges(server.RequestBody(ctx))
 	if err != nil {
 		return err
 	}

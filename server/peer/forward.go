@@ -406,7 +406,7 @@ func newForward(life context.Context, ctx *fasthttp.RequestCtx, base string) (*h
 	// As it came: group and instance may have slashes that are escaped.
 	u.Opaque, u.RawQuery = string(ctx.URI().PathOriginal()), string(ctx.URI().QueryString())
 	// A copy, for the client may still be sending when the answer is there.
-	body := bytes.Clone(ctx.Request.Body())
+	body := bytes.Clone(server.RequestBody(ctx))
 	req, err := http.NewRequestWithContext(life, http.MethodPost, base, bytes.NewReader(body))
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot make a request to another node: %w", err)

@@ -77,7 +77,7 @@ func (f *Forwarder) takeNotices(ctx *fasthttp.RequestCtx) error {
 		return apierr.NotFound.New("There is nothing at %s.", server.SentPath(ctx))
 	}
 	var all []notice
-	if err := json.Unmarshal(ctx.Request.Body(), &all); err != nil {
+	if err := json.Unmarshal(server.RequestBody(ctx), &all); err != nil {
 		return apierr.BadRequest.Wrap(err, "These are no notices of a node.")
 	}
 	for _, n := range all {

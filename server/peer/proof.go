@@ -15,6 +15,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"millrace/cluster"
+	"millrace/server"
 )
 
 // headerProof carries the proof that a request, or its response, is of a node:
@@ -139,7 +140,7 @@ func (v *Prover) verify(ctx *fasthttp.RequestCtx) ([]byte, error) {
 	if !hmac.Equal(want, p.mac) {
 		return nil, errProof
 	}
-	if sha256.Sum256(ctx.Request.Body()) != p.digest {
+	if sha256.Sum256(server.RequestBody(ctx)) != p.digest {
 		return nil, fmt.Errorf("%w: the body is not the one that was sent", errProof)
 	}
 	if !v.replays.admit(&p, v.node) {

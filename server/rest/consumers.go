@@ -90,7 +90,7 @@ func (c *Consumers) create(ctx *fasthttp.RequestCtx) error {
 		return err
 	}
 	opts := c.manager.Defaults()
-	if err := readInstanceOptions(ctx.Request.Body(), &opts); err != nil {
+	if err := readInstanceOptions(server.RequestBody(ctx), &opts); err != nil {
 		return err
 	}
 	if c.media.version(ctx) == v1 {
@@ -129,7 +129,7 @@ func (c *Consumers) delete(ctx *fasthttp.RequestCtx) error {
 // POST …/subscription
 func (c *Consumers) subscribe(ctx *fasthttp.RequestCtx) error {
 	return c.change(ctx, func(i *consumer.Instance) error {
-		topics, pattern, err := readSubscription(ctx.Request.Body())
+		topics, pattern, err := readSubscription(server.RequestBody(ctx))
 		switch {
 		case err != nil:
 			return err
@@ -174,7 +174,7 @@ func (c *Consumers) unsubscribe(ctx *fasthttp.RequestCtx) error {
 // POST …/assignments
 func (c *Consumers) assign(ctx *fasthttp.RequestCtx) error {
 	return c.change(ctx, func(i *consumer.Instance) error {
-		tps, err := readPartitions(ctx.Request.Body())
+		tps, err := readPartitions(server.RequestBody(ctx))
 		if err != nil {
 			return err
 		}
@@ -207,7 +207,7 @@ func (c *Consumers) assignments(ctx *fasthttp.RequestCtx) error {
 // POST …/positions
 func (c *Consumers) seek(ctx *fasthttp.RequestCtx) error {
 	return c.change(ctx, func(i *consumer.Instance) error {
-		offsets, times, err := readPositions(ctx.Request.Body())
+		offsets, times, err := readPositions(server.RequestBody(ctx))
 		if err != nil {
 			return err
 		}
@@ -218,7 +218,7 @@ func (c *Consumers) seek(ctx *fasthttp.RequestCtx) error {
 // POST …/positions/beginning
 func (c *Consumers) seekToBeginning(ctx *fasthttp.RequestCtx) error {
 	return c.change(ctx, func(i *consumer.Instance) error {
-		tps, err := readPartitions(ctx.Request.Body())
+		tps, err := readPartitions(server.RequestBody(ctx))
 		if err != nil {
 			return err
 		}
@@ -229,7 +229,7 @@ func (c *Consumers) seekToBeginning(ctx *fasthttp.RequestCtx) error {
 // POST …/positions/end
 func (c *Consumers) seekToEnd(ctx *fasthttp.RequestCtx) error {
 	return c.change(ctx, func(i *consumer.Instance) error {
-		tps, err := readPartitions(ctx.Request.Body())
+		tps, err := readPartitions(server.RequestBody(ctx))
 		if err != nil {
 			return err
 		}
@@ -251,8 +251,8 @@ func (c *Consumers) commit(ctx *fasthttp.RequestCtx) error {
 		return err
 	}
 	var offsets []consumer.Offset
-	if len(ctx.Request.Body()) > 0 {
-		if offsets, err = readOffsets(ctx.Request.Body()); err != nil {
+	if len(server.RequestBody(ctx)) > 0 {
+		if offsets, err = readOffsets(server.RequestBody(ctx)); err != nil {
 			return err
 		}
 	}
@@ -278,7 +278,7 @@ func (c *Consumers) committed(ctx *fasthttp.RequestCtx) error {
 	if ctx.QueryArgs().Has("topic") {
 		tps, err = queryPartitions(ctx)
 	} else {
-		tps, err = readPartitions(ctx.Request.Body())
+		tps, err = readPartitions(server.RequestBody(ctx))
 	}
 	if err != nil {
 		return err

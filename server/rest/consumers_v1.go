@@ -42,7 +42,7 @@ func (c *Consumers) readTopic(ctx *fasthttp.RequestCtx) error {
 
 // commitAll commits what was answered and says where that is.
 func commitAll(ctx *fasthttp.RequestCtx, instance *consumer.Instance) error {
-	if len(ctx.Request.Body()) > 0 {
+	if len(server.RequestBody(ctx)) > 0 {
 		return apierr.Unprocessable.New("In v1 a commit has no body: it commits all records that were answered.")
 	}
 	if err := instance.Commit(consume, nil); err != nil {

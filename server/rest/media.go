@@ -138,7 +138,7 @@ func (m *Media) requireBody(ctx *fasthttp.RequestCtx, inV1 bool) error {
 	if err != nil {
 		return err
 	}
-	if c == untyped && len(ctx.Request.Body()) == 0 {
+	if c == untyped && len(server.RequestBody(ctx)) == 0 {
 		return nil
 	}
 	is := c.media

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"bytes"
 	"context"
 	"strconv"
 
@@ -37,6 +38,19 @@ func NewProduce(edge *server.Server, m *Media, p *batch.Producer, schemas *schem
 	}
 	return r
 }
+
+// Ready returns [server.Deps.Ready]: a body that the producer could not take is not read.
+// The request has not been routed yet; nothing but records is posted below /topics.
+func Ready(p *batch.Producer) func(ctx *fasthttp.RequestCtx, size int) error {
+	return func(ctx *fasthttp.RequestCtx, size int) error {
+		if !ctx.IsPost() || !bytes.HasPrefix(ctx.URI().PathOriginal(), topicsPath) {
+			return nil
+		}
+		return p.Ready(max(size, 0))
+	}
+}
+
+var topicsPath = []byte("/topics/")
 
 // counting is f with the records counted as of the format.
 func (p *Produce) counting(format codec.Format, f appendResponse) appendResponse {
@@ -83,20 +97,24 @@ func (p *Produce) produce(ctx *fasthttp.RequestCtx, partition int32) error {
 	if err != nil {
 		return err
 	}
-	if len(ctx.Request.Body()) == 0 {
+	if len(server.RequestBody(ctx)) == 0 {
 		return apierr.Unprocessable.New("The request needs a body: {\"records\":[…]}.")
 	}
 	job := p.producer.Acquire()
-	job.Body = ctx.Request.SwapBody(job.Body)
+	job.Body = server.SwapBody(ctx, job.Body)
 	job.Trace = server.TraceOf(ctx)
 	schemas, err := codec.DecodeProduce(job.Body, media.format, &job.Slab, p.limit)
 	if err == nil && media.format.NeedsSchema() {
 		err = p.encode(job, media, topic, schemas)
 	}
+	if err == nil {
+		err = p.producer.Admit(job)
+	}
 	if err != nil {
 		job.Release()
 		return err
 	}
+	server.ReleaseBody(ctx) // the producer accounts for it now
 	records := job.Len()
 	dst, err := p.producer.Produce(job, topic, partition, ctx.Response.SwapBody(nil)[:0], p.appends[media.version][media.format])
 	ctx.Response.SwapBody(dst)
