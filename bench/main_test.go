@@ -272,30 +272,6 @@ func TestNothingIsDividedByZero(t *testing.T) {
 	}
 }
 
-func TestHistogramQuantiles(t *testing.T) {
-	var h, other histogram
-	for i := range 1000 {
-		h.add(time.Duration(i+1) * time.Millisecond)
-		other.add(time.Duration(i) * time.Nanosecond)
-	}
-	for _, q := range []float64{0, 0.5, 0.99, 0.999, 1} {
-		want := 1 + 999*q
-		if got := millis(h.quantile(q)); got < want || got > want*1.04+1 {
-			t.Errorf("quantile %v of 1..1000 ms is %v", q, got)
-		}
-	}
-	h.merge(other)
-	if got := h.quantile(0.25); got < 400*time.Nanosecond || got > 600*time.Nanosecond {
-		t.Errorf("a quarter of both is %v", got)
-	}
-	// Buckets follow each other without a gap, and their upper end is in them.
-	for b := range 1500 {
-		if bucket(upper(b)) != b || bucket(upper(b)+1) != b+1 {
-			t.Fatalf("bucket %d ends at %d, which is in %d, and the next is %d", b, upper(b), bucket(upper(b)), bucket(upper(b)+1))
-		}
-	}
-}
-
 func TestValuesAreRealAndExact(t *testing.T) {
 	for _, size := range []int{64, 100, 200, 1024, 10_000} {
 		values, err := realValues(50, size)

@@ -5,6 +5,8 @@ import (
 	"os"
 	"sync/atomic"
 	"time"
+
+	"millrace/internal/lab"
 )
 
 // window is what one run of one server came to.
@@ -26,7 +28,7 @@ type window struct {
 	// 0 where that is not known.
 	Mallocs uint64 `json:"mallocs,omitempty"`
 	// Latency is that of the requests in the window.
-	Latency histogram `json:"latency_buckets"`
+	Latency lab.Histogram `json:"latency,omitzero"`
 	// Idle is of the time before, in the instances suite.
 	Idle *idleState `json:"idle,omitempty"`
 	// Acked are the records answered without an error from the first request
@@ -59,34 +61,41 @@ type meter struct {
 func (m *meter) measure(t timing, pid int, w *window) error {
 	defer m.stop.Store(true)
 	time.Sleep(t.Warm)
-	counted, err := m.countMallocs()
+	end, err := m.begin(pid)
 	if err != nil {
 		return err
 	}
-	server, own, err := bothTimes(pid)
-	if err != nil {
-		return err
-	}
-	began := time.Now()
 	m.open.Store(true)
 	time.Sleep(t.Measured)
 	m.open.Store(false)
-	w.Seconds = time.Since(began).Seconds()
-	serverEnd, ownEnd, err := bothTimes(pid)
+	return end(w)
+}
+
+// begin opens the measured time of process pid. The function that it returns closes
+// it and fills the fields of w that are the meter's to know.
+func (m *meter) begin(pid int) (end func(w *window) error, err error) {
+	counted, err := m.countMallocs()
 	if err != nil {
+		return nil, err
+	}
+	before, err := lab.ReadUsage(pid)
+	if err != nil {
+		return nil, err
+	}
+	own, began := lab.ProcessCPU(), time.Now()
+	return func(w *window) error {
+		w.Seconds = time.Since(began).Seconds()
+		if pid != os.Getpid() {
+			w.ClientCPU = lab.ProcessCPU() - own
+		}
+		after, err := lab.ReadUsage(pid)
+		if err != nil {
+			return err
+		}
+		w.CPU, w.RSS, w.Peak = after.CPU-before.CPU, after.RSS, after.Peak
+		w.Mallocs, err = counted()
 		return err
-	}
-	if w.Mallocs, err = counted(); err != nil {
-		return err
-	}
-	if w.RSS, w.Peak, err = residentBytes(pid); err != nil {
-		return err
-	}
-	w.CPU = serverEnd - server
-	if pid != os.Getpid() {
-		w.ClientCPU = ownEnd - own
-	}
-	return nil
+	}, nil
 }
 
 // countMallocs begins to count; the function that it returns ends that. What a
@@ -113,19 +122,12 @@ func (m *meter) countMallocs() (end func() (uint64, error), err error) {
 	}, nil
 }
 
-func bothTimes(pid int) (server, own time.Duration, err error) {
-	if server, err = cpuTime(pid); err == nil {
-		own, err = cpuTime(os.Getpid())
-	}
-	return server, own, err
-}
-
 // tally is one worker's share of a window. Only its worker touches it.
 type tally struct {
 	requests, records, errors uint64
 	acked                     content
 	firstError                string
-	latency                   histogram
+	latency                   lab.Histogram
 }
 
 // ok counts a request of n records, whose values have that sum, that succeeded
@@ -136,7 +138,7 @@ func (t *tally) ok(m *meter, n int, sum uint64, d time.Duration) {
 	if m.open.Load() {
 		t.requests++
 		t.records += uint64(n)
-		t.latency.add(d)
+		t.latency.Add(d)
 	}
 }
 
@@ -156,5 +158,5 @@ func (t *tally) addTo(w *window) {
 	if w.FirstError == "" {
 		w.FirstError = t.firstError
 	}
-	w.Latency.merge(t.latency)
+	w.Latency.Merge(&t.latency)
 }

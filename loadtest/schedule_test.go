@@ -2,11 +2,11 @@ package loadtest
 
 import (
 	"math"
-	"math/rand/v2"
-	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"millrace/internal/lab"
 )
 
 func TestSchedule(t *testing.T) {
@@ -69,38 +69,9 @@ func TestPacerCatchesUp(t *testing.T) {
 	})
 }
 
-// TestHistogram holds percentiles against the sorted values.
-func TestHistogram(t *testing.T) {
-	rnd := rand.New(rand.NewPCG(1, 2))
-	var h, other histogram
-	var all []time.Duration
-	for i := range 20000 {
-		d := time.Duration(math.Exp(rnd.NormFloat64()*2+8) * 1000) // around 3 ms, from µs to seconds
-		all = append(all, d)
-		if i%3 == 0 {
-			other.add(d)
-		} else {
-			h.add(d)
-		}
-	}
-	h.merge(&other)
-	slices.Sort(all)
-	for _, q := range []float64{0, .01, .5, .9, .99, .999, .9999, 1} {
-		want := all[max(int(math.Ceil(q*float64(len(all))))-1, 0)]
-		if have := h.quantile(q); math.Abs(float64(have-want)) > float64(want)*0.008+1000 {
-			t.Errorf("quantile %v is %v, want %v", q, have, want)
-		}
-	}
-	if h.max != all[len(all)-1] || h.n != 20000 {
-		t.Errorf("max %v of %d", h.max, h.n)
-	}
-	for us := range uint64(100000) {
-		if top := bucketTop(bucket(us)); top < us || float64(top-us) > float64(us)/128+1 {
-			t.Fatalf("%d µs is in a bucket up to %d", us, top)
-		}
-	}
-	var none histogram
-	if none.quantile(.5) != 0 || len(none.latency().Curve) != 0 {
-		t.Error("an empty histogram has no latency")
+// TestEmptyDistribution has no figures, and no point of a curve.
+func TestEmptyDistribution(t *testing.T) {
+	if d := distribution(&lab.Histogram{}); d.P50 != 0 || d.Mean != 0 || len(d.Curve) != 0 {
+		t.Errorf("have %+v", d)
 	}
 }

@@ -23,11 +23,17 @@ var layers = [][]string{
 	{"cmd"},
 }
 
-// testkit starts brokers and child processes, so only what measures may import
-// it besides tests.
-const testkit = "internal/testkit"
+const (
+	testkit = "internal/testkit"
+	lab     = "internal/lab"
+)
 
-var mayUseTestkit = []string{testkit, "bench", "loadtest"}
+// reserved are packages of the first row that the product does without: tests may
+// import them, and the components named here.
+var reserved = map[string][]string{
+	testkit: {testkit, "bench", "loadtest"},     // starts brokers and child processes
+	lab:     {lab, "bench", "loadtest", "tune"}, // measures
+}
 
 // fence says where a library may be imported.
 type fence struct {
@@ -42,6 +48,8 @@ var fences = []fence{
 	{"github.com/bytedance/sonic", []string{"codec", "server"}, "one place decides how JSON is read; cold code uses encoding/json"},
 	{"github.com/hamba/avro", []string{"codec/avro"}, "it is no longer maintained: changing it must stay a change of one folder"},
 	{"github.com/twmb/franz-go/pkg/kfake", []string{"internal/testkit", "cmd", "bench", "loadtest", testsOnly}, "the product talks to brokers and holds none, but for dev mode"},
+	{"github.com/HdrHistogram/hdrhistogram-go", []string{lab}, "one histogram for all that measures"},
+	{"github.com/tsenart/vegeta", []string{"loadtest"}, "its latency hides a stall: only loadtest, which takes the time itself, fires by it"},
 	{"go.uber.org/goleak", []string{testkit, testsOnly}, "it belongs to tests"},
 }
 
@@ -60,9 +68,9 @@ func Layers(f *File) []Problem {
 		to := component(target)
 		switch {
 		case !ours || from == to:
-		case to == testkit:
-			if !f.Test && !slices.Contains(mayUseTestkit, from) {
-				out = append(out, f.problem(spec.Pos(), "%s is for tests, bench and loadtest", testkit))
+		case reserved[to] != nil:
+			if !f.Test && !slices.Contains(reserved[to], from) {
+				out = append(out, f.problem(spec.Pos(), "%s is for tests and %s", to, strings.Join(reserved[to], ", ")))
 			}
 		case layer(from) < 0 || layer(to) < 0:
 			out = append(out, f.problem(spec.Pos(), "%s or %s has no layer: give it one in internal/lint/imports.go", f.Dir, target))

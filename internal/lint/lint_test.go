@@ -69,6 +69,10 @@ func TestImportRules(t *testing.T) {
 		{Layers, "internal/kafka/a.go", "millrace/internal/apierr", "never up or sideways"},
 		{Layers, "pool/a.go", "millrace/metrics", "never up or sideways"},
 		{Layers, "server/a.go", "millrace/internal/testkit", "is for tests"},
+		{Layers, "tune/a.go", "millrace/internal/lab", ""},
+		{Layers, "codec/avro/a_test.go", "millrace/internal/lab", ""},
+		{Layers, "cmd/millrace/a.go", "millrace/internal/lab", "is for tests and internal/lab, bench"},
+		{Layers, "internal/lab/a.go", "millrace/internal/kafka", "never up or sideways"},
 		{Layers, "server/a.go", "millrace/extra", "has no layer"},
 		{Layers, "extra/a.go", "millrace/pool", "has no layer"},
 
@@ -84,6 +88,9 @@ func TestImportRules(t *testing.T) {
 		{Fences, "codec/a.go", "github.com/hamba/avro/v2", "no longer maintained"},
 		{Fences, "server/a_test.go", "github.com/twmb/franz-go/pkg/kfake", ""},
 		{Fences, "server/a.go", "github.com/twmb/franz-go/pkg/kfake", "dev mode"},
+		{Fences, "internal/lab/a.go", "github.com/HdrHistogram/hdrhistogram-go", ""},
+		{Fences, "bench/a.go", "github.com/HdrHistogram/hdrhistogram-go", "one histogram"},
+		{Fences, "bench/a.go", "github.com/tsenart/vegeta/v12/lib", "hides a stall"},
 	} {
 		t.Run(c.file+" "+c.imports, func(t *testing.T) {
 			f := sample(t, c.file, fmt.Sprintf("package p\nimport _ %q\n", c.imports))
