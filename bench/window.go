@@ -45,6 +45,15 @@ type timing struct {
 	Warm, Measured time.Duration
 }
 
+// schedule returns that of an open loop at a rate, in requests a second, which is
+// longer than any run; nil for rate 0, as many as go.
+func (t timing) schedule(rate float64) *lab.Schedule {
+	if rate <= 0 {
+		return nil
+	}
+	return lab.NewSchedule(lab.Stage{From: rate, To: rate, For: t.Warm + t.Measured + time.Hour})
+}
+
 // meter tells workers whether the window is open, and measures the server's
 // CPU time over it. The workers run beside it on goroutines of their own.
 type meter struct {
@@ -53,13 +62,28 @@ type meter struct {
 	mallocs func() (uint64, error)
 
 	open atomic.Bool // the window
-	stop atomic.Bool // workers finish what they have begun
 }
 
-// measure runs the phases: warm-up, window, end. It fills the fields of w that
-// are the meter's to know; pid is the measured process.
+// watch puts a load on process pid and fills w: warm-up, window, end. start begins
+// one worker of the load, which counts into its tally.
+func (m *meter) watch(l *lab.Load, t timing, pid int, w *window, start func(int, *tally) (lab.Send, func())) error {
+	tallies := make([]tally, l.Workers)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		l.Run(func(number int) (lab.Send, func()) { return start(number, &tallies[number]) })
+	}()
+	err := m.measure(t, pid, w)
+	l.Stop()
+	<-ended
+	for i := range tallies {
+		tallies[i].addTo(w)
+	}
+	return err
+}
+
+// measure runs warm-up and window.
 func (m *meter) measure(t timing, pid int, w *window) error {
-	defer m.stop.Store(true)
 	time.Sleep(t.Warm)
 	end, err := m.begin(pid)
 	if err != nil {
@@ -142,10 +166,12 @@ func (t *tally) ok(m *meter, n int, sum uint64, d time.Duration) {
 	}
 }
 
-func (t *tally) failed(format string, args ...any) {
+// failed counts a request that failed, and reports whether the worker goes on.
+func (t *tally) failed(format string, args ...any) bool {
 	if t.errors++; t.firstError == "" {
 		t.firstError = fmt.Sprintf(format, args...)
 	}
+	return t.errors <= maxErrors
 }
 
 // addTo adds the share to w, once its worker has ended.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"millrace/internal/kafka"
+	"millrace/internal/lab"
 )
 
 // Options say where the load goes and what is watched.
@@ -203,7 +204,7 @@ func (r *run) warmUp(ctx context.Context) error {
 		if f.flow.Steps != nil {
 			first = f.flow.Steps.stages()
 		}
-		return f.open(ctx, []Stage{{From: first[0].From, To: first[0].From, For: r.scenario.Warmup}}, start, cold[f])
+		return f.open(ctx, []lab.Stage{{From: first[0].From, To: first[0].From, For: r.scenario.Warmup}}, start, cold[f])
 	})
 	for _, f := range r.flows {
 		if n := cold[f].failed + cold[f].failedRecords; n > 0 && err == nil {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"millrace/internal/lab"
 )
 
 // step runs one step after the other until one does not hold what the flow
@@ -16,7 +18,7 @@ func (f *flowRun) step(ctx context.Context, start time.Time) (out []StepResult, 
 	for _, stage := range f.flow.Steps.stages() {
 		began := time.Since(start)
 		t := newTally()
-		if err := f.open(ctx, []Stage{stage}, start, f.total, t); err != nil {
+		if err := f.open(ctx, []lab.Stage{stage}, start, f.total, t); err != nil {
 			return out, err
 		}
 		took := max(stage.For, t.lastEnd-began).Seconds()
