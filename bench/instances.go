@@ -72,7 +72,7 @@ func (b *bench) instancesSuite(ctx context.Context) error {
 func (b *bench) holdInstances(ctx context.Context, topic string) (window, error) {
 	n, polled, settle := manyInstances, pollers, settleTime
 	if b.opts.quick {
-		n, polled, settle = 20, 10, time.Second
+		n, polled, settle = 20, 10, b.opts.timing.Measured
 	}
 	t, err := startMillrace(ctx, b.binary, append(b.millraceSettings(""), "consumer.instances.max="+strconv.Itoa(n))...)
 	if err != nil {

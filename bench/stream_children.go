@@ -108,7 +108,7 @@ func runStreamLive(spec fetchSpec) (window, error) {
 	const every = 5 * time.Millisecond
 	offset := 0
 	own := spec
-	own.Records = int(2 * time.Second / every)
+	own.Records = max(int(spec.Timing.Measured/every), 1)
 	return own.passes(spec.PID, func(h *lab.Histogram) (int, error) {
 		for range own.Records {
 			began := time.Now()
