@@ -15,6 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"millrace/internal/lab"
 	"millrace/internal/testkit"
 )
 
@@ -250,7 +251,7 @@ func TestReadBackFindsOtherValues(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		acked := content{Records: 6, Sum: bodySums(values, 6)[0]} // a b c a b c
+		acked := lab.Content{Records: 6, Sum: bodySums(values, 6)[0]} // a b c a b c
 		if groups := groupSums(values, 4); groups[2] != sumOf(values, 2, 4) {
 			t.Errorf("the sum of c a b c is %d, not %d", groups[2], sumOf(values, 2, 4))
 		}
@@ -266,13 +267,13 @@ func TestReadBackFindsOtherValues(t *testing.T) {
 
 // A run that lost or doubled a record, or was answered an error, has no figures.
 func TestBadRunsHaveNoFigures(t *testing.T) {
-	good := window{Seconds: 1, Requests: 10, Records: 10, Acked: content{Records: 12, Sum: 99}, CPU: time.Second}
+	good := window{Seconds: 1, Requests: 10, Records: 10, Acked: lab.Content{Records: 12, Sum: 99}, CPU: time.Second}
 	f := func(change func(*window), held uint64, want string) {
 		t.Helper()
 		w := good
 		change(&w)
 		r := &row{place: place{Suite: "produce"}, Server: "s", Rounds: []window{w}}
-		r.verify(w, content{Records: held, Sum: 99})
+		r.verify(w, lab.Content{Records: held, Sum: 99})
 		rep := &report{Rows: []*row{r}}
 		rep.finish()
 		var out bytes.Buffer

@@ -116,7 +116,7 @@ func (r *row) fail(why string) {
 
 // verify fails the row unless every request of the run succeeded and Kafka
 // holds just the records that were acknowledged.
-func (r *row) verify(w window, held content) {
+func (r *row) verify(w window, held lab.Content) {
 	acked := w.Acked.Records
 	switch {
 	case w.Errors > 0:

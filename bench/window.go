@@ -33,7 +33,7 @@ type window struct {
 	Idle *idleState `json:"idle,omitempty"`
 	// Acked are the records answered without an error from the first request
 	// to the last, warm-up included: what Kafka must hold.
-	Acked content `json:"acked"`
+	Acked lab.Content `json:"acked"`
 	// Errors counts the requests that failed in any way over the same time;
 	// FirstError is what the first one said.
 	Errors     uint64 `json:"errors"`
@@ -149,7 +149,7 @@ func (m *meter) countMallocs() (end func() (uint64, error), err error) {
 // tally is one worker's share of a window. Only its worker touches it.
 type tally struct {
 	requests, records, errors uint64
-	acked                     content
+	acked                     lab.Content
 	firstError                string
 	latency                   lab.Histogram
 }
@@ -157,8 +157,7 @@ type tally struct {
 // ok counts a request of n records, whose values have that sum, that succeeded
 // after d.
 func (t *tally) ok(m *meter, n int, sum uint64, d time.Duration) {
-	t.acked.Records += uint64(n)
-	t.acked.Sum += sum
+	t.acked.Add(n, sum)
 	if m.open.Load() {
 		t.requests++
 		t.records += uint64(n)
@@ -178,8 +177,7 @@ func (t *tally) failed(format string, args ...any) bool {
 func (t *tally) addTo(w *window) {
 	w.Requests += t.requests
 	w.Records += t.records
-	w.Acked.Records += t.acked.Records
-	w.Acked.Sum += t.acked.Sum
+	w.Acked.Add(int(t.acked.Records), t.acked.Sum)
 	w.Errors += t.errors
 	if w.FirstError == "" {
 		w.FirstError = t.firstError
