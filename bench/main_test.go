@@ -165,7 +165,7 @@ func readReport(t *testing.T, tables string) *report {
 		t.Fatal(err)
 	}
 	plots, err := os.ReadFile(strings.TrimSuffix(path, ".json") + ".svg")
-	if err != nil || bytes.Count(plots, []byte(`class="own"`)) < 1 || xml.Unmarshal(plots, new(any)) != nil {
+	if err != nil || bytes.Count(plots, []byte(`class="part own"`)) < 1 || xml.Unmarshal(plots, new(any)) != nil {
 		t.Errorf("the plots are no drawing of %d bars: %v", bytes.Count(plots, []byte("<rect")), err)
 	}
 	rep := &report{}
