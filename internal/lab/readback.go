@@ -114,11 +114,12 @@ func (b ReadBack) poll(ctx context.Context, client *kgo.Client) (kgo.Fetches, er
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	for _, e := range fetches.Errors() {
-		if errors.Is(e.Err, context.DeadlineExceeded) {
+	if errs := fetches.Errors(); len(errs) > 0 {
+		first := errs[0]
+		if errors.Is(first.Err, context.DeadlineExceeded) {
 			return nil, fmt.Errorf("%w for %v", ErrStalled, b.Patience)
 		}
-		return nil, fmt.Errorf("topic %s: %w", e.Topic, e.Err)
+		return nil, fmt.Errorf("topic %s: %w", first.Topic, first.Err)
 	}
 	return fetches, nil
 }
