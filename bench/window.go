@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"sync/atomic"
@@ -61,7 +62,8 @@ type meter struct {
 	// where that is not known.
 	mallocs func() (uint64, error)
 
-	open atomic.Bool // the window
+	open     atomic.Bool // the window
+	answered atomic.Bool // a request inside of it was
 }
 
 // watch puts a load on process pid and fills w: warm-up, window, end. start begins
@@ -73,7 +75,7 @@ func (m *meter) watch(l *lab.Load, t timing, pid int, w *window, start func(int,
 		defer close(ended)
 		l.Run(func(number int) (lab.Send, func()) { return start(number, &tallies[number]) })
 	}()
-	err := m.measure(t, pid, w)
+	err := m.measure(t, pid, w, ended)
 	l.Stop()
 	<-ended
 	for i := range tallies {
@@ -82,8 +84,12 @@ func (m *meter) watch(l *lab.Load, t timing, pid int, w *window, start func(int,
 	return err
 }
 
-// measure runs warm-up and window.
-func (m *meter) measure(t timing, pid int, w *window) error {
+// longestWindow is how many times its length a window may take until it has an answer.
+const longestWindow = 20
+
+// measure runs warm-up and window. A window without an answer says nothing, so it stays
+// open until the first one, or until the load has ended.
+func (m *meter) measure(t timing, pid int, w *window, ended <-chan struct{}) error {
 	time.Sleep(t.Warm)
 	end, err := m.begin(pid)
 	if err != nil {
@@ -91,6 +97,16 @@ func (m *meter) measure(t timing, pid int, w *window) error {
 	}
 	m.open.Store(true)
 	time.Sleep(t.Measured)
+	bounded, cancel := context.WithTimeout(context.Background(), (longestWindow-1)*t.Measured)
+	defer cancel()
+	_ = until(bounded, func() bool { // a row without an answer says so itself
+		select {
+		case <-ended:
+			return true
+		default:
+			return m.answered.Load()
+		}
+	})
 	m.open.Store(false)
 	return end(w)
 }
@@ -162,6 +178,9 @@ func (t *tally) ok(m *meter, n int, sum uint64, d time.Duration) {
 		t.requests++
 		t.records += uint64(n)
 		t.latency.Add(d)
+		if !m.answered.Load() { // a store would take the line from the other workers
+			m.answered.Store(true)
+		}
 	}
 }
 
