@@ -14,8 +14,10 @@ BIN      ?= bin/millrace
 
 # The stamp is ours, and so a clone without git, or a git that will not answer
 # for this folder, builds too. Without cgo the program is static, and runs where
-# there is no C library, as in an empty container.
-GOBUILD  := CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags "-X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.committed=$(DATE)"
+# there is no C library, as in an empty container. Without symbols and DWARF (-s -w) it
+# is 37 MB rather than 53; stack traces and pprof need neither, a debugger does.
+GOLDFLAGS ?= -s -w
+GOBUILD  := CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags "$(GOLDFLAGS) -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.committed=$(DATE)"
 KAFKA    := .cache/bin/kafka
 
 .PHONY: run build test test-short race fuzz lint attacks bench pollers clients browser screenshots cluster-proof upgrade-proof proofs kafka loadtest install clean help budget all-but-lint $(KAFKA)

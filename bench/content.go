@@ -2,27 +2,17 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"time"
 
-	"github.com/cespare/xxhash/v2"
 	"github.com/twmb/franz-go/pkg/kgo"
-)
 
-// content is what is compared of the records that were acknowledged and those
-// that Kafka holds: how many there are, and the sum of the hashes of their
-// values, which does not depend on their order. A record that was lost while
-// another was doubled, or one with another value, makes another sum.
-type content struct {
-	Records uint64 `json:"records"`
-	// Sum is 0 where the bytes that Kafka should hold are not known.
-	Sum uint64 `json:"sum,omitempty"`
-}
+	"millrace/internal/lab"
+)
 
 // sumOf returns the sum of n values from start on, which repeat.
 func sumOf(values [][]byte, start, n int) (sum uint64) {
 	for i := range n {
-		sum += xxhash.Sum64(values[(start+i)%len(values)])
+		sum += lab.SumOf(values[(start+i)%len(values)])
 	}
 	return sum
 }
@@ -41,55 +31,38 @@ func groupSums(values [][]byte, n int) []uint64 {
 	sum := sumOf(values, 0, n)
 	for i := range values {
 		sums[i] = sum
-		sum += xxhash.Sum64(values[(i+n)%len(values)]) - xxhash.Sum64(values[i])
+		sum += lab.SumOf(values[(i+n)%len(values)]) - lab.SumOf(values[i])
 	}
 	return sums
 }
 
+// readPatience bounds how long the brokers may bring no record of a run.
+const readPatience = time.Minute
+
 // held reads what topics of [cluster.newTopics] hold; without a sum it is only
 // counted.
-func (c *cluster) held(ctx context.Context, withSum bool, names ...string) (content, error) {
-	var all content
-	ends, err := c.admin.ListEndOffsets(ctx, names...)
-	if err == nil {
-		err = ends.Error()
-	}
+func (c *cluster) held(ctx context.Context, withSum bool, names ...string) (lab.Content, error) {
+	var all lab.Content
+	spans, err := lab.Extent(ctx, c.admin, names...)
 	if err != nil {
-		return all, fmt.Errorf("cannot read the ends of topics: %w", err)
+		return all, err
 	}
-	for _, partitions := range ends {
-		for _, end := range partitions {
-			all.Records += uint64(end.Offset)
+	if !withSum {
+		for _, s := range spans {
+			all.Records += uint64(s.Len())
 		}
-	}
-	if !withSum || all.Records == 0 {
 		return all, nil
 	}
-	all.Sum, err = c.sum(ctx, all.Records, names)
+	back := lab.ReadBack{
+		Dial: func(opts ...kgo.Opt) (*kgo.Client, error) {
+			return kgo.NewClient(append(opts, kgo.SeedBrokers(c.brokers...))...)
+		},
+		Options:  []kgo.Opt{kgo.FetchMaxPartitionBytes(16 << 20)},
+		Patience: readPatience,
+	}
+	err = back.Read(ctx, spans, func(r *kgo.Record) bool {
+		all.Add(1, lab.SumOf(r.Value))
+		return true
+	})
 	return all, err
-}
-
-// sum reads the topics, which hold n records.
-func (c *cluster) sum(ctx context.Context, n uint64, names []string) (sum uint64, err error) {
-	client, err := kgo.NewClient(
-		kgo.SeedBrokers(c.brokers...), kgo.ConsumeTopics(names...),
-		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchMaxPartitionBytes(16<<20),
-	)
-	if err != nil {
-		return 0, fmt.Errorf("cannot build a consumer: %w", err)
-	}
-	defer client.Close()
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
-	defer cancel()
-	for seen := uint64(0); seen < n; {
-		fetches := client.PollFetches(ctx)
-		if err := fetches.Err0(); err != nil {
-			return 0, fmt.Errorf("cannot read back more than %d of %d records: %w", seen, n, err)
-		}
-		fetches.EachRecord(func(r *kgo.Record) {
-			seen++
-			sum += xxhash.Sum64(r.Value)
-		})
-	}
-	return sum, nil
 }

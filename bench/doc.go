@@ -59,9 +59,9 @@
 // the cases of produce requests; peers.go: other proxies. child.go: this program
 // as its own parts, in processes of their own; load.go, fetch_children.go,
 // stream_children.go: the load generators; floors.go: the limits.
-// window.go, histogram.go, procstat.go: how one run is measured. records.go and
-// payload.go: the input, from real records; content.go: how it is read back.
-// report.go, ratio.go, goals.go, table.go, plot.go, svg.go: what comes out.
+// window.go: how one run is measured. records.go and payload.go: the input, from
+// real records; content.go: how it is read back. report.go, ratio.go, goals.go,
+// table.go, plot.go: what comes out. The instruments are those of internal/lab.
 //
 // alloc_test.go holds the budget of allocations a request for the whole program
 // with all its libraries, and a benchmark to profile it with.

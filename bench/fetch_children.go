@@ -15,6 +15,7 @@ import (
 
 	"millrace/codec"
 	"millrace/internal/kafka"
+	"millrace/internal/lab"
 )
 
 // fetchSpec is what a reader is told to do: read partition 0 of a topic from
@@ -40,21 +41,16 @@ type fetchSpec struct {
 // passes runs whole passes over the topic until the time is over, and measures
 // all but the first. pass returns how many requests it took and must have read
 // every record once.
-func (spec fetchSpec) passes(pid int, pass func(*histogram) (requests int, err error)) (window, error) {
+func (spec fetchSpec) passes(pid int, pass func(*lab.Histogram) (requests int, err error)) (window, error) {
 	var w window
-	if _, err := pass(&histogram{}); err != nil {
+	if _, err := pass(&lab.Histogram{}); err != nil {
 		return w, err
 	}
-	counted, err := spec.meter(pid).countMallocs()
+	end, err := spec.meter(pid).begin(pid)
 	if err != nil {
 		return w, err
 	}
-	server, own, err := bothTimes(pid)
-	if err != nil {
-		return w, err
-	}
-	began := time.Now()
-	for time.Since(began) < spec.Timing.Measured {
+	for began := time.Now(); time.Since(began) < spec.Timing.Measured; {
 		n, err := pass(&w.Latency)
 		if err != nil {
 			return w, err
@@ -62,20 +58,7 @@ func (spec fetchSpec) passes(pid int, pass func(*histogram) (requests int, err e
 		w.Requests += uint64(n)
 		w.Records += uint64(spec.Records)
 	}
-	w.Seconds = time.Since(began).Seconds()
-	serverEnd, ownEnd, err := bothTimes(pid)
-	if err != nil {
-		return w, err
-	}
-	if w.Mallocs, err = counted(); err != nil {
-		return w, err
-	}
-	w.CPU = serverEnd - server
-	if pid != os.Getpid() {
-		w.ClientCPU = ownEnd - own
-	}
-	w.RSS, w.Peak, err = residentBytes(pid)
-	return w, err
+	return w, end(&w)
 }
 
 // meter counts the allocations of the measured process, this one or the proxy.
@@ -102,7 +85,7 @@ func runFetchFloor(spec fetchSpec) (window, error) {
 	defer client.Close()
 	r := reader{client: client, spec: spec, page: make([]byte, 0, 2*spec.PageBytes)}
 	first := true
-	return spec.passes(os.Getpid(), func(h *histogram) (int, error) {
+	return spec.passes(os.Getpid(), func(h *lab.Histogram) (int, error) {
 		if !first {
 			client.SetOffsets(map[string]map[int32]kgo.EpochOffset{spec.Topic: {0: {Epoch: -1, Offset: 0}}})
 		}
@@ -123,10 +106,10 @@ type reader struct {
 
 // pass reads the topic once. What it counts as reads are its pages, or its polls
 // where it makes none.
-func (r *reader) pass(h *histogram) (reads int, err error) {
+func (r *reader) pass(h *lab.Histogram) (reads int, err error) {
 	end := func() {
 		reads++
-		h.add(time.Since(r.began))
+		h.Add(time.Since(r.began))
 		r.page, r.held, r.began = r.page[:0], 0, time.Now()
 	}
 	r.began = time.Now()
@@ -239,7 +222,7 @@ var recordStart = []byte(`{"topic":"`)
 
 // pass reads the topic once. An answer's records are counted, and the offset of
 // the first one must follow the last answer's: nothing lost, nothing twice.
-func (c *fetchClient) pass(h *histogram) (reads int, err error) {
+func (c *fetchClient) pass(h *lab.Histogram) (reads int, err error) {
 	if err := c.call("POST", c.instance+"/positions/beginning", c.partition()); err != nil {
 		return 0, err
 	}
@@ -250,7 +233,7 @@ func (c *fetchClient) pass(h *histogram) (reads int, err error) {
 		if err := c.http.DoTimeout(c.req, c.resp, requestTimeout); err != nil {
 			return 0, fmt.Errorf("cannot read records: %w", err)
 		}
-		h.add(time.Since(began))
+		h.Add(time.Since(began))
 		body := c.resp.Body()
 		if c.resp.StatusCode() != fasthttp.StatusOK {
 			return 0, fmt.Errorf("cannot read records: status %d: %.200s", c.resp.StatusCode(), body)

@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"runtime"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -17,6 +16,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"millrace/internal/kafka"
+	"millrace/internal/lab"
 )
 
 // floorAnswer is what the HTTP floor answers to every request.
@@ -106,21 +106,12 @@ func runKafkaFloor(spec kafkaFloorSpec) (window, error) {
 		return w, err
 	}
 	defer client.Close()
-	var (
-		m       meter
-		workers sync.WaitGroup
-		tallies = make([]tally, spec.Workers)
-	)
+	m := meter{mallocs: ownMallocs}
 	spec.sums = groupSums(spec.Values, spec.Records)
-	for i := range tallies {
-		workers.Go(func() { produceGroups(client, spec, i, &m, &tallies[i]) })
-	}
-	m.mallocs = ownMallocs
-	err = m.measure(spec.Timing, os.Getpid(), &w)
-	workers.Wait()
-	for i := range tallies {
-		tallies[i].addTo(&w)
-	}
+	l := lab.Load{Workers: spec.Workers, Schedule: spec.Timing.schedule(spec.Rate)}
+	err = m.watch(&l, spec.Timing, os.Getpid(), &w, func(number int, t *tally) (lab.Send, func()) {
+		return produceGroups(client, spec, number, &m, t), func() {}
+	})
 	return w, err
 }
 
@@ -190,14 +181,12 @@ func (g *group) landed(_ *kgo.Record, err error) {
 func (g *group) fail(err error) { g.failure.CompareAndSwap(nil, &err) }
 
 // produceGroups is one worker.
-func produceGroups(client *kgo.Client, spec kafkaFloorSpec, number int, m *meter, t *tally) {
+func produceGroups(client *kgo.Client, spec kafkaFloorSpec, number int, m *meter, t *tally) lab.Send {
 	g := &group{records: make([]kgo.Record, spec.Records), done: make(chan struct{}, 1)}
 	landed := g.landed // bound once: a method value allocates
 	ctx := context.Background()
 	next := number * 7 * spec.Records
-	due := newPace(spec.Rate, number, spec.Workers)
-	for !m.stop.Load() && t.errors <= maxErrors {
-		began := due.wait()
+	return func(began time.Time) bool {
 		g.pending.Store(int32(len(g.records)))
 		topic := spec.Topics[(next/spec.Records)%len(spec.Topics)]
 		for i := range g.records {
@@ -210,9 +199,9 @@ func produceGroups(client *kgo.Client, spec kafkaFloorSpec, number int, m *meter
 		}
 		<-g.done
 		if err := g.failure.Swap(nil); err != nil {
-			t.failed("%v", *err)
-			continue
+			return t.failed("%v", *err)
 		}
 		t.ok(m, len(g.records), spec.sums[(next-spec.Records)%len(spec.Values)], time.Since(began))
+		return true
 	}
 }

@@ -6,12 +6,13 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"strconv"
 	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"millrace/internal/lab"
 )
 
 // Names of the rows of the instances suite.
@@ -71,7 +72,7 @@ func (b *bench) instancesSuite(ctx context.Context) error {
 func (b *bench) holdInstances(ctx context.Context, topic string) (window, error) {
 	n, polled, settle := manyInstances, pollers, settleTime
 	if b.opts.quick {
-		n, polled, settle = 20, 10, time.Second
+		n, polled, settle = 20, 10, b.opts.timing.Measured
 	}
 	t, err := startMillrace(ctx, b.binary, append(b.millraceSettings(""), "consumer.instances.max="+strconv.Itoa(n))...)
 	if err != nil {
@@ -90,9 +91,11 @@ func (b *bench) holdInstances(ctx context.Context, topic string) (window, error)
 		return window{}, err
 	}
 	idle := &idleState{Instances: n}
-	if idle.Fresh, _, err = residentBytes(t.pid); err != nil {
+	fresh, err := lab.ReadUsage(t.pid)
+	if err != nil {
 		return window{}, err
 	}
+	idle.Fresh = fresh.RSS
 	time.Sleep(settle)
 	if err := idle.measure(ctx, t, b.opts.timing.Measured); err != nil {
 		return window{}, err
@@ -148,20 +151,17 @@ func fetchBody(req *http.Request) ([]byte, error) {
 
 // measure looks at the server for a while.
 func (s *idleState) measure(ctx context.Context, t *target, during time.Duration) error {
-	before, err := cpuTime(t.pid)
+	before, err := lab.ReadUsage(t.pid)
 	if err != nil {
 		return err
 	}
 	time.Sleep(during)
-	after, err := cpuTime(t.pid)
+	after, err := lab.ReadUsage(t.pid)
 	if err != nil {
 		return err
 	}
-	s.CPU = (after - before).Seconds() / during.Seconds()
-	if s.RSS, _, err = residentBytes(t.pid); err != nil {
-		return err
-	}
-	if s.Connections, err = sockets(t.pid); err != nil {
+	s.CPU, s.RSS = (after.CPU-before.CPU).Seconds()/during.Seconds(), after.RSS
+	if s.Connections, err = lab.Sockets(t.pid); err != nil {
 		return err
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, t.url+"/metrics", nil)
@@ -177,19 +177,4 @@ func (s *idleState) measure(ctx context.Context, t *target, during time.Duration
 		return fmt.Errorf("cannot count goroutines: the metrics do not say: %w", err)
 	}
 	return nil
-}
-
-// sockets counts what a process has open of them.
-func sockets(pid int) (n int, err error) {
-	dir := fmt.Sprintf("/proc/%d/fd", pid)
-	files, err := os.ReadDir(dir)
-	if err != nil {
-		return 0, fmt.Errorf("cannot count the connections of process %d: %w", pid, err)
-	}
-	for _, f := range files {
-		if to, err := os.Readlink(dir + "/" + f.Name()); err == nil && strings.HasPrefix(to, "socket:") {
-			n++
-		}
-	}
-	return n, nil
 }

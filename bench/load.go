@@ -7,10 +7,11 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/valyala/fasthttp"
+
+	"millrace/internal/lab"
 )
 
 // loadSpec is what the load generator is told to do: a closed loop, in which
@@ -54,10 +55,8 @@ const requestTimeout = 60 * time.Second
 // runLoad is the load generator.
 func runLoad(spec loadSpec) (window, error) {
 	var (
-		w       window
-		m       meter
-		workers sync.WaitGroup
-		tallies = make([]tally, spec.Connections)
+		w window
+		m meter
 	)
 	target, err := url.Parse(spec.URLs[0])
 	if err != nil {
@@ -66,25 +65,18 @@ func runLoad(spec loadSpec) (window, error) {
 	if spec.Metrics != "" {
 		m.mallocs = func() (uint64, error) { return scrapeMallocs(spec.Metrics) }
 	}
-	for i := range tallies {
-		workers.Go(func() { runConnection(spec, target.Host, i, &m, &tallies[i]) })
-	}
-	err = m.measure(spec.Timing, spec.PID, &w)
-	workers.Wait()
-	for i := range tallies {
-		tallies[i].addTo(&w)
-	}
+	l := lab.Load{Workers: spec.Connections, Schedule: spec.Timing.schedule(spec.Rate)}
+	err = m.watch(&l, spec.Timing, spec.PID, &w, func(number int, t *tally) (lab.Send, func()) {
+		return connect(spec, target.Host, number, &m, t)
+	})
 	return w, err
 }
 
-// runConnection is one connection of the load. It has a client of its own, so
-// that connections do not meet at a lock of the client.
-func runConnection(spec loadSpec, host string, number int, m *meter, t *tally) {
+// connect opens one connection of the load. It has a client of its own, so that
+// connections do not meet at a lock of the client.
+func connect(spec loadSpec, host string, number int, m *meter, t *tally) (send lab.Send, end func()) {
 	client := newConnection(host)
-	defer client.CloseIdleConnections()
 	req, resp := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
-	defer fasthttp.ReleaseRequest(req)
-	defer fasthttp.ReleaseResponse(resp)
 	prepare(req, spec.Method, spec.URLs[0], spec.Accept)
 	if spec.ContentType != "" {
 		req.Header.SetContentType(spec.ContentType)
@@ -94,8 +86,7 @@ func runConnection(spec loadSpec, host string, number int, m *meter, t *tally) {
 	}
 	// Connections start at different bodies.
 	next := number * 7
-	due := newPace(spec.Rate, number, spec.Connections)
-	for !m.stop.Load() {
+	send = func(began time.Time) bool {
 		var sum uint64
 		if len(spec.Bodies) > 0 {
 			req.SetBodyRaw(spec.Bodies[next%len(spec.Bodies)])
@@ -109,20 +100,21 @@ func runConnection(spec loadSpec, host string, number int, m *meter, t *tally) {
 			req.SetRequestURI(spec.URLs[next%len(spec.URLs)])
 		}
 		next++
-		began := due.wait()
 		err := client.DoTimeout(req, resp, requestTimeout)
 		took := time.Since(began)
 		if err == nil {
 			err = spec.check(resp)
 		}
 		if err != nil {
-			t.failed("%v", err)
-			if t.errors > maxErrors {
-				return
-			}
-			continue
+			return t.failed("%v", err)
 		}
 		t.ok(m, spec.Records, sum, took)
+		return true
+	}
+	return send, func() {
+		client.CloseIdleConnections()
+		fasthttp.ReleaseRequest(req)
+		fasthttp.ReleaseResponse(resp)
 	}
 }
 

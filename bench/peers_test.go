@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,25 +10,14 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"millrace/internal/testkit"
 )
 
-// runPeers runs the suites that take peers, with those in args, on a Kafka in process.
+// runPeers runs the suites that take peers, with those in args.
 func runPeers(t *testing.T, brokers []string, args ...string) (*report, string, error) {
 	t.Helper()
-	opts, err := readOptions(append([]string{
-		"-quick", "-seconds", "0.5", "-records", "10", "-formats", "json,binary",
-		"-brokers", strings.Join(brokers, ","), "-results", t.TempDir(), "-millrace", testkit.Binary(t),
-	}, args...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	opts.brokerWarmUp = 50 * time.Millisecond
-	var out bytes.Buffer
-	err = run(t.Context(), opts, &out)
-	return readReport(t, out.String()), out.String(), err
+	return quickBench(t, brokers, append([]string{"-records", "10", "-formats", "json,binary"}, args...)...)
 }
 
 // A proxy that runs already, here a second millrace, stands in the tables with
@@ -38,6 +26,7 @@ func TestPeerStandsBesideUs(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds, which -short leaves out")
 	}
+	t.Parallel()
 	brokers := testkit.Fake(t).Addrs
 	other, err := startMillrace(t.Context(), testkit.Binary(t), "bootstrap.servers="+strings.Join(brokers, ","))
 	if err != nil {
@@ -83,6 +72,7 @@ func TestPeerIsReadBack(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds, which -short leaves out")
 	}
+	t.Parallel()
 	liar := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		w.Header().Set("Content-Type", v2JSON)

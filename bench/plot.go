@@ -3,53 +3,41 @@ package main
 import (
 	"fmt"
 	"os"
+	"strconv"
+
+	"millrace/internal/lab"
 )
 
-// chart is one drawing of horizontal bars, in groups.
-type chart struct {
-	title  string
-	unit   string // of the axis
-	groups []barGroup
-}
-
-// barGroup has an axis of its own: what is compared stands together.
-type barGroup struct {
-	name string
-	bars []bar
-}
-
-// bar is one figure, which may be a sum.
-type bar struct {
-	name  string
-	parts []part
-	text  string
-}
-
-// part is a share of a bar. Its kind is its colour.
-type part struct {
-	kind  partKind
-	value float64
-}
-
-type partKind int
-
+// Classes of bars in the style sheet.
 const (
-	ofHTTP partKind = iota // floors
-	ofKafka
-	ofUs
-	ofPeer
+	ofHTTP  = "http" // floors
+	ofKafka = "kafka"
+	ofUs    = "own"
+	ofPeer  = "peer"
 )
 
-// kinds are the names of parts in legend and style.
-var kinds = []struct{ legend, class string }{
-	ofHTTP:  {"HTTP floor", "http"},
-	ofKafka: {"bare Kafka client", "kafka"},
-	ofUs:    {"millrace", "own"},
-	ofPeer:  {"other proxies", "peer"},
+var kinds = []lab.Kind{
+	{Legend: "HTTP floor", Class: ofHTTP},
+	{Legend: "bare Kafka client", Class: ofKafka},
+	{Legend: "millrace", Class: ofUs},
+	{Legend: "other proxies", Class: ofPeer},
+}
+
+const plotStyle = `text{font:13px system-ui,sans-serif;fill:#24292f}.title{font-weight:600;font-size:16px}.group{font-weight:600}.tick{font-size:11px;fill:#57606a}
+.http{fill:#afb8c1}.kafka{fill:#6e7781}.own{fill:#0969da}.peer{fill:#bc4c00}.back{fill:#fff}.grid{stroke:#d0d7de}
+@media (prefers-color-scheme:dark){text{fill:#e6edf3}.tick{fill:#9198a1}
+.http{fill:#59636e}.kafka{fill:#8b949e}.own{fill:#4493f8}.peer{fill:#f0883e}.back{fill:#0d1117}.grid{stroke:#30363d}}
+`
+
+func newChart(title, unit string) lab.BarChart {
+	return lab.BarChart{
+		Title: title, Unit: unit, Kinds: kinds, Show: axisNumber,
+		Size: lab.BarSize{Width: 880, Names: 290, Texts: 100, Thick: 16, Gap: 4},
+	}
 }
 
 // kind is what a row's bar is of.
-func (r *row) kind() partKind {
+func (r *row) kind() string {
 	switch {
 	case r.Peer != "":
 		return ofPeer
@@ -73,8 +61,8 @@ func requestRate(r *row) (float64, string) {
 }
 
 // charts are the drawings of what was measured; rows that failed are left out.
-func (rep *report) charts() (drawn []chart) {
-	for _, c := range []chart{
+func (rep *report) charts() (drawn []lab.BarChart) {
+	for _, c := range []lab.BarChart{
 		rep.produceCosts(),
 		rep.chart("produce", "Produce: p99", "ms", p99, produceGroup),
 		rep.chart("fetch", "Fetch: CPU a record", "µs", cpuARecord, func(r *row) string {
@@ -103,7 +91,7 @@ func (rep *report) charts() (drawn []chart) {
 			return fmt.Sprintf("written, %d a request", r.Records)
 		}),
 	} {
-		if len(c.groups) > 0 {
+		if len(c.Groups) > 0 {
 			drawn = append(drawn, c)
 		}
 	}
@@ -127,31 +115,20 @@ func (r *row) label() string {
 }
 
 // chart groups the rows of a suite; those of a group without a name are left out.
-func (rep *report) chart(suite, title, unit string, show figure, group func(*row) string) chart {
-	c := chart{title: title, unit: unit}
+func (rep *report) chart(suite, title, unit string, show figure, group func(*row) string) lab.BarChart {
+	c := newChart(title, unit)
 	for _, r := range rep.of(suite) {
 		if name := group(r); name != "" && r.Failure == "" {
 			value, text := show(r)
-			c.add(name, bar{name: r.label(), parts: []part{{r.kind(), value}}, text: text})
+			c.Add(name, lab.Bar{Name: r.label(), Parts: []lab.Part{{Class: r.kind(), Value: value}}, Text: text})
 		}
 	}
 	return c
 }
 
-// add appends a bar to a group.
-func (c *chart) add(group string, b bar) {
-	for i := range c.groups {
-		if c.groups[i].name == group {
-			c.groups[i].bars = append(c.groups[i].bars, b)
-			return
-		}
-	}
-	c.groups = append(c.groups, barGroup{name: group, bars: []bar{b}})
-}
-
 // produceCosts sets each server beside the sum of its floors.
-func (rep *report) produceCosts() chart {
-	c := chart{title: "Produce: CPU a record, beside both floors", unit: "µs"}
+func (rep *report) produceCosts() lab.BarChart {
+	c := newChart("Produce: CPU a record, beside both floors", "µs")
 	for _, r := range rep.of("produce") {
 		if r.isLimit() || r.Failure != "" {
 			continue
@@ -160,18 +137,26 @@ func (rep *report) produceCosts() chart {
 		http, kafka := rep.find(r, httpFloor), rep.find(r, kafkaFloor)
 		if http != nil && kafka != nil && r.Peer == "" {
 			a, b := http.Figures.CPUPerRecord, kafka.Figures.CPUPerRecord
-			c.add(group, bar{name: "floors", parts: []part{{ofHTTP, a}, {ofKafka, b}}, text: us(a + b)})
+			c.Add(group, lab.Bar{Name: "floors", Parts: []lab.Part{{Class: ofHTTP, Value: a}, {Class: ofKafka, Value: b}}, Text: us(a + b)})
 		}
 		value, text := cpuARecord(r)
-		c.add(group, bar{name: r.label(), parts: []part{{r.kind(), value}}, text: text})
+		c.Add(group, lab.Bar{Name: r.label(), Parts: []lab.Part{{Class: r.kind(), Value: value}}, Text: text})
 	}
 	return c
 }
 
 // writePlots draws the report into a file.
 func (rep *report) writePlots(path string) error {
-	if err := os.WriteFile(path, []byte(draw(rep.charts())), 0o644); err != nil {
+	if err := os.WriteFile(path, []byte(lab.Picture(plotStyle, rep.charts()...)), 0o644); err != nil {
 		return fmt.Errorf("cannot write the plots: %w", err)
 	}
 	return nil
+}
+
+// axisNumber has no more digits than a tick needs.
+func axisNumber(v float64) string {
+	if v >= 1000 {
+		return count(v)
+	}
+	return strconv.FormatFloat(v, 'g', 4, 64)
 }

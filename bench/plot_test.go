@@ -2,8 +2,10 @@ package main
 
 import (
 	"encoding/xml"
-	"math"
+	"strings"
 	"testing"
+
+	"millrace/internal/lab"
 )
 
 type drawing struct {
@@ -22,6 +24,9 @@ type drawing struct {
 	} `xml:"rect"`
 }
 
+// charWidth is the most that a letter of the drawing takes, plotWidth what all have.
+const charWidth, plotWidth = 7.5, 880
+
 // A server's bar stands below that of its own floors, one after the other; texts
 // stay inside and apart; the axis has numbers and their unit.
 func TestPlotOfProduce(t *testing.T) {
@@ -35,11 +40,11 @@ func TestPlotOfProduce(t *testing.T) {
 	add(rep, millraceJSON, at, 5, "")
 	add(rep, "A proxy <with> a name json", at, 12_345, "A proxy <with> a name")
 	c := rep.produceCosts()
-	if len(c.groups) != 1 || len(c.groups[0].bars) != 3 || c.groups[0].bars[0].total() != 3 || len(c.groups[0].bars[0].parts) != 2 {
+	if len(c.Groups) != 1 || len(c.Groups[0].Bars) != 3 || c.Groups[0].Bars[0].Total() != 3 || len(c.Groups[0].Bars[0].Parts) != 2 {
 		t.Errorf("%+v", c)
 	}
 	var d drawing
-	if err := xml.Unmarshal([]byte(draw(rep.charts())), &d); err != nil {
+	if err := xml.Unmarshal([]byte(lab.Picture(plotStyle, rep.charts()...)), &d); err != nil {
 		t.Fatal(err)
 	}
 	texts := map[string]int{}
@@ -71,27 +76,10 @@ func TestPlotOfProduce(t *testing.T) {
 	}
 	classes := map[string]int{}
 	for _, box := range d.Boxes {
-		classes[box.Class]++
+		classes[strings.TrimPrefix(box.Class, "part ")]++
 	}
 	// Of both charts, in the legend and as bars.
 	if classes["http"] != 4 || classes["kafka"] != 4 || classes["own"] != 4 || classes["peer"] != 4 {
 		t.Errorf("boxes: %v", classes)
-	}
-}
-
-func TestTicksAreRoundAndFew(t *testing.T) {
-	for _, most := range []float64{0.003, 0.9, 1, 1.999, 7, 99.9, 100, 4711, 123_456} {
-		all := ticks(most)
-		if len(all) < 2 || len(all) > mostTicks+1 || all[0] != 0 || all[len(all)-1] > most {
-			t.Errorf("up to %v: %v", most, all)
-			continue
-		}
-		digit := all[1] / math.Pow(10, math.Floor(math.Log10(all[1])+1e-9))
-		if rounded := math.Round(digit); math.Abs(digit-rounded) > 1e-9 || rounded != 1 && rounded != 2 && rounded != 5 {
-			t.Errorf("up to %v: steps of %v", most, all[1])
-		}
-	}
-	if got := ticks(0); len(got) != 0 {
-		t.Errorf("of nothing: %v", got)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/klauspost/compress/zstd"
 	// Only its testdata is read, but an import is what keeps a module in go.mod.
@@ -26,17 +27,9 @@ const distinctValues = 1000
 // JSON object with members of real records (parking tickets of Los Angeles) in
 // their order; the last member is cut to fit, or stretched by a few zeros.
 func realValues(n, size int) ([][]byte, error) {
-	lines, err := parkingCitations()
+	members, err := allMembers()
 	if err != nil {
 		return nil, err
-	}
-	var members []member
-	for i, line := range lines {
-		more, err := readMembers(line, i)
-		if err != nil {
-			return nil, err
-		}
-		members = append(members, more...)
 	}
 	values := make([][]byte, n)
 	for i := range values {
@@ -50,6 +43,22 @@ func realValues(n, size int) ([][]byte, error) {
 
 // member is one "name":"text" of a record. Neither half needs escapes.
 type member struct{ name, text string }
+
+// allMembers are those of all records, read at the first call.
+var allMembers = sync.OnceValues(func() (all []member, err error) {
+	lines, err := parkingCitations()
+	if err != nil {
+		return nil, err
+	}
+	for i, line := range lines {
+		more, err := readMembers(line, i)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, more...)
+	}
+	return all, nil
+})
 
 // readMembers reads a flat object of strings. From the second record on the
 // names get a suffix where they would meet those of the record before.
@@ -115,8 +124,11 @@ func buildValue(members, rest []member, size int) ([]byte, error) {
 	return out, nil
 }
 
-// parkingCitations reads the 1,000 records out of the module cache.
-func parkingCitations() ([][]byte, error) {
+// parkingCitations are the 1,000 records, read out of the module cache at the first
+// call. Callers share them and change none.
+var parkingCitations = sync.OnceValues(readCitations)
+
+func readCitations() ([][]byte, error) {
 	const module = "github.com/minio/simdjson-go"
 	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", module).Output()
 	if err != nil {

@@ -9,6 +9,8 @@ import (
 	"runtime"
 	"strings"
 	"time"
+
+	"millrace/internal/lab"
 )
 
 // report is all that a bench found, and what it was found on.
@@ -114,7 +116,7 @@ func (r *row) fail(why string) {
 
 // verify fails the row unless every request of the run succeeded and Kafka
 // holds just the records that were acknowledged.
-func (r *row) verify(w window, held content) {
+func (r *row) verify(w window, held lab.Content) {
 	acked := w.Acked.Records
 	switch {
 	case w.Errors > 0:
@@ -143,7 +145,7 @@ func (r *row) sum() {
 		all.Records += w.Records
 		all.RSS, all.Peak = max(all.RSS, w.RSS), max(all.Peak, w.Peak)
 		all.Mallocs += w.Mallocs
-		all.Latency.merge(w.Latency)
+		all.Latency.Merge(&w.Latency)
 		request, record := perUnit(w.CPU, w.Requests), perUnit(w.CPU, w.Records)
 		if i == 0 {
 			f.CPUPerRequest, f.CPUPerRecord = request, record
@@ -156,7 +158,7 @@ func (r *row) sum() {
 	if f.CPUPerRequest > 0 {
 		f.Spread = worst/f.CPUPerRequest - 1
 	}
-	f.P50, f.P99, f.P999 = millis(all.Latency.quantile(0.5)), millis(all.Latency.quantile(0.99)), millis(all.Latency.quantile(0.999))
+	f.P50, f.P99, f.P999 = millis(all.Latency.Quantile(0.5)), millis(all.Latency.Quantile(0.99)), millis(all.Latency.Quantile(0.999))
 	f.RSS, f.Peak = all.RSS, all.Peak
 	f.AllocsPerRequest = float64(all.Mallocs) / float64(all.Requests)
 	if all.Records > 0 {
@@ -178,10 +180,7 @@ func millis(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e6 }
 func (rep *report) describeMachine() {
 	rep.Cores = runtime.NumCPU()
 	rep.Go = runtime.Version()
-	rep.CPU, _ = procValue("/proc/cpuinfo", "model name") // other architectures have none
-	if text, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
-		rep.Kernel = strings.TrimSpace(string(text))
-	}
+	rep.CPU, rep.Kernel = lab.Processor(), lab.Kernel()
 	rep.Commit = "unknown"
 	if out, err := exec.Command("git", "describe", "--always", "--dirty", "--abbrev=12").Output(); err == nil {
 		rep.Commit = strings.TrimSpace(string(out))
@@ -194,7 +193,7 @@ func (rep *report) finish() {
 	for _, r := range rep.Rows {
 		r.sum()
 		for i := range r.Rounds {
-			r.Rounds[i].Latency = histogram{}
+			r.Rounds[i].Latency = lab.Histogram{}
 		}
 	}
 	rep.Ratios = rep.ratios()

@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"millrace/internal/kafka"
+	"millrace/internal/lab"
 )
 
 // streamClient reads the streams of a topic.
@@ -70,7 +71,7 @@ func (c *streamClient) next(lines *bufio.Scanner, offset int) error {
 }
 
 // pass reads the topic once.
-func (c *streamClient) pass(h *histogram) (reads int, err error) {
+func (c *streamClient) pass(h *lab.Histogram) (reads int, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
 	defer cancel()
 	began := time.Now()
@@ -84,7 +85,7 @@ func (c *streamClient) pass(h *histogram) (reads int, err error) {
 			return 0, err
 		}
 	}
-	h.add(time.Since(began))
+	h.Add(time.Since(began))
 	return 1, nil
 }
 
@@ -107,8 +108,8 @@ func runStreamLive(spec fetchSpec) (window, error) {
 	const every = 5 * time.Millisecond
 	offset := 0
 	own := spec
-	own.Records = int(2 * time.Second / every)
-	return own.passes(spec.PID, func(h *histogram) (int, error) {
+	own.Records = max(int(spec.Timing.Measured/every), 1)
+	return own.passes(spec.PID, func(h *lab.Histogram) (int, error) {
 		for range own.Records {
 			began := time.Now()
 			r := &kgo.Record{Topic: spec.Topic, Partition: kafka.AnyPartition, Value: fmt.Appendf(nil, `{"n":%d}`, offset)}
@@ -117,7 +118,7 @@ func runStreamLive(spec fetchSpec) (window, error) {
 				return 0, err
 			}
 			offset++
-			h.add(time.Since(began))
+			h.Add(time.Since(began))
 			time.Sleep(every)
 		}
 		return own.Records, nil

@@ -11,6 +11,8 @@ import (
 
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 	"github.com/valyala/fasthttp"
+
+	"millrace/internal/lab"
 )
 
 // source makes the requests of a flow and reads their answers. Its methods are
@@ -89,18 +91,18 @@ var errCut = errors.New("the run was ended early")
 
 // open runs the stages as an open loop and returns when the last answer is in.
 // start is what samples are timed from; each goes to all of the tallies.
-func (f *flowRun) open(ctx context.Context, stages []Stage, start time.Time, tallies ...*tally) error {
-	p := &pacer{schedule: newSchedule(stages)}
+func (f *flowRun) open(ctx context.Context, stages []lab.Stage, start time.Time, tallies ...*tally) error {
+	p := &pacer{Schedule: lab.NewSchedule(stages...)}
 	a := f.attacker(f.flow.Connections)
 	// A proxy that stalls leaves requests overdue at the end. They are still
 	// sent for a while; what is left then counts as failed.
-	late := time.AfterFunc(p.length()+f.grace, func() { a.Stop() })
+	late := time.AfterFunc(p.Length()+f.grace, func() { a.Stop() })
 	defer late.Stop()
 	defer context.AfterFunc(ctx, func() { a.Stop() })()
 
 	hits := f.collect(a.Attack(f.target, p, 0, ""), func(res *vegeta.Result, o outcome) {
 		end := res.Timestamp.Add(res.Latency)
-		due := p.intended(res.Seq)
+		due := p.due.Due(res.Seq)
 		s := sample{
 			due: due.Sub(start), end: end.Sub(start), latency: end.Sub(due),
 			service: res.Latency, out: res.BytesOut, in: res.BytesIn,
@@ -109,7 +111,7 @@ func (f *flowRun) open(ctx context.Context, stages []Stage, start time.Time, tal
 			t.add(s, o)
 		}
 	})
-	scheduled := p.total()
+	scheduled := p.Total()
 	if ctx.Err() != nil {
 		scheduled = hits // nobody's fault
 	}

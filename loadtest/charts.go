@@ -3,12 +3,45 @@ package loadtest
 import (
 	"fmt"
 	"math"
+
+	"millrace/internal/lab"
 )
 
+// plot is one drawing of the page.
+type plot struct {
+	lab.Plot
+	// Wide plots have a row of their own.
+	Wide bool
+}
+
+// The frame is small so that its letters can be read when a phone shrinks it; a wide
+// one has two of them and what is between.
+var (
+	frame     = lab.Frame{Width: 420, Height: 230, Left: 56, Right: 10, Top: 10, Bottom: 26}
+	wideFrame = lab.Frame{Width: 880, Height: 230, Left: 56, Right: 10, Top: 10, Bottom: 26}
+)
+
+func newPlot(title string) plot { return plot{Plot: lab.Plot{Title: title, Frame: frame}} }
+
+// newTimePlot returns a plot over the time of the run.
+func newTimePlot(title string, elapsed float64) plot {
+	p := newPlot(title)
+	p.X = timeAxis(elapsed)
+	return p
+}
+
+// widen gives the plot a row of its own.
+func (p *plot) widen() { p.Frame, p.Wide = wideFrame, true }
+
+// tip adds a text that is shown when the pointer rests at x.
+func (p *plot) tip(x float64, format string, args ...any) {
+	p.Tips = append(p.Tips, lab.Tip{X: x, Text: fmt.Sprintf(format, args...)})
+}
+
 // most is the largest of the values of the lines.
-func most(lines ...line) (top float64) {
+func most(lines ...lab.Line) (top float64) {
 	for _, l := range lines {
-		for _, y := range l.ys {
+		for _, y := range l.YS {
 			top = max(top, y)
 		}
 	}
@@ -16,10 +49,10 @@ func most(lines ...line) (top float64) {
 }
 
 // least is the smallest value above 0.
-func least(lines ...line) float64 {
+func least(lines ...lab.Line) float64 {
 	low := math.Inf(1)
 	for _, l := range lines {
-		for _, y := range l.ys {
+		for _, y := range l.YS {
 			if y > 0 {
 				low = min(low, y)
 			}
@@ -33,44 +66,43 @@ func least(lines ...line) float64 {
 
 // curveLine turns a distribution into a line over the nines: x is 0 for the
 // median's side, 1 for 90 %, 2 for 99 %, 3 for 99.9 %.
-func curveLine(name, class string, l Latency, dashed bool) line {
-	out := line{Name: name, Class: class, Dashed: dashed}
+func curveLine(name, class string, l Latency, dashed bool) lab.Line {
+	out := lab.Line{Name: name, Class: class, Dashed: dashed}
 	for _, p := range l.Curve {
-		out.xs = append(out.xs, -math.Log10(1-p.Quantile))
-		out.ys = append(out.ys, max(p.Ms, 0.001))
+		out.XS = append(out.XS, -math.Log10(1-p.Quantile))
+		out.YS = append(out.YS, max(p.Ms, 0.001))
 	}
 	return out
 }
 
 // latencyPlot shows the distribution the way HdrHistogram does.
 func latencyPlot(f, earlier *FlowResult) plot {
-	p := plot{Title: "Latency by percentile"}
+	p := newPlot("Latency by percentile")
 	if earlier != nil {
-		p.series = append(p.series, curveLine("earlier run", "old", earlier.Latency, false))
+		p.Lines = append(p.Lines, curveLine("earlier run", "old", earlier.Latency, false))
 	}
 	if f.Open {
-		p.series = append(p.series,
+		p.Lines = append(p.Lines,
 			curveLine("from when it was picked up", "s2", f.Service, true),
 			curveLine("from when it was due", "s1", f.Latency, false))
 	} else {
-		p.series = append(p.series, curveLine("of the answer", "s1", f.Latency, false))
+		p.Lines = append(p.Lines, curveLine("of the answer", "s1", f.Latency, false))
 	}
 	nines := 1.0
-	for _, s := range p.series {
-		if n := len(s.xs); n > 0 {
-			nines = max(nines, s.xs[n-1])
+	for _, s := range p.Lines {
+		if n := len(s.XS); n > 0 {
+			nines = max(nines, s.XS[n-1])
 		}
 	}
-	p.x = axis{max: nines, show: func(v float64) string {
+	p.X = lab.Axis{Max: nines, Show: func(v float64) string {
 		return fmt.Sprintf("%.*f %%", max(int(v)-2, 0), 100*(1-math.Pow(10, -v)))
 	}}
 	for n := 0.0; n <= nines+0.001; n++ {
-		p.x.ticks = append(p.x.ticks, n)
+		p.X.Ticks = append(p.X.Ticks, n)
 	}
-	p.y = logarithmic(least(p.series...), most(p.series...), showMs)
+	p.Y = lab.Logarithmic(least(p.Lines...), most(p.Lines...), showMs)
 	for _, q := range f.Latency.Curve {
-		p.tipsAt = append(p.tipsAt, -math.Log10(1-q.Quantile))
-		p.tips = append(p.tips, fmt.Sprintf("%.4g %% within %s", 100*q.Quantile, showMs(q.Ms)))
+		p.tip(-math.Log10(1-q.Quantile), "%.4g %% within %s", 100*q.Quantile, showMs(q.Ms))
 	}
 	return p
 }
@@ -94,107 +126,104 @@ func middles(n int) (xs []float64) {
 
 func seconds(v float64) string { return fmt.Sprintf("%g s", v) }
 
-func timeAxis(elapsed float64) axis {
+func timeAxis(elapsed float64) lab.Axis {
 	elapsed = math.Ceil(elapsed*10) / 10 // so that 6 s, less a moment, has a tick at 6
-	a := linear(elapsed, seconds)
-	a.max = max(elapsed, 1)
-	for len(a.ticks) > 0 && a.ticks[len(a.ticks)-1] > a.max {
-		a.ticks = a.ticks[:len(a.ticks)-1]
+	a := lab.Linear(elapsed, seconds)
+	a.Max = max(elapsed, 1)
+	for len(a.Ticks) > 0 && a.Ticks[len(a.Ticks)-1] > a.Max {
+		a.Ticks = a.Ticks[:len(a.Ticks)-1]
 	}
 	return a
 }
 
 func ratePlot(f *FlowResult, elapsed float64) plot {
-	p := plot{Title: "Requests a second", x: timeAxis(elapsed)}
+	p := newTimePlot("Requests a second", elapsed)
 	rows := full(f.Seconds, elapsed)
-	due := line{Name: "due", Class: "old", Dashed: true, xs: middles(len(rows))}
-	done := line{Name: "answered", Class: "s1", area: true, xs: due.xs}
-	failed := line{Name: "failed", Class: "bad", xs: due.xs}
+	due := lab.Line{Name: "due", Class: "old", Dashed: true, XS: middles(len(rows))}
+	done := lab.Line{Name: "answered", Class: "s1", Area: true, XS: due.XS}
+	failed := lab.Line{Name: "failed", Class: "bad", XS: due.XS}
 	for i, s := range rows {
-		due.ys = append(due.ys, float64(s.Due))
-		done.ys = append(done.ys, float64(s.Done))
-		failed.ys = append(failed.ys, float64(s.Failed))
+		due.YS = append(due.YS, float64(s.Due))
+		done.YS = append(done.YS, float64(s.Done))
+		failed.YS = append(failed.YS, float64(s.Failed))
 		tip := fmt.Sprintf("second %d: %d due, %d answered, %d failed", i+1, s.Due, s.Done, s.Failed)
 		if f.Do != Metadata {
 			tip += fmt.Sprintf(", %d records", s.Records)
 		}
-		p.tips = append(p.tips, tip)
+		p.tip(done.XS[i], "%s", tip)
 	}
-	p.tipsAt = due.xs
-	p.series = []line{done}
+	p.Lines = []lab.Line{done}
 	if f.Open {
-		p.series = append(p.series, due)
+		p.Lines = append(p.Lines, due)
 	}
 	if f.Failed > 0 {
-		p.series = append(p.series, failed)
+		p.Lines = append(p.Lines, failed)
 	}
-	p.y = linear(most(p.series...), showCount)
+	p.Y = lab.Linear(most(p.Lines...), showCount)
 	return p
 }
 
 func latencyTimePlot(f *FlowResult, elapsed float64) plot {
-	p := plot{Title: "Latency over time", x: timeAxis(elapsed)}
+	p := newTimePlot("Latency over time", elapsed)
 	rows := full(f.Seconds, elapsed)
-	p50, p99 := line{Name: "p50", Class: "s1"}, line{Name: "p99", Class: "s2"}
+	p50, p99 := lab.Line{Name: "p50", Class: "s1"}, lab.Line{Name: "p99", Class: "s2"}
 	for i, s := range rows {
 		if s.Due == 0 {
 			continue
 		}
 		x := float64(i) + 0.5
-		p50.xs, p50.ys = append(p50.xs, x), append(p50.ys, s.P50)
-		p99.xs, p99.ys = append(p99.xs, x), append(p99.ys, s.P99)
-		p.tipsAt = append(p.tipsAt, x)
-		p.tips = append(p.tips, fmt.Sprintf("due in second %d: p50 %s, p99 %s", i+1, showMs(s.P50), showMs(s.P99)))
+		p50.XS, p50.YS = append(p50.XS, x), append(p50.YS, s.P50)
+		p99.XS, p99.YS = append(p99.XS, x), append(p99.YS, s.P99)
+		p.tip(x, "due in second %d: p50 %s, p99 %s", i+1, showMs(s.P50), showMs(s.P99))
 	}
-	p.series = []line{p99, p50}
-	p.y = logarithmic(least(p.series...), most(p.series...), showMs)
+	p.Lines = []lab.Line{p99, p50}
+	p.Y = lab.Logarithmic(least(p.Lines...), most(p.Lines...), showMs)
 	return p
 }
 
 // recordsPlot is for flows whose requests carry many records.
 func recordsPlot(f *FlowResult, elapsed float64) plot {
-	p := plot{Title: "Records a second", x: timeAxis(elapsed)}
+	p := newTimePlot("Records a second", elapsed)
 	rows := full(f.Seconds, elapsed)
-	records := line{Name: map[bool]string{true: "acknowledged", false: "delivered"}[f.Do == Produce], Class: "s3", area: true, xs: middles(len(rows))}
+	records := lab.Line{Name: map[bool]string{true: "acknowledged", false: "delivered"}[f.Do == Produce], Class: "s3", Area: true, XS: middles(len(rows))}
 	for i, s := range rows {
-		records.ys = append(records.ys, float64(s.Records))
-		p.tips = append(p.tips, fmt.Sprintf("second %d: %d records", i+1, s.Records))
+		records.YS = append(records.YS, float64(s.Records))
+		p.tip(records.XS[i], "second %d: %d records", i+1, s.Records)
 	}
-	p.tipsAt = records.xs
-	p.series = []line{records}
-	p.y = linear(most(records), showCount)
+	p.Lines = []lab.Line{records}
+	p.Y = lab.Linear(most(records), showCount)
 	return p
 }
 
 // usagePlots show CPU and memory of the proxy, and the generator's CPU.
 func usagePlots(r *Result) (out []plot) {
-	cpu := plot{Title: "CPU, cores", x: timeAxis(r.Elapsed)}
-	mem := plot{Title: "Resident memory of the proxy", x: timeAxis(r.Elapsed)}
+	cpu := newTimePlot("CPU, cores", r.Elapsed)
+	mem := newTimePlot("Resident memory of the proxy", r.Elapsed)
 	add := func(u *Usage, name, class string, dashed bool) {
 		if u == nil {
 			return
 		}
-		cores, rss := line{Name: name, Class: class, Dashed: dashed}, line{Name: name, Class: class, area: true}
+		cores, rss := lab.Line{Name: name, Class: class, Dashed: dashed}, lab.Line{Name: name, Class: class, Area: true}
 		for _, s := range u.Samples {
-			cores.xs, cores.ys = append(cores.xs, s.At), append(cores.ys, s.Cores)
-			rss.xs, rss.ys = append(rss.xs, s.At), append(rss.ys, float64(s.RSS))
+			cores.XS, cores.YS = append(cores.XS, s.At), append(cores.YS, s.Cores)
+			rss.XS, rss.YS = append(rss.XS, s.At), append(rss.YS, float64(s.RSS))
 		}
-		cpu.series = append(cpu.series, cores)
+		cpu.Lines = append(cpu.Lines, cores)
 		if u == r.Process {
-			mem.series = append(mem.series, rss)
+			mem.Lines = append(mem.Lines, rss)
 		}
 	}
 	add(r.Process, "proxy", "s1", false)
 	add(r.Generator, "load generator", "s2", true)
-	if len(cpu.series) > 0 {
-		cpu.y = linear(most(cpu.series...), digits)
+	if len(cpu.Lines) > 0 {
+		cpu.Y = lab.Linear(most(cpu.Lines...), digits)
 		out = append(out, cpu)
 	}
-	if len(mem.series) > 0 {
+	if len(mem.Lines) > 0 {
 		// Ticks at round numbers of MiB, for that is what the labels say.
-		mem.y = linear(most(mem.series...)/(1<<20), func(v float64) string { return digits(v) + " MiB" })
-		for i := range mem.series[0].ys {
-			mem.series[0].ys[i] /= 1 << 20
+		mem.Y = lab.Linear(most(mem.Lines...)/(1<<20), func(v float64) string { return digits(v) + " MiB" })
+		for i := range mem.Lines[0].YS {
+			mem.Lines[0].YS[i] /= 1 << 20
 		}
 		out = append(out, mem)
 	}
@@ -203,16 +232,15 @@ func usagePlots(r *Result) (out []plot) {
 
 // stepsPlot is latency against the rate.
 func stepsPlot(f *FlowResult) plot {
-	p := plot{Title: "Latency by rate of the step"}
-	p50, p99 := line{Name: "p50", Class: "s1"}, line{Name: "p99", Class: "s2"}
+	p := newPlot("Latency by rate of the step")
+	p50, p99 := lab.Line{Name: "p50", Class: "s1"}, lab.Line{Name: "p99", Class: "s2"}
 	for _, s := range f.Steps {
-		p50.xs, p50.ys = append(p50.xs, s.Rate), append(p50.ys, s.P50)
-		p99.xs, p99.ys = append(p99.xs, s.Rate), append(p99.ys, s.P99)
-		p.tipsAt = append(p.tipsAt, s.Rate)
-		p.tips = append(p.tips, fmt.Sprintf("%s/s: p50 %s, p99 %s", showCount(s.Rate), showMs(s.P50), showMs(s.P99)))
+		p50.XS, p50.YS = append(p50.XS, s.Rate), append(p50.YS, s.P50)
+		p99.XS, p99.YS = append(p99.XS, s.Rate), append(p99.YS, s.P99)
+		p.tip(s.Rate, "%s/s: p50 %s, p99 %s", showCount(s.Rate), showMs(s.P50), showMs(s.P99))
 	}
-	p.series = []line{p99, p50}
-	p.x = linear(f.Steps[len(f.Steps)-1].Rate, func(v float64) string { return showCount(v) + "/s" })
-	p.y = logarithmic(least(p.series...), most(p.series...), showMs)
+	p.Lines = []lab.Line{p99, p50}
+	p.X = lab.Linear(f.Steps[len(f.Steps)-1].Rate, func(v float64) string { return showCount(v) + "/s" })
+	p.Y = lab.Logarithmic(least(p.Lines...), most(p.Lines...), showMs)
 	return p
 }

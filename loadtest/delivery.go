@@ -4,8 +4,9 @@ import (
 	"fmt"
 	"sync"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"millrace/internal/lab"
 )
 
 // Delivery is what the consumers of one group were given, held against what is
@@ -166,17 +167,17 @@ func (d *deliveries) progress() uint64 {
 	return d.result.Delivered + d.result.Repeated + d.result.Unnoted
 }
 
-// complete reports whether the group was given everything from start to end of
-// each partition.
-func (d *deliveries) complete(start map[int32]int64, end kadm.ListedOffsets) bool {
+// complete reports whether the group was given everything of its topic from start
+// to the end of what is held.
+func (d *deliveries) complete(start map[int32]int64, held []lab.Span) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for partition, o := range end[d.topic] {
-		if o.Offset <= start[partition] {
+	for _, s := range held {
+		if s.Topic != d.topic || s.To <= start[s.Partition] {
 			continue
 		}
-		p := d.partitions[partition]
-		if p == nil || !p.complete(start[partition], o.Offset) {
+		p := d.partitions[s.Partition]
+		if p == nil || !p.complete(start[s.Partition], s.To) {
 			return false
 		}
 	}

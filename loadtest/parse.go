@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"millrace/internal/lab"
 )
 
 // defaultTopic is where records go when a scenario does not say.
@@ -140,7 +142,7 @@ func (r *reader) finish(f *flowText, s *Scenario) {
 	}
 	if f.rate > 0 {
 		ways++
-		f.Stages = []Stage{{From: f.rate, To: f.rate, For: s.Duration}}
+		f.Stages = []lab.Stage{{From: f.rate, To: f.rate, For: s.Duration}}
 	}
 	if f.Closed {
 		ways++
@@ -203,9 +205,9 @@ func (r *reader) path(to *[]string) func(*yaml.Node) {
 	}
 }
 
-func (r *reader) stage(to *[]Stage) func(*yaml.Node) {
+func (r *reader) stage(to *[]lab.Stage) func(*yaml.Node) {
 	return func(n *yaml.Node) {
-		var st Stage
+		var st lab.Stage
 		r.mapping(n, "a stage", fields{"rate": r.rate(&st.From), "to": r.rate(&st.To), "for": r.duration(&st.For)})
 		if st.From == 0 || st.For == 0 {
 			r.fail(n, "a stage needs rate and for; to makes it a ramp")

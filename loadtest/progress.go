@@ -56,8 +56,8 @@ func (p *progress) line(at time.Duration, flows []*flowRun, meters []*usageMeter
 		if f.flow.Do != Metadata {
 			fmt.Fprintf(&b, " %s rec/s", showCount(float64(now.records-was.records)/took))
 		}
-		if h.n > 0 {
-			fmt.Fprintf(&b, " p99 %s", showMs(ms(h.quantile(.99))))
+		if h.Count() > 0 {
+			fmt.Fprintf(&b, " p99 %s", showMs(ms(h.Quantile(.99))))
 		}
 		if waiting := f.began.Load() - f.finished.Load(); f.flow.Do != Consume && waiting > 0 {
 			fmt.Fprintf(&b, " in flight %d", waiting)

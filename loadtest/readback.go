@@ -14,15 +14,13 @@ func (r *run) drain(ctx context.Context) {
 	if r.verifier == nil {
 		return
 	}
-	bounded, cancel := context.WithTimeout(ctx, prepareTimeout)
-	defer cancel()
-	ends, err := r.verifier.ends(bounded)
+	held, err := r.verifier.extent(ctx)
 	if err != nil {
 		return // reading back will say so
 	}
 	began := time.Now()
 	stop := func(f *flowRun, polling context.Context) bool {
-		return polling.Err() != nil || r.enough != nil && r.enough() || f.got.complete(r.verifier.starts[f.got.topic], ends)
+		return polling.Err() != nil || r.enough != nil && r.enough() || f.got.complete(r.verifier.starts[f.got.topic], held)
 	}
 	for _, f := range r.flows {
 		if f.got == nil || stop(f, ctx) {

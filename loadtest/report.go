@@ -89,7 +89,9 @@ func (r *Result) WriteReport(w io.Writer, earlier *Result) error {
 			fd.Plots = append(fd.Plots, recordsPlot(f, r.Elapsed))
 		}
 		// Half a row would be left empty beside an odd one.
-		fd.Plots[len(fd.Plots)-1].wide = len(fd.Plots)%2 == 1
+		if len(fd.Plots)%2 == 1 {
+			fd.Plots[len(fd.Plots)-1].widen()
+		}
 		d.Flows = append(d.Flows, fd)
 	}
 	return reportTemplate.Execute(w, d)

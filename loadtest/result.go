@@ -9,6 +9,8 @@ import (
 	"runtime"
 	"slices"
 	"time"
+
+	"millrace/internal/lab"
 )
 
 // resultVersion changes when a reader of old results would misread new ones.
@@ -145,18 +147,20 @@ type StepResult struct {
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-func (h *histogram) latency() Latency {
+// distribution turns a histogram into the figures of a report.
+func distribution(h *lab.Histogram) Latency {
+	n := float64(h.Count())
 	l := Latency{
-		Mean: ms(h.mean()), P50: ms(h.quantile(.5)), P90: ms(h.quantile(.9)), P95: ms(h.quantile(.95)),
-		P99: ms(h.quantile(.99)), P999: ms(h.quantile(.999)), Max: ms(h.max),
+		Mean: ms(h.Mean()), P50: ms(h.Quantile(.5)), P90: ms(h.Quantile(.9)), P95: ms(h.Quantile(.95)),
+		P99: ms(h.Quantile(.99)), P999: ms(h.Quantile(.999)), Max: ms(h.Max()),
 	}
 	// As many points to each further nine: 0…90, 90…99, 99…99.9 and so on, up
 	// to where a single request makes the difference.
-	for left := 1.0; h.n > 0 && left*float64(h.n) >= 1; left *= 0.8912509 /* 10^(-1/20) */ {
-		l.Curve = append(l.Curve, CurvePoint{1 - left, ms(h.quantile(1 - left))})
+	for left := 1.0; n > 0 && left*n >= 1; left *= 0.8912509 /* 10^(-1/20) */ {
+		l.Curve = append(l.Curve, CurvePoint{1 - left, ms(h.Quantile(1 - left))})
 	}
-	if h.n > 0 {
-		l.Curve = append(l.Curve, CurvePoint{1 - 1/float64(h.n+1), ms(h.max)})
+	if n > 0 {
+		l.Curve = append(l.Curve, CurvePoint{1 - 1/(n+1), ms(h.Max())})
 	}
 	return l
 }
@@ -171,7 +175,7 @@ func (f *flowRun) result(length time.Duration) FlowResult {
 		Name: f.flow.Name, Do: f.flow.Do, Load: f.flow.load(), Open: f.flow.open(),
 		Due: max(t.scheduled, t.answered+t.failed), Answered: t.answered, Unchanged: t.unchanged, Failed: t.failed,
 		Records: t.records, FailedRecords: t.failedRecords, BytesOut: t.bytesOut, BytesIn: t.bytesIn,
-		ErrorRate: errorRate, Latency: t.latency.latency(), Service: t.service.latency(),
+		ErrorRate: errorRate, Latency: distribution(&t.latency), Service: distribution(&t.service),
 	}
 	r.Unsent = r.Due - r.Answered - r.Failed
 	took := length
@@ -188,7 +192,7 @@ func (f *flowRun) result(length time.Duration) FlowResult {
 		s := &t.seconds[i]
 		r.Seconds = append(r.Seconds, SecondResult{
 			Due: s.due, Done: s.done, Failed: s.failed, Records: s.records,
-			P50: ms(s.latency.quantile(.5)), P99: ms(s.latency.quantile(.99)),
+			P50: ms(s.latency.Quantile(.5)), P99: ms(s.latency.Quantile(.99)),
 		})
 	}
 	for k, c := range t.failures {

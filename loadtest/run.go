@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"millrace/internal/kafka"
+	"millrace/internal/lab"
 )
 
 // Options say where the load goes and what is watched.
@@ -203,7 +204,7 @@ func (r *run) warmUp(ctx context.Context) error {
 		if f.flow.Steps != nil {
 			first = f.flow.Steps.stages()
 		}
-		return f.open(ctx, []Stage{{From: first[0].From, To: first[0].From, For: r.scenario.Warmup}}, start, cold[f])
+		return f.open(ctx, []lab.Stage{{From: first[0].From, To: first[0].From, For: r.scenario.Warmup}}, start, cold[f])
 	})
 	for _, f := range r.flows {
 		if n := cold[f].failed + cold[f].failedRecords; n > 0 && err == nil {
@@ -331,7 +332,7 @@ func (r *run) doubts(res *Result) (out []string) {
 		out = append(out, fmt.Sprintf("the load generator itself used %.1f of %d cores: its latencies hold waiting of its own", g.Cores, res.Machine.CPUs))
 	}
 	for i, f := range r.flows {
-		lag, p99 := f.total.lag.quantile(.99), f.total.latency.quantile(.99)
+		lag, p99 := f.total.lag.Quantile(.99), f.total.latency.Quantile(.99)
 		if res.Flows[i].Open && lag > 5*time.Millisecond && lag > p99/2 {
 			out = append(out, fmt.Sprintf("%s: 1 %% of the requests left %s or more after they were due: the proxy held all connections, or this machine was too busy to send",
 				f.flow.Name, showMs(ms(lag))))

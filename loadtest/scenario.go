@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"millrace/internal/lab"
 )
 
 // Scenario is what one run does: flows that run side by side.
@@ -66,7 +68,7 @@ type Flow struct {
 	// Steps they are made one by one. Closed is a closed loop instead, where
 	// each connection sends its next request once it was answered, as consumers
 	// always do.
-	Stages []Stage
+	Stages []lab.Stage
 	Steps  *Steps
 	Closed bool
 	// Connections caps the requests in flight, and of a closed loop is their
@@ -84,13 +86,6 @@ type Payload struct {
 	// Schema is a file with the Avro schema of the records in File, whose first
 	// field must be a string called _lt.
 	Schema string
-}
-
-// Stage is a stretch of time at a rate, in requests a second, that moves
-// evenly from From to To.
-type Stage struct {
-	From, To float64
-	For      time.Duration
 }
 
 // Steps raise the rate until a step misses the flow's Expect.
@@ -200,14 +195,14 @@ func (s *Scenario) Topics() (topics []string) {
 }
 
 // stages are the steps up to the highest, each at one rate.
-func (st *Steps) stages() (out []Stage) {
+func (st *Steps) stages() (out []lab.Stage) {
 	for rate := st.Start; rate <= st.Max; rate += st.Add {
-		out = append(out, Stage{From: rate, To: rate, For: st.Every})
+		out = append(out, lab.Stage{From: rate, To: rate, For: st.Every})
 	}
 	return out
 }
 
-func stagesTime(stages []Stage) (total time.Duration) {
+func stagesTime(stages []lab.Stage) (total time.Duration) {
 	for _, st := range stages {
 		total += st.For
 	}

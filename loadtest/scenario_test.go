@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"millrace/internal/lab"
 )
 
 func TestBuiltinScenarios(t *testing.T) {
@@ -57,7 +59,7 @@ flows:
 		{
 			Name: "produce", Do: Produce, Topic: "loadtest", Format: "binary", Records: 1, Keys: 7, Payload: Payload{Size: 500, Seed: 9},
 			Paths: []string{"/topics"}, Instances: 1, Connections: 1024,
-			Stages: []Stage{{.5, .5, 10 * time.Second}, {10, 20, 2 * time.Second}},
+			Stages: []lab.Stage{{From: .5, To: .5, For: 10 * time.Second}, {From: 10, To: 20, For: 2 * time.Second}},
 			Expect: Expect{
 				P50: time.Millisecond, P90: 2 * time.Millisecond, P99: 3 * time.Millisecond, P999: 4 * time.Millisecond, Max: 5 * time.Millisecond,
 				Errors: &half, MinRateShare: .99,
@@ -65,7 +67,7 @@ flows:
 		},
 		{
 			Name: "m", Do: Metadata, Format: "json", Records: 1, Payload: Payload{Size: 200, Seed: 1}, Paths: []string{"/a", "/b"}, Instances: 1, Connections: 1024,
-			Stages: []Stage{{5, 5, time.Minute}}, Expect: Expect{MinRate: 4.5},
+			Stages: []lab.Stage{{From: 5, To: 5, For: time.Minute}}, Expect: Expect{MinRate: 4.5},
 		},
 		{
 			Name: "consume", Do: Consume, Topic: "x", Format: "json", Records: 1, Payload: Payload{Size: 200, Seed: 1}, Paths: []string{"/topics"}, Instances: 3,

@@ -1,50 +1,18 @@
 package loadtest
 
 import (
-	"math"
-	"math/rand/v2"
-	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
-)
 
-func TestSchedule(t *testing.T) {
-	f := func(stages []Stage, total uint64, at map[uint64]time.Duration) {
-		t.Helper()
-		s := newSchedule(stages)
-		if s.total() != total {
-			t.Errorf("%v: %d requests, want %d", stages, s.total(), total)
-		}
-		for i, want := range at {
-			if have := s.at(i); (have - want).Abs() > time.Microsecond {
-				t.Errorf("%v: request %d at %v, want %v", stages, i, have, want)
-			}
-		}
-		last := time.Duration(-1)
-		for i := range s.total() {
-			at := s.at(i)
-			if at < last || at > s.length() {
-				t.Fatalf("%v: request %d at %v after one at %v, in %v", stages, i, at, last, s.length())
-			}
-			last = at
-		}
-	}
-	second := time.Second
-	f([]Stage{{10, 10, second}}, 10, map[uint64]time.Duration{0: 0, 1: second / 10, 9: 900 * time.Millisecond})
-	f([]Stage{{.1, .1, 30 * second}}, 3, map[uint64]time.Duration{2: 20 * second})
-	// n = 5t² on the way from 0.0…1 to 10, so n = 1.25 at half a second.
-	f([]Stage{{10, 30, second}}, 20, map[uint64]time.Duration{0: 0, 10: time.Duration((math.Sqrt(5) - 1) / 2 * float64(second))})
-	f([]Stage{{30, 10, second}}, 20, map[uint64]time.Duration{10: time.Duration((3 - math.Sqrt(5)) / 2 * float64(second))})
-	f([]Stage{{10, 10, second}, {20, 20, second}}, 30, map[uint64]time.Duration{9: 900 * time.Millisecond, 10: second, 11: 1050 * time.Millisecond})
-	f(nil, 0, nil)
-}
+	"millrace/internal/lab"
+)
 
 // TestPacerCatchesUp holds vegeta's call of the pacer up: what is overdue then
 // goes at once, all of it, and the intended times stay.
 func TestPacerCatchesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := &pacer{schedule: newSchedule([]Stage{{10, 10, time.Second}})}
+		p := &pacer{Schedule: lab.NewSchedule(lab.Stage{From: 10, To: 10, For: time.Second})}
 		began := time.Now()
 		pace := func(sent uint64) bool {
 			wait, stop := p.Pace(time.Since(began), sent)
@@ -60,7 +28,7 @@ func TestPacerCatchesUp(t *testing.T) {
 		if waited := time.Since(stuck); waited != 0 {
 			t.Errorf("requests 1 to 4 were overdue and waited %v", waited)
 		}
-		if at := p.intended(4).Sub(began); at != 400*time.Millisecond {
+		if at := p.due.Due(4).Sub(began); at != 400*time.Millisecond {
 			t.Errorf("request 4 was due at %v", at)
 		}
 		if pace(10) {
@@ -69,38 +37,9 @@ func TestPacerCatchesUp(t *testing.T) {
 	})
 }
 
-// TestHistogram holds percentiles against the sorted values.
-func TestHistogram(t *testing.T) {
-	rnd := rand.New(rand.NewPCG(1, 2))
-	var h, other histogram
-	var all []time.Duration
-	for i := range 20000 {
-		d := time.Duration(math.Exp(rnd.NormFloat64()*2+8) * 1000) // around 3 ms, from µs to seconds
-		all = append(all, d)
-		if i%3 == 0 {
-			other.add(d)
-		} else {
-			h.add(d)
-		}
-	}
-	h.merge(&other)
-	slices.Sort(all)
-	for _, q := range []float64{0, .01, .5, .9, .99, .999, .9999, 1} {
-		want := all[max(int(math.Ceil(q*float64(len(all))))-1, 0)]
-		if have := h.quantile(q); math.Abs(float64(have-want)) > float64(want)*0.008+1000 {
-			t.Errorf("quantile %v is %v, want %v", q, have, want)
-		}
-	}
-	if h.max != all[len(all)-1] || h.n != 20000 {
-		t.Errorf("max %v of %d", h.max, h.n)
-	}
-	for us := range uint64(100000) {
-		if top := bucketTop(bucket(us)); top < us || float64(top-us) > float64(us)/128+1 {
-			t.Fatalf("%d µs is in a bucket up to %d", us, top)
-		}
-	}
-	var none histogram
-	if none.quantile(.5) != 0 || len(none.latency().Curve) != 0 {
-		t.Error("an empty histogram has no latency")
+// TestEmptyDistribution has no figures, and no point of a curve.
+func TestEmptyDistribution(t *testing.T) {
+	if d := distribution(&lab.Histogram{}); d.P50 != 0 || d.Mean != 0 || len(d.Curve) != 0 {
+		t.Errorf("have %+v", d)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"millrace/internal/lab"
 )
 
 // step runs one step after the other until one does not hold what the flow
@@ -16,15 +18,15 @@ func (f *flowRun) step(ctx context.Context, start time.Time) (out []StepResult, 
 	for _, stage := range f.flow.Steps.stages() {
 		began := time.Since(start)
 		t := newTally()
-		if err := f.open(ctx, []Stage{stage}, start, f.total, t); err != nil {
+		if err := f.open(ctx, []lab.Stage{stage}, start, f.total, t); err != nil {
 			return out, err
 		}
 		took := max(stage.For, t.lastEnd-began).Seconds()
 		res := StepResult{
 			Rate: stage.From, Answered: float64(t.answered) / took, Records: float64(t.records) / took,
-			P50: ms(t.latency.quantile(.5)), P99: ms(t.latency.quantile(.99)), ErrorRate: t.errorRate(), Held: true,
+			P50: ms(t.latency.Quantile(.5)), P99: ms(t.latency.Quantile(.99)), ErrorRate: t.errorRate(), Held: true,
 		}
-		fig := figures{t.latency.latency(), res.ErrorRate, res.Answered, float64(t.scheduled) / stage.For.Seconds()}
+		fig := figures{distribution(&t.latency), res.ErrorRate, res.Answered, float64(t.scheduled) / stage.For.Seconds()}
 		var why []string
 		for _, c := range expect.against("", fig) {
 			if !c.Held {

@@ -3,6 +3,8 @@ package loadtest
 import (
 	"sync"
 	"time"
+
+	"millrace/internal/lab"
 )
 
 // sample is one finished request, timed from the beginning of the figures.
@@ -23,8 +25,8 @@ type tally struct {
 	unchanged              uint64 // of answered: 304
 	records, failedRecords uint64
 	bytesOut, bytesIn      uint64
-	latency, service       histogram
-	lag                    histogram // from due to picked up
+	latency, service       lab.Histogram
+	lag                    lab.Histogram // from due to picked up
 	seconds                []second
 	failures               map[failure]*failureCount
 	lastEnd                time.Duration
@@ -32,10 +34,10 @@ type tally struct {
 
 // second is one second of a flow's time.
 type second struct {
-	due           uint64    // requests whose time was in it
-	done, failed  uint64    // requests that ended in it
-	records       uint64    // acknowledged or delivered in it
-	latency       histogram // of the requests that were due in it
+	due           uint64        // requests whose time was in it
+	done, failed  uint64        // requests that ended in it
+	records       uint64        // acknowledged or delivered in it
+	latency       lab.Histogram // of the requests that were due in it
 	failedRecords uint64
 }
 
@@ -64,7 +66,7 @@ func (t *tally) add(s sample, o outcome) {
 	defer t.mu.Unlock()
 	due := t.at(s.due)
 	due.due++
-	due.latency.add(s.latency)
+	due.latency.Add(s.latency)
 	end := t.at(s.end)
 	if o.unchanged {
 		t.unchanged++
@@ -82,9 +84,9 @@ func (t *tally) add(s sample, o outcome) {
 	t.failedRecords += uint64(o.failedRecords)
 	t.bytesOut += s.out
 	t.bytesIn += s.in
-	t.latency.add(s.latency)
-	t.service.add(s.service)
-	t.lag.add(s.latency - s.service)
+	t.latency.Add(s.latency)
+	t.service.Add(s.service)
+	t.lag.Add(s.latency - s.service)
 	t.lastEnd = max(t.lastEnd, s.end)
 	for _, f := range o.failures {
 		t.fail(f, 1, o.message)
@@ -118,12 +120,12 @@ type counts struct {
 
 // progress returns the counts, and the latencies of the requests that were due
 // in second i.
-func (t *tally) progress(i int) (counts, histogram) {
+func (t *tally) progress(i int) (counts, lab.Histogram) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	var h histogram
+	var h lab.Histogram
 	if i >= 0 && i < len(t.seconds) {
-		h.merge(&t.seconds[i].latency)
+		h.Merge(&t.seconds[i].latency)
 	}
 	return counts{answered: t.answered, failed: t.failed, records: t.records}, h
 }

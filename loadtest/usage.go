@@ -1,17 +1,10 @@
 package loadtest
 
 import (
-	"bytes"
-	"fmt"
-	"os"
-	"strconv"
-	"strings"
 	"time"
-)
 
-// clockTicks is USER_HZ, in which Linux counts a process's CPU time on every
-// architecture that Go runs on.
-const clockTicks = 100
+	"millrace/internal/lab"
+)
 
 // Usage is the CPU and memory of a process over the run.
 type Usage struct {
@@ -48,29 +41,29 @@ type usageMeter struct {
 // newUsageMeter begins at now; the error says that there is no such process,
 // or no /proc.
 func newUsageMeter(pid int, now time.Time) (*usageMeter, error) {
-	cpu, rss, err := readUsage(pid)
+	u, err := lab.ReadUsage(pid)
 	if err != nil {
 		return nil, err
 	}
-	return &usageMeter{pid: pid, start: now, last: now, end: now, first: cpu, cpu: cpu, total: cpu, peak: rss}, nil
+	return &usageMeter{pid: pid, start: now, last: now, end: now, first: u.CPU, cpu: u.CPU, total: u.CPU, peak: u.RSS}, nil
 }
 
 // sample takes the next sample, and does nothing when the process is gone.
 func (m *usageMeter) sample(now time.Time) {
-	cpu, rss, err := readUsage(m.pid)
+	u, err := lab.ReadUsage(m.pid)
 	took := now.Sub(m.last)
 	if err != nil {
 		return
 	}
-	m.peak, m.total = max(m.peak, rss), cpu
+	m.peak, m.total = max(m.peak, u.RSS), u.CPU
 	// The last stretch of a run may be too short for the kernel's ticks.
 	if m.end = now; took < 500*time.Millisecond {
 		return
 	}
 	m.samples = append(m.samples, UsageSample{
-		At: now.Sub(m.start).Seconds(), Cores: (cpu - m.cpu).Seconds() / took.Seconds(), RSS: rss,
+		At: now.Sub(m.start).Seconds(), Cores: (u.CPU - m.cpu).Seconds() / took.Seconds(), RSS: u.RSS,
 	})
-	m.last, m.cpu = now, cpu
+	m.last, m.cpu = now, u.CPU
 }
 
 func (m *usageMeter) usage() *Usage {
@@ -79,31 +72,4 @@ func (m *usageMeter) usage() *Usage {
 		u.Cores = u.CPUSeconds / took
 	}
 	return u
-}
-
-// readUsage reads a process's CPU time so far and resident bytes.
-func readUsage(pid int) (cpu time.Duration, rss int64, err error) {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, 0, fmt.Errorf("cannot read the usage of process %d: %w", pid, err)
-	}
-	// The name, in parentheses, may hold blanks and parentheses itself.
-	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-	const utime, stime, rssPages = 11, 12, 21 // behind the name
-	if len(fields) <= rssPages {
-		return 0, 0, fmt.Errorf("cannot read the usage of process %d: its stat has %d fields", pid, len(fields))
-	}
-	var ticks int64
-	for _, i := range []int{utime, stime} {
-		v, err := strconv.ParseInt(fields[i], 10, 64)
-		if err != nil {
-			return 0, 0, fmt.Errorf("cannot read the usage of process %d: %w", pid, err)
-		}
-		ticks += v
-	}
-	pages, err := strconv.ParseInt(fields[rssPages], 10, 64)
-	if err != nil {
-		return 0, 0, fmt.Errorf("cannot read the usage of process %d: %w", pid, err)
-	}
-	return time.Duration(ticks) * time.Second / clockTicks, pages * int64(os.Getpagesize()), nil
 }

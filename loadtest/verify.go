@@ -2,7 +2,6 @@ package loadtest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -10,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"millrace/internal/kafka"
+	"millrace/internal/lab"
 )
 
 const (
@@ -55,17 +55,14 @@ func (v *verifier) prepare(ctx context.Context, partitions int) error {
 		// proxy's first request might.
 		_, _ = v.adm.CreateTopic(ctx, int32(partitions), -1, nil, topic)
 	}
-	ends, err := v.ends(ctx)
-	if err != nil {
-		return err
-	}
-	ends.Each(func(o kadm.ListedOffset) {
-		if v.starts[o.Topic] == nil {
-			v.starts[o.Topic] = map[int32]int64{}
+	spans, err := v.extent(ctx)
+	for _, s := range spans {
+		if v.starts[s.Topic] == nil {
+			v.starts[s.Topic] = map[int32]int64{}
 		}
-		v.starts[o.Topic][o.Partition] = max(o.Offset, 0)
-	})
-	return nil
+		v.starts[s.Topic][s.Partition] = max(s.To, 0)
+	}
+	return err
 }
 
 // place has a consumer group begin where the topic ended in prepare, so that
@@ -87,19 +84,18 @@ func (v *verifier) place(ctx context.Context, group, topic string) error {
 	return nil
 }
 
-// ends lists where the topics end, waiting for leaders of new partitions.
-func (v *verifier) ends(ctx context.Context) (kadm.ListedOffsets, error) {
+// extent looks up what the topics hold, waiting for leaders of new partitions.
+func (v *verifier) extent(ctx context.Context) ([]lab.Span, error) {
+	ctx, cancel := context.WithTimeout(ctx, prepareTimeout)
+	defer cancel()
 	for {
-		ends, err := v.adm.ListEndOffsets(ctx, v.topics...)
+		spans, err := lab.Extent(ctx, v.adm, v.topics...)
 		if err == nil {
-			err = ends.Error()
-		}
-		if err == nil {
-			return ends, nil
+			return spans, nil
 		}
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("cannot list the offsets of the topics: %w", err)
+			return nil, err
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
@@ -108,73 +104,23 @@ func (v *verifier) ends(ctx context.Context) (kadm.ListedOffsets, error) {
 // read compares all that came to the topics since prepare with the ledgers.
 // The error says why the comparison is not complete.
 func (v *verifier) read(ctx context.Context, c *comparison) error {
-	bounded, cancel := context.WithTimeout(ctx, prepareTimeout)
-	defer cancel()
-	ends, err := v.ends(bounded)
+	spans, err := v.extent(ctx)
 	if err != nil {
 		return err
 	}
-	logStarts, err := v.adm.ListStartOffsets(bounded, v.topics...)
-	if err != nil {
-		return fmt.Errorf("cannot list the offsets of the topics: %w", err)
+	for i := range spans {
+		s := &spans[i]
+		if start := v.starts[s.Topic][s.Partition]; s.From > start {
+			c.expiredBelow[topicPartition{s.Topic, s.Partition}] = s.From
+		} else {
+			s.From = start
+		}
 	}
-	from := map[string]map[int32]kgo.Offset{}
-	left := map[topicPartition]int64{} // the offset to read up to
-	ends.Each(func(end kadm.ListedOffset) {
-		at := topicPartition{end.Topic, end.Partition}
-		start := v.starts[end.Topic][end.Partition]
-		if s, ok := logStarts.Lookup(end.Topic, end.Partition); ok && s.Offset > start {
-			start = s.Offset
-			c.expiredBelow[at] = start
-		}
-		if end.Offset <= start {
-			return
-		}
-		if from[end.Topic] == nil {
-			from[end.Topic] = map[int32]kgo.Offset{}
-		}
-		from[end.Topic][end.Partition] = kgo.NewOffset().At(start)
-		left[at] = end.Offset
+	back := lab.ReadBack{Patience: readPatience, Dial: func(opts ...kgo.Opt) (*kgo.Client, error) {
+		return kafka.NewAdmin(v.settings, opts...)
+	}}
+	return back.Read(ctx, spans, func(r *kgo.Record) bool {
+		c.record(r)
+		return true
 	})
-	if len(left) == 0 {
-		return nil
-	}
-	reader, err := kafka.NewAdmin(v.settings,
-		kgo.ConsumePartitions(from),
-		kgo.FetchMaxWait(250*time.Millisecond),
-		kgo.KeepControlRecords()) // they take offsets too
-	if err != nil {
-		return err
-	}
-	defer reader.Close()
-	return readUpTo(ctx, reader, left, c)
-}
-
-// readUpTo reads until every partition has reached its offset in left.
-func readUpTo(ctx context.Context, reader *kgo.Client, left map[topicPartition]int64, c *comparison) error {
-	for len(left) > 0 {
-		poll, cancel := context.WithTimeout(ctx, readPatience)
-		fetches := reader.PollFetches(poll)
-		cancel()
-		for _, e := range fetches.Errors() {
-			if errors.Is(e.Err, context.DeadlineExceeded) {
-				return fmt.Errorf("cannot read the topics back: no record for %v, %d partitions not at their end", readPatience, len(left))
-			}
-			return fmt.Errorf("cannot read topic %s back: %w", e.Topic, e.Err)
-		}
-		fetches.EachRecord(func(r *kgo.Record) {
-			at := topicPartition{r.Topic, r.Partition}
-			end, wanted := left[at]
-			if !wanted {
-				return // came after we looked where the end is
-			}
-			if r.Offset+1 >= end {
-				delete(left, at)
-			}
-			if !r.Attrs.IsControl() {
-				c.record(r)
-			}
-		})
-	}
-	return nil
 }

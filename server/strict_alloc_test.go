@@ -7,9 +7,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/valyala/fasthttp"
+	"millrace/internal/lab"
 
-	"millrace/internal/testkit"
+	"github.com/valyala/fasthttp"
 )
 
 // produceHeader is the header of a produce request as curl and a proxy make it.
@@ -45,11 +45,11 @@ func TestCheckRequestAllocatesNothing(t *testing.T) {
 func BenchmarkCheckRequest(b *testing.B) {
 	h := parsedHeader(b, produceHeader)
 	b.ReportAllocs()
-	began := testkit.CPUTime()
+	began := lab.ProcessCPU()
 	for b.Loop() {
 		if err := checkRequest(h); err != nil {
 			b.Fatal(err)
 		}
 	}
-	b.ReportMetric(float64(testkit.CPUTime()-began)/float64(b.N), "cpu-ns/op")
+	b.ReportMetric(float64(lab.ProcessCPU()-began)/float64(b.N), "cpu-ns/op")
 }

@@ -13,7 +13,7 @@
 //   - candidates.go: the codecs and levels;
 //   - measure.go: the measuring, by the CPU time of one thread;
 //   - advice.go: what a day costs, and the rule that picks;
-//   - table.go, page.go, chart.go, bars.go: the report.
+//   - table.go, page.go, chart.go: the report.
 //
 // It never writes to Kafka, joins no group and commits nothing. Records are
 // looked at as bytes only, and none of them is in a report. Functions may run

@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"millrace/internal/kafka"
+	"millrace/internal/lab"
 )
 
 const (
@@ -142,11 +143,11 @@ func (l *laboratory) pack(t *trial, keep bool) {
 // pass returns the CPU time of one call of f, out of as many as it takes to
 // measure it.
 func pass(f func()) time.Duration {
-	began, calls := cpuTime(), 0
+	began, calls := lab.ThreadCPU(), 0
 	for {
 		f()
 		calls++
-		if took := cpuTime() - began; took >= minPass {
+		if took := lab.ThreadCPU() - began; took >= minPass {
 			return took / time.Duration(calls)
 		}
 	}

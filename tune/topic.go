@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"millrace/internal/kafka"
+	"millrace/internal/lab"
 )
 
 const (
@@ -78,20 +79,16 @@ func (s *Sample) describe(ctx context.Context, adm *kadm.Client, topic string) (
 	}
 	s.Replicas = detail.Partitions.NumReplicas()
 	now := time.Now()
-	starts, err1 := adm.ListStartOffsets(ctx, topic)
-	ends, err2 := adm.ListEndOffsets(ctx, topic)
-	firsts, err3 := adm.ListOffsetsAfterMilli(ctx, now.Add(-rateWindow).UnixMilli(), topic)
-	if err := errors.Join(err1, err2, err3, starts.Error(), ends.Error(), firsts.Error()); err != nil {
+	held, err1 := lab.Extent(ctx, adm, topic)
+	firsts, err2 := adm.ListOffsetsAfterMilli(ctx, now.Add(-rateWindow).UnixMilli(), topic)
+	if err := errors.Join(err1, err2, firsts.Error()); err != nil {
 		return nil, fmt.Errorf("cannot look up the offsets of topic %s: %w", topic, err)
 	}
 	var all []*extent
-	ends.Each(func(end kadm.ListedOffset) {
-		start, _ := starts.Lookup(topic, end.Partition)
-		first, _ := firsts.Lookup(topic, end.Partition)
-		all = append(all, &extent{
-			partition: end.Partition, start: start.Offset, end: end.Offset, first: first.Offset, firstTime: first.Timestamp,
-		})
-	})
+	for _, h := range held {
+		first, _ := firsts.Lookup(topic, h.Partition)
+		all = append(all, &extent{partition: h.Partition, start: h.From, end: h.To, first: first.Offset, firstTime: first.Timestamp})
+	}
 	slices.SortFunc(all, func(a, b *extent) int { return cmp.Compare(a.partition, b.partition) })
 	s.measureRate(all, now)
 	return all, nil
@@ -147,40 +144,29 @@ func (s *Sample) read(ctx context.Context, base kafka.Settings, topic string, ta
 	if err != nil {
 		return err
 	}
-	from, open := map[int32]kgo.Offset{}, map[int32]*extent{}
+	var spans []lab.Span
+	open := map[int32]*extent{}
 	for _, e := range tails {
-		from[e.partition], open[e.partition] = kgo.NewOffset().At(e.end-e.quota), e
+		spans = append(spans, lab.Span{Topic: topic, Partition: e.partition, From: e.end - e.quota, To: e.end})
+		open[e.partition] = e
 	}
 	seen := &batchCounter{codecs: map[string]int{}}
-	client, err := kgo.NewClient(append(opts,
-		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: from}),
-		kgo.KeepControlRecords(), // the last offset may be one
-		kgo.WithHooks(seen))...)
-	if err != nil {
-		return fmt.Errorf("cannot read topic %s: %w", topic, err)
+	back := lab.ReadBack{
+		Dial:     func(more ...kgo.Opt) (*kgo.Client, error) { return kgo.NewClient(append(opts, more...)...) },
+		Options:  []kgo.Opt{kgo.WithHooks(seen)},
+		Patience: stall,
 	}
-	defer client.Close()
 	full := false
-	for len(open) > 0 {
-		poll, cancel := context.WithTimeout(ctx, stall)
-		fetches := client.PollFetches(poll)
-		cancel()
-		if err := ctx.Err(); err != nil {
-			return fmt.Errorf("cannot read topic %s: %w", topic, err)
-		}
-		if err := fetches.Err(); err != nil && !errors.Is(err, context.DeadlineExceeded) {
-			return fmt.Errorf("cannot read topic %s: %w", topic, err)
-		}
-		if fetches.NumRecords() == 0 {
-			if len(s.Records) == 0 {
-				return fmt.Errorf("cannot read topic %s: nothing came within %v", topic, stall)
-			}
-			s.note("after %v without a record the sample was taken to be complete", stall)
-			break
-		}
-		fetches.EachRecord(func(r *kgo.Record) {
-			full = s.take(r, open) || full
-		})
+	err = back.Read(ctx, spans, func(r *kgo.Record) bool {
+		more := s.take(r, open[r.Partition])
+		full = full || !more && r.Offset+1 < open[r.Partition].end
+		return more
+	})
+	switch {
+	case errors.Is(err, lab.ErrStalled) && len(s.Records) > 0:
+		s.note("after %v without a record the sample was taken to be complete", stall)
+	case err != nil:
+		return fmt.Errorf("cannot read topic %s: %w", topic, err)
 	}
 	if full {
 		s.note("the sample is the first %d MB of what was asked for, %s records", maxSampleBytes>>20, count(len(s.Records)))
@@ -192,22 +178,11 @@ func (s *Sample) read(ctx context.Context, base kafka.Settings, topic string, ta
 	return nil
 }
 
-// take keeps r unless its partition is done, and closes the partition behind
-// its last record or, which it reports, when it has its share of bytes.
-func (s *Sample) take(r *kgo.Record, open map[int32]*extent) (full bool) {
-	e := open[r.Partition]
-	if e == nil {
-		return false
-	}
-	if r.Offset < e.end && !r.Attrs.IsControl() {
-		e.bytes += size(r)
-		s.Records = append(s.Records, r)
-	}
-	full = e.bytes >= e.maxBytes && r.Offset+1 < e.end
-	if full || r.Offset+1 >= e.end {
-		delete(open, r.Partition)
-	}
-	return full
+// take keeps r, and reports whether its partition has not had its share of bytes.
+func (s *Sample) take(r *kgo.Record, e *extent) (more bool) {
+	e.bytes += size(r)
+	s.Records = append(s.Records, r)
+	return e.bytes < e.maxBytes
 }
 
 // batchCounter is a hook that sees every batch that is read.

@@ -96,7 +96,7 @@ func reports(t *testing.T, r *Report) {
 			t.Errorf("the page contains %q", outside)
 		}
 	}
-	if n := strings.Count(page.String(), `class="advised"`); n != 1 && r.Advice.Name != "none" {
+	if n := strings.Count(page.String(), `class="marked"`); n != 1 && r.Advice.Name != "none" {
 		t.Errorf("%d settings are marked in the plots", n)
 	}
 }

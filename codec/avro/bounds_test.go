@@ -9,7 +9,7 @@ import (
 
 	"millrace/codec"
 	"millrace/internal/apierr"
-	"millrace/internal/testkit"
+	"millrace/internal/lab"
 	"millrace/pool"
 )
 
@@ -36,9 +36,9 @@ func repeated(n int, text func(i int) string) string {
 func measured(f func()) (bytes uint64, took time.Duration) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	start := testkit.CPUTime()
+	start := lab.ProcessCPU()
 	f()
-	took = testkit.CPUTime() - start
+	took = lab.ProcessCPU() - start
 	runtime.ReadMemStats(&after)
 	return after.TotalAlloc - before.TotalAlloc, took
 }

@@ -30,11 +30,17 @@ var layers = [][]string{
 // knows no resource: what a resource needs stays in the resource's package.
 var edgeImports = []string{"pool", "metrics", "codec", "internal/apierr", "internal/tracing", "server/intake"}
 
-// testkit starts brokers and child processes, so only what measures may import
-// it besides tests.
-const testkit = "internal/testkit"
+const (
+	testkit = "internal/testkit"
+	lab     = "internal/lab"
+)
 
-var mayUseTestkit = []string{testkit, "bench", "loadtest"}
+// reserved are packages of the first row that the product does without: tests may
+// import them, and the components named here.
+var reserved = map[string][]string{
+	testkit: {testkit, "bench", "loadtest"},     // starts brokers and child processes
+	lab:     {lab, "bench", "loadtest", "tune"}, // measures
+}
 
 // fence says where a library, or a package of ours, may be imported.
 type fence struct {
@@ -52,6 +58,8 @@ var fences = []fence{
 	{Module + "/internal/registry", []string{"internal/registry", "cmd", testsOnly}, "the product is a client of a registry, and is none but in dev mode"},
 	{"github.com/pavlo-v-chernykh/keystore-go", []string{"internal/javaconf", testsOnly}, "one place reads what Java wrote"},
 	{"software.sslmate.com/src/go-pkcs12", []string{"internal/javaconf", testsOnly}, "one place reads what Java wrote"},
+	{"github.com/HdrHistogram/hdrhistogram-go", []string{lab}, "one histogram for all that measures"},
+	{"github.com/tsenart/vegeta", []string{"loadtest"}, "its latency hides a stall: only loadtest, which takes the time itself, fires by it"},
 	{"go.uber.org/goleak", []string{testkit, testsOnly}, "it belongs to tests"},
 	{"github.com/twmb/avro", []string{testsOnly}, "the product has one Avro library; this one is a second opinion in tests"},
 }
@@ -71,9 +79,9 @@ func Layers(f *File) []Problem {
 		to := component(target)
 		switch {
 		case !ours || from == to:
-		case to == testkit:
-			if !f.Test && !slices.Contains(mayUseTestkit, from) {
-				out = append(out, f.problem(spec.Pos(), "%s is for tests, bench and loadtest", testkit))
+		case reserved[to] != nil:
+			if !f.Test && !slices.Contains(reserved[to], from) {
+				out = append(out, f.problem(spec.Pos(), "%s is for tests and %s", to, strings.Join(reserved[to], ", ")))
 			}
 		case from == "server" && !f.Test && !slices.Contains(edgeImports, to):
 			out = append(out, f.problem(spec.Pos(), "the HTTP edge must not import %s: it knows no resource", target))

@@ -77,6 +77,10 @@ func TestImportRules(t *testing.T) {
 		{Layers, "internal/registry/a.go", "millrace/codec/avro", ""},
 		{Layers, "internal/registry/a.go", "millrace/schema", "never up or sideways"},
 		{Layers, "schema/a_test.go", "millrace/internal/registry", "never up or sideways"},
+		{Layers, "tune/a.go", "millrace/internal/lab", ""},
+		{Layers, "codec/avro/a_test.go", "millrace/internal/lab", ""},
+		{Layers, "cmd/millrace/a.go", "millrace/internal/lab", "is for tests and internal/lab, bench"},
+		{Layers, "internal/lab/a.go", "millrace/internal/kafka", "never up or sideways"},
 		{Layers, "extra/a.go", "millrace/pool", "has no layer"},
 
 		{Fences, "server/a.go", "github.com/valyala/fasthttp", ""},
@@ -98,6 +102,9 @@ func TestImportRules(t *testing.T) {
 		{Fences, "config/tls.go", "github.com/pavlo-v-chernykh/keystore-go/v4", "what Java wrote"},
 		{Fences, "server/a_test.go", "github.com/twmb/franz-go/pkg/kfake", ""},
 		{Fences, "server/a.go", "github.com/twmb/franz-go/pkg/kfake", "dev mode"},
+		{Fences, "internal/lab/a.go", "github.com/HdrHistogram/hdrhistogram-go", ""},
+		{Fences, "bench/a.go", "github.com/HdrHistogram/hdrhistogram-go", "one histogram"},
+		{Fences, "bench/a.go", "github.com/tsenart/vegeta/v12/lib", "hides a stall"},
 	} {
 		t.Run(c.file+" "+c.imports, func(t *testing.T) {
 			f := sample(t, c.file, fmt.Sprintf("package p\nimport _ %q\n", c.imports))
@@ -127,7 +134,7 @@ func TestBodyRule(t *testing.T) {
 		{"bench/a.go", "ctx.Request.Body()", ""},
 		{"server/a.go", "ctx.Request.Body()", "Body hides the errors"},
 		{"server/a_test.go", "ctx.Request.SwapBody(nil)", "SwapBody hides the errors"},
-		{"server/a.go", "ctx.PostBody()", "use requestBody"},
+		{"server/a.go", "ctx.PostBody()", "use server.RequestBody"},
 	} {
 		breaks(t, Bodies(sample(t, c.file, "package p\nfunc f() { "+c.src+" }\n")), c.want)
 	}

@@ -1,4 +1,4 @@
-package loadtest
+package lab
 
 import (
 	"syscall"
