@@ -37,6 +37,9 @@ type Cluster struct {
 	// one that records were sent to. It has the client forget the old one, and
 	// returns when that is done. It runs once at a time.
 	Recreated func(topic string)
+	// Waited, if not nil, is told of about one request in sixteen how long it
+	// was from its records being ready until Kafka had answered for the last.
+	Waited func(time.Duration)
 }
 
 // Producer hands jobs to Kafka. All methods may be called from any goroutine.
@@ -129,8 +132,8 @@ func (p *Producer) Produce(j *Job, topic string, partition int32, dst []byte, an
 			j.discard()
 		}
 	}()
-	if p.settings.Waited != nil && j.number%16 == 0 {
-		p.settings.Waited(time.Since(j.ready))
+	if p.cluster.Waited != nil && j.number%16 == 0 {
+		p.cluster.Waited(time.Since(j.ready))
 	}
 	if j.contradicts() {
 		p.cluster.Contradicted()

@@ -17,7 +17,4 @@ type Settings struct {
 	// Timeout is how long a request waits for Kafka before it is answered
 	// with 504. Its records may still be written after that.
 	Timeout time.Duration
-	// Waited, if not nil, is told of about one request in sixteen how long it
-	// was from its records being ready until Kafka had answered for the last.
-	Waited func(time.Duration)
 }

@@ -36,12 +36,14 @@ func TestStats(t *testing.T) {
 // One request in sixteen is told of, and how long it waited.
 func TestWaited(t *testing.T) {
 	var told, wrong atomic.Int32
-	p := New(&sink{auto: true}, cluster, Settings{BufferBytes: 1 << 20, Timeout: time.Minute, Waited: func(d time.Duration) {
+	timed := cluster
+	timed.Waited = func(d time.Duration) {
 		told.Add(1)
 		if d < 0 || d > time.Minute {
 			wrong.Add(1)
 		}
-	}})
+	}
+	p := New(&sink{auto: true}, timed, Settings{BufferBytes: 1 << 20, Timeout: time.Minute})
 	defer p.Close(context.Background())
 	const n = 4000
 	for range n {

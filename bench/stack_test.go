@@ -90,7 +90,6 @@ func startStack(t testing.TB, broker string, set ...string) *stack {
 	log := slog.New(slog.DiscardHandler)
 	m := metrics.New(cfg.Metrics, metrics.Build{})
 	cfg.KafkaProduce.Hooks = []kgo.Hook{m.Hook(metrics.ProducerClient)}
-	cfg.Batch.Waited = m.ObserveWait
 	admin, err := kafka.NewAdmin(cfg.Kafka)
 	if err != nil {
 		t.Fatal(err)
@@ -101,7 +100,7 @@ func startStack(t testing.TB, broker string, set ...string) *stack {
 	if err != nil {
 		t.Fatal(err)
 	}
-	producer := batch.New(client, batch.Cluster{Healthy: cache.Healthy, Contradicted: cache.Invalidate, Recreated: func(topic string) { client.PurgeTopicsFromProducing(topic) }, Topic: func(ctx context.Context, name string) (string, int32, error) {
+	producer := batch.New(client, batch.Cluster{Waited: m.ObserveWait, Healthy: cache.Healthy, Contradicted: cache.Invalidate, Recreated: func(topic string) { client.PurgeTopicsFromProducing(topic) }, Topic: func(ctx context.Context, name string) (string, int32, error) {
 		topic, err := cache.Topic(ctx, name)
 		if err != nil {
 			return "", 0, err
@@ -114,9 +113,8 @@ func startStack(t testing.TB, broker string, set ...string) *stack {
 			t.Fatal(err)
 		}
 		t.Cleanup(registry.Close)
-		cfg.Consumer.Schemas = registry
 	}
-	consumers := consumer.New(cfg.KafkaConsume, cfg.KafkaConsumer, cfg.Consumer, log)
+	consumers := consumer.New(cfg.KafkaConsume, cfg.KafkaConsumer, cfg.Consumer, consumer.Deps{Schemas: registry, Logger: log})
 	reads := direct.New(cfg.KafkaConsume, cfg.KafkaConsumer, direct.Settings{IsolationLevel: cfg.Consumer.IsolationLevel, RequestTimeout: cfg.Consumer.RequestTimeout, MaxBytes: cfg.Consumer.MaxBytes}, direct.Deps{Schemas: registry})
 	t.Cleanup(func() { _ = reads.Close(context.Background()) })
 	srv := api.New(api.Settings{Edge: cfg.Server, REST: cfg.REST}, api.Parts{Producer: producer, Metadata: cache, Consumers: consumers, Reader: reads, Schemas: registry, Metrics: m, Logger: log})

@@ -219,7 +219,7 @@ func (i *Instance) send(ctx context.Context, c *commit) error {
 // by from one that has taken the instance over: so only while it may act for
 // the instance, and not a moment longer.
 func (i *Instance) commitAlone(ctx context.Context, entries []commitEntry) error {
-	if d := i.m.settings.Directory; d != nil {
+	if d := i.m.deps.Directory; d != nil {
 		until, err := d.Lease(i.group, i.opts.Name)
 		if err != nil {
 			return err

@@ -123,7 +123,7 @@ func (i *Instance) setPosition(p position) {
 // record writes the definition to the directory, if there is one and the
 // definition has changed since the last time.
 func (i *Instance) record(ctx context.Context) error {
-	directory := i.m.settings.Directory
+	directory := i.m.deps.Directory
 	if directory == nil {
 		return nil
 	}
@@ -152,7 +152,7 @@ func (i *Instance) record(ctx context.Context) error {
 
 // recordLater is record for where nothing may wait. No lock may be held.
 func (i *Instance) recordLater() {
-	if i.m.settings.Directory == nil {
+	if i.m.deps.Directory == nil {
 		return
 	}
 	i.m.spawn(func() {
@@ -167,7 +167,7 @@ func (i *Instance) recordLater() {
 // recordSeek remembers positions that the client has set, until something is
 // committed after them.
 func (i *Instance) recordSeek(ctx context.Context, to map[TopicPartition]int64) error {
-	if i.m.settings.Directory == nil {
+	if i.m.deps.Directory == nil {
 		return nil
 	}
 	tps := make([]TopicPartition, 0, len(to))
@@ -206,7 +206,7 @@ func (i *Instance) begin(p *partition, committed, at int64) (news bool) {
 		p.start = known.Offset
 	case committed >= 0:
 		delete(i.positions, p.TopicPartition)
-	case i.opts.OffsetReset == latest && i.m.settings.Directory != nil:
+	case i.opts.OffsetReset == latest && i.m.deps.Directory != nil:
 		i.setPosition(position{place: place(p.TopicPartition), Offset: at, Committed: -1})
 		return true
 	}
@@ -221,7 +221,7 @@ func (i *Instance) begin(p *partition, committed, at int64) (news bool) {
 // it has none. A group of the protocol "consumer" lets nobody take the place
 // of a member that died before its session is over, so there it is dynamic.
 func (i *Instance) memberID() string {
-	if i.m.settings.Directory == nil || i.m.conf.GroupProtocol == "consumer" {
+	if i.m.deps.Directory == nil || i.m.conf.GroupProtocol == "consumer" {
 		return ""
 	}
 	sum := sha256.Sum256([]byte(i.opts.Name))

@@ -99,7 +99,7 @@ func (d slowDirectory) Release(context.Context, string, string, []byte) error {
 // would have it claimed once more by the server that shuts down.
 func TestInstanceIsHeldUntilItIsReleased(t *testing.T) {
 	d := slowDirectory{make(chan struct{}), make(chan struct{})}
-	m := newManager(t, testkit.Fake(t).Broker, func(s *Settings) { s.Directory = d })
+	m := newManagerWith(t, testkit.Fake(t).Broker, nil, Deps{Directory: d})
 	i := create(t, m, "g", jsonOptions(m))
 	closed := make(chan error, 1)
 	go func() { closed <- m.Close(t.Context()) }()

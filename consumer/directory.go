@@ -145,7 +145,7 @@ func uncommitted(*partition) mark { return noMark }
 // release hands a retired and shut instance to whoever asks for it next.
 func (m *Manager) release(ctx context.Context, i *Instance, definition []byte) {
 	// Who took it over at once may have hidden that it was released.
-	if err := m.settings.Directory.Release(ctx, i.group, i.opts.Name, definition); err != nil && !apierr.InstanceMoved.Is(err) {
+	if err := m.deps.Directory.Release(ctx, i.group, i.opts.Name, definition); err != nil && !apierr.InstanceMoved.Is(err) {
 		m.log.Warn("cannot release a consumer instance; another server takes it over when this one counts as dead",
 			"group", i.group, "instance", i.opts.Name, "error", err)
 	}
@@ -185,23 +185,23 @@ func (m *Manager) unreserve(key instanceKey, client string) {
 
 // register enters a new instance in the directory, if there is one.
 func (m *Manager) register(i *Instance) error {
-	if m.settings.Directory == nil {
+	if m.deps.Directory == nil {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(m.life, kafkaTimeout)
 	defer cancel()
 	i.recorded = i.define().text()
-	return m.settings.Directory.Create(ctx, i.group, i.opts.Name, i.recorded)
+	return m.deps.Directory.Create(ctx, i.group, i.opts.Name, i.recorded)
 }
 
 // unregister undoes reserve and register after the error of an instance's
 // creation. What Kafka may have of it although it did not answer in time is
 // deleted, so that its client can try again under the same name.
 func (m *Manager) unregister(i *Instance, why error) {
-	if m.settings.Directory != nil && !apierr.AlreadyExists.Is(why) {
+	if m.deps.Directory != nil && !apierr.AlreadyExists.Is(why) {
 		ctx, cancel := context.WithTimeout(m.life, leaveTimeout)
 		defer cancel()
-		if err := m.settings.Directory.Delete(ctx, i.group, i.opts.Name, ""); err != nil {
+		if err := m.deps.Directory.Delete(ctx, i.group, i.opts.Name, ""); err != nil {
 			m.log.Warn("cannot delete what there may be of a consumer instance that was not created", "group", i.group, "instance", i.opts.Name, "error", err)
 		}
 	}
@@ -234,7 +234,7 @@ func (m *Manager) notFound(key instanceKey) error {
 	m.mu.Lock()
 	why := m.expired[key]
 	m.mu.Unlock()
-	if d := m.settings.Directory; why == "" && d != nil {
+	if d := m.deps.Directory; why == "" && d != nil {
 		why = d.Gone(key.group, key.name)
 	}
 	if why == "" {
@@ -284,12 +284,12 @@ func (m *Manager) forget(i *Instance, why string, done chan<- error) {
 
 // strike takes an instance out of the directory, if there is one.
 func (m *Manager) strike(i *Instance, why string) error {
-	if m.settings.Directory == nil {
+	if m.deps.Directory == nil {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(m.life, kafkaTimeout)
 	defer cancel()
-	return m.settings.Directory.Delete(ctx, i.group, i.opts.Name, why)
+	return m.deps.Directory.Delete(ctx, i.group, i.opts.Name, why)
 }
 
 // takeOut takes i out of the table, if it is there. The caller holds m.mu.

@@ -28,6 +28,12 @@ const patience = 30 * time.Second
 // newManager returns a manager on b that is closed with t.
 func newManager(t *testing.T, b testkit.Broker, change func(*Settings)) *Manager {
 	t.Helper()
+	return newManagerWith(t, b, change, Deps{})
+}
+
+// newManagerWith is newManager with other parts.
+func newManagerWith(t *testing.T, b testkit.Broker, change func(*Settings), d Deps) *Manager {
+	t.Helper()
 	s := Settings{
 		OffsetReset:        earliest,
 		IsolationLevel:     readUncommitted,
@@ -37,10 +43,11 @@ func newManager(t *testing.T, b testkit.Broker, change func(*Settings)) *Manager
 		AutoCommitInterval: time.Hour,
 		MaxInstances:       100,
 	}
+	d.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
 	if change != nil {
 		change(&s)
 	}
-	m := New(kafka.Settings{Brokers: b.Addrs}, kafka.DefaultConsumer(), s, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	m := New(kafka.Settings{Brokers: b.Addrs}, kafka.DefaultConsumer(), s, d)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()

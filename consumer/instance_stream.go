@@ -58,7 +58,7 @@ func (i *Instance) OpenStream(ctx context.Context, q StreamOptions) (*InstanceSt
 		return nil, err
 	}
 	<-i.lease
-	known := reader.NewSchemas(i.m.settings.Schemas, i.opts.Format, nil)
+	known := reader.NewSchemas(i.m.deps.Schemas, i.opts.Format, nil)
 	return &InstanceStream{i: i, q: q, known: known, extras: q.Extras(known)}, nil
 }
 

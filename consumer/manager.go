@@ -29,6 +29,7 @@ type Manager struct {
 	base     kafka.Settings
 	conf     kafka.Consumer
 	settings Settings
+	deps     Deps
 	log      *slog.Logger
 	cluster  *cluster
 
@@ -61,13 +62,13 @@ type instanceKey struct{ group, name string }
 
 // New returns a manager with no instances and starts its janitor and the watch
 // over the lags, which [Manager.Close] stops. Nothing connects to Kafka before the first instance
-// needs it. A nil log drops what there is to say.
-func New(base kafka.Settings, c kafka.Consumer, s Settings, log *slog.Logger) *Manager {
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
+// needs it.
+func New(base kafka.Settings, c kafka.Consumer, s Settings, d Deps) *Manager {
+	if d.Logger == nil {
+		d.Logger = slog.New(slog.DiscardHandler)
 	}
 	m := &Manager{
-		base: base, conf: c, settings: s, log: log,
+		base: base, conf: c, settings: s, deps: d, log: d.Logger,
 		cluster:   &cluster{base: base, conf: c},
 		instances: make(map[instanceKey]*Instance),
 		moving:    make(map[instanceKey]struct{}),
@@ -236,7 +237,7 @@ func (m *Manager) Close(ctx context.Context) error {
 // passOn shuts a retired instance so that another server can go on with it,
 // where there is a directory to tell it from.
 func (m *Manager) passOn(ctx context.Context, i *Instance) {
-	if m.settings.Directory == nil {
+	if m.deps.Directory == nil {
 		i.shut((*partition).confirmedMark)
 		return
 	}

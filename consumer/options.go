@@ -99,7 +99,7 @@ func (m *Manager) Defaults() InstanceOptions {
 
 // checkFormat refuses what there is no registry for.
 func (m *Manager) checkFormat(f codec.Format) error {
-	if f.NeedsSchema() && m.settings.Schemas == nil {
+	if f.NeedsSchema() && m.deps.Schemas == nil {
 		return reader.NoRegistry(f)
 	}
 	return nil

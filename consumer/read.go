@@ -78,7 +78,7 @@ func (i *Instance) AppendRecords(ctx context.Context, dst []byte, o ReadOptions)
 	i.mu.Unlock()
 	dst = pool.Grow(dst, room) // not before: who waits holds no memory for what may come
 	page := append(dst, '[')
-	known := reader.NewSchemas(i.m.settings.Schemas, i.opts.Format, nil)
+	known := reader.NewSchemas(i.m.deps.Schemas, i.opts.Format, nil)
 	asking, stop := i.asking(ctx, turn, known)
 	defer stop()
 	for taken := (count{}); ; {
@@ -401,8 +401,8 @@ func (s *session) encode(dst []byte, taken *count, within bounds, one appendOne)
 // moved moves the position of p to a mark, past records of which so many were answered.
 func (s *session) moved(p *partition, to mark, answered count) {
 	p.answered = to
-	if told := s.inst.m.settings.Answered; told != nil && answered.records > 0 {
-		told(s.inst.opts.Format, p.Topic, answered.records, answered.bytes)
+	if read := s.inst.m.deps.Read; read != nil && answered.records > 0 {
+		read(s.inst.opts.Format, p.Topic, answered.records, answered.bytes)
 	}
 	if !p.onPage {
 		p.onPage = true

@@ -53,7 +53,7 @@ func newSchemaFixture(t *testing.T, change func(*schema.Settings)) *schemaFixtur
 	schemas, err := schema.New(s, slog.New(slog.DiscardHandler))
 	ok(t, err)
 	t.Cleanup(schemas.Close)
-	f.m = newManager(t, f.b, func(s *Settings) { s.Schemas = schemas })
+	f.m = newManagerWith(t, f.b, nil, Deps{Schemas: schemas})
 	f.topic = testkit.CreateTopic(t, f.b, 1)
 	o := f.m.Defaults()
 	o.Format, o.AutoCommit = codec.Avro, false
@@ -118,7 +118,7 @@ func TestReadKeepsItsSchemas(t *testing.T) {
 		f.produce(ids...)
 	}
 	readN(t, f.i, 20)
-	if s := f.m.settings.Schemas.Stats(); s.Hits > 4 {
+	if s := f.m.deps.Schemas.Stats(); s.Hits > 4 {
 		t.Errorf("20 records of 2 schemas asked the cache %d times", s.Hits)
 	}
 }

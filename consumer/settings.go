@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"log/slog"
 	"time"
 
 	"millrace/codec"
@@ -31,14 +32,20 @@ type Settings struct {
 	MaxInstances int
 	// MaxPerClient bounds the instances of one client address; 0 is no bound.
 	MaxPerClient int
-	// Directory, if not nil, is told of every instance, so that others can
-	// adopt it when this server is gone.
+}
+
+// Deps are what a manager uses beside its settings. It borrows them.
+type Deps struct {
+	// Directory, if not nil, is told of every instance, so that other nodes can adopt
+	// it when this one is gone.
 	Directory Directory
 	// Schemas has the schemas that records were written with; nil: there is no
 	// registry, and no instance can have a format that needs one.
 	Schemas *schema.Registry
-	// Answered, if not nil, is told of records of one topic that a read
-	// answered, and of the bytes of their keys and values. It may be called with an
-	// instance locked and must not block.
-	Answered func(f codec.Format, topic string, records, bytes int)
+	// Read, if not nil, is told of records of one topic that were read, and of the
+	// bytes of their keys and values. It may be called with an instance locked and
+	// must not block.
+	Read func(f codec.Format, topic string, records, bytes int)
+	// Logger receives what operators should know; nil drops it.
+	Logger *slog.Logger
 }

@@ -17,17 +17,15 @@ func TestStats(t *testing.T) {
 	produce(t, b, numbers(topic, 0, 10, 10)...) // two digits each
 	var mu sync.Mutex
 	records, bytes := 0, 0
-	m := newManager(t, b, func(s *Settings) {
-		s.MaxInstances = 7
-		s.Answered = func(f codec.Format, name string, n, size int) {
-			mu.Lock()
-			defer mu.Unlock()
-			if f != codec.JSON || name != topic {
-				t.Errorf("records of %s in format %s", name, f)
-			}
-			records, bytes = records+n, bytes+size
+	counted := func(f codec.Format, name string, n, size int) {
+		mu.Lock()
+		defer mu.Unlock()
+		if f != codec.JSON || name != topic {
+			t.Errorf("records of %s in format %s", name, f)
 		}
-	})
+		records, bytes = records+n, bytes+size
+	}
+	m := newManagerWith(t, b, func(s *Settings) { s.MaxInstances = 7 }, Deps{Read: counted})
 	group := testkit.Group(t)
 	i := create(t, m, group, jsonOptions(m))
 	if s := m.Stats(); s.Instances != 1 || s.Created != 1 || s.Limit != 7 || s.Partitions != 0 || s.Lags != nil {

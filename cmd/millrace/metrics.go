@@ -33,24 +33,22 @@ func (metricsCommand) Run() error {
 	return err
 }
 
-// newMetrics returns the metrics of a proxy, and has the parts that are about
-// to be built from cfg write to them.
+// newMetrics returns the metrics of a node.
 func newMetrics(cfg *config.Config) *metrics.Metrics {
-	m := metrics.New(cfg.Metrics, metrics.Build{Version: version, Revision: revision()})
-	cfg.Kafka.Hooks = []kgo.Hook{m.Hook(metrics.MetadataClient)}
-	cfg.KafkaProduce.Hooks = []kgo.Hook{m.Hook(metrics.ProducerClient)}
-	cfg.KafkaConsume.Hooks = []kgo.Hook{m.Hook(metrics.ConsumerClient)}
-	cfg.Batch.Waited = m.ObserveWait
+	return metrics.New(cfg.Metrics, metrics.Build{Version: version, Revision: revision()})
+}
+
+// countRead returns what counts the records that clients read.
+func countRead(m *metrics.Metrics) func(f codec.Format, topic string, records, bytes int) {
 	var formats [codec.Protobuf + 1]*metrics.Format
 	for f := range formats {
 		formats[f] = m.Format(codec.Format(f).String())
 	}
-	cfg.Consumer.Answered = func(f codec.Format, topic string, records, bytes int) {
+	return func(f codec.Format, topic string, records, bytes int) {
 		formats[f].Consumed.Add(uint64(records))
 		formats[f].ConsumedBytes.Add(uint64(bytes))
 		m.Topics().Consumed(topic, records, bytes)
 	}
-	return m
 }
 
 // watch has the metrics read from the parts that were built.

@@ -94,9 +94,6 @@ func start(cfg *config.Config) (_ *proxy, err error) {
 	for _, line := range cfg.NotUsed {
 		p.log.Warn("setting is not used", "setting", line)
 	}
-	for _, s := range []*kafka.Settings{&cfg.Kafka, &cfg.KafkaProduce, &cfg.KafkaConsume} {
-		s.Logger = p.log
-	}
 	p.metrics = newMetrics(cfg)
 	defer func() {
 		if err != nil {
@@ -106,24 +103,26 @@ func start(cfg *config.Config) (_ *proxy, err error) {
 	if p.tracing, err = p.newTracing(cfg); err != nil {
 		return nil, err
 	}
-	admin, err := kafka.NewAdmin(cfg.Kafka)
+	admin, err := kafka.NewAdmin(p.clientSettings(cfg.Kafka, metrics.MetadataClient))
 	if err != nil {
 		return nil, err
 	}
 	p.metadata = metadata.New(admin, cfg.Metadata, p.log)
-	// An answer to a produce or fetch request is as good a sign of life as any,
+	produce := p.clientSettings(cfg.KafkaProduce, metrics.ProducerClient)
+	consume := p.clientSettings(cfg.KafkaConsume, metrics.ConsumerClient)
+	// A response to a produce or fetch request is as good a sign of life as any,
 	// and tells where a leader is.
-	cfg.KafkaProduce.Hooks = append(cfg.KafkaProduce.Hooks, p.metadata.Hook())
-	reads := p.metadata.Hook()
+	produce.Hooks = append(produce.Hooks, p.metadata.Hook())
 	if cfg.KafkaConsumer.Rack != "" {
-		reads = p.metadata.ReplicaHook()
+		consume.Hooks = append(consume.Hooks, p.metadata.ReplicaHook())
+	} else {
+		consume.Hooks = append(consume.Hooks, p.metadata.Hook())
 	}
-	cfg.KafkaConsume.Hooks = append(cfg.KafkaConsume.Hooks, reads)
 	compressor, err := kafka.NewCompressor(cfg.Producer.Compression, cfg.Producer.Level)
 	if err != nil {
 		return nil, err
 	}
-	client, err := kafka.NewProducer(cfg.KafkaProduce, cfg.Producer, kgo.WithCompressor(compressor))
+	client, err := kafka.NewProducer(produce, cfg.Producer, kgo.WithCompressor(compressor))
 	if err != nil {
 		return nil, err
 	}
@@ -135,6 +134,7 @@ func start(cfg *config.Config) (_ *proxy, err error) {
 			client.ForceMetadataRefresh()
 		},
 		Recreated: func(topic string) { client.PurgeTopicsFromProducing(topic) },
+		Waited:    p.metrics.ObserveWait,
 	}, cfg.Batch)
 	if err := p.join(); err != nil {
 		return nil, err
@@ -142,8 +142,13 @@ func start(cfg *config.Config) (_ *proxy, err error) {
 	if p.schemas, err = newRegistry(cfg, p.log); err != nil {
 		return nil, err
 	}
-	p.consumers = consumer.New(cfg.KafkaConsume, cfg.KafkaConsumer, cfg.Consumer, p.log)
-	p.reader = reader.New(cfg.KafkaConsume, cfg.KafkaConsumer, readerSettings(cfg), reader.Deps{Schemas: p.schemas, Read: cfg.Consumer.Answered})
+	read := countRead(p.metrics)
+	deps := consumer.Deps{Schemas: p.schemas, Read: read, Logger: p.log}
+	if p.node != nil {
+		deps.Directory = p.node
+	}
+	p.consumers = consumer.New(consume, cfg.KafkaConsumer, cfg.Consumer, deps)
+	p.reader = reader.New(consume, cfg.KafkaConsumer, readerSettings(cfg), reader.Deps{Schemas: p.schemas, Read: read})
 	p.live = &live{log: p.log, level: level, compressor: compressor, cfg: cfg}
 	p.server = api.New(apiSettings(cfg), api.Parts{
 		Producer:  p.producer,
@@ -183,12 +188,7 @@ func (p *proxy) join() (err error) {
 	}
 	s := p.cfg.Cluster.Settings
 	s.Logger = p.log
-	if s.Lenient {
-		p.log.Warn("cluster.authentication=accept is for the time of an upgrade: nodes of former versions are believed without proof, and are sent their secret")
-	}
-	if p.node, err = cluster.New(p.cfg.Kafka, s); err == nil {
-		p.cfg.Consumer.Directory = p.node
-	}
+	p.node, err = cluster.New(p.clientSettings(p.cfg.Kafka, metrics.MetadataClient), s)
 	return err
 }
 
@@ -215,13 +215,23 @@ func (p *proxy) peerURL() string {
 	return first.String()
 }
 
-// newRegistry returns the schema registry's client, nil where there is none, and
-// gives it to the consumers that are about to be built.
-func newRegistry(cfg *config.Config, log *slog.Logger) (_ *schema.Registry, err error) {
-	if len(cfg.Schema.URLs) > 0 {
-		cfg.Consumer.Schemas, err = schema.New(cfg.Schema, log)
+// newRegistry returns the schema registry's client, nil where there is none.
+func newRegistry(cfg *config.Config, log *slog.Logger) (*schema.Registry, error) {
+	if len(cfg.Schema.URLs) == 0 {
+		return nil, nil
 	}
-	return cfg.Consumer.Schemas, err
+	return schema.New(cfg.Schema, log)
+}
+
+// clientSettings returns the settings of Kafka clients of that name, which log and are
+// counted as such. Those that move records report them to the collector of traces.
+func (p *proxy) clientSettings(s kafka.Settings, name string) kafka.Settings {
+	s.Logger = p.log
+	s.Hooks = []kgo.Hook{p.metrics.Hook(name)}
+	if p.tracing != nil && name != metrics.MetadataClient {
+		s.Hooks = append(s.Hooks, p.tracing.Hook(s.ClientID))
+	}
+	return s
 }
 
 // awaitBrokers gives the brokers a moment to answer before requests come in,

@@ -11,9 +11,7 @@ import (
 // flushTraces is how long the last spans may take to be handed over.
 const flushTraces = 5 * time.Second
 
-// newTracing returns what tells a collector of requests, and has the Kafka
-// clients that are about to be built from cfg tell of records; nil if nobody
-// asked for it.
+// newTracing returns what reports requests to a collector, nil where tracing is off.
 func (p *proxy) newTracing(cfg *config.Config) (*tracing.Tracing, error) {
 	s := cfg.Tracing
 	s.Version, s.Instance, s.Logger = version, cfg.ID, p.log
@@ -24,8 +22,6 @@ func (p *proxy) newTracing(cfg *config.Config) (*tracing.Tracing, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg.KafkaProduce.Hooks = append(cfg.KafkaProduce.Hooks, t.Hook(cfg.KafkaProduce.ClientID))
-	cfg.KafkaConsume.Hooks = append(cfg.KafkaConsume.Hooks, t.Hook(cfg.KafkaConsume.ClientID))
 	p.log.Info("requests are traced", "ratio", s.Ratio)
 	return t, nil
 }

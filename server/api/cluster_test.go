@@ -49,7 +49,6 @@ func joinCluster(t testing.TB, base kafka.Settings, o *stackOptions) *cluster.No
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.consumer.Directory = node
 	return node
 }
 

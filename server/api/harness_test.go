@@ -17,6 +17,7 @@ import (
 
 	"millrace/batch"
 	"millrace/cluster"
+	"millrace/codec"
 	"millrace/consumer"
 	"millrace/internal/kafka"
 	"millrace/internal/testkit"
@@ -60,6 +61,7 @@ type stackOptions struct {
 	adminOn  bool
 	ui       bool
 	schemas  *schema.Registry
+	read     func(f codec.Format, topic string, records, bytes int) // counts what is read
 	create   bool
 	node     *cluster.Settings        // of a stack that is one of several
 	reserved string                   // the topic of nodes
@@ -118,10 +120,13 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 	s := &stack{log: logs, metadata: cache, broker: b}
 	s.producer = batch.New(client, batch.Cluster{Topic: topicOf(cache), Healthy: cache.Healthy, Contradicted: cache.Invalidate, Recreated: func(topic string) { client.PurgeTopicsFromProducing(topic) }}, o.batch)
 	node := joinCluster(t, base, &o)
-	o.consumer.Schemas = o.schemas
-	consumers := consumer.New(base, o.fetch, o.consumer, log)
+	deps := consumer.Deps{Schemas: o.schemas, Read: o.read, Logger: log}
+	if node != nil {
+		deps.Directory = node
+	}
+	consumers := consumer.New(base, o.fetch, o.consumer, deps)
 	reads := reader.New(base, o.fetch, reader.Settings{IsolationLevel: o.consumer.IsolationLevel, RequestTimeout: o.consumer.RequestTimeout, MaxBytes: o.consumer.MaxBytes},
-		reader.Deps{Schemas: o.schemas, Read: o.consumer.Answered})
+		reader.Deps{Schemas: o.schemas, Read: o.read})
 	s.server = api.New(
 		api.Settings{Edge: o.server, REST: o.rest, Peer: o.peer, Admin: o.adminOn, UI: o.ui},
 		api.Parts{Producer: s.producer, Metadata: cache, Consumers: consumers, Reader: reads, Schemas: o.schemas, Cluster: node, Config: o.admin, Logger: log})

@@ -33,7 +33,7 @@ func TestStreamToASlowClient(t *testing.T) {
 	var answered atomic.Int64
 	s := start(t, b, func(o *stackOptions) {
 		o.server.WriteTimeout = 3 * time.Second
-		o.consumer.Answered = func(_ codec.Format, _ string, _, bytes int) { answered.Add(int64(bytes)) }
+		o.read = func(_ codec.Format, _ string, _, bytes int) { answered.Add(int64(bytes)) }
 	})
 	c := s.raw(t)
 	if err := c.(*net.TCPConn).SetReadBuffer(64 << 10); err != nil {
@@ -74,7 +74,7 @@ func TestDrainWithASlowStream(t *testing.T) {
 	}
 	var answered atomic.Int64
 	s := start(t, b, func(o *stackOptions) {
-		o.consumer.Answered = func(_ codec.Format, _ string, records, _ int) { answered.Add(int64(records)) }
+		o.read = func(_ codec.Format, _ string, records, _ int) { answered.Add(int64(records)) }
 	})
 	fmt.Fprintf(s.raw(t), "GET /topics/%s/stream?from=beginning HTTP/1.1\r\nHost: h\r\n\r\n", topic)
 	var before int64 = -1
