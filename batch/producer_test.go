@@ -293,9 +293,10 @@ func TestRequestLargerThanTheBufferIsTheClientsMistake(t *testing.T) {
 
 // What headers take in memory counts too, however short they are.
 func TestHeadersAreAdmitted(t *testing.T) {
-	const headers = 2000
+	const headers = 2 * codec.MaxHeaders
 	p := newTestProducer(t, &sink{}, headers*40)
-	body := `{"records":[{"headers":[` + strings.Repeat(`{"key":""},`, headers-1) + `{"key":""}]}]}`
+	record := `{"headers":[` + strings.Repeat(`{"key":""},`, codec.MaxHeaders-1) + `{"key":""}]}`
+	body := `{"records":[` + record + `,` + record + `]}`
 	if len(body) > headers*40/2 {
 		t.Fatal("the body alone is too large")
 	}

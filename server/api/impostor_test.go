@@ -266,7 +266,7 @@ func TestNothingOfTheClientGoesAlong(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	p := newTap(t)
 	owner := start(t, b, asNode("node-a"), func(o *stackOptions) { o.via = p.before(t) })
-	other := start(t, b, asNode("node-b"))
+	other := start(t, b, asNode("node-b"), func(o *stackOptions) { o.server.AllowOrigin = "http://page.example" })
 	i, topic := prepare(t, []*stack{owner}, "assignments", "", 10)
 	got := tally{}
 	got.readAll(t, []*stack{other}, i, 10)

@@ -41,6 +41,7 @@ func TestMetadataAllocations(t *testing.T) {
 		var ctx fasthttp.RequestCtx
 		ctx.Request.SetRequestURI(path)
 		ctx.Request.Header.SetMethod("GET")
+		ctx.Request.Header.SetHost("h")
 		edge.Handler()(&ctx) // enters the path's parameters
 		if ctx.Response.StatusCode() != 200 || len(ctx.Response.Body()) == 0 {
 			t.Errorf("%s: %d %s", path, ctx.Response.StatusCode(), ctx.Response.Body())
