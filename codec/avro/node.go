@@ -33,7 +33,7 @@ var kinds = map[hamba.Type]kind{
 // kind. Nodes never change once they are compiled. They may form cycles.
 type node struct {
 	kind    kind
-	logical logical // what the plain dialect makes of it
+	logical logical // its form in the plain dialect
 	name    string  // full name, or the type's: what a union's tag says
 	size    int     // fixed: bytes
 	null    int     // union: the null branch, or -1
