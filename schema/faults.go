@@ -14,9 +14,8 @@ import (
 	"millrace/internal/apierr"
 )
 
-// fault makes of what a call ended with what the rest works with: a
-// [*sr.ResponseError] where the registry answered the question, else an
-// [*apierr.Error]. where is the URL.
+// fault classifies the error of a request: a [*sr.ResponseError] where the registry answered the
+// question, else an [*apierr.Error]. where is the URL.
 func fault(ctx context.Context, where string, err error) error {
 	var answer *sr.ResponseError
 	var timeout net.Error
@@ -33,15 +32,15 @@ func fault(ctx context.Context, where string, err error) error {
 		return apierr.RegistryTimedOut.Wrap(err, "The schema registry at %s did not answer in time.", where)
 	case errors.As(err, &timeout) || errors.As(err, &cut):
 		return apierr.RegistryAway.Wrap(err, "The schema registry at %s cannot be reached.", where)
-	case strings.Contains(err.Error(), "unknown schema type"): // pkg/sr gives it no name; TestUnknownType holds it to the words
+	case strings.Contains(err.Error(), "unknown schema type"): // pkg/sr has no type for it; TestUnknownType holds the words
 		return apierr.RegistryRefused.Wrap(err, "The schema registry has it with a type that this server does not know.")
 	default:
 		return apierr.RegistryFailed.Wrap(err, "What answers at %s is not a schema registry.", where)
 	}
 }
 
-// answered keeps an answer that says no to the question. The others say that
-// the registry is in no state to answer, or not to us.
+// answered keeps a response that answers the question in the negative. The other responses mean
+// that the registry cannot answer now, or refuses this node.
 func answered(where string, e *sr.ResponseError) error {
 	switch {
 	case e.StatusCode >= http.StatusInternalServerError || e.StatusCode == http.StatusTooManyRequests:
@@ -49,21 +48,21 @@ func answered(where string, e *sr.ResponseError) error {
 	case e.StatusCode == http.StatusUnauthorized || e.StatusCode == http.StatusForbidden:
 		return apierr.RegistryFailed.Wrap(e, "The schema registry at %s does not let this server in: %s", where, said(e))
 	case e.StatusCode == http.StatusNotFound && !isMissing(e) || e.StatusCode == http.StatusMethodNotAllowed || e.StatusCode < http.StatusBadRequest:
-		// 404 without a code of the registry's own is somebody else's page.
+		// 404 without an error code is not a registry's response.
 		return apierr.RegistryFailed.Wrap(e, "What answers at %s is not a schema registry: %s", where, said(e))
 	default:
 		return e
 	}
 }
 
-// isMissing reports whether the registry says that it does not have the thing.
+// isMissing reports whether the registry does not have the requested thing.
 func isMissing(err error) bool {
 	var e *sr.ResponseError
 	return errors.As(err, &e) && e.StatusCode == http.StatusNotFound && sr.IsNotFoundError(e.ErrorCode)
 }
 
-// refused makes of a registry's no, if err is one, the error for the client;
-// the format says what it was asked for.
+// refused turns a refusal of the registry, if err is one, into the error for the client; the
+// format describes the request.
 func refused(err error, what string) error {
 	var e *sr.ResponseError
 	if !errors.As(err, &e) || errors.As(err, new(*apierr.Error)) {
@@ -76,7 +75,7 @@ func refused(err error, what string) error {
 	return kind.Wrap(e, "The schema registry refused %s: %s", what, said(e))
 }
 
-// said is the registry's own words.
+// said returns the registry's own message.
 func said(e *sr.ResponseError) string {
 	if e.Message == "" {
 		return "HTTP status " + http.StatusText(e.StatusCode) + "."
@@ -84,8 +83,8 @@ func said(e *sr.ResponseError) string {
 	return sentence(e.Message)
 }
 
-// maxSaid bounds what of somebody's message goes into ours: a registry quotes
-// whole schemas.
+// maxSaid bounds how much of the registry's message goes into ours: a registry quotes whole
+// schemas.
 const maxSaid = 400
 
 // sentence makes one line of a message, not too long, with a full stop.

@@ -259,7 +259,7 @@ func TestInvalidTextsDoNotReachTheRegistry(t *testing.T) {
 	}
 }
 
-// wantError checks an error's kind and that its message, which a client reads, says something.
+// wantError checks an error's kind and that its message, which a client reads, contains say.
 func wantError(t *testing.T, err error, kind *apierr.Kind, say string) {
 	t.Helper()
 	if !kind.Is(err) {
