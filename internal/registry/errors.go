@@ -37,8 +37,8 @@ func schemaNotFound(id int) error {
 	return fail(sr.ErrSchemaNotFound, "Schema %d not found", id)
 }
 
-// answerOf is what the API says of err: its status, error_code and message.
-// The status of Confluent's codes is their first three digits.
+// answerOf returns the response to err: its status, error_code and message. The status of
+// Confluent's codes is their first three digits.
 func answerOf(err error) (status, code int, message string) {
 	var f *failure
 	if !errors.As(err, &f) {
