@@ -6,8 +6,8 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// BaseURL returns where clients reach this server, without a slash at the end: as
-// configured, or as the request says that its client has reached it.
+// BaseURL returns the URL at which clients reach this node, without a slash at the end: the
+// configured one, or the one that the request's client used.
 func (s *Server) BaseURL(ctx *fasthttp.RequestCtx) string {
 	if s.settings.Advertised != "" {
 		return strings.TrimRight(s.settings.Advertised, "/")
@@ -30,15 +30,15 @@ func (s *Server) BaseURL(ctx *fasthttp.RequestCtx) string {
 	return scheme + "://" + ctx.LocalAddr().String() // HTTP/1.0
 }
 
-// isHost reports whether text has only what a host, with or without a port, is
-// written with: nothing that would begin another part of a URL.
+// isHost reports whether text has only the characters of a host, with or without a port, and none
+// that would begin another part of a URL.
 func isHost(text string) bool {
 	return text != "" && !strings.ContainsFunc(text, func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-._~:[]", r)
 	})
 }
 
-// withPort adds to a host name the port that addr ends with.
+// withPort appends the port of addr to a host name.
 func withPort(host, addr string) string {
 	if strings.Contains(host, ":") && !strings.HasPrefix(host, "[") {
 		host = "[" + host + "]" // IPv6
@@ -46,8 +46,8 @@ func withPort(host, addr string) string {
 	return host + addr[strings.LastIndexByte(addr, ':'):]
 }
 
-// forwarded is what the proxy nearest to the client has put into a header that
-// each proxy on the way may append to.
+// forwarded returns the value that the proxy nearest to the client wrote into a header that each
+// proxy on the path may append to.
 func forwarded(ctx *fasthttp.RequestCtx, header string) string {
 	first, _, _ := strings.Cut(string(ctx.Request.Header.Peek(header)), ",")
 	return strings.TrimSpace(first)

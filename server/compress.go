@@ -11,23 +11,23 @@ import (
 	"millrace/pool"
 )
 
-// minCompressed is the smallest answer that is worth compressing.
+// minCompressed is the smallest response that is worth compressing.
 const minCompressed = 1024
 
-// The levels favour CPU over size: answers are made once and read once.
+// The levels favour CPU over size: responses are made once and read once.
 const (
 	brotliLevel = 3
 	gzipLevel   = fasthttp.CompressBestSpeed
 	zstdLevel   = fasthttp.CompressZstdBestSpeed
 )
 
-// maxInflated bounds the bodies of all requests together that came compressed:
-// a few kilobytes on the wire can stand for the largest body there may be.
+// maxInflated bounds the decompressed bodies of all requests together: a few kilobytes on the
+// wire can stand for the largest body allowed.
 const maxInflated = 256 << 20
 
-// decompress undoes the request's Content-Encoding, into a body that may be as
-// large as an uncompressed one and no larger. It returns how much of
-// maxInflated that body takes until the request is answered.
+// decompress decodes the request's Content-Encoding, into a body with the same size limit as an
+// uncompressed one. It returns how much of maxInflated that body takes until the response is
+// written.
 func (s *Server) decompress(ctx *fasthttp.RequestCtx) (held int64, err error) {
 	encoding := ctx.Request.Header.ContentEncoding()
 	if len(encoding) == 0 {
@@ -41,7 +41,7 @@ func (s *Server) decompress(ctx *fasthttp.RequestCtx) (held int64, err error) {
 	default:
 		ctx.Request.Header.SetContentEncoding(name)
 	}
-	// How large it gets is known when it is done; till then it counts as the largest.
+	// Its size is known only at the end; until then it counts as the largest.
 	largest := int64(s.settings.MaxBodyBytes)
 	if s.inflated.Add(largest) > max(maxInflated, largest) {
 		s.inflated.Add(-largest)
@@ -64,8 +64,8 @@ func (s *Server) decompress(ctx *fasthttp.RequestCtx) (held int64, err error) {
 	return held, nil
 }
 
-// compress encodes a large answer as the client prefers. It also says, on
-// every answer, that the encoding depends on Accept-Encoding.
+// compress encodes a large response as the client prefers. It also adds Vary: Accept-Encoding to
+// every response.
 func (s *Server) compress(ctx *fasthttp.RequestCtx) {
 	ctx.Response.Header.Add(fasthttp.HeaderVary, fasthttp.HeaderAcceptEncoding)
 	if ctx.Response.IsBodyStream() {
@@ -100,11 +100,11 @@ func (s *Server) compress(ctx *fasthttp.RequestCtx) {
 	ctx.Response.SetBody(out.B)
 }
 
-// encodings are those of answers, the one that costs least first.
+// encodings are those of responses, the cheapest first.
 var encodings = [...]string{"zstd", "gzip", "br"}
 
-// pickEncoding returns the encoding with the highest quality in an
-// Accept-Encoding header, of equals the one that costs least, or "" for none.
+// pickEncoding returns the encoding with the highest quality in an Accept-Encoding header, the
+// cheapest among equals, or "" for none.
 func pickEncoding(accept string) string {
 	best, bestQ := "", 0.0
 	for _, offer := range encodings {
@@ -122,7 +122,7 @@ func pickEncoding(accept string) string {
 				}
 			}
 			if name == offer {
-				break // a name beats the wildcard
+				break // a name outranks the wildcard
 			}
 		}
 		if q > bestQ {

@@ -9,13 +9,13 @@ import (
 	"millrace/internal/apierr"
 )
 
-// cors decides what web pages of other origins may do (the Fetch standard's
-// CORS protocol). It is off, and lets everything through unmarked, when
-// access.control.allow.origin is empty; browsers then keep other pages out.
+// cors decides which requests web pages of other origins may make (the Fetch standard's CORS
+// protocol). It is off when access.control.allow.origin is empty, and then admits every request
+// and adds no header; browsers then block other pages.
 type cors struct {
 	origins []string // lower case
 	any     bool     // one of them is *
-	methods []string // empty: whatever the route supports
+	methods []string // empty: all that the route supports
 	headers string
 }
 
@@ -35,10 +35,9 @@ func splitList(text string) (items []string) {
 	return items
 }
 
-// admit reports whether a request may go on, and marks the answer for the
-// browser. The check is made on the request itself, not only on the preflight
-// that a browser may skip. Requests without an Origin, and those of our own
-// pages, are none of its business.
+// admit reports whether a request is allowed, and adds the headers for the browser. It checks the
+// request itself, not only the preflight, which a browser may skip. Requests without an Origin,
+// and those of our own pages, are always admitted.
 func (c *cors) admit(ctx *fasthttp.RequestCtx) bool {
 	if len(c.origins) == 0 {
 		return true
@@ -71,8 +70,8 @@ func sameOrigin(ctx *fasthttp.RequestCtx, origin string) bool {
 	return ok && strings.EqualFold(host, string(ctx.Host()))
 }
 
-// options answers OPTIONS: the router has entered Allow, and a preflight gets
-// the access control headers besides.
+// options answers OPTIONS: the router has set Allow, and a preflight gets the access control
+// headers in addition.
 func (c *cors) options(ctx *fasthttp.RequestCtx) {
 	ctx.SetStatusCode(fasthttp.StatusNoContent)
 	asked := ctx.Request.Header.Peek(fasthttp.HeaderAccessControlRequestMethod)
@@ -92,8 +91,8 @@ func (c *cors) options(ctx *fasthttp.RequestCtx) {
 	ctx.Response.Header.Set(fasthttp.HeaderAccessControlMaxAge, "1800")
 }
 
-// SameSite refuses web pages of other origins, even those that CORS lets use
-// the API: to write records is not to run the server.
+// SameSite refuses web pages of other origins, even those that CORS lets use the API: permission
+// to write records is not permission to operate the node.
 func SameSite(ctx *fasthttp.RequestCtx) error {
 	origin := string(ctx.Request.Header.Peek(fasthttp.HeaderOrigin))
 	if origin != "" && !sameOrigin(ctx, origin) {

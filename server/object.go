@@ -8,16 +8,15 @@ import (
 	"millrace/internal/apierr"
 )
 
-// ObjectReader reads one small JSON object whose members are known. Like the walker it
-// goes on quietly after a fault, so that the loops over it end; err has the
-// fault. Strings that it returns are copies.
+// ObjectReader reads one small JSON object whose members are known. Like the walker it has no
+// effect after a fault, so that loops over it end; err has the fault. Strings that it returns are
+// copies.
 type ObjectReader struct {
 	json.Walker
 	err error
 }
 
-// ReadObject has member called for each member of the object that text is;
-// it must step over the member's value.
+// ReadObject calls member for each member of the object in text; member must step over the value.
 func ReadObject(text []byte, member func(b *ObjectReader, name string)) error {
 	if len(text) == 0 {
 		return apierr.Unprocessable.New("The request needs a body: a JSON object.")
@@ -42,14 +41,14 @@ func ReadObject(text []byte, member func(b *ObjectReader, name string)) error {
 	return nil
 }
 
-// Members goes through the members of the object that was entered.
+// Members calls member for each member of the object that was entered.
 func (b *ObjectReader) Members(member func(b *ObjectReader, name string)) {
 	for b.err == nil && b.Member() {
 		member(b, string(b.Name()))
 	}
 }
 
-// Refuse ends the reading with an error of kind k, unless there is one already.
+// Refuse ends the reading with an error of kind k, unless one occurred already.
 func (b *ObjectReader) Refuse(k *apierr.Kind, format string, args ...any) {
 	if b.err == nil && b.Err() == nil {
 		b.err = k.New(format, args...)
@@ -62,8 +61,8 @@ func (b *ObjectReader) Unknown(name string) {
 	b.Refuse(apierr.Unprocessable, "Unrecognized field %q.", name)
 }
 
-// Scalar returns the text of a string, number or truth value; quoted tells a
-// string. There is none for null, or after refusing anything else as kind k.
+// Scalar returns the text of a string, number or truth value; quoted reports a string. It returns
+// no text for null, and refuses anything else as kind k.
 func (b *ObjectReader) Scalar(name string, k *apierr.Kind) (text string, quoted, some bool) {
 	raw := b.Value()
 	switch {
@@ -103,8 +102,8 @@ func (b *ObjectReader) Integer(name string, limit int64) *int64 {
 	return &n
 }
 
-// List has element called for each element of a list; null is an empty one. It
-// returns whether there was a list.
+// List calls element for each element of a list; null is an empty one. It reports whether the
+// value was a list.
 func (b *ObjectReader) List(name string, element func(b *ObjectReader)) bool {
 	if !b.Enter('[') {
 		if raw := b.Value(); raw != nil && string(raw) != "null" {
