@@ -24,18 +24,17 @@ type Consumers struct {
 	peers   Peers
 }
 
-// Peers tells how a read came here where it may have come by another node.
+// Peers describes how a read arrived that another node may have forwarded.
 type Peers interface {
-	// Repeated reports whether the node that forwards the request asks again,
-	// because it got no response.
+	// Repeated reports whether the node that forwards the request retries it, because it got no
+	// response.
 	Repeated(ctx *fasthttp.RequestCtx) bool
-	// Passage returns how the response goes through the node that forwards the
-	// request, nil for a request of a client. announce is called when the response
-	// is complete.
+	// Passage returns the passage of the response through the node that forwards the request, nil
+	// for a client's own request. announce is called when the response is complete.
 	Passage(ctx *fasthttp.RequestCtx) (p *consumer.Passage, announce func())
 }
 
-// NewConsumers returns the resource. peers is nil where there are no other nodes.
+// NewConsumers returns the resource. peers is nil for a single node.
 func NewConsumers(edge *server.Server, m *Media, manager *consumer.Manager, peers Peers) *Consumers {
 	return &Consumers{edge, m, manager, peers}
 }
@@ -73,12 +72,12 @@ func (c *Consumers) Routes() []server.Route {
 	}
 }
 
-// consume is the context of all calls of an instance but reads, which end with
-// their client ([server.Wait]). They bound themselves, and what a client has asked
-// for is done though it may hang up; a shutdown of the consumers ends what waits.
+// consume is the context of all calls of an instance but reads, which end with their client
+// ([server.Wait]). These calls bound themselves, and complete even if the client hangs up; a
+// shutdown of the consumers ends their waits.
 var consume = context.Background()
 
-// POST /consumers/{group}
+// create handles POST /consumers/{group}.
 func (c *Consumers) create(ctx *fasthttp.RequestCtx) error {
 	group, err := server.PathParam(ctx, "group")
 	if err != nil {
@@ -106,9 +105,9 @@ func (c *Consumers) create(ctx *fasthttp.RequestCtx) error {
 	})
 }
 
-// DELETE …/{instance}: 404 when it is gone already. A client that had no answer
-// to the first may take that for one; where it was between nodes that the answer
-// got lost, the client has asked only once and is answered as if it had not been.
+// delete handles DELETE …/{instance}: 404 when the instance is gone already. A client that
+// retries after a lost response may take the 404 for success. Where the response was lost between
+// nodes, the client has sent one request only, and gets the response of the first attempt.
 func (c *Consumers) delete(ctx *fasthttp.RequestCtx) error {
 	group, name, err := server.InstanceParams(ctx)
 	if err != nil {
@@ -121,7 +120,7 @@ func (c *Consumers) delete(ctx *fasthttp.RequestCtx) error {
 	return noContent(ctx, err)
 }
 
-// POST …/subscription
+// subscribe handles POST …/subscription.
 func (c *Consumers) subscribe(ctx *fasthttp.RequestCtx) error {
 	return c.change(ctx, func(i *consumer.Instance) error {
 		topics, pattern, err := readSubscription(ctx.Request.Body())
@@ -139,7 +138,7 @@ func (c *Consumers) subscribe(ctx *fasthttp.RequestCtx) error {
 	})
 }
 
-// GET …/subscription
+// subscription handles GET …/subscription.
 func (c *Consumers) subscription(ctx *fasthttp.RequestCtx) error {
 	instance, err := c.instance(ctx)
 	if err != nil {
@@ -161,12 +160,12 @@ func (c *Consumers) subscription(ctx *fasthttp.RequestCtx) error {
 	})
 }
 
-// DELETE …/subscription
+// unsubscribe handles DELETE …/subscription.
 func (c *Consumers) unsubscribe(ctx *fasthttp.RequestCtx) error {
 	return c.change(ctx, func(i *consumer.Instance) error { return i.Unsubscribe(consume) })
 }
 
-// POST …/assignments
+// assign handles POST …/assignments.
 func (c *Consumers) assign(ctx *fasthttp.RequestCtx) error {
 	return c.change(ctx, func(i *consumer.Instance) error {
 		tps, err := readPartitions(ctx.Request.Body())
@@ -177,7 +176,7 @@ func (c *Consumers) assign(ctx *fasthttp.RequestCtx) error {
 	})
 }
 
-// GET …/assignments
+// assignments handles GET …/assignments.
 func (c *Consumers) assignments(ctx *fasthttp.RequestCtx) error {
 	instance, err := c.instance(ctx)
 	if err != nil {
@@ -199,7 +198,7 @@ func (c *Consumers) assignments(ctx *fasthttp.RequestCtx) error {
 	})
 }
 
-// POST …/positions
+// seek handles POST …/positions.
 func (c *Consumers) seek(ctx *fasthttp.RequestCtx) error {
 	return c.change(ctx, func(i *consumer.Instance) error {
 		offsets, times, err := readPositions(ctx.Request.Body())
@@ -210,7 +209,7 @@ func (c *Consumers) seek(ctx *fasthttp.RequestCtx) error {
 	})
 }
 
-// POST …/positions/beginning
+// seekToBeginning handles POST …/positions/beginning.
 func (c *Consumers) seekToBeginning(ctx *fasthttp.RequestCtx) error {
 	return c.change(ctx, func(i *consumer.Instance) error {
 		tps, err := readPartitions(ctx.Request.Body())
@@ -221,7 +220,7 @@ func (c *Consumers) seekToBeginning(ctx *fasthttp.RequestCtx) error {
 	})
 }
 
-// POST …/positions/end
+// seekToEnd handles POST …/positions/end.
 func (c *Consumers) seekToEnd(ctx *fasthttp.RequestCtx) error {
 	return c.change(ctx, func(i *consumer.Instance) error {
 		tps, err := readPartitions(ctx.Request.Body())
@@ -232,7 +231,7 @@ func (c *Consumers) seekToEnd(ctx *fasthttp.RequestCtx) error {
 	})
 }
 
-// POST …/offsets: all that was answered, or what the body says.
+// commit handles POST …/offsets: all returned records, or the offsets in the body.
 func (c *Consumers) commit(ctx *fasthttp.RequestCtx) error {
 	instance, err := c.instance(ctx)
 	if err != nil {
@@ -263,7 +262,7 @@ func (c *Consumers) commit(ctx *fasthttp.RequestCtx) error {
 	return nil
 }
 
-// GET …/offsets: of the partitions in the body, or of those in the query.
+// committed handles GET …/offsets: of the partitions in the body, or of those in the query.
 func (c *Consumers) committed(ctx *fasthttp.RequestCtx) error {
 	instance, err := c.instance(ctx)
 	if err != nil {
@@ -298,7 +297,7 @@ func (c *Consumers) committed(ctx *fasthttp.RequestCtx) error {
 	})
 }
 
-// GET …/records
+// records handles GET …/records.
 func (c *Consumers) records(ctx *fasthttp.RequestCtx) error {
 	instance, err := c.instance(ctx)
 	if err != nil {
@@ -312,15 +311,14 @@ func (c *Consumers) records(ctx *fasthttp.RequestCtx) error {
 		return err
 	}
 	if ctx.IsHead() {
-		return nil // who asks for the header only must not take records that nobody sees
+		return nil // a HEAD request must not consume records that its client cannot see
 	}
 	return c.readBy(ctx, instance, o, func(life context.Context, dst []byte, o consumer.ReadOptions) ([]byte, error) {
 		return instance.AppendRecords(life, dst, o)
 	})
 }
 
-// readBy reads from an instance for a client, or for the node that has forwarded the
-// request.
+// readBy reads from an instance for a client, or for the node that forwarded the request.
 func (c *Consumers) readBy(ctx *fasthttp.RequestCtx, i *consumer.Instance, o consumer.ReadOptions, read func(life context.Context, dst []byte, o consumer.ReadOptions) ([]byte, error)) error {
 	if c.repeated(ctx) {
 		if err := i.TakeBack(consume); err != nil {
@@ -346,7 +344,7 @@ func (c *Consumers) repeated(ctx *fasthttp.RequestCtx) bool {
 	return c.peers != nil && c.peers.Repeated(ctx)
 }
 
-// GET …/{instance}/stream: the records of the instance, in its format.
+// stream handles GET …/{instance}/stream: the records of the instance, in its format.
 func (c *Consumers) stream(ctx *fasthttp.RequestCtx) error {
 	instance, err := c.instance(ctx)
 	if err != nil {
@@ -371,7 +369,7 @@ func (c *Consumers) stream(ctx *fasthttp.RequestCtx) error {
 	return c.edge.Stream(ctx, contentType, func(to *server.Stream) error { return st.Run(to.Context(), to.Send) })
 }
 
-// readOptions reads what the query, and Accept, say about a read.
+// readOptions reads the options of a read from the query and Accept.
 func (m *Media) readOptions(ctx *fasthttp.RequestCtx) (o consumer.ReadOptions, err error) {
 	timeout, err := server.QueryInt(ctx, "timeout", -1)
 	if err != nil {
@@ -385,7 +383,7 @@ func (m *Media) readOptions(ctx *fasthttp.RequestCtx) (o consumer.ReadOptions, e
 	return o, err
 }
 
-// shownAs reads what the query, and Accept, say about how records are shown.
+// shownAs reads the form of records from the query and Accept.
 func (m *Media) shownAs(ctx *fasthttp.RequestCtx, show *reader.Show) (err error) {
 	if show.Dialect, err = m.acceptedDialect(ctx); err != nil {
 		return err
@@ -397,7 +395,7 @@ func (m *Media) shownAs(ctx *fasthttp.RequestCtx, show *reader.Show) (err error)
 	return err
 }
 
-// change runs f on the path's instance and answers 204.
+// change runs f on the path's instance and responds with 204.
 func (c *Consumers) change(ctx *fasthttp.RequestCtx, f func(*consumer.Instance) error) error {
 	instance, err := c.instance(ctx)
 	if err != nil {
@@ -429,7 +427,7 @@ func appendTopicPartition(dst []byte, tp consumer.TopicPartition) []byte {
 	return strconv.AppendInt(dst, int64(tp.Partition), 10)
 }
 
-// queryPartitions are ?topic=t&partition=0&partition=1….
+// queryPartitions returns ?topic=t&partition=0&partition=1….
 func queryPartitions(ctx *fasthttp.RequestCtx) ([]consumer.TopicPartition, error) {
 	topic := string(ctx.QueryArgs().Peek("topic"))
 	var tps []consumer.TopicPartition
