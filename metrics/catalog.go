@@ -14,7 +14,7 @@ type Def struct {
 	desc *prometheus.Desc
 }
 
-// Group is a chapter of the catalogue.
+// Group is a section of the catalogue.
 type Group struct {
 	// Title and Intro are for readers.
 	Title, Intro string
@@ -108,8 +108,8 @@ var (
 	topicConsumedBytes   = counter("topic_consumed_bytes_total", "Keys and values of the topic's records answered to readers.", "topic")
 )
 
-// The metrics of the cluster and of the way to it. Those of kprom are its own,
-// help included; TestCatalogIsWhatIsShown holds that.
+// The metrics of the cluster and of its connections. Those of kprom are its own, help included;
+// TestCatalogIsWhatIsShown holds that.
 var (
 	kafkaReachable  = gauge("kafka_reachable", "1 while brokers answer; requests that need them are refused otherwise.")
 	kafkaSilence    = gauge("kafka_last_answer_age_seconds", "Time since any broker answered anything.")
@@ -153,9 +153,8 @@ var (
 	buildInfo  = gauge("build_info", "1, with what this program was built from.", "version", "revision", "go_version")
 )
 
-// Catalog returns all metrics of millrace, in the order of the documentation.
-// What the Go runtime and the process show by themselves (go_*, process_*) is
-// not among them.
+// Catalog returns all metrics of millrace, in the order of the documentation. The metrics of the
+// Go runtime and the process (go_*, process_*) are not among them.
 func Catalog() []Group {
 	return []Group{
 		{"HTTP", "Buckets of histograms are classic and, where the scraper asks for protobuf, native ones.", []*Def{
@@ -191,7 +190,7 @@ func Catalog() []Group {
 	}
 }
 
-// put sends the present value of a counter or gauge.
+// put sends the current value of a counter or gauge.
 func (d *Def) put(to chan<- prometheus.Metric, value float64, labels ...string) {
 	kind := prometheus.GaugeValue
 	if d.Type == "counter" {
@@ -210,8 +209,8 @@ func (d *Def) vec(buckets []float64) *prometheus.HistogramVec {
 }
 
 const (
-	// nativeFactor is how far the bounds of a native bucket are apart, nativeBuckets how
-	// many there may be before they become wider: what Prometheus proposes.
+	// nativeFactor is the ratio between the bounds of a native bucket, nativeBuckets the number
+	// of buckets after which they become wider: the values that Prometheus proposes.
 	nativeFactor  = 1.1
 	nativeBuckets = 160
 )
