@@ -15,13 +15,13 @@ import (
 // sheet by class, so that they follow light and dark.
 type chart struct {
 	size     *Size
-	advised  string // the name to mark
+	advised  string // the name to highlight
 	low, top float64
 	right    float64 // the ends of the axes
 	box      box
 	labels   bool
 	b        strings.Builder
-	taken    []rect // what no label may cover
+	taken    []rect // areas that no label may cover
 }
 
 // box is the drawing's size and margins.
@@ -155,8 +155,8 @@ func (c *chart) tip(row *Row) string {
 		row.Name, digits(row.Ratio), digits(row.CPU), digits(row.Compress), digits(row.Decompress))
 }
 
-// label writes a setting's name at the first place beside its point that is
-// still free; where all are taken it goes to the right all the same.
+// label writes a setting's name at the first free position beside its point; where all are taken,
+// to the right all the same.
 func (c *chart) label(row *Row) {
 	const height, letter = 15.0, 7.3
 	x, y, w := c.x(row.CPU), c.y(row.Ratio), letter*float64(len(row.Name))

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// cpuTime is the CPU time that this thread has used, on which a busy machine
-// has little influence. The caller holds its thread.
+// cpuTime returns the CPU time that this thread has used, on which a busy machine has little
+// influence. The caller has locked its thread.
 func cpuTime() time.Duration {
 	var t unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t); err != nil {

@@ -6,5 +6,5 @@ import "time"
 
 var began = time.Now()
 
-// cpuTime is the time on the wall: all there is without Linux.
+// cpuTime returns wall time, because only Linux has the thread's CPU time.
 func cpuTime() time.Duration { return time.Since(began) }
