@@ -34,7 +34,7 @@ type flusher struct {
 	mu       sync.Mutex
 	epoch    uint64    // incremented when the in-flight groups are no longer waited for
 	since    time.Time // when the first of the groups counted in inFlight was due
-	inFlight int       // groups of this epoch that have not settled, plus the one whose leader was called
+	inFlight int       // unsettled groups of this epoch, and the one of a called leader
 	called   bool      // a leader was called for next and has not flushed it
 	next     *group    // jobs that wait; they are flushed together
 	timer    *time.Timer

@@ -148,7 +148,7 @@ func recordError(err error) *apierr.Error {
 		// not learned of the partition yet.
 		return apierr.KafkaRetriable.Wrap(err, "The partition is new and not ready for use. Send the record again.")
 	}
-	if errors.Is(err, kerr.UnknownTopicID) { // it is not known yet whether another topic of that name exists
+	if errors.Is(err, kerr.UnknownTopicID) { // perhaps another topic of that name exists
 		return apierr.KafkaRetriable.Wrap(err, "The topic was deleted, and may have been created again. Send the record again.")
 	}
 	return apierr.From(err)
