@@ -17,7 +17,7 @@ type Layout uint8
 // The layouts.
 const (
 	TopicFirst Layout = iota // v2: {"topic":"t","key":…,"value":…,"partition":0,"offset":0}
-	TopicLast                // consumers of v1: {"key":…,"value":…,"partition":0,"offset":0,"topic":"t"}
+	TopicLast                // consumers of v1: {"key":…,"value":…,"partition":0,"offset":0,"topic":…}
 	NoTopic                  // the simple consumer of v1, which has the topic in its path
 )
 

@@ -49,7 +49,7 @@ type node struct {
 	looks    *[shapes][]int // union: its branches by shape
 	symbols  []string       // enum
 	fallback bool           // enum: has a default, for symbols that it does not know
-	aliases  []string       // record, enum and fixed: full names of writers' types that are read as this one
+	aliases  []string       // record, enum, fixed: full names of writers' types read as this one
 	quoted   []string       // enum: symbols as JSON text
 
 	// index finds a field by name or alias, a branch by its tag, a symbol.
