@@ -39,7 +39,7 @@ type Cache struct {
 	// last of them is not used.
 	doubts    atomic.Uint64
 	refreshes rateLimit    // rate limit of refreshes
-	wanted    atomic.Int64 // when a reader last found the view due for a refresh, as nanoseconds since started
+	wanted    atomic.Int64 // when a reader last found a refresh due, as nanoseconds since started
 	started   time.Time
 
 	// failing is set by a refresh that fails, and cleared by one that succeeds.

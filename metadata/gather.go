@@ -12,7 +12,7 @@ import (
 // maxGathered bounds the names in one request.
 const maxGathered = 500
 
-var errNoAnswer = errors.New("the answer leaves it out")
+var errNoAnswer = errors.New("the response does not have it")
 
 // gather combines look-ups of single names into few requests: one at a time, and one per interval
 // under continuous load. The load on the brokers therefore does not depend on how many names

@@ -17,7 +17,8 @@ type Settings struct {
 	MaxWait time.Duration
 	// MaxWaiters bounds the callers that wait in [Cache.Await] or hold a [Watcher].
 	MaxWaiters int
-	// CreateTopics lets a first produce to an unknown topic create it, where the broker allows that too.
+	// CreateTopics lets a first produce to an unknown topic create it, where the broker allows
+	// that too.
 	CreateTopics bool
 }
 
