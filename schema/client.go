@@ -185,14 +185,14 @@ func isOwn(err error) bool {
 // bounded is a transport that bounds responses, which pkg/sr reads whole.
 type bounded struct{ *http.Transport }
 
-// maxAnswer bounds one response: the largest schema text, escaped, with the members around it.
-const maxAnswer = 8 << 20
+// maxResponse bounds one response: the largest schema text, escaped, with the members around it.
+const maxResponse = 8 << 20
 
 // RoundTrip implements [http.RoundTripper].
 func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := b.Transport.RoundTrip(r)
 	if err == nil {
-		resp.Body = &boundedBody{resp.Body, maxAnswer}
+		resp.Body = &boundedBody{resp.Body, maxResponse}
 	}
 	return resp, err
 }
@@ -202,7 +202,7 @@ type boundedBody struct {
 	left int
 }
 
-var errAnswerTooLarge = fmt.Errorf("the answer has more than %d bytes", maxAnswer)
+var errResponseTooLarge = fmt.Errorf("the response has more than %d bytes", maxResponse)
 
 // errCut reports that a response was cut. pkg/sr returns the error of reading the body as it is,
 // and has no type of its own for it.
@@ -211,7 +211,7 @@ type errCut struct{ error }
 func (b *boundedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p[:min(len(p), b.left+1)])
 	if b.left -= n; b.left < 0 {
-		return 0, errAnswerTooLarge
+		return 0, errResponseTooLarge
 	}
 	if err != nil && err != io.EOF { //nolint:errorlint // a Reader returns io.EOF itself
 		err = errCut{err}

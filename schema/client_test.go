@@ -106,8 +106,8 @@ func TestNoURLAnswers(t *testing.T) {
 		}, apierr.RegistryAway, "failed"},
 		"web page": {func(t *testing.T) string {
 			return serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) })
-		}, apierr.RegistryFailed, "is not a schema registry"},
-		"missing page": {func(t *testing.T) string { return serve(t, http.NotFound) }, apierr.RegistryFailed, "is not a schema registry"},
+		}, apierr.RegistryFailed, "is not that of a schema registry"},
+		"missing page": {func(t *testing.T) string { return serve(t, http.NotFound) }, apierr.RegistryFailed, "is not that of a schema registry"},
 		"endless": {func(t *testing.T) string {
 			return serve(t, func(w http.ResponseWriter, _ *http.Request) {
 				for page := make([]byte, 1<<16); ; {
@@ -305,7 +305,7 @@ func TestCredentials(t *testing.T) {
 
 			s.Password, s.BearerToken, s.URLs[0] = "", "", strings.Replace(s.URLs[0], "hunter2", "wrong-one", 1)
 			_, err := open(t, s).Resolve(context.Background(), text("t", userText))
-			wantError(t, err, apierr.RegistryFailed, "does not let this server in")
+			wantError(t, err, apierr.RegistryFailed, "refuses this node")
 			if strings.Contains(err.Error(), "wrong-one") {
 				t.Errorf("a password is shown: %v", err)
 			}
@@ -378,7 +378,7 @@ func TestUnknownType(t *testing.T) {
 		_, _ = w.Write([]byte(`{"schema":"x","schemaType":"XML"}`))
 	})
 	_, err := open(t, usual(url)).ByID(context.Background(), codec.Avro, 1)
-	wantError(t, err, apierr.Undecodable, "a type that this server does not know")
+	wantError(t, err, apierr.Undecodable, "a type that this node does not know")
 }
 
 // Schemas that refer to one another in a circle, or to more than is allowed, end in an error and

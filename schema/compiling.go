@@ -31,7 +31,7 @@ var compiling = newLimiter(runtime.GOMAXPROCS(0), maxCompiling)
 func (t *limiter) acquire() (release func(), err error) {
 	if t.all.Add(1) > t.most {
 		t.all.Add(-1)
-		return nil, apierr.RegistryTimedOut.New("As many schemas that are new to this server wait to be compiled as may.")
+		return nil, apierr.RegistryTimedOut.New("Too many new schemas wait to be compiled on this node.")
 	}
 	t.running <- struct{}{}
 	return func() {

@@ -24,18 +24,18 @@ func fault(ctx context.Context, where string, err error) error {
 	switch {
 	case errors.As(err, &answer):
 		return answered(where, answer)
-	case errors.Is(err, errAnswerTooLarge):
-		return apierr.RegistryFailed.Wrap(err, "The schema registry's answer is too large.")
+	case errors.Is(err, errResponseTooLarge):
+		return apierr.RegistryFailed.Wrap(err, "The schema registry's response is too large.")
 	case errors.As(err, &certificate):
-		return apierr.RegistryFailed.Wrap(err, "The schema registry at %s shows a certificate that this server does not trust.", where)
+		return apierr.RegistryFailed.Wrap(err, "The schema registry at %s shows a certificate that this node does not trust.", where)
 	case ctx.Err() != nil || errors.As(err, &timeout) && timeout.Timeout():
 		return apierr.RegistryTimedOut.Wrap(err, "The schema registry at %s did not answer in time.", where)
 	case errors.As(err, &timeout) || errors.As(err, &cut):
 		return apierr.RegistryAway.Wrap(err, "The schema registry at %s cannot be reached.", where)
 	case strings.Contains(err.Error(), "unknown schema type"): // pkg/sr has no type for it; TestUnknownType holds the words
-		return apierr.RegistryRefused.Wrap(err, "The schema registry has it with a type that this server does not know.")
+		return apierr.RegistryRefused.Wrap(err, "The schema registry has it with a type that this node does not know.")
 	default:
-		return apierr.RegistryFailed.Wrap(err, "What answers at %s is not a schema registry.", where)
+		return apierr.RegistryFailed.Wrap(err, "The response from %s is not that of a schema registry.", where)
 	}
 }
 
@@ -46,10 +46,10 @@ func answered(where string, e *sr.ResponseError) error {
 	case e.StatusCode >= http.StatusInternalServerError || e.StatusCode == http.StatusTooManyRequests:
 		return apierr.RegistryAway.Wrap(e, "The schema registry at %s failed: %s", where, said(e))
 	case e.StatusCode == http.StatusUnauthorized || e.StatusCode == http.StatusForbidden:
-		return apierr.RegistryFailed.Wrap(e, "The schema registry at %s does not let this server in: %s", where, said(e))
+		return apierr.RegistryFailed.Wrap(e, "The schema registry at %s refuses this node: %s", where, said(e))
 	case e.StatusCode == http.StatusNotFound && !isMissing(e) || e.StatusCode == http.StatusMethodNotAllowed || e.StatusCode < http.StatusBadRequest:
 		// 404 without an error code is not a registry's response.
-		return apierr.RegistryFailed.Wrap(e, "What answers at %s is not a schema registry: %s", where, said(e))
+		return apierr.RegistryFailed.Wrap(e, "The response from %s is not that of a schema registry: %s", where, said(e))
 	default:
 		return e
 	}

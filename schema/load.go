@@ -78,7 +78,7 @@ func (r *Registry) negativeTTL() time.Duration {
 func guarded(ctx context.Context, q *question, ask asking) (v stored, hold time.Duration, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = apierr.Internal.Wrap(fmt.Errorf("panic: %v\n%s", p, debug.Stack()), "The schema cannot be used because of a defect in this server.")
+			err = apierr.Internal.Wrap(fmt.Errorf("panic: %v\n%s", p, debug.Stack()), "The schema cannot be used because of a defect in this node.")
 		}
 	}()
 	return ask(ctx, q)

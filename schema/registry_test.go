@@ -253,7 +253,7 @@ func TestInvalidTextsDoNotReachTheRegistry(t *testing.T) {
 		wantError(t, err, apierr.InvalidSchema, say)
 	}
 	_, err := r.Resolve(context.Background(), text("t", `{"type":"panic"}`))
-	wantError(t, err, apierr.Internal, "a defect in this server")
+	wantError(t, err, apierr.Internal, "a defect in this node")
 	if asked := f.take(); asked != "" {
 		t.Errorf("asked %s", asked)
 	}

@@ -74,7 +74,7 @@ func (r *Registry) idOf(ctx context.Context, subject string, s sr.Schema) (int32
 	})
 	if isMissing(err) {
 		if !r.settings.AutoRegister {
-			return 0, apierr.RegistryRefused.Wrap(err, "The schema is not registered under the subject %s, and this server does not register schemas.", subject)
+			return 0, apierr.RegistryRefused.Wrap(err, "The schema is not registered under the subject %s, and this node does not register schemas.", subject)
 		}
 		err = r.client.call(ctx, func(ctx context.Context, c *sr.Client) (err error) {
 			found.ID, err = c.RegisterSchema(ctx, subject, s, -1, -1)
@@ -90,7 +90,7 @@ func (r *Registry) idOf(ctx context.Context, subject string, s sr.Schema) (int32
 // checkID refuses an id that cannot stand in front of a record.
 func checkID(id int) (int32, error) {
 	if id <= 0 || int(int32(id)) != id {
-		return 0, apierr.RegistryFailed.New("The schema registry answered with the id %d, which is none.", id)
+		return 0, apierr.RegistryFailed.New("The schema registry returned the id %d, which no schema has.", id)
 	}
 	return int32(id), nil
 }
