@@ -132,7 +132,7 @@ func (r *Reader) checkFormat(f codec.Format) error {
 // NoRegistry returns the error of a read in a format that needs a schema registry where none is
 // configured.
 func NoRegistry(f codec.Format) error {
-	return apierr.Unprocessable.New("The format %s needs a schema registry, which this server does not have (schema.registry.url). Use json or binary.", f)
+	return apierr.Unprocessable.New("The format %s needs a schema registry, which this node does not have (schema.registry.url). Use json or binary.", f)
 }
 
 // notBelow returns an error if the offset is below the first one, or if that cannot be
@@ -167,7 +167,7 @@ func Explain(tp TopicPartition, err error) *apierr.Error {
 	case errors.Is(err, kerr.UnknownTopicOrPartition), errors.Is(err, kerr.UnknownTopicID):
 		return apierr.TopicNotFound.Wrap(err, "Topic %s does not exist.", tp.Topic)
 	case errors.As(err, &huge):
-		return apierr.Undecodable.Wrap(err, "The records from offset %d of partition %d of topic %s decompress to more than this server holds. Read on from offset %d.", huge.Offset, tp.Partition, tp.Topic, huge.NextOffset)
+		return apierr.Undecodable.Wrap(err, "The records from offset %d of partition %d of topic %s decompress to more than this node holds. Read on from offset %d.", huge.Offset, tp.Partition, tp.Topic, huge.NextOffset)
 	}
 	api := apierr.From(fmt.Errorf("cannot read %s: %w", tp, err))
 	if api.Kind == apierr.Internal { // not a fault of this node: the library cannot parse the response

@@ -29,7 +29,7 @@ func ParseUndecodables(name string) (Undecodables, error) {
 			return Undecodables(u), nil
 		}
 	}
-	return 0, apierr.BadRequest.New("What to do with a record that cannot be decoded is fail, skip or base64, not %q.", name)
+	return 0, apierr.BadRequest.New("A record that cannot be decoded can be handled by fail, skip or base64, not %q.", name)
 }
 
 // MarshalText implements [encoding.TextMarshaler], for definitions of instances.
