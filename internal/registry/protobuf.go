@@ -31,7 +31,7 @@ func protobufIdentity(text string) (exact, normal string) {
 		return text, text
 	}
 	exact = marshalProto(file, text)
-	slices.Sort(file.Dependency) // public and weak imports refer to them by index, and are not adjusted
+	slices.Sort(file.Dependency) // public and weak imports keep their old indexes
 	for _, m := range file.MessageType {
 		sortFields(m)
 	}

@@ -337,7 +337,7 @@ func (o operation) on(t *testing.T, cl *sr.Client) string {
 	}
 	var answer *sr.ResponseError
 	if errors.As(err, &answer) {
-		if o.kind == 3 { // srfake does not distinguish an unknown subject from an unknown version, as Confluent's registry does
+		if o.kind == 3 { // srfake has one error for unknown subjects and versions
 			return fmt.Sprint(answer.StatusCode)
 		}
 		return fmt.Sprint(answer.StatusCode, answer.ErrorCode)

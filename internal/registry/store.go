@@ -76,7 +76,7 @@ func newVersion(v *schemaValue) *version {
 		Subject: v.Subject, Version: v.Version, ID: v.ID,
 		Schema: sr.Schema{Schema: v.Schema, References: v.References, SchemaMetadata: v.Metadata, SchemaRuleSet: v.RuleSet},
 	}}
-	_ = out.Type.UnmarshalText([]byte(v.Type)) // the text of a type that we do not know is kept unchanged
+	_ = out.Type.UnmarshalText([]byte(v.Type)) // the text of an unknown type is kept as it is
 	out.identity = identify(out.Schema)
 	out.GUID = out.guid()
 	return out
