@@ -45,7 +45,7 @@ func (s *Server) decompress(ctx *fasthttp.RequestCtx) (held int64, err error) {
 	largest := int64(s.settings.MaxBodyBytes)
 	if s.inflated.Add(largest) > max(maxInflated, largest) {
 		s.inflated.Add(-largest)
-		return 0, apierr.Overloaded.New("The server is unpacking as many compressed bodies as it is allowed to.")
+		return 0, apierr.Overloaded.New("This node is decompressing as many request bodies as it may.")
 	}
 	body, err := ctx.Request.BodyUncompressedWithLimit(s.settings.MaxBodyBytes)
 	held = int64(cap(body))

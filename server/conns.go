@@ -156,7 +156,7 @@ type Conn struct {
 	sending sync.Mutex        // guards what follows
 	failed  bool              // a write failed, or the client was gone
 	waiting []func(sent bool) // callbacks for the responses being written
-	looked  int               // number of callbacks since the last check whether the client is still connected
+	looked  int               // callbacks since the last check for a client
 }
 
 // WhenSent calls f, once, when the response to the present request was written whole, or cannot

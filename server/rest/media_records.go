@@ -37,7 +37,7 @@ func (m *Media) records(ctx *fasthttp.RequestCtx) (r recordsMedia, err error) {
 		r, err = m.parseRecords(ctx)
 	}
 	if err == nil && r.format.NeedsSchema() && !m.schemas {
-		err = apierr.UnsupportedMedia.New("The format %s needs a schema registry, which this server does not have.", r.format)
+		err = apierr.UnsupportedMedia.New("The format %s needs a schema registry, which this node does not have.", r.format)
 	}
 	return r, err
 }

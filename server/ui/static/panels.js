@@ -93,7 +93,7 @@ const settings = new Table('config-table', [
   { ...name((s) => s.name), text: (s) => s.name + (s.runtime ? ' ⟳' : '') },
   plain((s) => s.value, () => 'code'),
   plain((s) => s.origin, (s) => (s.origin === 'default' ? 'muted' : '')),
-], { key: (s) => s.name, empty: 'Not shown by this server.', by: 0 });
+], { key: (s) => s.name, empty: 'Not shown by this node.', by: 0 });
 
 const sum = (list, field) => (list ?? []).reduce((total, item) => total + item[field], 0);
 
