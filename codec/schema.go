@@ -28,7 +28,7 @@ func ParseDialect(name string) (d Dialect, ok bool) {
 	return 0, false
 }
 
-// Schema converts between the JSON of requests and answers and the bytes that stand behind a
+// Schema converts between the JSON of requests and responses and the bytes that stand behind a
 // schema's id in Kafka. An implementation is immutable and may be used by any number of
 // goroutines. Avro's allocates nothing for a record that fits the schema; those of JSON Schema
 // and Protobuf use libraries that allocate.

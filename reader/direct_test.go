@@ -135,7 +135,7 @@ func TestDirectUndecodable(t *testing.T) {
 	wantValues(t, direct(t, m, from(topic, 3)), []int{3})
 }
 
-// The leader moves while reads go on; none of them fails.
+// The leader moves during reads; none of them fails.
 func TestDirectFollowsTheLeader(t *testing.T) {
 	f := testkit.Fake(t, kfake.NumBrokers(3))
 	topic := testkit.CreateTopic(t, f.Broker, 1)

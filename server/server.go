@@ -41,13 +41,13 @@ type Peers interface {
 	// and restores the method that the client used.
 	Receive(ctx *fasthttp.RequestCtx) error
 	// Forward is called by s for routes with [Route.Instance]. It reports whether
-	// another node has answered the request.
+	// another node has sent the response.
 	Forward(s *Server, ctx *fasthttp.RequestCtx) (done bool, err error)
-	// Failed is called when the request is answered with an error.
+	// Failed is called when the response is an error.
 	Failed(ctx *fasthttp.RequestCtx, err *apierr.Error)
 	// Done is called when the response is complete.
 	Done(ctx *fasthttp.RequestCtx)
-	// Flush is called in a shutdown, when all requests are answered.
+	// Flush is called in a shutdown, after all responses were written.
 	Flush(ctx context.Context)
 }
 

@@ -25,7 +25,7 @@ type Schema struct {
 	name   string
 	size   int // of a checker, in bytes, about
 	// first is the checker that is kept while no validation runs. Further checkers, made when
-	// validations run side by side, are in spare, and only for as long as that goes on.
+	// validations run side by side, are in spare, and only for as long as that lasts.
 	first atomic.Pointer[checker]
 	spare sync.Pool
 	// slots bounds the checkers in use. A validation never waits for anything

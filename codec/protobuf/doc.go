@@ -11,7 +11,7 @@
 // base64; fields that cannot be absent are written even with their default value; a member that
 // the message does not have is an error. Decoded fields that the schema does not have are left
 // out. An Any can hold the messages of the schema's own files. The library writes white space at
-// random, so that nobody relies on it; this package removes it.
+// random, so that clients cannot rely on it; this package removes it.
 //
 // A schema comes from anyone who may produce, so it is bounded before it is parsed (limits.go),
 // and nothing is loaded: imports find the references that came with it, google/protobuf/*.proto,

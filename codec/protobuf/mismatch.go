@@ -12,7 +12,7 @@ import (
 )
 
 // plain returns the text of one of the library's errors without the prefix and the blanks, which
-// vary by build so that nobody compares them.
+// vary by build so that no program compares them.
 func plain(err error) string {
 	text := strings.ReplaceAll(err.Error(), "\u00a0", " ")
 	return strings.TrimSpace(strings.TrimPrefix(text, "proto:"))
