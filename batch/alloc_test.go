@@ -11,8 +11,8 @@ import (
 	"millrace/codec"
 )
 
-// Our own part of a produce request, the Kafka client replaced by a stub, costs
-// no allocation: neither a record nor a request.
+// Our own part of a produce request, with a stub in place of the Kafka client, allocates nothing:
+// neither per record nor per request.
 func TestProduceAllocs(t *testing.T) {
 	for _, n := range []int{1, 100, 1000} {
 		body := `{"records":[` + strings.Repeat(`{"value":{"event":"tap","n":12345}},`, n-1) + `{"key":"k","value":1}]}`

@@ -16,35 +16,35 @@ import (
 	"millrace/pool"
 )
 
-// Job is one produce request: its body, its records, and what became of them.
-// [Producer.Acquire] makes one; its owner fills Body and Slab and then either
-// gives it to [Producer.Produce] or calls [Job.Release].
+// Job is one produce request: its body, its records, and the result of each. [Producer.Acquire]
+// makes one; its owner fills Body and Slab and then either gives it to [Producer.Produce] or
+// calls [Job.Release].
 type Job struct {
 	// Body holds the bytes that keys and values are views of. Swap it with
 	// the request's own buffer instead of copying.
 	Body []byte
-	// Arena holds what keys and values are views of that was made for them
-	// instead, by formats with a schema.
+	// Arena holds the keys and values that were encoded for the job, by formats with a schema, in
+	// place of views of Body.
 	Arena []byte
 	// Slab holds the records.
 	Slab pool.Slab
 	// Trace is the context of the records, where the request is traced, or
 	// nil. It must never end, see the package comment.
 	Trace context.Context
-	// KeySchema and ValueSchema are the ids of the schemas that the records
-	// were encoded with, 0 for none, for where the answer is written.
+	// KeySchema and ValueSchema are the ids of the schemas that the records were encoded with, 0
+	// for none; the response shows them.
 	KeySchema, ValueSchema int32
 
-	// errs has a slot for each record: why it is not in Kafka, or nil. Each
-	// slot is written at most once, before the last promise or by it.
+	// errs has a slot for each record: why it is not in Kafka, or nil. Each slot is written at
+	// most once, before the last promise or by it.
 	errs   []error
 	failed atomic.Int32 // slots of errs that are set
 
 	pending atomic.Int32 // records whose promise has not run
-	state   atomic.Int32 // waiting, answered or abandoned
+	state   atomic.Int32 // waiting, answered, abandoned or canceled
 	done    chan struct{}
-	turn    chan struct{} // the job's handler is to lend its flight
-	flight  *flight
+	lead    chan struct{} // tells the job's handler to lead its group
+	group   *group
 	timer   *time.Timer
 	promise func(*kgo.Record, error) // complete, bound once for all lives
 
@@ -57,19 +57,19 @@ type Job struct {
 	life     pool.Life
 }
 
-// The states of a job that Kafka has. Whoever moves it out of waiting decides
-// who releases it: the handler when the last promise came first, the last
-// promise when the handler gave up first. A job that its handler withdrew
-// before it was lent is not Kafka's, and keeps its state; see [Job.wait].
+// The states of a job whose records are lent. The side that moves the job out of waiting decides
+// who releases it: the handler, when the last promise ran first; the last promise, when the
+// handler gave up first. A job that its handler canceled before it was lent is not the client's,
+// and keeps its state; see [Job.wait].
 const (
 	waiting int32 = iota
 	answered
 	abandoned
-	withdrawn
+	canceled
 )
 
-// recordBytes is what a record costs in memory beside its key and value: its
-// place in the slab and the client's book-keeping.
+// recordBytes is the memory of a record besides its key and value: its slot in the slab and the
+// client's book-keeping.
 const recordBytes = 320
 
 // Acquire returns an empty job. The caller owns it.
@@ -77,7 +77,7 @@ func (p *Producer) Acquire() *Job {
 	j, _ := p.jobs.Get().(*Job)
 	if j == nil {
 		p.made.Add(1)
-		j = &Job{producer: p, done: make(chan struct{}, 1), turn: make(chan struct{}, 1), timer: time.NewTimer(time.Hour)}
+		j = &Job{producer: p, done: make(chan struct{}, 1), lead: make(chan struct{}, 1), timer: time.NewTimer(time.Hour)}
 		j.timer.Stop()
 		j.promise = j.complete
 		j.budget.Grown = j.arenaGrown
@@ -93,7 +93,7 @@ func (p *Producer) Acquire() *Job {
 func (j *Job) Release() {
 	j.discard()
 	j.charge = 0
-	j.flight = nil
+	j.group = nil
 	j.Trace = nil
 	j.KeySchema, j.ValueSchema = 0, 0
 	j.Slab.Reset()
@@ -118,23 +118,22 @@ func (j *Job) Release() {
 	j.producer.jobs.Put(j)
 }
 
-// discard ends the job's life without another one to come: its bytes are no
-// longer admitted, it does not go back to the pool.
+// discard ends the job's life without returning it to the pool: its bytes are no longer admitted.
 func (j *Job) discard() {
 	j.life.End()
 	j.producer.held.Add(-j.charge)
 	j.producer.returned.Add(1)
 }
 
-// Len is the number of records.
+// Len returns the number of records.
 func (j *Job) Len() int { return len(j.Slab.Records) }
 
-// Written is the number of records that are in Kafka, for where [Job.Result]
-// may be called.
+// Written returns the number of records that are in Kafka. It may be called where [Job.Result]
+// may.
 func (j *Job) Written() int { return j.Len() - int(j.failed.Load()) }
 
-// Result says where record i went, or why it is not in Kafka. It may be called
-// by the function that [Producer.Produce] calls to write the answer.
+// Result returns the partition and offset of record i, or why it is not in Kafka. It may be
+// called by the function that [Producer.Produce] calls to write the response.
 func (j *Job) Result(i int) (partition int32, offset int64, err *apierr.Error) {
 	if e := j.errs[i]; e != nil {
 		return 0, 0, recordError(e)
@@ -142,22 +141,22 @@ func (j *Job) Result(i int) (partition int32, offset int64, err *apierr.Error) {
 	return j.Slab.Records[i].Partition, j.Slab.Records[i].Offset, nil
 }
 
-// recordError turns the error of one record into what its client reads.
+// recordError returns the error of one record as its client reads it.
 func recordError(err error) *apierr.Error {
 	if errors.Is(err, kafka.ErrNoPartition) {
-		// The cluster has the partition, or the record had not been lent;
-		// the client library has yet to hear of it.
+		// The cluster has the partition, or the record had not been lent; the client library has
+		// not learned of the partition yet.
 		return apierr.KafkaRetriable.Wrap(err, "The partition is new and not ready for use. Send the record again.")
 	}
-	if errors.Is(err, kerr.UnknownTopicID) { // as long as nobody knows whether there is another
+	if errors.Is(err, kerr.UnknownTopicID) { // perhaps another topic of that name exists
 		return apierr.KafkaRetriable.Wrap(err, "The topic was deleted, and may have been created again. Send the record again.")
 	}
 	return apierr.From(err)
 }
 
-// contradicts reports whether a record failed because its topic or partition
-// is not what the metadata said, or is led by nobody, which the client library
-// says when it has tried in vain for all of the delivery timeout.
+// contradicts reports whether a record failed because its topic or partition is not as the
+// metadata has it. A partition without a leader counts too: the client library reports it after
+// retries for all of the delivery timeout.
 func (j *Job) contradicts() bool {
 	if j.failed.Load() == 0 {
 		return false
@@ -175,14 +174,13 @@ func (j *Job) contradicts() bool {
 	return false
 }
 
-// misled are the errors of Kafka that say that the metadata was wrong.
+// misled are the errors of Kafka that mean that the metadata was wrong.
 var misled = []error{
 	kerr.UnknownTopicOrPartition, kerr.UnknownTopicID, kerr.NotLeaderForPartition, kerr.LeaderNotAvailable, kerr.FencedLeaderEpoch, kerr.KafkaStorageError,
 }
 
-// outlivedItsTopic reports whether a record failed because its topic was deleted,
-// and perhaps created again. The client library never goes over to another
-// topic of the same name by itself.
+// outlivedItsTopic reports whether a record failed because its topic was deleted, and perhaps
+// created again. The client library never switches to another topic of the same name by itself.
 func (j *Job) outlivedItsTopic() bool {
 	return j.failed.Load() > 0 && slices.ContainsFunc(j.errs, func(err error) bool { return errors.Is(err, kerr.UnknownTopicID) })
 }
@@ -195,8 +193,8 @@ func (j *Job) fail(i int, err error) {
 
 // lend gives all records that can be written to the client.
 func (j *Job) lend() {
-	// Once the last of them is with the client the job may be answered,
-	// abandoned and released: the loop must not look at it after that.
+	// The job may be complete, abandoned and released as soon as the client has the last record:
+	// the loop must not read it after that.
 	records, errs, client, promise := j.Slab.Records, j.errs, j.producer.client, j.promise
 	for i, left := 0, j.pending.Load(); left > 0; i++ {
 		if errs[i] == nil {
@@ -218,19 +216,18 @@ func (j *Job) complete(r *kgo.Record, err error) {
 	if j.pending.Add(-1) > 0 {
 		return
 	}
-	p, f := j.producer, j.flight
+	p, f := j.producer, j.group
 	if j.state.CompareAndSwap(waiting, answered) {
 		j.done <- struct{}{} // the handler owns the job from here on
 	} else {
 		j.Release()
 	}
-	p.departures.landed(f)
+	p.flusher.settled(f)
 }
 
-// wait blocks until all promises have run, and returns answered, or until the
-// timeout: then the job must not be touched any more. It was abandoned, or,
-// when none of its records had been lent yet, withdrawn. When the job's turn
-// comes to lead a flight, it does that meanwhile.
+// wait blocks until all promises have run, and returns answered, or until the timeout, after
+// which the job must not be used any more: it was abandoned, or, when none of its records had
+// been lent yet, canceled. When the job is called to lead its group, wait does that meanwhile.
 func (j *Job) wait(timeout time.Duration) int32 {
 	j.timer.Reset(timeout)
 	for {
@@ -238,21 +235,21 @@ func (j *Job) wait(timeout time.Duration) int32 {
 		case <-j.done:
 			j.timer.Stop()
 			return answered
-		case <-j.turn:
-			j.producer.departures.lead()
+		case <-j.lead:
+			j.producer.flusher.lead()
 			continue
 		case <-j.timer.C:
 		}
 		break
 	}
-	if j.producer.departures.withdraw(j) {
+	if j.producer.flusher.cancel(j) {
 		j.Release()
-		return withdrawn
+		return canceled
 	}
 	if j.state.CompareAndSwap(waiting, abandoned) {
 		return abandoned
 	}
-	<-j.done // the last promise was faster by a hair
+	<-j.done // the last promise came first
 	return answered
 }
 

@@ -22,27 +22,27 @@ type Client interface {
 	Close()
 }
 
-// Cluster is what the produce side wants to know of the cluster. Both
-// functions must answer from memory when they can; they run once a request.
+// Cluster is the produce side's access to the cluster's metadata. Both functions must return from
+// memory when they can; they run once per request.
 type Cluster struct {
-	// Topic returns the topic's name, as a string that lives on, and its
-	// number of partitions. It creates the topic when that is allowed.
+	// Topic returns the topic's name, as a string that outlives the request, and its number of
+	// partitions. It creates the topic when that is allowed.
 	Topic func(ctx context.Context, name string) (topic string, partitions int32, err error)
-	// Healthy returns why no broker can be reached, or nil.
+	// Healthy returns nil, or the error that no broker can be reached.
 	Healthy func() error
-	// Contradicted is called when Kafka refused a record because of what
-	// Topic had said of its topic: that must be looked up anew.
+	// Contradicted is called when Kafka refused a record and thereby contradicted the result of
+	// Topic, which must then be looked up anew.
 	Contradicted func()
-	// Recreated is called when Kafka has another topic of that name than the
-	// one that records were sent to. It has the client forget the old one, and
-	// returns when that is done. It runs once at a time.
+	// Recreated is called when Kafka has another topic of that name than the one that records
+	// were sent to. It makes the client forget the old topic, and returns when that is done. It
+	// runs once at a time.
 	Recreated func(topic string)
 	// Waited, if not nil, is told of about one request in sixteen how long it
 	// was from its records being ready until Kafka had answered for the last.
 	Waited func(time.Duration)
 }
 
-// Producer hands jobs to Kafka. All methods may be called from any goroutine.
+// Producer lends jobs to the Kafka client. All methods may be called from any goroutine.
 type Producer struct {
 	client   Client
 	cluster  Cluster
@@ -50,10 +50,10 @@ type Producer struct {
 	ctx      context.Context // of the process; ends when Close is done waiting
 	cancel   context.CancelFunc
 
-	departures departures
+	flusher flusher
 
 	renewing sync.Mutex    // held while Cluster.Recreated runs
-	renewed  atomic.Uint64 // how often it has
+	renewed  atomic.Uint64 // number of its calls
 
 	jobs sync.Pool
 	held atomic.Int64 // bytes of all jobs that are admitted
@@ -61,18 +61,18 @@ type Producer struct {
 	weight atomic.Int64
 
 	taken, made, returned atomic.Uint64 // jobs: acquired, allocated for that, released
-	refused               atomic.Uint64 // requests for which held had no room
+	refused               atomic.Uint64 // requests that exceeded the memory left
 }
 
 // New returns a producer that owns client.
 func New(client Client, cluster Cluster, s Settings) *Producer {
 	p := &Producer{client: client, cluster: cluster, settings: s}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
-	p.departures.init(s.Linger, s.BatchBytes)
+	p.flusher.init(s.Linger, s.BatchBytes)
 	return p
 }
 
-// Held is the number of bytes that are admitted and not yet answered by Kafka.
+// Held returns the number of bytes that are admitted and not yet acked by Kafka.
 func (p *Producer) Held() int64 { return p.held.Load() }
 
 // Stats returns the state of the produce side, for the metrics.
@@ -87,9 +87,9 @@ func (p *Producer) Stats() metrics.Producer {
 	}
 }
 
-// Close waits until Kafka has answered all records, but no longer than ctx,
-// and closes the client. Records that are left then have failed; they are the
-// records of requests that were answered with 504. No Produce may be running.
+// Close waits until Kafka has acked all records, but no longer than ctx, and closes the client.
+// Records that are left then have failed; their requests were answered with 504. No Produce may
+// be running.
 func (p *Producer) Close(ctx context.Context) error {
 	err := p.client.Flush(ctx)
 	p.cancel()
@@ -103,16 +103,14 @@ func (p *Producer) Close(ctx context.Context) error {
 // AnyPartition tells [Producer.Produce] that the request names no partition.
 const AnyPartition int32 = -1
 
-// Produce writes the job's records to topic, those without a partition of
-// their own to the given one, or to one of the producer's choice for
-// [AnyPartition]. When Kafka has answered, it calls answer, which appends what
-// [Job.Result] says to dst, and returns that.
+// Produce writes the job's records to topic, those without a partition of their own to the given
+// one, or to one of the producer's choice for [AnyPartition]. When Kafka has acked, it calls
+// answer, which appends the results of [Job.Result] to dst, and returns that.
 //
-// It fails, and appends nothing, when no record was written for one common
-// reason, and with [apierr.KafkaTimedOut] when Kafka took too long; then
-// records may still be written.
+// It fails, and appends nothing, when no record was written for one common reason, and with
+// [apierr.KafkaTimedOut] when Kafka took too long; then records may still be written.
 //
-// Produce takes the job, whatever happens. It borrows dst.
+// Produce takes the job, whether it succeeds or fails. It borrows dst.
 func (p *Producer) Produce(j *Job, topic string, partition int32, dst []byte, answer func([]byte, *Job) []byte) ([]byte, error) {
 	if err := p.submit(j, topic, partition); err != nil {
 		j.Release()
@@ -122,13 +120,13 @@ func (p *Producer) Produce(j *Job, topic string, partition int32, dst []byte, an
 	case abandoned:
 		return dst, apierr.KafkaTimedOut.New("Kafka did not answer within %d ms. Some records may be written all the same; sending them again may double them.",
 			p.settings.Timeout.Milliseconds())
-	case withdrawn:
+	case canceled:
 		return dst, apierr.KafkaTimedOut.New("The records could not be sent to Kafka within %d ms. None was written; send them again.",
 			p.settings.Timeout.Milliseconds())
 	}
 	whole := false
 	defer func() {
-		if !whole { // a panic below has left it in a state that nobody knows
+		if !whole { // a panic below has left it in an unknown state
 			j.discard()
 		}
 	}()
@@ -150,8 +148,8 @@ func (p *Producer) Produce(j *Job, topic string, partition int32, dst []byte, an
 	return dst, err
 }
 
-// submit sees to it that the records are lent to the client. After an error
-// none was, and none will be.
+// submit lends the records to the client, through flusher. After an error no record was lent, and
+// none will be.
 func (p *Producer) submit(j *Job, topic string, partition int32) error {
 	if err := p.cluster.Healthy(); err != nil {
 		return err
@@ -166,14 +164,14 @@ func (p *Producer) submit(j *Job, topic string, partition int32) error {
 	if j.prepare(name, partition, partitions) == 0 {
 		return j.failure()
 	}
-	p.departures.join(j)
+	p.flusher.join(j)
 	return nil
 }
 
-// Budget returns what the encoding of the job's records may cost, for formats whose
-// bytes are not those of the body: what is left of the producer's memory if it
-// had no other request. What the arena grows to is charged as it grows, so that
-// requests cannot hold more together than they may.
+// Budget returns what the encoding of the job's records may cost, for formats whose bytes are not
+// those of the body: all of the producer's memory that the job itself does not take. The arena's
+// growth is charged as it happens, so that requests cannot hold more together than
+// producer.buffer.memory.
 func (p *Producer) Budget(j *Job) (*codec.Budget, error) {
 	if err := p.admit(j, cap(j.Arena)); err != nil {
 		return nil, err
@@ -229,13 +227,13 @@ func (p *Producer) Admit(j *Job) error {
 // arenaGrown is the budget's Grown.
 func (j *Job) arenaGrown(capacity int) error { return j.producer.admit(j, capacity) }
 
-// size is what the job's memory comes to with an arena of so many bytes.
+// size returns the job's memory with an arena of so many bytes.
 func (j *Job) size(arena int) int64 {
 	return int64(cap(j.Body) + arena + j.Slab.HeaderBytes() + j.Len()*recordBytes)
 }
 
-// renew has the client forget a topic that is not the one that j was sent to any
-// more, unless that was done since: the records of later jobs would be lost.
+// renew makes the client forget a topic that was recreated since j was sent to it, unless another
+// job did so since. Otherwise the records of later jobs would be lost.
 func (p *Producer) renew(j *Job) {
 	p.renewing.Lock()
 	defer p.renewing.Unlock()
@@ -245,8 +243,7 @@ func (p *Producer) renew(j *Job) {
 	}
 }
 
-// admit charges the job's bytes, or those that it has not been charged yet, to the
-// producer's memory, or refuses.
+// admit charges the job's bytes, or those not charged yet, to the producer's memory, or refuses.
 func (p *Producer) admit(j *Job, arena int) error {
 	charge := j.size(arena)
 	if charge > p.settings.BufferBytes {
@@ -264,9 +261,8 @@ func (p *Producer) admit(j *Job, arena int) error {
 	return nil
 }
 
-// prepare fills in what the records have in common and gives each record that
-// names a partition which does not exist its error. It returns the number of
-// the others.
+// prepare sets what the records have in common and gives each record with a partition that does
+// not exist its error. It returns the number of the others.
 func (j *Job) prepare(topic string, partition, partitions int32) (valid int) {
 	if cap(j.errs) < j.Len() {
 		j.errs = make([]error, j.Len())
@@ -283,7 +279,7 @@ func (j *Job) prepare(topic string, partition, partitions int32) (valid int) {
 		r := &j.Slab.Records[i]
 		r.Topic = topic
 		if r.Timestamp.IsZero() {
-			r.Timestamp = now // one clock reading for the request, not one a record
+			r.Timestamp = now // one clock reading per request, not per record
 			r.Context = j.Trace
 		} else {
 			r.Context = own

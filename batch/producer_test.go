@@ -20,12 +20,11 @@ import (
 	"millrace/pool"
 )
 
-// sink is a Kafka client that keeps what it is given until it is told what
-// became of it.
+// sink is a Kafka client that keeps its records until it is told their results.
 type sink struct {
 	mu      sync.Mutex
 	records []lent
-	auto    bool // answer at once, as if Kafka had taken the record
+	auto    bool // ack at once, as if Kafka had taken the record
 	flushed bool
 }
 
@@ -127,7 +126,7 @@ func fill(t testing.TB, p *Producer, body string) *Job {
 	return j
 }
 
-// results writes each record's fate: partition@offset or the error's code.
+// results writes each record's result: partition@offset or the error's code.
 func results(dst []byte, j *Job) []byte {
 	for i := range j.Len() {
 		p, o, err := j.Result(i)
@@ -173,7 +172,7 @@ func TestProduceAnswers(t *testing.T) {
 	f(`{"records":[{"value":1}]}`, 3, 0, nil, "", apierr.PartitionNotFound)
 	f(`{"records":[{"value":1},{"value":2}]}`, AnyPartition, 2, func(int) error { return kerr.NotEnoughReplicas }, "", apierr.KafkaRetriable)
 	f(`{"records":[{"value":1}]}`, AnyPartition, 1, func(int) error { return kgo.ErrRecordTimeout }, "", apierr.KafkaTimedOut)
-	// Several reasons, or one success, and each record keeps its own fate.
+	// Several reasons, or one success, and each record keeps its own result.
 	f(`{"records":[{"value":1},{"value":2}]}`, AnyPartition, 2, func(i int) error {
 		return []error{kerr.NotEnoughReplicas, kerr.MessageTooLarge}[i]
 	}, "50003 413", nil)
@@ -182,9 +181,9 @@ func TestProduceAnswers(t *testing.T) {
 	}, "0@100 50002", nil)
 }
 
-// What Kafka says against the metadata has it looked up again, and is worth another try.
+// An error of Kafka's that contradicts the metadata starts a new look-up, and is retriable.
 func TestContradictedMetadata(t *testing.T) {
-	// What the client does with a record whose partition it does not know yet.
+	// The error of the client for a record whose partition it does not know yet.
 	unknown := errors.New("a choice of 2 from 2 available")
 	f := func(err error, want int, kind *apierr.Kind) {
 		t.Helper()
@@ -247,9 +246,8 @@ func TestUnknownTopicAndDeadClusterFailAtOnce(t *testing.T) {
 	}
 }
 
-// While Kafka does not answer, memory is bounded: requests beyond the buffer
-// are refused at once, those that time out stay charged, and all is given back
-// when the promises run at last.
+// While Kafka does not ack, memory is bounded: requests beyond the buffer are refused at once,
+// those that time out stay charged, and all bytes are returned when the promises run at last.
 func TestOutageBoundsMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const buffer = 4000
@@ -291,7 +289,7 @@ func TestRequestLargerThanTheBufferIsTheClientsMistake(t *testing.T) {
 	}
 }
 
-// What headers take in memory counts too, however short they are.
+// The memory of headers counts too, however short they are.
 func TestHeadersAreAdmitted(t *testing.T) {
 	const headers = 2 * codec.MaxHeaders
 	p := newTestProducer(t, &sink{}, headers*40)
@@ -305,7 +303,7 @@ func TestHeadersAreAdmitted(t *testing.T) {
 	}
 }
 
-// A job whose answer could not be written is not used again, and holds nothing.
+// A job whose response could not be written is not used again, and holds no memory.
 func TestPanicWhileAnswering(t *testing.T) {
 	p := newTestProducer(t, &sink{auto: true}, 1<<20)
 	j := fill(t, p, `{"records":[{"value":1}]}`)
@@ -321,13 +319,13 @@ func TestPanicWhileAnswering(t *testing.T) {
 		if other := p.Acquire(); other == j {
 			t.Error("the job is used again")
 		} else {
-			other.discard() // so that the pool has to come up with another one
+			other.discard() // so that the pool has to make another one
 		}
 	}
 }
 
-// The deadline and the last promise race: whoever comes second must leave the
-// job alone. The race detector and the lifetime checks judge.
+// The deadline races the last promise: the one that comes second must leave the job alone. The
+// race detector and the lifetime checks judge.
 func TestTimeoutRacesLastPromise(t *testing.T) {
 	s := &sink{}
 	p := New(s, cluster, Settings{BufferBytes: 1 << 20, Timeout: 200 * time.Microsecond})

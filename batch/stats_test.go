@@ -15,7 +15,7 @@ func TestStats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &sink{}
 		p := newTestProducer(t, s, 4000)
-		// Kafka does not answer: what is admitted stays so after the time-out.
+		// Kafka does not ack: admitted bytes stay admitted after the time-out.
 		for range 20 {
 			_, _ = p.Produce(fill(t, p, `{"records":[{"value":1}]}`), "t", AnyPartition, nil, results)
 		}
@@ -33,7 +33,7 @@ func TestStats(t *testing.T) {
 	})
 }
 
-// One request in sixteen is told of, and how long it waited.
+// Waited is called for one request in sixteen, with how long it waited.
 func TestWaited(t *testing.T) {
 	var told, wrong atomic.Int32
 	timed := cluster

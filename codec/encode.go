@@ -10,17 +10,16 @@ import (
 	"millrace/pool"
 )
 
-// Budget is what the values of one request may cost together. A short text can
-// stand for much: a field that is missing gets its default, whatever that is. So
-// what a request costs is not bounded by its size, and must be by something else.
+// Budget bounds what the values of one request may cost together. A short text can stand for many
+// bytes, because a missing field gets its default, however large. The size of a request therefore
+// does not bound its cost, and Budget does.
 type Budget struct {
-	// Bytes is how many bytes may be written yet.
+	// Bytes is how many bytes may still be written.
 	Bytes int
-	// Effort is how much may be done yet that a text does not pay for by its
-	// length, in steps of about a nanosecond.
+	// Effort is how much work may still be done that a text does not pay for by its length, in
+	// steps of about a nanosecond.
 	Effort int
-	// Grown, if not nil, is told the arena's new capacity when it has become
-	// larger, and may refuse it.
+	// Grown, if not nil, gets the arena's new capacity after each growth, and may refuse it.
 	Grown func(capacity int) error
 }
 
@@ -30,8 +29,8 @@ const FreeEffort = 1 << 20
 // Begin sets the budget of a request that may write so many bytes.
 func (b *Budget) Begin(bytes int) { b.Bytes, b.Effort = bytes, FreeEffort }
 
-// Left is what one value may spend of b. For nil, which is the budget of a value on
-// its own, that is what a new request has.
+// Left returns what one value may spend of b. A nil b is the budget of a value on its own: that
+// of a new request.
 func (b *Budget) Left() (bytes, effort int) {
 	if b == nil {
 		return math.MaxInt, FreeEffort
@@ -39,8 +38,8 @@ func (b *Budget) Left() (bytes, effort int) {
 	return b.Bytes, b.Effort
 }
 
-// ErrOverBudget says that a value costs more than is left for the request, though
-// it might be fine in another one.
+// ErrOverBudget reports that a value costs more than is left for the request, though it might fit
+// into another request.
 var ErrOverBudget = errors.New("with it the request costs more memory or time than one may: send fewer records at once")
 
 // Encoding is how the records of a request are encoded.
@@ -51,14 +50,13 @@ type Encoding struct {
 	Budget *Budget
 }
 
-// EncodeRecords makes of the keys and values in slab, JSON texts as
-// [DecodeProduce] leaves them, the bytes that Kafka shall hold: frame and
-// payload, appended to arena, which it takes and returns grown. The records have
-// views of it then. Nulls stay nil and need no schema. Errors are
-// [apierr.Error] values that name the record; the slab is undefined after one.
+// EncodeRecords converts the keys and values in slab, JSON texts as [DecodeProduce] leaves them,
+// to the bytes that Kafka stores: frame and payload, appended to arena, which it takes and
+// returns grown. The records then have views of arena. Nulls stay nil and need no schema. Errors
+// are [apierr.Error] values that name the record; the slab is undefined after one.
 //
-// While it runs, the arenas that were outgrown are held too, which is as much
-// again: each is at least twice as large as the one before.
+// While EncodeRecords runs, the outgrown arenas are held too, which is as much again: each is at
+// least twice as large as the one before.
 func EncodeRecords(slab *pool.Slab, arena []byte, e Encoding) ([]byte, error) {
 	first, room := len(arena), cap(arena)
 	var err error
@@ -108,8 +106,8 @@ func (e *Encoding) append(arena []byte, s *Registered, text []byte) (grown, view
 	return grown, grown[start:len(grown):len(grown)], nil
 }
 
-// moveViews makes the keys and values views of all, in which they stand one behind
-// the other. Before, they may be views of arenas that were outgrown.
+// moveViews makes the keys and values views of all, which holds them one behind the other.
+// Before, they may be views of outgrown arenas.
 func moveViews(slab *pool.Slab, all []byte) {
 	for i := range slab.Records {
 		r := &slab.Records[i]

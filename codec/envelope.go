@@ -22,11 +22,10 @@ type Schemas struct {
 //
 //	{"records":[{"key":…,"value":…,"partition":N,"headers":[…],"timestamp":ms}…], …}
 //
-// into slab, which must be empty, and converts keys and values from format f,
-// one without a schema, to the bytes that Kafka shall hold. It changes body in
-// place and leaves views of it in the slab: body belongs to the records from
-// then on. More than maxRecords records are refused. Errors are
-// [apierr.Error] values; the slab is undefined after one.
+// into slab, which must be empty, and converts keys and values from format f, one without a
+// schema, to the bytes that Kafka stores. It changes body in place and leaves views of it in the
+// slab: body belongs to the records from then on. More than maxRecords records are refused.
+// Errors are [apierr.Error] values; the slab is undefined after one.
 func DecodeProduce(body []byte, f Format, slab *pool.Slab, maxRecords int) (Schemas, error) {
 	d := decoder{w: json.NewWalker(body), format: f, slab: slab, max: maxRecords}
 	d.envelope()
@@ -45,9 +44,9 @@ func DecodeProduce(body []byte, f Format, slab *pool.Slab, maxRecords int) (Sche
 	return d.schemas, nil
 }
 
-// decoder reads one envelope. Its methods go on quietly after the walker has
-// met a fault, whose report comes at the end; a fault of meaning goes into err
-// and ends the walk at once.
+// decoder reads one envelope. After the walker has met a syntax error, the methods of decoder
+// have no effect, and the error is reported at the end. A fault of meaning goes into err and ends
+// the walk at once.
 type decoder struct {
 	w       json.Walker
 	format  Format
@@ -141,7 +140,7 @@ func (d *decoder) records() {
 	}
 	for d.w.Element() {
 		if len(d.slab.Records) == d.max {
-			d.err = apierr.BodyTooLarge.New("The request has more than %d records, which is the limit of this server. Send several requests.", d.max)
+			d.err = apierr.BodyTooLarge.New("The request has more than %d records, which is the limit of this node. Send several requests.", d.max)
 			return
 		}
 		d.slab.Add()
@@ -191,9 +190,8 @@ func (d *decoder) datum() []byte {
 	return raw
 }
 
-// partition reads a partition number, which may stand in quotes; -1 is "none".
-// A negative number is kept for the slot of the record to complain about, as
-// [NegativePartition].
+// partition reads a partition number, which may stand in quotes; -1 is "none". A negative number
+// becomes [NegativePartition], so that the record fails in its own slot of the response.
 func (d *decoder) partition() int32 {
 	raw := d.w.Value()
 	if raw == nil || isNull(raw) {
@@ -214,8 +212,8 @@ func (d *decoder) partition() int32 {
 	return int32(n)
 }
 
-// NegativePartition stands in a record's Partition when the client named a
-// negative one: not "none", but one that cannot exist.
+// NegativePartition stands in a record's Partition when the client named a negative one. It is
+// distinct from "none": no such partition can exist.
 const NegativePartition = -2
 
 // maxTimestamp is the last millisecond of the year 9999.
@@ -300,7 +298,7 @@ func (d *decoder) header() {
 	d.slab.AddHeader(&d.slab.Records[len(d.slab.Records)-1], pool.String(key), value)
 }
 
-// undoBase64 converts the records of a binary request, in place.
+// undoBase64 decodes the values of a binary request, in place.
 func undoBase64(slab *pool.Slab) error {
 	for i := range slab.Records {
 		r := &slab.Records[i]

@@ -21,7 +21,7 @@ func decode(t testing.TB, f Format, body string) (*pool.Slab, Schemas, error) {
 }
 
 func TestDecodeProduceJSON(t *testing.T) {
-	// Each record of the answer is written key|value|partition, nil as -.
+	// Each record of the result is written key|value|partition, nil as -.
 	f := func(body string, want ...string) {
 		t.Helper()
 		slab, _, err := decode(t, JSON, body)
@@ -182,7 +182,7 @@ func TestRealRecordsRoundTrip(t *testing.T) {
 	}
 }
 
-// envelopeShape is what encoding/json makes of a produce request, for the fuzzers.
+// envelopeShape is a produce request as encoding/json decodes it, for the fuzzers.
 type envelopeShape struct {
 	Records []*struct {
 		Key   stdjson.RawMessage `json:"key"`
@@ -203,7 +203,7 @@ func fuzzEnvelope(f *testing.F, format Format, seeds ...string) {
 			}
 			return
 		}
-		// What was accepted means the same to the standard library.
+		// An accepted body means the same to the standard library.
 		var want envelopeShape
 		if err := stdjson.Unmarshal(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")), &want); err != nil {
 			t.Fatalf("%q was accepted: %v", body, err)

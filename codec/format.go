@@ -1,6 +1,6 @@
 package codec
 
-// Format is an embedded format: how keys and values appear in requests and answers.
+// Format is an embedded format: how keys and values appear in requests and responses.
 type Format uint8
 
 // The formats of the v2 API.

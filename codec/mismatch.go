@@ -2,7 +2,7 @@ package codec
 
 import "unicode/utf8"
 
-// Mismatch says where a value is not what its schema wants.
+// Mismatch reports where a value does not fit its schema.
 type Mismatch struct {
 	// Path leads from the value to the fault, such as ".user.tags[2]"; it is
 	// empty for the value itself.
@@ -20,7 +20,7 @@ func (m *Mismatch) Error() string {
 	return m.Path + ": " + m.Problem
 }
 
-// MaxPath is how long a path in a message may be, about.
+// MaxPath is about how long a path in a message may be.
 const MaxPath = 400
 
 // ShortPath cuts the beginning of a path that is too long for a message.

@@ -11,17 +11,17 @@ import (
 	"millrace/internal/apierr"
 )
 
-// Layout says where the topic stands among the members of a record.
+// Layout is the position of the topic among the members of a record.
 type Layout uint8
 
 // The layouts.
 const (
 	TopicFirst Layout = iota // v2: {"topic":"t","key":…,"value":…,"partition":0,"offset":0}
-	TopicLast                // consumers of v1: {"key":…,"value":…,"partition":0,"offset":0,"topic":"t"}
-	NoTopic                  // the simple consumer of v1, where the path has it
+	TopicLast                // consumers of v1: {"key":…,"value":…,"partition":0,"offset":0,"topic":…}
+	NoTopic                  // the simple consumer of v1, which has the topic in its path
 )
 
-// Extras are how the records of an answer differ from those of the plain v2 one.
+// Extras are the differences between the records of a response and those of the plain v2 one.
 type Extras struct {
 	// Layout is the order of the members.
 	Layout Layout
@@ -31,18 +31,18 @@ type Extras struct {
 	Timestamp bool
 	// Dialect is how values with a schema are written.
 	Dialect Dialect
-	// Schemas returns the schema of an id for a format that needs one. It may
-	// wait for the registry only where the caller may. nil: there are none.
+	// Schemas returns the schema of an id for a format that needs one. It may wait for the
+	// registry only where the caller may. A nil Schemas means that no schemas exist.
 	Schemas func(f Format, id int32) (Schema, error)
 }
 
-// AppendRecord appends r as one element of an answer, such as
+// AppendRecord appends r as one element of a response, such as
 //
 //	{"topic":"t","key":…,"value":…,"partition":0,"offset":0}
 //
-// to dst, with key and value in format f. When they are not in that format it
-// returns dst as it was and an [apierr.Undecodable] error that says which
-// record and which half of it. It borrows r and dst.
+// to dst, with key and value in format f. When they are not in that format it returns dst as it
+// was and an [apierr.Undecodable] error that names the record and which half of it. It borrows r
+// and dst.
 func AppendRecord(dst []byte, r *kgo.Record, f Format, x Extras) ([]byte, error) {
 	start := len(dst)
 	dst = append(dst, '{')
@@ -103,7 +103,7 @@ func (x *Extras) appendDatum(dst, b []byte, f Format) ([]byte, error) {
 	return schema.AppendDecoded(dst, payload, x.Dialect)
 }
 
-// Why bytes cannot be decoded, before anything is known of their schema.
+// These errors tell why bytes cannot be decoded before their schema is known.
 var (
 	errNotJSON = errors.New("it is not JSON")
 	errNoFrame = errors.New("it does not begin with a zero byte and a schema id")
@@ -128,9 +128,8 @@ func appendHeaders(dst []byte, headers []kgo.RecordHeader) []byte {
 	return append(dst, ']')
 }
 
-// undecodable says which half of r cannot be answered and why. What the
-// look-up of its schema has to say, that the registry is away for one, stays
-// what it is.
+// undecodable reports which half of r cannot be decoded and why. An error of the schema's
+// look-up, such as that of an unreachable registry, keeps its kind.
 func undecodable(r *kgo.Record, half string, f Format, why error) error {
 	var unknown *UnknownSchema
 	if errors.As(why, &unknown) {

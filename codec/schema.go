@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// Dialect says how values that JSON has no type for are written.
+// Dialect is how values are written that JSON has no type for.
 type Dialect uint8
 
 const (
@@ -28,21 +28,20 @@ func ParseDialect(name string) (d Dialect, ok bool) {
 	return 0, false
 }
 
-// Schema converts between the JSON of requests and answers and the bytes that
-// stand behind a schema's id in Kafka. An implementation is immutable and may be
-// used by any number of goroutines. Avro's allocates nothing for a record that
-// fits; those of JSON Schema and Protobuf rest on libraries that do.
+// Schema converts between the JSON of requests and responses and the bytes that stand behind a
+// schema's id in Kafka. An implementation is immutable and may be used by any number of
+// goroutines. Avro's allocates nothing for a record that fits the schema; those of JSON Schema
+// and Protobuf use libraries that allocate.
 type Schema interface {
-	// AppendEncoded appends the bytes of text to dst. The text is one valid
-	// JSON value without insignificant white space, as [json.Walker.Value]
-	// returns it; it is borrowed. What does not fit the schema is a [*Mismatch], and
-	// what costs more than b has left [ErrOverBudget]; dst's contents behind its
-	// length are undefined then. It spends the effort of b; of the bytes it only
-	// sees to it that there are not many more. b may be nil, see [Budget.Left].
+	// AppendEncoded appends the bytes of text to dst. The text is one valid JSON value without
+	// insignificant white space, as [json.Walker.Value] returns it; it is borrowed. A text that
+	// does not fit the schema is a [*Mismatch]; one that costs more than b has left is
+	// [ErrOverBudget]; dst's contents behind its length are undefined then. AppendEncoded spends
+	// the effort of b; of the bytes it only sees to it that it appends not many more. b may be
+	// nil, see [Budget.Left].
 	AppendEncoded(dst, text []byte, d Dialect, b *Budget) ([]byte, error)
-	// AppendDecoded appends the JSON text of payload, which is borrowed, to
-	// dst: valid, compact JSON. Bytes that are not of this schema, or go on
-	// behind its value, are an error.
+	// AppendDecoded appends the JSON text of payload, which is borrowed, to dst: valid, compact
+	// JSON. Bytes that are not of this schema, and bytes behind its value, are an error.
 	AppendDecoded(dst, payload []byte, d Dialect) ([]byte, error)
 }
 
@@ -53,22 +52,21 @@ type Registered struct {
 	Schema
 }
 
-// UnknownSchema says that a schema must be asked for before a record can be
-// decoded: a look-up that must not wait returns it. It says nothing of the record.
+// UnknownSchema reports that a schema must be looked up before a record can be decoded: a look-up
+// that must not wait returns it. It does not mean that the record is undecodable.
 type UnknownSchema struct{ ID int32 }
 
 // Error implements error.
 func (e *UnknownSchema) Error() string { return fmt.Sprintf("schema %d is not in the cache", e.ID) }
 
-// The frame around a value with a schema, as Confluent's serializers write it:
-// a zero byte and the schema's id, big-endian. Then follows the payload.
+// The frame around a value with a schema, as Confluent's serializers write it, is a zero byte and
+// the schema's id, big-endian. The payload follows.
 const (
 	frameMagic = 0
 	frameSize  = 5
 )
 
-// AppendFrame appends what stands before the payload of a value whose schema
-// has this id.
+// AppendFrame appends the frame that precedes the payload of a value whose schema has this id.
 func AppendFrame(dst []byte, id int32) []byte {
 	return binary.BigEndian.AppendUint32(append(dst, frameMagic), uint32(id))
 }

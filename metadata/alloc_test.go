@@ -10,7 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// TestAnswerAllocations holds the budget of what is answered from the cache.
+// TestAnswerAllocations holds the budget of answers from the cache.
 func TestAnswerAllocations(t *testing.T) {
 	cluster := newCluster(t, kfake.NumBrokers(3), kfake.SeedTopics(8, "t"), kfake.SeedTopics(1, "u"))
 	c := newCache(t, cluster, Settings{MaxAge: time.Hour})
@@ -40,7 +40,7 @@ func TestAnswerAllocations(t *testing.T) {
 	f("batch", func() error { h.OnProduceBatchWritten(leader, name, 0, kgo.ProduceBatchMetrics{}); return nil })
 	f("batch of another leader", func() error { h.OnLeader(name, 1, 99); return nil })
 
-	// Refusals are as cheap as answers: a client that is wrong is wrong often.
+	// Refusals are as cheap as answers: a client with a wrong name repeats it often.
 	if _, err := c.Topic(ctx, nowhere); err == nil {
 		t.Fatal("a topic that is nowhere was found")
 	}

@@ -11,10 +11,10 @@ import (
 	"millrace/internal/apierr"
 )
 
-// Resource is something that readers ask about.
+// Resource is a kind of resource that readers query.
 type Resource uint8
 
-// The resources, and the JSON that is answered.
+// The resources, and the JSON of each.
 const (
 	AllTopics        Resource = iota // the names of all topics, sorted: ["a","b"]
 	AllBrokers                       // the ids of all brokers, sorted: {"brokers":[1,2]}
@@ -24,26 +24,26 @@ const (
 	PartitionOffsets                 // {"beginning_offset":0,"end_offset":7}
 )
 
-// Query is a reader's question.
+// Query is a reader's query.
 type Query struct {
 	Of Resource
-	// Topic and Partition say which, where there are several. The name is
-	// borrowed: it may be a view of the request.
+	// Topic and Partition name the resource, where there are several. The name is borrowed: it
+	// may be a view of the request.
 	Topic     string
 	Partition int32
-	// Younger bounds the age of the answer, where Bounded and where it is less
-	// than Settings.MaxAge. It may be 0: what is asked from now on. The reader
-	// may then wait for its turn, up to a second.
+	// Younger bounds the age of the answer, where Bounded and where it is less than
+	// Settings.MaxAge. It may be 0: then the brokers are asked after the query. The rate limit
+	// may then delay the reader, up to a second.
 	Younger time.Duration
 	Bounded bool
 }
 
-// Answer is an encoded answer. It is shared by all who read it and immutable.
+// Answer is an encoded answer. All its readers share it, and it is immutable.
 type Answer struct {
 	// Body is JSON.
 	Body []byte
-	// ETag is that of the body, quoted, a strong validator: equal bodies have
-	// equal ones, also after a refresh, on another server and after a restart.
+	// ETag is the body's strong validator, quoted: equal bodies have equal ETags, also after a
+	// refresh, on another node and after a restart.
 	ETag string
 }
 
@@ -63,18 +63,18 @@ func makeAnswer(body []byte) Answer {
 // Reply is an answer as of one time.
 type Reply struct {
 	*Answer
-	// Stale is set when the brokers could not be asked as late as the reader,
-	// or Settings.MaxAge, demands; the answer is Age old then.
+	// Stale is set when the brokers could not be asked as recently as the reader, or
+	// Settings.MaxAge, demands; the answer is Age old then.
 	Stale bool
 	Age   time.Duration
 }
 
-// Answer answers q. What is known and young enough takes no lock and no
-// allocation. While no broker answers, what was known last is answered as
-// stale, for Settings.StaleFor, other than offsets and what was never asked.
+// Answer answers q. A cached answer that is young enough takes no lock and no allocation. While
+// no broker responds, the last answer is returned as stale, for Settings.StaleFor; offsets, and
+// resources that were never looked up, are not.
 //
-// Errors: TopicNotFound, PartitionNotFound, KafkaInvalid (no such name is
-// possible), Unauthorized, KafkaRetriable (no leader), BrokersAway, KafkaTimedOut.
+// Errors: TopicNotFound, PartitionNotFound, KafkaInvalid (no such name is possible),
+// Unauthorized, KafkaRetriable (no leader), BrokersAway, KafkaTimedOut.
 func (c *Cache) Answer(ctx context.Context, q Query) (Reply, error) {
 	maxAge := c.settings.MaxAge
 	if q.Bounded {
@@ -120,8 +120,8 @@ func (c *Cache) Answer(ctx context.Context, q Query) (Reply, error) {
 	return r, nil
 }
 
-// find returns a topic of the view, or looks it up: it was created since the
-// view was taken, or is nowhere. It never creates one.
+// find returns a topic of the view, or looks it up: it was created since the view was taken, or
+// does not exist. find never creates a topic.
 func (c *Cache) find(ctx context.Context, v *view, name string) (*Topic, error) {
 	if t := v.topic(name); t != nil {
 		return t, nil
@@ -139,8 +139,8 @@ func (v *view) topicsAnswer() *Answer {
 	return a
 }
 
-// partitionAnswers are the answers about a topic's partitions; the bodies of
-// each are parts of the list's.
+// partitionAnswers are the answers about a topic's partitions; the body of each is a part of the
+// list's.
 type partitionAnswers struct {
 	list Answer
 	each []Answer
@@ -177,8 +177,7 @@ type wholeAnswer struct {
 	configs []byte
 }
 
-// wholeTopic answers about a topic with its configuration. r says how old the
-// topic is.
+// wholeTopic answers about a topic with its configuration. r has the age of the topic.
 func (c *Cache) wholeTopic(ctx context.Context, t *Topic, r Reply, maxAge time.Duration) (Reply, error) {
 	kept, stale, err := c.topicConfigs(ctx, t.Name, maxAge, r.Stale)
 	if err != nil {

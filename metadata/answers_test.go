@@ -19,7 +19,7 @@ import (
 	"millrace/internal/kafka"
 )
 
-// body is the body of the answer to q.
+// body returns the body of the answer to q.
 func body(ctx context.Context, c *Cache, q Query) ([]byte, error) {
 	r, err := c.Answer(ctx, q)
 	if err != nil {
@@ -28,7 +28,7 @@ func body(ctx context.Context, c *Cache, q Query) ([]byte, error) {
 	return r.Body, nil
 }
 
-// offsets are those of a partition.
+// offsets returns the offsets of a partition.
 func offsets(ctx context.Context, c *Cache, topic string, partition int32) (beginning, end int64, err error) {
 	out, err := body(ctx, c, Query{Of: PartitionOffsets, Topic: topic, Partition: partition})
 	if err != nil {
@@ -96,7 +96,7 @@ func TestAnswersEmpty(t *testing.T) {
 	}
 }
 
-// TestAnswersErrors checks that an answer that fails leaves nothing behind.
+// TestAnswersErrors checks that an answer that fails is not cached.
 func TestAnswersErrors(t *testing.T) {
 	cluster := newCluster(t, kfake.SeedTopics(1, "t", "closed"))
 	cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.DescribeConfigs}, Resource: "closed", Err: kerr.TopicAuthorizationFailed, Count: -1})
@@ -138,8 +138,8 @@ func TestSensitive(t *testing.T) {
 	}
 }
 
-// TestConfigsAreKept checks that a topic's configuration is asked for once a
-// MaxAge, by however many.
+// TestConfigsAreKept checks that a topic's configuration is looked up once per MaxAge, however
+// many readers ask.
 func TestConfigsAreKept(t *testing.T) {
 	inBubble(t, func(t *testing.T, network *kfake.VirtualNetwork) {
 		cluster := newCluster(t, virtual(network, kfake.SeedTopics(1, "t"))...)
@@ -163,7 +163,7 @@ func TestConfigsAreKept(t *testing.T) {
 		readers(1)
 		time.Sleep(4 * time.Second)
 		readers(1)
-		time.Sleep(2 * time.Second) // half of MaxAge is over: asked for in the background
+		time.Sleep(2 * time.Second) // half of MaxAge is over: looked up in the background
 		if _, err := body(t.Context(), c, Query{Of: OneTopic, Topic: "t"}); err != nil {
 			t.Error(err)
 		}
@@ -178,15 +178,15 @@ func TestConfigsAreBounded(t *testing.T) {
 	s := configs{topics: make(map[string]*topicConfigs)}
 	now := time.Now()
 	for i := range 3 * maxConfigs {
-		s.keep(strconv.Itoa(i), &topicConfigs{at: now}, time.Hour)
+		s.put(strconv.Itoa(i), &topicConfigs{at: now}, time.Hour)
 	}
 	if len(s.topics) != maxConfigs || s.topics[strconv.Itoa(3*maxConfigs-1)] == nil {
 		t.Errorf("%d configurations are kept, the last one: %v", len(s.topics), s.topics[strconv.Itoa(3*maxConfigs-1)] != nil)
 	}
 }
 
-// TestOffsets reads what was produced, and what is left after records were
-// deleted from the beginning.
+// TestOffsets reads the offsets after records were produced, and after the first ones were
+// deleted.
 func TestOffsets(t *testing.T) {
 	cluster := newCluster(t, kfake.SeedTopics(2, "t"))
 	c := newCache(t, cluster, Settings{})
@@ -223,8 +223,8 @@ func TestOffsets(t *testing.T) {
 	}
 }
 
-// TestOffsetsShared checks that many who ask about one partition at one time
-// cost as much as one, and that one who leaves does not take the others along.
+// TestOffsetsShared checks that many concurrent queries about one partition cost one look-up, and
+// that a caller that gives up does not cancel the others.
 func TestOffsetsShared(t *testing.T) {
 	inBubble(t, func(t *testing.T, network *kfake.VirtualNetwork) {
 		cluster := newCluster(t, virtual(network, kfake.SeedTopics(1, "t"))...)
@@ -264,8 +264,8 @@ func TestOffsetsShared(t *testing.T) {
 	})
 }
 
-// TestDeleted checks that a topic that was deleted since the view was taken is
-// answered as such, not as an error of Kafka's.
+// TestDeleted checks that a topic that was deleted since the view was taken gives TopicNotFound,
+// not an error of Kafka's.
 func TestDeleted(t *testing.T) {
 	cluster := newCluster(t, kfake.SeedTopics(1, "t"))
 	c := newCache(t, cluster, Settings{MaxAge: time.Hour})

@@ -8,7 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 )
 
-// BenchmarkTopic is what a produce request pays to find its topic.
+// BenchmarkTopic is the cost for a produce request to find its topic.
 func BenchmarkTopic(b *testing.B) {
 	c := newCache(b, newCluster(b, kfake.SeedTopics(3, "t")), Settings{})
 	const name = "t"

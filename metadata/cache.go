@@ -13,19 +13,19 @@ import (
 )
 
 const (
-	// produceAge is how old the view may get while only produce look-ups
-	// read it, if MaxAge is less: they need it to learn of deleted topics and
-	// of added partitions, which the Kafka client also learns by itself.
+	// produceAge is the age that the view may reach while only produce look-ups read it, if
+	// MaxAge is less: they need it to learn of deleted topics and of added partitions, which the
+	// Kafka client also learns by itself.
 	produceAge = 30 * time.Second
-	// maxBeside is how many topics may stand beside the view before a refresh
-	// takes them in; adding one copies them all.
+	// maxBeside bounds the topics beside the view before a refresh includes them; adding one
+	// copies them all.
 	maxBeside = 256
 )
 
-// Cache is the process's knowledge of the cluster. Make one with [New].
+// Cache is the process's cache of the cluster's metadata. Make one with [New].
 type Cache struct {
 	client   *kgo.Client
-	brokers  prompt // client, for questions to any broker or to the right one
+	brokers  prompt // client, for requests to any broker or to the responsible one
 	settings Settings
 	log      *slog.Logger
 
@@ -35,18 +35,18 @@ type Cache struct {
 
 	view   atomic.Pointer[view]
 	viewMu sync.Mutex // held while a new view is made from the old one
-	// doubts counts the times that the view was called wrong. One that was
-	// taken before the last of them is not answered from.
-	doubts  atomic.Uint64
-	turns   pace         // of refreshes
-	wanted  atomic.Int64 // when a reader last found the view due for renewal, as nanoseconds since started
-	started time.Time
+	// doubts counts the times that the view was found wrong. A view that was taken before the
+	// last of them is not used.
+	doubts    atomic.Uint64
+	refreshes rateLimit    // rate limit of refreshes
+	wanted    atomic.Int64 // when a reader last found a refresh due, as nanoseconds since started
+	started   time.Time
 
-	// failing is set from a refresh that failed until one succeeds.
+	// failing is set by a refresh that fails, and cleared by one that succeeds.
 	failing                         atomic.Bool
 	refreshed, refreshFailed, stale atomic.Uint64
 
-	flights  flights
+	calls    calls
 	lookups  chan struct{}  // bounds look-ups of names that may be created
 	names    gather[*Topic] // look-ups of names that must exist
 	missing  missing
@@ -57,8 +57,8 @@ type Cache struct {
 	health   health
 }
 
-// New returns a cache that asks through client, which it borrows, and starts
-// to watch the brokers and to learn the topics. [Cache.Close] stops it.
+// New returns a cache that uses client, which it borrows, and starts to watch the brokers and to
+// read the topics. [Cache.Close] stops it.
 func New(client *kgo.Client, s Settings, log *slog.Logger) *Cache {
 	c := &Cache{
 		client:   client,
@@ -75,12 +75,12 @@ func New(client *kgo.Client, s Settings, log *slog.Logger) *Cache {
 	c.health.first = make(chan struct{})
 	back := make(chan struct{})
 	c.health.away.Store(&back)
-	c.flights.running = make(map[flightKey]*flight)
+	c.calls.running = make(map[callKey]*call)
 	c.missing.names = make(map[string]*absent)
 	c.names = gather[*Topic]{cache: c, burst: 16, ask: c.askTopics}
 	c.configs.topics = make(map[string]*topicConfigs)
 	c.configs.gather = gather[[]byte]{cache: c, burst: 16, ask: c.askConfigs}
-	c.offsets.kept = make(map[flightKey]*keptOffsets)
+	c.offsets.kept = make(map[callKey]*cachedOffsets)
 	c.watchers.init()
 	c.view.Store(&view{Snapshot: &Snapshot{Controller: -1}})
 	c.wanted.Store(-int64(time.Hour))
@@ -89,17 +89,16 @@ func New(client *kgo.Client, s Settings, log *slog.Logger) *Cache {
 	return c
 }
 
-// Close stops the watch and fails look-ups that are under way. It does not
-// close the Kafka client.
+// Close stops the watch and fails look-ups in flight. It does not close the Kafka client.
 func (c *Cache) Close() {
-	c.flights.mu.Lock() // nothing is started once this was held
+	c.calls.mu.Lock() // no call starts once this was held
 	c.cancel()
-	c.flights.mu.Unlock()
+	c.calls.mu.Unlock()
 	c.tasks.Wait()
 }
 
-// Snapshot returns what the cluster looks like, no older than MaxAge. It waits
-// for the brokers when it must, until ctx ends or Settings.Timeout has passed.
+// Snapshot returns the state of the cluster, no older than MaxAge. It waits for the brokers when
+// it must, until ctx ends or Settings.Timeout has passed.
 func (c *Cache) Snapshot(ctx context.Context) (*Snapshot, error) {
 	if len(c.view.Load().beside) > 0 {
 		c.doubts.Add(1) // the snapshot lacks them
@@ -114,21 +113,20 @@ func (c *Cache) Snapshot(ctx context.Context) (*Snapshot, error) {
 	return v.Snapshot, nil
 }
 
-// Known returns what was last known of the cluster, however old it is: nothing
-// before the first answer. It asks nobody and does not wait.
+// Known returns the cached state of the cluster, however old, and an empty one before the first
+// response. It asks no broker and does not wait.
 func (c *Cache) Known() *Snapshot { return c.view.Load().Snapshot }
 
-// Invalidate has the next reader of metadata wait for a new view, and begins to
-// ask for it. It is for whoever learns that the view is wrong: the produce side
-// by a record that Kafka refused, look-ups of offsets and configurations by a
-// topic that is gone, and [Cache.Hook] by a leader that is another broker.
+// Invalidate makes the next reader of metadata wait for a new view, and begins the refresh. It is
+// called when the view is found wrong: by the produce side when Kafka refused a record, by
+// look-ups of offsets and configurations when a topic was deleted, and by [Cache.Hook] when a
+// leader is another broker.
 func (c *Cache) Invalidate() {
 	c.doubts.Add(1)
 	c.refreshLater()
 }
 
-// Stats returns what is known of the cluster and how old that is, for the
-// metrics. It asks nobody.
+// Stats returns the cached state of the cluster and its age, for the metrics. It asks no broker.
 func (c *Cache) Stats() metrics.Metadata {
 	v := c.view.Load()
 	s := metrics.Metadata{

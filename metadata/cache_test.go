@@ -46,7 +46,7 @@ func newCluster(t testing.TB, opts ...kfake.Opt) *kfake.Cluster {
 	return cluster
 }
 
-// newCache returns a cache of a cluster that has answered already.
+// newCache returns a cache of a cluster that has responded already.
 func newCache(t testing.TB, cluster *kfake.Cluster, s Settings, opts ...kgo.Opt) *Cache {
 	t.Helper()
 	c := startCache(t, cluster.ListenAddrs(), s, opts...)
@@ -81,8 +81,7 @@ func virtual(network *kfake.VirtualNetwork, opts ...kfake.Opt) []kfake.Opt {
 	return append([]kfake.Opt{kfake.Ports(9092), kfake.ListenFn(network.Listen)}, opts...)
 }
 
-// dialer connects over that network. What goes wrong there has the types that
-// it has in a real one.
+// dialer connects over that network. Its errors have the types that they have on a real one.
 func dialer(network *kfake.VirtualNetwork) kgo.Opt {
 	return kgo.Dialer(func(ctx context.Context, kind, addr string) (net.Conn, error) {
 		conn, err := network.DialContext(ctx, kind, addr)
@@ -93,7 +92,7 @@ func dialer(network *kfake.VirtualNetwork) kgo.Opt {
 	})
 }
 
-// pipeConn makes of a closed pipe what a closed socket is.
+// pipeConn gives a closed pipe the errors of a closed socket.
 type pipeConn struct{ net.Conn }
 
 func (c pipeConn) Read(b []byte) (int, error) {
@@ -113,8 +112,8 @@ func reset(op string, err error) error {
 	return err
 }
 
-// count counts metadata requests from now on: those about all topics, and
-// those about one. Probes ask about none.
+// count counts metadata requests from now on: those about all topics, and those about one. Probes
+// name none.
 func count(cluster *kfake.Cluster, what string) func() int {
 	var mu sync.Mutex
 	n := 0
@@ -163,8 +162,8 @@ func TestSnapshot(t *testing.T) {
 	}
 }
 
-// TestRefresh checks that a view is kept for MaxAge and that all who wait for
-// the next one share one request.
+// TestRefresh checks that a view is cached for MaxAge and that all who wait for the next one
+// share one request.
 func TestRefresh(t *testing.T) {
 	inBubble(t, func(t *testing.T, network *kfake.VirtualNetwork) {
 		cluster := newCluster(t, virtual(network, kfake.SeedTopics(1, "a"))...)
@@ -196,7 +195,7 @@ func TestRefresh(t *testing.T) {
 		if n := asked(); n != 1 {
 			t.Errorf("%d requests for 50 readers of a view that is due for renewal", n)
 		}
-		time.Sleep(15 * time.Second) // nobody has read for so long that it is let go
+		time.Sleep(15 * time.Second) // no reader for so long that the refreshes stop
 		if n := asked(); n > 3 {
 			t.Errorf("%d requests for readers that are gone", n)
 		}
@@ -214,14 +213,14 @@ func TestRefresh(t *testing.T) {
 	})
 }
 
-// TestProduceRefresh checks that a produce look-up of a known topic never
-// waits, but keeps the view from growing old.
+// TestProduceRefresh checks that a produce look-up of a cached topic never waits, but keeps the
+// view from growing old.
 func TestProduceRefresh(t *testing.T) {
 	inBubble(t, func(t *testing.T, network *kfake.VirtualNetwork) {
 		cluster := newCluster(t, virtual(network, kfake.SeedTopics(1, "a"))...)
 		c := newCache(t, cluster, Settings{}, dialer(network))
-		// The first answer may be a probe's. A reader who finds no view yet is a
-		// poller, for whom the view is kept young; there must be none.
+		// The first response may be a probe's. A reader that finds no view yet is a poller, for
+		// whom the view is refreshed; there must be none.
 		synctest.Wait()
 		if c.Known().Taken.IsZero() {
 			t.Fatal("no view was taken at the start")
@@ -288,8 +287,8 @@ func TestChanges(t *testing.T) {
 	}
 }
 
-// TestClose checks that nothing waits for a closed cache, and that it leaves
-// no goroutine: the bubble fails if one is left.
+// TestClose checks that no caller waits for a closed cache, and that it leaves no goroutine: the
+// bubble fails if one is left.
 func TestClose(t *testing.T) {
 	inBubble(t, func(t *testing.T, network *kfake.VirtualNetwork) {
 		cluster := newCluster(t, virtual(network)...)

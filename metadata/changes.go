@@ -8,7 +8,7 @@ import (
 	"millrace/internal/apierr"
 )
 
-// watchers are those who wait for the view to change.
+// watchers counts the callers that wait for the view to change.
 type watchers struct {
 	n       atomic.Int64
 	changed atomic.Pointer[chan struct{}] // closed at the next change
@@ -21,27 +21,27 @@ func (w *watchers) init() {
 
 func (w *watchers) count() int { return int(w.n.Load()) }
 
-// wake wakes all who wait. One caller at a time.
+// wake wakes all waiting callers. It must not run concurrently.
 func (w *watchers) wake() {
 	next := make(chan struct{})
 	close(*w.changed.Swap(&next))
 }
 
-// enter counts one more who waits, if there may be one more.
+// enter counts one more waiting caller, or refuses it.
 func (c *Cache) enter() error {
 	if c.watchers.n.Add(1) > int64(c.settings.MaxWaiters) {
 		c.watchers.n.Add(-1)
 		return apierr.TooManyWaiters.Err()
 	}
-	c.keep() // the view is kept young from now on, and may have grown old
+	c.keep() // the view is refreshed from now on, and may have grown old
 	return nil
 }
 
 func (c *Cache) leave() { c.watchers.n.Add(-1) }
 
-// Await answers q as [Cache.Answer] does, as soon as the answer has another
-// ETag than etag; after timeout, which Settings.MaxWait bounds, or when ctx
-// ends, it answers what there is. Only the wait ends with ctx.
+// Await answers q as [Cache.Answer] does, as soon as the answer has another ETag than etag. After
+// timeout, which Settings.MaxWait bounds, or when ctx ends, it returns the current answer. ctx
+// ends only the wait.
 //
 // Errors: those of Answer, and TooManyWaiters.
 func (c *Cache) Await(ctx context.Context, q Query, etag string, timeout time.Duration) (Reply, error) {
@@ -54,15 +54,15 @@ func (c *Cache) Await(ctx context.Context, q Query, etag string, timeout time.Du
 	defer c.leave()
 	ctx, cancel := context.WithTimeout(ctx, min(timeout, c.settings.MaxWait))
 	defer cancel()
-	q.Bounded = false // its demand is met; from here on the view is kept young
+	q.Bounded = false // its demand is met; from here on the view is refreshed
 	var tick <-chan time.Time
-	if q.Of == OneTopic || q.Of == PartitionOffsets { // more than the view
+	if q.Of == OneTopic || q.Of == PartitionOffsets { // these are not in the view alone
 		ticker := time.NewTicker(c.settings.askEvery())
 		defer ticker.Stop()
 		tick = ticker.C
 	}
 	for {
-		changed := *c.watchers.changed.Load() // before the look: no change is missed
+		changed := *c.watchers.changed.Load() // loaded before the answer, so that no change is missed
 		r, err := c.Answer(context.Background(), q)
 		if err != nil || r.ETag != etag || ctx.Err() != nil {
 			return r, err
@@ -77,25 +77,24 @@ func (c *Cache) Await(ctx context.Context, q Query, etag string, timeout time.Du
 	}
 }
 
-// Changes is what became different in the cluster. Names are sorted.
+// Changes are the differences between two states of the cluster. Names are sorted.
 type Changes struct {
 	// Created, Deleted and Changed are topics. One is changed if its
 	// partitions, their leaders, replicas or in-sync replicas are.
 	Created, Deleted, Changed []string
-	// Brokers is the answer to [AllBrokers] if it is another one; nil: not.
+	// Brokers is the answer to [AllBrokers] if it changed, else nil.
 	Brokers *Answer
 }
 
-// Watcher follows the changes of a cluster. It is for one goroutine; whoever
-// has it closes it.
+// Watcher follows the changes of a cluster. It is for one goroutine; its owner closes it.
 type Watcher struct {
 	cache *Cache
 	seen  *view
 }
 
-// Watch returns a watcher of the changes from now on. While there are
-// watchers the view is kept young. The error is TooManyWaiters, or one of
-// [Cache.Answer] if the cluster is not known.
+// Watch returns a watcher of the changes from now on. While a watcher exists the view is
+// refreshed. The error is TooManyWaiters, or one of [Cache.Answer] if the cluster is not known
+// yet.
 func (c *Cache) Watch(ctx context.Context) (*Watcher, error) {
 	v, _, err := c.fresh(ctx, c.settings.MaxAge)
 	if err != nil {
@@ -107,11 +106,10 @@ func (c *Cache) Watch(ctx context.Context) (*Watcher, error) {
 	return &Watcher{cache: c, seen: v}, nil
 }
 
-// Close lets others watch.
+// Close makes room for another watcher.
 func (w *Watcher) Close() { w.cache.leave() }
 
-// Seen returns the answers to [AllTopics] and [AllBrokers] from which on the
-// next changes count.
+// Seen returns the answers to [AllTopics] and [AllBrokers] that the next changes are relative to.
 func (w *Watcher) Seen() (topics, brokers *Answer) { return w.seen.topicsAnswer(), w.seen.brokers }
 
 // Next waits for changes since the last call, or since [Cache.Watch]. ok is
@@ -136,7 +134,7 @@ func (w *Watcher) Next(ctx context.Context) (ch Changes, ok bool) {
 	}
 }
 
-// changesOf compares two views; ok is false if there is no difference.
+// changesOf compares two views; ok is false if they do not differ.
 func changesOf(was, is *view) (ch Changes, ok bool) {
 	if was.brokers != is.brokers && was.brokers.ETag != is.brokers.ETag {
 		ch.Brokers = is.brokers

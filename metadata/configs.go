@@ -15,10 +15,10 @@ import (
 	"millrace/internal/apierr"
 )
 
-// maxConfigs bounds the topics whose configuration is kept.
+// maxConfigs bounds the topics whose configuration is cached.
 const maxConfigs = 1024
 
-// configs keeps the encoded configurations of topics that were asked for.
+// configs caches the encoded configurations of topics.
 type configs struct {
 	gather gather[[]byte]
 	mu     sync.Mutex
@@ -28,19 +28,19 @@ type configs struct {
 // topicConfigs is immutable.
 type topicConfigs struct {
 	json []byte
-	at   time.Time // when it was known
+	at   time.Time // when it was read
 }
 
-// topicConfigs returns the configuration of a topic, no older than maxAge, as
-// a JSON object of strings; what Kafka does not tell is null. An older one is
-// returned as stale where [Cache.fresh] would return an older view, and at once
-// when the caller is late: it has waited for a younger view in vain.
+// topicConfigs returns the configuration of a topic, no older than maxAge, as a JSON object of
+// strings; a value that Kafka withholds is null. An older one is returned as stale where
+// [Cache.fresh] would return an older view, and at once when the caller is late: it has waited
+// for a younger view in vain.
 func (c *Cache) topicConfigs(ctx context.Context, topic string, maxAge time.Duration, late bool) (kept *topicConfigs, stale bool, err error) {
-	kept, asked := c.recallConfigs(topic, maxAge)
+	kept, asked := c.cachedConfigs(topic, maxAge)
 	if kept != nil && time.Since(kept.at) < maxAge {
 		return kept, false, nil
 	}
-	instead := kept != nil && c.spare() != nil // it may be answered for want of a better one
+	instead := kept != nil && c.spare() != nil // it may be returned in place of a younger one
 	if instead && (late || c.failing.Load() || asked == nil) {
 		return kept, true, nil
 	}
@@ -66,7 +66,7 @@ func (c *Cache) topicConfigs(ctx context.Context, topic string, maxAge time.Dura
 	return &topicConfigs{json: json, at: time.Now()}, false, nil
 }
 
-// askConfigs asks for the configurations of topics, and keeps them.
+// askConfigs reads the configurations of topics from Kafka, and caches them.
 func (c *Cache) askConfigs(ctx context.Context, topics []string) (map[string]gathered[[]byte], error) {
 	at := time.Now()
 	resources, err := c.describe(ctx, kmsg.ConfigResourceTypeTopic, topics)
@@ -81,16 +81,17 @@ func (c *Cache) askConfigs(ctx context.Context, topics []string) (map[string]gat
 			continue
 		}
 		json := appendConfigs(nil, r.Configs)
-		c.configs.keep(r.ResourceName, &topicConfigs{json: json, at: at}, c.settings.MaxAge)
+		c.configs.put(r.ResourceName, &topicConfigs{json: json, at: at}, c.settings.MaxAge)
 		found[r.ResourceName] = gathered[[]byte]{value: json}
 	}
 	return found, nil
 }
 
-// recallConfigs returns the configuration that is kept, however old, and the
-// question about it if it is due for renewal, or nil. The look and the question
-// are one step: an answer that arrives between them would be asked for again.
-func (c *Cache) recallConfigs(topic string, maxAge time.Duration) (kept *topicConfigs, asked *flight) {
+// cachedConfigs returns the cached configuration, however old, and the call that refreshes it if
+// it is due, or nil. Cache and call are read under one lock. Otherwise: the configuration is read
+// as due, the call in flight ends and caches a new one, and the call is no longer found, so that
+// the configuration would be looked up again.
+func (c *Cache) cachedConfigs(topic string, maxAge time.Duration) (kept *topicConfigs, asked *call) {
 	c.configs.mu.Lock()
 	defer c.configs.mu.Unlock()
 	kept = c.configs.topics[topic]
@@ -100,9 +101,8 @@ func (c *Cache) recallConfigs(topic string, maxAge time.Duration) (kept *topicCo
 	return kept, c.configs.gather.enter(topic)
 }
 
-// keep enters a configuration, and makes room by dropping those that are too
-// old, or any one.
-func (s *configs) keep(topic string, t *topicConfigs, maxAge time.Duration) {
+// put caches a configuration, and evicts those that are too old, or any one, to make room.
+func (s *configs) put(topic string, t *topicConfigs, maxAge time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.topics) >= maxConfigs {
@@ -121,8 +121,7 @@ func (s *configs) keep(topic string, t *topicConfigs, maxAge time.Duration) {
 	s.topics[topic] = t
 }
 
-// describe asks for the configurations of resources of one kind; with settings,
-// for these only.
+// describe reads the configurations of resources of one kind; with settings, these only.
 func (c *Cache) describe(ctx context.Context, kind kmsg.ConfigResourceType, names []string, settings ...string) ([]kmsg.DescribeConfigsResponseResource, error) {
 	req := kmsg.NewPtrDescribeConfigsRequest()
 	for _, name := range names {

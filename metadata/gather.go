@@ -12,34 +12,33 @@ import (
 // maxGathered bounds the names in one request.
 const maxGathered = 500
 
-var errNoAnswer = errors.New("the answer leaves it out")
+var errNoAnswer = errors.New("the response does not have it")
 
-// gather puts questions about single names together into few requests: one at
-// a time, and one an interval if questions keep coming. So the brokers do not
-// feel how many names clients ask about.
+// gather combines look-ups of single names into few requests: one at a time, and one per interval
+// under continuous load. The load on the brokers therefore does not depend on how many names
+// clients use.
 type gather[T any] struct {
 	cache *Cache
-	burst int // requests that may go out at once after a rest
-	// ask asks about all of names in one request. A name that is not among the
-	// answers has none.
+	burst int // requests that the rate limit allows at once after a pause
+	// ask looks up all names in one request. A name that is missing from the result has none.
 	ask func(ctx context.Context, names []string) (map[string]gathered[T], error)
 
-	pace    pace
+	limit   rateLimit
 	mu      sync.Mutex
-	asking  map[string]*flight // in the request under way
-	waiting map[string]*flight // in the next request
-	running bool               // somebody will make it
+	asking  map[string]*call // in the request in flight
+	waiting map[string]*call // in the next request
+	running bool             // a goroutine will make it
 }
 
-// gathered is the answer about one name.
+// gathered is the result for one name.
 type gathered[T any] struct {
 	value T
 	err   error
 }
 
-// enter returns the flight that will bring the answer about name: the request
-// under way if that asks about it, or else the next. It borrows the name.
-func (g *gather[T]) enter(name string) *flight {
+// enter returns the call with the result for name: the request in flight if it has the name, or
+// else the next. It borrows the name.
+func (g *gather[T]) enter(name string) *call {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if f := g.asking[name]; f != nil {
@@ -48,7 +47,7 @@ func (g *gather[T]) enter(name string) *flight {
 	if f := g.waiting[name]; f != nil {
 		return f
 	}
-	f := &flight{done: make(chan struct{})}
+	f := &call{done: make(chan struct{})}
 	if !g.running {
 		if !g.cache.spawn(g.run) {
 			f.err = kgo.ErrClientClosed
@@ -58,13 +57,13 @@ func (g *gather[T]) enter(name string) *flight {
 		g.running = true
 	}
 	if g.waiting == nil {
-		g.waiting = make(map[string]*flight)
+		g.waiting = make(map[string]*call)
 	}
 	g.waiting[strings.Clone(name)] = f
 	return f
 }
 
-// run makes requests until nobody waits for one.
+// run makes requests until no look-up waits for one.
 func (g *gather[T]) run() {
 	for g.round() {
 	}
@@ -74,7 +73,7 @@ func (g *gather[T]) run() {
 func (g *gather[T]) round() bool {
 	ctx, cancel := context.WithTimeout(g.cache.ctx, g.cache.settings.Timeout)
 	defer cancel()
-	err := g.pace.wait(ctx, g.cache.settings.askEvery(), g.burst)
+	err := g.limit.wait(ctx, g.cache.settings.askEvery(), g.burst)
 	names := g.take()
 	var answers map[string]gathered[T]
 	if err == nil {
@@ -101,12 +100,12 @@ func (g *gather[T]) round() bool {
 	return again
 }
 
-// take moves those who wait into the request under way, as many as fit, and
-// returns the names.
+// take moves the waiting look-ups into the request in flight, as many as fit, and returns their
+// names.
 func (g *gather[T]) take() (names []string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.asking = make(map[string]*flight)
+	g.asking = make(map[string]*call)
 	for name, f := range g.waiting {
 		if len(names) == maxGathered {
 			break

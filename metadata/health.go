@@ -13,35 +13,34 @@ import (
 )
 
 const (
-	// probeEvery is how long no broker may have answered before one is asked.
+	// probeEvery is how long no broker may have responded before one is probed.
 	probeEvery = time.Second
-	// probeTimeout bounds a question to any one broker, and to all of them.
+	// probeTimeout bounds a probe of any one broker, and one of all of them.
 	probeTimeout = 1500 * time.Millisecond
-	// healthyFor is how long after the last answer the cluster counts as
-	// reachable: a question to one broker, then one to all, fit in.
+	// healthyFor is how long after the last response the cluster counts as reachable: a probe of
+	// one broker, then one of all, fit in.
 	healthyFor = probeEvery + 2*probeTimeout
-	// retryEvery is the pause between questions while no broker answers.
+	// retryEvery is the pause between probes while no broker responds.
 	retryEvery = 500 * time.Millisecond
-	// maxProbed bounds the brokers that are asked at once.
+	// maxProbed bounds the brokers that are probed at once.
 	maxProbed = 16
 )
 
-// errAway is shared: it is answered to every request while the brokers are away.
+// errAway is shared: every request gets it while the brokers are away.
 var errAway = apierr.BrokersAway.Err()
 
-// health is when a broker last answered.
+// health is the time of the last response of a broker.
 type health struct {
 	last  atomic.Int64  // nanoseconds since Cache.started; 0: never
-	first chan struct{} // closed with the first answer
+	first chan struct{} // closed with the first response
 	once  sync.Once
-	// away is closed while no broker answers. The watch alone closes it, and
-	// replaces it when one answers again.
+	// away is closed while no broker responds. The watch alone closes it, and replaces it when
+	// one responds again.
 	away atomic.Pointer[chan struct{}]
 }
 
-// Healthy returns nil when a broker answered within the last four seconds,
-// and the error to answer otherwise, also before the first answer. It costs a
-// look at the clock.
+// Healthy returns nil when a broker responded within the last four seconds. Otherwise, and before
+// the first response, it returns the error for clients. It costs one reading of the clock.
 func (c *Cache) Healthy() error {
 	if c.health.last.Load() == 0 || c.silence() > healthyFor {
 		return errAway
@@ -49,8 +48,7 @@ func (c *Cache) Healthy() error {
 	return nil
 }
 
-// Wait returns nil as soon as a broker has answered for the first time, or
-// the context's error.
+// Wait returns nil as soon as a broker has responded for the first time, or the context's error.
 func (c *Cache) Wait(ctx context.Context) error {
 	select {
 	case <-c.health.first:
@@ -60,12 +58,12 @@ func (c *Cache) Wait(ctx context.Context) error {
 	}
 }
 
-// away is closed while the watch finds no broker that answers. At the start it
-// is open: the first look-ups find out by themselves.
+// away is closed while the watch finds no broker that responds. At the start it is open: the
+// first look-ups fail by themselves.
 func (c *Cache) away() <-chan struct{} { return *c.health.away.Load() }
 
-// isAway reports whether a look-up could only fail. The watch notices an
-// outage at its next question; the clock may know before.
+// isAway reports whether a look-up could only fail. The watch notices an outage at its next
+// probe; the clock may show it before.
 func (c *Cache) isAway() bool {
 	select {
 	case <-c.away():
@@ -75,20 +73,19 @@ func (c *Cache) isAway() bool {
 	}
 }
 
-// silence is how long no broker has answered, or how long the cache has waited
-// for the first answer.
+// silence is the time since a broker last responded, or since the cache started if none has.
 func (c *Cache) silence() time.Duration {
 	return time.Since(c.started) - time.Duration(c.health.last.Load())
 }
 
-// answered notes that a broker has answered.
+// answered notes that a broker has responded.
 func (c *Cache) answered() {
 	c.health.last.Store(max(int64(time.Since(c.started)), 1))
 	c.health.once.Do(func() { close(c.health.first) })
 }
 
-// watch keeps the time of the last answer true until Close. While other
-// look-ups are answered it asks nothing.
+// watch keeps the time of the last response up to date until Close. While other look-ups get
+// responses it sends nothing.
 func (c *Cache) watch() {
 	reachable := true
 	timer := time.NewTimer(0)
@@ -110,7 +107,7 @@ func (c *Cache) watch() {
 				c.health.away.Store(&back)
 				c.log.Info("Kafka brokers answer again")
 			} else {
-				close(*c.health.away.Load()) // fails who waits for an answer
+				close(*c.health.away.Load()) // fails the look-ups that wait for a response
 				c.log.Error("no Kafka broker answers")
 			}
 		}
@@ -118,12 +115,12 @@ func (c *Cache) watch() {
 	}
 }
 
-// probe finds out whether any broker answers, unless one just has. In good
-// times it asks any one of them; if that fails, or in bad times, all at once,
-// since the one may be the only one that is down. A refresh that is due, or on
-// its way, is the question: brokers are not asked twice in a second.
+// probe reports whether any broker responds, and sends a probe unless one just has. In good times
+// it probes any one of them; if that fails, or in bad times, all at once, since the one may be
+// the only one that is down. A refresh that is due, or in flight, replaces the probe: brokers are
+// not asked twice in a second.
 func (c *Cache) probe(good bool) bool {
-	var refresh *flight
+	var refresh *call
 	if good {
 		refresh = c.keep()
 	}
@@ -131,7 +128,7 @@ func (c *Cache) probe(good bool) bool {
 		return true
 	}
 	if good && refresh == nil {
-		refresh = c.flying(refreshKey)
+		refresh = c.inFlight(refreshKey)
 	}
 	if good && refresh != nil && refresh.within(probeTimeout) {
 		return true
@@ -155,7 +152,7 @@ func (c *Cache) probe(good bool) bool {
 	return false
 }
 
-// ask sends the smallest metadata request there is: about no topic.
+// ask sends the smallest metadata request: one about no topic.
 func (c *Cache) ask(whom kmsg.Requestor) bool {
 	ctx, cancel := context.WithTimeout(c.ctx, probeTimeout)
 	defer cancel()

@@ -16,7 +16,7 @@ import (
 	"millrace/internal/testkit"
 )
 
-// within waits for a state, asking often, and returns how long it took.
+// within polls a condition often, and returns how long it took.
 func within(t *testing.T, limit time.Duration, ok func() bool) time.Duration {
 	t.Helper()
 	began := time.Now()
@@ -46,7 +46,7 @@ func TestHealth(t *testing.T) {
 
 		cluster.Close()
 		waiting := make(chan time.Duration)
-		go func() { // asks before anybody knows
+		go func() { // queries before the watch has noticed
 			began := time.Now()
 			_, err := body(ctx, c, Query{Of: AllTopics})
 			wantKind(t, err, apierr.BrokersAway)
@@ -78,8 +78,8 @@ func TestHealth(t *testing.T) {
 	})
 }
 
-// TestHealthAtStart checks that a cache whose brokers never answered is not
-// ready, answers fast, and becomes ready by itself.
+// TestHealthAtStart checks that a cache whose brokers never responded is not ready, fails fast,
+// and becomes ready by itself.
 func TestHealthAtStart(t *testing.T) {
 	inBubble(t, func(t *testing.T, network *kfake.VirtualNetwork) {
 		c := startCache(t, []string{"127.0.0.1:9092"}, Settings{}, dialer(network))
@@ -102,8 +102,8 @@ func TestHealthAtStart(t *testing.T) {
 	})
 }
 
-// TestHealthOneLeft checks that the cluster counts as reachable while a single
-// broker is left and the others accept connections and say nothing.
+// TestHealthOneLeft checks that the cluster counts as reachable while a single broker is left and
+// the others accept connections and send nothing.
 func TestHealthOneLeft(t *testing.T) {
 	inBubble(t, func(t *testing.T, network *kfake.VirtualNetwork) {
 		var silent atomic.Bool
@@ -134,8 +134,8 @@ func TestHealthOneLeft(t *testing.T) {
 	})
 }
 
-// TestProbes checks what watching costs: one small request a second, and none
-// while something else is answered.
+// TestProbes checks the cost of watching: one small request a second, and none while other
+// requests get responses.
 func TestProbes(t *testing.T) {
 	inBubble(t, func(t *testing.T, network *kfake.VirtualNetwork) {
 		cluster := newCluster(t, virtual(network, kfake.SeedTopics(1, "t"))...)
@@ -171,8 +171,8 @@ func TestProbes(t *testing.T) {
 	})
 }
 
-// TestSilentBroker checks that a broker that accepts requests and does not
-// answer cannot hold a look-up, even one without a deadline of its own.
+// TestSilentBroker checks that a broker that accepts requests and does not respond cannot block a
+// look-up, even one without a deadline of its own.
 func TestSilentBroker(t *testing.T) {
 	inBubble(t, func(t *testing.T, network *kfake.VirtualNetwork) {
 		cluster := newCluster(t, virtual(network, kfake.SeedTopics(1, "t"))...)

@@ -14,9 +14,8 @@ import (
 	"millrace/internal/testkit"
 )
 
-// TestBrokers walks a topic's life, as a produce request and readers see it, on
-// kfake and on Kafka. Kafka takes a moment to create a topic, and says
-// meanwhile that there is none.
+// TestBrokers walks a topic's life, as a produce request and readers see it, on kfake and on
+// Kafka. Kafka takes a moment to create a topic, and reports an unknown topic meanwhile.
 func TestBrokers(t *testing.T) {
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		ctx := testContext(t)
@@ -80,7 +79,7 @@ func TestBrokers(t *testing.T) {
 	})
 }
 
-// TestRealNames checks that Kafka's rule for names is ours.
+// TestRealNames checks that validName agrees with Kafka's rule for names.
 func TestRealNames(t *testing.T) {
 	b := testkit.RealKafka(t)
 	c := startCache(t, b.Addrs, Settings{CreateTopics: true})

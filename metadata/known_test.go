@@ -9,7 +9,7 @@ import (
 	"millrace/internal/testkit"
 )
 
-// What is known is shown without a question, and outlives the brokers.
+// The cached state is returned without a request, and outlives the brokers.
 func TestKnown(t *testing.T) {
 	if s := startCache(t, []string{"127.0.0.1:1"}, Settings{}).Known(); !s.Taken.IsZero() || len(s.Topics) != 0 {
 		t.Errorf("before the first answer: %+v", s)

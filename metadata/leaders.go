@@ -8,23 +8,23 @@ import (
 	"millrace/internal/kafka"
 )
 
-// When a leader moves, the Kafka clients of the process hear of it first: a
-// broker refuses them, they look up the new leader and go there, and tell
-// nobody. What they do tell, by hooks, is which broker took or gave a record
-// batch. Where that is not the leader that the view has, the view is wrong.
+// When a leader moves, the Kafka clients of the process learn of it first: a broker refuses their
+// request, and they look up the new leader and go there. They do not report that. By hooks they
+// do report which broker took or returned a record batch. When that broker is not the leader in
+// the view, the view is wrong.
 
-// doubtPause is how long one topic's leaders are not doubted again. A client
-// may itself be behind, which the first doubt finds out.
+// doubtPause is how long one topic's leaders are not doubted again. A client may itself have old
+// metadata, which the refresh for the first doubt shows.
 const doubtPause = time.Second
 
-// Hook returns a hook for other Kafka clients of the process. What they read
-// from a broker is then a sign of life too: under load, no probe is sent, and
-// a probe that starves cannot call brokers dead that answer produce requests.
-// And the leaders that they find put right what the cache believes.
+// Hook returns a hook for other Kafka clients of the process. It takes each response that they
+// read as a sign of life: under load no probe is sent, and a delayed probe cannot report brokers
+// dead that respond to produce requests. The leaders that the clients find correct the cached
+// ones.
 func (c *Cache) Hook() kgo.Hook { return hook{c} }
 
-// ReplicaHook is [Cache.Hook] for clients that read from replicas too: from which
-// broker a batch is says nothing of the leader then.
+// ReplicaHook is [Cache.Hook] for clients that read from replicas too: the broker of a fetched
+// batch does not show the leader then.
 func (c *Cache) ReplicaHook() kgo.Hook { return replicaHook{hook{c}} }
 
 type replicaHook struct{ h hook }
@@ -60,7 +60,7 @@ func (h hook) OnFetchBatchRead(b kgo.BrokerMetadata, topic string, partition int
 	h.OnLeader(topic, partition, b.NodeID)
 }
 
-// OnLeader implements [kafka.LeaderHook]. It runs once a record batch.
+// OnLeader implements [kafka.LeaderHook]. It runs once per record batch.
 func (h hook) OnLeader(topic string, partition, leader int32) {
 	t := h.c.view.Load().topic(topic)
 	if t == nil || partition < 0 || int(partition) >= len(t.Partitions) || t.Partitions[partition].Leader == leader {

@@ -11,9 +11,9 @@ import (
 	"millrace/internal/kafka"
 )
 
-// A record batch that a broker took which is not the leader has the view asked
-// for again; one of the leader, or of a topic that nobody knows, does not. A
-// client that is behind, and says so with each batch, is not believed for ever.
+// A record batch taken by a broker that is not the leader in the view starts a refresh; a batch
+// of the leader, or of a topic that is not cached, does not. A client that has old metadata, and
+// repeats it with each batch, does not cause refreshes without end.
 func TestBatchesTellWhoLeads(t *testing.T) {
 	inBubble(t, func(t *testing.T, network *kfake.VirtualNetwork) {
 		cluster := newCluster(t, virtual(network, kfake.Ports(9092, 9093), kfake.SeedTopics(1, "t"))...)
@@ -35,7 +35,7 @@ func TestBatchesTellWhoLeads(t *testing.T) {
 		asked := cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Metadata}, Observe: true, Count: -1})
 		refreshes := func(want uint64, when string) {
 			t.Helper()
-			time.Sleep(3 * time.Second) // of the bubble: all that was begun has ended
+			time.Sleep(3 * time.Second) // of the bubble: everything started has ended
 			if got := c.Stats().Refreshed; got != want {
 				t.Errorf("%s: %d refreshes, want %d; the broker saw %d requests", when, got, want, asked.Hits())
 			}
@@ -63,7 +63,8 @@ func TestBatchesTellWhoLeads(t *testing.T) {
 	})
 }
 
-// Where replicas are read from, who gave a batch says nothing; who leads still does.
+// Where replicas are read from, the broker of a fetched batch is not taken for the leader;
+// OnLeader still is.
 func TestReplicasDoNotTellWhoLeads(t *testing.T) {
 	inBubble(t, func(t *testing.T, network *kfake.VirtualNetwork) {
 		cluster := newCluster(t, virtual(network, kfake.Ports(9092, 9093), kfake.SeedTopics(1, "t"))...)
@@ -79,7 +80,7 @@ func TestReplicasDoNotTellWhoLeads(t *testing.T) {
 		}
 		first := c.Stats().Refreshed
 		h.(kafka.LeaderHook).OnLeader("t", 0, other)
-		time.Sleep(3 * time.Second) // of the bubble: all that was begun has ended
+		time.Sleep(3 * time.Second) // of the bubble: everything started has ended
 		if got := c.Stats().Refreshed; got != first+1 {
 			t.Errorf("after another leader: %d refreshes, want one", got-first)
 		}

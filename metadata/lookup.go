@@ -21,18 +21,18 @@ const (
 	// maxLookups bounds the requests about unknown topics at one time: names
 	// come from clients, and each costs the brokers a request.
 	maxLookups = 32
-	// missingFor is how long a name that led nowhere is answered without
-	// asking again, maxMissing how many such names are remembered.
+	// missingFor is how long a name that does not exist is answered from the cache, maxMissing
+	// bounds the cached names.
 	missingFor = 500 * time.Millisecond
 	maxMissing = 1024
-	// A topic that is being created is asked for again after firstPause, then
-	// after twice as long each time, up to maxPause.
+	// A topic that is being created is looked up again after firstPause, then after twice as long
+	// each time, up to maxPause.
 	firstPause, maxPause = 20 * time.Millisecond, 250 * time.Millisecond
-	// guessFor is how long a topic that may be in creation is waited for if
-	// the broker does not say whether it creates topics.
+	// guessFor is how long a topic that may be in creation is waited for if the broker does not
+	// report whether it creates topics.
 	guessFor = time.Second
-	// creationAge is how long a broker's auto.create.topics.enable is
-	// believed. It only changes when brokers restart.
+	// creationAge is how long a broker's auto.create.topics.enable is cached. It only changes
+	// when brokers restart.
 	creationAge = time.Minute
 
 	maxTopicName = 249 // Kafka's own limit: the name plus a partition must fit a file name
@@ -40,14 +40,13 @@ const (
 
 var errBadName = apierr.KafkaInvalid.New("A topic name has 1 to %d characters out of a-z, A-Z, 0-9, '.', '_' and '-', and is not '.' or '..'.", maxTopicName)
 
-// Topic returns the topic of that name, which it borrows, for a produce
-// request. A topic that is known is returned at once, however old the view is,
-// without an allocation.
-// An unknown one is asked for, and created if Settings.CreateTopics and the
-// broker allow it; that takes until ctx ends or Settings.Timeout has passed.
+// Topic returns the topic of that name, which it borrows, for a produce request. A cached topic
+// is returned at once, however old the view is, without an allocation. An unknown one is looked
+// up, and created if Settings.CreateTopics and the broker allow it; that takes until ctx ends or
+// Settings.Timeout has passed.
 //
-// Errors: TopicNotFound, KafkaInvalid (no such name is possible),
-// Unauthorized, BrokersAway, KafkaTimedOut.
+// Errors: TopicNotFound, KafkaInvalid (no such name is possible), Unauthorized, BrokersAway,
+// KafkaTimedOut.
 func (c *Cache) Topic(ctx context.Context, name string) (*Topic, error) {
 	v := c.view.Load()
 	if t := v.topic(name); t != nil {
@@ -59,8 +58,8 @@ func (c *Cache) Topic(ctx context.Context, name string) (*Topic, error) {
 	return c.lookUp(ctx, name, c.settings.CreateTopics)
 }
 
-// lookUp asks the brokers about one topic that the view does not have. It
-// borrows the name, and keeps a copy.
+// lookUp asks the brokers about one topic that the view does not have. It borrows the name, and
+// caches a copy.
 func (c *Cache) lookUp(ctx context.Context, name string, create bool) (*Topic, error) {
 	if !validName(name) {
 		return nil, errBadName
@@ -68,15 +67,15 @@ func (c *Cache) lookUp(ctx context.Context, name string, create bool) (*Topic, e
 	if c.settings.Reserved.Has(name) {
 		return nil, apierr.Reserved(name)
 	}
-	if err := c.missing.recall(name, create); err != nil {
+	if err := c.missing.get(name, create); err != nil {
 		return nil, err
 	}
-	key := flightKey{what: "topic", topic: strings.Clone(name)}
+	key := callKey{what: "topic", topic: strings.Clone(name)}
 	if create {
 		key.what = "create"
 	}
-	return fly(ctx, c, key, func(ctx context.Context) (*Topic, error) {
-		if create { // one request each; the others go together
+	return do(ctx, c, key, func(ctx context.Context) (*Topic, error) {
+		if create { // one request each; the others are gathered
 			select {
 			case c.lookups <- struct{}{}:
 				defer func() { <-c.lookups }()
@@ -84,11 +83,12 @@ func (c *Cache) lookUp(ctx context.Context, name string, create bool) (*Topic, e
 				return nil, fmt.Errorf("cannot look up topic %s, others are being looked up: %w", key.topic, ctx.Err())
 			}
 		}
-		// A flight before this one may have ended as its caller set out.
+		// A call before this one may have ended between the caller's look at the view and the
+		// start of this call.
 		if t := c.view.Load().topic(key.topic); t != nil {
 			return t, nil
 		}
-		if err := c.missing.recall(key.topic, create); err != nil {
+		if err := c.missing.get(key.topic, create); err != nil {
 			return nil, err
 		}
 		t, err := c.search(ctx, key.topic, create)
@@ -102,7 +102,7 @@ func (c *Cache) lookUp(ctx context.Context, name string, create bool) (*Topic, e
 	})
 }
 
-// search asks about the topic until it is there, cannot be, or time is up.
+// search looks the topic up until it exists, cannot exist, or time is up.
 func (c *Cache) search(ctx context.Context, name string, create bool) (*Topic, error) {
 	began, pause := time.Now(), firstPause
 	for {
@@ -111,9 +111,9 @@ func (c *Cache) search(ctx context.Context, name string, create bool) (*Topic, e
 		case err == nil:
 			return t, nil
 		case errors.Is(err, kerr.LeaderNotAvailable):
-			// In creation, on its way to all brokers.
+			// It is being created, and not all brokers have it yet.
 		case errors.Is(err, kerr.UnknownTopicOrPartition):
-			// Kafka says the same of a topic that is nowhere and of one whose
+			// Kafka returns the same error for a topic that does not exist and for one whose
 			// creation this request has started (KRaft).
 			if !create || !c.mayAppear(ctx, time.Since(began)) {
 				return nil, apierr.TopicNotFound.New("Topic %s not found.", name)
@@ -143,7 +143,7 @@ func (c *Cache) askTopic(ctx context.Context, name string, create bool) (*Topic,
 	return found[name].value, found[name].err
 }
 
-// askTopics asks one broker about topics, without leave to create them.
+// askTopics asks one broker about topics, without permission to create them.
 func (c *Cache) askTopics(ctx context.Context, names []string) (map[string]gathered[*Topic], error) {
 	found, err := c.describeTopics(ctx, names, false)
 	if err != nil {
@@ -183,28 +183,28 @@ func (c *Cache) describeTopics(ctx context.Context, names []string, create bool)
 	return found, nil
 }
 
-// creation is what the brokers' auto.create.topics.enable said, and when; nil
-// when nobody has asked.
-type creation struct{ known atomic.Pointer[creates] }
+// creation caches the brokers' auto.create.topics.enable, and when it was read; nil before the
+// first time.
+type creation struct{ cached atomic.Pointer[creates] }
 
 type creates struct {
-	value string // "true", "false", or "" when Kafka would not say
+	value string // "true", "false", or "" when Kafka withholds it
 	at    time.Time
 }
 
-// mayAppear reports whether a topic that was asked for with leave to create it
-// is worth more waiting.
+// mayAppear reports whether a topic that was looked up with permission to create it is worth
+// waiting for.
 func (c *Cache) mayAppear(ctx context.Context, waited time.Duration) bool {
-	known := c.creation.known.Load()
-	if known == nil || time.Since(known.at) > creationAge {
+	cached := c.creation.cached.Load()
+	if cached == nil || time.Since(cached.at) > creationAge {
 		value, err := c.askCreation(ctx)
 		var refused *kerr.Error
-		if err == nil || errors.As(err, &refused) { // Kafka may keep its settings to itself
-			c.creation.known.Store(&creates{value: value, at: time.Now()})
+		if err == nil || errors.As(err, &refused) { // Kafka may refuse to show its settings
+			c.creation.cached.Store(&creates{value: value, at: time.Now()})
 		}
-		known = &creates{value: value}
+		cached = &creates{value: value}
 	}
-	switch known.value {
+	switch cached.value {
 	case "false":
 		return false
 	case "true":
@@ -213,8 +213,7 @@ func (c *Cache) mayAppear(ctx context.Context, waited time.Duration) bool {
 	return waited < guessFor
 }
 
-// askCreation asks any broker for its auto.create.topics.enable; "" means that
-// it does not say.
+// askCreation reads auto.create.topics.enable of any broker; "" means that it is withheld.
 func (c *Cache) askCreation(ctx context.Context) (string, error) {
 	const name = "auto.create.topics.enable"
 	ctx, cancel := context.WithTimeout(ctx, guessFor)
@@ -244,22 +243,22 @@ func (c *Cache) askCreation(ctx context.Context) (string, error) {
 	return "", nil
 }
 
-// missing remembers, for a moment, names that led nowhere.
+// missing caches, for a moment, names that do not exist.
 type missing struct {
 	mu    sync.Mutex
 	names map[string]*absent
 }
 
-// absent is the answer to a name. One that a look-up without leave to create
-// got says nothing about a look-up with it.
+// absent is the cached result of a name. The result of a look-up without permission to create the
+// topic does not apply to one with it.
 type absent struct {
 	err    error
 	create bool
 	until  time.Time
 }
 
-// recall returns the remembered answer to name, if there is one.
-func (m *missing) recall(name string, create bool) error {
+// get returns the cached result of name, or nil.
+func (m *missing) get(name string, create bool) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	a := m.names[name]
@@ -269,8 +268,8 @@ func (m *missing) recall(name string, create bool) error {
 	return a.err
 }
 
-// note remembers err as the answer to name, if it is about the name and not
-// about the state of the brokers.
+// note caches err as the result of name, if err is about the name and not about the state of the
+// brokers.
 func (m *missing) note(name string, create bool, err error) {
 	if !apierr.TopicNotFound.Is(err) && !apierr.Unauthorized.Is(err) && !apierr.KafkaInvalid.Is(err) {
 		return
@@ -284,7 +283,7 @@ func (m *missing) note(name string, create bool, err error) {
 				delete(m.names, old)
 			}
 		}
-		for old := range m.names { // any one, if all were of use
+		for old := range m.names { // any one, if all are fresh
 			if len(m.names) < maxMissing {
 				break
 			}

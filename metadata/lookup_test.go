@@ -29,8 +29,8 @@ func TestTopicKnown(t *testing.T) {
 	}
 }
 
-// TestTopicCreated checks that only a produce look-up creates, only when it
-// may, and that what it created is seen by every reader at once.
+// TestTopicCreated checks that only a produce look-up creates, only when it may, and that every
+// reader sees the created topic at once.
 func TestTopicCreated(t *testing.T) {
 	cluster := newCluster(t, kfake.AllowAutoTopicCreation(), kfake.DefaultNumPartitions(2))
 	ctx := testContext(t)
@@ -77,8 +77,8 @@ func TestTopicAppears(t *testing.T) {
 	f(kerr.LeaderNotAvailable, 8)
 }
 
-// TestCreationOff checks that an unknown topic is refused without a wait where
-// the broker says that it creates none, and that it is asked that only once.
+// TestCreationOff checks that an unknown topic is refused without a wait where the broker does
+// not create topics, and that the broker is asked for that setting only once.
 func TestCreationOff(t *testing.T) {
 	inBubble(t, func(t *testing.T, network *kfake.VirtualNetwork) {
 		cluster := newCluster(t, virtual(network)...)
@@ -114,8 +114,8 @@ func TestCreationOff(t *testing.T) {
 	})
 }
 
-// TestMissing checks that a name that leads nowhere is asked for once, by many
-// and for a while, and again after that.
+// TestMissing checks that a name that does not exist is looked up once, for many callers and for
+// a while, and again after that.
 func TestMissing(t *testing.T) {
 	inBubble(t, func(t *testing.T, network *kfake.VirtualNetwork) {
 		cluster := newCluster(t, virtual(network)...)
@@ -143,8 +143,8 @@ func TestMissing(t *testing.T) {
 	})
 }
 
-// TestMissingForgets checks that a topic that was created elsewhere is found
-// when its name has been forgotten, at the latest.
+// TestMissingForgets checks that a topic that was created elsewhere is found when its name is
+// evicted, at the latest.
 func TestMissingForgets(t *testing.T) {
 	inBubble(t, func(t *testing.T, network *kfake.VirtualNetwork) {
 		cluster := newCluster(t, virtual(network)...)
@@ -166,7 +166,7 @@ func TestMissingForgets(t *testing.T) {
 }
 
 func TestMissingIsBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) { // whose clock stands still: no name is forgotten for its age
+	synctest.Test(t, func(t *testing.T) { // its clock stands still: no name expires
 		m := missing{names: make(map[string]*absent)}
 		err := apierr.TopicNotFound.Err()
 		for i := range 3 * maxMissing {
@@ -176,15 +176,15 @@ func TestMissingIsBounded(t *testing.T) {
 			t.Errorf("%d names are remembered", len(m.names))
 		}
 		last := strconv.Itoa(3*maxMissing - 1)
-		if m.recall(last, true) != err || m.recall(last, false) != err {
+		if m.get(last, true) != err || m.get(last, false) != err {
 			t.Error("the last name is forgotten")
 		}
 		m.note("read", false, err)
-		if m.recall("read", true) != nil {
+		if m.get("read", true) != nil {
 			t.Error("what may not be created is answered to who may create it")
 		}
 		m.note("away", true, apierr.BrokersAway.Err())
-		if m.recall("away", true) != nil {
+		if m.get("away", true) != nil {
 			t.Error("an outage is remembered as a missing topic")
 		}
 	})
@@ -227,7 +227,7 @@ func TestTopicNames(t *testing.T) {
 	f(strings.Repeat("x", 250), false)
 }
 
-// TestTopicErrors checks what Kafka's refusals become.
+// TestTopicErrors checks the errors that Kafka's refusals are turned into.
 func TestTopicErrors(t *testing.T) {
 	cluster := newCluster(t)
 	c := newCache(t, cluster, Settings{Timeout: 300 * time.Millisecond})
@@ -274,8 +274,8 @@ func TestTopicDeadline(t *testing.T) {
 	})
 }
 
-// TestManyUnknown checks that clients cannot make the proxy flood the brokers:
-// only so many names are looked up at one time, and all get their answer.
+// TestManyUnknown checks that clients cannot make the node flood the brokers: only so many names
+// are looked up at one time, and all look-ups get a result.
 func TestManyUnknown(t *testing.T) {
 	c := newCache(t, newCluster(t, kfake.AllowAutoTopicCreation(), kfake.DefaultNumPartitions(1)), Settings{CreateTopics: true})
 	ctx := testContext(t)

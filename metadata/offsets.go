@@ -16,29 +16,29 @@ import (
 	"millrace/internal/kafka"
 )
 
-// offsetRange is what the log of a partition holds: from beginning to before end.
+// offsetRange is the range of the log of a partition: from beginning to before end.
 type offsetRange struct {
 	beginning, end int64
 	at             time.Time // when the leader was asked
 }
 
-// offsetBurst is how often a partition's offsets may be asked within a second
-// after a rest: who asks now and then gets what holds at that time.
+// offsetBurst is how often a partition's offsets may be read within a second after a pause: an
+// occasional reader gets the current ones.
 const offsetBurst = 8
 
-// maxOffsets bounds the partitions whose offsets are kept.
+// maxOffsets bounds the partitions whose offsets are cached.
 const maxOffsets = 4096
 
-// offsetCache keeps the offsets of partitions that many ask about, for a moment.
+// offsetCache caches the offsets of partitions that are read often, for a moment.
 type offsetCache struct {
 	mu   sync.Mutex
-	kept map[flightKey]*keptOffsets
+	kept map[callKey]*cachedOffsets
 }
 
-// keptOffsets is what is known of a partition. Its answer is immutable, and
-// nil before the first one.
-type keptOffsets struct {
-	turns  pace
+// cachedOffsets is the cache entry of a partition. Its answer is immutable, and nil before the
+// first one.
+type cachedOffsets struct {
+	limit  rateLimit
 	answer atomic.Pointer[offsetsAnswer]
 	used   time.Time // guarded by offsetCache.mu
 }
@@ -48,8 +48,8 @@ type offsetsAnswer struct {
 	Answer
 }
 
-// of returns what is kept under a key, and makes room for it.
-func (o *offsetCache) of(key flightKey) *keptOffsets {
+// of returns the entry of a key, and makes room for it.
+func (o *offsetCache) of(key callKey) *cachedOffsets {
 	now := time.Now()
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -58,7 +58,7 @@ func (o *offsetCache) of(key flightKey) *keptOffsets {
 		if len(o.kept) >= maxOffsets {
 			o.drop(now)
 		}
-		k = &keptOffsets{}
+		k = &cachedOffsets{}
 		key.topic = strings.Clone(key.topic)
 		o.kept[key] = k
 	}
@@ -66,10 +66,9 @@ func (o *offsetCache) of(key flightKey) *keptOffsets {
 	return k
 }
 
-// drop makes room for one: of a few, chosen by chance, the one that has rested
-// longest.
+// drop evicts one entry: of a few, chosen by chance, the one that was used longest ago.
 func (o *offsetCache) drop(now time.Time) {
-	var victim flightKey
+	var victim callKey
 	looked, rested := 0, time.Duration(-1)
 	for key, k := range o.kept {
 		if rest := now.Sub(k.used); rest > rested {
@@ -82,23 +81,22 @@ func (o *offsetCache) drop(now time.Time) {
 	delete(o.kept, victim)
 }
 
-// offsetsOf answers with the offset of the first record of a partition and the
-// one that its next record will get (the high watermark: records of open
-// transactions count). The leader is asked, unless it was asked too often of
-// late: then the answer is up to a second old.
+// offsetsOf answers with the offset of the first record of a partition and the one that its next
+// record will get (the high watermark: records of open transactions count). It asks the leader,
+// unless the rate limit forbids it: then the answer is up to a second old.
 func (c *Cache) offsetsOf(ctx context.Context, t *Topic, partition int32, maxAge time.Duration) (*offsetsAnswer, error) {
-	key := flightKey{what: "offsets", topic: t.Name, partition: partition}
+	key := callKey{what: "offsets", topic: t.Name, partition: partition}
 	kept, every := c.offsets.of(key), c.settings.askEvery()
-	// During an interval that has spent its questions the last answer holds.
-	if a := kept.answer.Load(); a != nil && time.Since(a.at) < min(every, maxAge) && !kept.turns.ready(every, offsetBurst) {
+	// In an interval whose requests are used up the last answer is returned.
+	if a := kept.answer.Load(); a != nil && time.Since(a.at) < min(every, maxAge) && !kept.limit.ready(every, offsetBurst) {
 		return a, nil
 	}
-	return fly(ctx, c, key, func(ctx context.Context) (*offsetsAnswer, error) {
-		if err := kept.turns.wait(ctx, every, offsetBurst); err != nil {
+	return do(ctx, c, key, func(ctx context.Context) (*offsetsAnswer, error) {
+		if err := kept.limit.wait(ctx, every, offsetBurst); err != nil {
 			return nil, fmt.Errorf("cannot wait to read the offsets of %s/%d: %w", t.Name, partition, err)
 		}
 		r := offsetRange{at: time.Now()}
-		// Kafka refuses a request that names a partition twice, so it takes two.
+		// Kafka refuses a request that names a partition twice, so this takes two.
 		group, ctx := errgroup.WithContext(ctx)
 		group.Go(func() (err error) {
 			r.beginning, err = c.askOffset(ctx, t.Name, partition, kafka.StartOfLog)
@@ -117,12 +115,12 @@ func (c *Cache) offsetsOf(ctx context.Context, t *Topic, partition int32, maxAge
 	})
 }
 
-// electionTime is how long a partition whose leader has just changed, or is new
-// and has not taken office, is asked again.
+// electionTime is how long a partition is retried whose leader has just changed, or is new and
+// not ready.
 const electionTime = time.Second
 
-// askOffset asks the leader of a partition for one offset, and again while
-// Kafka says that it cannot tell yet.
+// askOffset asks the leader of a partition for one offset, and retries while Kafka does not know
+// it yet.
 func (c *Cache) askOffset(ctx context.Context, topic string, partition int32, at int64) (int64, error) {
 	pause := firstPause
 	for began := time.Now(); ; pause = min(2*pause, maxPause) {

@@ -14,8 +14,7 @@ import (
 	"millrace/internal/apierr"
 )
 
-// requests counts the requests of a kind that reach the brokers, whatever they
-// are about.
+// requests counts the requests of a kind that reach the brokers, whatever they are about.
 func requests(cluster *kfake.Cluster, key kmsg.Key) *atomic.Int64 {
 	var n atomic.Int64
 	cluster.ControlKey(int16(key), func(kmsg.Request) (kmsg.Response, error, bool) {
@@ -26,9 +25,9 @@ func requests(cluster *kfake.Cluster, key kmsg.Key) *atomic.Int64 {
 	return &n
 }
 
-// TestPace counts everything that the brokers see of readers of all kinds, for
-// a minute: health checks included, one request a second.
-func TestPace(t *testing.T) {
+// TestRateLimit counts all requests that the brokers get from readers of all kinds, for a minute:
+// health checks included, one request a second.
+func TestRateLimit(t *testing.T) {
 	f := func(what string, key kmsg.Key, most int64, readers int, every time.Duration, q func(reader, round int) Query) {
 		t.Helper()
 		inBubble(t, func(t *testing.T, network *kfake.VirtualNetwork) {
@@ -57,28 +56,28 @@ func TestPace(t *testing.T) {
 	f("many readers", kmsg.Metadata, 65, 100, time.Second, list)
 	f("a slow reader", kmsg.Metadata, 68, 1, 1500*time.Millisecond, list)
 	f("impatient readers", kmsg.Metadata, 65, 20, 100*time.Millisecond, func(int, int) Query { return Query{Of: AllTopics, Bounded: true} })
-	// Names that are nowhere are asked for together: a request a second beside the refresh.
+	// Names that do not exist are looked up together: a request a second beside the refresh.
 	f("unknown topics", kmsg.Metadata, 140, 50, time.Second, func(i, round int) Query {
 		return Query{Of: TopicPartitions, Topic: fmt.Sprintf("none-%d-%d", i, round)}
 	})
 	f("configurations", kmsg.DescribeConfigs, 80, 40, time.Second, func(i, _ int) Query {
 		return Query{Of: OneTopic, Topic: []string{"t", "u", "v", "w"}[i%4]}
 	})
-	// Two requests make one question.
+	// Two requests make one look-up.
 	f("offsets", kmsg.ListOffsets, 2*(61+offsetBurst), 50, time.Second, func(int, int) Query {
 		return Query{Of: PartitionOffsets, Topic: "t"}
 	})
 }
 
-// TestNobodyWaits checks that readers who come often are always answered from
-// memory: the clock of the bubble stands still for them.
+// TestNobodyWaits checks that frequent readers are always answered from the cache: the clock of
+// the bubble stands still for them.
 func TestNobodyWaits(t *testing.T) {
 	inBubble(t, func(t *testing.T, network *kfake.VirtualNetwork) {
 		cluster := newCluster(t, virtual(network, kfake.SeedTopics(1, "t"))...)
 		c := newCache(t, cluster, Settings{}, dialer(network))
 		cluster.ControlKey(int16(kmsg.Metadata), func(kmsg.Request) (kmsg.Response, error, bool) {
 			cluster.KeepControl()
-			time.Sleep(300 * time.Millisecond) // brokers that are slow
+			time.Sleep(300 * time.Millisecond) // slow brokers
 			return nil, nil, false
 		})
 		if _, err := c.Answer(t.Context(), Query{Of: AllTopics}); err != nil {
@@ -98,7 +97,7 @@ func TestNobodyWaits(t *testing.T) {
 	})
 }
 
-// TestSharedAnswers checks that what did not change is not encoded again.
+// TestSharedAnswers checks that an unchanged resource is not encoded again.
 func TestSharedAnswers(t *testing.T) {
 	cluster := newCluster(t, kfake.SeedTopics(3, "a", "b"))
 	c := newCache(t, cluster, Settings{MaxAge: time.Hour})
@@ -140,8 +139,8 @@ func TestSharedAnswers(t *testing.T) {
 	}
 }
 
-// TestStale plays an outage: what is known is answered at once and marked, for
-// as long as the setting says, and fresh again when a broker is.
+// TestStale plays an outage: cached answers are returned at once and marked stale, for as long as
+// the setting allows, and fresh again when a broker responds.
 func TestStale(t *testing.T) {
 	inBubble(t, func(t *testing.T, network *kfake.VirtualNetwork) {
 		cluster := newCluster(t, virtual(network, kfake.SeedTopics(1, "t"))...)
@@ -188,8 +187,8 @@ func TestStale(t *testing.T) {
 	})
 }
 
-// TestAwait checks that a change is seen within the pace of refreshes though
-// nobody else reads, and that waiting costs what reading costs.
+// TestAwait checks that a change is seen within the rate limit of refreshes without other
+// readers, and that waiting costs what reading costs.
 func TestAwait(t *testing.T) {
 	inBubble(t, func(t *testing.T, network *kfake.VirtualNetwork) {
 		cluster := newCluster(t, virtual(network, kfake.SeedTopics(1, "t"))...)
@@ -245,11 +244,11 @@ func mustETag(t *testing.T, c *Cache) string {
 }
 
 func TestOffsetsAreBounded(t *testing.T) {
-	o := offsetCache{kept: make(map[flightKey]*keptOffsets)}
+	o := offsetCache{kept: make(map[callKey]*cachedOffsets)}
 	for i := range int32(3 * maxOffsets) {
-		o.of(flightKey{what: "offsets", topic: "t", partition: i})
+		o.of(callKey{what: "offsets", topic: "t", partition: i})
 	}
-	last := flightKey{what: "offsets", topic: "t", partition: 3*maxOffsets - 1}
+	last := callKey{what: "offsets", topic: "t", partition: 3*maxOffsets - 1}
 	if len(o.kept) != maxOffsets || o.kept[last] == nil {
 		t.Errorf("%d are kept, the last one: %v", len(o.kept), o.kept[last] != nil)
 	}

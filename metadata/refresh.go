@@ -13,27 +13,25 @@ import (
 )
 
 const (
-	// refreshBurst is how many refreshes may go out within a second when the
-	// last ones lie further apart: one because the view grew old, one because
-	// somebody learned that it is wrong.
+	// refreshBurst is how many refreshes are allowed within a second when the last ones lie
+	// further apart: one because the view grew old, one because it was found wrong.
 	refreshBurst = 2
-	// wantedFor is how long the view is kept young after the last reader.
+	// wantedFor is how long the view is refreshed after the last reader.
 	wantedFor = 10 * time.Second
-	// staleAfter is how long a reader waits for a new view when it may be
-	// answered with the old one.
+	// staleAfter is how long a reader waits for a new view when it may get the old one.
 	staleAfter = 1500 * time.Millisecond
 )
 
-// view is what readers see at one time: the last snapshot, and the topics that
-// were found by name after it was taken. It is immutable.
+// view is the state that readers see at one time: the last snapshot, and the topics that were
+// found by name after it was taken. It is immutable.
 type view struct {
 	*Snapshot
 	beside map[string]*found
 	doubts uint64                 // Cache.doubts when the brokers were asked
-	list   atomic.Pointer[Answer] // the names of all topics, once asked for
+	list   atomic.Pointer[Answer] // the names of all topics, once queried
 }
 
-// found is a topic that a look-up by name brought.
+// found is a topic that a look-up by name found.
 type found struct {
 	topic *Topic
 	at    time.Time
@@ -65,14 +63,14 @@ func (v *view) all() []*Topic {
 	return all
 }
 
-// same reports whether readers of both views see the same.
+// same reports whether readers of both views see the same state.
 func (v *view) same(o *view) bool {
 	return v.brokers == o.brokers && slices.Equal(v.all(), o.all())
 }
 
-// fresh returns a view that is no older than maxAge, or, where that cannot be
-// had and Settings.StaleFor allows it, an older one and how old it is. It has
-// all topics that were found before the call.
+// fresh returns a view that is no older than maxAge. Where none can be had and Settings.StaleFor
+// allows it, fresh returns an older view and its age. The view has all topics that were found
+// before the call.
 func (c *Cache) fresh(ctx context.Context, maxAge time.Duration) (*view, Reply, error) {
 	if v := c.view.Load(); v.doubts == c.doubts.Load() {
 		age := time.Since(v.Taken)
@@ -100,13 +98,13 @@ func (c *Cache) renew(ctx context.Context, since time.Time) (*view, Reply, error
 		bounded, cancel = context.WithTimeout(ctx, staleAfter)
 		defer cancel()
 	}
-	// A reader may join a refresh that began before since, so one is not
-	// always enough; two are.
+	// A reader may join a refresh that began before since, so one refresh is not always enough;
+	// two are.
 	for range 2 {
 		if v := c.since(since); v != nil {
 			return v, Reply{}, nil
 		}
-		if _, err := fly(bounded, c, refreshKey, c.refreshSince(since)); err != nil {
+		if _, err := do(bounded, c, refreshKey, c.refreshSince(since)); err != nil {
 			if v := c.spare(); v != nil && ctx.Err() == nil {
 				return c.outdated(v)
 			}
@@ -116,8 +114,7 @@ func (c *Cache) renew(ctx context.Context, since time.Time) (*view, Reply, error
 	return c.view.Load(), Reply{}, nil
 }
 
-// since returns the view if it was taken then or later and nobody doubts it,
-// or nil.
+// since returns the view if it was taken then or later and was not found wrong, or nil.
 func (c *Cache) since(t time.Time) *view {
 	if v := c.view.Load(); v.doubts == c.doubts.Load() && !v.Taken.Before(t) {
 		return v
@@ -125,8 +122,7 @@ func (c *Cache) since(t time.Time) *view {
 	return nil
 }
 
-// spare returns the view if it may be answered from while there is no better
-// one, or nil.
+// spare returns the view if it may be used in place of a younger one, or nil.
 func (c *Cache) spare() *view {
 	v := c.view.Load()
 	if v.Taken.IsZero() || c.settings.StaleFor <= 0 || time.Since(v.Taken) > c.settings.MaxAge+c.settings.StaleFor {
@@ -135,21 +131,21 @@ func (c *Cache) spare() *view {
 	return v
 }
 
-// outdated returns v as what is answered for want of a better one.
+// outdated returns v as a stale view.
 func (c *Cache) outdated(v *view) (*view, Reply, error) {
 	c.stale.Add(1)
 	return v, Reply{Stale: true, Age: time.Since(v.Taken)}, nil
 }
 
-// want notes that somebody reads, and has the view renewed if it is due.
+// want notes that a reader exists, and starts a refresh if one is due.
 func (c *Cache) want() {
 	c.wanted.Store(int64(time.Since(c.started)))
 	c.keep()
 }
 
-// keep begins to renew the view in the background, if it is due and somebody
-// reads. It returns the refresh, nil if there is none.
-func (c *Cache) keep() *flight {
+// keep starts a refresh in the background, if it is due and a reader exists. It returns the
+// refresh, or nil.
+func (c *Cache) keep() *call {
 	idle := time.Since(c.started) - time.Duration(c.wanted.Load())
 	v := c.view.Load()
 	due := v.doubts != c.doubts.Load() || time.Since(v.Taken) >= c.settings.renewAfter()
@@ -159,25 +155,25 @@ func (c *Cache) keep() *flight {
 	return c.refreshLater()
 }
 
-var refreshKey = flightKey{what: "refresh"}
+var refreshKey = callKey{what: "refresh"}
 
-// refreshLater begins a refresh that nobody waits for, unless one is on its
-// way or would have to wait for its turn. It returns the refresh, if any.
-func (c *Cache) refreshLater() *flight {
-	if c.isAway() || !c.turns.ready(c.settings.askEvery(), refreshBurst) {
-		return nil // it could only fail; the next reader tries again
+// refreshLater starts a refresh in the background, unless one is in flight or the rate limit
+// would delay it. It returns the refresh, or nil.
+func (c *Cache) refreshLater() *call {
+	if c.isAway() || !c.refreshes.ready(c.settings.askEvery(), refreshBurst) {
+		return nil // it could only fail; the next reader retries
 	}
-	f, _ := launch(c, refreshKey, c.refreshSince(time.Now())) // fails when closed
+	f, _ := start(c, refreshKey, c.refreshSince(time.Now())) // fails when closed
 	return f
 }
 
-// refreshSince is the refresh for who needs a view taken at since or later.
+// refreshSince returns the refresh for callers that need a view taken at since or later.
 func (c *Cache) refreshSince(since time.Time) func(context.Context) (*view, error) {
 	return func(ctx context.Context) (*view, error) {
 		if v := c.since(since); v != nil {
-			return v, nil // the flight before this one ended as its caller set out
+			return v, nil // taken by a call that ended while the caller started this one
 		}
-		if err := c.turns.wait(ctx, c.settings.askEvery(), refreshBurst); err != nil {
+		if err := c.refreshes.wait(ctx, c.settings.askEvery(), refreshBurst); err != nil {
 			return nil, fmt.Errorf("cannot wait to read the cluster's metadata: %w", err)
 		}
 		v, err := c.refresh(ctx)
@@ -186,9 +182,9 @@ func (c *Cache) refreshSince(since time.Time) func(context.Context) (*view, erro
 	}
 }
 
-// refresh asks for everything and replaces the view.
+// refresh reads the whole state and replaces the view.
 func (c *Cache) refresh(ctx context.Context) (*view, error) {
-	doubts := c.doubts.Load() // who has doubts from here on may know more than the answer
+	doubts := c.doubts.Load() // loaded first: a later doubt may be newer than the response
 	taken := time.Now()
 	req := kmsg.NewPtrMetadataRequest() // no list of topics: all of them
 	resp, err := req.RequestWith(ctx, c.brokers)
@@ -207,7 +203,7 @@ func (c *Cache) refresh(ctx context.Context) (*view, error) {
 	})
 	next := &view{Snapshot: newSnapshot(resp, taken, last.Snapshot), doubts: doubts}
 	for name, f := range last.beside {
-		// What was found while we were asking may not be in the answer.
+		// A topic that was found during the request may be missing from the response.
 		if f.at.After(taken) && next.byName[name] == nil {
 			if next.beside == nil {
 				next.beside = make(map[string]*found)
@@ -231,7 +227,7 @@ func (c *Cache) show(next, last *view) {
 	}
 }
 
-// add puts a topic that a look-up by name brought beside the view.
+// add puts a topic that a look-up by name found beside the view.
 func (c *Cache) add(t *Topic) {
 	c.viewMu.Lock()
 	old := c.view.Load()

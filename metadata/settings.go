@@ -8,28 +8,29 @@ import (
 
 // Settings of the metadata cache.
 type Settings struct {
-	// MaxAge is how old an answer about topics, partitions or brokers may be.
-	// While clients ask, it is renewed in the background once it is half that
-	// old, or a second if that is more.
+	// MaxAge bounds the age of an answer about topics, partitions or brokers. While clients query
+	// it, it is refreshed in the background once it is half that old, or a second if that is
+	// more.
 	MaxAge time.Duration
-	// StaleFor is how much older an answer may be while no broker answers,
-	// marked as stale; 0: such questions are refused.
+	// StaleFor is how much older an answer may be while no broker responds, marked as stale; 0:
+	// such queries are refused.
 	StaleFor time.Duration
 	// Timeout bounds one look-up at the brokers.
 	Timeout time.Duration
 	// MaxWait bounds the time that [Cache.Await] waits for an answer to change.
 	MaxWait time.Duration
-	// MaxWaiters bounds those who wait in [Cache.Await] or hold a [Watcher].
+	// MaxWaiters bounds the callers that wait in [Cache.Await] or hold a [Watcher].
 	MaxWaiters int
-	// CreateTopics lets a first produce to an unknown topic create it, where the broker allows that too.
+	// CreateTopics lets a first produce to an unknown topic create it, where the broker allows
+	// that too.
 	CreateTopics bool
 	// Reserved are topics that are hidden: they are in no list, and a question
 	// about one is refused as one that is not authorized.
 	Reserved kafka.Reserved
 }
 
-// DefaultSettings returns what suits most clusters. Fields of [Settings] that
-// are not above zero mean these, StaleFor and CreateTopics apart.
+// DefaultSettings returns settings that suit most clusters. Fields of [Settings] that are not
+// above zero mean these, StaleFor and CreateTopics apart.
 func DefaultSettings() Settings {
 	return Settings{
 		MaxAge: 2 * time.Second, StaleFor: 5 * time.Minute, Timeout: 10 * time.Second,
@@ -54,10 +55,10 @@ func (s Settings) withDefaults() Settings {
 	return s
 }
 
-// askEvery is how often pollers together may make the cache ask the brokers
-// for one thing. A MaxAge below a second is the wish to ask more often.
+// askEvery is the interval at which pollers together may make the cache ask the brokers for one
+// resource. A MaxAge below a second shortens it.
 func (s *Settings) askEvery() time.Duration { return min(s.MaxAge, time.Second) }
 
-// renewAfter is the age from which on a reader has the view renewed, in the
-// background: early enough that few ever wait.
+// renewAfter is the age from which on a reader starts a refresh, in the background: early enough
+// that few ever wait.
 func (s *Settings) renewAfter() time.Duration { return max(s.MaxAge/2, s.askEvery()) }

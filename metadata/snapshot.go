@@ -14,14 +14,14 @@ import (
 	"millrace/internal/apierr"
 )
 
-// Snapshot is what the brokers said about the whole cluster at one time. It is
+// Snapshot is the state of the whole cluster as the brokers reported it at one time. It is
 // immutable.
 type Snapshot struct {
 	// Taken is when the brokers were asked.
 	Taken time.Time
 	// ClusterID is empty when the brokers are too old to have one.
 	ClusterID string
-	// Controller is the id of the controller, -1 when there is none.
+	// Controller is the id of the controller, -1 for none.
 	Controller int32
 	// Brokers are sorted by id, Topics by name.
 	Brokers []Broker
@@ -39,8 +39,7 @@ type Broker struct {
 	Rack string // empty: none
 }
 
-// Topic is a topic as it was when the brokers were asked. What is exported is
-// immutable.
+// Topic is a topic as it was when the brokers were asked. Its exported fields are immutable.
 type Topic struct {
 	Name string
 	// Internal topics are Kafka's own.
@@ -48,29 +47,28 @@ type Topic struct {
 	// Partitions has the partition p at index p.
 	Partitions []Partition
 
-	// partitions are the answers about the partitions, whole the one about the
-	// topic; each is made when it is first asked for.
+	// partitions are the answers about the partitions, whole the one about the topic; each is
+	// encoded for its first query.
 	partitions atomic.Pointer[partitionAnswers]
 	whole      atomic.Pointer[wholeAnswer]
-	// doubted is when a leader was last found to be another one, as
-	// nanoseconds since Cache.started; 0: never. A topic that a refresh finds
-	// changed is another Topic.
+	// doubted is when a leader was last found to be another broker, as nanoseconds since
+	// Cache.started; 0: never. A topic that a refresh finds changed is another Topic.
 	doubted atomic.Int64
 }
 
 // Partition is one partition of a topic.
 type Partition struct {
-	// Leader is a broker's id, -1 when there is none at the moment.
+	// Leader is a broker's id, -1 while the partition has no leader.
 	Leader int32
 	// Replicas are the ids of the brokers that should hold it, the preferred
 	// leader first; ISR are those that are in sync.
 	Replicas, ISR []int32
-	// Err is what Kafka says is wrong with the partition; nil: nothing.
+	// Err is the partition's error as Kafka reports it, or nil.
 	Err error
 }
 
-// newSnapshot takes resp, which must not be used afterwards. What is as it was
-// in last, the snapshot before, is shared with it, answers included.
+// newSnapshot takes resp, which must not be used afterwards. It shares the unchanged parts with
+// last, the snapshot before, answers included.
 func newSnapshot(resp *kmsg.MetadataResponse, taken time.Time, last *Snapshot) *Snapshot {
 	s := &Snapshot{
 		Taken:      taken,
@@ -91,8 +89,8 @@ func newSnapshot(resp *kmsg.MetadataResponse, taken time.Time, last *Snapshot) *
 	}
 	slices.SortFunc(s.Brokers, func(a, b Broker) int { return cmp.Compare(a.ID, b.ID) })
 	for i := range resp.Topics {
-		// A topic that cannot be described is asked for by name when
-		// somebody wants it, and that answer says why.
+		// A topic that cannot be described is looked up by name when a reader wants it, and that
+		// look-up returns the reason.
 		if t, err := newTopic(&resp.Topics[i]); err == nil {
 			if was := last.byName[t.Name]; was != nil && was.equal(t) {
 				t = was
@@ -109,15 +107,14 @@ func newSnapshot(resp *kmsg.MetadataResponse, taken time.Time, last *Snapshot) *
 	return s
 }
 
-// equal reports whether two descriptions of a topic say the same.
+// equal reports whether two descriptions of a topic are equal.
 func (t *Topic) equal(o *Topic) bool {
 	return t.Internal == o.Internal && slices.EqualFunc(t.Partitions, o.Partitions, func(a, b Partition) bool {
 		return a.Leader == b.Leader && slices.Equal(a.Replicas, b.Replicas) && slices.Equal(a.ISR, b.ISR) && a.Err == b.Err
 	})
 }
 
-// newTopic takes what Kafka says about one topic. A topic without partitions
-// is one that is being created.
+// newTopic takes Kafka's description of one topic. A topic without partitions is being created.
 func newTopic(t *kmsg.MetadataResponseTopic) (*Topic, error) {
 	if err := kerr.ErrorForCode(t.ErrorCode); err != nil {
 		return nil, err
@@ -128,8 +125,8 @@ func newTopic(t *kmsg.MetadataResponseTopic) (*Topic, error) {
 	last := slices.MaxFunc(t.Partitions, func(a, b kmsg.MetadataResponseTopicPartition) int {
 		return cmp.Compare(a.Partition, b.Partition)
 	}).Partition
-	// Kafka numbers partitions without gaps and describes all of them. If
-	// ever one is missing it is there, without a leader.
+	// Kafka numbers partitions without gaps and describes all of them. If one is ever missing, it
+	// is added without a leader.
 	partitions := make([]Partition, last+1)
 	for i := range partitions {
 		partitions[i].Leader = -1

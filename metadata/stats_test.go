@@ -7,7 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 )
 
-// What the metrics show is the view and its age, and costs the brokers nothing.
+// The metrics show the view and its age, and cost no request.
 func TestStats(t *testing.T) {
 	inBubble(t, func(t *testing.T, network *kfake.VirtualNetwork) {
 		cluster := newCluster(t, virtual(network, kfake.SeedTopics(3, "a"), kfake.SeedTopics(1, "b"))...)

@@ -14,7 +14,7 @@ type Def struct {
 	desc *prometheus.Desc
 }
 
-// Group is a chapter of the catalogue.
+// Group is a section of the catalogue.
 type Group struct {
 	// Title and Intro are for readers.
 	Title, Intro string
@@ -82,14 +82,14 @@ var (
 	fetchWire      = counter("consume_fetched_bytes_total", "Bytes of fetched record batches as they came.", "codec")
 	fetchPlain     = counter("consume_fetched_uncompressed_bytes_total", "Bytes of fetched record batches, decompressed.", "codec")
 
-	consumerInstances  = gauge("consumer_instances", "Consumer instances on this server.")
+	consumerInstances  = gauge("consumer_instances", "Consumer instances on this node.")
 	consumerLimit      = gauge("consumer_instances_limit", "Bound of millrace_consumer_instances: consumer.instances.max.")
 	consumerCreated    = counter("consumer_instances_created_total", "Consumer instances made.")
 	consumerExpired    = counter("consumer_instances_expired_total", "Consumer instances closed because nobody had used them for consumer.instance.timeout.ms.")
 	consumerPartitions = gauge("consumer_partitions", "Partitions that the consumer instances read.")
 	consumerBacklog    = gauge("consumer_backlog_records", "Records fetched and not yet answered, beside what the Kafka clients prefetch.")
 	consumerHeld       = gauge("consumer_backlog_bytes", "Keys and values of millrace_consumer_backlog_records.")
-	consumerLag        = gauge("consumer_lag_records", "Records that a group's instances on this server have not answered: the end of the log less their position, summed over the partitions of the topic that they read, whether they have ever read or not. The position need not be committed; Kafka's own tools show what is. The end is looked up every consumer.lag.interval.ms, and a read brings it too.", "group", "topic")
+	consumerLag        = gauge("consumer_lag_records", "Records that a group's instances on this node have not answered: the end of the log less their position, summed over the partitions of the topic that they read, whether they have ever read or not. The position need not be committed; Kafka's own tools show what is. The end is looked up every consumer.lag.interval.ms, and a read brings it too.", "group", "topic")
 	consumerCommits    = counter("consumer_commits_total", "Offset commits sent to Kafka, by result: ok or failed.", "result")
 	consumerRebalances = counter("consumer_rebalances_total", "Changes that a group made to what a consumer instance reads, by event: assigned, revoked or lost.", "event")
 	consumerSkipped    = counter("consumer_records_skipped_total", "Records passed over because they could not be decoded, by instances with on.decode.error=skip and streams with on_decode_error=skip.")
@@ -114,8 +114,8 @@ var (
 	topicConsumedBytes   = counter("topic_consumed_bytes_total", "Keys and values of the topic's records answered to readers.", "topic")
 )
 
-// The metrics of the cluster and of the way to it. Those of kprom are its own,
-// help included; TestCatalogIsWhatIsShown holds that.
+// The metrics of the cluster and of its connections. Those of kprom are its own, help included;
+// TestCatalogIsWhatIsShown holds that.
 var (
 	kafkaReachable  = gauge("kafka_reachable", "1 while brokers answer; requests that need them are refused otherwise.")
 	kafkaSilence    = gauge("kafka_last_answer_age_seconds", "Time since any broker answered anything.")
@@ -146,7 +146,7 @@ var (
 	schemaHits     = counter("schema_cache_hits_total", "Questions for schemas that were answered from memory.")
 	schemaMisses   = counter("schema_cache_misses_total", "Questions for schemas that the schema registry had to be asked, or that failed at once while it was away.")
 	schemaCached   = gauge("schema_cache_entries", "Answers in memory, those that a schema does not exist among them.")
-	schemaRequests = counter("schema_registry_requests_total", "Requests to the schema registry, by result: ok is any answer, that a schema is unknown or refused too; failed is an answer that makes no sense or turns this server away; unreachable; timeout.", "result")
+	schemaRequests = counter("schema_registry_requests_total", "Requests to the schema registry, by result: ok is any answer, that a schema is unknown or refused too; failed is an answer that makes no sense or refuses this node; unreachable; timeout.", "result")
 	schemaTime     = counter("schema_registry_request_seconds_total", "Time that requests to the schema registry took.")
 )
 
@@ -159,9 +159,8 @@ var (
 	buildInfo  = gauge("build_info", "1, with what this program was built from.", "version", "revision", "go_version")
 )
 
-// Catalog returns all metrics of millrace, in the order of the documentation.
-// What the Go runtime and the process show by themselves (go_*, process_*) is
-// not among them.
+// Catalog returns all metrics of millrace, in the order of the documentation. The metrics of the
+// Go runtime and the process (go_*, process_*) are not among them.
 func Catalog() []Group {
 	return []Group{
 		{"HTTP", "Buckets of histograms are classic and, where the scraper asks for protobuf, native ones.", []*Def{
@@ -198,7 +197,7 @@ func Catalog() []Group {
 	}
 }
 
-// put sends the present value of a counter or gauge.
+// put sends the current value of a counter or gauge.
 func (d *Def) put(to chan<- prometheus.Metric, value float64, labels ...string) {
 	kind := prometheus.GaugeValue
 	if d.Type == "counter" {
@@ -217,8 +216,8 @@ func (d *Def) vec(buckets []float64) *prometheus.HistogramVec {
 }
 
 const (
-	// nativeFactor is how far the bounds of a native bucket are apart, nativeBuckets how
-	// many there may be before they become wider: what Prometheus proposes.
+	// nativeFactor is the ratio between the bounds of a native bucket, nativeBuckets the number
+	// of buckets after which they become wider: the values that Prometheus proposes.
 	nativeFactor  = 1.1
 	nativeBuckets = 160
 )

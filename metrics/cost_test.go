@@ -9,7 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// perRequest does all that a produce request does here; those of other kinds do less.
+// perRequest writes all the metrics of a produce request; other requests write fewer.
 func perRequest(m *Metrics) func() {
 	r, f := m.Route("POST", "/topics/{topic}"), m.Format("json")
 	took := time.Duration(0)
@@ -25,7 +25,7 @@ func perRequest(m *Metrics) func() {
 func TestRequestsAllocateNothing(t *testing.T) {
 	m := New(Settings{Topics: 10}, Build{})
 	request := perRequest(m)
-	for range 100_000 { // every bucket of the native histogram comes into being
+	for range 100_000 { // so that every bucket of the native histogram exists
 		request()
 	}
 	failure := m.Failure("overloaded", 50301)

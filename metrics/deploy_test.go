@@ -11,14 +11,14 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// queries checks PromQL against what is shown: its grammar, that every metric
-// exists, and that every label is one that its metric has.
+// queries checks PromQL against the scraped metrics: its grammar, that every metric exists, and
+// that every label is one that its metric has.
 type queries struct {
 	labels map[string][]string // of each series name
 	used   map[string]bool
 }
 
-// newQueries knows what a scrape shows, and what Prometheus adds.
+// newQueries returns queries with the series of a scrape, and those that Prometheus adds.
 func newQueries(t *testing.T) *queries {
 	q := &queries{labels: map[string][]string{"up": nil}, used: map[string]bool{}}
 	_, families := scrape(t, full(t))
@@ -90,7 +90,7 @@ func (q *queries) check(t *testing.T, where, expr string) (all []string) {
 	return all
 }
 
-// ruleFile is what Prometheus reads.
+// ruleFile is a file of Prometheus's rules.
 type ruleFile struct {
 	Groups []struct {
 		Name, Interval string
@@ -121,7 +121,7 @@ var (
 	usedLabel  = regexp.MustCompile(`\$labels\.([a-z_]+)`)
 )
 
-// known returns queries that know the recording rules too.
+// known returns queries with the series of the recording rules too.
 func known(t *testing.T) *queries {
 	q := newQueries(t)
 	for _, g := range readRules(t, "../deploy/prometheus/rules.yml").Groups {
@@ -162,7 +162,7 @@ func TestAlertsAskForWhatIsShown(t *testing.T) {
 	}
 }
 
-// The dashboard asks for what is shown, and shows all that we have.
+// The dashboard queries existing metrics only, and all of them.
 func TestDashboardAsksForWhatIsShown(t *testing.T) {
 	text, err := os.ReadFile("../deploy/grafana/millrace.json")
 	if err != nil {

@@ -19,19 +19,18 @@ const (
 // codecNames are Kafka's codecs, by their numbers.
 var codecNames = [...]string{"none", "gzip", "snappy", "lz4", "zstd"}
 
-// Hook returns what to give to each Kafka client of that name with
-// [kgo.WithHooks]. Any number of clients may share a name.
+// Hook returns the hook for each Kafka client of that name, for [kgo.WithHooks]. Any number of
+// clients may share a name.
 func (m *Metrics) Hook(client string) kgo.Hook { return m.clients[client] }
 
-// ObserveWait notes how long a request's records were with the Kafka client.
+// ObserveWait counts how long a request's records were with the Kafka client.
 func (m *Metrics) ObserveWait(d time.Duration) { m.waited.Observe(d.Seconds()) }
 
-// clientHook is kprom for many clients, with what we count of record batches.
+// clientHook is kprom for many clients, with our own counts of record batches.
 //
-// kprom itself is made for one client: it registers its metrics when the client
-// is made and takes them away when it is closed. There may be thousands of
-// consumer instances, so both are hidden, and it is told once of a client that
-// does not exist.
+// kprom itself is made for one client: it registers its metrics when the client is made and
+// removes them when it is closed. There may be thousands of consumer instances, so clientHook
+// hides both events from it, and announces one client to it that does not exist.
 type clientHook struct {
 	*kpromlib.Metrics
 	m *Metrics
@@ -75,7 +74,7 @@ func (h *clientHook) OnFetchBatchRead(_ kgo.BrokerMetadata, _ string, _ int32, b
 	f.plain.Add(uint64(b.UncompressedBytes))
 }
 
-// fetched counts the record batches that came in one codec.
+// fetched counts the fetched record batches of one codec.
 type fetched struct{ batches, records, wire, plain atomic.Uint64 }
 
 func (f *fetched) collect(to chan<- prometheus.Metric, codec string) {
@@ -85,8 +84,8 @@ func (f *fetched) collect(to chan<- prometheus.Metric, codec string) {
 	fetchPlain.put(to, float64(f.plain.Load()), codec)
 }
 
-// noGauges leaves out kprom's gauges of what its one client has buffered: they
-// would ask the client that does not exist. Package metrics has its own.
+// noGauges omits kprom's gauges of its client's buffers: they would ask the client that does not
+// exist. Package metrics has its own.
 type noGauges struct{ prometheus.Registerer }
 
 // Register implements [prometheus.Registerer].

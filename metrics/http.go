@@ -19,8 +19,8 @@ type Route struct {
 	statuses       [maxStatus - minStatus + 1]atomic.Uint64
 }
 
-// Route returns the counters of a method and route template. It is for
-// start-up. A route is shown once it has answered a request.
+// Route returns the counters of a method and route template. It is for start-up. A route appears
+// in a scrape after its first request.
 func (m *Metrics) Route(method, path string) *Route {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -34,7 +34,7 @@ func (m *Metrics) Route(method, path string) *Route {
 	return r
 }
 
-// Template is the route's path, with the names of its parameters.
+// Template returns the route's path, with the names of its parameters.
 func (r *Route) Template() string { return r.path }
 
 // Done counts an answered request: its status, how long it took, and the bytes
@@ -44,20 +44,19 @@ func (r *Route) Done(status int, took time.Duration, received, sent int) {
 	r.Waited(status, received, sent)
 }
 
-// Waited is [Route.Done] for a request that waited because its client asked it
-// to: how long it took says nothing about the server, and would hide what the
-// others say.
+// Waited is [Route.Done] for a request that waited because its client asked it to: its time is no
+// latency of the node, and would hide that of other requests.
 func (r *Route) Waited(status, received, sent int) {
 	r.received.Add(uint64(received))
 	r.sent.Add(uint64(sent))
 	r.Answered(status)
 }
 
-// Sent counts bytes of the body of an answer that is sent piece by piece, beside
-// those that Done was told.
+// Sent counts bytes of the body of a response that is sent piece by piece, in addition to those
+// given to Done.
 func (r *Route) Sent(bytes int) { r.sent.Add(uint64(bytes)) }
 
-// Answered counts a request of which no more than the status is known.
+// Answered counts a request of which only the status is known.
 func (r *Route) Answered(status int) {
 	r.statuses[min(max(status, minStatus), maxStatus)-minStatus].Add(1)
 }

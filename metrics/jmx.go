@@ -5,7 +5,7 @@ import (
 	"io"
 )
 
-// peerMetric is a metric of the Confluent proxy and what to ask here instead.
+// peerMetric is a metric of the Confluent proxy and the query that replaces it here.
 type peerMetric struct{ name, query string }
 
 // peerBean is one MBean of the Confluent proxy.
@@ -16,8 +16,8 @@ type peerBean struct {
 
 const sumRequests = "sum(rate(millrace_http_requests_total[1m]))"
 
-// peerBeans are the metrics that the Confluent proxy documents, with those of
-// the Java clients inside of it that people watch.
+// peerBeans are the metrics that the Confluent proxy documents, with those of the Java clients in
+// it that operators watch.
 var peerBeans = []peerBean{
 	{"kafka.rest:type=jetty-metrics", []peerMetric{
 		{"connections-active", "millrace_http_connections"},
@@ -31,7 +31,7 @@ var peerBeans = []peerBean{
 		{"request-latency-avg", "rate(millrace_http_request_duration_seconds_sum[1m]) / rate(millrace_http_request_duration_seconds_count[1m])"},
 		{"request-latency-95", "histogram_quantile(0.95, sum by (le) (rate(millrace_http_request_duration_seconds_bucket[1m])))"},
 		{"request-latency-99", "histogram_quantile(0.99, sum by (le) (rate(millrace_http_request_duration_seconds_bucket[1m])))"},
-		// The end of the bucket that the slowest request is in.
+		// The end of the bucket that has the slowest request.
 		{"request-latency-max", "histogram_quantile(1, sum by (le) (rate(millrace_http_request_duration_seconds_bucket[1m])))"},
 		{"request-byte-rate", "rate(millrace_http_request_bytes_total[1m])"},
 		{"request-size-avg", "sum(rate(millrace_http_request_bytes_total[1m])) / " + sumRequests},

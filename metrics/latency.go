@@ -11,10 +11,10 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// latency is a histogram of times with classic and native buckets. It is our
-// own because every request writes to one: Prometheus' takes as long as all
-// else that a request counts, twice over. A cell lies between two bounds of
-// either kind, so one addition counts for both, exactly.
+// latency is a histogram of times with classic and native buckets. It is our own because every
+// request writes to one: Prometheus' takes twice as long as everything else that a request
+// counts. A cell lies between two bounds of either kind, so one addition counts for both,
+// exactly.
 //
 // The zero value has counted nothing.
 type latency struct {
@@ -28,11 +28,12 @@ const durationBuckets = lastDuration - firstDuration + 1
 // secondBuckets are the ends of classic buckets, in seconds.
 var secondBuckets = [...]float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
 
-// What the cells are. Native buckets are named by their place in [Durations].
+// These tables map native buckets to cells, and cells to buckets. Native buckets are numbered by
+// their index in [Durations].
 var (
 	// steps are the mantissas of 2^(i/8): the native bounds within an octave.
 	steps [1 << durationSchema]uint64
-	// cellOf is the first cell of a native bucket; what is above splitAt goes to the next.
+	// cellOf is the first cell of a native bucket; a time above splitAt belongs to the next cell.
 	cellOf  [durationBuckets]int
 	splitAt [durationBuckets]float64
 	// nativeOf and classicOf are the buckets of a cell.
@@ -98,7 +99,7 @@ func (l *latency) read() (d Durations) {
 	return d
 }
 
-// shown is a latency as a scrape shows it.
+// shown is a latency in the form of a scrape.
 type shown struct {
 	*latency
 	desc   *prometheus.Desc

@@ -28,7 +28,7 @@ func natively(h *dto.Histogram) map[int32]int64 {
 	return buckets
 }
 
-// Our histogram shows what Prometheus' own would, bounds included.
+// Our histogram equals Prometheus' own, bounds included.
 func TestLatencyIsWhatPrometheusCounts(t *testing.T) {
 	theirs := prometheus.NewHistogram(prometheus.HistogramOpts{
 		Name: "h", Buckets: secondBuckets[:], NativeHistogramBucketFactor: nativeFactor,
@@ -74,7 +74,7 @@ func TestLatencyIsWhatPrometheusCounts(t *testing.T) {
 	}
 }
 
-// What lies beyond the buckets is counted in the outermost ones.
+// Times beyond the buckets are counted in the outermost ones.
 func TestLatencyOfAnything(t *testing.T) {
 	var l latency
 	for _, d := range []time.Duration{math.MinInt64, -1, 0, 1, math.MaxInt64} {

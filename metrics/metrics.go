@@ -21,14 +21,14 @@ type Settings struct {
 	Topics int
 }
 
-// Build says what the program was made from.
+// Build is the version that the program was built from.
 type Build struct{ Version, Revision string }
 
-// Metrics is what one proxy shows. Make it with [New].
+// Metrics are the metrics of one node. Make them with [New].
 type Metrics struct {
-	// InFlight is the number of requests that are being answered.
+	// InFlight is the number of requests without a complete response.
 	InFlight atomic.Int64
-	// Streams is the number of answers that are being streamed.
+	// Streams is the number of open streams.
 	Streams atomic.Int64
 	// Panics counts handlers that panicked.
 	Panics atomic.Uint64
@@ -50,7 +50,7 @@ type Metrics struct {
 	sources  Sources
 }
 
-// New returns metrics that nothing has been written to.
+// New returns metrics without counts.
 func New(s Settings, b Build) *Metrics {
 	m := &Metrics{
 		settings:     s,
@@ -95,8 +95,7 @@ type Format struct {
 	name string
 	// Produced counts records that Kafka has.
 	Produced atomic.Uint64
-	// Consumed counts records answered to readers, ConsumedBytes their keys
-	// and values.
+	// Consumed counts records returned to readers, ConsumedBytes their keys and values.
 	Consumed, ConsumedBytes atomic.Uint64
 }
 
@@ -114,25 +113,24 @@ func (m *Metrics) Failure(name string, code int) *Failure {
 	return f
 }
 
-// Failure counts what failed with one row of the table of errors.
+// Failure counts the requests and records that failed with one row of the table of errors.
 type Failure struct {
 	name string
 	code int
-	// Requests counts requests answered with the error, Records the records
-	// that are not in Kafka for that reason.
+	// Requests counts requests that got the error, Records the records that are not in Kafka for
+	// that reason.
 	Requests, Records atomic.Uint64
 }
 
-// Watch says where to read from what the parts keep themselves. It replaces
-// what an earlier call said.
+// Watch sets the sources that a scrape reads. It replaces those of an earlier call.
 func (m *Metrics) Watch(s Sources) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.sources = s
 }
 
-// Write writes all metrics in the form that an HTTP Accept header asks for,
-// text where it does not say, and returns the Content-Type of what it wrote.
+// Write writes all metrics in the form that an HTTP Accept header asks for, text by default, and
+// returns the Content-Type of its output.
 func (m *Metrics) Write(w io.Writer, accept string) (contentType string, err error) {
 	families, err := m.registry.Gather()
 	if err != nil {
@@ -157,7 +155,7 @@ func (m *Metrics) Write(w io.Writer, accept string) (contentType string, err err
 	return string(format), nil
 }
 
-// collector gives the registry what Metrics keeps in its own way.
+// collector gives the registry the figures that Metrics holds in its own form.
 type collector struct{ m *Metrics }
 
 // Describe implements [prometheus.Collector].

@@ -17,7 +17,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// full is metrics of which every one has been written to and has a source.
+// full returns metrics that have all been written to and have a source.
 func full(t testing.TB) *Metrics {
 	t.Helper()
 	m := New(Settings{Topics: 2}, Build{Version: "v1", Revision: "abc"})
@@ -70,7 +70,7 @@ func scrape(t testing.TB, m *Metrics) (text string, families map[string]*dto.Met
 	return text, families
 }
 
-// What is shown is what the catalogue says, in name, type, help and labels.
+// The scraped metrics agree with the catalogue, in name, type, help and labels.
 func TestCatalogIsWhatIsShown(t *testing.T) {
 	_, families := scrape(t, full(t))
 	for _, g := range Catalog() {
@@ -167,7 +167,7 @@ func TestWriteNegotiates(t *testing.T) {
 	})
 }
 
-// Two proxies of one process count apart.
+// Two nodes in one process count apart.
 func TestTwoInOneProcess(t *testing.T) {
 	a, b := full(t), New(Settings{}, Build{})
 	a.Route("GET", "/topics").Done(500, time.Second, 0, 0)
@@ -178,7 +178,7 @@ func TestTwoInOneProcess(t *testing.T) {
 	}
 }
 
-// Scrapes run beside traffic; afterwards nothing was lost.
+// Scrapes run beside traffic; afterwards no count is lost.
 func TestScrapesBesideTraffic(t *testing.T) {
 	m := New(Settings{Topics: 1}, Build{})
 	const workers, each = 4, 2000
@@ -235,6 +235,6 @@ func TestLargestLags(t *testing.T) {
 	f(2, []Lag{{"g", "t", 1}, {"g", "t", 2}, {"g", "u", 1}}, Lag{"g", "t", 3}, Lag{"g", "u", 1})
 	f(1, []Lag{{"a", "t", 5}, {"b", "t", 9}, {"c", "t", 6}}, Lag{Other, Other, 11}, Lag{"b", "t", 9})
 	f(0, []Lag{{"a", "t", 5}}, Lag{Other, Other, 5})
-	// A group's name may be no text at all, which no label can hold.
+	// A group's name may be invalid UTF-8, which no label can hold.
 	f(2, []Lag{{"g\xff", "t", 1}, {"g\xfe", "t", 1}}, Lag{"g\uFFFD", "t", 2})
 }

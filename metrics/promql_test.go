@@ -8,7 +8,7 @@ import (
 	"github.com/VictoriaMetrics/metricsql"
 )
 
-// overTime are functions of PromQL that want a range.
+// overTime are functions of PromQL that take a range.
 var overTime = []string{
 	"rate", "irate", "increase", "delta", "idelta", "deriv", "predict_linear", "changes", "resets",
 	"avg_over_time", "min_over_time", "max_over_time", "sum_over_time", "count_over_time", "quantile_over_time", "last_over_time",
@@ -20,8 +20,8 @@ var atOnce = []string{
 	"clamp_min", "clamp_max", "abs", "ceil", "floor", "round", "vector", "scalar", "time", "absent", "label_replace", "label_join", "sort", "sort_desc",
 }
 
-// grammar fails unless expr is PromQL. The parser is that of MetricsQL, which
-// is small and allows a little more; so what it allows beyond is refused here.
+// grammar fails unless expr is PromQL. The parser is that of MetricsQL, which is small and allows
+// a little more; this function refuses the extensions.
 func grammar(t *testing.T, where, expr string) {
 	t.Helper()
 	if fault := faultOf(expr); fault != "" {
@@ -30,7 +30,7 @@ func grammar(t *testing.T, where, expr string) {
 }
 
 func faultOf(expr string) (fault string) {
-	// What the dashboard's server fills in.
+	// The variables that Grafana fills in.
 	filled := strings.NewReplacer("$__rate_interval", "5m", "$__interval", "1m", "$__range", "1h").Replace(expr)
 	parsed, err := metricsql.Parse(filled)
 	if err != nil {

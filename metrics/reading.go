@@ -5,10 +5,10 @@ import (
 	"slices"
 )
 
-// Reading is what requests have counted up to one time, for those who show
-// figures and do not scrape them. Two readings make a rate.
+// Reading holds the counts of requests up to one time, for readers that show figures without a
+// scrape. Two readings make a rate.
 type Reading struct {
-	// Routes are those that have answered anything.
+	// Routes are those that had requests.
 	Routes []RouteReading
 	// Formats are all, Failures those that occurred.
 	Formats  []FormatReading
@@ -19,39 +19,39 @@ type Reading struct {
 	Panics uint64
 }
 
-// RouteReading is what was counted of one method and route template.
+// RouteReading holds the counts of one method and route template.
 type RouteReading struct {
 	Method, Path string
-	// Requests were answered, Failed of them with a status of 400 or more, Broken
-	// of these with one of 500 or more.
+	// Requests is the number of completed requests, Failed those with a status of 400 or more,
+	// Broken those with one of 500 or more.
 	Requests, Failed, Broken uint64
 	// Received and Sent are bytes of bodies.
 	Received, Sent uint64
 	Took           Durations
 }
 
-// FormatReading is what was counted of the records of one format.
+// FormatReading holds the counts of the records of one format.
 type FormatReading struct {
 	Name                              string
 	Produced, Consumed, ConsumedBytes uint64
 }
 
-// FailureReading is what was counted of one row of the table of errors.
+// FailureReading holds the counts of one row of the table of errors.
 type FailureReading struct {
 	Name              string
 	Code              int
 	Requests, Records uint64
 }
 
-// TopicReading is what was counted of one topic.
+// TopicReading holds the counts of one topic.
 type TopicReading struct {
 	Name                           string
 	ProducedRecords, ProducedBytes uint64
 	ConsumedRecords, ConsumedBytes uint64
 }
 
-// Read returns what was counted until now, but for topics. It costs some
-// microseconds for each route in use, and asks none of the [Sources].
+// Read returns the counts until now, without those of topics. It costs some microseconds for each
+// route in use, and calls none of the [Sources].
 func (m *Metrics) Read() Reading {
 	m.mu.Lock()
 	routes, formats, failures := slices.Clone(m.routes), slices.Clone(m.formats), slices.Clone(m.failures)
@@ -73,14 +73,14 @@ func (m *Metrics) Read() Reading {
 	return r
 }
 
-// Sources returns what the last [Metrics.Watch] said.
+// Sources returns the sources of the last [Metrics.Watch].
 func (m *Metrics) Sources() Sources {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.sources
 }
 
-// Build returns what the program was made from.
+// Build returns the version that the program was built from.
 func (m *Metrics) Build() Build { return m.build }
 
 // Name returns the method and the template that the route has as labels.
@@ -104,7 +104,7 @@ func (r *Route) read() RouteReading {
 	return read
 }
 
-// All yields every topic that anything was counted of, in no order.
+// All yields every topic with a count, in no order.
 func (t *Topics) All() iter.Seq[TopicReading] {
 	return func(yield func(TopicReading) bool) {
 		t.mu.RLock()

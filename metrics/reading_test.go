@@ -22,7 +22,7 @@ func TestReading(t *testing.T) {
 	m.Failure("overloaded", 50301).Requests.Add(2)
 	m.Failure("never", 1)
 	m.Format("json").Produced.Add(7)
-	for _, name := range []string{"a", "b"} { // more than have a series
+	for _, name := range []string{"a", "b"} { // more topics than series
 		m.Topics().Produced(name, 3, 30)
 	}
 	got := m.Read()
@@ -54,7 +54,7 @@ func TestReading(t *testing.T) {
 	near(1, time.Second)
 }
 
-// Quantiles are near the truth for whatever a request can take.
+// Quantiles are close to the true ones for all times that a request can take.
 func TestDurationsOfAllTimes(t *testing.T) {
 	m := New(Settings{}, Build{})
 	r := m.Route("GET", "/")
@@ -81,7 +81,7 @@ func TestDurationsOfNothing(t *testing.T) {
 	}
 }
 
-// BenchmarkRead reads what a proxy with ten busy routes has.
+// BenchmarkRead reads the metrics of a node with ten busy routes.
 func BenchmarkRead(b *testing.B) {
 	m := New(Settings{}, Build{})
 	for i := range 80 {

@@ -30,7 +30,7 @@ func TestReference(t *testing.T) {
 	}
 }
 
-// The queries offered to those who come from the Confluent proxy work here.
+// The queries that replace those of the Confluent proxy work here.
 func TestPeerQueries(t *testing.T) {
 	q := newQueries(t)
 	for _, b := range peerBeans {

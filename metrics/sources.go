@@ -9,9 +9,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Sources are the parts of the program whose state is read at a scrape. Each
-// may be nil; its metrics are then not shown. The functions may be called
-// concurrently and must not wait for Kafka.
+// Sources are the functions that read the state of other parts at a scrape. Each may be nil; its
+// metrics are then omitted. The functions may be called concurrently and must not wait for Kafka.
 type Sources struct {
 	Server      func() Server
 	Producer    func() Producer
@@ -27,7 +26,7 @@ type Sources struct {
 // Server is the state of the HTTP edge.
 type Server struct {
 	Connections int
-	Rejected    uint64 // connections turned away so far
+	Rejected    uint64 // connections refused so far
 	Draining    bool
 	Bodies      Bodies
 }
@@ -44,7 +43,7 @@ type Bodies struct {
 type Producer struct {
 	Held, Limit int64  // bytes admitted, and their bound
 	Refused     uint64 // requests refused for that bound
-	Jobs        Pool   // where produce requests live
+	Jobs        Pool   // pool of produce requests
 }
 
 // Codec is what compression with one codec has done so far.
@@ -63,37 +62,37 @@ type Consumers struct {
 	Backlog, BacklogBytes      int
 	Committed, CommitsFailed   uint64
 	Skipped                    uint64 // records that could not be decoded
-	Assigned, Revoked, Dropped uint64 // rebalances that gave, took and lost partitions
+	Assigned, Revoked, Dropped uint64 // rebalances that assigned, revoked and lost partitions
 	Lags                       []Lag
 }
 
-// Lag is how many records a group's readers of one topic have not answered. A
-// group and topic may occur more than once and are then summed up.
+// Lag is how many records of one topic a group's readers have not returned yet. A group and topic
+// may occur more than once and are then summed up.
 type Lag struct {
 	Group, Topic string
 	Records      int64
 }
 
-// Metadata is what is known of the cluster.
+// Metadata is the state of the metadata cache.
 type Metadata struct {
 	Reachable                bool
-	Silence                  time.Duration // since a broker answered
-	Known                    bool          // whether there is a view at all; else the rest is zero
+	Silence                  time.Duration // since a broker responded
+	Known                    bool          // whether the cache has a view; else the rest is zero
 	Age                      time.Duration // of the view
-	Refreshed, RefreshFailed uint64        // how often the view was replaced, and could not be
+	Refreshed, RefreshFailed uint64        // how often the view was refreshed, and could not be
 	StaleAnswers             uint64        // answers older than they should be
 	Waiting                  int           // readers that wait for a change
 	Brokers, Topics          int
 	Partitions, Leaderless   int
 }
 
-// Cluster is what this node knows of the nodes that form one service with it.
+// Cluster is this node's view of the nodes that form one service with it.
 type Cluster struct {
-	Leased               bool // whether the node may act
+	Leased               bool // whether the node holds its lease
 	Nodes, Instances     int  // alive, itself included; of all nodes
 	Adopted, AdoptFailed uint64
-	// Requests that were sent on: answered, refused because the instance is
-	// elsewhere, and not answered.
+	// Forwarded, ForwardMoved and ForwardFailed count forwarded requests: completed, refused
+	// because the instance is at another node, and without a response.
 	Forwarded, ForwardMoved, ForwardFailed uint64
 	// What was not authenticated: records of the topic, requests and responses.
 	RefusedRecords, RefusedRequests, RefusedResponses uint64
@@ -103,19 +102,19 @@ type Cluster struct {
 
 // Schemas is the state of the schema registry's client.
 type Schemas struct {
-	Hits, Misses uint64 // questions that the cache answered, and not
-	Cached       int    // answers in it
-	// Requests to the registry by how they ended: with an answer, with one that
-	// makes no sense or turns this server away, without any, too late.
+	Hits, Misses uint64 // cache hits and misses
+	Cached       int    // entries of the cache
+	// Requests to the registry by result: answered; failed, because the response makes no sense
+	// or refuses this node; without a response; too late.
 	Answered, Failed, Away, TimedOut uint64
-	Time                             time.Duration // that they took in all
+	Time                             time.Duration // total time of the requests
 }
 
 // Pool is the state of one pool.
 type Pool struct {
 	Name         string
 	Gets, Misses uint64
-	Out          int64 // taken and not given back; negative: not known
+	Out          int64 // taken and not returned; negative: not known
 	KeptBytes    int64 // negative: not known
 }
 
@@ -196,13 +195,12 @@ func (v *Consumers) collect(to chan<- prometheus.Metric, lags int) {
 	}
 }
 
-// largest sums the lags up by group and topic, keeps the n largest and makes
-// one of the others.
+// largest sums the lags up by group and topic, keeps the n largest and sums up the others as one.
 func largest(lags []Lag, n int) []Lag {
 	type pair struct{ group, topic string }
 	sums := make(map[pair]int64)
 	for _, l := range lags {
-		// A group's name is whatever bytes its client sent.
+		// A group's name is any bytes that its client sent.
 		sums[pair{strings.ToValidUTF8(l.Group, "\uFFFD"), l.Topic}] += l.Records
 	}
 	all := make([]Lag, 0, len(sums))

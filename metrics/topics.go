@@ -16,9 +16,9 @@ import (
 const Other = "(other)"
 
 const (
-	// trackedTopics bounds the topics that are told apart at all, shown or not.
+	// trackedTopics bounds the topics that are counted apart at all, shown or not.
 	trackedTopics = 1 << 16
-	// rankEvery is how often topics that became busy may take the place of others.
+	// rankEvery is how often topics that became busy may replace others.
 	rankEvery = time.Minute
 )
 
@@ -33,12 +33,12 @@ const (
 
 var topicDefs = [topicCounters]*Def{topicProducedRecords, topicProducedBytes, topicConsumedRecords, topicConsumedBytes}
 
-// Topics counts by topic. All topics are counted apart, and the busiest are
-// shown; one takes the place of another only at a scrape.
+// Topics counts by topic. All topics are counted apart, and the busiest are shown; one replaces
+// another only at a scrape.
 //
-// A counter must never fall, nor jump when topics change places. So what a
-// topic did while it was not shown stays with the others for good, and what it
-// did while shown leaves with it and comes back with it.
+// A counter must never fall, nor jump when topics are exchanged. Counts of a topic from the time
+// when it was not shown therefore stay with [Other] for good, and counts from the time when it
+// was shown leave and return with it.
 type Topics struct {
 	max int
 
@@ -46,7 +46,7 @@ type Topics struct {
 	byName map[string]*topic
 	rest   *topic // all beyond trackedTopics; never shown
 
-	scrape sync.Mutex // one collect at a time; guards ranked
+	scrape sync.Mutex // held by collect; guards ranked
 	ranked time.Time
 }
 
@@ -56,12 +56,12 @@ type topic struct {
 
 	// Guarded by Topics.scrape once the topic can be found.
 	shown bool
-	// apart is the part of counts that is not in the series which counts at
-	// present: while the topic is shown, what the others have of it; otherwise
-	// what its own series had when it went.
+	// apart is the part of counts that is not in the series that the topic counts in at present:
+	// while the topic is shown, the part that [Other] has of it; otherwise the part that its own
+	// series had when it was removed.
 	apart  [topicCounters]uint64
 	weight float64 // how busy it was lately
-	seen   uint64  // the sum of counts when that was found out
+	seen   uint64  // the sum of counts when weight was computed
 }
 
 func newTopics(limit int) *Topics {
@@ -75,7 +75,7 @@ func (t *Topics) Produced(name string, records, bytes int) {
 	c.counts[producedBytes].Add(uint64(bytes))
 }
 
-// Consumed counts records answered to a reader of a topic. It borrows name.
+// Consumed counts records returned to a reader of a topic. It borrows name.
 func (t *Topics) Consumed(name string, records, bytes int) {
 	c := t.get(name)
 	c.counts[consumedRecords].Add(uint64(records))
@@ -97,7 +97,7 @@ func (t *Topics) get(name string) *topic {
 	if len(t.byName) >= trackedTopics {
 		return t.rest
 	}
-	// The first topics take the places; all are taken from then on.
+	// The first topics are shown, until the number is reached.
 	c = &topic{name: strings.Clone(name), shown: len(t.byName) < t.max}
 	t.byName[c.name] = c
 	return c
@@ -132,9 +132,8 @@ func (t *Topics) collect(to chan<- prometheus.Metric) {
 	}
 }
 
-// rank decides which topics are shown from now on. One that is shown already
-// keeps its place against any that is less than twice as busy, so that series
-// do not come and go with every breath of the load.
+// rank decides which topics are shown from now on. A shown topic is replaced only by one that is
+// at least twice as busy, so that series do not come and go with small changes of the load.
 func (t *Topics) rank(all []*topic) {
 	for _, c := range all {
 		var sum uint64

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// produced is what is shown of millrace_topic_produced_records_total.
+// produced returns the scraped values of millrace_topic_produced_records_total.
 func produced(t testing.TB, m *Metrics) map[string]float64 {
 	t.Helper()
 	_, families := scrape(t, m)
@@ -47,7 +47,7 @@ func TestBusyTopicTakesAPlaceAndNoSeriesFalls(t *testing.T) {
 		if got, want := produced(t, m), (map[string]float64{"first": 10, "second": 10, Other: 100}); !maps.Equal(got, want) {
 			t.Errorf("before a minute is over: %v, want %v", got, want)
 		}
-		topics.Produced("first", 5, 2000) // stays; second goes
+		topics.Produced("first", 5, 2000) // stays; second is replaced
 		time.Sleep(rankEvery)
 		if got, want := produced(t, m), (map[string]float64{"first": 15, "third": 0, Other: 100}); !maps.Equal(got, want) {
 			t.Errorf("after a minute: %v, want %v", got, want)
@@ -57,7 +57,7 @@ func TestBusyTopicTakesAPlaceAndNoSeriesFalls(t *testing.T) {
 		if got, want := produced(t, m), (map[string]float64{"first": 15, "third": 7, Other: 103}); !maps.Equal(got, want) {
 			t.Errorf("after the change: %v, want %v", got, want)
 		}
-		// One that is only a little busier has to wait.
+		// A topic that is only a little busier is not shown yet.
 		topics.Produced("first", 0, 10_000_000)
 		topics.Produced("third", 0, 1_000_000)
 		topics.Produced("second", 0, 1_500_000)
@@ -65,7 +65,7 @@ func TestBusyTopicTakesAPlaceAndNoSeriesFalls(t *testing.T) {
 		if got := produced(t, m); got["third"] != 7 {
 			t.Errorf("a series went for little: %v", got)
 		}
-		// One that comes back goes on where it was.
+		// A topic that is shown again continues its former series.
 		topics.Produced("second", 1, 1_000_000_000)
 		time.Sleep(rankEvery)
 		produced(t, m)
@@ -76,8 +76,8 @@ func TestBusyTopicTakesAPlaceAndNoSeriesFalls(t *testing.T) {
 	})
 }
 
-// Whatever topics do and whoever is shown: no series falls, and what a scrape
-// shows to have happened since the one before never exceeds what happened.
+// However topics change and whichever are shown: no series falls, and the increase between two
+// scrapes never exceeds the true one.
 func TestTopicSeriesOnlyGrow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := New(Settings{Topics: 5}, Build{})

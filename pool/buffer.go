@@ -11,8 +11,8 @@ const (
 	maxClass = 24 // 16 MiB: the largest request body by default
 )
 
-// MaxPooledBytes is the largest body or arena that its owner keeps for its next
-// life. One large request must not keep its memory for ever.
+// MaxPooledBytes is the largest body or arena that its owner keeps for its next life. Otherwise
+// one large request would keep its memory forever.
 const MaxPooledBytes = 1 << 20
 
 // Buffer is a pooled byte slice. Its owner may grow and replace B at will.
@@ -26,16 +26,15 @@ type Buffer struct {
 // pool k has at least the capacity 1<<(minClass+k).
 var buffers [maxClass - minClass + 1]sync.Pool
 
-// What the pools of buffers have done so far.
+// These counters are the statistics of all pools of buffers.
 var buffersTaken, buffersMade, buffersReturned atomic.Uint64
 
-// BufferStats is what the pools of buffers have done so far, all together. How
-// many bytes they keep is not among it: the garbage collector empties them when
-// it likes.
+// BufferStats are the statistics of all pools of buffers together. The bytes that the pools hold
+// are not among them: the garbage collector empties the pools when it likes.
 type BufferStats struct {
-	// Gets counts buffers that were taken, Misses those made for that.
+	// Gets counts buffers that were taken, Misses those newly made for that.
 	Gets, Misses uint64
-	// Out is how many are in use.
+	// Out is the number of buffers in use.
 	Out int64
 }
 
@@ -83,7 +82,7 @@ func (b *Buffer) Release() {
 	b.life.End()
 	buffersReturned.Add(1)
 	Poison(b.B)
-	class := bits.Len(uint(cap(b.B))) - 1 - minClass // the class whose promise the capacity keeps
+	class := bits.Len(uint(cap(b.B))) - 1 - minClass // the class whose minimum the capacity reaches
 	if class < 0 || cap(b.B) > 1<<maxClass {
 		return
 	}
@@ -91,16 +90,16 @@ func (b *Buffer) Release() {
 	buffers[class].Put(b)
 }
 
-// Abandon ends the buffer's life without another one to come: somebody may still
-// be reading it.
+// Abandon ends the buffer's life without returning it to a pool: another goroutine may still be
+// reading it.
 func (b *Buffer) Abandon() {
 	b.life.End()
 	buffersReturned.Add(1)
 }
 
-// Grow returns b with room for n bytes more, like [slices.Grow], but takes the
-// memory for it from the pools, and gives them that of b, which must not be used
-// any more. What it returns goes back with the [Buffer] whose B it becomes.
+// Grow returns b with room for n bytes more, like [slices.Grow], but takes the memory from the
+// pools, and returns that of b to them, so b must not be used any more. The result goes back with
+// the [Buffer] whose B it becomes.
 func Grow(b []byte, n int) []byte {
 	if cap(b)-len(b) >= n {
 		return b

@@ -2,5 +2,5 @@
 
 package pool
 
-// Checked says that the lifetime checks are compiled in.
+// Checked reports that the lifetime checks are compiled in.
 const Checked = true

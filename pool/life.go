@@ -5,13 +5,12 @@ import "sync/atomic"
 // outstanding counts acquired lives that were not ended; only checked builds count.
 var outstanding atomic.Int64
 
-// Outstanding returns how many pooled things are in use. Builds without checks
-// always return 0. A test that ends with another number than it began with has
-// a leak.
+// Outstanding returns how many pooled things are in use. Builds without checks always return 0. A
+// test that ends with another number than it began with has a leak.
 func Outstanding() int64 { return outstanding.Load() }
 
-// Life is embedded in a pooled type to catch its misuse. In builds without
-// checks it is empty of effect and costs nothing.
+// Life is embedded in a pooled type to catch its misuse. In builds without checks it has no
+// effect and costs nothing.
 type Life struct {
 	alive atomic.Bool
 }
@@ -38,8 +37,8 @@ func (l *Life) End() {
 	outstanding.Add(-1)
 }
 
-// Poison overwrites b up to its capacity in checked builds, so that a view
-// which outlived its owner shows garbage instead of plausible data.
+// Poison overwrites b up to its capacity in checked builds, so that a view that outlived its
+// owner shows garbage instead of plausible data.
 func Poison(b []byte) {
 	if !Checked {
 		return

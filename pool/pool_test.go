@@ -23,8 +23,8 @@ func TestBufferClasses(t *testing.T) {
 	f(1<<maxClass+1, 1<<maxClass+1)
 }
 
-// A buffer that was grown goes to the class whose promise it keeps, one that
-// outgrew them all to the garbage collector.
+// A grown buffer goes to the largest class whose minimum it reaches; one that outgrew all classes
+// goes to the garbage collector.
 func TestGrownBufferKeepsPromises(t *testing.T) {
 	b := GetBuffer(10)
 	b.B = append(b.B, make([]byte, 5000)...)
@@ -46,7 +46,7 @@ func TestGrownBufferKeepsPromises(t *testing.T) {
 	}
 }
 
-// Gets, misses and what is out add up, for buffers that no class has too.
+// Gets, misses and buffers in use add up, also for buffers that no class holds.
 func TestBufferStats(t *testing.T) {
 	before := Buffers()
 	huge := GetBuffer(1<<maxClass + 1) // none of these is in a pool
@@ -69,7 +69,7 @@ func TestBufferStats(t *testing.T) {
 	}
 }
 
-// What is grown holds what it held, in memory that comes back with its buffer.
+// Grow keeps the contents, in memory that goes back with its buffer.
 func TestGrow(t *testing.T) {
 	before := Buffers().Out
 	b := GetBuffer(10)
@@ -140,7 +140,7 @@ func TestIndexOfAForeigner(t *testing.T) {
 	panics(t, "Index of another slice's element", func() { Index(a, &b[1]) })
 }
 
-// In checked builds misuse is loud.
+// In checked builds misuse panics.
 func TestChecks(t *testing.T) {
 	if !Checked {
 		t.Log("checks are not compiled in; go test -race or -tags checked has them")

@@ -44,11 +44,11 @@ func (s *Slab) AddHeader(r *kgo.Record, key string, value []byte) {
 	r.Headers = s.headers[len(s.headers)-n : len(s.headers) : len(s.headers)]
 }
 
-// HeaderBytes is the memory that the headers of all records take, beside what
+// HeaderBytes returns the memory that the headers of all records take, besides the memory that
 // their names and values are views of.
 func (s *Slab) HeaderBytes() int { return cap(s.headers) * int(unsafe.Sizeof(kgo.RecordHeader{})) }
 
-// Truncate forgets all records. It is for a decoder that starts over.
+// Truncate removes all records. It is for a decoder that starts over.
 func (s *Slab) Truncate() {
 	clear(s.Records)
 	s.Records = s.Records[:0]
@@ -56,9 +56,8 @@ func (s *Slab) Truncate() {
 	s.headers = s.headers[:0]
 }
 
-// Reset makes the slab ready for the next request: it is zeroed whole, since
-// the Kafka client leaves contexts and offsets in the records, and given up
-// when it grew beyond [MaxPooledRecords].
+// Reset makes the slab ready for the next request: it is zeroed whole, since the Kafka client
+// leaves contexts and offsets in the records, and dropped when it grew beyond [MaxPooledRecords].
 func (s *Slab) Reset() {
 	s.Truncate()
 	if cap(s.Records) > MaxPooledRecords {

@@ -5,10 +5,9 @@ import (
 	"unsafe"
 )
 
-// Word returns the eight bytes of b from i on as a little-endian number. The
-// caller has seen to it that they are there: it is for inner loops where the
-// compiler's own look at that costs more than the load. A checked build panics
-// when they are not.
+// Word returns the eight bytes of b from i on as a little-endian number. The caller guarantees
+// that b has them: Word is for inner loops where the compiler's bounds check costs more than the
+// load. A checked build panics when b is too short.
 func Word(b []byte, i int) uint64 {
 	if Checked {
 		_ = b[i : i+8 : len(b)]

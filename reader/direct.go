@@ -12,53 +12,51 @@ import (
 )
 
 const (
-	// faultTimeout is how long beyond its own timeout a direct read bears with
-	// Kafka's troubles, a leader that moves for one.
+	// faultTimeout is how long beyond its own timeout a direct read waits out errors of Kafka,
+	// such as a leader that moves.
 	faultTimeout = 5 * time.Second
-	// A direct read at the end of its partition looks again after firstLook,
-	// then after twice as long each time, up to lastLook. It does not wait at
-	// the broker, see [kafka.Reader].
+	// A direct read at the end of its partition fetches again after firstLook, then after twice
+	// as long each time, up to lastLook. It does not wait at the broker, see [kafka.Reader].
 	firstLook, lastLook = 5 * time.Millisecond, 100 * time.Millisecond
-	// A read of few records fetches this much for each, and this much at least.
+	// A read of few records fetches recordGuess for each, and leastGuess at least.
 	recordGuess, leastGuess = 4 << 10, 16 << 10
 )
 
-// DirectRead asks for records of one partition, with no instance and no group.
+// DirectRead describes a read of records of one partition, without an instance and without a
+// group.
 type DirectRead struct {
 	TopicPartition
-	// Offset of the first record to answer.
+	// Offset of the first record to return.
 	Offset int64
-	// Since asks for the first record that is not older in place of Offset,
-	// unless it is the zero time.
+	// Since selects the first record that is not older, in place of Offset, unless it is the zero
+	// time.
 	Since time.Time
-	// Count bounds the records of the answer if it is above 0. They are then
-	// waited for no longer than any one: what is there is answered.
+	// Count bounds the records of the page if it is above 0. The read still waits only for the
+	// first record: it returns the records that exist then.
 	Count int
-	// Format that records are answered in.
+	// Format in which records are returned.
 	Format codec.Format
 	// Timeout is how long to wait for records; 0 or less, or more than the setting,
 	// means the setting.
 	Timeout time.Duration
-	// NoWait answers what is there already; Timeout means nothing then.
+	// NoWait returns the records that exist, without waiting; Timeout is ignored then.
 	NoWait bool
 	// MaxBytes bounds keys and values of the response; 0 or less, or more than the
 	// setting, means the setting.
 	MaxBytes int
-	// Show says how records are shown.
+	// Show is the form of the records.
 	Show
 }
 
-// Append appends a JSON array of the records to dst, which it takes, and
-// returns the extended slice, grown by [pool.Grow]. It answers as soon as there is
-// a record, up to MaxBytes of keys and values; a single record may be larger. Past
-// the end of the partition it waits for records to come and answers, at its timeout
-// or when [Reader.Drain] is called, an empty array. With an error dst is returned
-// as long as it was.
+// Append appends a JSON array of the records to dst, which it takes, and returns the extended
+// slice, grown by [pool.Grow]. It returns as soon as it has a record, with up to MaxBytes of keys
+// and values; a single record may be larger. Past the end of the partition it waits for records,
+// and returns an empty array at its timeout or when [Reader.Drain] is called. On an error dst is
+// returned as long as it was.
 //
-// Errors: [apierr.TopicNotFound], [apierr.PartitionNotFound],
-// [apierr.OffsetNotFound] for an offset below the first, which says the range,
-// [apierr.Undecodable] for a first record that is not in the format, and what
-// Kafka said; a leader that moves is followed.
+// Errors: [apierr.TopicNotFound], [apierr.PartitionNotFound], [apierr.OffsetNotFound] for an
+// offset below the first, with the range, [apierr.Undecodable] for a first record that is not in
+// the format, and Kafka's errors. A leader that moves is no error: Append retries at the new one.
 func (r *Reader) Append(ctx context.Context, dst []byte, q DirectRead) ([]byte, error) {
 	if err := r.admit(q.Topic); err != nil {
 		return dst, err
@@ -100,7 +98,7 @@ func (r *Reader) Append(ctx context.Context, dst []byte, q DirectRead) ([]byte, 
 	if err != nil && d.page.n == 0 {
 		return dst[:start], Explain(q.TopicPartition, err)
 	}
-	return append(dst, ']'), nil // what failed after the first record, the next read meets
+	return append(dst, ']'), nil // the next read meets the error after the first record
 }
 
 // directRead is one call of Append.
@@ -108,11 +106,11 @@ type directRead struct {
 	r        *Reader
 	fetch    *kafka.Reader
 	q        DirectRead
-	deadline time.Time // of waiting for records
+	deadline time.Time // of the wait for records
 	page     page
 }
 
-// read appends records until there are enough, or none came by the deadline.
+// read appends records until the page has enough, or none came by the deadline.
 func (d *directRead) read(ctx context.Context, dst []byte) ([]byte, error) {
 	offset, err := d.start(ctx)
 	if err != nil {
@@ -135,7 +133,7 @@ func (d *directRead) read(ctx context.Context, dst []byte) ([]byte, error) {
 		switch {
 		case d.page.n > 0 && (d.q.Count == 0 || d.page.full() || !moved || offset >= part.HighWatermark):
 			return dst, nil
-		case moved: // past records of which there is nothing to answer, or not enough
+		case moved: // past offsets with no record to return, or not enough
 			continue
 		}
 		wait := min(pause, time.Until(d.deadline))
@@ -153,18 +151,18 @@ func (d *directRead) read(ctx context.Context, dst []byte) ([]byte, error) {
 	}
 }
 
-// start is the offset to begin with.
+// start returns the offset to begin with.
 func (d *directRead) start(ctx context.Context) (int64, error) {
 	if d.q.Since.IsZero() {
 		return d.q.Offset, nil
 	}
 	found, err := d.fetch.OffsetsAt(ctx, d.r.committed(), map[TopicPartition]int64{
-		d.q.TopicPartition: max(d.q.Since.UnixMilli(), 0), // negative ones have a meaning of their own
+		d.q.TopicPartition: max(d.q.Since.UnixMilli(), 0), // Kafka gives negative ones a meaning of their own
 	})
 	return found[d.q.TopicPartition], err
 }
 
-// request is the fetch from offset on, for what the page has room for.
+// request returns the fetch from offset, sized to the room of the page.
 func (d *directRead) request(offset int64) kafka.PartitionRead {
 	size := d.q.MaxBytes - d.page.bytes
 	if d.q.Count > 0 {

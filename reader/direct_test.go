@@ -20,7 +20,7 @@ import (
 	"millrace/internal/testkit"
 )
 
-// from asks for the JSON records of partition 0 from offset on.
+// from reads the JSON records of partition 0 from an offset.
 func from(topic string, offset int64) DirectRead {
 	return DirectRead{TopicPartition: TopicPartition{Topic: topic, Partition: 0}, Offset: offset, Format: codec.JSON}
 }
@@ -36,8 +36,8 @@ func direct(t *testing.T, m *Reader, q DirectRead) []record {
 	return decode(t, text)
 }
 
-// Paging by offset, with any limit, through compressed batches of many records
-// and control records between them, answers every record once.
+// Paging by offset, with any limit, through compressed batches of many records with control
+// records between them, returns every record once.
 func TestDirectPagingLosesNothing(t *testing.T) {
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		const batches, each = 30, 40
@@ -82,7 +82,7 @@ func TestDirectPagingLosesNothing(t *testing.T) {
 	})
 }
 
-// What a direct read answered is counted as that of an instance is.
+// Records of a direct read are counted like those of an instance.
 func TestDirectIsCounted(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 1)
@@ -102,7 +102,7 @@ func TestDirectIsCounted(t *testing.T) {
 	}
 }
 
-// A count that fills from several fetches is answered whole.
+// A count that takes several fetches is returned whole.
 func TestDirectCountTakesSeveralFetches(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 1)
@@ -135,7 +135,7 @@ func TestDirectUndecodable(t *testing.T) {
 	wantValues(t, direct(t, m, from(topic, 3)), []int{3})
 }
 
-// The leader moves while reads go on; none of them fails.
+// The leader moves during reads; none of them fails.
 func TestDirectFollowsTheLeader(t *testing.T) {
 	f := testkit.Fake(t, kfake.NumBrokers(3))
 	topic := testkit.CreateTopic(t, f.Broker, 1)
@@ -184,7 +184,7 @@ func TestDirectFaults(t *testing.T) {
 		wantKind(t, err, want)
 	}
 	fails(kerr.TopicAuthorizationFailed, apierr.Unauthorized)
-	fails(kerr.CorruptMessage, apierr.KafkaRetriable) // at the end of its patience
+	fails(kerr.CorruptMessage, apierr.KafkaRetriable) // at the end of faultTimeout
 	fails(kerr.UnknownServerError, apierr.KafkaError)
 
 	ok(t, m.Close(t.Context()))
@@ -215,7 +215,7 @@ func TestDirectEndsWithADrain(t *testing.T) {
 	}
 }
 
-// Whatever a page may hold, it is valid JSON and within its bounds.
+// Every page is valid JSON and within its bounds.
 func FuzzPage(f *testing.F) {
 	f.Add(int64(1), 10, 3)
 	f.Add(int64(2), 0, 0)

@@ -57,7 +57,7 @@ func numbers(topic string, partition int32, from, n int) []*kgo.Record {
 	return rs
 }
 
-// record is one element of an answer.
+// record is one element of a page.
 type record struct {
 	Topic     string
 	Key       json.RawMessage
@@ -75,7 +75,7 @@ func decode(t *testing.T, answer []byte) []record {
 	return rs
 }
 
-// values are the numbers in the records, in their order.
+// values returns the numbers in the records, in their order.
 func values(t *testing.T, rs []record) []int {
 	t.Helper()
 	var vs []int

@@ -15,28 +15,28 @@ import (
 const (
 	// StreamChunk is about how much of a stream is sent at a time.
 	StreamChunk = 64 << 10
-	// flushAfter is how long a record may wait in the buffer for others, where
-	// few of those that are read are sent.
+	// flushAfter is how long a record may wait in the buffer for others, when few of the records
+	// that are read are sent.
 	flushAfter = 5 * time.Millisecond
 )
 
-// Outlet collects what a stream is to send. It holds a buffer only while there
-// is something in it, so a stream that waits has none.
+// Outlet buffers the output of a stream. It holds a buffer only while it has output, so a stream
+// that waits has none.
 type Outlet struct {
 	send func([]byte) error
-	read func(f codec.Format, topic string, records, bytes int) // nil: nobody counts
-	gone error                                                  // what send has returned
-	sent time.Time                                              // when it was last called
+	read func(f codec.Format, topic string, records, bytes int) // nil: not counted
+	gone error                                                  // the error of send
+	sent time.Time                                              // when send was last called
 
 	b              *pool.Buffer // nil while it is empty
-	since          time.Time    // when the first of it came
+	since          time.Time    // when its first byte was written
 	format         codec.Format
 	topic          string
 	records, bytes int // of that topic in the buffer; bytes of keys and values
 }
 
-// NewOutlet returns an outlet that calls send, which borrows what it is given. read, if
-// not nil, is told of the records that were sent, all of that format.
+// NewOutlet returns an outlet that calls send, which borrows its argument. read, if not nil, is
+// called with the counts of the records that were sent, all of that format.
 func NewOutlet(send func([]byte) error, f codec.Format, read func(f codec.Format, topic string, records, bytes int)) Outlet {
 	return Outlet{send: send, format: f, read: read}
 }
@@ -58,7 +58,7 @@ func (o *Outlet) Buffer() *pool.Buffer {
 	return o.b
 }
 
-// Close gives the buffer back.
+// Close returns the buffer to its pool.
 func (o *Outlet) Close() {
 	if o.b != nil {
 		o.b.Release()
@@ -66,31 +66,31 @@ func (o *Outlet) Close() {
 	}
 }
 
-// Empty reports whether there is nothing to send.
+// Empty reports whether the outlet has nothing to send.
 func (o *Outlet) Empty() bool { return o.b == nil || len(o.b.B) == 0 }
 
-// Full reports whether there is a chunk.
+// Full reports whether the buffer holds a chunk.
 func (o *Outlet) Full() bool { return o.b != nil && len(o.b.B) >= StreamChunk }
 
 // Count counts a record that was put into the buffer.
 func (o *Outlet) Count(r *kgo.Record) {
 	if o.topic != r.Topic {
-		o.tell()
+		o.report()
 		o.topic = r.Topic
 	}
 	o.records++
 	o.bytes += Size(r)
 }
 
-// tell has the records counted that are in the buffer.
-func (o *Outlet) tell() {
+// report calls read for the records in the buffer.
+func (o *Outlet) report() {
 	if o.read != nil && o.records > 0 {
 		o.read(o.format, o.topic, o.records, o.bytes)
 	}
 	o.records, o.bytes = 0, 0
 }
 
-// Flush sends what is in the buffer.
+// Flush sends the contents of the buffer.
 func (o *Outlet) Flush() error {
 	if o.Empty() || o.gone != nil {
 		return o.gone
@@ -99,19 +99,19 @@ func (o *Outlet) Flush() error {
 	o.b.B = o.b.B[:0]
 	o.sent = time.Now()
 	if o.gone == nil {
-		o.tell()
+		o.report()
 	}
 	return o.gone
 }
 
-// Put sends what is in the buffer together with what f appends to it.
+// Put sends the contents of the buffer together with the bytes that f appends to it.
 func (o *Outlet) Put(f func(dst []byte) []byte) error {
 	b := o.Buffer()
 	b.B = f(b.B)
 	return o.Flush()
 }
 
-// Silent reports whether nothing was sent for so long; 0 is for ever.
+// Silent reports whether nothing was sent for at least that long; 0 means no limit.
 func (o *Outlet) Silent(long time.Duration) bool {
 	return long > 0 && time.Since(o.sent) >= long
 }
@@ -129,10 +129,10 @@ func (o *Outlet) Fail(frames Frames, at *Positions, err error) error {
 	return o.Put(func(dst []byte) []byte { return f.append(dst, frames, at) })
 }
 
-// Failure is what went wrong in a stream, and where.
+// Failure is an error in a stream, with the position of its record.
 type Failure struct {
 	TopicPartition
-	// Offset of the record; -1: of none.
+	// Offset of the record; -1: not about a record.
 	Offset int64
 	Err    *apierr.Error
 	final  bool // the stream ends with it
@@ -144,10 +144,10 @@ func (f *Failure) Error() string { return f.Err.Error() }
 // Unwrap returns Err.
 func (f *Failure) Unwrap() error { return f.Err }
 
-// append appends it as a message of its own.
+// append appends the failure as a message of its own.
 func (f *Failure) append(dst []byte, frames Frames, at *Positions) []byte {
 	dst = f.Err.Append(frames.Open(dst, true, at))
-	dst = dst[:len(dst)-1] // it goes on
+	dst = dst[:len(dst)-1] // the message continues
 	if f.Offset >= 0 {
 		dst = append(dst, `,"topic":`...)
 		dst = apierr.AppendJSONString(dst, f.Topic)

@@ -10,15 +10,16 @@ import (
 const (
 	// MaxPageRecords bounds one page where records have no bytes to bound it by.
 	MaxPageRecords = 100_000
-	// frameGuess is about what a record takes in a response besides key, value and topic.
+	// frameGuess is about how many bytes of a response a record takes besides key, value and
+	// topic.
 	frameGuess = 80
 )
 
-// Size is the bytes of the record's key and value.
+// Size returns the bytes of the record's key and value.
 func Size(r *kgo.Record) int { return len(r.Key) + len(r.Value) }
 
-// Room guesses what a response takes of n records of a topic, with keys and values of
-// that many bytes together.
+// Room estimates the bytes of a response with n records of a topic, with keys and values of that
+// many bytes together.
 func Room(n, bytes int, topic string, format codec.Format) int {
 	if format == codec.Binary {
 		bytes = bytes/3*4 + 4
@@ -26,20 +27,20 @@ func Room(n, bytes int, topic string, format codec.Format) int {
 	return n*(frameGuess+len(topic)) + bytes
 }
 
-// page is an answer in the making.
+// page is a page of records under construction.
 type page struct {
 	limit, count int // of bytes and records
-	most         int // of bytes that are written
+	most         int // of bytes written
 	format       codec.Format
 	extras       codec.Extras
 
-	n, bytes, written int // records that it has, their keys and values, what was written
+	n, bytes, written int // records so far, bytes of their keys and values, bytes written
 }
 
 func (p *page) full() bool { return p.n >= p.count || p.bytes >= p.limit }
 
-// fill appends as many of the records, which it takes, as the page may still
-// have. An error says why it stopped at a record that it did not append.
+// fill appends as many of the records, which it takes, as the page has room for. An error tells
+// why it stopped at a record that it did not append.
 func (p *page) fill(dst []byte, records []*kgo.Record) ([]byte, error) {
 	var err error
 	dst = pool.Grow(dst, p.room(records))
@@ -47,13 +48,13 @@ func (p *page) fill(dst []byte, records []*kgo.Record) ([]byte, error) {
 		if err == nil && p.admits(r) {
 			dst, err = p.append(dst, r)
 		}
-		r.Recycle() // the last one gives the batch's memory back
+		r.Recycle() // the last one returns the batch's memory to its pool
 	}
 	return dst, err
 }
 
-// room guesses what those of the records, all of one topic, take that the page may
-// still have.
+// room estimates the bytes that those of the records, all of one topic, take for which the page
+// has room.
 func (p *page) room(records []*kgo.Record) int {
 	n, bytes := p.n, p.bytes
 	for _, r := range records {
@@ -69,7 +70,7 @@ func (p *page) room(records []*kgo.Record) int {
 	return Room(n-p.n, bytes-p.bytes, records[0].Topic, p.format)
 }
 
-// admits reports whether there is room for r, and closes the page if not.
+// admits reports whether the page has room for r, and closes the page if not.
 func (p *page) admits(r *kgo.Record) bool {
 	if p.n < p.count && (p.n == 0 || p.bytes+Size(r) <= p.limit) {
 		return true

@@ -10,19 +10,19 @@ import (
 )
 
 const (
-	// maxPositions bounds the partition numbers of a text that says positions:
-	// they come from clients, and make a slice as long.
+	// maxPositions bounds the partition numbers in a text of positions: they come from clients,
+	// and the slice is as long.
 	maxPositions = 100_000
-	// shortID is how much of Kafka's id of a topic is in the text: enough for
-	// two topics of one name to differ but by a chance of one in 10^10.
+	// shortID is how many bytes of Kafka's topic id are in the text: enough for two topics of one
+	// name to differ but by a chance of one in 10^10.
 	shortID = 6
 )
 
-// Positions are how far a reader has come in the partitions of a topic. They
-// have a text, which is the id of an event and what a client resumes from: the
-// name of the topic; the beginning of Kafka's id of it, which tells it from one
-// that was deleted; and the offset of the next record of each partition, in base
-// 36, joined by dots. A partition that does not follow the one before it is named:
+// Positions are the offsets that a reader has reached in the partitions of a topic. Their text is
+// the id of an event, from which a client resumes: the name of the topic; the beginning of
+// Kafka's id of it, which tells it from one that was deleted; and the offset of the next record
+// of each partition, in base 36, joined by dots. A partition that does not follow the one before
+// it is named:
 //
 //	t/Yk3x-T/5k.0.1zz    partitions 0, 1 and 2
 //	t/Yk3x-T/3:5k.7:0.1  partitions 3, 7 and 8
@@ -32,14 +32,14 @@ type Positions struct {
 	topic, id string
 	next      []int64 // by partition; -1: not read
 
-	// The text around the position that changes, as records of one partition
-	// come in runs and each needs the whole text.
+	// before and after are the text around the position that changes. Records of one partition
+	// come in runs, and each needs the whole text.
 	cur           int
 	before, after []byte
 	cut           bool // before and after are right for cur
 }
 
-// positionsIn returns no positions, in the topic.
+// positionsIn returns the positions in a topic before any partition was read.
 func positionsIn(topic string, id [16]byte) Positions {
 	a := Positions{topic: topic}
 	if id != [16]byte{} { // brokers before 2.8 have none
@@ -48,13 +48,13 @@ func positionsIn(topic string, id [16]byte) Positions {
 	return a
 }
 
-// sameTopic reports whether both are in one topic and not just in two of one
-// name, as far as that is known.
+// sameTopic reports whether both are in one topic, and not in two topics of one name, as far as
+// the ids show it.
 func (a *Positions) sameTopic(b *Positions) bool {
 	return a.topic == b.topic && (a.id == b.id || a.id == "" || b.id == "")
 }
 
-// Set says that the next record of the partition is the one at offset.
+// Set sets the offset of the partition's next record.
 func (a *Positions) Set(partition int32, offset int64) {
 	p := int(partition)
 	if grow := p + 1 - len(a.next); grow > 0 {
@@ -89,7 +89,7 @@ func (a *Positions) Append(dst []byte) []byte {
 	return append(dst, a.after...)
 }
 
-// split makes the text before and after the position of cur.
+// split computes the text before and after the position of cur.
 func (a *Positions) split() {
 	a.before, a.after, a.cut = a.before[:0], a.after[:0], true
 	a.before = append(append(append(append(a.before, a.topic...), '/'), a.id...), '/')

@@ -29,31 +29,30 @@ type Settings struct {
 	IsolationLevel string
 	// RequestTimeout is how long a read waits for records, at most and by default.
 	RequestTimeout time.Duration
-	// MaxBytes bounds keys and values of one response, and the response itself, as
-	// few bytes of a record with a schema can be a long text. A record that is larger
-	// is answered alone.
+	// MaxBytes bounds keys and values of one response, and the response itself, because few bytes
+	// of a record with a schema can be a long text. A record that is larger is returned alone.
 	MaxBytes int
 }
 
-// Deps are what a reader uses beside its settings. It borrows them.
+// Deps are the parts that a reader uses. It borrows them.
 type Deps struct {
-	// Schemas has the schemas that records were written with; nil: there is no
-	// registry, and no record can be read in a format that needs one.
+	// Schemas has the schemas that records were written with. Without a registry it is nil, and
+	// no record can be read in a format that needs one.
 	Schemas *schema.Registry
-	// Read, if not nil, is told of records of one topic that were read, and of the
+	// Read, if not nil, is called with the number of records of one topic that were read, and the
 	// bytes of their keys and values. It must not block.
 	Read func(f codec.Format, topic string, records, bytes int)
 }
 
-// Reader reads records from any place of any topic, without a consumer instance and
-// without a group. All methods may be called from any goroutine.
+// Reader reads records from any offset of any topic, without a consumer instance and without a
+// group. All methods may be called from any goroutine.
 type Reader struct {
 	base     kafka.Settings
 	conf     kafka.Consumer
 	settings Settings
 	deps     Deps
 
-	life context.Context // ends when Close gives up on what is still running
+	life context.Context // ends when Close gives up waiting
 	end  context.CancelFunc
 	// unhurried ends with the call of Drain, after which no read waits.
 	unhurried context.Context
@@ -64,7 +63,7 @@ type Reader struct {
 	mu     sync.Mutex
 	fetch  *kafka.Reader     // nil until first used
 	tails  map[tailKey]*tail // of the topics that are streamed
-	closed bool              // nothing new is built
+	closed bool              // no part is built any more
 }
 
 // New returns a reader. Nothing connects to Kafka before the first read.
@@ -75,11 +74,11 @@ func New(base kafka.Settings, c kafka.Consumer, s Settings, d Deps) *Reader {
 	return r
 }
 
-// Drain has reads that wait answer what there is, and streams end.
+// Drain makes waiting reads return what they have, and streams end.
 func (r *Reader) Drain() { r.hurry() }
 
-// Close ends all reads and closes the connections. It waits for streams to return, but no
-// longer than ctx: one whose client does not read ends when its connection does.
+// Close ends all reads and closes the connections. It waits for streams to return, but no longer
+// than ctx: the stream of a client that does not read ends when its connection does.
 func (r *Reader) Close(ctx context.Context) error {
 	r.mu.Lock()
 	r.closed = true
@@ -100,11 +99,10 @@ func (r *Reader) Close(ctx context.Context) error {
 	return err
 }
 
-// Skipped returns how many records of streams were passed over because they could not
-// be decoded.
+// Skipped returns how many records of streams were skipped because they could not be decoded.
 func (r *Reader) Skipped() uint64 { return r.skipped.Load() }
 
-// fetcher returns what fetches, whose connections all reads share.
+// fetcher returns the fetching client, whose connections all reads share.
 func (r *Reader) fetcher() (*kafka.Reader, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -139,14 +137,14 @@ func (r *Reader) checkFormat(f codec.Format) error {
 	return nil
 }
 
-// NoRegistry is the error of a read in a format that needs a schema registry where there
-// is none.
+// NoRegistry returns the error of a read in a format that needs a schema registry where none is
+// configured.
 func NoRegistry(f codec.Format) error {
-	return apierr.Unprocessable.New("The format %s needs a schema registry, which this server does not have (schema.registry.url). Use json or binary.", f)
+	return apierr.Unprocessable.New("The format %s needs a schema registry, which this node does not have (schema.registry.url). Use json or binary.", f)
 }
 
-// notBelow returns an error if the offset comes before the first one, or that
-// cannot be found out.
+// notBelow returns an error if the offset is below the first one, or if that cannot be
+// determined.
 func notBelow(ctx context.Context, fetch *kafka.Reader, tp TopicPartition, offset int64) error {
 	first, err := fetch.OffsetsAt(ctx, false, map[TopicPartition]int64{tp: kafka.StartOfLog})
 	if err != nil || offset >= first[tp] {
@@ -160,8 +158,8 @@ func notBelow(ctx context.Context, fetch *kafka.Reader, tp TopicPartition, offse
 		offset, tp.Partition, tp.Topic, first[tp], end[tp])
 }
 
-// Explain turns what failed a read of a partition, with no instance, into what a
-// client is told.
+// Explain turns the error of a read of a partition, without an instance, into the one for the
+// client.
 func Explain(tp TopicPartition, err error) *apierr.Error {
 	var known *apierr.Error
 	var huge *kgo.ErrDecompressTooLarge
@@ -177,10 +175,10 @@ func Explain(tp TopicPartition, err error) *apierr.Error {
 	case errors.Is(err, kerr.UnknownTopicOrPartition), errors.Is(err, kerr.UnknownTopicID):
 		return apierr.TopicNotFound.Wrap(err, "Topic %s does not exist.", tp.Topic)
 	case errors.As(err, &huge):
-		return apierr.Undecodable.Wrap(err, "The records from offset %d of partition %d of topic %s decompress to more than this server holds. Read on from offset %d.", huge.Offset, tp.Partition, tp.Topic, huge.NextOffset)
+		return apierr.Undecodable.Wrap(err, "The records from offset %d of partition %d of topic %s decompress to more than this node holds. Read on from offset %d.", huge.Offset, tp.Partition, tp.Topic, huge.NextOffset)
 	}
 	api := apierr.From(fmt.Errorf("cannot read %s: %w", tp, err))
-	if api.Kind == apierr.Internal { // not our fault: the library cannot make sense of the answer
+	if api.Kind == apierr.Internal { // not a fault of this node: the library cannot parse the response
 		return apierr.KafkaError.Wrap(err, "The records of partition %d of topic %s cannot be fetched.", tp.Partition, tp.Topic)
 	}
 	return api

@@ -9,32 +9,31 @@ import (
 	"millrace/schema"
 )
 
-// maxKnown is how many schemas a read keeps for itself. A record needs two,
-// for its key and its value, so that with these a read always gets on.
-const maxKnown = 16
+// maxCached is how many schemas a read caches for itself. A record needs two, for its key and its
+// value, so that a read with these always makes progress.
+const maxCached = 16
 
-// Schemas is what one read, or one round of a stream, knows of the schemas of
-// its records. It asks the registry's cache for each of them once, so that reads
-// do not meet at that cache's lock for each key and value, and what it has found
-// stays found, whatever the cache forgets meanwhile. One goroutine at a time may
-// use it.
+// Schemas is the cache of schemas of one read, or of one round of a stream. It gets each of them
+// from the registry's cache once, so that reads do not contend for that cache's lock for each key
+// and value, and a schema that the registry's cache evicts meanwhile stays here. One goroutine at
+// a time may use it.
 type Schemas struct {
 	registry *schema.Registry
 	wait     context.Context // of the look-ups in Get; nil: Get does not wait
-	known    []knownSchema
-	oldest   int // of known, when that is full
+	cached   []cachedSchema
+	oldest   int // index into cached, when that is full
 }
 
-// knownSchema is a schema, or why records cannot be decoded with it.
-type knownSchema struct {
+// cachedSchema is a schema, or why records cannot be decoded with it.
+type cachedSchema struct {
 	id     int32
 	schema codec.Schema
 	err    error
 }
 
-// NewSchemas returns what a read of records in format f starts with; nil when they need
-// none, or registry is nil. wait bounds the look-ups of a read that holds up nobody else
-// while it waits; with nil an unknown schema ends the page, see [Schemas.Learn].
+// NewSchemas returns the empty cache of a read of records in format f; nil when they need no
+// schema, or registry is nil. wait bounds the look-ups of a read whose wait delays no other
+// reader; with nil an unknown schema ends the page, see [Schemas.Learn].
 func NewSchemas(registry *schema.Registry, f codec.Format, wait context.Context) *Schemas {
 	if registry == nil || !f.NeedsSchema() {
 		return nil
@@ -44,57 +43,55 @@ func NewSchemas(registry *schema.Registry, f codec.Format, wait context.Context)
 
 // Get is [codec.Extras.Schemas].
 func (s *Schemas) Get(f codec.Format, id int32) (codec.Schema, error) {
-	for i := range s.known {
-		if k := &s.known[i]; k.id == id {
+	for i := range s.cached {
+		if k := &s.cached[i]; k.id == id {
 			return k.schema, k.err
 		}
 	}
 	found, ok, err := s.registry.Cached(f, id)
 	switch {
 	case ok:
-		return s.keep(id, found, err)
+		return s.put(id, found, err)
 	case s.wait == nil:
 		return nil, &codec.UnknownSchema{ID: id}
 	}
 	found, err = s.registry.ByID(s.wait, f, id)
-	return s.keep(id, found, err)
+	return s.put(id, found, err)
 }
 
-// keep remembers and returns what was found, unless it will be another thing
-// when it is asked for again.
-func (s *Schemas) keep(id int32, found codec.Schema, err error) (codec.Schema, error) {
+// put caches and returns the result of a look-up. A retriable error is not cached.
+func (s *Schemas) put(id int32, found codec.Schema, err error) (codec.Schema, error) {
 	if err != nil && !apierr.Undecodable.Is(err) {
 		return found, err
 	}
-	k := knownSchema{id, found, err}
-	if len(s.known) < maxKnown {
-		s.known = append(s.known, k)
+	k := cachedSchema{id, found, err}
+	if len(s.cached) < maxCached {
+		s.cached = append(s.cached, k)
 		return found, err
 	}
-	s.known[s.oldest] = k
-	s.oldest = (s.oldest + 1) % maxKnown
+	s.cached[s.oldest] = k
+	s.oldest = (s.oldest + 1) % maxCached
 	return found, err
 }
 
-// Forget has the next round ask again.
+// Forget empties the cache for the next round.
 func (s *Schemas) Forget() {
 	if s != nil {
-		clear(s.known)
-		s.known, s.oldest = s.known[:0], 0
+		clear(s.cached)
+		s.cached, s.oldest = s.cached[:0], 0
 	}
 }
 
-// Learn asks the registry for the schema that err says is missing; any other
-// err it returns. After nil there is something new to try. A schema that does
-// not exist is news too: the record in question can be reported then, with its
-// place.
+// Learn looks the schema up that err reports as missing; any other err it returns. After nil a
+// retry can make progress. That holds for a schema that does not exist, too: the record can then
+// be reported, with its offset.
 func (s *Schemas) Learn(ctx context.Context, f codec.Format, err error) error {
 	var missing *codec.UnknownSchema
 	if !errors.As(err, &missing) {
 		return err
 	}
 	found, err := s.registry.ByID(ctx, f, missing.ID)
-	if _, err = s.keep(missing.ID, found, err); err != nil && !apierr.Undecodable.Is(err) {
+	if _, err = s.put(missing.ID, found, err); err != nil && !apierr.Undecodable.Is(err) {
 		return apierr.From(err)
 	}
 	return nil

@@ -7,7 +7,7 @@ import (
 	"millrace/internal/apierr"
 )
 
-// Show says how records are shown.
+// Show is the form of the records of a read.
 type Show struct {
 	// Headers and Timestamps add those members to each record.
 	Headers, Timestamps bool
@@ -17,8 +17,8 @@ type Show struct {
 	Dialect codec.Dialect
 }
 
-// Extras returns how the records are written, decoded by s, which is nil where they
-// need no schema.
+// Extras returns the form for the encoder; records are decoded by s, which is nil where they need
+// no schema.
 func (o Show) Extras(s *Schemas) codec.Extras {
 	x := codec.Extras{Layout: o.Layout, Headers: o.Headers, Timestamp: o.Timestamps, Dialect: o.Dialect}
 	if s != nil {

@@ -15,9 +15,9 @@ import (
 	"millrace/internal/kafka"
 )
 
-// Where a stream can begin besides an offset.
+// A stream can begin at these positions besides an offset.
 const (
-	Beginning = kafka.StartOfLog // the first record that there is
+	Beginning = kafka.StartOfLog // the first record of the log
 	End       = kafka.EndOfLog   // the next record to come
 )
 
@@ -25,29 +25,28 @@ const (
 	// streamFetch bounds what one stream fetches for itself at a time, and so
 	// what it holds while its client does not read.
 	streamFetch = 256 << 10
-	// lookTimeout bounds a fetch of one stream, for which its other partitions
-	// wait. One that fails is tried again after troubled, then after twice as
-	// long each time, up to maxTroubled.
+	// lookTimeout bounds a fetch of one stream, during which its other partitions wait. A failed
+	// fetch is retried after troubled, then after twice as long each time, up to maxTroubled.
 	lookTimeout           = 2 * time.Second
 	troubled, maxTroubled = time.Second, 8 * time.Second
 )
 
-// Frames writes what stands around the messages of a stream. Each method
-// appends to dst and returns it. at is where a client goes on that has seen
-// everything so far; it is nil in the stream of an instance, which knows itself.
+// Frames writes the framing of the messages of a stream. Each method appends to dst and returns
+// it. at is the position from which a client resumes that has seen everything so far; it is nil
+// in the stream of an instance, which has its own positions.
 type Frames interface {
 	// Begin opens the stream.
 	Begin(dst []byte, at *Positions) []byte
-	// Open comes before a message, a JSON object on one line, and Close after
-	// it. failure tells what went wrong from records.
+	// Open precedes a message, a JSON object on one line, and Close follows it. failure
+	// distinguishes an error from records.
 	Open(dst []byte, failure bool, at *Positions) []byte
 	Close(dst []byte) []byte
-	// Beat shows that the stream is still there.
+	// Beat shows that the stream is alive.
 	Beat(dst []byte, at *Positions) []byte
 }
 
-// StreamRead asks for the records of a topic, as they are and as they come,
-// with no instance and no group.
+// StreamRead describes a stream of the records of a topic, existing and new ones, without an
+// instance and without a group.
 type StreamRead struct {
 	// Topic to read.
 	Topic string
@@ -56,24 +55,24 @@ type StreamRead struct {
 	// Offset of the first record where there is just one partition; or
 	// [Beginning] or [End].
 	Offset int64
-	// Since asks for the records that are not older in place of Offset, unless
-	// it is the zero time.
+	// Since selects the records that are not older, in place of Offset, unless it is the zero
+	// time.
 	Since time.Time
-	// Resume, if not nil, says where to go on, in place of both. Partitions
-	// that it lacks are new and read from their beginning; so are all, and the
-	// client is told, if the topic was deleted and created again since.
+	// Resume, if not nil, is the position to resume from, in place of both. Partitions that it
+	// lacks are new and read from their beginning. If the topic was deleted and created again
+	// since, all partitions are read from their beginning, and the client is notified.
 	Resume *Positions
-	// Keys, if there are any, are those of which only records with one of them are wanted.
+	// Keys, if not empty, selects the records with one of these keys.
 	Keys [][]byte
-	// Undecodable says what becomes of records that are not in the format.
+	// Undecodable selects the treatment of records that are not in the format.
 	Undecodable Undecodables
-	// Format that records are answered in.
+	// Format in which records are returned.
 	Format codec.Format
-	// Heartbeat is how long a stream may be silent; 0 means for ever.
+	// Heartbeat is how long a stream may be silent; 0 means no limit.
 	Heartbeat time.Duration
 	// Frames stand around the records.
 	Frames Frames
-	// Show says how records are shown.
+	// Show is the form of the records.
 	Show
 }
 
@@ -87,7 +86,7 @@ type Stream struct {
 	tail   *tail
 	topic  kafka.Topic // as far as its partitions are read
 	all    bool        // partitions that are added are read too
-	news   bool        // the topic is not the one that was to be read on
+	news   bool        // the topic is not the one to resume in
 	parts  []streamPart
 	at     Positions
 	out    Outlet
@@ -98,15 +97,15 @@ type streamPart struct {
 	partition int32
 	offset    int64         // of the next record
 	looked    time.Time     // when it was last fetched for this stream alone
-	pause     time.Duration // till the next time, if nothing else tells
+	pause     time.Duration // until the next such fetch, without a notification
 }
 
-// OpenStream finds out where the stream starts. It costs nothing to keep what
-// it returns, nor to drop it.
+// OpenStream determines the start of the stream. The returned stream holds no resources until it
+// runs.
 //
-// Errors: [apierr.TopicNotFound], [apierr.PartitionNotFound], [apierr.BadRequest]
-// for an offset where there is more than one partition, or positions in another
-// topic, [apierr.OffsetNotFound] for an offset below the first, and what Kafka said.
+// Errors: [apierr.TopicNotFound], [apierr.PartitionNotFound], [apierr.BadRequest] for an offset
+// with more than one partition, or positions in another topic, [apierr.OffsetNotFound] for an
+// offset below the first, and Kafka's errors.
 func (r *Reader) OpenStream(ctx context.Context, q StreamRead) (*Stream, error) {
 	if err := r.admit(q.Topic); err != nil {
 		return nil, err
@@ -164,7 +163,7 @@ func (s *Stream) add(partition int32, offset int64) {
 	s.at.Set(partition, offset)
 }
 
-// starts returns where each of the partitions begins.
+// starts returns the first offset of each of the partitions.
 func (s *Stream) starts(ctx context.Context, which []int32) (map[TopicPartition]int64, error) {
 	q := &s.q
 	ask, known := make(map[TopicPartition]int64), make(map[TopicPartition]int64)
@@ -178,7 +177,7 @@ func (s *Stream) starts(ctx context.Context, which []int32) (map[TopicPartition]
 				ask[tp] = Beginning
 			}
 		case !q.Since.IsZero():
-			ask[tp] = max(q.Since.UnixMilli(), 0) // negative ones have a meaning of their own
+			ask[tp] = max(q.Since.UnixMilli(), 0) // Kafka gives negative ones a meaning of their own
 		case q.Offset >= 0 && len(which) > 1:
 			return nil, apierr.BadRequest.New("Topic %s has %d partitions. A stream that begins at an offset reads one of them: choose it with partition=.", q.Topic, s.topic.Partitions)
 		case q.Offset >= 0:
@@ -197,13 +196,12 @@ func (s *Stream) starts(ctx context.Context, which []int32) (map[TopicPartition]
 	return found, nil
 }
 
-// Run sends the stream until ctx ends or [Reader.Drain] is called, which is
-// its end in order, or send fails, whose error it returns. What cannot be cured
-// by waiting, such as the end of the topic, is told in the stream, which ends
-// then. While Kafka is away the stream stays.
+// Run sends the stream until ctx ends or [Reader.Drain] is called, which is its regular end, or
+// send fails, whose error it returns. An error that no retry can cure, such as the deletion of
+// the topic, is sent in the stream, which ends then. An outage of Kafka does not end the stream.
 //
-// send borrows what it is given. While it waits for the client nothing more is
-// read than this stream holds already.
+// send borrows its argument. While send waits for the client, no records are read beyond those
+// that this stream holds already.
 func (s *Stream) Run(ctx context.Context, send func([]byte) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -236,7 +234,8 @@ func (s *Stream) Run(ctx context.Context, send func([]byte) error) error {
 	return s.out.Flush()
 }
 
-// begin opens the stream, and says so if it is not what the client knew.
+// begin opens the stream, and reports in it a topic that was recreated since the client's
+// position.
 func (s *Stream) begin(dst []byte) []byte {
 	dst = s.q.Frames.Begin(dst, &s.at)
 	if s.news {
@@ -245,7 +244,7 @@ func (s *Stream) begin(dst []byte) []byte {
 	return dst
 }
 
-// recreated tells that the records are another topic's from here on.
+// recreated reports in the stream that the records are another topic's from here on.
 func (s *Stream) recreated(dst []byte) []byte {
 	f := &Failure{Offset: -1, Err: apierr.OffsetNotFound.New("Topic %s was deleted and created again. The stream goes on with the first record that it has now.", s.q.Topic)}
 	return f.append(dst, s.q.Frames, &s.at)
@@ -272,7 +271,7 @@ func (s *Stream) restart(ctx context.Context) error {
 	return s.out.Put(s.recreated)
 }
 
-// idle sends what there is and waits for more.
+// idle sends the buffered records and waits for more.
 func (s *Stream) idle(ctx context.Context, timer *time.Timer) error {
 	if err := s.out.Flush(); err != nil {
 		return err
@@ -290,10 +289,9 @@ func (s *Stream) idle(ctx context.Context, timer *time.Timer) error {
 	return s.keepUp()
 }
 
-// keepUp sends what has waited long enough for more, or a heartbeat when it is
-// time. It is called after every read, since there may be no end of records
-// that are not wanted: without it a client that is cut off in between would
-// begin with them again, each time.
+// keepUp sends records that have waited long enough for more, or a heartbeat when one is due. It
+// is called after every read, because records that do not match may come without end: without
+// keepUp a client that is cut off in between would read them again, each time.
 func (s *Stream) keepUp() error {
 	switch {
 	case s.out.Silent(s.q.Heartbeat):
@@ -304,7 +302,7 @@ func (s *Stream) keepUp() error {
 	return nil
 }
 
-// grow adds the partitions that the topic got meanwhile, from their beginning.
+// grow adds the partitions that were added to the topic meanwhile, from their beginning.
 func (s *Stream) grow(ctx context.Context) {
 	if !s.all {
 		return
@@ -314,8 +312,8 @@ func (s *Stream) grow(ctx context.Context) {
 	}
 }
 
-// round appends what there is of each partition, and sends what is a chunk or
-// has waited. It reports whether it got further anywhere.
+// round appends the available records of each partition, and sends a buffer that is a chunk or
+// has waited. It reports whether any partition made progress.
 func (s *Stream) round(ctx context.Context) (some bool, err error) {
 	s.known.Forget()
 	for i := range s.parts {
@@ -369,7 +367,7 @@ func (s *Stream) look(ctx context.Context, p *streamPart) error {
 	return err
 }
 
-// trouble decides what a failed fetch means: nil if the stream goes on.
+// trouble decides about a failed fetch: nil if the stream continues.
 func (s *Stream) trouble(ctx context.Context, p *streamPart, err error) error {
 	tp := TopicPartition{Topic: s.q.Topic, Partition: p.partition}
 	p.pause = min(max(2*p.pause, troubled), maxTroubled)
@@ -390,7 +388,7 @@ func (s *Stream) trouble(ctx context.Context, p *streamPart, err error) error {
 	return s.explain(tp, p.offset, err)
 }
 
-// explain returns what is to be told of an error that does not pass, nil of others.
+// explain returns the error to report for one that no retry cures, nil for others.
 func (s *Stream) explain(tp TopicPartition, offset int64, err error) error {
 	why := &Failure{TopicPartition: tp, Offset: offset, Err: Explain(tp, err)}
 	switch why.Err.Kind {
@@ -403,7 +401,7 @@ func (s *Stream) explain(tp TopicPartition, offset int64, err error) error {
 	return nil
 }
 
-// skip tells why the partition goes on at offset.
+// skip reports why the partition continues at offset.
 func (s *Stream) skip(p *streamPart, offset int64, why *apierr.Error) error {
 	f := &Failure{TopicPartition: TopicPartition{Topic: s.q.Topic, Partition: p.partition}, Offset: p.offset, Err: why}
 	p.offset = offset
@@ -411,8 +409,8 @@ func (s *Stream) skip(p *streamPart, offset int64, why *apierr.Error) error {
 	return s.out.Put(func(dst []byte) []byte { return f.append(dst, s.q.Frames, &s.at) })
 }
 
-// encode appends those of the records that are wanted, which it borrows.
-// Afterwards the partition goes on at next.
+// encode appends the matching ones of the records, which it borrows. Afterwards the partition
+// continues at next.
 func (s *Stream) encode(p *streamPart, records []*kgo.Record, next int64) error {
 	for _, r := range records {
 		if r.Offset < p.offset {

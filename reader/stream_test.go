@@ -73,7 +73,7 @@ func FuzzParsePositions(f *testing.F) {
 	})
 }
 
-// plain frames a message as a line, and marks what is no record.
+// plain frames a message as a line, and marks messages that are no records.
 type plain struct{}
 
 func (plain) Begin(dst []byte, _ *Positions) []byte { return append(dst, "#begin\n"...) }
@@ -86,8 +86,8 @@ func (plain) Open(dst []byte, failure bool, _ *Positions) []byte {
 func (plain) Close(dst []byte) []byte              { return append(dst, '\n') }
 func (plain) Beat(dst []byte, _ *Positions) []byte { return append(dst, "#beat\n"...) }
 
-// A stream that was overtaken by the tail of its topic, and one that the tail
-// is behind, both get everything in order.
+// A stream that the tail has overtaken, and one that is ahead of the tail, both get everything in
+// order.
 func TestStreamsOfDifferentPace(t *testing.T) {
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		m := newReader(t, b, nil)
@@ -135,8 +135,8 @@ func TestStreamsOfDifferentPace(t *testing.T) {
 	})
 }
 
-// A stream does not have to be opened again to see that the topic is another
-// one: its offsets mean nothing in that.
+// A stream notices a recreated topic without being opened again: its offsets mean nothing in the
+// new topic.
 func TestStreamSeesARecreatedTopic(t *testing.T) {
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		m := newReader(t, b, nil)
@@ -149,7 +149,7 @@ func TestStreamSeesARecreatedTopic(t *testing.T) {
 			return s.Run(ctx, func(b []byte) error {
 				if bytes.Contains(b, []byte(`"value":4`)) {
 					stalled <- struct{}{}
-					<-pace // its topic goes behind its back
+					<-pace // its topic is recreated meanwhile
 				}
 				return send(b)
 			})

@@ -14,31 +14,30 @@ import (
 )
 
 const (
-	// tailBytes bounds what a tail holds besides its last poll. A run of
-	// records counts runBytes beside its keys and values: it keeps the memory
-	// that its batch was read into.
+	// tailBytes bounds the records that a tail holds besides its last poll. A run of records
+	// counts runBytes besides its keys and values: it holds the memory that its batch was read
+	// into.
 	tailBytes, runBytes = 2 << 20, 16 << 10
 	// tailPoll is how many records a tail takes from its client at a time.
 	tailPoll = 1000
-	// What a client of a tail fetches at most, of all partitions and of one.
-	// Much more than that does not come at once at the end of a log.
+	// These constants bound a fetch of a tail's client, of all partitions and of one. Much more
+	// than that does not arrive at once at the end of a log.
 	tailFetchBytes, tailPartitionBytes = 2 << 20, 512 << 10
-	// shyFor is how long a partition of which the client has told an error is
-	// left to the reader; settling how long after the start the reader looks as
-	// well, since the client may have a fetch at the broker without it.
-	shyFor, settling = time.Second, time.Second
-	// grownEvery is how often a topic is asked for its number of partitions
-	// while somebody streams it.
+	// suspendFor is how long a partition for which the client has returned an error is left to
+	// the streams' own fetches; settling is how long after the start streams fetch as well, since
+	// the client may have a fetch at the broker without the partition.
+	suspendFor, settling = time.Second, time.Second
+	// grownEvery is how often the number of a topic's partitions is read while a stream of it
+	// runs.
 	grownEvery = 2 * time.Second
 )
 
-// tail is what the streams of one topic share: one Kafka client that waits at
-// the brokers for new records, and the last of those that came. Streams that
-// are further behind fetch for themselves and come back. So a tail need not
-// be right about where a stream stands, and cannot make it lose a record:
-// what a tail does not have, it says so.
+// tail is shared by the streams of one topic: it is one Kafka client that waits at the brokers
+// for new records, and a cache of the last ones. A stream that is further behind fetches for
+// itself until it has caught up. A tail need not know the position of a stream, and cannot make
+// it lose a record: it reports a miss for records that it does not have.
 //
-// The client reads on only while a stream waits, at the pace of the fastest.
+// The client polls only while a stream waits, at the rate of the fastest stream.
 type tail struct {
 	tailKey
 	r     *Reader
@@ -49,34 +48,34 @@ type tail struct {
 	work    *sync.Cond // on mu: waiting or ended changed
 	bell    chan struct{}
 	parts   map[int32]*followed
-	order   []int32 // a partition for each run held, the oldest first
+	order   []int32 // the partition of each run held, the oldest first
 	bytes   int     // of all runs
 	moves   map[int32]int64
 	waiting int
-	cancel  context.CancelFunc // of the poll that is running
+	cancel  context.CancelFunc // of the poll in progress
 	ended   bool
 	count   int // of partitions, as of asked
 	asked   time.Time
 }
 
-// tailKey names a tail. A topic that is deleted and created again gets another
-// one: the client of the first does not go on with it.
+// tailKey identifies a tail. A topic that is deleted and created again gets another one: the
+// client of the first does not continue with it.
 type tailKey struct {
 	topic string
 	id    [16]byte
 }
 
-// followed is one partition of a tail: all its records from lo to before hi
-// are in runs, and the client goes on at hi.
+// followed is one partition of a tail: all its records from lo to before hi are in runs, and the
+// client continues at hi.
 type followed struct {
-	lo, hi int64
-	runs   []*tailRun
-	since  time.Time
-	shy    bool // given up, until shyFor after since
+	lo, hi    int64
+	runs      []*tailRun
+	since     time.Time
+	suspended bool // suspended until suspendFor after since
 }
 
-// tailRun is a run of records that streams share. Who reads them holds it; the
-// last one of those gives the records back once the tail has dropped it.
+// tailRun is a run of records that streams share. A stream that reads it is a holder; the last
+// holder recycles the records once the tail has evicted the run.
 type tailRun struct {
 	records []*kgo.Record
 	next    int64 // past the last
@@ -98,7 +97,7 @@ func (r *Reader) joinTail(name string, topic kafka.Topic, fetch *kafka.Reader) *
 		}
 		t.work = sync.NewCond(&t.mu)
 		r.tails[key] = t
-		if !r.closed { // else there is nothing to wait for: the stream ends at once
+		if !r.closed { // else the stream ends at once
 			r.tailing.Go(t.run)
 		}
 	}
@@ -109,7 +108,7 @@ func (r *Reader) joinTail(name string, topic kafka.Topic, fetch *kafka.Reader) *
 	return t
 }
 
-// leave says that one user less is there. The last one ends the tail.
+// leave ends the caller's use of the tail. The last user ends the tail.
 func (t *tail) leave() {
 	t.r.mu.Lock()
 	defer t.r.mu.Unlock()
@@ -124,20 +123,20 @@ func (t *tail) leave() {
 	t.work.Signal()
 }
 
-// interrupt ends the poll that is running. The caller holds t.mu.
+// interrupt cancels the poll in progress. The caller holds t.mu.
 func (t *tail) interrupt() {
 	if t.cancel != nil {
 		t.cancel()
 	}
 }
 
-// partitions is how many partitions the topic has by now.
+// partitions returns the present number of partitions of the topic.
 func (t *tail) partitions(ctx context.Context) int {
 	t.mu.Lock()
 	count := t.count
 	due := time.Since(t.asked) >= grownEvery
 	if due {
-		t.asked = time.Now() // the others need not ask
+		t.asked = time.Now() // so that the other streams do not ask too
 	}
 	t.mu.Unlock()
 	if !due {
@@ -147,7 +146,7 @@ func (t *tail) partitions(ctx context.Context) int {
 	defer cancel()
 	found, err := t.fetch.Topic(ctx, t.topic)
 	if err != nil || found.ID != t.id {
-		return count // a topic that is gone shows when it is read
+		return count // reading shows a topic that was deleted
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -155,14 +154,13 @@ func (t *tail) partitions(ctx context.Context) int {
 	return t.count
 }
 
-// take returns the oldest run of the partition that has records from offset
-// on; nil when there is none. known is true if it is known that there are none
-// so far. The caller gives the run back.
+// take returns the oldest run of the partition that has records from offset on, or nil. known is
+// true if the tail knows that none exist so far. The caller returns the run with give.
 func (t *tail) take(partition int32, offset int64) (run *tailRun, known bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	f := t.parts[partition]
-	if f == nil || f.shy || offset < f.lo || offset > f.hi {
+	if f == nil || f.suspended || offset < f.lo || offset > f.hi {
 		return nil, false
 	}
 	n := sort.Search(len(f.runs), func(n int) bool { return f.runs[n].next > offset })
@@ -173,7 +171,7 @@ func (t *tail) take(partition int32, offset int64) (run *tailRun, known bool) {
 	return nil, time.Since(f.since) > settling
 }
 
-// give gives back what take has returned.
+// give returns the run to the tail.
 func (t *tail) give(run *tailRun) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -190,10 +188,9 @@ func (t *tail) release(run *tailRun) {
 	}
 }
 
-// await waits until there may be something to read from one of the positions,
-// which are all at the ends of their partitions as far as the caller knows; no
-// longer than wake, or than look where the tail is not sure that it will know,
-// or until ctx ends.
+// await waits until one of the positions may have new records. The caller has read all of them to
+// the end of their partitions. await returns after wake at the latest, or after look where the
+// tail is not sure to notify, or when ctx ends.
 func (t *tail) await(ctx context.Context, parts []streamPart, timer *time.Timer, wake, look time.Duration) {
 	t.mu.Lock()
 	sure := true
@@ -223,19 +220,19 @@ func (t *tail) await(ctx context.Context, parts []streamPart, timer *time.Timer,
 	t.mu.Unlock()
 }
 
-// follow has the tail read the partition on from offset, unless it does. It
-// reports whether there is something from there on already, and whether the
-// tail is sure to ring for it if not. The caller holds t.mu.
+// follow makes the tail read the partition from offset, unless it does. ready reports whether the
+// tail has records from there already, sure whether it is sure to notify when they come. The
+// caller holds t.mu.
 func (t *tail) follow(partition int32, offset int64) (ready, sure bool) {
 	f := t.parts[partition]
 	switch {
 	case f == nil:
-	case f.shy && time.Since(f.since) < shyFor:
+	case f.suspended && time.Since(f.since) < suspendFor:
 		return false, false
-	case f.shy:
+	case f.suspended:
 	case offset < f.lo || offset < f.hi:
 		return true, false
-	case offset == f.hi, t.waiting > 0: // there, or on its way there
+	case offset == f.hi, t.waiting > 0: // at the offset, or on its way to it
 		return false, time.Since(f.since) > settling
 	}
 	if f != nil {
@@ -247,7 +244,7 @@ func (t *tail) follow(partition int32, offset int64) (ready, sure bool) {
 	return false, false
 }
 
-// drop forgets what the tail holds of the partition. The caller holds t.mu.
+// drop evicts all runs of the partition. The caller holds t.mu.
 func (t *tail) drop(partition int32, f *followed) {
 	for _, run := range f.runs {
 		t.bytes -= run.bytes
@@ -264,8 +261,8 @@ func (t *tail) run() {
 		if client == nil {
 			return
 		}
-		// The library's Close gives them up as well, but what it learns of the
-		// cluster just then would have it fetch them again.
+		// The library's Close removes them as well, but a metadata response that arrives just
+		// then would make it fetch them again.
 		client.RemoveConsumePartitions(map[string][]int32{t.topic: slices.Collect(maps.Keys(t.parts))})
 		client.Close()
 	}()
@@ -302,18 +299,18 @@ func (t *tail) run() {
 	}
 }
 
-// reading reports whether there is a partition to read. The caller holds t.mu.
+// reading reports whether any partition is to be read. The caller holds t.mu.
 func (t *tail) reading() bool {
 	for _, f := range t.parts {
-		if !f.shy {
+		if !f.suspended {
 			return true
 		}
 	}
 	return false
 }
 
-// assign has the client read the partitions from these offsets. It makes one
-// when there is none yet.
+// assign makes the client read the partitions from these offsets. It builds the client first when
+// the tail has none.
 func (t *tail) assign(client *kgo.Client, moves map[int32]int64) (*kgo.Client, error) {
 	if len(moves) == 0 && client != nil {
 		return client, nil
@@ -350,7 +347,7 @@ func (t *tail) assign(client *kgo.Client, moves map[int32]int64) (*kgo.Client, e
 	)...)
 }
 
-// keep takes what a poll has returned and rings the bell. The caller holds t.mu.
+// keep caches the records of a poll and notifies the waiting streams. The caller holds t.mu.
 func (t *tail) keep(fetches kgo.Fetches, failed error) {
 	some := false
 	for t.bytes > tailBytes {
@@ -358,14 +355,14 @@ func (t *tail) keep(fetches kgo.Fetches, failed error) {
 	}
 	if failed != nil {
 		for partition, f := range t.parts {
-			t.shun(partition, f)
+			t.suspend(partition, f)
 		}
 	}
 	fetches.EachPartition(func(got kgo.FetchTopicPartition) {
 		f := t.parts[got.Partition]
 		_, moving := t.moves[got.Partition]
-		if f == nil || f.shy || moving {
-			return // from where it was before
+		if f == nil || f.suspended || moving {
+			return // from its position before
 		}
 		if len(got.Records) > 0 {
 			some = true
@@ -373,7 +370,7 @@ func (t *tail) keep(fetches kgo.Fetches, failed error) {
 		}
 		if got.Err != nil && got.Topic == t.topic {
 			some = true
-			t.shun(got.Partition, f)
+			t.suspend(got.Partition, f)
 		}
 	})
 	if some || failed != nil {
@@ -393,7 +390,7 @@ func (t *tail) evict() {
 	t.release(run)
 }
 
-// add puts records that follow those before them at the end.
+// add appends records that follow those before them.
 func (t *tail) add(partition int32, f *followed, records []*kgo.Record) {
 	run := &tailRun{records: records, next: records[len(records)-1].Offset + 1, bytes: runBytes, holders: 1}
 	for _, r := range records {
@@ -405,9 +402,9 @@ func (t *tail) add(partition int32, f *followed, records []*kgo.Record) {
 	t.bytes += run.bytes
 }
 
-// shun leaves the partition to the reader for a while, which learns what is
-// wrong with it, if anything still is.
-func (t *tail) shun(partition int32, f *followed) {
+// suspend leaves the partition to the streams' own fetches for a while, which find out its error,
+// if it persists.
+func (t *tail) suspend(partition int32, f *followed) {
 	t.drop(partition, f)
-	f.shy, f.since = true, time.Now()
+	f.suspended, f.since = true, time.Now()
 }

@@ -10,14 +10,14 @@ import (
 	"millrace/internal/apierr"
 )
 
-// Undecodables says what becomes of a record that is not in the format asked for.
+// Undecodables is the treatment of a record that is not in the format asked for.
 type Undecodables uint8
 
-// What there is to choose from.
+// The treatments.
 const (
-	FailOn   Undecodables = iota // the reader is told, and gets no further
-	Skip                         // it is passed over
-	AsBase64                     // its key and value are answered in the binary format
+	FailOn   Undecodables = iota // the client gets the error, and no further record
+	Skip                         // the record is skipped
+	AsBase64                     // its key and value are returned in the binary format
 )
 
 var undecodables = [...]string{FailOn: "fail", Skip: "skip", AsBase64: "base64"}
@@ -29,7 +29,7 @@ func ParseUndecodables(name string) (Undecodables, error) {
 			return Undecodables(u), nil
 		}
 	}
-	return 0, apierr.BadRequest.New("What to do with a record that cannot be decoded is fail, skip or base64, not %q.", name)
+	return 0, apierr.BadRequest.New("A record that cannot be decoded can be handled by fail, skip or base64, not %q.", name)
 }
 
 // MarshalText implements [encoding.TextMarshaler], for definitions of instances.
@@ -41,8 +41,8 @@ func (u *Undecodables) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// AppendShown is [codec.AppendRecord] with a record that cannot be decoded dealt
-// with as u says: one to skip appends nothing.
+// AppendShown is [codec.AppendRecord] with the treatment u of a record that cannot be decoded: a
+// skipped one appends nothing.
 func AppendShown(dst []byte, r *kgo.Record, f codec.Format, x codec.Extras, u Undecodables) ([]byte, error) {
 	dst, err := codec.AppendRecord(dst, r, f, x)
 	switch {
@@ -64,7 +64,7 @@ func AppendStreamed(dst []byte, r *kgo.Record, f codec.Format, x codec.Extras, u
 	if err != nil {
 		return dst, err
 	}
-	for _, end := range []byte("\r\n") { // mere white space in the JSON of a record
+	for _, end := range []byte("\r\n") { // insignificant white space in the JSON of a record
 		for line := dst[start:]; ; {
 			n := bytes.IndexByte(line, end)
 			if n < 0 {

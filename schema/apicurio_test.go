@@ -13,7 +13,7 @@ import (
 	"millrace/internal/testkit"
 )
 
-// TestOnARealRegistry goes once through all that the client asks a registry.
+// TestOnARealRegistry runs every request of the client once.
 func TestOnARealRegistry(t *testing.T) {
 	url := testkit.Registry(t)
 	client := func(change func(*Settings)) *Registry {

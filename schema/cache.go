@@ -14,8 +14,8 @@ import (
 	"millrace/codec"
 )
 
-// question is what is looked up: the key of the caches. The schemas by id have
-// only the id.
+// question identifies a look-up: it is the key of the caches. A question about an id has only the
+// id.
 type question struct {
 	format codec.Format
 	key    bool // of the keys, not the values
@@ -26,14 +26,14 @@ type question struct {
 
 var seed = maphash.MakeSeed()
 
-// hash tells questions apart well enough for a map; equal has the last word.
+// hash is almost unique; equal decides.
 func (q *question) hash() uint64 {
 	h := uint64(uint32(q.id))<<8 | uint64(q.format)<<1
 	if q.key {
 		h |= 1
 	}
 	if q.topic != "" {
-		h = (h ^ maphash.String(seed, q.topic)) * 31 // or a text would be a topic
+		h = (h ^ maphash.String(seed, q.topic)) * 31 // or a text could be taken for a topic
 	}
 	if len(q.text) > 0 {
 		h ^= maphash.Bytes(seed, q.text)
@@ -52,7 +52,7 @@ func (q *question) clone() question {
 	return c
 }
 
-// name is the question as a string, for the flights.
+// name returns the question as a string, the key of the singleflight.
 func (q *question) name() string {
 	b := make([]byte, 0, 16+len(q.topic)+len(q.text))
 	b = append(b, byte(q.format), 0)
@@ -64,33 +64,32 @@ func (q *question) name() string {
 	return string(append(append(b, q.topic...), q.text...))
 }
 
-// entry is an answer that is remembered: a value, or that there is none.
+// entry is a cached answer: a value, or the error that it does not exist.
 type entry struct {
 	question question
 	value    stored
 	err      error
-	until    time.Time // zero: for ever
+	until    time.Time // zero: forever
 	used     atomic.Bool
 }
 
 func (e *entry) fresh() bool { return e.until.IsZero() || time.Now().Before(e.until) }
 
-// entrySize is what an answer takes besides its text and its schema.
+// entrySize is the memory of an entry besides its text and its schema.
 const entrySize = 512
 
-// cache remembers answers, up to a number of them and up to a size. Reading takes a
-// lock that writers hold only to change a map, and a mark on the entry that says it
-// was of use.
+// cache caches answers, up to a number of them and up to a size. A reader takes a lock, which
+// writers hold only to change a map, and marks the entry as used.
 type cache struct {
-	limit   int // of the answers
-	bytes   int // of what they hold, at least one of them aside
-	flights singleflight.Group
-	hits    atomic.Uint64
-	misses  atomic.Uint64
+	limit  int // number of entries
+	bytes  int // memory of the entries, one entry excepted
+	calls  singleflight.Group
+	hits   atomic.Uint64
+	misses atomic.Uint64
 
 	mu      sync.RWMutex
 	entries map[uint64]*entry // guarded by mu, as are the next two
-	holders map[compiled]int  // how many answers hold a schema, which counts once
+	holders map[compiled]int  // number of entries that have a schema, which counts once
 	held    int               // bytes, about
 }
 
@@ -98,7 +97,7 @@ func newCache(limit, bytes int) *cache {
 	return &cache{limit: max(limit, 1), bytes: bytes, entries: map[uint64]*entry{}, holders: map[compiled]int{}}
 }
 
-// get returns the answer to q, fresh or not, or nil.
+// get returns the entry of q, fresh or not, or nil.
 func (c *cache) get(q *question) *entry {
 	h := q.hash()
 	c.mu.RLock()
@@ -107,13 +106,13 @@ func (c *cache) get(q *question) *entry {
 	if e == nil || !e.question.equal(q) {
 		return nil
 	}
-	if !e.used.Load() { // writing it each time would have the cores fight for it
+	if !e.used.Load() { // a store at each hit would make the cores contend for the cache line
 		e.used.Store(true)
 	}
 	return e
 }
 
-// lookup is get for the fast way: it counts, and gives fresh answers only.
+// lookup is get for the hot path: it counts hits and misses, and returns fresh entries only.
 func (c *cache) lookup(q *question) *entry {
 	e := c.get(q)
 	if e == nil || !e.fresh() {
@@ -124,8 +123,8 @@ func (c *cache) lookup(q *question) *entry {
 	return e
 }
 
-// put remembers an answer, which the cache takes. It is remembered even if it is
-// larger than all that may be held, but then alone.
+// put caches an entry, which it takes. An entry that is larger than the bound is cached too, but
+// then alone.
 func (c *cache) put(e *entry) {
 	h := e.question.hash()
 	c.mu.Lock()
@@ -141,7 +140,7 @@ func (c *cache) put(e *entry) {
 	}
 }
 
-// cost is what e adds to what is held, or what its end would free.
+// cost returns the memory that e adds to the cache, or that its eviction frees.
 func (c *cache) cost(e *entry) int {
 	cost := entrySize + len(e.question.topic) + len(e.question.text)
 	if s := e.value.schema; s != nil && c.holders[s] == 0 {
@@ -164,10 +163,9 @@ func (c *cache) remove(h uint64) {
 	c.held -= c.cost(e)
 }
 
-// evict forgets one answer: one that says no, or one that nobody has asked for
-// since the last time somebody looked here. A map is walked from a place that
-// is different each time, so no order needs to be kept; and clients that send
-// schemas that are no good cannot push out those that are.
+// evict removes one entry: a negative one, or one that was not used since evict last saw it.
+// Iteration over a map starts at a random entry, so no order needs to be maintained; and clients
+// that send invalid schemas cannot evict valid ones.
 func (c *cache) evict() {
 	var last uint64
 	for h, e := range c.entries {
@@ -180,7 +178,7 @@ func (c *cache) evict() {
 	c.remove(last)
 }
 
-// size is the number of answers, and about how many bytes they hold.
+// size returns the number of entries, and about how many bytes they hold.
 func (c *cache) size() (n, bytes int) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()

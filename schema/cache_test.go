@@ -11,12 +11,12 @@ import (
 	"millrace/internal/apierr"
 )
 
-// asked is a question by id, told apart by nothing else.
+// asked is a question by id, which nothing else distinguishes.
 func asked(id int32) *question { return &question{id: id} }
 
 func answer(id, value int32) *entry { return &entry{question: *asked(id), value: stored{id: value}} }
 
-// roomy is a cache that only a number of answers bounds.
+// roomy is a cache that is bounded by the number of entries only.
 func roomy(limit int) *cache { return newCache(limit, 1<<30) }
 
 func TestCacheIsBounded(t *testing.T) {
@@ -32,8 +32,8 @@ func TestCacheIsBounded(t *testing.T) {
 	}
 }
 
-// The bound is of what the texts of questions and the schemas take, each schema
-// once however many answers have it.
+// The bound covers the texts of questions and the schemas, each schema once however many entries
+// have it.
 func TestCacheIsBoundedByBytes(t *testing.T) {
 	const quarter = 1 << 20
 	big := func(i int32) *entry {
@@ -84,8 +84,8 @@ func TestCacheIsBoundedByBytes(t *testing.T) {
 	}
 }
 
-// What is in use stays, however many questions come that are asked once, or
-// that have no good answer.
+// Entries in use stay, however many questions arrive that are asked once, or whose answer is
+// negative.
 func TestCacheKeepsWhatIsOfUse(t *testing.T) {
 	c := roomy(10)
 	for i := range int32(5) {
@@ -133,7 +133,7 @@ func TestQuestionsAreToldApart(t *testing.T) {
 			t.Errorf("the question %+v has the answer %+v", q, e)
 		}
 	}
-	// Two questions with one hash: the answer of one is never the other's.
+	// Two questions with one hash do not get each other's answer.
 	e := answer(1, 1)
 	c2 := roomy(2)
 	c2.entries[asked(2).hash()] = e
@@ -146,8 +146,8 @@ func TestQuestionsAreToldApart(t *testing.T) {
 	}
 }
 
-// How long an answer holds: for ever, as long as it says, and when it says no
-// only for a while; the registry's absence is not an answer.
+// An answer is cached forever, or for its own time, or, if negative, for a while only; an outage
+// of the registry is not cached.
 func TestHowLongAnswersHold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := usual("http://registry.example")
@@ -181,8 +181,8 @@ func TestHowLongAnswersHold(t *testing.T) {
 
 		time.Sleep(time.Minute)
 		fault = apierr.RegistryAway.New("away")
-		want(2, 3, 4) // what it was before
-		want(2, 3, 4) // and that holds for a while
+		want(2, 3, 4) // the former answer
+		want(2, 3, 4) // which is cached for a while
 		time.Sleep(staleTime)
 		want(2, 3, 5)
 		for i := range 2 {

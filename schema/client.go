@@ -16,13 +16,13 @@ import (
 	"millrace/internal/apierr"
 )
 
-// client makes the calls to the registry, at whichever of its URLs answers.
-// pkg/sr can take several URLs itself, but begins with the first one each time
-// and gives a dead one all the time there is; and it shows passwords of URLs in
-// its errors. So there is one of its clients for each URL.
+// client makes the requests to the registry, at the first of its URLs that responds. pkg/sr can
+// take several URLs itself, but begins with the first one each time and gives a dead one all the
+// time available; and it shows passwords of URLs in its errors. So client has one of its clients
+// for each URL.
 type client struct {
 	sites   []*site
-	current atomic.Int32 // the site that answered last
+	current atomic.Int32 // the site that responded last
 	http    *http.Client
 	breaker breaker
 	figures figures
@@ -39,7 +39,7 @@ func newClient(s Settings) (*client, error) {
 		TLSClientConfig:     s.TLS.Clone(),
 		ForceAttemptHTTP2:   true,
 		TLSHandshakeTimeout: s.Timeout,
-		// A registry is not there for thousands of questions at once.
+		// A registry is not built for thousands of concurrent requests.
 		MaxConnsPerHost:     32,
 		MaxIdleConnsPerHost: 4,
 		IdleConnTimeout:     30 * time.Second,
@@ -74,17 +74,17 @@ func newClient(s Settings) (*client, error) {
 	return c, nil
 }
 
-// repeatable lets the transport send a request again on a new connection when
-// the registry had closed the old one: to register twice is to register once.
-// The header without a value is a word to net/http and is not sent.
+// repeatable lets the transport retry a request on a new connection when the registry had closed
+// the old one: registering is idempotent. The header without a value is a signal to net/http and
+// is not sent.
 func repeatable(r *http.Request) error {
 	r.Header["X-Idempotency-Key"] = nil
 	return nil
 }
 
-// call has ask make one request, at the site that answered last and then at the
-// others, within ctx's deadline, of which each gets its share. The error is what
-// the registry answered, a [*sr.ResponseError], or one of ours.
+// call makes one request with ask, at the site that responded last and then at the others, within
+// ctx's deadline, of which each site gets its share. The error is the registry's response, a
+// [*sr.ResponseError], or one of ours.
 func (c *client) call(ctx context.Context, ask func(context.Context, *sr.Client) error) (err error) {
 	probe, err := c.breaker.enter()
 	if err != nil {
@@ -113,8 +113,8 @@ func (c *client) callAny(ctx context.Context, ask func(context.Context, *sr.Clie
 	return err
 }
 
-// callOne asks one site; it may take its share of the time that ctx leaves for
-// so many sites.
+// callOne makes the request at one site, within its share of the time that ctx leaves for so many
+// sites.
 func (c *client) callOne(ctx context.Context, s *site, sites int, ask func(context.Context, *sr.Client) error) error {
 	began := time.Now()
 	if deadline, ok := ctx.Deadline(); ok && sites > 1 {
@@ -132,20 +132,20 @@ func (c *client) callOne(ctx context.Context, s *site, sites int, ask func(conte
 
 func (c *client) close() { c.http.CloseIdleConnections() }
 
-// breaker keeps questions away from a registry that does not answer: after a
-// failure all fail at once for a moment, then one may try.
+// breaker is the circuit breaker of a registry that does not respond: after a failure all
+// requests fail at once for a moment, then one request may probe it.
 type breaker struct {
 	mu      sync.Mutex
-	last    error // of the failure; nil while the registry answers
+	last    error // error of the failure; nil while the registry responds
 	until   time.Time
-	testing bool // by the one question that may
+	testing bool // a probe is in flight
 }
 
-// breakTime is how long a registry that did not answer is left alone.
+// breakTime is how long a registry that did not respond gets no request.
 const breakTime = time.Second
 
-// enter returns an error while no question may be asked; who gets none must
-// call leave, and tell it whether it was the one that may try.
+// enter returns an error while the breaker is open. A caller that gets no error must call leave,
+// with probe as enter returned it.
 func (b *breaker) enter() (probe bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -159,8 +159,7 @@ func (b *breaker) enter() (probe bool, err error) {
 	return true, nil
 }
 
-// leave takes what came of a question, which may have been asked before the
-// registry was found to be away.
+// leave records the result of a request, which may have begun before the breaker opened.
 func (b *breaker) leave(probe bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -176,25 +175,24 @@ func isOutage(err error) bool {
 	return apierr.RegistryAway.Is(err) || apierr.RegistryTimedOut.Is(err)
 }
 
-// isOwn reports whether an outage may be one of this question only: one that
-// has the registry fail must not keep the others from it.
+// isOwn reports whether an outage may be one of this request only. A request on which the
+// registry fails must not open the breaker for the others.
 func isOwn(err error) bool {
 	var e *sr.ResponseError
 	return errors.As(err, &e) && (e.StatusCode == http.StatusInternalServerError || e.StatusCode == http.StatusTooManyRequests)
 }
 
-// bounded is a transport whose answers have an end, as pkg/sr reads them whole.
+// bounded is a transport that bounds responses, which pkg/sr reads whole.
 type bounded struct{ *http.Transport }
 
-// maxAnswer bounds one answer: the largest schema text, escaped, with what
-// stands around it.
-const maxAnswer = 8 << 20
+// maxResponse bounds one response: the largest schema text, escaped, with the members around it.
+const maxResponse = 8 << 20
 
 // RoundTrip implements [http.RoundTripper].
 func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := b.Transport.RoundTrip(r)
 	if err == nil {
-		resp.Body = &boundedBody{resp.Body, maxAnswer}
+		resp.Body = &boundedBody{resp.Body, maxResponse}
 	}
 	return resp, err
 }
@@ -204,16 +202,16 @@ type boundedBody struct {
 	left int
 }
 
-var errAnswerTooLarge = fmt.Errorf("the answer has more than %d bytes", maxAnswer)
+var errResponseTooLarge = fmt.Errorf("the response has more than %d bytes", maxResponse)
 
-// errCut says that an answer ended before its end. pkg/sr hands on what its
-// reading of the body failed with, and has no name of its own for that.
+// errCut reports that a response was cut. pkg/sr returns the error of reading the body as it is,
+// and has no type of its own for it.
 type errCut struct{ error }
 
 func (b *boundedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p[:min(len(p), b.left+1)])
 	if b.left -= n; b.left < 0 {
-		return 0, errAnswerTooLarge
+		return 0, errResponseTooLarge
 	}
 	if err != nil && err != io.EOF { //nolint:errorlint // a Reader returns io.EOF itself
 		err = errCut{err}

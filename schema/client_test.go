@@ -32,7 +32,7 @@ func serve(t testing.TB, h http.HandlerFunc) string {
 	return s.URL
 }
 
-// closedURL is a URL where nobody listens.
+// closedURL returns a URL that refuses connections.
 func closedURL(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -43,7 +43,7 @@ func closedURL(t testing.TB) string {
 	return "http://" + l.Addr().String()
 }
 
-// mute accepts requests and answers none until the test ends; asked counts them.
+// mute accepts requests and responds to none until the test ends; asked counts them.
 func mute(t testing.TB) (url string, asked *atomic.Int32) {
 	t.Helper()
 	asked = new(atomic.Int32)
@@ -106,8 +106,8 @@ func TestNoURLAnswers(t *testing.T) {
 		}, apierr.RegistryAway, "failed"},
 		"web page": {func(t *testing.T) string {
 			return serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) })
-		}, apierr.RegistryFailed, "is not a schema registry"},
-		"missing page": {func(t *testing.T) string { return serve(t, http.NotFound) }, apierr.RegistryFailed, "is not a schema registry"},
+		}, apierr.RegistryFailed, "is not that of a schema registry"},
+		"missing page": {func(t *testing.T) string { return serve(t, http.NotFound) }, apierr.RegistryFailed, "is not that of a schema registry"},
 		"endless": {func(t *testing.T) string {
 			return serve(t, func(w http.ResponseWriter, _ *http.Request) {
 				for page := make([]byte, 1<<16); ; {
@@ -133,8 +133,8 @@ func TestNoURLAnswers(t *testing.T) {
 	}
 }
 
-// While the registry is away what is in memory goes on, and what is not fails
-// at once without asking.
+// While the registry is away, cached schemas still work, and other look-ups fail at once without
+// a request.
 func TestRegistryAway(t *testing.T) {
 	f := newFake(t)
 	var away atomic.Bool
@@ -177,8 +177,7 @@ func TestRegistryAway(t *testing.T) {
 	}
 }
 
-// A question that the registry fails over keeps nobody else from it, and is not
-// asked again at once.
+// A request on which the registry fails opens no breaker for others, and is not repeated at once.
 func TestQuestionThatTheRegistryFailsOver(t *testing.T) {
 	f := newFake(t)
 	f.Intercept(func(w http.ResponseWriter, r *http.Request) bool {
@@ -223,7 +222,7 @@ func TestBreaker(t *testing.T) {
 		time.Sleep(breakTime)
 		enter("later", true, true)
 		enter("a second one beside the first", false, false)
-		b.leave(false, down) // the other one from before
+		b.leave(false, down) // the other one, begun before
 		time.Sleep(breakTime)
 		enter("a second one, after an older question has failed", false, false)
 		b.leave(true, down)
@@ -309,7 +308,7 @@ func TestCredentials(t *testing.T) {
 
 			s.Password, s.BearerToken, s.URLs[0] = "", "", strings.Replace(s.URLs[0], "hunter2", "wrong-one", 1)
 			_, err := open(t, s).Resolve(context.Background(), text("t", userText))
-			wantError(t, err, apierr.RegistryFailed, "does not let this server in")
+			wantError(t, err, apierr.RegistryFailed, "refuses this node")
 			if strings.Contains(err.Error(), "wrong-one") {
 				t.Errorf("a password is shown: %v", err)
 			}
@@ -337,7 +336,7 @@ func TestTLS(t *testing.T) {
 	mustResolve(t, open(t, settings), text("t", userText))
 }
 
-// A registry's no is remembered for a while, and says what it said.
+// A refusal of the registry is cached for a while, with the registry's message.
 func TestRefusals(t *testing.T) {
 	f := newFake(t)
 	var refusing atomic.Bool
@@ -383,11 +382,11 @@ func TestUnknownType(t *testing.T) {
 		_, _ = w.Write([]byte(`{"schema":"x","schemaType":"XML"}`))
 	})
 	_, err := open(t, usual(url)).ByID(context.Background(), codec.Avro, 1)
-	wantError(t, err, apierr.Undecodable, "a type that this server does not know")
+	wantError(t, err, apierr.Undecodable, "a type that this node does not know")
 }
 
-// Schemas that refer to one another in a circle, or to more than there should
-// be, end in an error and not in a walk without end.
+// Schemas that refer to one another in a circle, or to more than is allowed, end in an error and
+// not in an endless walk.
 func TestEndlessReferences(t *testing.T) {
 	var asked atomic.Int32
 	url := serve(t, func(w http.ResponseWriter, r *http.Request) {

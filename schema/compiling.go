@@ -7,31 +7,31 @@ import (
 	"millrace/internal/apierr"
 )
 
-// turns lets so many go on at a time, and so many more wait.
-type turns struct {
+// limiter lets a number of callers run at a time, and a number of further ones wait.
+type limiter struct {
 	running chan struct{}
-	most    int32 // who may run or wait
+	most    int32 // bound of running and waiting callers together
 	all     atomic.Int32
 }
 
-func newTurns(running, waiting int) *turns {
-	return &turns{running: make(chan struct{}, running), most: int32(running + waiting)}
+func newLimiter(running, waiting int) *limiter {
+	return &limiter{running: make(chan struct{}, running), most: int32(running + waiting)}
 }
 
 // maxCompiling bounds how many schemas wait to be compiled.
 const maxCompiling = 64
 
-// compiling bounds how many schemas are compiled at a time: one of a megabyte keeps
-// a processor busy for a second, and its compiler cannot be told that nobody waits
-// any more. More at a time would only be slower, and hold more memory.
-var compiling = newTurns(runtime.GOMAXPROCS(0), maxCompiling)
+// compiling bounds how many schemas are compiled at a time: one of a megabyte takes a processor
+// for a second, and its compiler cannot be canceled when the request has given up. More at a time
+// would only be slower, and hold more memory.
+var compiling = newLimiter(runtime.GOMAXPROCS(0), maxCompiling)
 
-// begin waits for its turn, which the caller ends. Where too many wait already it
-// refuses at once.
-func (t *turns) begin() (end func(), err error) {
+// acquire waits until the caller may run; the caller releases with the returned function. It
+// refuses at once while too many wait.
+func (t *limiter) acquire() (release func(), err error) {
 	if t.all.Add(1) > t.most {
 		t.all.Add(-1)
-		return nil, apierr.RegistryTimedOut.New("As many schemas that are new to this server wait to be compiled as may.")
+		return nil, apierr.RegistryTimedOut.New("Too many new schemas wait to be compiled on this node.")
 	}
 	t.running <- struct{}{}
 	return func() {

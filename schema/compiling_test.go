@@ -9,13 +9,13 @@ import (
 	"millrace/internal/apierr"
 )
 
-// Of schemas that come together few are compiled at a time, some wait, and the rest is
-// refused, to be sent again.
+// Of schemas that arrive together few are compiled at a time, some wait, and the others are
+// refused with a retriable error.
 func TestCompilesTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const running, waiting = 2, 3
 		before := compiling
-		compiling = newTurns(running, waiting)
+		compiling = newLimiter(running, waiting)
 		defer func() { compiling = before }()
 		release := make(chan struct{})
 		var mu sync.Mutex
@@ -52,7 +52,7 @@ func TestCompilesTakeTurns(t *testing.T) {
 			t.Errorf("%d were compiled", begun)
 		}
 		if _, err := f.compile(codec.Avro, userText, nil); err != nil {
-			t.Errorf("the turns were not given back: %v", err)
+			t.Errorf("the limiter was not released: %v", err)
 		}
 	})
 }

@@ -1,25 +1,22 @@
-// Package schema is the client of the schema registry: it turns what a produce
-// request says of its schemas, text or an id, into something that encodes, and
-// the id in front of a stored value into something that decodes.
+// Package schema is the client of the schema registry. It turns the schema of a produce request,
+// a text or an id, into an encoder, and the id in front of a stored value into a decoder.
 //
-// What it has found out it keeps, compiled: [Registry.Resolve] and
-// [Registry.Cached] answer from memory without allocating. Only what is not
-// there asks the registry, one look-up at a time for the same question, on a
-// goroutine of its own, so that a request which gives up takes nobody's answer
-// away. That something does not exist, or is not allowed, is remembered too, for
-// a short while; that the registry did not answer is not. While it is away,
-// questions fail at once and one of them now and then finds out whether it is
-// back.
+// It caches schemas, compiled: [Registry.Resolve] and [Registry.Cached] return a cached one
+// without allocating. Only a miss asks the registry. Equal look-ups share one (singleflight), on
+// a goroutine of its own, so that a request that gives up does not cancel the look-up of the
+// others. A negative answer, that something does not exist or is not allowed, is cached too, for
+// a short while; an outage of the registry is not. During an outage look-ups fail at once, and a
+// probe now and then finds out whether the registry is back (a circuit breaker).
 //
-// What is kept is bounded by number and by the memory that it takes, which is told
-// from the texts: a compiled schema is many times as large. A schema that many
-// answers share, such as one text of many topics, is in memory once.
+// The cache is bounded by number of entries and by their memory, which is estimated from the
+// texts: a compiled schema is many times as large. A schema that many entries share, such as one
+// text of many topics, is in memory once.
 //
-// It never looks at records, and nothing of it is used by the formats that need
-// no schema. The [codec.Schema] values that it returns are immutable and may be
-// kept. Any number of goroutines may use a Registry.
+// The package never reads records, and formats without a schema do not use it. The [codec.Schema]
+// values that it returns are immutable and may be held. Any number of goroutines may use a
+// Registry.
 //
-// Read next: resolve.go for what is asked in which order, cache.go for what is
-// remembered, client.go for several URLs and outages, faults.go for what of all
-// that a client of ours sees, formats.go for who compiles.
+// Read next: resolve.go for the order of the requests, cache.go for the cache, client.go for
+// several URLs and outages, faults.go for the errors that a client sees, formats.go for the
+// compilers.
 package schema

@@ -29,16 +29,16 @@ func fault(ctx context.Context, where string, err error) error {
 	switch {
 	case errors.As(err, &answer):
 		return answered(at, answer)
-	case errors.Is(err, errAnswerTooLarge):
+	case errors.Is(err, errResponseTooLarge):
 		return apierr.RegistryFailed.Wrap(at, "The schema registry's answer is too large.")
 	case errors.As(err, &certificate):
-		return apierr.RegistryFailed.Wrap(at, "The schema registry shows a certificate that this server does not trust.")
+		return apierr.RegistryFailed.Wrap(at, "The schema registry shows a certificate that this node does not trust.")
 	case ctx.Err() != nil || errors.As(err, &timeout) && timeout.Timeout():
 		return apierr.RegistryTimedOut.Wrap(at, "The schema registry did not answer in time.")
 	case errors.As(err, &timeout) || errors.As(err, &cut):
 		return apierr.RegistryAway.Wrap(at, "The schema registry cannot be reached.")
 	case strings.Contains(err.Error(), "unknown schema type"): // pkg/sr gives it no name; TestUnknownType holds it to the words
-		return apierr.RegistryRefused.Wrap(at, "The schema registry has it with a type that this server does not know.")
+		return apierr.RegistryRefused.Wrap(at, "The schema registry has it with a type that this node does not know.")
 	default:
 		return apierr.RegistryFailed.Wrap(at, "What answers at schema.registry.url is not a schema registry.")
 	}
@@ -52,7 +52,7 @@ func answered(at error, e *sr.ResponseError) error {
 	case e.StatusCode >= http.StatusInternalServerError || e.StatusCode == http.StatusTooManyRequests:
 		return apierr.RegistryAway.Wrap(at, "The schema registry failed with the HTTP status %d.", e.StatusCode)
 	case e.StatusCode == http.StatusUnauthorized || e.StatusCode == http.StatusForbidden:
-		return apierr.RegistryFailed.Wrap(at, "The schema registry does not let this server in.")
+		return apierr.RegistryFailed.Wrap(at, "The schema registry does not let this node in.")
 	case e.StatusCode == http.StatusNotFound && !isMissing(e) || e.StatusCode == http.StatusMethodNotAllowed || e.StatusCode < http.StatusBadRequest:
 		// 404 without a code of the registry's own is somebody else's page.
 		return apierr.RegistryFailed.Wrap(at, "What answers at schema.registry.url is not a schema registry.")
@@ -61,14 +61,14 @@ func answered(at error, e *sr.ResponseError) error {
 	}
 }
 
-// isMissing reports whether the registry says that it does not have the thing.
+// isMissing reports whether the registry does not have the requested thing.
 func isMissing(err error) bool {
 	var e *sr.ResponseError
 	return errors.As(err, &e) && e.StatusCode == http.StatusNotFound && sr.IsNotFoundError(e.ErrorCode)
 }
 
-// refused makes of a registry's no, if err is one, the error for the client;
-// the format says what it was asked for.
+// refused turns a refusal of the registry, if err is one, into the error for the client; the
+// format describes the request.
 func refused(err error, what string) error {
 	var e *sr.ResponseError
 	if !errors.As(err, &e) || errors.As(err, new(*apierr.Error)) {
@@ -81,7 +81,7 @@ func refused(err error, what string) error {
 	return kind.Wrap(e, "The schema registry refused %s: %s", what, said(e))
 }
 
-// said is the registry's own words.
+// said returns the registry's own message.
 func said(e *sr.ResponseError) string {
 	if e.Message == "" {
 		return "HTTP status " + http.StatusText(e.StatusCode) + "."
@@ -89,8 +89,8 @@ func said(e *sr.ResponseError) string {
 	return sentence(e.Message)
 }
 
-// maxSaid bounds what of somebody's message goes into ours: a registry quotes
-// whole schemas.
+// maxSaid bounds how much of the registry's message goes into ours: a registry quotes whole
+// schemas.
 const maxSaid = 400
 
 // sentence makes one line of a message, not too long, with a full stop.

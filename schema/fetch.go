@@ -10,7 +10,7 @@ import (
 	"millrace/internal/apierr"
 )
 
-// Bounds of what one schema may refer to, directly or not.
+// These limits bound what one schema may refer to, directly or not.
 const (
 	maxReferenceDepth = 16
 	maxReferences     = 128
@@ -33,7 +33,7 @@ func (r *Registry) fetch(ctx context.Context, q *question) (stored, time.Duratio
 	return found, 0, err
 }
 
-// compile compiles a schema of the registry, with what it refers to.
+// compile compiles a schema of the registry, with its references.
 func (r *Registry) compile(ctx context.Context, id int32, s sr.Schema) (stored, error) {
 	w := walk{registry: r, seen: map[sr.SchemaReference]bool{}, size: len(s.Schema)}
 	if err := w.visit(ctx, s.References, nil); err != nil {
@@ -44,7 +44,7 @@ func (r *Registry) compile(ctx context.Context, id int32, s sr.Schema) (stored, 
 	return found, err
 }
 
-// walk collects what a schema refers to, each before those that need it.
+// walk collects the references of a schema, each before those that need it.
 type walk struct {
 	registry *Registry
 	seen     map[sr.SchemaReference]bool
@@ -52,8 +52,8 @@ type walk struct {
 	size     int // bytes of all texts
 }
 
-// visit fetches the references and theirs. path is the schemas that lead here,
-// none of which may occur again.
+// visit fetches the references and theirs. path has the schemas that lead here, none of which may
+// occur again.
 func (w *walk) visit(ctx context.Context, references []sr.SchemaReference, path []sr.SchemaReference) error {
 	for _, ref := range references {
 		for _, above := range path {

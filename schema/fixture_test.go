@@ -21,8 +21,8 @@ import (
 
 func TestMain(m *testing.M) { testkit.Main(m) }
 
-// raw is a schema whose values are their own text: what the registry's client
-// does does not depend on what a schema makes of a value.
+// raw is a schema whose values are their own text: the registry's client does not depend on what
+// a schema does with a value.
 type raw struct {
 	name, text string
 	references []reference
@@ -38,7 +38,7 @@ func (s *raw) AppendDecoded(dst, payload []byte, _ codec.Dialect) ([]byte, error
 	return append(dst, payload...), nil
 }
 
-// compileRaw takes any JSON object with a type; "panic" is a defect of a compiler.
+// compileRaw takes any JSON object with a type; "panic" stands for a defect of a compiler.
 func compileRaw(text string, references []reference) (compiled, error) {
 	var s struct{ Type, Name, Namespace string }
 	if err := json.Unmarshal([]byte(text), &s); err != nil {
@@ -59,7 +59,7 @@ var rawFormats = formats{
 	codec.Protobuf:   {kind: sr.TypeProtobuf, compile: compileRaw, size: linear(0, 1)},
 }
 
-// usual are the settings that tests change something of.
+// usual returns the settings that tests modify.
 func usual(urls ...string) Settings {
 	return Settings{
 		URLs: urls, Timeout: 5 * time.Second, AutoRegister: true, CheckSubject: true,
@@ -67,7 +67,7 @@ func usual(urls ...string) Settings {
 	}
 }
 
-// open returns a registry's client that ends with the test.
+// open returns a registry's client that is closed at the test's end.
 func open(t testing.TB, s Settings) *Registry {
 	t.Helper()
 	r, err := New(s, slog.New(slog.DiscardHandler))
@@ -79,7 +79,7 @@ func open(t testing.TB, s Settings) *Registry {
 	return r
 }
 
-// fake is a registry in this process that remembers what it was asked.
+// fake is a registry in this process that records its requests.
 type fake struct {
 	*srfake.Registry
 	mu    sync.Mutex
@@ -99,7 +99,7 @@ func newFake(t testing.TB, options ...srfake.Option) *fake {
 	return f
 }
 
-// take returns what was asked since the last time.
+// take returns the requests since the last call.
 func (f *fake) take() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -142,5 +142,5 @@ func byID(topic string, id int32) Wanted {
 	return Wanted{Format: codec.Avro, Topic: topic, ID: id}
 }
 
-// overwrite is what becomes of a request's bytes after it.
+// overwrite changes a request's bytes as their next use does.
 func overwrite(b []byte) { copy(b, bytes.Repeat([]byte{'x'}, len(b))) }

@@ -17,24 +17,24 @@ type compiled interface {
 	Name() string
 }
 
-// reference is a schema that another one refers to, and by which name.
+// reference is a schema that another one refers to, with the name in the reference.
 type reference struct{ Name, Text string }
 
-// compiler makes a schema of its text and of what it refers to, which comes in
-// such an order that each needs only those before it.
+// compiler compiles the text of a schema with its references, which are ordered so that each
+// needs only those before it.
 type compiler func(text string, references []reference) (compiled, error)
 
-// formats are those with schemas: their type at the registry, their compiler and
-// about how many bytes what it makes of a text of so many bytes takes.
+// formats are the formats with schemas: their type at the registry, their compiler, and about how
+// many bytes the compiled schema of a text of so many bytes takes.
 type formats [codec.Protobuf + 1]struct {
 	kind    sr.SchemaType
 	compile compiler
 	size    func(s compiled, text int) int
 }
 
-// builtIn are the formats of this program. The sizes are upper bounds as they were
-// measured, which TestSizes does again: of Avro for unions of arrays of unions, of
-// Protobuf for nothing but empty messages.
+// builtIn are the formats of this program. The sizes are measured upper bounds, which TestSizes
+// measures again: of Avro for unions of arrays of unions, of Protobuf for nothing but empty
+// messages.
 var builtIn = formats{
 	codec.Avro:       {kind: sr.TypeAvro, compile: adapt(avro.Compile), size: linear(4<<10, 30)},
 	codec.JSONSchema: {kind: sr.TypeJSON, compile: adapt(jsonschema.Compile), size: func(s compiled, _ int) int { return s.(*jsonschema.Schema).Size() }},
@@ -45,7 +45,7 @@ func linear(base, perByte int) func(compiled, int) int {
 	return func(_ compiled, text int) int { return base + perByte*text }
 }
 
-// adapt makes a compiler of a format's Compile.
+// adapt turns a format's Compile into a compiler.
 func adapt[R ~struct{ Name, Text string }, S compiled](compile func(string, []R) (S, error)) compiler {
 	return func(text string, references []reference) (compiled, error) {
 		own := make([]R, len(references))
@@ -60,8 +60,7 @@ func adapt[R ~struct{ Name, Text string }, S compiled](compile func(string, []R)
 	}
 }
 
-// compile compiles a text of a request or of the registry; its errors are
-// InvalidSchema.
+// compile compiles a text of a request or of the registry; its errors are InvalidSchema.
 func (f *formats) compile(format codec.Format, text string, references []reference) (stored, error) {
 	size := len(text)
 	for _, r := range references {
@@ -70,7 +69,7 @@ func (f *formats) compile(format codec.Format, text string, references []referen
 	if err := checkSize(size); err != nil {
 		return stored{}, err
 	}
-	end, err := compiling.begin()
+	end, err := compiling.acquire()
 	if err != nil {
 		return stored{}, err
 	}
@@ -82,7 +81,7 @@ func (f *formats) compile(format codec.Format, text string, references []referen
 	return stored{format: format, schema: s, size: f[format].size(s, size)}, nil
 }
 
-// maxSchemaText bounds a schema text with all that it refers to.
+// maxSchemaText bounds a schema text with all its references.
 const maxSchemaText = 1 << 20
 
 func checkSize(bytes int) error {

@@ -10,14 +10,13 @@ import (
 	"millrace/codec"
 )
 
-// Every format that has a schema type, compiled by its own package: a text is
-// registered, what it encodes is decoded by the schema of its id, and what a
-// schema refers to is found.
+// Every format that has a schema type, compiled by its own package: a text is registered, an
+// encoded value is decoded by the schema of its id, and references are found.
 func TestFormats(t *testing.T) {
 	for _, c := range []struct {
 		format     codec.Format
 		referred   string // under the subject "address"
-		name       string // by which it is referred to
+		name       string // in the reference
 		text, with string // without and with a reference
 		value      string
 	}{

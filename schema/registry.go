@@ -9,8 +9,7 @@ import (
 	"millrace/internal/apierr"
 )
 
-// Registry looks schemas up and keeps them, compiled. Any number of goroutines
-// may use it.
+// Registry looks schemas up and caches them, compiled. Any number of goroutines may use it.
 type Registry struct {
 	settings Settings
 	log      *slog.Logger
@@ -32,12 +31,12 @@ type stored struct {
 	size   int // about how many bytes the schema holds
 }
 
-// registered is s for the encoders.
+// registered returns s for the encoders.
 func (s *stored) registered() codec.Registered {
 	return codec.Registered{ID: s.id, Schema: s.schema}
 }
 
-// New returns a registry client. It does not connect yet. Who made it closes it.
+// New returns a registry client. It does not connect yet. The caller closes it.
 func New(s Settings, log *slog.Logger) (*Registry, error) {
 	c, err := newClient(s)
 	if err != nil {
@@ -53,14 +52,13 @@ func New(s Settings, log *slog.Logger) (*Registry, error) {
 	return r, nil
 }
 
-// Close ends the look-ups that are under way; they fail. What is cached is
-// still answered.
+// Close ends the look-ups in flight; they fail. Cached schemas are still returned.
 func (r *Registry) Close() {
 	r.end()
 	r.client.close()
 }
 
-// Wanted is what a produce request says of the schema of its keys or values.
+// Wanted is the schema of the keys or values of a produce request, as the request names it.
 type Wanted struct {
 	Format codec.Format
 	Topic  string
@@ -69,11 +67,10 @@ type Wanted struct {
 	ID     int32  // 0: none
 }
 
-// Resolve returns the schema to encode with: it registers or looks up what is
-// not in the cache, and waits for that no longer than ctx. Nothing wanted is the
-// zero Registered, unless the latest schema of the subject is to be used; a
-// subject that has no schema is the zero Registered then too. Errors are
-// [apierr.Error] values.
+// Resolve returns the schema to encode with: on a cache miss it registers or looks up the schema,
+// and waits for that no longer than ctx. An empty Wanted gives the zero Registered, unless the
+// latest schema of the subject is to be used; a subject that has no schema gives the zero
+// Registered then too. Errors are [apierr.Error] values.
 func (r *Registry) Resolve(ctx context.Context, w Wanted) (codec.Registered, error) {
 	switch {
 	case len(w.Text) > 0 && w.ID != 0:
@@ -97,9 +94,9 @@ func (r *Registry) Resolve(ctx context.Context, w Wanted) (codec.Registered, err
 	return found.registered(), err
 }
 
-// ByID returns the schema that values with this id are decoded by. It may wait
-// for the registry, no longer than ctx. What the registry does not have, has
-// with another type or has in a way that cannot be read is Undecodable.
+// ByID returns the schema to decode values with this id. It may wait for the registry, no longer
+// than ctx. A schema that the registry does not have, has with another type, or has in an
+// unreadable form is Undecodable.
 func (r *Registry) ByID(ctx context.Context, f codec.Format, id int32) (codec.Schema, error) {
 	s, ok, err := r.Cached(f, id)
 	if ok {
@@ -120,7 +117,7 @@ func (r *Registry) Cached(f codec.Format, id int32) (s codec.Schema, ok bool, er
 	return s, true, err
 }
 
-// decoder is what was found for an id, for values of format f.
+// decoder returns the schema found for an id, for values of format f, or its error.
 func decoder(s stored, f codec.Format, id int32, err error) (codec.Schema, error) {
 	switch {
 	case err == nil && s.format == f:
@@ -134,7 +131,7 @@ func decoder(s stored, f codec.Format, id int32, err error) (codec.Schema, error
 	}
 }
 
-// naming is the strategy for keys or values.
+// naming returns the strategy for keys or values.
 func (r *Registry) naming(key bool) SubjectName {
 	if key {
 		return r.settings.KeySubject

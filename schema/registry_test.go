@@ -253,13 +253,13 @@ func TestInvalidTextsDoNotReachTheRegistry(t *testing.T) {
 		wantError(t, err, apierr.InvalidSchema, say)
 	}
 	_, err := r.Resolve(context.Background(), text("t", `{"type":"panic"}`))
-	wantError(t, err, apierr.Internal, "a defect in this server")
+	wantError(t, err, apierr.Internal, "a defect in this node")
 	if asked := f.take(); asked != "" {
 		t.Errorf("asked %s", asked)
 	}
 }
 
-// wantError checks an error's kind and that its message, which a client reads, says something.
+// wantError checks an error's kind and that its message, which a client reads, contains say.
 func wantError(t *testing.T, err error, kind *apierr.Kind, say string) {
 	t.Helper()
 	if !kind.Is(err) {

@@ -21,8 +21,8 @@ func (r *Registry) resolve(ctx context.Context, q *question) (stored, time.Durat
 		return s, 0, err
 	case r.settings.UseLatest:
 		s, err := r.resolveLatest(ctx, q)
-		if s.schema == nil && err == nil { // there is none yet
-			return s, r.noFor(), nil
+		if s.schema == nil && err == nil { // the subject has none yet
+			return s, r.negativeTTL(), nil
 		}
 		return s, max(r.settings.LatestTTL, 0), err
 	default:
@@ -31,9 +31,8 @@ func (r *Registry) resolve(ctx context.Context, q *question) (stored, time.Durat
 	}
 }
 
-// resolveText finds the id of a text under its subject, and registers it there
-// if that is allowed and needed. It looks first, as the right to read is enough
-// then.
+// resolveText finds the id of a text under its subject, and registers it there if that is allowed
+// and needed. It looks the text up first, because the right to read is enough for that.
 func (r *Registry) resolveText(ctx context.Context, q *question) (stored, error) {
 	s, err := r.formats.compile(q.format, string(q.text), nil)
 	if err != nil {
@@ -50,9 +49,9 @@ func (r *Registry) resolveText(ctx context.Context, q *question) (stored, error)
 	return r.share(s, !r.settings.Normalize), nil
 }
 
-// share returns what is known of the schema with the id of s, so that the same
-// schema of many subjects is in memory once; else s, which is known from now on
-// if it is as the registry has it: what it was asked to normalise may differ.
+// share returns the cached schema with the id of s, so that the same schema of many subjects is
+// in memory once; else it returns s, and caches it if it is exactly as the registry has it: a
+// text that the registry was asked to normalise may differ.
 func (r *Registry) share(s stored, exact bool) stored {
 	q := question{id: s.id}
 	if e := r.byID.get(&q); e != nil && e.err == nil && e.value.format == s.format {
@@ -75,7 +74,7 @@ func (r *Registry) idOf(ctx context.Context, subject string, s sr.Schema) (int32
 	})
 	if isMissing(err) {
 		if !r.settings.AutoRegister {
-			return 0, apierr.RegistryRefused.Wrap(err, "The schema is not registered under the subject %s, and this server does not register schemas.", subject)
+			return 0, apierr.RegistryRefused.Wrap(err, "The schema is not registered under the subject %s, and this node does not register schemas.", subject)
 		}
 		err = r.client.call(ctx, func(ctx context.Context, c *sr.Client) (err error) {
 			found.ID, err = c.RegisterSchema(ctx, subject, s, -1, -1)
@@ -88,15 +87,15 @@ func (r *Registry) idOf(ctx context.Context, subject string, s sr.Schema) (int32
 	return checkID(found.ID)
 }
 
-// checkID refuses what cannot stand in front of a record.
+// checkID refuses an id that cannot stand in front of a record.
 func checkID(id int) (int32, error) {
 	if id <= 0 || int(int32(id)) != id {
-		return 0, apierr.RegistryFailed.New("The schema registry answered with the id %d, which is none.", id)
+		return 0, apierr.RegistryFailed.New("The schema registry returned the id %d, which no schema has.", id)
 	}
 	return int32(id), nil
 }
 
-// resolveID finds the schema of an id and checks that it is what q wants.
+// resolveID finds the schema of an id and checks it against q.
 func (r *Registry) resolveID(ctx context.Context, q *question) (stored, error) {
 	s, err := r.load(ctx, r.byID, &question{id: q.id}, r.fetch)
 	if err != nil {
@@ -124,10 +123,9 @@ func fitting(s stored, f codec.Format) error {
 	return nil
 }
 
-// checkSubject refuses an id that is not of the subject. It asks for versions,
-// as not every registry (Apicurio) can be asked for subjects. One may answer
-// with the context in front of the name, :.CONTEXT:SUBJECT, where its URL names
-// one.
+// checkSubject refuses an id that is not of the subject. It asks for versions, because not every
+// registry (Apicurio) can be asked for subjects. A registry may return the context in front of
+// the name, :.CONTEXT:SUBJECT, where its URL names one.
 func (r *Registry) checkSubject(ctx context.Context, id int32, subject string) error {
 	var versions []sr.SubjectVersion
 	err := r.client.call(ctx, func(ctx context.Context, c *sr.Client) (err error) {
@@ -145,8 +143,7 @@ func (r *Registry) checkSubject(ctx context.Context, id int32, subject string) e
 	return nil
 }
 
-// resolveLatest finds the newest schema of the subject, which a text only helps
-// to name.
+// resolveLatest finds the newest schema of the subject; a text only helps to name the subject.
 func (r *Registry) resolveLatest(ctx context.Context, q *question) (stored, error) {
 	var named stored
 	if len(q.text) > 0 {
@@ -185,7 +182,7 @@ func (r *Registry) resolveLatest(ctx context.Context, q *question) (stored, erro
 	return r.share(s, true), fitting(s, q.format)
 }
 
-// subject is where the schema of q belongs; s may be nil where there is none yet.
+// subject returns the subject of q's schema; s may be nil where the schema is not known yet.
 func (r *Registry) subject(q *question, s compiled) (string, error) {
 	strategy := r.naming(q.key)
 	if strategy == TopicName {

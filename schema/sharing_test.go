@@ -13,8 +13,7 @@ import (
 	"millrace/internal/apierr"
 )
 
-// A subject that does not depend on the topic is asked for once, whatever topics
-// the text comes for.
+// A subject that does not depend on the topic is looked up once, whatever the topics of the text.
 func TestRecordNameIsOneQuestionForAllTopics(t *testing.T) {
 	f := newFake(t)
 	s := usual(f.URL())
@@ -73,7 +72,7 @@ func openWith(t *testing.T, f *fake, change func(*Settings)) *Registry {
 	return open(t, s)
 }
 
-// What the registry may have normalised is not what it has under the id.
+// A text that the registry may have normalised is not taken for the registry's text of the id.
 func TestNormalizedTextIsNotTheIDs(t *testing.T) {
 	f := newFake(t)
 	r := openWith(t, f, func(s *Settings) { s.Normalize = true })
@@ -83,7 +82,7 @@ func TestNormalizedTextIsNotTheIDs(t *testing.T) {
 	}
 }
 
-// What a schema refers to counts, before it is compiled and before all is fetched.
+// References count, before a schema is compiled and before all are fetched.
 func TestReferencesAreBounded(t *testing.T) {
 	f := newFake(t)
 	r := open(t, usual(f.URL()))
@@ -106,8 +105,8 @@ func TestReferencesAreBounded(t *testing.T) {
 	}
 }
 
-// The size that a schema is taken to have is not less than what it has, for what
-// takes most in each format.
+// The estimated size of a schema is not less than its memory, for the most expensive schema of
+// each format.
 func TestSizes(t *testing.T) {
 	join := func(n int, before, format, between, after string) string {
 		var b strings.Builder
@@ -147,9 +146,9 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-// heap is how many bytes are in use.
+// heap returns how many bytes are in use.
 func heap() int {
-	for range 3 { // pools keep things for two
+	for range 3 { // pools hold memory for two cycles
 		runtime.GC()
 	}
 	var m runtime.MemStats

@@ -8,7 +8,7 @@ import (
 	"millrace/metrics"
 )
 
-// figures count requests to the registry by how they ended.
+// figures count requests to the registry by result.
 type figures struct {
 	answered, failed, away, timedOut atomic.Uint64
 	time                             atomic.Int64
@@ -23,7 +23,7 @@ func (f *figures) add(err error, took time.Duration) {
 		f.timedOut.Add(1)
 	case apierr.RegistryFailed.Is(err):
 		f.failed.Add(1)
-	default: // a no is an answer too
+	default: // a refusal is a response too
 		f.answered.Add(1)
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// MediaJSON is the media type of JSON that says no more.
+// MediaJSON is the media type of plain JSON.
 const MediaJSON = "application/json"
 
 // PickAccepted returns the first of the offers with the highest quality that
@@ -32,8 +32,8 @@ func PickAccepted(accept string, offers []string) string {
 	return best
 }
 
-// matchRange says how specifically a media range names a type: 2 exactly, 1 by
-// type/*, 0 by */*, -1 not at all.
+// matchRange returns how specifically a media range names a type: 2 exactly, 1 by type/*, 0 by
+// */*, -1 not at all.
 func matchRange(name, offer string) int {
 	switch {
 	case name == offer:

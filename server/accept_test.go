@@ -22,7 +22,7 @@ func TestPickAccepted(t *testing.T) {
 	f("/;;,,", "")
 }
 
-// Whatever Accept-Encoding says, an encoding is picked that there is, or none.
+// PickEncoding returns one of the supported encodings or none, for every Accept-Encoding.
 func FuzzPickEncoding(f *testing.F) {
 	f.Add("gzip;q=0.5, *;q=2")
 	f.Add(",,;")

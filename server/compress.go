@@ -9,10 +9,10 @@ import (
 	"millrace/pool"
 )
 
-// minCompressed is the smallest answer that is worth compressing.
+// minCompressed is the smallest response that is worth compressing.
 const minCompressed = 1024
 
-// The levels favour CPU over size: answers are made once and read once.
+// The levels favour CPU over size: responses are made once and read once.
 const (
 	brotliLevel = 3
 	gzipLevel   = fasthttp.CompressBestSpeed
@@ -55,11 +55,11 @@ func (s *Server) compress(ctx *fasthttp.RequestCtx) {
 	ctx.Response.SetBody(out.B)
 }
 
-// encodings are those of answers, the one that costs least first.
+// encodings are those of responses, the cheapest first.
 var encodings = [...]string{"zstd", "gzip", "br"}
 
-// pickEncoding returns the encoding with the highest quality in an
-// Accept-Encoding header, of equals the one that costs least, or "" for none.
+// pickEncoding returns the encoding with the highest quality in an Accept-Encoding header, the
+// cheapest among equals, or "" for none.
 func pickEncoding(accept string) string {
 	best, bestQ := "", 0.0
 	for _, offer := range encodings {
@@ -77,7 +77,7 @@ func pickEncoding(accept string) string {
 				}
 			}
 			if name == offer {
-				break // a name beats the wildcard
+				break // a name outranks the wildcard
 			}
 		}
 		if q > bestQ {

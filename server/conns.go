@@ -26,30 +26,28 @@ const (
 	// silentTime is how long a new connection may stay silent in a drain.
 	silentTime = 500 * time.Millisecond
 
-	// How long accepting pauses when it fails: from the first, doubled each
-	// time, to the last.
+	// Accepting pauses after a failure for acceptPause, then for twice as long each time, up to
+	// acceptPauseMax.
 	acceptPause, acceptPauseMax = 5 * time.Millisecond, time.Second
-	// outageTime is how long accepting must have gone well for the next
-	// failure to be news. At the edge of a limit it fails and works in turns.
+	// outageTime is how long accepting must have succeeded for the next failure to be logged. At
+	// the edge of a limit, success and failure alternate.
 	outageTime = 10 * time.Second
 )
 
-// listener hands out connections that begin and end well, where plain ones do
-// not:
+// listener accepts connections and handles four cases that plain listeners do not:
 //
-// Accepting fails while the process is out of file descriptors, or the system
-// out of memory. fasthttp would stop serving for good; [listener.Accept] waits.
+// Accepting fails while the process is out of file descriptors, or the system out of memory.
+// fasthttp would stop serving for good; [listener.Accept] retries.
 //
-// There is a bound of connections ([limits]).
+// The number of connections is bounded ([limits]).
 //
-// A body over the limit is refused while its sender is still writing. Closing
-// then makes the kernel send a reset, which on the other side destroys the
-// answer before it is read: the client would see a broken pipe instead of 413.
-// Such a connection lingers ([lingerOnClose]).
+// A body over the limit is refused while its sender is still writing. Without lingering: the node
+// writes 413 and closes, the kernel answers the client's further bytes with a reset, and the
+// reset discards the response before the client has read it; the client sees a broken pipe. Such
+// a connection lingers ([lingerOnClose]).
 //
-// A connection that a browser or a pool opened in advance looks busy to
-// fasthttp for its first five seconds, and holds up a drain as long.
-// closeSilent ends those.
+// A connection that a browser or a pool opened in advance counts as busy in fasthttp for its
+// first five seconds, and delays a drain as long. closeSilent ends those.
 type listener struct {
 	net.Listener
 	tls    *tls.Config // nil: plain HTTP
@@ -63,10 +61,10 @@ type listener struct {
 	failed time.Time // when accepting last failed; only Accept's goroutine uses it
 
 	mu     sync.Mutex
-	silent map[*Conn]time.Time // connections on which nothing was heard, since when
+	silent map[*Conn]time.Time // connections that have sent nothing, since when
 }
 
-// newListener takes over ln, which is a TCP listener.
+// newListener takes ln, which is a TCP listener.
 func newListener(ln net.Listener, secure *tls.Config, l *limits, log *slog.Logger) *listener {
 	own := &listener{Listener: ln, tls: secure, limits: l, log: log, closed: make(chan struct{}), silent: make(map[*Conn]time.Time)}
 	own.close = sync.OnceValue(func() error {
@@ -103,10 +101,9 @@ func (l *listener) Accept() (net.Conn, error) {
 	}
 }
 
-// accept accepts a connection, however long it takes until that works. Any
-// failure is taken for one that passes: a process that serves nothing while its
-// listener looks open can be seen from outside, one that ends takes the
-// connections that it has with it.
+// accept accepts a connection, and retries until it succeeds. Any failure counts as transient: an
+// operator can see a process that accepts nothing while its listener is open, but a process that
+// exits drops all its connections.
 func (l *listener) accept() (*net.TCPConn, error) {
 	for pause := acceptPause; ; pause = min(2*pause, acceptPauseMax) {
 		accepted, err := l.Listener.Accept()
@@ -117,7 +114,7 @@ func (l *listener) accept() (*net.TCPConn, error) {
 			return nil, err
 		}
 		if time.Since(l.failed) > outageTime {
-			l.log.Error("cannot accept connections, trying on", "address", l.Addr().String(), "err", err)
+			l.log.Error("cannot accept connections, retrying", "address", l.Addr().String(), "err", err)
 		}
 		l.failed = time.Now()
 		select {
@@ -134,7 +131,7 @@ func (l *listener) heard(c *Conn) {
 	l.mu.Unlock()
 }
 
-// closeSilent closes the connections that have been silent for a while.
+// closeSilent closes the connections that have been silent for silentTime.
 func (l *listener) closeSilent() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -155,26 +152,26 @@ type Conn struct {
 	spoke    bool // has sent a byte of HTTP; only its own goroutine reads
 	linger   atomic.Bool
 	gone     atomic.Bool // the other side has ended it
-	giveBack func()      // its place within the limits; once
+	giveBack func()      // returns its slot within the limits; once
 	attention
 
-	answer atomic.Pointer[pool.Buffer] // that is being written
+	answer atomic.Pointer[pool.Buffer] // the response being written
 
 	sending sync.Mutex        // guards what follows
-	failed  bool              // something could not be written, or there was nobody to read it
-	waiting []func(sent bool) // who wants to know of the answers that are being written
-	looked  int               // of them, since it was last looked whether there is still a client
+	failed  bool              // a write failed, or the client was gone
+	waiting []func(sent bool) // callbacks for the responses being written
+	looked  int               // callbacks since the last check for a client
 }
 
-// WhenSent calls f, once, when the answer to the request that is being handled
-// was written whole, or as much of it as there will be. f must not block.
+// WhenSent calls f, once, when the response to the present request was written whole, or cannot
+// be written any further. f must not block.
 func (c *Conn) WhenSent(f func(sent bool)) {
 	c.sending.Lock()
 	defer c.sending.Unlock()
 	c.waiting = append(c.waiting, f)
 }
 
-// settle is called when all that was handed out to write is written, or never will be.
+// settle is called when all pending output is written, or never will be.
 func (c *Conn) settle() {
 	c.sending.Lock()
 	waiting, sent := c.waiting, !c.failed
@@ -201,22 +198,21 @@ func (c *Conn) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// lend keeps b, which holds the answer to the request that is being handled, until
-// that is written.
+// lend holds b, which has the response to the present request, until that is written.
 func (c *Conn) lend(b *pool.Buffer) {
-	if old := c.answer.Swap(b); old != nil { // requests came together; the one before was answered
+	if old := c.answer.Swap(b); old != nil { // pipelined requests: the response before was written
 		old.Release()
 	}
 }
 
-// notSent notes that what is being written reaches nobody.
+// notSent records that the response being written reaches no client.
 func (c *Conn) notSent() {
 	c.sending.Lock()
 	defer c.sending.Unlock()
 	c.failed = true
 }
 
-// Read implements [net.Conn]. Who reads on has written the answer before.
+// Read implements [net.Conn]. A next read means that the response before it was written.
 func (c *Conn) Read(b []byte) (int, error) {
 	c.settle()
 	if b := c.answer.Swap(nil); b != nil {
@@ -244,8 +240,8 @@ func (c *Conn) heard() {
 	}
 }
 
-// Close implements [net.Conn]. It may be called more than once, and by others
-// than the connection's goroutine.
+// Close implements [net.Conn]. It may be called more than once, and by other goroutines than the
+// connection's.
 func (c *Conn) Close() error {
 	c.listener.heard(c)
 	c.listener.hangups.remove(c)
@@ -256,12 +252,12 @@ func (c *Conn) Close() error {
 	if c.linger.Swap(false) {
 		linger(c.TCPConn, lingerTime)
 	}
-	// Before the end can be seen: who has waited for it may take the place.
+	// Before the end is visible: a client that waited for it may take the slot.
 	c.giveBack()
 	return c.TCPConn.Close()
 }
 
-// linger ends our side of a connection and reads what still comes of the other.
+// linger closes our side of a connection and drops what the other side still sends.
 func linger(c *net.TCPConn, atMost time.Duration) {
 	_ = c.CloseWrite()
 	_ = c.SetReadDeadline(time.Now().Add(atMost))
@@ -276,13 +272,13 @@ func linger(c *net.TCPConn, atMost time.Duration) {
 	}
 }
 
-// secureConn is the TLS on a conn.
+// secureConn is the TLS on a Conn.
 type secureConn struct {
 	*tls.Conn
 	under *Conn
 }
 
-// Read implements [net.Conn]. A handshake is not a word yet.
+// Read implements [net.Conn]. The bytes of a handshake do not count as HTTP.
 func (c *secureConn) Read(b []byte) (int, error) {
 	if c.under.wire.full() {
 		return 0, errWire
@@ -292,7 +288,7 @@ func (c *secureConn) Read(b []byte) (int, error) {
 		c.under.heard()
 		c.under.wire.read += n
 	}
-	if errors.Is(err, io.EOF) { // which the connection below has not seen
+	if errors.Is(err, io.EOF) { // the connection below has not read it
 		c.under.gone.Store(true)
 	}
 	return n, err
@@ -309,8 +305,8 @@ func ConnOf(ctx *fasthttp.RequestCtx) *Conn {
 	return nil
 }
 
-// lingerOnClose has the request's connection read what is still coming before
-// it closes.
+// lingerOnClose makes the request's connection read and drop the rest of the request before it
+// closes.
 func lingerOnClose(ctx *fasthttp.RequestCtx) {
 	if c := ConnOf(ctx); c != nil {
 		c.linger.Store(true)

@@ -39,9 +39,9 @@ func (f *failing) Close() error {
 
 func (f *failing) Addr() net.Addr { return &net.TCPAddr{} }
 
-// Accepting outlives every failure but the end of the listener, with pauses
-// that grow, and one line in the log.
-func TestAcceptTriesOn(t *testing.T) {
+// Accept retries after every failure except the listener's close, with growing pauses, and logs
+// one line.
+func TestAcceptRetries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &failing{closed: make(chan struct{})}
 		for range 3 {
@@ -93,6 +93,6 @@ func TestCloseEndsThePause(t *testing.T) {
 		if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) || time.Since(began) != 5500*time.Millisecond {
 			t.Errorf("got %v after %v", err, time.Since(began))
 		}
-		l.Close() // once more does no harm
+		l.Close() // a second time is harmless
 	})
 }

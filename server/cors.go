@@ -7,13 +7,13 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// cors decides what web pages of other origins may do (the Fetch standard's
-// CORS protocol). It is off, and lets everything through unmarked, when
-// access.control.allow.origin is empty; browsers then keep other pages out.
+// cors decides which requests web pages of other origins may make (the Fetch standard's CORS
+// protocol). It is off when access.control.allow.origin is empty, and then admits every request
+// and adds no header; browsers then block other pages.
 type cors struct {
 	origins []string // lower case
 	any     bool     // one of them is *
-	methods []string // empty: whatever the route supports
+	methods []string // empty: all that the route supports
 	headers string
 }
 
@@ -69,8 +69,8 @@ func (c *cors) allows(ctx *fasthttp.RequestCtx) bool {
 	return method == fasthttp.MethodOptions || len(c.methods) == 0 || slices.Contains(c.methods, method)
 }
 
-// options answers OPTIONS: the router has entered Allow, and a preflight gets
-// the access control headers besides.
+// options answers OPTIONS: the router has set Allow, and a preflight gets the access control
+// headers in addition.
 func (c *cors) options(ctx *fasthttp.RequestCtx) {
 	ctx.SetStatusCode(fasthttp.StatusNoContent)
 	asked := ctx.Request.Header.Peek(fasthttp.HeaderAccessControlRequestMethod)

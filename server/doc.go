@@ -1,12 +1,10 @@
-// Package server is the HTTP edge: listeners, limits, routing, media ranges,
-// compression, CORS, errors, streams, parameters, bodies, ETags, base URLs, and
-// the metrics and spans of requests.
+// Package server is the HTTP edge: listeners, limits, routing, media ranges, compression, CORS,
+// errors, streams, parameters, bodies, ETags, base URLs, and the metrics and spans of requests.
 //
-// It knows no resource. A resource is a struct in another package that holds the
-// parts it uses and returns its routes; [Server.Handle] enters them. A [Route] is
-// data and says all that anybody needs to know of its requests: whether they wait,
-// whether they name a consumer instance, what they do to what. Package api puts
-// edge and resources together.
+// It knows no resource. A resource is a struct in another package that holds the parts it uses
+// and returns its routes; [Server.Handle] registers them. A [Route] is data and holds every
+// property of its requests: whether they wait, whether they name a consumer instance, which
+// action they do to which resource. Package api puts edge and resources together.
 //
 // A request goes through [Server.serve] (panics, strict.go, the body
 // by body.go and package intake, other nodes, hosts.go, crossorigin.go and cors.go,
@@ -15,6 +13,6 @@
 // sse.go writes events. hangup.go notices clients that are gone while their request
 // waits.
 //
-// One goroutine, the connection's, carries a request from end to end. A handler
-// must not keep the RequestCtx, or a view of the request, after it returns.
+// One goroutine, the connection's, carries a request from end to end. A handler must not keep the
+// RequestCtx, or a view of the request, after it returns.
 package server

@@ -2,8 +2,7 @@ package server
 
 import "strings"
 
-// HeldTag returns the ETag in an If-None-Match header that stands for the answer
-// of that tag, in whatever encoding the client has it, or "" if none does
+// HeldTag returns the ETag in an If-None-Match header that matches tag, in any encoding, or ""
 // (RFC 9110 §13.1.2).
 func HeldTag(header []byte, tag string) string {
 	if len(header) == 0 {
@@ -30,15 +29,15 @@ func HeldTag(header []byte, tag string) string {
 	return ""
 }
 
-// PlainTag takes off an ETag what [encodedTag] and caches may have added, and
-// its quotes.
+// PlainTag removes from an ETag the parts that [encodedTag] and caches may have added, and its
+// quotes.
 func PlainTag(tag string) string {
 	tag = strings.Trim(strings.TrimPrefix(strings.TrimSpace(tag), "W/"), `"`)
 	tag, _, _ = strings.Cut(tag, "-")
 	return tag
 }
 
-// encodedTag is the ETag of an answer in another encoding: its bytes are others.
+// encodedTag returns the ETag of a response in another encoding, whose bytes differ.
 func encodedTag(tag []byte, encoding string) string {
 	return string(tag[:len(tag)-1]) + "-" + encoding + `"`
 }

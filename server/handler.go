@@ -14,7 +14,8 @@ import (
 	"millrace/pool"
 )
 
-// serve is the handler of every request: what all routes share, around the router.
+// serve is the handler of every request: it does the work that all routes share, around the
+// router.
 func (s *Server) serve(ctx *fasthttp.RequestCtx) {
 	start := time.Now()
 	s.figures.InFlight.Add(1)
@@ -95,9 +96,8 @@ func (s *Server) route(ctx *fasthttp.RequestCtx) error {
 	return nil
 }
 
-// fail is where every error becomes an answer. Defects are logged, and what
-// Kafka did wrong now and then: an outage is one event, however many requests
-// it costs. A client's mistakes are not logged.
+// fail turns every error into a response. Defects are logged, Kafka's errors at a limited rate:
+// an outage is one event, however many requests it fails. A client's mistakes are not logged.
 func (s *Server) fail(ctx *fasthttp.RequestCtx, err error) {
 	e := apierr.From(err)
 	if e.Kind == apierr.Interrupted && s.draining.Load() {
@@ -124,8 +124,8 @@ func (s *Server) fail(ctx *fasthttp.RequestCtx, err error) {
 	ctx.Response.SwapBody(e.Append(body[:0]))
 }
 
-// errorType is the media type of an error: JSON without a vendor's type if the
-// response has that already, or else what the routes say.
+// errorType returns the media type of an error: plain JSON if the response has that already, or
+// else the type of Deps.ErrorType.
 func (s *Server) errorType(ctx *fasthttp.RequestCtx) string {
 	if s.deps.ErrorType == nil || ctx != nil && string(ctx.Response.Header.ContentType()) == MediaJSON {
 		return MediaJSON
@@ -140,16 +140,16 @@ const maxKeptBody = 1 << 20
 
 func capBuffers(ctx *fasthttp.RequestCtx) {
 	if ctx.Response.IsBodyStream() {
-		return // asked for its body, fasthttp would read it to its end
+		return // if asked for its body, fasthttp would read it to its end
 	}
 	if body := ctx.Response.Body(); cap(body) > maxKeptBody {
 		ctx.Response.SwapBody(nil)
-		ctx.Response.SetBodyRaw(body) // fasthttp sends it and lets go
+		ctx.Response.SetBodyRaw(body) // fasthttp sends it and drops it
 	}
 }
 
-// Respond hands the response's body buffer to fill, which appends the answer
-// and returns it. When fill fails, what it appended is dropped.
+// Respond lends the response's body buffer to fill, which appends the response and returns it.
+// When fill fails, the bytes that it appended are dropped.
 func Respond(ctx *fasthttp.RequestCtx, fill func(dst []byte) ([]byte, error)) error {
 	dst := ctx.Response.SwapBody(nil)
 	dst, err := fill(dst[:0])
@@ -160,10 +160,9 @@ func Respond(ctx *fasthttp.RequestCtx, fill func(dst []byte) ([]byte, error)) er
 	return err
 }
 
-// RespondPooled is [Respond] for answers that may be large, and for which fill
-// takes memory by [pool.Grow] when it has something to answer. The connection has
-// that until the answer is written; fasthttp would keep it as long as the
-// connection, or make it anew each time.
+// RespondPooled is [Respond] for responses that may be large. fill takes memory by [pool.Grow]
+// once it has something to append. The connection holds that memory until the response is
+// written; fasthttp would hold it as long as the connection, or allocate it anew each time.
 func RespondPooled(ctx *fasthttp.RequestCtx, fill func(dst []byte) ([]byte, error)) error {
 	c := ConnOf(ctx)
 	if c == nil {
@@ -183,9 +182,8 @@ func RespondPooled(ctx *fasthttp.RequestCtx, fill func(dst []byte) ([]byte, erro
 // SetRequestLog turns the request log on or off, from the next request on.
 func (s *Server) SetRequestLog(on bool) { s.requestLog.Store(on) }
 
-// logRequest writes the request log's line, whatever log.level says: it is asked
-// for by a setting of its own. The path is logged without its query, which may
-// hold what its sender considers private.
+// logRequest writes the line of the request log, at any log.level, because the log has a setting
+// of its own. The path is logged without its query, which may hold private data.
 func (s *Server) logRequest(ctx *fasthttp.RequestCtx, took time.Duration) {
 	line := slog.NewRecord(time.Now(), slog.LevelInfo, "request", 0)
 	line.AddAttrs(
@@ -196,10 +194,10 @@ func (s *Server) logRequest(ctx *fasthttp.RequestCtx, took time.Duration) {
 		slog.Int("bytes_in", max(0, ctx.Request.Header.ContentLength())),
 		slog.Int("bytes_out", sent(ctx)),
 		slog.Duration("took", took))
-	_ = s.log.Handler().Handle(ctx, line) // there is nobody to tell that logging fails
+	_ = s.log.Handler().Handle(ctx, line) // an error of the log cannot be logged
 }
 
-// sparing lets one line a second through for each kind of error.
+// sparing is a rate limit of one log line a second for each kind of error.
 type sparing struct {
 	mu   sync.Mutex
 	last map[*apierr.Kind]sparse
@@ -210,8 +208,8 @@ type sparse struct {
 	dropped int
 }
 
-// allow reports whether to log an error of kind k, and how many were not
-// logged since the last that was.
+// allow reports whether to log an error of kind k, and how many were dropped since the last
+// logged one.
 func (s *sparing) allow(k *apierr.Kind) (ok bool, dropped int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -53,7 +53,7 @@ func exchange(t testing.TB, conn net.Conn, in *bufio.Reader, request string) (in
 	return resp.StatusCode, string(body)
 }
 
-// A stream that panics, which is after its handler, ends its own connection.
+// A stream that panics, after its handler has returned, ends its own connection only.
 func TestPanicOfAStream(t *testing.T) {
 	dial, log := withRoutes(t, func(s *Server) Route {
 		return Route{Method: "GET", Path: "/stream", Handle: func(ctx *fasthttp.RequestCtx) error {
@@ -79,13 +79,13 @@ func TestPanicOfAStream(t *testing.T) {
 	if !strings.Contains(log.String(), "out of cheese") {
 		t.Errorf("the log does not tell: %s", log)
 	}
-	conn = dial() // the server lives
+	conn = dial() // the server still serves
 	if status, _ := exchange(t, conn, bufio.NewReader(conn), "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n"); status != 200 {
 		t.Errorf("the next request is answered with %d", status)
 	}
 }
 
-// A panic costs its own request a 500, and the connection goes on.
+// A panic costs its own request a 500, and the connection continues.
 func TestPanicIsOneRequestsProblem(t *testing.T) {
 	dial, log := withRoutes(t, func(s *Server) Route {
 		return Route{Method: "GET", Path: "/panic", Handle: func(ctx *fasthttp.RequestCtx) error {

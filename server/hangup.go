@@ -11,23 +11,21 @@ import (
 	"millrace/internal/apierr"
 )
 
-// lookEvery is how soon it is noticed that a client has hung up while its
-// request waits.
+// lookEvery is the interval of the check whether a client has hung up while its request waits.
 const lookEvery = 250 * time.Millisecond
 
-// hangups notices clients that hang up while their request waits. fasthttp
-// does not, since it reads nothing more before it has answered. One goroutine
-// looks at the connections of all that wait, as long as there are any.
+// hangups detects clients that hang up while their request waits. fasthttp does not, since it
+// reads nothing before it has written the response. One goroutine checks all connections with a
+// waiting request, as long as any exist.
 //
-// A client that only ends its own side of the connection, and still reads,
-// cannot be told from one that is gone: it gets an answer if there is something
-// to answer, but nothing is waited for on its behalf.
+// A client that only closes its own side of the connection, and still reads, is indistinguishable
+// from one that is gone: its wait ends, and it gets the response as of then.
 type hangups struct {
 	mu    sync.Mutex
 	conns map[*Conn]context.CancelFunc // all on which a request has ever waited
 }
 
-// add makes the context that ends when the client hangs up, or we do.
+// add creates the context that ends when the client hangs up, or the node drains.
 func (h *hangups) add(c *Conn) context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	h.mu.Lock()
@@ -59,7 +57,7 @@ func (h *hangups) watch() {
 	}
 }
 
-// look looks at the connections once. It is false when there are none left.
+// look checks the connections once. It is false when none is left.
 func (h *hangups) look() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -71,14 +69,14 @@ func (h *hangups) look() bool {
 	return len(h.conns) > 0
 }
 
-// attention is what a connection has for [hangups].
+// attention is the state of a connection for [hangups].
 type attention struct {
-	life     context.Context // nil before its first request that waits; only its own goroutine uses it
-	attended atomic.Bool     // the end of life is of interest
+	life     context.Context // nil before its first waiting request; used by its own goroutine only
+	attended atomic.Bool     // a request waits on life
 }
 
-// Attend returns a context that ends when the client hangs up, until
-// [Conn.Unattend]. It makes nothing per request. c may be nil.
+// Attend returns a context that ends when the client hangs up, until [Conn.Unattend]. It
+// allocates nothing per request. c may be nil.
 func (c *Conn) Attend() context.Context {
 	if c == nil {
 		return context.Background()
@@ -90,15 +88,15 @@ func (c *Conn) Attend() context.Context {
 	return c.life
 }
 
-// Unattend ends what [Conn.Attend] began.
+// Unattend ends the effect of [Conn.Attend].
 func (c *Conn) Unattend() {
 	if c != nil {
 		c.attended.Store(false)
 	}
 }
 
-// PeerGone reports whether the other side has ended the connection, even if
-// nobody has read that far yet.
+// PeerGone reports whether the other side has closed the connection, even if unread bytes precede
+// its end.
 func (c *Conn) PeerGone() bool {
 	if c == nil || c.gone.Load() {
 		return c != nil
@@ -107,10 +105,10 @@ func (c *Conn) PeerGone() bool {
 	return end
 }
 
-// delivery is what becomes of one answer.
+// delivery tracks the delivery of one response.
 type delivery struct {
 	conn    *Conn
-	outcome atomic.Int32 // of delivery; 0 as long as it is being written
+	outcome atomic.Int32 // of delivery; 0 while the response is being written
 }
 
 const (
@@ -118,9 +116,9 @@ const (
 	neverArrived
 )
 
-// Deliver returns how to find out later whether the answer that comes next was
-// lost: because the connection had ended before it was written, or ended while
-// it was. What a client does with a connection afterwards says nothing.
+// Deliver returns a function that reports later whether the next response was lost: because the
+// connection had ended before it was written, or ended meanwhile. The state of the connection
+// after that is no sign of loss.
 func (c *Conn) Deliver() func() bool {
 	if c == nil {
 		return nil
@@ -146,13 +144,13 @@ func (d *delivery) lost() bool {
 	if failed {
 		return true
 	}
-	// It is being written, or has just been. A client that closes before it has
-	// read all resets the connection.
+	// The response is being written, or was just written. A client that closes before it has read
+	// everything resets the connection.
 	_, reset := ended(d.conn.TCPConn)
 	return reset
 }
 
-// Wait is [RespondPooled] for what may wait: life ends when the client hangs up.
+// Wait is [RespondPooled] for handlers that may wait: life ends when the client hangs up.
 func Wait(ctx *fasthttp.RequestCtx, fill func(life context.Context, dst []byte) ([]byte, error)) error {
 	c := ConnOf(ctx)
 	life := c.Attend()
@@ -160,7 +158,7 @@ func Wait(ctx *fasthttp.RequestCtx, fill func(life context.Context, dst []byte) 
 	return OrGone(life, RespondPooled(ctx, func(dst []byte) ([]byte, error) { return fill(life, dst) }))
 }
 
-// OrGone is err, or, if life has ended, that there is nobody to answer.
+// OrGone returns err, or, if life has ended, the error that the client is gone.
 func OrGone(life context.Context, err error) error {
 	if err != nil && life.Err() != nil {
 		return &apierr.Error{Kind: apierr.ClientGone, Cause: err}

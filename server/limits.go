@@ -15,30 +15,30 @@ import (
 )
 
 const (
-	// turnAwayTime bounds the writing of a refusal, and then the wait for the
-	// other side to read it.
+	// turnAwayTime bounds the writing of a refusal, and then the wait for the other side to read
+	// it.
 	turnAwayTime = time.Second
-	// turningAway bounds the connections that wait so at a time. In a flood the
-	// others are closed at once, and may lose their answer to a reset.
+	// turningAway bounds the connections in that wait. In a flood further ones are closed at
+	// once, and may lose their response to a reset.
 	turningAway = 64
 )
 
-// limits counts the open connections of all listeners together, and those of
-// each address. fasthttp's own limits count for each listener, answer in plain
-// text, and hide the connection from [ConnOf].
+// limits bounds the open connections of all listeners together, and those of each address.
+// fasthttp's own limits count for each listener, answer in plain text, and hide the connection
+// from [ConnOf].
 type limits struct {
 	errorType     string
 	max, maxPerIP int // 0: no limit
 	tell          func(*apierr.Kind)
 	refused       atomic.Uint64
-	leaving       chan struct{} // holds an entry for each refused connection that lingers
+	leaving       chan struct{} // has an entry for each refused connection that lingers
 
 	mu   sync.Mutex
 	open int
 	byIP map[netip.Addr]int
 }
 
-// newLimits has tell called for each connection that is turned away.
+// newLimits makes limits that call tell for each refused connection.
 func newLimits(s Settings, errorType string, tell func(*apierr.Kind)) *limits {
 	return &limits{
 		errorType: errorType, max: s.MaxConnections, maxPerIP: s.MaxConnectionsPerIP, tell: tell,
@@ -46,7 +46,7 @@ func newLimits(s Settings, errorType string, tell func(*apierr.Kind)) *limits {
 	}
 }
 
-// take counts a connection from addr, or returns why it must not be.
+// take counts a connection from addr, or returns why it is refused.
 func (l *limits) take(addr netip.Addr) *apierr.Kind {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -63,7 +63,7 @@ func (l *limits) take(addr netip.Addr) *apierr.Kind {
 	return nil
 }
 
-// give takes back what take has counted.
+// give uncounts a connection that take has counted.
 func (l *limits) give(addr netip.Addr) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -75,10 +75,9 @@ func (l *limits) give(addr netip.Addr) {
 	}
 }
 
-// turnAway answers a connection that was not taken, and closes it. It does not
-// wait for the other side: the answer fits the empty buffer of a new connection.
-// On a secure one nothing can be said before a handshake, which is the work that
-// the limit is there to bound.
+// turnAway answers a connection that was refused, and closes it. It does not wait for the other
+// side: the response fits the empty buffer of a new connection. A secure connection gets no
+// response, since that needs a handshake, which is the work that the limit bounds.
 func (l *limits) turnAway(c *net.TCPConn, k *apierr.Kind, secure bool) {
 	l.refused.Add(1)
 	l.tell(k)
@@ -100,7 +99,7 @@ func (l *limits) turnAway(c *net.TCPConn, k *apierr.Kind, secure bool) {
 	}
 }
 
-// refusal is what [Server.fail] answers, for a connection that has no request.
+// refusal returns the response of [Server.fail], for a connection without a request.
 func (l *limits) refusal(k *apierr.Kind) []byte {
 	body := k.Err().Append(nil)
 	dst := append([]byte(nil), "HTTP/1.1 "...)
@@ -117,12 +116,12 @@ func (l *limits) refusal(k *apierr.Kind) []byte {
 	return append(dst, body...)
 }
 
-// otherFiles is how many file descriptors are set aside for what is no
-// connection of a client: those to the brokers, mostly.
+// otherFiles is the number of file descriptors that are reserved for other uses than clients'
+// connections, mostly for connections to the brokers.
 const otherFiles = 256
 
-// warnOfOpenFiles says so when the process cannot open as many connections as
-// its settings allow: they would wait in the system's queue, unanswered.
+// warnOfOpenFiles logs when the process cannot open as many connections as its settings allow:
+// those would wait in the system's queue without a response.
 func (s *Server) warnOfOpenFiles() {
 	wanted := uint64(s.settings.MaxConnections) + otherFiles
 	if limit, known := openFilesLimit(); known && limit < wanted {

@@ -9,7 +9,7 @@ import (
 	"millrace/metrics"
 )
 
-// figures are the counters that requests write to, all looked up at start.
+// figures are the counters that requests write to, all resolved at start.
 type figures struct {
 	*metrics.Metrics
 	unmatched, unreadable *metrics.Route
@@ -17,7 +17,7 @@ type figures struct {
 	recent                *recent
 }
 
-// newFigures takes nil for metrics that nobody reads.
+// newFigures makes figures; m is nil where the metrics are not read.
 func newFigures(m *metrics.Metrics) figures {
 	if m == nil {
 		m = metrics.New(metrics.Settings{}, metrics.Build{})
@@ -35,10 +35,10 @@ func newFigures(m *metrics.Metrics) figures {
 	return f
 }
 
-// routeKey is where a request's counters stand among its user values.
+// routeKey is the key of a request's counters among its user values.
 type routeKey struct{}
 
-// counted has h's requests counted as those of the route with that method.
+// counted wraps h, and counts its requests under the route and the method.
 func (s *Server) counted(method string, rt Route, h fasthttp.RequestHandler) fasthttp.RequestHandler {
 	counters := s.figures.Route(method, rt.Path)
 	var value any = counters
@@ -54,10 +54,9 @@ func (s *Server) counted(method string, rt Route, h fasthttp.RequestHandler) fas
 // waiter is the route of a request that waits.
 type waiter struct{ *metrics.Route }
 
-// Waits notes that this request waits because its client asks for that, as
-// [Route.Waits] says of all of a route. Its time is kept out of its route's
-// latencies: pollers with wait= share their routes with those that want an
-// answer now.
+// Waits marks a request that waits because its client asked for it, as [Route.Waits] marks all of
+// a route. Its time is kept out of its route's latencies: pollers with wait= share their routes
+// with clients that want an immediate response.
 func (s *Server) Waits(ctx *fasthttp.RequestCtx) {
 	ctx.SetUserValue(routeKey{}, waiter{s.figures.route(ctx)})
 }
@@ -73,7 +72,7 @@ func (f *figures) route(ctx *fasthttp.RequestCtx) *metrics.Route {
 	return f.unmatched
 }
 
-// done counts an answered request, whose body came with received bytes.
+// done counts a request with its response; received is the size of its body.
 func (f *figures) done(ctx *fasthttp.RequestCtx, took time.Duration, received int) {
 	status, sent := ctx.Response.StatusCode(), sent(ctx)
 	switch r := ctx.UserValue(routeKey{}).(type) {
@@ -87,8 +86,8 @@ func (f *figures) done(ctx *fasthttp.RequestCtx, took time.Duration, received in
 	f.InFlight.Add(-1)
 }
 
-// sent is the size of the response's body. That of a stream is counted as it is
-// sent, see [Stream.Send], but for one that another node announced.
+// sent returns the size of the response's body. The body of a stream is counted as it is sent,
+// see [Stream.Send], except one that another node announced.
 func sent(ctx *fasthttp.RequestCtx) int {
 	switch {
 	case ctx.IsHead():
@@ -99,8 +98,7 @@ func sent(ctx *fasthttp.RequestCtx) int {
 	return len(ctx.Response.Body())
 }
 
-// failed counts a request that is answered with an error; the route is nil for
-// a connection that is turned away.
+// failed counts a request that gets an error; the route is nil for a refused connection.
 func (f *figures) failed(k *apierr.Kind, at *metrics.Route) {
 	if c := f.failures[k]; c != nil {
 		c.Requests.Add(1)
@@ -108,8 +106,8 @@ func (f *figures) failed(k *apierr.Kind, at *metrics.Route) {
 	f.recent.note(errorPlace{kind: k, route: at}, 1)
 }
 
-// RecordsFailed counts records that failed for one reason. Call it once for all
-// of a request's: it takes a lock that all requests share.
+// RecordsFailed counts records that failed for one reason. Call it once for all such records of a
+// request: it takes a lock that all requests share.
 func (s *Server) RecordsFailed(kind *apierr.Kind, records int) {
 	if c := s.figures.failures[kind]; c != nil {
 		c.Records.Add(uint64(records))
@@ -122,7 +120,7 @@ func (s *Server) Metrics() *metrics.Metrics { return s.figures.Metrics }
 
 // Stats returns the state of the HTTP edge, for the metrics.
 func (s *Server) Stats() metrics.Server {
-	// fasthttp counts each listener as a connection and takes off one.
+	// fasthttp counts each listener as a connection and subtracts one.
 	open := int(s.http.GetOpenConnectionsCount()) - (len(s.listeners) - 1)
 	return metrics.Server{
 		Connections: max(open, 0),

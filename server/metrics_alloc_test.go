@@ -10,8 +10,8 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// countingOnly is what the metrics add to a produce request: a second look at
-// the clock, its route found again, everything counted.
+// countingOnly is the part of a produce request that the metrics add: a second reading of the
+// clock, its route looked up again, everything counted.
 func countingOnly(s *Server) func() {
 	h := s.counted("POST", Route{Path: "/topics/{topic}"}, func(*fasthttp.RequestCtx) {})
 	records := s.figures.Format("json")
@@ -35,11 +35,11 @@ func TestCountingAllocatesNothing(t *testing.T) {
 	}
 }
 
-// maxCounting is what counting a request may cost.
+// maxCounting bounds the cost of counting a request.
 const maxCounting = 150 * time.Nanosecond
 
-// The best of many runs is held, each so short that it may well have a core to
-// itself on a machine that others use too; the benchmark shows the mean.
+// The test holds the best of many runs, each so short that it may well have a core to itself on a
+// shared machine; the benchmark shows the mean.
 func TestCountingBudget(t *testing.T) {
 	count := countingOnly(New(Settings{}, Deps{Logger: slog.New(slog.DiscardHandler)}))
 	best := time.Hour

@@ -134,7 +134,7 @@ func TestRequestsAreCounted(t *testing.T) {
 	close(release)
 }
 
-// What a stream sends is counted as it is sent.
+// The bytes of a stream are counted as they are sent.
 func TestStreamedBytesAreCounted(t *testing.T) {
 	more := make(chan struct{})
 	dial, shown := counting(t, func(s *Server) Route {
@@ -172,8 +172,7 @@ func TestStreamedBytesAreCounted(t *testing.T) {
 	})
 }
 
-// A request that asks to wait is counted, and does not spoil the latency of
-// those that share its route.
+// A request that asks to wait is counted, and does not change the latency of its route.
 func TestWaitsAreNotTimed(t *testing.T) {
 	dial, shown := counting(t, func(s *Server) Route {
 		return Route{Method: "GET", Path: "/things/{thing}", Handle: func(ctx *fasthttp.RequestCtx) error {

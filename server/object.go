@@ -8,9 +8,9 @@ import (
 	"millrace/internal/apierr"
 )
 
-// ObjectReader reads one small JSON object whose members are known. Like the walker it
-// goes on quietly after a fault, so that the loops over it end; err has the
-// fault. Strings that it returns are copies.
+// ObjectReader reads one small JSON object whose members are known. Like the walker it has no
+// effect after a fault, so that loops over it end; err has the fault. Strings that it returns are
+// copies.
 type ObjectReader struct {
 	json.Walker
 	err error
@@ -64,7 +64,7 @@ func (b *ObjectReader) Members(known Fields, member func(b *ObjectReader, name s
 	b.now = outer
 }
 
-// Refuse ends the reading with an error of kind k, unless there is one already.
+// Refuse ends the reading with an error of kind k, unless one occurred already.
 func (b *ObjectReader) Refuse(k *apierr.Kind, format string, args ...any) {
 	if b.err == nil && b.Err() == nil {
 		b.err = k.New(format, args...)
@@ -122,8 +122,8 @@ func (b *ObjectReader) Integer(name string, limit int64) *int64 {
 	return &n
 }
 
-// List has element called for each element of a list; null is an empty one. It
-// returns whether there was a list.
+// List calls element for each element of a list; null is an empty one. It reports whether the
+// value was a list.
 func (b *ObjectReader) List(name string, element func(b *ObjectReader)) bool {
 	if !b.Enter('[') {
 		if raw := b.Value(); raw != nil && string(raw) != "null" {

@@ -57,7 +57,7 @@ func QueryText(ctx *fasthttp.RequestCtx, name string, max int) (string, error) {
 	return string(all[0]), nil
 }
 
-// QueryInt returns a number in the query, absent when it is not there.
+// QueryInt returns a number in the query, or absent when the parameter is missing.
 func QueryInt(ctx *fasthttp.RequestCtx, name string, absent int) (int, error) {
 	if !ctx.QueryArgs().Has(name) {
 		return absent, nil
@@ -76,7 +76,7 @@ func QueryInt(ctx *fasthttp.RequestCtx, name string, absent int) (int, error) {
 // maxQueryInt keeps a number of milliseconds within a time.Duration.
 const maxQueryInt = 1 << 40
 
-// QueryBool returns a truth value in the query, false when it is not there.
+// QueryBool returns a truth value in the query, false when the parameter is missing.
 func QueryBool(ctx *fasthttp.RequestCtx, name string) (bool, error) {
 	text, err := QueryText(ctx, name, MaxWord)
 	if err != nil {
@@ -124,13 +124,13 @@ func QueryPeriod(name, text string) (time.Duration, error) {
 	return d, nil
 }
 
-// isoLayouts are the forms of a time that are accepted; one without an offset
-// is UTC. Fractions of a second are read where the layout has seconds.
+// ISO-8601 times are accepted in these layouts; one without an offset is UTC. Fractions of a
+// second are read where the layout has seconds.
 var isoLayouts = []string{
 	time.RFC3339, "2006-01-02T15:04:05Z0700", "2006-01-02T15:04:05", "2006-01-02T15:04Z07:00", "2006-01-02T15:04", time.DateOnly,
 }
 
-// ParseISO8601 reads a time in one of the forms of ISO-8601 that are accepted.
+// ParseISO8601 parses a time in one of the accepted forms of ISO-8601.
 func ParseISO8601(text string) (time.Time, bool) {
 	for _, layout := range isoLayouts {
 		if at, err := time.Parse(layout, text); err == nil {

@@ -6,9 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ended reports whether the other side has ended the connection, even if there
-// is still something to read before: the alert that ends TLS, or a request that
-// came early. reset says that it did so without having read all that was sent.
+// ended reports whether the other side has ended the connection, even if unread bytes precede the
+// end: the alert that ends TLS, or a pipelined request. reset reports that it did so without
+// having read everything.
 func ended(c *net.TCPConn) (end, reset bool) {
 	raw, err := c.SyscallConn()
 	if err != nil {

@@ -4,5 +4,5 @@ package server
 
 import "net"
 
-// ended cannot be told here before somebody reads.
+// ended cannot detect the end on this system before a read.
 func ended(*net.TCPConn) (end, reset bool) { return false, false }

@@ -8,9 +8,8 @@ import (
 	"syscall"
 )
 
-// ended reports whether what comes next on the connection is its end; reset,
-// whether the other side has not read all that was sent. On TLS, whose own end
-// comes first, it cannot be told here.
+// ended reports whether the next event on the connection is its end, and in reset whether the
+// other side has not read everything. On TLS, whose own end comes first, it cannot detect it.
 func ended(c *net.TCPConn) (end, reset bool) {
 	raw, err := c.SyscallConn()
 	if err != nil {

@@ -10,23 +10,22 @@ import (
 	"millrace/metrics"
 )
 
-// maxRecent is how many errors are remembered, each once for the route
-// where it happened.
+// maxRecent bounds the recent errors, each once for the route where it happened.
 const maxRecent = 50
 
-// recent remembers which errors happened lately, and where. It keeps no
-// message: those can quote what a client sent.
+// recent holds the recent errors and their routes. It holds no message, because messages can
+// quote a client's data.
 type recent struct {
 	mu   sync.Mutex
 	seen map[errorPlace]*recentError
 }
 
-// errorPlace is where an error of a kind happened.
+// errorPlace is a kind of error and the route where it happened.
 type errorPlace struct {
 	kind *apierr.Kind
-	// route is nil for connections that were turned away.
+	// route is nil for refused connections.
 	route *metrics.Route
-	// records tells records that failed apart from requests.
+	// records distinguishes failed records from requests.
 	records bool
 }
 
@@ -36,21 +35,21 @@ type recentError struct {
 	last  time.Time
 }
 
-// RecentError is an error that happened lately, and where.
+// RecentError is a recent error and its route.
 type RecentError struct {
 	// Kind is the row of the table of errors.
 	Kind *apierr.Kind
-	// Route is nil for connections that were turned away, and for Records.
+	// Route is nil for refused connections, and for Records.
 	Route *metrics.Route
-	// Records tells records that failed apart from requests.
+	// Records distinguishes failed records from requests.
 	Records bool
-	// Count is how often it happened, Last when for the last time.
+	// Count is how often it happened, Last the last time.
 	Count uint64
 	Last  time.Time
 }
 
-// RecentErrors returns the last errors, the latest first: 50 at most, each once for
-// the route where it happened.
+// RecentErrors returns the recent errors, the latest first: 50 at most, each once for the route
+// where it happened.
 func (s *Server) RecentErrors() []RecentError {
 	list := s.figures.recent.list()
 	all := make([]RecentError, len(list))
@@ -79,7 +78,7 @@ func (r *recent) note(at errorPlace, n int) {
 	e.last = time.Now()
 }
 
-// forgetOldest makes room. The caller holds r.mu.
+// forgetOldest evicts the oldest error. The caller holds r.mu.
 func (r *recent) forgetOldest() {
 	var oldest *recentError
 	for _, e := range r.seen {
@@ -90,7 +89,7 @@ func (r *recent) forgetOldest() {
 	delete(r.seen, oldest.errorPlace)
 }
 
-// list returns what is remembered, the latest first.
+// list returns the recent errors, the latest first.
 func (r *recent) list() []recentError {
 	r.mu.Lock()
 	all := make([]recentError, 0, len(r.seen))

@@ -10,7 +10,7 @@ import (
 	"millrace/metrics"
 )
 
-// Requests and records that failed are told apart.
+// Failed requests and failed records are counted apart.
 func TestErrorsAreOfRequestsOrOfRecords(t *testing.T) {
 	s := New(Settings{}, Deps{Logger: slog.New(slog.DiscardHandler)})
 	s.figures.failed(apierr.NotFound, s.figures.unmatched)

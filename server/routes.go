@@ -14,14 +14,14 @@ import (
 // response; see [Server.fail].
 type Handler func(ctx *fasthttp.RequestCtx) error
 
-// Route is one line of the API, and everything that the edge and others need to
-// know about its requests.
+// Route is one route of the API, with all properties of its requests that the edge and other
+// packages read.
 type Route struct {
-	// Method is the HTTP method. Beside each GET there is a HEAD.
+	// Method is the HTTP method. Each GET also serves HEAD.
 	Method string
-	// Path is the route template; a path parameter stands in braces.
+	// Path is the route template; path parameters are in braces.
 	Path string
-	// Admit is called before Handle; it negotiates media types. Nil: Handle does.
+	// Admit is called before Handle, to negotiate media types. Nil: Handle negotiates.
 	Admit Handler
 	// Body are the members that the JSON object in the body may have, with their
 	// bounds; nil where there is no body, or one of records.
@@ -29,8 +29,8 @@ type Route struct {
 	// Waits says that requests wait for something that may not come, so that the
 	// time they take is no latency.
 	Waits bool
-	// Instance says that the path names a consumer instance, by the parameters
-	// group and instance, which may be another node's.
+	// Instance marks a path that names a consumer instance, by the parameters group and instance,
+	// which may be another node's.
 	Instance bool
 	// OwnHost refuses requests for hosts that are not this node's own names.
 	OwnHost bool
@@ -39,35 +39,35 @@ type Route struct {
 	// Action is what a request does, and Resource to what kind of thing.
 	Action   Action
 	Resource Resource
-	// Handle does the work.
+	// Handle handles the request.
 	Handle Handler
 }
 
-// Action is what the requests of a route do.
+// Action is the action of a route's requests.
 type Action uint8
 
 // The actions.
 const (
-	// Describe reads what is known of a thing.
+	// Describe reads metadata of a resource.
 	Describe Action = iota
 	// Produce writes records.
 	Produce
 	// Consume reads records, or changes what a consumer has read.
 	Consume
-	// Administer changes or shows how the node or the Kafka cluster is run.
+	// Administer changes or shows the configuration of the node or the Kafka cluster.
 	Administer
-	// Probe asks about the node itself: its health, its metrics, its documents.
+	// Probe reads the node's own state: its health, its metrics, its documents.
 	Probe
-	// Notify is one node's message to another.
+	// Notify is a notification from one node to another.
 	Notify
 )
 
-// Resource is the kind of thing that a route is about.
+// Resource is the kind of object of a route.
 type Resource uint8
 
 // The resources.
 const (
-	// Node is the process that answers.
+	// Node is the node that responds.
 	Node Resource = iota
 	// Cluster is the Kafka cluster: its brokers, its list of topics.
 	Cluster
@@ -77,8 +77,8 @@ const (
 	Group
 )
 
-// Handle enters routes. It is for start-up, before [Server.Serve]. A route that
-// conflicts with one that was entered before is a defect, and panics.
+// Handle registers routes. It is for start-up, before [Server.Serve]. A route that conflicts with
+// a registered one is a defect, and panics.
 func (s *Server) Handle(routes ...Route) {
 	for _, rt := range routes {
 		h := s.bind(rt)
@@ -93,15 +93,14 @@ func (s *Server) Handle(routes ...Route) {
 	s.routes = append(s.routes, routes...)
 }
 
-// Routes yields every route that was entered.
+// Routes yields every registered route.
 func (s *Server) Routes() iter.Seq[Route] { return slices.Values(s.routes) }
 
-// Handler returns the handler of all requests, for those that come by no listener
-// of ours.
+// Handler returns the handler of all requests, for requests from other listeners.
 func (s *Server) Handler() fasthttp.RequestHandler { return s.serve }
 
-// newRouter returns a router without routes. Trailing slashes are gone before it
-// is asked, see [trimSlash].
+// newRouter returns a router without routes. Trailing slashes are removed before routing, see
+// [trimSlash].
 func (s *Server) newRouter() *router.Router {
 	r := router.New()
 	r.RedirectTrailingSlash = false
@@ -116,7 +115,7 @@ func (s *Server) newRouter() *router.Router {
 	return r
 }
 
-// bind makes of a route what the router calls.
+// bind makes the router's handler of a route.
 func (s *Server) bind(rt Route) fasthttp.RequestHandler {
 	return func(ctx *fasthttp.RequestCtx) {
 		if err := s.respondTo(rt, ctx); err != nil {
@@ -142,8 +141,8 @@ func (s *Server) respondTo(rt Route, ctx *fasthttp.RequestCtx) error {
 	return rt.Handle(ctx)
 }
 
-// trimSlash takes trailing slashes off the request's path, which clients of the
-// Confluent proxy may send. A redirect would make them repeat their body.
+// trimSlash removes trailing slashes of the request's path, which clients of the Confluent proxy
+// may send. A redirect would make them send their body again.
 func trimSlash(ctx *fasthttp.RequestCtx) {
 	path := ctx.Request.URI().PathOriginal()
 	n := len(path)

@@ -20,17 +20,17 @@ import (
 	"millrace/server/intake"
 )
 
-// Deps are what the edge uses beside its settings. It borrows them.
+// Deps are the parts that the edge uses besides its settings. It borrows them.
 type Deps struct {
-	// Metrics are written to by requests; nil: nobody reads them.
+	// Metrics are written to by requests; nil: requests are not counted for readers.
 	Metrics *metrics.Metrics
 	// Tracing reports requests to a collector; nil: tracing is off.
 	Tracing *tracing.Tracing
-	// Logger receives the program's log and, when turned on, the request log.
+	// Logger gets the program's log and, when turned on, the request log.
 	Logger *slog.Logger
-	// ErrorType returns the media type of an error, unless the response is
-	// application/json already. ctx is nil for a connection that is refused before
-	// its first request. A nil function means application/json.
+	// ErrorType returns the media type of an error, unless the response is application/json
+	// already. ctx is nil for a connection that is refused before its first request. A nil
+	// function means application/json.
 	ErrorType func(ctx *fasthttp.RequestCtx) string
 	// Ready is asked before a body of so many bytes is read, -1 where that is not
 	// known: its error refuses the request unread. Nil: all bodies are read.
@@ -39,19 +39,19 @@ type Deps struct {
 	Peers Peers
 }
 
-// Peers is how the edge treats requests between the nodes of one service.
+// Peers handles requests between the nodes of one service.
 type Peers interface {
-	// Receive is called before a request is routed. It authenticates one of
-	// another node and restores the method that the client used.
+	// Receive is called before a request is routed. It authenticates a request of another node
+	// and restores the method that the client used.
 	Receive(ctx *fasthttp.RequestCtx) error
 	// Forward is called by s for routes with [Route.Instance]. It reports whether
-	// another node has answered the request.
+	// another node has sent the response.
 	Forward(s *Server, ctx *fasthttp.RequestCtx) (done bool, err error)
-	// Failed is called when the request is answered with an error.
+	// Failed is called when the response is an error.
 	Failed(ctx *fasthttp.RequestCtx, err *apierr.Error)
 	// Done is called when the response is complete.
 	Done(ctx *fasthttp.RequestCtx)
-	// Flush is called in a shutdown, when all requests are answered.
+	// Flush is called in a shutdown, after all responses were written.
 	Flush(ctx context.Context)
 }
 
@@ -64,7 +64,7 @@ type Server struct {
 	log      *slog.Logger
 	http     *fasthttp.Server
 	router   *router.Router
-	routes   []Route // all that were handed over
+	routes   []Route // all registered routes
 	cors     cors
 	hosts    ownHosts
 	figures  figures
@@ -77,8 +77,8 @@ type Server struct {
 	sparing    sparing
 	requestLog atomic.Bool
 	limits     *limits
-	opened     []*listener    // what Listen opened
-	listeners  []net.Listener // the same, as what they are served as
+	opened     []*listener    // opened by Listen
+	listeners  []net.Listener // the same, in the form in which they are served
 	serving    sync.WaitGroup
 }
 
@@ -110,15 +110,14 @@ func New(s Settings, d Deps) *Server {
 
 		NoDefaultContentType:         true,
 		DisablePreParseMultipartForm: true,
-		// A header name is what the client sent; we look them up in canonical form.
+		// Header names are looked up in canonical form, whatever their case in the request.
 		DisableHeaderNamesNormalizing: false,
 	}
 	return srv
 }
 
-// writeBuffer is the size of a connection's write buffer. An answer that fits
-// in is one write to the socket, one that does not is two: the answer to a
-// hundred records, of 6 KB, is to fit.
+// writeBuffer is the size of a connection's write buffer. A response that fits is one write to
+// the socket, a larger one is two: the response to a hundred records, of 6 KB, must fit.
 const writeBuffer = 8 << 10
 
 // Name stands in the Server header.
@@ -144,8 +143,8 @@ func (s *Server) Listen() ([]net.Addr, error) {
 	return addrs, nil
 }
 
-// Serve answers requests on all listeners until [Server.Shutdown]. It returns
-// the first listener's failure, or nil after a shutdown.
+// Serve serves requests on all listeners until [Server.Shutdown]. It returns the first listener's
+// failure, or nil after a shutdown.
 func (s *Server) Serve() error {
 	errs := make(chan error, len(s.listeners))
 	watching, done := context.WithCancel(context.Background())
@@ -164,8 +163,8 @@ func (s *Server) Serve() error {
 	return nil
 }
 
-// Drain turns readiness off, so that load balancers look elsewhere, and ends
-// streams. Requests are still answered.
+// Drain turns readiness off, so that load balancers use other nodes, and ends streams. Requests
+// still get responses.
 func (s *Server) Drain() {
 	s.draining.Store(true)
 	s.endStreams()
@@ -190,7 +189,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return nil
 }
 
-// closeSilent ends, until done, the connections on which nothing has come.
+// closeSilent closes, until done, the connections on which no request has begun.
 func (s *Server) closeSilent(done <-chan struct{}) {
 	tick := time.NewTicker(silentTime / 5)
 	defer tick.Stop()
@@ -206,10 +205,10 @@ func (s *Server) closeSilent(done <-chan struct{}) {
 	}
 }
 
-// protocolError answers what fasthttp could not read as a request.
+// protocolError answers bytes that fasthttp could not read as a request.
 func (s *Server) protocolError(ctx *fasthttp.RequestCtx, err error) {
-	// On a used connection fasthttp itself ends this without a word. An answer
-	// to no request would be taken for the one to the next.
+	// fasthttp itself ends a used connection without a response. Otherwise: the client sends its
+	// next request, reads this response to no request, and takes it for that request's.
 	if c := ConnOf(ctx); c != nil && !c.spoke {
 		_ = ctx.Conn().Close()
 		return
@@ -226,8 +225,8 @@ func (s *Server) protocolError(ctx *fasthttp.RequestCtx, err error) {
 	s.refuseUnread(ctx, &apierr.Error{Kind: kind, Cause: err})
 }
 
-// expected answers a client that asks whether to send its body
-// (Expect: 100-continue) with the status to go on or to stop with.
+// expected returns the status for a client that asks whether to send its body (Expect:
+// 100-continue).
 func (s *Server) expected(ctx *fasthttp.RequestCtx) int {
 	if err := checkRequest(&ctx.Request.Header); err != nil {
 		s.refuseUnread(ctx, apierr.From(err))
@@ -246,17 +245,17 @@ func (s *Server) refuseUnread(ctx *fasthttp.RequestCtx, err *apierr.Error) {
 	s.fail(ctx, err)
 	harden(ctx)
 	s.figures.unreadable.Answered(ctx.Response.StatusCode())
-	ctx.SetConnectionClose() // what follows on the connection cannot be trusted
+	ctx.SetConnectionClose() // the following bytes on the connection cannot be trusted
 	lingerOnClose(ctx)
 	if s.requestLog.Load() {
 		if len(ctx.Request.Header.RawHeaders()) == 0 {
-			ctx.Request.Header.SetMethod("-") // it would be GET, which nobody said
+			ctx.Request.Header.SetMethod("-") // the default would be GET, which the client did not send
 		}
 		s.logRequest(ctx, 0)
 	}
 }
 
-// turnedAway is told of each connection that is refused for a limit.
+// turnedAway is called for each connection that is refused for a limit.
 func (s *Server) turnedAway(k *apierr.Kind) {
 	s.figures.failed(k, nil)
 	if ok, more := s.sparing.allow(k); ok {

@@ -12,9 +12,9 @@ import (
 type Settings struct {
 	// Listeners are the addresses to serve on; at least one.
 	Listeners []Listener
-	// HostName and Advertised name this server in the base_uri of a consumer
-	// instance: Advertised ("http://host:port") wins, then HostName with the
-	// listener's port, then what the request said.
+	// HostName and Advertised name this node in the base_uri of a consumer instance: Advertised
+	// ("http://host:port") wins, then HostName with the listener's port, then the host of the
+	// request.
 	HostName   string
 	Advertised string
 
@@ -36,10 +36,10 @@ type Settings struct {
 	// MaxConnections bounds open connections, MaxConnectionsPerIP those of one address (0: no bound).
 	MaxConnections      int
 	MaxConnectionsPerIP int
-	// MaxStreams bounds the answers that are being streamed (0: no bound).
+	// MaxStreams bounds the open streams (0: no bound).
 	MaxStreams int
-	// ReadTimeout bounds the arrival of one whole request, WriteTimeout the
-	// sending of its answer, IdleTimeout the wait for the next one.
+	// ReadTimeout bounds the arrival of one whole request, WriteTimeout the sending of its
+	// response, IdleTimeout the wait for the next request.
 	ReadTimeout, WriteTimeout, IdleTimeout time.Duration
 	// GracefulTimeout bounds a drain (shutdown.graceful.ms).
 	GracefulTimeout time.Duration

@@ -21,16 +21,15 @@ func OpenEvent(dst []byte, name string) []byte {
 	return append(dst, "data: "...)
 }
 
-// CloseEvent ends an event.
+// CloseEvent appends the end of an event.
 func CloseEvent(dst []byte) []byte { return append(dst, '\n', '\n') }
 
-// AppendRetry says how long the client shall wait, after the end of the stream,
-// before it connects again.
+// AppendRetry tells the client how long to wait before it connects again after the end of the
+// stream.
 func AppendRetry(dst []byte, wait time.Duration) []byte {
 	dst = append(dst, "retry: "...)
 	return append(strconv.AppendInt(dst, wait.Milliseconds(), 10), '\n', '\n')
 }
 
-// AppendBeat appends a comment, which clients pass over, to show that the
-// stream is still there.
+// AppendBeat appends a comment, which clients ignore, to show that the stream is alive.
 func AppendBeat(dst []byte) []byte { return append(dst, ":\n\n"...) }

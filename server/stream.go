@@ -13,13 +13,11 @@ import (
 	"millrace/metrics"
 )
 
-// errPanicked has fasthttp end the connection, so that the client sees that the
-// stream did not end in order.
+// errPanicked makes fasthttp end the connection, so that the client sees the stream as cut.
 var errPanicked = errors.New("the stream panicked")
 
-// Stream is a response that is written piece by piece, on the connection's own
-// goroutine, after its handler has returned: what the client does not read
-// holds up whoever writes, and nothing is piled up for it.
+// Stream is a response that is written piece by piece, on the connection's own goroutine, after
+// its handler has returned. A slow client blocks the writer, so no output queues up in memory.
 type Stream struct {
 	server *Server
 	route  *metrics.Route
@@ -30,10 +28,9 @@ type Stream struct {
 	closed bool
 }
 
-// Stream has write send the answer, which may take as long as it likes. write
-// must return soon after [Stream.Context] ended. An error of its own is not
-// shown to the client any more: the status is sent by then. Nothing is sent,
-// and an error returned, while there are as many streams as there may be, and
+// Stream makes write send the response, which may take any time. write must return soon after
+// [Stream.Context] ended. The client does not see an error of write: the status is sent by then.
+// Stream sends nothing and returns an error when the number of streams is at its bound, and
 // during a drain.
 func (s *Server) Stream(ctx *fasthttp.RequestCtx, contentType string, write func(st *Stream) error) error {
 	if s.streaming.Err() != nil {
@@ -45,14 +42,13 @@ func (s *Server) Stream(ctx *fasthttp.RequestCtx, contentType string, write func
 	}
 	ctx.SetContentType(contentType)
 	ctx.Response.Header.Set(fasthttp.HeaderCacheControl, "no-store")
-	ctx.Response.Header.Set("X-Accel-Buffering", "no") // nginx would collect the pieces
+	ctx.Response.Header.Set("X-Accel-Buffering", "no") // nginx would buffer the pieces
 	ctx.Response.ImmediateHeaderFlush = true
 	ctx.Response.SetBodyStream(&Stream{server: s, route: s.figures.route(ctx), ctx: ctx, write: write}, -1)
 	return nil
 }
 
-// Context ends when the server drains, and streams shall end with it, and when
-// the client hangs up.
+// Context returns a context that ends when the node drains, and when the client hangs up.
 func (st *Stream) Context() context.Context { return st.life }
 
 // Send writes b, which it borrows, to the client at once. An error means that
@@ -77,8 +73,8 @@ func (st *Stream) Send(b []byte) error {
 // SupportsBodyWriteTo implements [fasthttp.BodyWriterTo].
 func (st *Stream) SupportsBodyWriteTo() bool { return true }
 
-// WriteTo implements [fasthttp.BodyWriterTo]: out makes a chunk of each Write.
-// It runs after the handler, and so after what catches a handler's panic.
+// WriteTo implements [fasthttp.BodyWriterTo]: out makes a chunk of each Write. It runs after the
+// handler, where the handler's recover does not apply.
 func (st *Stream) WriteTo(out io.Writer) (_ int64, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -97,18 +93,17 @@ func (st *Stream) WriteTo(out io.Writer) (_ int64, err error) {
 	return 0, st.write(st)
 }
 
-// Streaming returns a context that ends when streams shall end, with the drain.
+// Streaming returns a context that ends with the drain, when streams must end.
 func (s *Server) Streaming() context.Context { return s.streaming }
 
-// LastWords is how long a client may take to read the end of its stream once
-// the server drains.
+// LastWords is how long a client may take to read the end of its stream once the node drains.
 const LastWords = time.Second
 
-// hurry bounds what is being written: a drain does not wait for a slow client.
+// hurry bounds the write in progress: a drain does not wait for a slow client.
 func (st *Stream) hurry() { _ = st.ctx.SetWriteDeadline(time.Now().Add(LastWords)) }
 
-// Close implements [io.Closer]. fasthttp calls it in the end, also of a stream
-// that it could not even begin to write.
+// Close implements [io.Closer]. fasthttp calls it at the end, also for a stream that it could not
+// begin to write.
 func (st *Stream) Close() error {
 	if !st.closed {
 		st.closed = true
@@ -117,8 +112,7 @@ func (st *Stream) Close() error {
 	return nil
 }
 
-// Read implements [io.Reader]. fasthttp reads only for clients of HTTP/1.0,
-// which cannot be told where a piece ends.
+// Read implements [io.Reader]. fasthttp reads only for clients of HTTP/1.0, which have no chunks.
 func (st *Stream) Read([]byte) (int, error) {
 	return 0, errors.New("a stream needs HTTP/1.1")
 }

@@ -9,10 +9,10 @@ import (
 	"millrace/metrics"
 )
 
-// spanKey is where a request's span stands among its user values.
+// spanKey is the key of a request's span among its user values.
 type spanKey struct{}
 
-// beginSpan begins what is told of a request.
+// beginSpan begins the span of a request.
 func (s *Server) beginSpan(ctx *fasthttp.RequestCtx) *tracing.Span {
 	span := s.deps.Tracing.Begin(string(ctx.Method()), func(name string) string {
 		return string(ctx.Request.Header.Peek(name))
@@ -21,7 +21,7 @@ func (s *Server) beginSpan(ctx *fasthttp.RequestCtx) *tracing.Span {
 	return span
 }
 
-// endSpan ends it. What a stream sends from here on is not told.
+// endSpan ends the span. Later output of a stream is not in it.
 func endSpan(ctx *fasthttp.RequestCtx, span *tracing.Span) {
 	o := tracing.Outcome{Method: string(ctx.Method()), Path: string(ctx.Path()), Status: ctx.Response.StatusCode(), Sent: sent(ctx)}
 	if r, ok := ctx.UserValue(routeKey{}).(*metrics.Route); ok {
@@ -30,7 +30,7 @@ func endSpan(ctx *fasthttp.RequestCtx, span *tracing.Span) {
 	span.End(o)
 }
 
-// TraceOf returns the context for what is done for a request, nil if it is not traced.
+// TraceOf returns the context for the work for a request, nil if the request is not traced.
 func TraceOf(ctx *fasthttp.RequestCtx) context.Context {
 	if span, ok := ctx.UserValue(spanKey{}).(*tracing.Span); ok {
 		return span.Context()

@@ -7,22 +7,22 @@ import (
 	"millrace/internal/kafka"
 )
 
-// Weights are what things cost, in any one currency. The command's defaults are
-// about what the large clouds ask for in dollars: a core-hour for 4 cents; a GB
-// to another zone for a cent; a GB of disk for 8 cents a month, kept for a week.
+// Weights are prices, in any one currency. The command's defaults are about what the large clouds
+// charge in dollars: a core-hour for 4 cents; a GB to another zone for a cent; a GB of disk for 8
+// cents a month, kept for a week.
 type Weights struct {
 	// CPU is for an hour of one core.
 	CPU float64 `json:"cpu_core_hour"`
 	// Network is for a GB that goes from one machine to another.
 	Network float64 `json:"network_gb"`
-	// Disk is for a GB on one broker's disk, for as long as it is kept.
+	// Disk is for a GB on one broker's disk, for its retention.
 	Disk float64 `json:"disk_gb"`
 }
 
-// Day is what a day at the topic's rate takes with one setting, and costs.
+// Day is the consumption of a day at the topic's rate with one setting, and its cost.
 type Day struct {
-	// CoreHours go into one compression, by the proxy, and two
-	// decompressions: the broker checks every batch, and one consumer reads it.
+	// CoreHours go into one compression, by the node, and two decompressions: the broker checks
+	// every batch, and one consumer reads it.
 	CoreHours float64 `json:"core_hours"`
 	// Network is in GB: to the leader, from it to the other replicas, and to
 	// one consumer. Disk is in GB over all replicas.
@@ -53,9 +53,8 @@ func (r *Report) day(row *Row) Day {
 	return d
 }
 
-// margin is how much dearer than the cheapest a setting may be and still be
-// the advice, for the sake of its lower CPU: prices differ by more than that,
-// and CPU that is left is what a peak needs.
+// margin is how much dearer than the cheapest an advised setting may be, for its lower CPU:
+// prices differ by more than that, and a peak needs spare CPU.
 const margin = 0.10
 
 // Advice is the setting to use.
@@ -64,14 +63,14 @@ type Advice struct {
 	Name string `json:"name"`
 	// Settings are the lines for the properties file.
 	Settings []string `json:"settings"`
-	// Change is the body of a PUT /admin/config that makes them hold at once.
+	// Change is the body of a PUT /admin/config that applies them at once.
 	Change string `json:"change"`
-	// Reason says why, in two sentences.
+	// Reason explains the advice, in two sentences.
 	Reason string `json:"reason"`
 }
 
-// advise applies the rule: the setting that costs least a day; of those within
-// the margin, the one that takes the proxy the least CPU.
+// advise applies the rule: the setting that costs least a day; of those within the margin, the
+// one that takes the node the least CPU.
 func (r *Report) advise() {
 	size := r.advised()
 	best := pick(size.Rows)

@@ -11,18 +11,16 @@ import (
 // never compressed.
 const batchHeader = 61
 
-// batch is the part of a record batch that a codec gets to see: its encoded
-// records.
+// batch is the part of a record batch that a codec compresses: its encoded records.
 type batch struct {
 	records int
 	bytes   []byte
 }
 
-// cut makes batches of the records as a producer does: one after the other,
-// each as full as limit bytes allow, and at least one record. A rest that does
-// not fill a batch is left out unless it is all there is. A batch may hold the
-// end of one partition's sample and the beginning of the next one's; those few
-// do not show.
+// cut makes batches of the records as a producer does: one after the other, each as full as limit
+// bytes allow, and at least one record. A rest that does not fill a batch is left out unless it
+// is the only batch. A batch may hold the end of one partition's sample and the beginning of the
+// next one's; those few do not matter.
 func cut(records []*kgo.Record, limit int, rate float64) []batch {
 	var all []batch
 	var now batch
@@ -57,9 +55,9 @@ func timestamp(r *kgo.Record, i int, rate float64) time.Time {
 	return time.UnixMilli(int64(float64(i) / rate * 1000))
 }
 
-// appendRecord appends a record as it stands in a batch (KIP-98, message
-// format 2): its length and then its fields, numbers as zigzag varints, a null
-// as the length -1. scratch is memory for it and is handed back.
+// appendRecord appends a record as it stands in a batch (KIP-98, message format 2): its length
+// and then its fields, numbers as zigzag varints, a null as the length -1. scratch is memory for
+// it and is returned.
 func appendRecord(dst, scratch []byte, r *kgo.Record, timeDelta int64, offsetDelta int) (out, room []byte) {
 	b := append(scratch[:0], 0) // attributes, of which there are none
 	b = binary.AppendVarint(b, timeDelta)

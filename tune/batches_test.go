@@ -17,7 +17,7 @@ import (
 	"millrace/internal/testkit"
 )
 
-// varied are records with all that a record can have.
+// varied returns records with every part that a record can have.
 func varied(n int) []*kgo.Record {
 	at := time.UnixMilli(1_700_000_000_000)
 	var all []*kgo.Record
@@ -36,7 +36,7 @@ func varied(n int) []*kgo.Record {
 	return all
 }
 
-// decoded has franz-go read a batch as if a broker had sent it.
+// decoded makes franz-go read a batch as if a broker had sent it.
 func decoded(t *testing.T, b batch, first time.Time) []*kgo.Record {
 	t.Helper()
 	raw := kmsg.RecordBatch{
@@ -106,7 +106,7 @@ func TestCutSpacesRecordsWithoutTime(t *testing.T) {
 	}
 }
 
-// writtenBatches notes what a producer really sends.
+// writtenBatches records the batches that a producer sends.
 type writtenBatches struct {
 	mu  sync.Mutex
 	all []kgo.ProduceBatchMetrics
@@ -118,8 +118,8 @@ func (w *writtenBatches) OnProduceBatchWritten(_ kgo.BrokerMetadata, _ string, _
 	w.all = append(w.all, m)
 }
 
-// TestBatchIsTheProducers sends the records through the proxy's own producer:
-// what it compresses is what is measured here, to the byte.
+// TestBatchIsTheProducers sends the records through the node's own producer: the batches that it
+// compresses equal those that are measured here, to the byte.
 func TestBatchIsTheProducers(t *testing.T) {
 	b := testkit.Fake(t)
 	topic := testkit.CreateTopic(t, b.Broker, 1)

@@ -15,8 +15,8 @@ type candidate struct {
 	level, effort int
 }
 
-// candidates are all that differ: the Go codecs have fewer levels than Kafka's
-// settings (see kafka.Compressor).
+// candidates are all distinct ones: the Go codecs have fewer levels than Kafka's settings (see
+// kafka.Compressor).
 var candidates = []candidate{
 	{kafka.None, 0, 0},
 	{kafka.Snappy, 0, 0},
@@ -40,7 +40,7 @@ func (c candidate) name() string {
 	return string(c.codec) + " " + strconv.Itoa(c.level)
 }
 
-// lines are what to write into the properties file.
+// lines returns the lines for the properties file.
 func (c candidate) lines() []string {
 	lines := []string{"producer.compression.type=" + string(c.codec)}
 	if c.level != 0 {

@@ -14,9 +14,9 @@ import (
 // maxLine bounds a line of a file.
 const maxLine = 16 << 20
 
-// ReadFile takes the first n records of a file with one JSON value a line
-// (NDJSON). Each becomes the value of a record without a key, without white
-// space between its parts, as the proxy would store it.
+// ReadFile takes the first n records of a file with one JSON value a line (NDJSON). Each becomes
+// the value of a record without a key, without white space between its parts, as a node would
+// store it.
 func ReadFile(path string, n int) (*Sample, error) {
 	f, err := os.Open(path)
 	if err != nil {

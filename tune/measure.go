@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// rounds is how often everything is measured; the fastest counts, because
-	// whatever else the machine does can only add.
+	// rounds is how often everything is measured; the fastest counts, because a disturbance can
+	// only add time.
 	rounds = 3
 	// minPass is how long one measurement lasts at least, in CPU time.
 	minPass = 15 * time.Millisecond
@@ -26,14 +26,14 @@ const (
 type trial struct {
 	candidate
 	compressor *kafka.Compressor
-	sent       int // bytes with headers, as they go to the broker
-	enlarged   int // batches that stay as they are
+	sent       int // bytes with headers, as sent to the broker
+	enlarged   int // batches that stay uncompressed
 
 	compress, decompress time.Duration // for all batches once
 }
 
-// laboratory measures trials on the batches of one size. It belongs to one
-// goroutine, which holds its thread.
+// laboratory measures trials on the batches of one size. It belongs to one goroutine, which has
+// locked its thread.
 type laboratory struct {
 	batches []batch
 	raw     int // bytes of the batches' records
@@ -92,8 +92,8 @@ func (l *laboratory) measure(ctx context.Context, done func()) ([]*trial, error)
 	return trials, nil
 }
 
-// check compresses and decompresses once, sees that the records come back, and
-// takes the sizes. It also makes the codec's encoders, which takes time.
+// check compresses and decompresses once, checks that the records are restored, and takes the
+// sizes. It also makes the codec's encoders, which takes time.
 func (l *laboratory) check(t *trial) error {
 	l.pack(t, true)
 	for i, b := range l.batches {
@@ -115,14 +115,14 @@ func (l *laboratory) check(t *trial) error {
 // time measures both ways once, and keeps the times that are shorter than
 // those before.
 func (l *laboratory) time(t *trial) {
-	l.pack(t, true) // another candidate's were there
+	l.pack(t, true) // they held another candidate's
 	t.compress = min(t.compress, pass(func() { l.pack(t, false) }))
 	t.decompress = min(t.decompress, pass(func() {
 		for i, c := range l.compressed {
 			if l.codecs[i] == kgo.CodecNone {
 				continue
 			}
-			out, _ := l.unpack.Decompress(c, l.codecs[i]) // check has looked at the error
+			out, _ := l.unpack.Decompress(c, l.codecs[i]) // check has checked the error
 			l.unpacked.PutDecompressBytes(out)
 		}
 	}))
@@ -159,5 +159,5 @@ type onePlace struct{ free []byte }
 // GetDecompressBytes implements [kgo.PoolDecompressBytes].
 func (p *onePlace) GetDecompressBytes([]byte, kgo.CompressionCodecType) []byte { return p.free }
 
-// PutDecompressBytes takes back what came out, which may have grown.
+// PutDecompressBytes takes the slice back, which may have grown.
 func (p *onePlace) PutDecompressBytes(b []byte) { p.free = b[:0] }

@@ -44,7 +44,7 @@ func byCPU(rows []*Row) {
 	slices.SortFunc(rows, func(a, b *Row) int { return cmp.Compare(a.CPU, b.CPU) })
 }
 
-// byCost returns the rows in the order of what they cost a day.
+// byCost returns the rows in the order of their cost per day.
 func byCost(rows []*Row) []*Row {
 	rows = slices.Clone(rows)
 	slices.SortStableFunc(rows, func(a, b *Row) int { return cmp.Compare(a.Day.Cost, b.Day.Cost) })

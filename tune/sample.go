@@ -10,26 +10,25 @@ import (
 // batches of 1 MB, and few enough that the slowest codecs take seconds.
 const maxSampleBytes = 8 << 20
 
-// Sample is what the measuring goes by.
+// Sample is the input of the measurement.
 type Sample struct {
-	// Source names where it came from, for the report.
+	// Source names its origin, for the report.
 	Source string
-	// Records are real ones, those of a partition beside each other and in
-	// their order. Without a timestamp they count as evenly spaced.
+	// Records are real ones, those of a partition beside each other and in order. Records without
+	// a timestamp count as evenly spaced.
 	Records []*kgo.Record
-	// Rate is the records a second that the topic gets, 0 when nobody knows;
-	// RateFrom says how that was found out.
+	// Rate is the topic's records per second, 0 if not known; RateFrom is its source.
 	Rate     float64
 	RateFrom string
-	// Replicas is how many brokers keep each record, 0 when nobody knows.
+	// Replicas is how many brokers store each record, 0 if not known.
 	Replicas int
-	// Stored is how the topic's batches are now; nil for a file.
+	// Stored describes the topic's present batches; nil for a file.
 	Stored *Stored
-	// Notes say what the reader of the report should know about the sample.
+	// Notes are remarks about the sample for the reader of the report.
 	Notes []string
 }
 
-// Stored says how the batches of a sample were stored.
+// Stored describes the stored batches of a sample.
 type Stored struct {
 	// Batches is how many were read.
 	Batches int `json:"batches"`
@@ -49,7 +48,7 @@ func (s *Sample) note(format string, args ...any) {
 	s.Notes = append(s.Notes, fmt.Sprintf(format, args...))
 }
 
-// size is what a sample is bounded by.
+// size returns the bytes of a record that count against the bound of a sample.
 func size(r *kgo.Record) int {
 	n := len(r.Key) + len(r.Value)
 	for _, h := range r.Headers {

@@ -10,8 +10,8 @@ import (
 	"text/tabwriter"
 )
 
-// WriteTable writes the report for a terminal: the advice, all settings at the
-// size of batch that it rests on, and how they do at the other sizes.
+// WriteTable writes the report for a terminal: the advice, all settings at the size of batch that
+// it is for, and their results at the other sizes.
 func (r *Report) WriteTable(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n%s\n", r.summary(), r.assumptions())
@@ -45,7 +45,7 @@ func (r *Report) assumptions() string {
 		count(int(math.Round(r.Rate))), r.RateFrom, r.Replicas, r.Weights.CPU, r.Weights.Network, r.Weights.Disk)
 }
 
-// String tells how batches are stored, in one line.
+// String describes the stored batches in one line.
 func (s *Stored) String() string {
 	var codecs []string
 	for codec := range s.Codecs {
@@ -93,7 +93,7 @@ func (r *Report) sizesTable(b *strings.Builder) {
 	_ = columns.Flush()
 }
 
-// digits shows three significant digits, and no more than are before the point.
+// digits formats three significant digits, and no more than are before the point.
 func digits(v float64) string {
 	switch abs := math.Abs(v); {
 	case abs >= 1000:
@@ -109,7 +109,7 @@ func digits(v float64) string {
 	}
 }
 
-// count shows a whole number with commas.
+// count formats a whole number with commas.
 func count(n int) string {
 	s := strconv.Itoa(n)
 	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
@@ -118,7 +118,7 @@ func count(n int) string {
 	return s
 }
 
-// bytesOf shows a size of a batch.
+// bytesOf formats the size of a batch.
 func bytesOf(n int) string {
 	switch {
 	case n%1024 == 0 && n < 1<<20:
@@ -131,7 +131,7 @@ func bytesOf(n int) string {
 	return fmt.Sprintf("%d B", n)
 }
 
-// digitsOf shows a number without zeros at its end.
+// digitsOf formats a number without zeros at its end.
 func digitsOf(v float64) string { return strconv.FormatFloat(v, 'g', 3, 64) }
 
 // fold breaks a text into lines of at most width, indented by two.

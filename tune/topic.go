@@ -17,15 +17,14 @@ import (
 )
 
 const (
-	// stall is how long a read may bring nothing before it is given up.
+	// stall is how long a read without records may last before it is given up.
 	stall = 15 * time.Second
-	// rateWindow is what a measured rate is the average of, and minRateWindow
-	// the shortest that says anything.
+	// rateWindow is the window of a measured rate, and minRateWindow the shortest useful one.
 	rateWindow, minRateWindow = 24 * time.Hour, time.Minute
 )
 
-// ReadTopic takes the newest n records of a topic, from each partition in
-// proportion to what it holds. It fails when there is no record to be had.
+// ReadTopic takes the newest n records of a topic, from each partition in proportion to its
+// records. It fails when the topic has no record.
 func ReadTopic(ctx context.Context, base kafka.Settings, topic string, n int) (*Sample, error) {
 	client, err := kafka.NewAdmin(base)
 	if err != nil {
@@ -56,9 +55,9 @@ func ReadTopic(ctx context.Context, base kafka.Settings, topic string, n int) (*
 	return s, nil
 }
 
-// extent is what a partition holds: the offsets from start to before end.
-// first is the offset of the first record within the window of the rate, and
-// firstTime its time in milliseconds, -1 when there is none.
+// extent is the range of a partition: the offsets from start to before end. first is the offset
+// of the first record within the window of the rate, and firstTime its time in milliseconds, -1
+// when there is none.
 type extent struct {
 	partition               int32
 	start, end              int64
@@ -67,7 +66,7 @@ type extent struct {
 	maxBytes                int
 }
 
-// describe finds out what the topic holds, its replicas and its rate.
+// describe determines the topic's extents, its replicas and its rate.
 func (s *Sample) describe(ctx context.Context, adm *kadm.Client, topic string) ([]*extent, error) {
 	topics, err := adm.ListTopics(ctx, topic)
 	if err != nil {

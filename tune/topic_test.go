@@ -18,7 +18,7 @@ import (
 
 func TestMain(m *testing.M) { testkit.Main(m) }
 
-// fill writes records to the topic, batch by batch: all of a call in one.
+// fill writes records to the topic in one batch per call.
 func fill(t *testing.T, b testkit.Broker, codec kgo.CompressionCodec, batches ...[]*kgo.Record) {
 	t.Helper()
 	cl := testkit.Client(t, b, kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchCompression(codec), kgo.ProducerLinger(time.Minute))
@@ -36,7 +36,7 @@ func fill(t *testing.T, b testkit.Broker, codec kgo.CompressionCodec, batches ..
 	}
 }
 
-// numbered are n records of a partition that say their number.
+// numbered returns n records of a partition with their number as value.
 func numbered(topic string, partition int32, n int, at time.Time) (all []*kgo.Record) {
 	for i := range n {
 		all = append(all, &kgo.Record{
@@ -103,8 +103,8 @@ func TestReadTopicFailsClearly(t *testing.T) {
 	})
 }
 
-// TestReadTopicPassesTransactions reads a topic whose last offset is the mark
-// of a transaction, which is no record.
+// TestReadTopicPassesTransactions reads a topic whose last offset is the marker of a transaction,
+// which is no record.
 func TestReadTopicPassesTransactions(t *testing.T) {
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		topic := testkit.CreateTopic(t, b, 1)

@@ -14,46 +14,45 @@ import (
 // Defaults of [Options].
 const (
 	DefaultRate       = 10_000  // records a second
-	DefaultBatchBytes = 100_000 // what batches grow to under a good load
+	DefaultBatchBytes = 100_000 // the size that batches reach under a good load
 	DefaultReplicas   = 3
 )
 
-// The sizes that are measured besides the one that was asked for or seen:
-// Java's default batch.size, and the batches that the proxy builds under
-// load, up to producer.max.request.size.
+// These sizes are measured besides the requested or observed one: Java's default batch.size, and
+// the batches that a node builds under load, up to producer.max.request.size.
 var standardSizes = map[int]string{
 	16 << 10:          "as Java's producer by default",
 	DefaultBatchBytes: "under a good load",
 	1_000_000:         "as large as the proxy makes them",
 }
 
-// Options say what the advice is for. Zero fields but Weights mean what is
-// measured, or else the defaults above.
+// Options are the conditions of the advice. Zero fields but Weights mean the measured values, or
+// else the defaults above.
 type Options struct {
 	// Rate is the topic's records a second.
 	Rate float64
-	// Replicas is how many brokers keep each record.
+	// Replicas is how many brokers store each record.
 	Replicas int
 	// BatchBytes is the size of a batch, before compression, that the advice
 	// is for.
 	BatchBytes int
 	Weights    Weights
-	// Progress is called after each step of the measurement, of all steps;
-	// nil is fine.
+	// Progress is called after each step of the measurement with the number of steps; it may be
+	// nil.
 	Progress func(done, all int)
 }
 
-// Report is what a run found out.
+// Report is the result of a run.
 type Report struct {
 	Source   string    `json:"source"`
 	Measured time.Time `json:"measured"`
-	// Machine is what the times were measured on.
+	// Machine describes the machine of the measurement.
 	Machine string `json:"machine"`
 	// Records is the size of the sample, RecordBytes their average size in an
 	// uncompressed batch, key, headers and framing included.
 	Records     int     `json:"records"`
 	RecordBytes float64 `json:"record_bytes"`
-	// Rate is in records a second; RateFrom says where it comes from.
+	// Rate is in records per second; RateFrom is its source.
 	Rate     float64  `json:"rate"`
 	RateFrom string   `json:"rate_from"`
 	Replicas int      `json:"replicas"`
@@ -67,14 +66,14 @@ type Report struct {
 
 // Size is all settings measured at one size of batch.
 type Size struct {
-	// BatchBytes is the bound that batches were filled to, Batches how many
-	// that made, Records how many each holds on average.
+	// BatchBytes is the bound up to which batches were filled, Batches their number, Records the
+	// records of each on average.
 	BatchBytes int     `json:"batch_bytes"`
 	Batches    int     `json:"batches"`
 	Records    float64 `json:"records_per_batch"`
-	// Why says what the size stands for.
+	// Why explains the choice of the size.
 	Why string `json:"why"`
-	// Advised is set on the size that the advice rests on.
+	// Advised is set on the size that the advice is for.
 	Advised bool   `json:"advised,omitempty"`
 	Rows    []*Row `json:"settings"`
 }
@@ -97,10 +96,9 @@ type Row struct {
 	// decompress a million records.
 	CPU     float64 `json:"cpu_seconds_per_million_records"`
 	ReadCPU float64 `json:"decompress_cpu_seconds_per_million_records"`
-	// RecordBytes is what a record takes in a compressed batch, on average.
+	// RecordBytes is the size of a record in a compressed batch, on average.
 	RecordBytes float64 `json:"record_bytes"`
-	// Enlarged is the share of the batches that became no smaller and stay as
-	// they are.
+	// Enlarged is the share of the batches that did not become smaller and stay uncompressed.
 	Enlarged float64 `json:"enlarged"`
 	Day      Day     `json:"per_day"`
 }
@@ -156,8 +154,8 @@ func (r *Report) setRate(s *Sample, o Options) {
 	}
 }
 
-// sizes are those to measure: the standard ones and the one for the advice,
-// none larger than a batch of the whole sample.
+// sizes returns the sizes to measure: the standard ones and the one for the advice, none larger
+// than a batch of the whole sample.
 func (r *Report) sizes(o Options, whole int) []*Size {
 	advised := &Size{BatchBytes: DefaultBatchBytes, Why: standardSizes[DefaultBatchBytes], Advised: true}
 	switch {

@@ -72,7 +72,7 @@ func TestParkingCitations(t *testing.T) {
 	reports(t, r)
 }
 
-// reports writes r in all forms and looks at them.
+// reports writes r in all forms and checks them.
 func reports(t *testing.T, r *Report) {
 	t.Helper()
 	var table, page, text bytes.Buffer

@@ -13,7 +13,8 @@ import (
 	"millrace/pool"
 )
 
-// Nor do the records of a request together, once arena and slab have grown.
+// TestEncodeRecordsAllocs: the records of a request together allocate nothing, once arena and
+// slab have grown.
 func TestEncodeRecordsAllocs(t *testing.T) {
 	value := codec.Registered{ID: 1, Schema: compile(t, testkit.CitationSchema)}
 	key := codec.Registered{ID: 2, Schema: compile(t, `"string"`)}
@@ -47,7 +48,7 @@ func TestEncodeRecordsAllocs(t *testing.T) {
 	}
 }
 
-// A record is answered without an allocation too.
+// TestAppendRecordAllocs: a record is written into a response without an allocation too.
 func TestAppendRecordAllocs(t *testing.T) {
 	s := compile(t, testkit.CitationSchema)
 	stored, err := s.AppendEncoded(codec.AppendFrame(nil, 1), testkit.AvroCitations(t, true)[2], codec.Tagged, nil)

@@ -32,7 +32,7 @@ func repeated(n int, text func(i int) string) string {
 	return strings.Join(parts, ",")
 }
 
-// measured is what f allocates in all, and the processor time that it takes.
+// measured returns the bytes that f allocates in all, and the processor time that it takes.
 func measured(f func()) (bytes uint64, took time.Duration) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -63,7 +63,7 @@ func TestRequestIsBounded(t *testing.T) {
 		name, schema, value string
 		records             int
 		d                   codec.Dialect
-		fits                int // records that do
+		fits                int // records that fit
 	}{
 		{"large defaults", str(900_000), `{}`, 150, codec.Plain, 1},
 		{"defaults", str(1000), `{}`, 50_000, codec.Plain, 1000},
@@ -95,8 +95,8 @@ func TestRequestIsBounded(t *testing.T) {
 	}
 }
 
-// The arena's growth is told as it grows, and may be refused; what records view in the
-// end is one arena, whatever it outgrew.
+// The arena's growth is reported as it grows, and may be refused; at the end the records view one
+// arena, however many were outgrown.
 func TestArenaGrows(t *testing.T) {
 	value := codec.Registered{ID: 1, Schema: compile(t, `"string"`)}
 	told := 0
@@ -135,7 +135,7 @@ func TestArenaGrows(t *testing.T) {
 	}
 }
 
-// What is done for a text is bounded by its length, whatever the schema.
+// The work for a text is bounded by its length, whatever the schema.
 func TestEffortIsBounded(t *testing.T) {
 	wide := `{"type":"record","name":"R","fields":[` + repeated(15_000, func(i int) string { return fmt.Sprintf(`{"name":"f%d","type":"null","default":null}`, i) }) + `]}`
 	enums := "[" + repeated(maxBranches, func(i int) string { return fmt.Sprintf(`{"type":"enum","name":"E%d","symbols":["S%d"]}`, i, i) }) + "]"

@@ -35,17 +35,17 @@ func (s *Schema) Reads(writer *Schema) error {
 // pair is a type of the reader and one of the writer.
 type pair struct{ reader, writer *node }
 
-// comparison is one run of [Schema.Reads]. Types are recursive, so a pair that is
-// being looked at counts as compatible (assumed) until it fails. A failure is final,
-// because it happened although more was assumed than may hold. A success is not: it
-// may rest on a pair that failed later, behind another branch of a union. So the
-// whole comparison is repeated until one round adds no failure (learned).
+// comparison is one run of [Schema.Reads]. Types are recursive, so a pair under comparison counts
+// as compatible (assumed) until it fails. A failure is final, because it happened although more
+// was assumed than may hold. A success is not: it may rest on a pair that failed later, behind
+// another branch of a union. So the whole comparison is repeated until one round adds no failure
+// (learned).
 type comparison struct {
 	assumed map[pair]bool
 	failed  map[pair]error
 	learned bool
 	steps   int
-	path    []string // of the value that is looked at
+	path    []string // of the value under comparison
 }
 
 func (c *comparison) reads(r, w *node) error {
@@ -136,7 +136,7 @@ func promotes(from, to kind) bool {
 	return false
 }
 
-// matchParts compares what is inside of two types that are alike, of one kind.
+// matchParts compares the parts of two types that are alike, of one kind.
 func (c *comparison) matchParts(r, w *node) error {
 	switch r.kind {
 	case kindArray, kindMap:

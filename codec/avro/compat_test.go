@@ -20,7 +20,7 @@ func chain(value string) string {
 	return `{"type":"record","name":"L","fields":[{"name":"next","type":["null","L"]},{"name":"v","type":` + value + `}]}`
 }
 
-// Each library but Java's differs somewhere; apart says which do.
+// Each library but Java's differs somewhere; apart names those that do.
 const (
 	hambaDiffers = 1 << iota
 	twmbDiffers
@@ -127,10 +127,10 @@ func twmbReads(reader, writer string) bool {
 	return err == nil && twmb.CheckCompatibility(w, r) == nil
 }
 
-// A success that rests on a pair of types that fails later is none. The reader's x.A
-// and the writer's A refer to themselves by B. While x.A is looked at, B passes,
-// because x.A is assumed to; then z fails. The union takes y.A instead, but v is a B.
-// Java's library, which remembers that B has passed, calls these compatible.
+// A success that depends on a pair of types that fails later is no success. The reader's x.A and
+// the writer's A refer to themselves by B. While x.A is compared, B passes, because x.A is
+// assumed to pass; then z fails. The union takes y.A instead, but v is a B. Java's library, which
+// remembers that B has passed, calls these compatible.
 func TestReadsForgetsWhatWasAssumed(t *testing.T) {
 	const b = `{"type":"record","name":"B","fields":[{"name":"a","type":["null","A"]}]}`
 	a := func(z string) string {
@@ -165,7 +165,7 @@ func evolved(r *rand.Rand, text string) string {
 // compatPairs is how many random pairs of schemas Java is asked about, each way.
 const compatPairs = 3000
 
-// Java's library has the same opinion of each case and of random pairs.
+// Java's library decides as we do on each case and on random pairs.
 func TestReadsAgreesWithJava(t *testing.T) {
 	java := testkit.StartAvroOracle(t, "testdata/oracle/Oracle.java")
 	var questions []testkit.AvroQuestion
@@ -217,8 +217,8 @@ func javaPair(t *testing.T, q testkit.AvroQuestion) error {
 	return reader.Reads(writer)
 }
 
-// Long unions in another order, of records with one short name, need a look at each
-// pair of branches.
+// Long unions in another order, of records with one short name, need a comparison of each pair of
+// branches.
 func TestReadsIsBounded(t *testing.T) {
 	var fields strings.Builder
 	for i := range 4 {

@@ -28,9 +28,9 @@ type Reference struct {
 // maxSchemaNodes bounds what one schema may expand to.
 const maxSchemaNodes = 100_000
 
-// Compile makes a Schema of its JSON text. References are the schemas that text
-// names but does not define, in the order in which they depend on each other. The
-// error is a phrase for the client that sent the text.
+// Compile compiles the JSON text of a schema. References are the schemas that text names but does
+// not define, in the order in which they depend on each other. The error is a phrase for the
+// client that sent the text.
 func Compile(text string, references []Reference) (*Schema, error) {
 	cache := new(hamba.SchemaCache)
 	c := compiler{nodes: map[hamba.Schema]*node{}, defaults: map[member][]byte{}, aliases: map[string][]string{}, spaces: map[string]bool{}, spaceless: map[string]bool{}}
@@ -51,11 +51,11 @@ func Compile(text string, references []Reference) (*Schema, error) {
 	return &Schema{root: root, misfits: c.misfits()}, nil
 }
 
-// Misfits are the fields whose default is none, because it does not fit their type.
-// Such a schema is good for records; a registry takes no new ones.
+// Misfits returns the fields whose default is ignored, because it does not fit their type. Such a
+// schema is good for records; a registry accepts no new ones.
 func (s *Schema) Misfits() []string { return s.misfits }
 
-// Name is the full name of a record, enum or fixed, and "" for all other types.
+// Name returns the full name of a record, enum or fixed, and "" for all other types.
 func (s *Schema) Name() string {
 	switch s.root.kind {
 	case kindRecord, kindEnum, kindFixed:
@@ -77,8 +77,8 @@ type compiler struct {
 	spaceless map[string]bool     // names of types without a namespace
 }
 
-// parse reads one schema. Syntax and nesting are checked before: the parser
-// would take what is not JSON for a name, and knows no bounds.
+// parse reads one schema. Syntax and nesting are checked before: the parser would take text that
+// is not JSON for a name, and bounds nothing.
 func (c *compiler) parse(text string, cache *hamba.SchemaCache) (hamba.Schema, error) {
 	b := []byte(text)
 	start := json.SkipSpace(b, 0)
@@ -106,8 +106,8 @@ func (c *compiler) parse(text string, cache *hamba.SchemaCache) (hamba.Schema, e
 	return parsed, nil
 }
 
-// reachSpaceless lets types that were parsed before, and have no namespace, be named
-// within one. The specification does not want that, but Java does it.
+// reachSpaceless lets types that were parsed before, and have no namespace, be named within one.
+// The specification forbids it, but Java allows it.
 func (c *compiler) reachSpaceless(cache *hamba.SchemaCache) error {
 	for name := range c.spaceless {
 		s := cache.Get(name)
@@ -126,7 +126,7 @@ func (c *compiler) reachSpaceless(cache *hamba.SchemaCache) error {
 	return nil
 }
 
-// readable takes the parser's and Go's own words out of an error.
+// readable removes the parser's and Go's own terms from an error.
 func readable(err error) error {
 	text := strings.TrimPrefix(err.Error(), "avro: ")
 	if what, _, ok := strings.Cut(text, ":"); ok && strings.HasPrefix(what, "error decoding ") {
@@ -239,9 +239,9 @@ func (c *compiler) union(n *node, s *hamba.UnionSchema) error {
 	return nil
 }
 
-// The parser takes ASCII names only; Java takes all letters, and so do we. It can only
-// be told so for the whole process, which is no harm: nothing but this package may import
-// it (internal/lint), and it is set before anything is parsed.
+// The parser takes ASCII names only; Java takes all letters, and so does this package. The parser
+// has that setting for the whole process only, which is harmless: nothing but this package may
+// import it (internal/lint), and it is set before anything is parsed.
 func init() { hamba.SkipNameValidation = true }
 
 // validName follows Java's rule: letters, digits and '_', no digit first.

@@ -54,7 +54,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// A schema may name types of the registry's references, which may do so too.
+// A schema may name types of the registry's references, which may name others in turn.
 func TestReferences(t *testing.T) {
 	references := []Reference{
 		{"suit", `{"type":"enum","name":"Suit","namespace":"cards","symbols":["HEARTS","SPADES"]}`},
@@ -88,7 +88,7 @@ func TestReferenceWithoutNamespace(t *testing.T) {
 	}
 }
 
-// A type within a namespace has none when it says so; then the types in it have none.
+// A type within a namespace has none when its own is empty; then the types in it have none.
 func TestEmptyNamespace(t *testing.T) {
 	s := compile(t, `{"type":"record","name":"n.S","fields":[`+
 		`{"name":"o","type":["null",{"type":"record","name":"O","namespace":"","fields":[`+
@@ -108,7 +108,7 @@ func TestEmptyNamespace(t *testing.T) {
 	}
 }
 
-// Nothing that one schema defines is known to the next.
+// No definition of one schema is visible to the next.
 func TestSchemasAreApart(t *testing.T) {
 	compile(t, `{"type":"record","name":"Mine","fields":[]}`)
 	if _, err := Compile(`"Mine"`, nil); err == nil {

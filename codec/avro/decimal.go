@@ -92,7 +92,7 @@ func (e *encoder) decimal(n *node, dst []byte, i int) ([]byte, int) {
 		}
 		size = n.size
 		var ok bool
-		if dst, ok = e.room(dst, size); !ok || !e.spend(size) { // all of them, for one digit
+		if dst, ok = e.room(dst, size); !ok || !e.spend(size) { // every digit, for one more
 			return dst, -1
 		}
 	} else {

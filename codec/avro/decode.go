@@ -9,7 +9,7 @@ import (
 	"millrace/codec"
 )
 
-// AppendDecoded implements [codec.Schema]. What is not of the schema is a
+// AppendDecoded implements [codec.Schema]. A payload that is not of the schema is a
 // [*codec.Mismatch].
 func (s *Schema) AppendDecoded(dst, payload []byte, d codec.Dialect) ([]byte, error) {
 	r := decoders.Get().(*decoder)
@@ -131,15 +131,16 @@ func (d *decoder) spend() bool {
 	return true
 }
 
-// A byte may become a long text: a field with its name, a symbol, a tag. freeText and
-// textPerByte bound that, and maxText, which holds for Protobuf too, whatever comes.
+// A byte may become a long text: a field with its name, a symbol, a tag. freeText and textPerByte
+// bound that text by the payload's size; maxText, which holds for Protobuf too, bounds it
+// whatever the size.
 const (
 	freeText    = 16 << 20
 	textPerByte = 1 << 10
 	maxText     = 64 << 20
 )
 
-// tooLong fails when the text became too long, which those ask who loop.
+// tooLong fails when the text became too long. Every loop calls it.
 func (d *decoder) tooLong(dst []byte) bool {
 	if len(dst) <= d.most {
 		return false
@@ -305,8 +306,8 @@ func (d *decoder) record(n *node, dst []byte, i int) ([]byte, int) {
 	return append(dst, '}'), i
 }
 
-// block reads how many items the next block has; 0 is the end. A negative number
-// has the block's size in bytes behind it, which those who skip blocks need.
+// block reads how many items the next block has; 0 is the end. A negative number is followed by
+// the block's size in bytes, for readers that skip blocks.
 func (d *decoder) block(n *node, i int) (int64, int) {
 	v, i := d.long(n, i)
 	if i < 0 || v >= 0 {

@@ -25,12 +25,11 @@ const (
 
 var errNames = errors.New("it has names that are too long, so many and so nested")
 
-// takeDefaults returns the schema as the parser shall see it: without the defaults of
-// its fields, which it keeps in c.defaults, and without the aliases of types. The
-// parser would send defaults through a float64, in which a long does not survive, and
-// refuses what Java has long accepted. And it would let a type be named by its alias,
-// which Java does not: aliases are for readers with another schema, and are kept in
-// c.aliases.
+// takeDefaults returns the schema for the parser: without the defaults of its fields, which it
+// keeps in c.defaults, and without the aliases of types. The parser would convert defaults
+// through a float64, which cannot hold every long, and would refuse defaults that Java has long
+// accepted. It would also let a type be named by its alias, which Java does not: aliases are for
+// readers with another schema, and are kept in c.aliases.
 func (c *compiler) takeDefaults(text []byte) ([]byte, error) {
 	dec := stdjson.NewDecoder(bytes.NewReader(text))
 	dec.UseNumber()
@@ -75,7 +74,7 @@ func (c *compiler) takeType(t map[string]any, namespace string) error {
 	name, _ := t["name"].(string)
 	own, given := t["namespace"].(string)
 	if given && own == "" && namespace != "" && name != "" && !strings.Contains(name, ".") {
-		name = "." + name // has none; to the parser an empty one is one that is not given
+		name = "." + name // no namespace; the parser takes an empty one for one that is not given
 		t["name"] = name
 	}
 	full, space := fullName(name, own, namespace)
@@ -94,7 +93,7 @@ func (c *compiler) takeType(t map[string]any, namespace string) error {
 	for _, f := range fields {
 		f, ok := f.(map[string]any)
 		if !ok {
-			continue // the parser will say so
+			continue // the parser reports it
 		}
 		if def, ok := f["default"]; ok {
 			name, _ := f["name"].(string)
@@ -148,18 +147,18 @@ func fullName(name, own, enclosing string) (full, space string) {
 	return own + "." + name, own
 }
 
-// Records in defaults whose own defaults are filled in multiply; a schema may have
-// so many bytes of them, take so many steps for them, and nest them so deeply.
+// Records in defaults whose own defaults are filled in multiply. These constants bound their
+// bytes, the steps to fill them in, and their nesting, all for one schema.
 const (
 	maxFilled = 1 << 20
 	maxSteps  = 1 << 24
 	maxRounds = 100
 )
 
-// fillDefaults encodes the defaults of all fields. One may need the defaults of
-// the records in it first, so it goes around until nothing is left. A default that
-// does not fit its type is none: registries hold such schemas, written before Avro
-// checked, and their records must be readable.
+// fillDefaults encodes the defaults of all fields. A default may need the defaults of the records
+// in it first, so fillDefaults repeats until no default is left. A default that does not fit its
+// type is ignored: registries hold such schemas, written before Avro checked, and their records
+// must be readable.
 func (c *compiler) fillDefaults() {
 	filled, steps := 0, 0
 	for again, round := true, 0; again && round < maxRounds; round++ {

@@ -9,7 +9,7 @@ import (
 	"millrace/codec/json"
 )
 
-// Bounds on what one value may cost, so that neither a hostile request nor hostile
+// These constants bound the cost of one value, so that neither a hostile request nor hostile
 // bytes take more than their size is worth.
 const (
 	// maxDepth bounds the nesting of values, each way. JSON text that passed
@@ -20,10 +20,10 @@ const (
 	freeEmpty = 1 << 16
 	// …and emptyPerByte is how many more for each of its bytes.
 	emptyPerByte = 64
-	// effortPerByte bounds in the same way, beside what the request has for free
-	// ([codec.FreeEffort]), what is done again and again for one text: bytes moved
-	// for members out of order and long arrays, or looked at twice; fields gone over,
-	// or filled in; branches tried. Nesting and repetition multiply that.
+	// effortPerByte bounds in the same way, beside the free effort of a request
+	// ([codec.FreeEffort]), the work that is repeated for one text: bytes moved, or read twice,
+	// for members out of order and long arrays; fields gone over, or filled in; branches tried.
+	// Nesting and repetition multiply that work.
 	effortPerByte = 64
 )
 
@@ -55,8 +55,8 @@ type encoder struct {
 	depth   int
 	empty   int    // values that took no bytes
 	most    int    // how long dst may become
-	effort  int    // what may be done yet
-	shared  int    // how much of that the request had to begin with
+	effort  int    // work that may still be done
+	shared  int    // the part of effort that the request has left
 	over    bool   // the fault is that of the request, not of the value
 	spans   []span // of the fields of the records that are open
 	name    []byte // a string without its escapes
@@ -163,8 +163,8 @@ func (e *encoder) enter() bool {
 
 func (e *encoder) leave() { e.depth-- }
 
-// spend counts steps beyond walking over the text once; it is false when they are
-// too many. On its own the value might still be fine: then the request is at fault.
+// spend counts steps beyond walking over the text once; it is false when they are too many. When
+// the value on its own might still be within bounds, the request is at fault.
 func (e *encoder) spend(steps int) bool {
 	if e.effort -= steps; e.effort < 0 {
 		e.over = e.shared-e.effort <= codec.FreeEffort
@@ -174,10 +174,10 @@ func (e *encoder) spend(steps int) bool {
 	return true
 }
 
-// spent is what the value has spent.
+// spent returns what the value has spent.
 func (e *encoder) spent() int { return e.shared + effortPerByte*len(e.text) - e.effort }
 
-// tooLong reports that dst became longer than the request may: those ask who loop.
+// tooLong reports that dst became longer than the request may. Every loop calls it.
 func (e *encoder) tooLong(dst []byte) bool {
 	if len(dst) <= e.most {
 		return false
@@ -187,9 +187,9 @@ func (e *encoder) tooLong(dst []byte) bool {
 	return true
 }
 
-// room reports whether dst may take n more bytes, which those ask who write more than
-// a few for each byte of text, and makes room for them. It at least doubles dst, so
-// that all the memory that was outgrown is not more than that.
+// room reports whether dst may take n more bytes, and makes room for them. Callers that write
+// more than a few bytes for each byte of text call it. It at least doubles dst, so that all the
+// memory that was outgrown is not more than that.
 func (e *encoder) room(dst []byte, n int) ([]byte, bool) {
 	if n > e.most-len(dst) {
 		e.over = true
@@ -214,8 +214,8 @@ func (e *encoder) enum(n *node, dst []byte, i int) ([]byte, int) {
 	return appendLong(dst, int64(at)), end
 }
 
-// array encodes all elements as one block. Their number is known behind them:
-// room is left for a small one, and made for a larger one.
+// array encodes all elements as one block. Their number is known only behind them: room is left
+// for a small number, and made for a larger one.
 func (e *encoder) array(n *node, dst []byte, i int) ([]byte, int) {
 	if e.at(i) != '[' {
 		return e.unexpected(n, dst, i)
@@ -242,7 +242,7 @@ func (e *encoder) array(n *node, dst []byte, i int) ([]byte, int) {
 	return e.endBlock(dst, i, ']', start, count)
 }
 
-// endBlock puts the number of items into the byte that was left at start.
+// endBlock writes the number of items into the byte that was left at start.
 func (e *encoder) endBlock(dst []byte, i int, closing byte, start, count int) ([]byte, int) {
 	e.leave()
 	if e.at(i) != closing {
@@ -308,7 +308,7 @@ func (e *encoder) at(i int) byte {
 	return 0
 }
 
-// word reports whether the text goes on with w at i.
+// word reports whether the text continues with w at i.
 func word(text []byte, i int, w string) bool {
 	return len(text)-i >= len(w) && string(text[i:i+len(w)]) == w
 }

@@ -11,14 +11,14 @@ import (
 // maxList is how many names an error lists.
 const maxList = 10
 
-// fail records the fault that stands in the way of the value being encoded. The
-// callers put the path before it on their way out.
+// fail records the fault of the value being encoded. The callers prepend the path while they
+// return.
 func (e *encoder) fail(dst []byte, problem string) ([]byte, int) {
 	e.fault = &codec.Mismatch{Problem: problem}
 	return dst, -1
 }
 
-// unexpected fails with what is at i instead of a value of n.
+// unexpected fails, quoting the text at i that is not a value of n.
 func (e *encoder) unexpected(n *node, dst []byte, i int) ([]byte, int) {
 	return e.fail(dst, "expected "+n.title()+", got "+e.quote(i))
 }
@@ -36,7 +36,7 @@ func (n *node) title() string {
 	return n.name
 }
 
-// quote shows a little of the value at i.
+// quote returns the beginning of the value at i, for an error.
 func (e *encoder) quote(i int) string {
 	switch e.at(i) {
 	case 0, '}', ']', ',':
@@ -63,14 +63,15 @@ func list(names []string) string {
 func (e *encoder) behindField(f *field) { prefix(e.fault, "."+f.name) }
 func (e *encoder) behindIndex(at int)   { prefix(e.fault, "["+strconv.Itoa(at)+"]") }
 
-// behindName puts the map key whose text begins at i before the path.
+// behindName prepends the map key whose text begins at i to the path.
 func (e *encoder) behindName(i int) {
 	if name, end := e.plainString(i); end >= 0 {
 		prefix(e.fault, "."+codec.Clip(name))
 	}
 }
 
-// prefix keeps the path of a fault in deep nesting readable, and its making linear.
+// prefix prepends a segment to a fault's path. It keeps the path readable in deep nesting, and
+// the work linear.
 func prefix(m *codec.Mismatch, segment string) {
 	if len(m.Path) < codec.MaxPath {
 		m.Path = segment + m.Path

@@ -16,8 +16,8 @@ import (
 	"millrace/codec/json"
 )
 
-// oracle is somebody else's opinion of a schema, nil where it has none. It shall see
-// in logical types what is below them, as the tagged dialect does.
+// oracle compiles a schema with another library, and is nil where that library refuses it. It
+// reads logical types as the types below them, as the tagged dialect does.
 func oracle(schema string) *twmb.Schema {
 	var raw []twmb.SchemaOpt
 	for name := range clocks {
@@ -53,7 +53,7 @@ func unordered(n *node, t *jsonTree) bool {
 	return false
 }
 
-// agree checks that binary, which text was encoded to, means the same to others.
+// agree checks that binary, which text was encoded to, means the same to other libraries.
 func agree(t *testing.T, s *twmb.Schema, schema string, text, binary []byte) {
 	t.Helper()
 	if unordered(compile(t, schema).root, parseTree(string(text))) {
@@ -126,7 +126,7 @@ func TestReordered(t *testing.T) {
 	}
 }
 
-// Numbers are read and written in several ways, which must be one.
+// Numbers are read and written in several ways, which must agree.
 func TestFloats(t *testing.T) {
 	s := compile(t, `"double"`)
 	g := newGenerator(1)
@@ -162,8 +162,8 @@ func TestFloats(t *testing.T) {
 	}
 }
 
-// bounded are the faults of values that are only too costly, which may be so in
-// one direction alone.
+// bounded reports whether err only means that a value is too costly, which may be true in one
+// direction alone.
 func bounded(err error) bool {
 	for _, s := range []string{"too deeply", "too many values", "too costly", "precision", "a decimal of", "would be too long"} {
 		if strings.Contains(err.Error(), s) {
@@ -237,8 +237,8 @@ func FuzzEncode(f *testing.F) {
 	})
 }
 
-// FuzzRequest: the records of a request cost no more than it may, be it time or
-// memory, and are what each of them is alone.
+// FuzzRequest: the records of a request take no more time and memory than it may, and each is
+// encoded as it would be alone.
 func FuzzRequest(f *testing.F) {
 	for seed := range uint64(50) {
 		g := newGenerator(seed)

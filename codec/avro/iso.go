@@ -8,9 +8,9 @@ import (
 const secondsPerDay = 24 * 60 * 60
 
 // parseTime reads the ISO 8601 text of n's logical type: 2006-01-02, 15:04:05.999,
-// 2006-01-02T15:04:05.999Z or, local, without the zone. Seconds and their fraction may
-// be missing; a fraction finer than n counts is refused, not cut. problem is what
-// was expected instead, or empty.
+// 2006-01-02T15:04:05.999Z or, local, without the zone. Seconds and their fraction may be
+// missing; a fraction finer than n counts is refused, not cut. problem names what was expected
+// instead, or is empty.
 func parseTime(n *node, text []byte) (v int64, problem string) {
 	p := isoParser{text: text, ok: true}
 	var day, second int64
@@ -52,7 +52,7 @@ func (n *node) wantedTime() string {
 	return "a time such as 2006-01-02T15:04:05Z, no finer than its schema"
 }
 
-// isoParser reads one text; ok becomes false where it is not what it should be.
+// isoParser reads one text; ok becomes false at the first deviation.
 type isoParser struct {
 	text []byte
 	i    int
@@ -97,7 +97,7 @@ func (p *isoParser) date() int64 {
 		return 0
 	}
 	t := time.Date(year, time.Month(month), day, 0, 0, 0, 0, time.UTC)
-	p.ok = t.Day() == day // there is no 30 February
+	p.ok = t.Day() == day // 2006-02-30 does not exist
 	return t.Unix() / secondsPerDay
 }
 
@@ -149,8 +149,8 @@ func (p *isoParser) zone() int64 {
 	return ahead
 }
 
-// appendTime appends the text of v; ok is false when there is none that parseTime
-// would read: times outside of a day and years outside of 0 to 9999.
+// appendTime appends the text of v; ok is false when no text exists that parseTime would read:
+// times outside of a day and years outside of 0 to 9999.
 func appendTime(n *node, dst []byte, v int64) (text []byte, ok bool) {
 	second, fraction := v/n.perSecond, v%n.perSecond
 	if fraction < 0 {
@@ -169,7 +169,7 @@ func appendTime(n *node, dst []byte, v int64) (text []byte, ok bool) {
 	return time.Unix(second, nanos).UTC().AppendFormat(dst, n.layout), true
 }
 
-// counts reports whether n can count to a second; only nanoseconds cannot always.
+// counts reports whether n's range includes a second; only that of nanoseconds may not.
 func (n *node) counts(second int64) bool {
 	limit := math.MaxInt64 / n.perSecond
 	return -limit <= second && second < limit

@@ -20,7 +20,7 @@ var javaSeed = flag.Uint64("javaseed", 0, "seed of TestAgreesWithJava; 0 is anot
 // javaPairs is how many random pairs of schema and value are compared each way.
 const javaPairs = 6000
 
-// javaQuestion is a text to encode, or bytes to decode, and what we make of it.
+// javaQuestion is a text to encode, or bytes to decode, and our result.
 type javaQuestion struct {
 	testkit.AvroQuestion
 	schema *Schema
@@ -46,7 +46,7 @@ func askJava(schema *Schema, decode bool, schemaText string, payload []byte) jav
 	return q
 }
 
-// stored is what Kafka has of what we encoded.
+// stored is the value as Kafka stores it.
 func (q *javaQuestion) stored() []byte {
 	if q.schema.root.kind == kindBytes {
 		return cutLength(bytes.Clone(q.ours), 0)
@@ -54,9 +54,9 @@ func (q *javaQuestion) stored() []byte {
 	return q.ours
 }
 
-// Java's own Avro encodes to the same bytes as we do, and decodes to the same text, or
-// both refuse: random values, texts that are somehow wrong, damaged bytes, and cases
-// that somebody thought of. Where we part from Java, javaDifferences says why.
+// Java's own Avro encodes to the same bytes as we do, and decodes to the same text, or both
+// refuse: random values, texts that are somehow wrong, damaged bytes, and cases written by hand.
+// Where we differ from Java, javaDifferences has the reason.
 func TestAgreesWithJava(t *testing.T) {
 	java := testkit.StartAvroOracle(t, "testdata/oracle/Oracle.java")
 	seed := *javaSeed
@@ -102,7 +102,7 @@ func TestAgreesWithJava(t *testing.T) {
 	})
 }
 
-// compareSchemas asks which schemas there can be, and for what names.
+// compareSchemas compares which schemas are valid, and with which names.
 func compareSchemas(t *testing.T, java *testkit.AvroOracle) {
 	for _, c := range []struct {
 		schema, payload string
@@ -123,7 +123,7 @@ func compareSchemas(t *testing.T, java *testkit.AvroOracle) {
 	}
 }
 
-// dressed adds to random schemas what changes nothing: aliases, defaults, logical types.
+// dressed adds to random schemas parts that change nothing: aliases, defaults, logical types.
 var dressed = strings.NewReplacer(
 	`{"name":"f1",`, `{"name":"f1","aliases":["a1","b1"],`,
 	`{"name":"f2","type":"int"`, `{"name":"f2","type":"int","default":7`,
@@ -155,8 +155,8 @@ func randomQuestions(t *testing.T, seed uint64) (values, wrong, damaged []javaQu
 	return values, wrong, damaged
 }
 
-// javaOutcome is a question with Java's answer, and the differences that explain it
-// when it is not ours.
+// javaOutcome is a question with Java's result, and the differences that explain it when it is
+// not ours.
 type javaOutcome struct {
 	javaQuestion
 	java testkit.AvroVerdict
@@ -175,8 +175,8 @@ func errorText(err error) string {
 	return err.Error()
 }
 
-// compareWithJava asks Java too, and fails for each difference that no entry of
-// javaDifferences explains.
+// compareWithJava runs Java too, and fails for each difference that no entry of javaDifferences
+// explains.
 func compareWithJava(t *testing.T, java *testkit.AvroOracle, seed uint64, questions []javaQuestion) []javaOutcome {
 	t.Helper()
 	outcomes := askAll(t, java, questions)
@@ -239,7 +239,7 @@ func (o *javaOutcome) agree() bool {
 	return bytes.Equal(o.ours, o.java.Payload)
 }
 
-// explain looks for a difference that can be told from both answers.
+// explain looks for a difference that both results show.
 func (o *javaOutcome) explain() bool {
 	for _, d := range javaDifferences {
 		if d.explains != nil && d.explains(o) {
@@ -250,8 +250,8 @@ func (o *javaOutcome) explain() bool {
 	return false
 }
 
-// sameAs reports whether we take the straightened text for what we took this one.
-// Some oddities we refuse; and what Java cannot read at all had to be replaced.
+// sameAs reports whether the straightened text means to us what this one means. We refuse some
+// oddities; and a text that Java cannot read at all had to be replaced.
 func (o *javaOutcome) sameAs(straight javaQuestion) bool {
 	switch {
 	case o.err != nil:

@@ -11,15 +11,15 @@ import (
 	"millrace/codec"
 )
 
-// javaDifference is where we part from Java on purpose; docs/avro.md tells users.
-// Those without explains are oddities of a text, which straighten takes out: Java
-// agrees when they are gone.
+// javaDifference is a deliberate difference from Java; docs/avro.md lists them for users. Those
+// without explains are oddities of a text, which straighten removes: Java agrees once they are
+// removed.
 type javaDifference struct {
 	what, why string
 	explains  func(*javaOutcome) bool
 }
 
-// stricter explains that we refuse, for this reason, what Java takes.
+// stricter explains that we refuse, for this reason, a text that Java accepts.
 func stricter(decode bool, reason string) func(*javaOutcome) bool {
 	match := regexp.MustCompile(reason).MatchString
 	return func(o *javaOutcome) bool {
@@ -87,7 +87,7 @@ var (
 			if !stricter(true, `^\d+ bytes? behind the value$`)(o) {
 				return false
 			}
-			end := len(o.Payload) - leadingNumber(o.err.Error()) // what stands before it is the same
+			end := len(o.Payload) - leadingNumber(o.err.Error()) // the bytes before it are the same
 			whole := askJava(o.schema, true, o.Schema, o.Payload[:end])
 			return whole.err == nil && (sameMeaning(whole.ours, o.java.Payload) || whole.ours[0] == '{' && end == 0 && len(o.java.Payload) == 0)
 		},
@@ -117,8 +117,8 @@ func leadingNumber(text string) int {
 	return n
 }
 
-// straighten takes the oddities out of a text that mean something else to Java, and
-// returns which it found.
+// straighten removes the oddities of a text that mean something else to Java, and returns those
+// that it found.
 func straighten(n *node, t *jsonTree) (found []*javaDifference) {
 	note := func(d *javaDifference) {
 		if !slices.Contains(found, d) {

@@ -90,7 +90,7 @@ func (t *jsonTree) put(i int, name string, value *jsonTree) {
 	t.kids = slices.Insert(t.kids, i, value)
 }
 
-// oddValues are what somebody might send where something else is due.
+// oddValues are values that a client might send where another is expected.
 var oddValues = []string{
 	`null`, `true`, `0`, `-1`, `1.0`, `1e3`, `1.5`, `"1"`, `"1.5"`, `2147483647`, `2147483648`, `-2147483649`,
 	`9223372036854775807`, `9223372036854775808`, `1e400`, `-0.0`, `1e-400`, `3.5e38`, `"NaN"`, `"Infinity"`, `"-Infinity"`, `"nan"`, `""`, `"a"`,
@@ -98,7 +98,7 @@ var oddValues = []string{
 	`{"string":"a"}`, `{"null":null}`, `{"int":1}`, `{"nope":1}`, `"2023-11-14T22:13:20Z"`,
 }
 
-// oddNames are what somebody might call a member.
+// oddNames are names that a client might give a member.
 var oddNames = []string{
 	`""`, `"nope"`, `"string"`, `"bytes"`, `"int"`, `"long"`, `"double"`, `"null"`, `"array"`, `"map"`, `"f1"`, `"f2"`, `"a1"`,
 	`"\u00661"`, `"self"`, `"R1"`, `"top.R1"`,
@@ -106,7 +106,7 @@ var oddNames = []string{
 
 func pick[T any](r *rand.Rand, from []T) T { return from[r.IntN(len(from))] }
 
-// mutate makes a text that is somehow wrong, or odd, of one that is right. It stays JSON.
+// mutate makes a text that is wrong, or odd, of a correct one. It stays JSON.
 func mutate(r *rand.Rand, text string) string {
 	t := parseTree(text)
 	for range 1 + r.IntN(8)/7 {

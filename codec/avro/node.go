@@ -33,7 +33,7 @@ var kinds = map[hamba.Type]kind{
 // kind. Nodes never change once they are compiled. They may form cycles.
 type node struct {
 	kind    kind
-	logical logical // what the plain dialect makes of it
+	logical logical // its form in the plain dialect
 	name    string  // full name, or the type's: what a union's tag says
 	size    int     // fixed: bytes
 	null    int     // union: the null branch, or -1
@@ -49,7 +49,7 @@ type node struct {
 	looks    *[shapes][]int // union: its branches by shape
 	symbols  []string       // enum
 	fallback bool           // enum: has a default, for symbols that it does not know
-	aliases  []string       // record, enum and fixed: full names of writers' types that are read as this one
+	aliases  []string       // record, enum, fixed: full names of writers' types read as this one
 	quoted   []string       // enum: symbols as JSON text
 
 	// index finds a field by name or alias, a branch by its tag, a symbol.

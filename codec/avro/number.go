@@ -100,7 +100,7 @@ func digitsOf(b []byte) (neg bool, digits []byte, n, exp int) {
 	return neg, digits, n, exp
 }
 
-// exponent reads an exponent; one past all use stays so.
+// exponent reads an exponent; one that is too large to matter stays too large.
 func exponent(b []byte) int {
 	const far = 1 << 30
 	neg, v := false, 0
@@ -119,8 +119,8 @@ func exponent(b []byte) int {
 	return v
 }
 
-// wholeNumber is the value of a JSON number as an int64. integral is false when it
-// has a fraction, ok when it has too many digits.
+// wholeNumber is the value of a JSON number as an int64. integral is false when it has a
+// fraction, ok is false when it has too many digits.
 func wholeNumber(b []byte) (v int64, integral, ok bool) {
 	neg, digits, n, exp := digitsOf(b)
 	if n == 0 {
@@ -188,8 +188,8 @@ func (e *encoder) float(n *node, dst []byte, i int) ([]byte, int) {
 	return appendFloat(n, dst, v), end
 }
 
-// shortFloat reads a number of few digits without an exponent: the digits and the
-// power of ten are exact, and so their quotient is rounded once. end is 0 for others.
+// shortFloat reads a number of few digits without an exponent: the digits and the power of ten
+// are exact, so that their quotient is rounded once. end is 0 for others.
 func shortFloat(b []byte, i int) (v float64, end int) {
 	neg := i < len(b) && b[i] == '-'
 	if neg {

@@ -7,8 +7,8 @@ import (
 	hamba "github.com/hamba/avro/v2"
 )
 
-// logical is a logical type that the plain dialect writes in another way than the
-// type below it. A uuid that is a string, for one, needs nothing.
+// logical is a logical type that the plain dialect writes in another way than the type below it.
+// A uuid that is a string is written as the string, so it has no logical.
 type logical uint8
 
 const (
@@ -21,7 +21,7 @@ const (
 	logicalUUID
 )
 
-// clocks is what there is to know of each logical type that counts time.
+// clocks has the unit and the layout of each logical type that counts time.
 var clocks = map[string]struct {
 	kind      kind
 	logical   logical
@@ -39,8 +39,8 @@ var clocks = map[string]struct {
 	"local-timestamp-nanos":  {kindLong, logicalLocalTimestamp, 1e9, `"2006-01-02T15:04:05.000000000"`},
 }
 
-// setLogical sets what the schema says of a primitive or fixed type. One that is
-// unknown, or does not suit its type, is ignored, as the specification wants it.
+// setLogical sets the logical type of a primitive or fixed type. One that is unknown, or does not
+// suit its type, is ignored, as the specification wants it.
 func (n *node) setLogical(l hamba.LogicalSchema, p hamba.PropertySchema) {
 	if d, ok := l.(*hamba.DecimalLogicalSchema); ok {
 		n.logical, n.prec, n.scale = logicalDecimal, d.Precision(), d.Scale()
@@ -69,7 +69,7 @@ func (e *encoder) logicalValue(n *node, dst []byte, i int) ([]byte, int) {
 	case n.logical == logicalUUID:
 		return e.uuid(n, dst, i)
 	case e.at(i) != '"':
-		v, end := e.integer(n, i) // the number itself is as good
+		v, end := e.integer(n, i) // the number itself is accepted too
 		return appendLong(dst, v), end
 	}
 	text, end := e.plainString(i)

@@ -15,8 +15,8 @@ const (
 	inArray       = `{"type":"array","items":`
 )
 
-// TestPlain has what must come out in binary, and as plain JSON again; the latter
-// is the former text when it is empty.
+// TestPlain has the expected binary, and the expected plain JSON of it; the latter is the former
+// text when it is empty.
 func TestPlain(t *testing.T) {
 	for _, c := range []struct{ schema, text, binary, back string }{
 		// A union's value without its tag, and with it.
@@ -144,7 +144,7 @@ func TestPlainMismatches(t *testing.T) {
 	}
 }
 
-// Whatever a schema is, what plain writes it reads, to the same binary.
+// The plain dialect reads the text that it writes, to the same binary, for every schema.
 func TestPlainRoundTrip(t *testing.T) {
 	for seed := range uint64(3000) {
 		g := newGenerator(seed)

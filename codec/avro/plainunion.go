@@ -22,8 +22,8 @@ const (
 	shapes = iota // how many there are
 )
 
-// shape returns what values of n may look like in a plain union, the same in both
-// directions. There, a number that JSON has none for needs its tag.
+// shape returns the shapes that values of n may have in a plain union, the same in both
+// directions. A number that JSON has none for needs its tag there.
 func (n *node) shape() shape {
 	switch n.logical {
 	case logicalDecimal:
@@ -46,9 +46,8 @@ func (n *node) shape() shape {
 	return shapeString
 }
 
-// setLooks sorts the branches by what they look like, and finds those that are written
-// without a tag: those that no other can be mistaken for. It runs before the records of
-// the union are complete.
+// setLooks sorts the branches by shape, and finds those that are written without a tag: those
+// that cannot be mistaken for another. It runs before the records of the union are complete.
 func (n *node) setLooks() {
 	n.looks = new([shapes][]int)
 	for k := range n.branches {
@@ -78,7 +77,7 @@ func (d *decoder) bare(n *node, b *branch, i int) bool {
 	}
 	switch b.node.kind {
 	case kindRecord:
-		// An object of one member that is called like a branch would be a tag.
+		// An object of one member with the name of a branch would be a tag.
 		if len(b.node.fields) == 1 {
 			_, taken := n.index[b.node.fields[0].name]
 			return !taken
@@ -93,7 +92,7 @@ func (d *decoder) bare(n *node, b *branch, i int) bool {
 	return true
 }
 
-// The exponent of what is not finite has all its bits set.
+// A value that is not finite has all bits of its exponent set.
 func notFinite32(b []byte) bool { return b[3]&0x7F == 0x7F && b[2]&0x80 != 0 }
 func notFinite64(b []byte) bool { return b[7]&0x7F == 0x7F && b[6]&0xF0 == 0xF0 }
 
@@ -152,8 +151,8 @@ func (e *encoder) plainUnion(n *node, dst []byte, i int) ([]byte, int) {
 	return e.value(n.branches[found].node, appendLong(dst, int64(found)), i)
 }
 
-// isTag reports whether the object at i is a tagged value: its only member is
-// called like a branch. ok is false after a fault.
+// isTag reports whether the object at i is a tagged value: its only member has the name of a
+// branch. ok is false after a fault.
 func (e *encoder) isTag(n *node, i int) (tag, ok bool) {
 	name, behind := e.plainString(i + 1)
 	if behind < 0 {
@@ -167,8 +166,7 @@ func (e *encoder) isTag(n *node, i int) (tag, ok bool) {
 	return end >= 0 && e.at(end) == '}', end >= 0
 }
 
-// lookPast is skip for a value that is read again; how much of that there may be
-// is bounded.
+// lookPast is skip for a value that is read again; the number of such reads is bounded.
 func (e *encoder) lookPast(i int) int {
 	end := e.skip(i)
 	if end >= 0 && !e.spend(end-i) {
@@ -207,8 +205,8 @@ func (e *encoder) choose(n *node, i int, s shape) int {
 	return found
 }
 
-// fits reports whether the value at i, which has the shape, is one of n. Of an object
-// it looks at the names only. ok is false after a fault.
+// fits reports whether the value at i, which has the shape, is one of n. It compares only the
+// names of an object. ok is false after a fault.
 func (e *encoder) fits(n *node, i int) (fits, ok bool) {
 	if n.kind == kindRecord {
 		if !e.spend(1 + len(n.fields)) {
@@ -304,7 +302,7 @@ func (e *encoder) fitsNames(n *node, i int) (fits, ok bool) {
 	return true, true
 }
 
-// plainChoices lists what a plain union takes.
+// plainChoices lists the values that a plain union takes.
 func (n *node) plainChoices() string {
 	names := make([]string, len(n.branches))
 	for k, b := range n.branches {

@@ -10,11 +10,11 @@ import (
 	"strings"
 )
 
-// randomType is a schema and what makes values of it, as tagged JSON text in the
-// form in which they are written again.
+// randomType is a schema and a generator of its values, as tagged JSON text in the form in which
+// they are written again.
 type randomType struct {
 	text  string
-	label string // what a union's tag says
+	label string // the tag in a union
 	value func() string
 }
 
@@ -23,7 +23,7 @@ type generator struct {
 	*rand.Rand
 	names int
 	space string       // namespace of the enclosing record
-	known []randomType // named types that are defined by now
+	known []randomType // named types defined so far
 	// simple leaves out maps of several members, as not every library keeps their order.
 	simple bool
 }
@@ -32,8 +32,7 @@ func newGenerator(seed uint64) *generator {
 	return &generator{Rand: rand.New(rand.NewPCG(seed, 4)), names: 0}
 }
 
-// name is how a type that is defined says what it is called: declared are the members
-// that do.
+// name returns a new type's name; declared are the schema's members that declare it.
 func (g *generator) name(kind string) (declared, full, space string) {
 	g.names++
 	name := kind + strconv.Itoa(g.names)
@@ -57,14 +56,14 @@ func (g *generator) name(kind string) (declared, full, space string) {
 	return declared, full, space
 }
 
-// named remembers a type that is defined, so that it can be used again.
+// named remembers a defined type, so that it can be used again.
 func (g *generator) named(r randomType) randomType {
 	g.known = append(g.known, r)
 	return r
 }
 
-// again is a type that is defined already, by its name; ok is false when none can be
-// named here: one without a namespace cannot be, within one.
+// again returns a type that is defined already, by its name; ok is false when none can be named
+// here: one without a namespace cannot be named within one.
 func (g *generator) again() (r randomType, ok bool) {
 	if len(g.known) == 0 {
 		return r, false
@@ -281,7 +280,7 @@ func (g *generator) union(depth int) randomType {
 		known := len(g.known)
 		b := g.schema(depth)
 		if b.label == "" || used[b.label] {
-			g.known = g.known[:known] // what it defines is in no text
+			g.known = g.known[:known] // no text holds the types that it defines
 			continue
 		}
 		used[b.label] = true

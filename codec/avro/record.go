@@ -2,9 +2,9 @@ package avro
 
 import "millrace/codec/json"
 
-// record encodes an object. Members that come in the order of the schema, which
-// is what programs write, are compared with the expected text and encoded; nothing
-// is looked up. From the first that does not, unordered goes on.
+// record encodes an object. Members in the order of the schema, which programs write, are
+// compared with the expected text and encoded; nothing is looked up. From the first member out of
+// order, unordered continues.
 func (e *encoder) record(n *node, dst []byte, i int) ([]byte, int) {
 	if e.at(i) != '{' {
 		return e.unexpected(n, dst, i)
@@ -144,8 +144,8 @@ func (e *encoder) arrange(n *node, dst []byte, i, first int) ([]byte, int) {
 	return dst[:first+size], i
 }
 
-// absent appends the default of a field that did not come. Avro's JSON encoding
-// has none: Java's decoder refuses, and so do we where we stand in for it.
+// absent appends the default of a missing field. Avro's JSON encoding has no defaults: Java's
+// decoder refuses, and so does this one in the tagged dialect, which replaces it.
 func (e *encoder) absent(f *field, dst []byte) ([]byte, span) {
 	switch {
 	case (e.plain || e.filling) && f.def != nil:

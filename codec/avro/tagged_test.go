@@ -28,8 +28,8 @@ const (
 	suitSchema = `{"type":"enum","name":"Suit","symbols":["HEARTS","SPADES"]}`
 )
 
-// TestTagged has what must come out in binary, and as JSON again; the latter is
-// the former text when it is empty.
+// TestTagged has the expected binary, and the expected JSON of it; the latter is the former text
+// when it is empty.
 func TestTagged(t *testing.T) {
 	hundred := "[" + strings.Repeat("0,", 99) + "0]"
 	for _, c := range []struct{ schema, text, binary, back string }{
@@ -236,8 +236,8 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 }
 
-// Other writers make blocks of any number of items, and say how many bytes they
-// have, by a negative number.
+// Other writers make blocks of any number of items, and give their size in bytes after a negative
+// count.
 func TestBlocks(t *testing.T) {
 	for _, c := range []struct{ schema, binary, want string }{
 		{`{"type":"array","items":"int"}`, `0202` + `0404` + `06` + `00`, `[1,2,3]`},
@@ -252,8 +252,8 @@ func TestBlocks(t *testing.T) {
 	}
 }
 
-// Text that is nested as deeply as a request may be goes in and comes out again;
-// one more is refused by the grammar, and here, and not by the stack.
+// A text that is nested as deeply as a request may be is encoded and decoded; one more level is
+// refused by the grammar, and here, and does not exhaust the stack.
 func TestDepth(t *testing.T) {
 	s := compile(t, `{"type":"record","name":"N","fields":[{"name":"n","type":["null","N"]}]}`)
 	text := func(records int) []byte {
@@ -344,7 +344,7 @@ func TestDefaultsAreBounded(t *testing.T) {
 	}
 }
 
-// A schema is shared by everyone.
+// A schema is shared by all goroutines.
 func TestShared(t *testing.T) {
 	s := compile(t, nodeSchema)
 	text := []byte(`{"next":{"x.y.Node":{"next":null,"v":2}},"v":1}`)

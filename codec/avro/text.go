@@ -12,8 +12,8 @@ const (
 	highs = 0x8080808080808080
 )
 
-// stops has the highest bit set in the first byte of w that is a quote or backslash:
-// subtracting sets it in a byte that was zero. What it sets falsely is above a true hit.
+// stops has the highest bit set in the first byte of w that is a quote or backslash: subtracting
+// sets it in a byte that was zero. Bits that it sets falsely are above a true hit.
 func stops(w uint64) uint64 {
 	q, s := w^lows*'"', w^lows*'\\'
 	return ((q-lows)&^q | (s-lows)&^s) & highs
@@ -49,8 +49,8 @@ func stringEnd(b []byte, i int) int {
 	}
 }
 
-// Short strings are copied while they are looked at, eight bytes at a time; their
-// length is one byte, and known last. There must be room for what is copied too much.
+// Short strings are copied while they are scanned, eight bytes at a time; their length is one
+// byte, and known last. dst must have room for the bytes copied past the end.
 const (
 	shortLen  = 64
 	shortRoom = 1 + shortLen
@@ -92,7 +92,7 @@ func (e *encoder) str(n *node, dst []byte, i int) ([]byte, int) {
 	return setLength(dst, start, behind), end + 1
 }
 
-// setLength writes the length of dst[behind:] at start, where a larger one stands.
+// setLength writes the length of dst[behind:] at start, over a larger one.
 func setLength(dst []byte, start, behind int) []byte {
 	size := len(dst) - behind
 	head := len(appendLong(dst[:start], int64(size)))
@@ -102,7 +102,7 @@ func setLength(dst []byte, start, behind int) []byte {
 	return dst[:head+copy(dst[head:], dst[behind:])]
 }
 
-// cutLength takes the length out that stands at start.
+// cutLength removes the length that begins at start.
 func cutLength(dst []byte, start int) []byte {
 	_, n := binary.Uvarint(dst[start:])
 	return dst[:start+copy(dst[start:], dst[start+n:])]
@@ -126,9 +126,9 @@ func (e *encoder) plainString(i int) ([]byte, int) {
 	return e.name, end + 1
 }
 
-// appendUnescaped appends what stands between the quotes of a JSON string, with its
-// escapes undone. Half of a surrogate pair has no UTF-8: it becomes U+FFFD. (Java
-// writes a question mark, which looks like a character that somebody sent.)
+// appendUnescaped appends the text between the quotes of a JSON string, with its escapes decoded.
+// Half of a surrogate pair has no UTF-8: it becomes U+FFFD. (Java writes a question mark, which a
+// reader would take for one that was sent.)
 func appendUnescaped(dst, s []byte) []byte {
 	for i := 0; i < len(s); {
 		if s[i] != '\\' {

@@ -21,7 +21,8 @@ func (e *encoder) union(n *node, dst []byte, i int) ([]byte, int) {
 	return e.fail(dst, "expected "+n.choices()+", got "+e.quote(i))
 }
 
-// fewBranches is how many are compared one by one, which is faster than the index.
+// fewBranches is the number of branches up to which comparing one by one is faster than the
+// index.
 const fewBranches = 8
 
 // tagged encodes an object whose only member names the branch.
@@ -72,7 +73,7 @@ func (e *encoder) findTag(n *node, i int) (at, behind int) {
 	return at, behind + 1
 }
 
-// choices lists what a union takes: null or {"string":…}.
+// choices lists the values that a union takes: null or {"string":…}.
 func (n *node) choices() string {
 	var out []string
 	for k, b := range n.branches {

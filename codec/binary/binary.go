@@ -1,13 +1,12 @@
-// Package binary converts between bytes and the base64 text that stands for
-// them in requests and answers of the binary format.
+// Package binary converts between bytes and the base64 text that stands for them in requests and
+// responses of the binary format.
 //
-// The alphabet is the standard one of RFC 4648 §4. Padding may be missing in a
-// request and is always written in an answer. The URL-safe alphabet, white
-// space and wrong padding are refused: a client that sends them by mistake
-// should hear of it before its data is in Kafka.
+// The alphabet is the standard one of RFC 4648 §4. Padding may be missing in a request and is
+// always written in a response. The URL-safe alphabet, white space and wrong padding are refused,
+// so that a client that sends them by mistake learns of it before its data is in Kafka.
 //
-// Decoding works in place, within the request's body; encoding appends to the
-// answer. Nothing allocates and nothing is kept.
+// Decoding works in place, within the request's body; encoding appends to the response. Nothing
+// allocates and no state is kept.
 package binary
 
 import (
@@ -28,7 +27,7 @@ func Decode(text []byte) (decoded []byte, ok bool) {
 			text = text[:n-2]
 		}
 	}
-	// The standard library skips line breaks; they have no place here.
+	// The standard library skips line breaks; base64 text of a request must not have them.
 	if bytes.IndexByte(text, '\n') >= 0 || bytes.IndexByte(text, '\r') >= 0 {
 		return nil, false
 	}

@@ -5,9 +5,9 @@
 // members in the same order, duplicates as sent, the text of every number and
 // string exact. So the produce path never decodes a value; it has to know only
 // that the text is valid, where it ends, and whether it holds insignificant
-// white space. [Scan] answers all three in one pass, eight bytes at a time
+// white space. [Scan] finds all three in one pass, eight bytes at a time
 // within strings; [Compact] removes the white space where there is some. The
-// consume path uses [Valid] before it copies stored bytes into an answer.
+// consume path uses [Valid] before it copies stored bytes into a response.
 //
 // The grammar is the RFC's, to the letter: no leading zeros, no control
 // characters in strings, no trailing commas, valid UTF-8 (which costs nothing

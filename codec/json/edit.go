@@ -36,9 +36,9 @@ func stringEnd(b []byte, i int) int {
 	return i + 1
 }
 
-// Unquote decodes the JSON string s, quotes included, in place and returns its
-// text as a part of s. s must have passed [Scan]; without escapes nothing is
-// written. An unpaired surrogate becomes U+FFFD, as in encoding/json.
+// Unquote decodes the JSON string s, quotes included, in place and returns its text as a part of
+// s. s must have passed [Scan]; a string without escapes is not written to. An unpaired surrogate
+// becomes U+FFFD, as in encoding/json.
 func Unquote(s []byte) []byte {
 	s = s[1 : len(s)-1]
 	i := 0

@@ -54,8 +54,8 @@ func TestScan(t *testing.T) {
 	good(strings.Repeat("[", MaxDepth)+strings.Repeat("]", MaxDepth), 2*MaxDepth, false)
 }
 
-// Every case of JSONTestSuite: what must be accepted is, what must be refused
-// is, and of what a parser may do as it likes nothing crashes.
+// TestJSONTestSuite runs every case of JSONTestSuite: the valid ones are accepted, the invalid
+// ones refused, and those that a parser may treat as it likes cause no panic.
 func TestJSONTestSuite(t *testing.T) {
 	cases := testkit.JSONTestSuite(t)
 	if len(cases) < 250 {
@@ -114,8 +114,8 @@ func TestCompactRealRecords(t *testing.T) {
 	}
 }
 
-// FuzzValid holds the scanner against encoding/json, which differs in two
-// documented ways: it lets bad UTF-8 and deeper nesting through.
+// FuzzValid compares the scanner with encoding/json, which differs in two documented ways: it
+// accepts bad UTF-8 and deeper nesting.
 func FuzzValid(f *testing.F) {
 	for _, seed := range []string{`{"a":[1,-2.5e3,"x\u00e9\n",true,null]}`, ` [ ] `, `"\ud800"`, `{"a":1,"a":2}`, "\xef\xbb\xbf1", `[1 2]`, `1e400`} {
 		f.Add([]byte(seed))
@@ -162,8 +162,8 @@ func deep(text []byte) bool {
 	return bytes.Count(text, []byte("["))+bytes.Count(text, []byte("{")) > MaxDepth
 }
 
-// BenchmarkScan stands beside sonic's assembly, which does not say whether there
-// is white space to remove, nor check UTF-8.
+// BenchmarkScan stands beside sonic's assembly, which neither reports white space to remove nor
+// checks UTF-8.
 func BenchmarkScan(b *testing.B) {
 	b.Run("millrace", func(b *testing.B) {
 		benchmarkScan(b, func(r []byte) bool { _, _, err := Scan(r, 0); return err == nil })

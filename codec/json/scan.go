@@ -12,7 +12,7 @@ import (
 // cannot exhaust the stack. It is the limit that the Confluent proxy's parser has.
 const MaxDepth = 1000
 
-// SyntaxError says why a text is not JSON.
+// SyntaxError reports where and why a text is not JSON.
 type SyntaxError struct {
 	// Offset is the index of the offending byte in the scanned slice; it is
 	// the slice's length when the text ends too early.
@@ -24,13 +24,12 @@ type SyntaxError struct {
 // Error implements error.
 func (e *SyntaxError) Error() string { return fmt.Sprintf("%s at byte %d", e.Reason, e.Offset) }
 
-// scanner carries what a scan learns beside the position, which travels in
-// registers through the recursive descent below. Each method takes the index
-// where its construct starts and returns the index behind it, or -1 after
-// recording the fault.
+// scanner holds the results of a scan besides the position, which travels in registers through
+// the recursive descent below. Each method takes the index where its construct starts and returns
+// the index behind it, or -1 after recording the fault.
 type scanner struct {
 	spaced bool
-	high   uint64 // all bytes of strings, or-ed eight at a time
+	high   uint64 // the bytes of all strings, or-ed eight at a time
 	at     int
 	reason string
 }
@@ -40,10 +39,9 @@ func (s *scanner) fail(at int, reason string) int {
 	return -1
 }
 
-// Scan checks the one JSON value that starts at b[i], which must not be white
-// space. It returns the index just behind the value and whether there is white
-// space inside it that [Compact] would remove. What follows the value is not
-// looked at.
+// Scan checks the one JSON value that starts at b[i], which must not be white space. It returns
+// the index just behind the value and whether there is white space inside it that [Compact] would
+// remove. The bytes behind the value are not examined.
 func Scan(b []byte, i int) (end int, spaced bool, err error) {
 	var s scanner
 	if end = s.check(b, i); end < 0 {
@@ -60,8 +58,8 @@ func Valid(b []byte) bool {
 	return end >= 0 && SkipSpace(b, end) == len(b)
 }
 
-// check scans one value. Its UTF-8 needs a look only when a string has a byte
-// past ASCII; elsewhere the grammar does not allow one.
+// check scans one value. Its UTF-8 is checked only when a string has a byte past ASCII; elsewhere
+// the grammar does not allow one.
 func (s *scanner) check(b []byte, i int) int {
 	end := s.value(b, i, 0)
 	if end < 0 || s.high&highs == 0 || utf8.Valid(b[i:end]) {
@@ -145,7 +143,7 @@ func (s *scanner) object(b []byte, i, depth int) int {
 		if i++; i < len(b) && b[i] <= ' ' {
 			i = s.space(b, i)
 		}
-		if i < len(b) && b[i] == '"' { // as most are: one call less
+		if i < len(b) && b[i] == '"' { // most values are strings: one call less
 			i = s.str(b, i+1)
 		} else {
 			i = s.value(b, i, depth)
@@ -199,7 +197,7 @@ func (s *scanner) array(b []byte, i, depth int) int {
 	return i + 1
 }
 
-// expected fails with the reason, or with "unexpected end" where the text is over.
+// expected fails with the reason, or with "unexpected end" where the text has ended.
 func (s *scanner) expected(b []byte, i int, reason string) int {
 	if i >= len(b) {
 		return s.fail(len(b), "unexpected end")
@@ -266,11 +264,10 @@ const (
 	highs = 0x8080808080808080
 )
 
-// str scans the rest of a string, from behind its opening quote. It is the
-// inner loop of the produce path, and calls nothing until it has met something
-// other than the closing quote.
+// str scans the rest of a string, from behind its opening quote. It is the inner loop of the
+// produce path, and makes no call before it meets a byte other than the closing quote.
 func (s *scanner) str(b []byte, i int) int {
-	var high uint64 // or-ed with a few bytes behind the string: a needless look at UTF-8 at worst
+	var high uint64 // or-ed with a few bytes behind the string: at worst a needless check of UTF-8
 	for i+8 <= len(b) {
 		w := pool.Word(b, i)
 		high |= w
@@ -326,8 +323,8 @@ func (s *scanner) strRest(b []byte, i int) int {
 	return s.fail(len(b), "unexpected end in a string")
 }
 
-// escape scans what follows a backslash. Unpaired surrogates are let through:
-// the RFC allows them and the text is stored as it came.
+// escape scans the rest of an escape, behind its backslash. Unpaired surrogates are accepted: the
+// RFC allows them and the text is stored as sent.
 func (s *scanner) escape(b []byte, i int) int {
 	if i >= len(b) {
 		return s.fail(len(b), "unexpected end in a string")

@@ -1,8 +1,7 @@
 package json
 
-// Walker steps through one JSON text member by member and element by element,
-// handing out views of the values. It is how an envelope of known shape is
-// read in one pass with no allocation:
+// Walker steps through one JSON text member by member and element by element, handing out views
+// of the values. It is how an envelope of known shape is read in one pass with no allocation:
 //
 //	w := json.NewWalker(body)
 //	if w.Enter('{') {
@@ -15,9 +14,9 @@ package json
 //	w.End()
 //	if err := w.Err(); err != nil { … }
 //
-// After a fault every method returns false or nil, so loops end by themselves;
-// Err says what and where. A Walker may shorten values in place ([Walker.Value]),
-// so it must be the text's only user. It is not for concurrent use.
+// After a fault every method returns false or nil, so loops end by themselves; Err reports what
+// is wrong and where. A Walker may shorten values in place ([Walker.Value]), so it must be the
+// text's only user. It is not for concurrent use.
 type Walker struct {
 	b     []byte
 	i     int
@@ -26,8 +25,8 @@ type Walker struct {
 	err   *SyntaxError
 }
 
-// NewWalker returns a Walker at the start of b, behind a UTF-8 byte order mark
-// if there is one. It borrows b until its last view is dead.
+// NewWalker returns a Walker at the start of b, or behind its UTF-8 byte order mark. It borrows b
+// until its last view is dead.
 func NewWalker(b []byte) Walker {
 	i := 0
 	if len(b) >= 3 && b[0] == 0xEF && b[1] == 0xBB && b[2] == 0xBF {
@@ -92,8 +91,7 @@ func (w *Walker) more(closing byte, reason string) bool {
 	return true
 }
 
-// space steps over white space. The test for "there is none", true in compact
-// text, is inlined.
+// space steps over white space. The test for its absence, true in compact text, is inlined.
 func (w *Walker) space() {
 	if w.i < len(w.b) && w.b[w.i] <= ' ' {
 		w.i = SkipSpace(w.b, w.i)
@@ -124,9 +122,8 @@ func (w *Walker) Member() bool {
 	return true
 }
 
-// plainName steps over a name that is ASCII without escapes, and reports
-// whether it was one. The names of an envelope are, and so short that a look
-// at each byte costs less than a scan.
+// plainName steps over a name that is ASCII without escapes, and reports whether it was one. The
+// names of an envelope are plain, and so short that examining each byte costs less than a scan.
 func (w *Walker) plainName() bool {
 	for i := w.i + 1; i < len(w.b); i++ {
 		switch c := w.b[i]; {
@@ -141,8 +138,8 @@ func (w *Walker) plainName() bool {
 	return false
 }
 
-// Name is the name of the member that Member stepped to, escapes undone. It is
-// a view that lives as long as the text.
+// Name returns the name of the member that Member stepped to, with its escapes decoded. It is a
+// view that lives as long as the text.
 func (w *Walker) Name() []byte { return w.name }
 
 // Element steps to the array's next element and returns true, or steps out of

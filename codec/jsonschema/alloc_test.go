@@ -30,8 +30,7 @@ func TestDecodeAllocs(t *testing.T) {
 	}
 }
 
-// A validated record allocates; this holds how much, so that it does not grow
-// unseen.
+// A validated record allocates; this test holds how much.
 func TestEncodeBudget(t *testing.T) {
 	s := compile(t, user)
 	text, dst := []byte(record), make([]byte, 0, 1024)

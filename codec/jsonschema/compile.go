@@ -13,16 +13,16 @@ import (
 	"millrace/codec/json"
 )
 
-// Where a schema's documents are, for the library; nothing is loaded from
-// there. Confluent's serializers have the same base, to which a relative $ref
-// and the names of references resolve.
+// These are the URLs of a schema's documents for the library; nothing is loaded from there.
+// Confluent's serializers have the same base, to which a relative $ref and the names of
+// references resolve.
 const (
 	baseURL  = "mem://input/"
 	rootURL  = baseURL + "schema"
 	guardURL = "mem://guard/schema"
 )
 
-// source is what a schema is compiled from. It is not changed after read.
+// source is the input from which a schema is compiled. It is not changed after read.
 type source struct {
 	docs    documents
 	text    int // bytes of all texts
@@ -121,7 +121,7 @@ func parse(what, text string, objects *int) (any, error) {
 	return t.value, nil
 }
 
-// drafts by what "$schema" has behind the host; "#" may follow.
+// drafts maps the part of "$schema" behind the host to a draft; "#" may follow.
 var drafts = map[string]*jsonschema.Draft{
 	"draft-04/schema":      jsonschema.Draft4,
 	"draft-06/schema":      jsonschema.Draft6,
@@ -130,7 +130,7 @@ var drafts = map[string]*jsonschema.Draft{
 	"draft/2020-12/schema": jsonschema.Draft2020,
 }
 
-// draft is the one that a schema names, nil for none.
+// draft returns the draft that a schema names, nil for none.
 func draft(doc any) *jsonschema.Draft {
 	object, _ := doc.(map[string]any)
 	dialect, _ := object["$schema"].(string)
@@ -138,7 +138,7 @@ func draft(doc any) *jsonschema.Draft {
 	return drafts[path]
 }
 
-// id is the URI that a schema gives itself, "" when it does not.
+// id returns the URI that a schema gives itself, "" for none.
 func id(doc any) string {
 	object, _ := doc.(map[string]any)
 	for _, member := range []string{"$id", "id"} {
@@ -174,10 +174,10 @@ type checker struct {
 	instructions int // of all patterns
 }
 
-// size is about how many bytes a checker of s takes, and s.
+// size returns about how many bytes s and a checker of it take.
 func (s *source) size(c *checker) int { return 1000*s.objects + 60*c.instructions + 16*s.text }
 
-// compile makes a checker. Whether the schema is good is known by the first one.
+// compile compiles a checker. The first one shows whether the schema is valid.
 func (s source) compile() (*checker, error) {
 	c := &checker{}
 	var parts []*jsonschema.Schema
@@ -206,9 +206,9 @@ func (s source) compile() (*checker, error) {
 	return c, nil
 }
 
-// check validates a text. The first pass only says yes or no, which is fast and
-// takes no memory whatever the value is; the second one, of a value that is
-// known to be wrong, says where and why.
+// check validates a text. The first pass only finds whether the value is valid, which is fast and
+// takes no memory whatever the value is; the second pass, over an invalid value, finds where and
+// why.
 func (c *checker) check(text []byte) error {
 	t, fault := grow(text)
 	if fault != "" {
@@ -221,7 +221,7 @@ func (c *checker) check(text []byte) error {
 	if !done {
 		return &codec.Mismatch{Problem: "it takes too long to check against this schema"}
 	}
-	if invalid != nil { // that it is not what the schema wants
+	if invalid != nil { // the value does not fit the schema
 		return nil
 	}
 	why, done := c.run(c.schema, t.value, maxDetail/(t.depth+10))
@@ -232,7 +232,7 @@ func (c *checker) check(text []byte) error {
 	return explain(report, t.value)
 }
 
-// run validates v in at most limit steps, else it is not done.
+// run validates v in at most limit steps, and gives up after them.
 func (c *checker) run(s *jsonschema.Schema, v any, limit int) (err error, done bool) { //nolint:revive // the error is the result
 	c.effort.steps, c.effort.limit = 0, limit
 	defer func() {

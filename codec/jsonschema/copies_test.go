@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// What was made for validations side by side does not stay, and the size that
-// the schema tells is near what it holds.
+// Checkers made for validations side by side do not stay, and the size that the schema reports is
+// near what it holds.
 func TestCopiesDoNotStay(t *testing.T) {
 	var text strings.Builder
 	text.WriteString(`{"type":"object","properties":{`)
@@ -40,7 +40,7 @@ func TestCopiesDoNotStay(t *testing.T) {
 	}
 }
 
-// heap is how many bytes are in use; what a sync.Pool has survives one collection.
+// heap returns how many bytes are in use; the contents of a sync.Pool survive one collection.
 func heap() int {
 	for range 3 {
 		runtime.GC()

@@ -15,9 +15,8 @@ import (
 	"millrace/codec"
 )
 
-// explain picks one fault of a report, always the same one, and says it in our
-// words. A value that fits none of several alternatives is explained by the one
-// that got farthest.
+// explain picks one fault of a report, always the same one, and describes it in our words. A
+// value that fits none of several alternatives is explained by the one that got farthest.
 func explain(report *jsonschema.ValidationError, value any) *codec.Mismatch {
 	fault := pick(report)
 	at, path := follow(value, fault.InstanceLocation)
@@ -73,7 +72,7 @@ func follow(value any, location []string) (at any, path string) {
 	return value, b.String()
 }
 
-// problem is what is wrong with the value.
+// problem describes what is wrong with the value.
 func problem(e *jsonschema.ValidationError, got any) string {
 	switch k := e.ErrorKind.(type) {
 	case *kind.Type:
@@ -202,7 +201,7 @@ func list(values []any) string {
 	return strings.Join(quoted, ", ")
 }
 
-// quote shows a value, or what it is when it is not short.
+// quote returns the value if it is short, or else its kind.
 func quote(v any) string {
 	switch v := v.(type) {
 	case nil:
@@ -227,7 +226,7 @@ func decimal(r *big.Rat) string {
 	return strconv.FormatFloat(f, 'g', -1, 64)
 }
 
-// complaint is why a schema does not compile, as a sentence.
+// complaint explains as a sentence why a schema does not compile.
 func (s source) complaint(err error) error {
 	var (
 		load    *jsonschema.LoadURLError
@@ -269,7 +268,7 @@ func (s source) invalid(at string, report *jsonschema.ValidationError) error {
 	return fmt.Errorf("the JSON schema is not valid at %q: %s", path, problem(fault, got))
 }
 
-// shown is a URL without the base that it need not have been written with.
+// shown returns a URL without the base that its author need not have written.
 func shown(u string) string {
 	return codec.Clip(strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(u, rootURL), baseURL), "#"))
 }

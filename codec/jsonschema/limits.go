@@ -7,7 +7,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// What a schema may cost. Each limit is far above what schemas of people have.
+// These limits bound the cost of a schema. Each is far above what people's schemas need.
 const (
 	maxText    = 1 << 20 // bytes of a schema with all its references
 	maxNesting = 200     // of a schema's JSON
@@ -34,8 +34,8 @@ const (
 	maxDetail = 1_000_000
 )
 
-// effort counts what one validation does. It panics with errEffort past its
-// limit, because the library has no other way to stop; checker recovers.
+// effort counts the steps of one validation. It panics with errEffort past its limit, because the
+// library has no other way to stop; checker recovers.
 type effort struct{ steps, limit int }
 
 var errEffort = errors.New("too many steps")
@@ -46,8 +46,8 @@ func (e *effort) spend(steps int) {
 	}
 }
 
-// count has each visit of a schema counted, before its parts are visited. The
-// library offers no such hook but the check of a format, which comes first.
+// count makes the library count each visit of a schema, before its parts are visited. The library
+// offers no such hook but the check of a format, which comes first.
 func (e *effort) count(s *jsonschema.Schema) {
 	weight := 1 + len(s.AllOf) + len(s.AnyOf) + len(s.OneOf) + len(s.PatternProperties)
 	if s.Enum != nil {
@@ -94,8 +94,7 @@ func pointers(doc any, into map[string]struct{}) {
 	}
 }
 
-// usual reports whether ref is to no place within a document, or to a
-// definition.
+// usual reports whether ref leads to no place within a document, or to a definition.
 func usual(ref string) bool {
 	_, fragment, _ := strings.Cut(ref, "#")
 	if !strings.HasPrefix(fragment, "/") {

@@ -12,8 +12,8 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// isPattern checks a value that shall be a regular expression itself. It takes
-// the place of the library's check, which would compile the value with patterns.
+// isPattern checks a value that must be a regular expression itself. It replaces the library's
+// check, which would compile the value with patterns.
 func isPattern(v any) error {
 	text, ok := v.(string)
 	if !ok {
@@ -30,7 +30,7 @@ func isPattern(v any) error {
 type patterns struct {
 	effort       *effort
 	instructions int
-	known        map[string]*pattern // each is asked for twice
+	known        map[string]*pattern // each pattern is compiled twice without it
 }
 
 var (
@@ -88,12 +88,12 @@ func (p *pattern) MatchString(s string) bool {
 	return p.Regexp.MatchString(s)
 }
 
-// blanks are what \s matches in JavaScript, whose patterns JSON Schema has; to
-// RE2 it is ASCII's only.
+// blanks are the characters that \s matches in JavaScript, whose patterns JSON Schema has; RE2's
+// \s matches only ASCII.
 const blanks = `\t\n\v\f\r\p{Z}\x{feff}`
 
-// translate writes a pattern of JavaScript for RE2: \s, \S, \cX, \uXXXX and
-// \u{X}. Within brackets \S stays what it is to RE2.
+// translate rewrites a pattern of JavaScript for RE2: \s, \S, \cX, \uXXXX and \u{X}. Within
+// brackets \S keeps the meaning that it has in RE2.
 func translate(text string) string {
 	var b strings.Builder
 	class := false

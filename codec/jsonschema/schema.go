@@ -24,9 +24,8 @@ type Schema struct {
 	source source
 	name   string
 	size   int // of a checker, in bytes, about
-	// first is the checker that is kept while nobody uses it. The others, made
-	// when validations run side by side, are in spare, and so only for as long
-	// as that goes on.
+	// first is the checker that is kept while no validation runs. Further checkers, made when
+	// validations run side by side, are in spare, and only for as long as that lasts.
 	first atomic.Pointer[checker]
 	spare sync.Pool
 	// slots bounds the checkers in use. A validation never waits for anything
@@ -36,8 +35,8 @@ type Schema struct {
 
 var _ codec.Schema = (*Schema)(nil)
 
-// Compile compiles the text of a schema, which may refer to references. Its
-// errors are sentences for whoever wrote the schema.
+// Compile compiles the text of a schema, which may refer to references. Its errors are sentences
+// for the schema's author.
 func Compile(text string, references []Reference) (*Schema, error) {
 	src, err := read(text, references)
 	if err != nil {
@@ -52,11 +51,11 @@ func Compile(text string, references []Reference) (*Schema, error) {
 	return s, nil
 }
 
-// Size is about how many bytes of memory the schema holds while it is not in use.
+// Size returns about how many bytes of memory the schema holds while it is not in use.
 func (s *Schema) Size() int { return s.size }
 
-// Name is the schema's title, which subjects are named by when they are named
-// by records; it is empty when there is none.
+// Name returns the schema's title, by which subjects are named when they are named by records; it
+// is empty when the schema has no title.
 func (s *Schema) Name() string { return s.name }
 
 func title(doc any) string {
@@ -78,8 +77,8 @@ func (s *Schema) AppendEncoded(dst, text []byte, _ codec.Dialect, _ *codec.Budge
 	return append(dst, text...), nil
 }
 
-// take returns a checker, which goes back with give. It makes one when there is
-// none, and waits while too many are in use.
+// take returns a checker, which goes back with give. It compiles one when none is free, and waits
+// while too many are in use.
 func (s *Schema) take() (*checker, error) {
 	s.slots <- struct{}{}
 	if c := s.first.Swap(nil); c != nil {

@@ -50,18 +50,18 @@ func TestDrafts(t *testing.T) {
 	f(in(draft4, `"minimum":1,"exclusiveMinimum":true`), `1.1`, true)
 	f(in(draft6, `"exclusiveMinimum":1`), `1`, false)
 	f(in(draft2020, `"exclusiveMinimum":1`), `1.1`, true)
-	// 1.0 is an integer since draft 6; the library says so of draft 4 as well.
+	// 1.0 is an integer since draft 6; the library accepts it in draft 4 as well.
 	f(in(draft6, `"type":"integer"`), `1.0`, true)
 	f(in(draft6, `"type":"integer"`), `1.5`, false)
 	f(in(draft6, `"type":"integer"`), `1e2`, true)
-	// const is unknown to draft 4, if to draft 6.
+	// const is unknown to draft 4, but not to draft 6.
 	f(in(draft4, `"const":1`), `2`, true)
 	f(in(draft6, `"const":1`), `2`, false)
 	f(in(draft6, `"const":1`), `1.0`, true)
 	f(in(draft6, `"if":{"type":"string"},"then":false`), `"x"`, true)
 	f(in(draft7, `"if":{"type":"string"},"then":false`), `"x"`, false)
 	f(in(draft7, `"if":{"type":"string"},"then":{"minLength":2},"else":{"minimum":2}`), `1`, false)
-	// What stands beside $ref is ignored up to draft 7.
+	// Keywords beside $ref are ignored up to draft 7.
 	f(in(draft7, `"definitions":{"a":{}},"properties":{"p":{"$ref":"#/definitions/a","type":"string"}}`), `{"p":1}`, true)
 	f(in(draft2019, `"$defs":{"a":{}},"properties":{"p":{"$ref":"#/$defs/a","type":"string"}}`), `{"p":1}`, false)
 	// A list of items is prefixItems in 2020-12.
@@ -77,7 +77,7 @@ func TestDrafts(t *testing.T) {
 	f(in(draft2019, `"contains":{"type":"string"},"minContains":2`), `["a",1]`, false)
 	f(in(draft2020, `"$defs":{"x":{"$dynamicAnchor":"n","type":"string"}},"items":{"$dynamicRef":"#n"}`), `[1]`, false)
 	f(in(draft2019, `"$recursiveAnchor":true,"properties":{"c":{"$recursiveRef":"#"}},"required":["v"]`), `{"v":1,"c":{}}`, false)
-	// Formats are held up to draft 7 and notes afterwards.
+	// Formats are asserted up to draft 7 and annotations afterwards.
 	f(in(draft7, `"format":"date-time"`), `"2024-01-02T03:04:05Z"`, true)
 	f(in(draft7, `"format":"date-time"`), `"yesterday"`, false)
 	f(in(draft7, `"format":"ipv4"`), `"1.2.3"`, false)
@@ -183,7 +183,7 @@ func TestRecords(t *testing.T) {
 	f(`{"records":[{"value":1}]}`, `bad_request: records[0].value: expected object, got 1`)
 }
 
-// The text is stored as it came.
+// The text is stored as it was sent.
 func TestEncodeKeepsText(t *testing.T) {
 	s := compile(t, user)
 	for _, text := range []string{`{"name":"a","age":1.0}`, `{"name":"\u0061","name":"b"}`, `{"age":1e0,"name":"é"}`} {
@@ -221,7 +221,7 @@ func TestDecode(t *testing.T) {
 	}
 	f(`{"name":"a"}`, `{"name":"a"}`)
 	f(" { \"name\" :\n\"a b\" , \"age\": [ 1, 2 ] }\n", `{"name":"a b","age":[1,2]}`)
-	f(`1`, `1`) // not of the schema, but answered
+	f(`1`, `1`) // not of the schema, but returned
 	f(``, "")
 	f(` `, "")
 	f(`1 2`, "")
@@ -336,7 +336,7 @@ func chain(n int, link, last string) string {
 	return b.String()
 }
 
-// Values that are patterns themselves leave nothing behind.
+// Values that are patterns themselves leave no memory behind.
 func TestRegexFormat(t *testing.T) {
 	s := compile(t, `{"format":"regex"}`)
 	for i := range 2000 {
@@ -371,7 +371,7 @@ func TestParallel(t *testing.T) {
 	wg.Wait()
 }
 
-// The tree is what encoding/json makes of the text.
+// The tree is the value that encoding/json decodes.
 func FuzzGrow(f *testing.F) {
 	for _, seed := range []string{`{"a":[1,-2.5e3,"x\u00e9\n",true,false,null],"b":{}}`, `[[],[{}]]`, `"\ud800"`, `1e5`, ` [ 1 , {"a" : 2 } ] `} {
 		f.Add([]byte(seed))
@@ -427,7 +427,7 @@ func FuzzEncode(f *testing.F) {
 		if err == nil && !bytes.Equal(got, text) {
 			t.Fatalf("got %s of %s", got, text)
 		}
-		// The pass that says yes or no agrees with the one that says why.
+		// The fast pass agrees with the one that explains.
 		c, _ := s.take()
 		grown, _ := grow(text)
 		if why, done := c.run(c.schema, grown.value, maxSteps); done && (why == nil) != (err == nil) && !strings.Contains(err.Error(), "1000 digits") {

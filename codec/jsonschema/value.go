@@ -8,7 +8,7 @@ import (
 	"millrace/pool"
 )
 
-// tree is a JSON value as the library wants it, and what was counted on the way.
+// tree is a JSON value in the library's form, with the counts of its parts.
 type tree struct {
 	value   any
 	objects int // with each true and false, which are schemas too
@@ -16,8 +16,8 @@ type tree struct {
 	depth   int // of its nesting; 0 for a scalar
 }
 
-// grow builds the tree of b, one valid JSON value. Its strings are views of b
-// where they have no escapes. fault says why a value cannot be checked at all.
+// grow builds the tree of b, one valid JSON value. Its strings are views of b where they have no
+// escapes. fault tells why a value cannot be checked at all.
 func grow(b []byte) (t tree, fault string) {
 	g := grower{b: b}
 	g.space()
@@ -91,8 +91,8 @@ func (g *grower) array(depth int) any {
 	return list
 }
 
-// more steps over the opening byte or a comma and says whether a member or an
-// element follows; if none does, it steps over the closing byte.
+// more steps over the opening byte or a comma and reports whether a member or an element follows;
+// if none does, it steps over the closing byte.
 func (g *grower) more(closing byte) bool {
 	g.space()
 	if g.b[g.i] != closing {

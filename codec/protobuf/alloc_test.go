@@ -11,8 +11,7 @@ import (
 
 const record = `{"name":"abc","age":31,"id":7,"tags":["x","y"],"isOk":true,"kind":"SOME","home":{"street":"Main","number":3},"counts":{"a":1},"raw":"AQID","at":"2024-02-29T12:00:00Z","d":1.5}`
 
-// A record allocates, both ways; this holds how much, so that it does not grow
-// unseen.
+// A record allocates, both ways; this test holds how much.
 func TestBudget(t *testing.T) {
 	s := compile(t, small)
 	payload, err := s.AppendEncoded(nil, []byte(record), codec.Tagged, nil)

@@ -10,7 +10,7 @@ import (
 	"millrace/codec"
 )
 
-// A byte of a packed enum becomes a name, which may be long, whatever comes first.
+// A byte of a packed enum becomes a name, which may be long, whatever precedes it.
 func TestEnumsAreBounded(t *testing.T) {
 	s := compile(t, `syntax = "proto3"; enum E { A = 0; `+strings.Repeat("B", 250)+` = 1; } message M { repeated E e = 1; }`)
 	payload := func(n int) []byte {

@@ -28,8 +28,8 @@ const rootPath = "the schema"
 //go:embed known
 var known embed.FS
 
-// Compile compiles the text of a file, which may import references. Its errors
-// are sentences for whoever wrote the schema.
+// Compile compiles the text of a file, which may import references. Its errors are sentences for
+// the schema's author.
 func Compile(text string, references []Reference) (*Schema, error) {
 	l, err := link(text, references)
 	if err != nil {
@@ -49,8 +49,8 @@ func Compile(text string, references []Reference) (*Schema, error) {
 	return s, nil
 }
 
-// Link is Compile for who looks at what a file declares. It may have no message, as
-// one that others import may.
+// Link is Compile for callers that read a file's declarations. The file may have no message, like
+// a file that exists to be imported.
 func Link(text string, references []Reference) (protoreflect.FileDescriptor, error) {
 	l, err := link(text, references)
 	return l.root, err
@@ -84,8 +84,8 @@ func link(text string, references []Reference) (linked, error) {
 	return l, src.inspect(l.all, l.registry)
 }
 
-// inspect looks at what the compiler does not: names that are not the schema's
-// to declare, and files that it did not parse, which it trusts.
+// inspect checks what the compiler does not: names that the schema must not declare, and files
+// that the compiler did not parse and therefore trusts.
 func (s source) inspect(all map[string]protoreflect.FileDescriptor, registry *protoregistry.Files) error {
 	for path, f := range all {
 		if err := reserved(f); err != nil && !standard(path) {
@@ -150,7 +150,7 @@ func within(name, space string) bool { return name == space || strings.HasPrefix
 // after read.
 type source map[string]file
 
-// file is one text, or what was made of it where it is not plain Protobuf.
+// file is one text, or its descriptor where it is not plain Protobuf.
 type file struct {
 	text       string
 	descriptor *descriptorpb.FileDescriptorProto
@@ -192,8 +192,8 @@ func title(path string) string {
 	return fmt.Sprintf("the reference %q", path)
 }
 
-// FindFileByPath implements the compiler's Resolver. What the library relies on
-// comes before references, what is only known for convenience after them.
+// FindFileByPath implements the compiler's Resolver. Files that the library relies on come before
+// references, files that are known for convenience after them.
 func (s source) FindFileByPath(path string) (protocompile.SearchResult, error) {
 	if standard(path) {
 		return builtin.FindFileByPath(path)
@@ -214,7 +214,7 @@ var builtin = protocompile.WithStandardImports(protocompile.ResolverFunc(func(st
 	return protocompile.SearchResult{}, errNoReference
 }))
 
-// complaint is why a schema does not compile, as a sentence.
+// complaint explains as a sentence why a schema does not compile.
 func (s source) complaint(err error) error {
 	var panicked protocompile.PanicError
 	if errors.As(err, &panicked) {

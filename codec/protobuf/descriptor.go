@@ -11,10 +11,9 @@ import (
 	"google.golang.org/protobuf/types/descriptorpb"
 )
 
-// Text returns a schema as the text of a .proto file. Confluent's clients for
-// Python and .NET send a serialized FileDescriptorProto in base64 in its place;
-// its own registry makes text of that, others hand it on. What is nothing of the
-// kind is returned as it is.
+// Text returns a schema as the text of a .proto file. Confluent's clients for Python and .NET
+// send a serialized FileDescriptorProto in base64 in its place; Confluent's registry converts it
+// to text, others return it unchanged. A schema that is no such descriptor is returned as it is.
 func Text(schema string) (string, error) {
 	file := deserialize(schema)
 	if file == nil {
@@ -23,13 +22,13 @@ func Text(schema string) (string, error) {
 	return printFile(file)
 }
 
-// printer writes a file descriptor as the text that compiles to it. What
-// it leaves out: comments, and options that are messages or extensions.
+// printer writes a file descriptor as the text that compiles to it. It leaves out comments, and
+// options that are messages or extensions.
 type printer struct {
 	b      strings.Builder
 	depth  int
 	syntax string
-	err    error // the first of what cannot be written
+	err    error // the first part that cannot be written
 }
 
 func printFile(file *descriptorpb.FileDescriptorProto) (string, error) {
@@ -107,10 +106,10 @@ func (p *printer) message(m *descriptorpb.DescriptorProto) {
 	})
 }
 
-// fields writes the fields of a message, those of a oneof where its first is,
-// and the messages in it. Messages are known by their place among all, and the
-// entry of a map is one of them, made where the map's field is: so the messages
-// that stand before an entry are written before its field.
+// fields writes the fields of a message, those of a oneof where its first is, and the messages in
+// it. The position of a message among all identifies it, and the entry of a map is one of them,
+// at the position of the map's field: so fields writes the messages that precede an entry before
+// its field.
 func (p *printer) fields(m *descriptorpb.DescriptorProto) {
 	next := 0
 	nestedUntil := func(end int) {
@@ -146,7 +145,7 @@ func (p *printer) fields(m *descriptorpb.DescriptorProto) {
 	nestedUntil(len(m.NestedType))
 }
 
-// entryOf is the place of the message that makes a field a map, or -1.
+// entryOf returns the position of the message that makes a field a map, or -1.
 func entryOf(m *descriptorpb.DescriptorProto, f *descriptorpb.FieldDescriptorProto) int {
 	if f.GetType() != descriptorpb.FieldDescriptorProto_TYPE_MESSAGE || f.GetLabel() != descriptorpb.FieldDescriptorProto_LABEL_REPEATED {
 		return -1
@@ -312,7 +311,7 @@ func quote(s string) string {
 	return b.String()
 }
 
-// jsonName is what protoc gives a field that has none of its own.
+// jsonName returns the name that protoc gives a field that has none of its own.
 func jsonName(name string) string {
 	var b strings.Builder
 	upper := false

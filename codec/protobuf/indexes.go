@@ -14,9 +14,9 @@ const firstMessage = 0
 
 var errIndexes = errors.New("its payload does not begin with the indexes of a message")
 
-// cut splits a payload into the type of its message and the message. The type
-// is a path: the how manieth message of the file, the how manieth of those
-// declared within, and so on. Count and indexes are zigzag varints.
+// cut splits a payload into the type of its message and the message. The type is a path of
+// indexes: that of a message in the file, that of a message declared within the former, and so
+// on. Count and indexes are zigzag varints.
 func (s *Schema) cut(payload []byte) (protoreflect.MessageDescriptor, []byte, error) {
 	count, n := binary.Varint(payload)
 	if n <= 0 || count < 0 || count > maxNesting {
@@ -42,9 +42,9 @@ func (s *Schema) cut(payload []byte) (protoreflect.MessageDescriptor, []byte, er
 	return kind, payload, nil
 }
 
-// declared is the message of that index among those with a declaration of
-// their own: the entries of map fields, which are messages to the library, count
-// only where the schema has them written out.
+// declared returns the message of that index among those with a declaration of their own: the
+// entries of map fields, which are messages to the library, count only where the schema has them
+// written out.
 func (s *Schema) declared(messages protoreflect.MessageDescriptors, index int64) protoreflect.MessageDescriptor {
 	for i := range messages.Len() {
 		m := messages.Get(i)

@@ -10,8 +10,8 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 )
 
-// What a schema may be and a message may cost. Each limit is far above what
-// people write; protoc has the one of nesting too.
+// These limits bound a schema's size and a message's cost. Each is far above what people write;
+// protoc has the limit of nesting too.
 const (
 	maxText       = 1 << 20 // bytes of a file with all its references
 	maxStatements = 20_000  // in a file with all its references
@@ -24,10 +24,10 @@ const (
 	maxAny   = 10       // nesting of Any in Any
 )
 
-// count looks over a file before it is parsed. The compiler keeps the full name
-// of every declaration, so deep nesting of long names would take memory that is
-// out of all proportion to the text. And its lexer loses its place, and panics,
-// at the end of a text that is not UTF-8.
+// count measures a file before it is parsed. The compiler keeps the full name of every
+// declaration, so deep nesting of long names would take memory out of all proportion to the text.
+// And the compiler's lexer loses its position, and panics, at the end of a text that is not
+// UTF-8.
 func count(text string) (statements int, err error) {
 	if !utf8.ValidString(text) {
 		return 0, errors.New("is not UTF-8")
@@ -100,9 +100,9 @@ func skip(text string, i int) int {
 	return i
 }
 
-// defaultSizes is about how many bytes of JSON each message has when it is
-// empty: two bytes of payload make one, so few bytes can become very many. most is
-// the largest of them, or what the longest name of an enum's value makes of one byte.
+// defaultSizes returns about how many bytes of JSON each message has when it is empty: two bytes
+// of payload encode one, so few bytes can become very many. most is the largest of them, or the
+// JSON of one byte that stands for the longest name of an enum's value.
 func defaultSizes(files map[string]protoreflect.FileDescriptor) (sizes map[protoreflect.FullName]int, most int) {
 	sizes = map[protoreflect.FullName]int{}
 	var visit func(protoreflect.MessageDescriptors)
@@ -136,8 +136,8 @@ func longestName(values protoreflect.EnumValueDescriptors) (longest int) {
 	return longest
 }
 
-// weigher finds out whether the JSON of a message is within maxJSON. It runs
-// for messages that may not be.
+// weigher checks whether the JSON of a message is within maxJSON. It runs for messages that may
+// exceed it.
 type weigher struct {
 	schema *Schema
 	size   int
@@ -198,7 +198,7 @@ func (w *weigher) value(f protoreflect.FieldDescriptor, v protoreflect.Value, an
 	return nil
 }
 
-// any weighs what an Any holds, which the library decodes only as it writes.
+// any weighs the contents of an Any, which the library decodes only as it writes.
 func (w *weigher) any(m protoreflect.Message, anys int) error {
 	if anys > maxAny {
 		return errDeepAny

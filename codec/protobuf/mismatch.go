@@ -11,14 +11,14 @@ import (
 	"millrace/codec/json"
 )
 
-// plain is the text of one of the library's errors without the prefix and the
-// blanks that vary by build, so that nobody compares them.
+// plain returns the text of one of the library's errors without the prefix and the blanks, which
+// vary by build so that no program compares them.
 func plain(err error) string {
 	text := strings.ReplaceAll(err.Error(), "\u00a0", " ")
 	return strings.TrimSpace(strings.TrimPrefix(text, "proto:"))
 }
 
-// mismatch says in our words why text is not the JSON of a message.
+// mismatch explains in our words why text is not the JSON of a message.
 func mismatch(err error, text []byte, m protoreflect.MessageDescriptor) *codec.Mismatch {
 	what, offset := locate(plain(err), text)
 	if what == "unexpected EOF" { // text is valid JSON, which allows this
@@ -32,8 +32,8 @@ func mismatch(err error, text []byte, m protoreflect.MessageDescriptor) *codec.M
 	return &codec.Mismatch{Path: codec.ShortPath(p.path.String()), Problem: p.problem(what)}
 }
 
-// locate takes the position out of an error such as `(line 1:5): unknown
-// field "x"`. It counts characters from 1; -1 means that there is none.
+// locate splits the position off an error such as `(line 1:5): unknown field "x"`. It counts
+// characters from 1; -1 means that the error has none.
 func locate(what string, text []byte) (string, int) {
 	const mark = "(line 1:"
 	_, rest, found := strings.Cut(what, mark)
@@ -58,8 +58,8 @@ type place struct {
 	value []byte // that the offset is in
 	name  string // of the member, in quotes, when the offset is at a name
 
-	// What the schema says of the value: known false is nothing, field nil a
-	// message. Within a list or map the field is the same, element true.
+	// known, field and element are the value's type in the schema: known false is no type, field
+	// nil a message. Within a list or map the field is the same, element true.
 	known   bool
 	message protoreflect.MessageDescriptor
 	field   protoreflect.FieldDescriptor
@@ -90,8 +90,8 @@ func (p *place) find(offset int) {
 	}
 }
 
-// member finds the member at offset of the object whose members begin at i, and
-// returns where its value is, -1 for none.
+// member finds the member at offset of the object whose members begin at i, and returns the index
+// of its value, or -1.
 func (p *place) member(i, offset int) int {
 	for i < len(p.text) && p.text[i] == '"' {
 		end, _, _ := json.Scan(p.text, i)
@@ -155,14 +155,14 @@ func (p *place) enter(name string) {
 	}
 }
 
-// inner makes the type of a single field that of the place.
+// inner sets the type of place to that of a single field.
 func (p *place) inner(f protoreflect.FieldDescriptor) {
 	if p.known {
 		p.field, p.element, p.message = f, true, f.Message()
 	}
 }
 
-// problem puts the library's words into ours.
+// problem translates the library's words into ours.
 func (p *place) problem(what string) string {
 	switch {
 	case p.name != "" && strings.HasPrefix(what, "unknown field "):
@@ -177,7 +177,7 @@ func (p *place) problem(what string) string {
 	return codec.Clip(what)
 }
 
-// expected names what the schema wants here.
+// expected names the type that the schema has here.
 func (p *place) expected() string {
 	switch {
 	case p.field != nil && !p.element && p.field.IsList():

@@ -30,7 +30,7 @@ func citation(t testing.TB, record []byte) *Schema {
 	return compile(t, b.String())
 }
 
-// What is produced of real records is what is consumed.
+// Real records are consumed as they were produced.
 func TestRealRecords(t *testing.T) {
 	records := testkit.ParkingCitations(t)
 	sameJSON(t, citation(t, records[0]), records)

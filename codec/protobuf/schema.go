@@ -35,13 +35,11 @@ type Schema struct {
 
 var _ codec.Schema = (*Schema)(nil)
 
-// Name is the full name of the file's first message, which is the one that
-// records are encoded as.
+// Name returns the full name of the file's first message, as which records are encoded.
 func (s *Schema) Name() string { return string(s.first.FullName()) }
 
-// AppendEncoded appends the index of the first message and the message that
-// text is the JSON of. The same text has the same bytes each time. It borrows
-// both.
+// AppendEncoded appends the index of the first message and the message whose JSON is text. The
+// same text has the same bytes each time. It borrows both.
 func (s *Schema) AppendEncoded(dst, text []byte, _ codec.Dialect, _ *codec.Budget) ([]byte, error) {
 	m := dynamicpb.NewMessage(s.first)
 	options := protojson.UnmarshalOptions{AllowPartial: !s.required, RecursionLimit: maxDepth, Resolver: s.types}

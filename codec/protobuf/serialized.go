@@ -14,15 +14,14 @@ import (
 	"google.golang.org/protobuf/types/descriptorpb"
 )
 
-// Registries hold two things besides Protobuf as people write it. Confluent's
-// clients for Python, Go and .NET register a FileDescriptorProto in base64,
-// which some registries hand out as it is. And what Confluent's own registry and
-// Java serializers made of descriptors had, until the end of 2024, each map
-// written out as a repeated message with the option map_entry, which no compiler
-// takes.
+// Registries hold two forms besides Protobuf as people write it. Confluent's clients for Python,
+// Go and .NET register a FileDescriptorProto in base64, which some registries return unchanged.
+// And until the end of 2024 Confluent's own registry and Java serializers wrote descriptors as
+// text with each map written out as a repeated message with the option map_entry, which no
+// compiler takes.
 
-// open looks at a file before it is compiled and returns how many statements it
-// has. Its errors go on behind the file's title.
+// open checks a file before it is compiled and returns how many statements it has. Its errors
+// continue the file's title.
 func (f *file) open(path string) (statements int, err error) {
 	if descriptor := deserialize(f.text); descriptor != nil {
 		descriptor.Name = &path
@@ -38,8 +37,8 @@ func (f *file) open(path string) (statements int, err error) {
 	return statements, nil
 }
 
-// Parse returns what a file declares, without a look at what it imports; its
-// options and the names in it are as they stand there.
+// Parse returns a file's declarations without reading its imports; its options and the names in
+// it are as the file has them.
 func Parse(text string) (*descriptorpb.FileDescriptorProto, error) {
 	src, err := read(text, nil)
 	if err != nil {
@@ -63,7 +62,7 @@ func Parse(text string) (*descriptorpb.FileDescriptorProto, error) {
 	return descriptor, nil
 }
 
-// deserialize returns the descriptor that text is the base64 of, nil for none.
+// deserialize decodes the base64 of a descriptor, and returns nil for other text.
 func deserialize(text string) *descriptorpb.FileDescriptorProto {
 	b, err := base64.StdEncoding.DecodeString(strings.TrimSpace(text))
 	if err != nil || len(b) == 0 {
@@ -103,8 +102,8 @@ func measure(f *descriptorpb.FileDescriptorProto) (declarations int, err error) 
 	return declarations, err
 }
 
-// parseSpelled parses a text with maps written out; nil when it has other
-// faults, which the compiler shall find, or no such maps.
+// parseSpelled parses a text with maps written out; nil when it has other faults, which the
+// compiler reports, or no such maps.
 func parseSpelled(path, text string) *descriptorpb.FileDescriptorProto {
 	var faults []ast.SourcePos
 	handler := reporter.NewHandler(reporter.NewReporter(func(err reporter.ErrorWithPos) error {
@@ -115,7 +114,7 @@ func parseSpelled(path, text string) *descriptorpb.FileDescriptorProto {
 	if err != nil {
 		return nil
 	}
-	// The error of faults that were let pass is ErrInvalidSource.
+	// The error for faults that were tolerated is ErrInvalidSource.
 	result, err := parser.ResultFromAST(tree, true, handler)
 	if !errors.Is(err, reporter.ErrInvalidSource) {
 		return nil
@@ -129,8 +128,8 @@ func parseSpelled(path, text string) *descriptorpb.FileDescriptorProto {
 	return result.FileDescriptorProto()
 }
 
-// findEntries adds to at where messages have the option map_entry, each its first one.
-// That is where the parser finds fault with it; its errors have no types.
+// findEntries adds to at the positions of the option map_entry, the first one of each message.
+// The parser reports its fault at that position; its errors have no types.
 func findEntries(result parser.Result, messages []*descriptorpb.DescriptorProto, at map[ast.SourcePos]bool) {
 	for _, m := range messages {
 		options := m.GetOptions().GetUninterpretedOption()
@@ -146,8 +145,8 @@ func isMapEntry(o *descriptorpb.UninterpretedOption) bool {
 	return len(o.Name) == 1 && !o.Name[0].GetIsExtension() && o.Name[0].GetNamePart() == "map_entry"
 }
 
-// markEntries makes entries of maps of the messages with the option map_entry.
-// It is false when one does not look like an entry.
+// markEntries marks the messages with the option map_entry as entries of maps. It is false when
+// one does not look like an entry.
 func markEntries(messages []*descriptorpb.DescriptorProto) bool {
 	for _, m := range messages {
 		options := m.GetOptions().GetUninterpretedOption()

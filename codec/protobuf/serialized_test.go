@@ -65,7 +65,7 @@ message M {
 	}
 }
 
-// What no compiler checked is checked again.
+// Text that no compiler has checked is checked here.
 func TestSerializedErrors(t *testing.T) {
 	f := func(schema, want string) {
 		t.Helper()
@@ -114,7 +114,7 @@ func TestSerializedReference(t *testing.T) {
 	}
 }
 
-// FuzzSerialized compiles and uses descriptors that nobody wrote.
+// FuzzSerialized compiles and uses random descriptors.
 func FuzzSerialized(f *testing.F) {
 	for _, text := range []string{small, all, `message A { optional group G = 1 { required int32 x = 1; } extensions 10 to 20; } extend A { repeated int32 m = 10; }`} {
 		b, _ := base64.StdEncoding.DecodeString(serialized(f, text, nil))

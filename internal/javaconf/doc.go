@@ -1,14 +1,13 @@
-// Package javaconf reads the files and texts in which Java programs are configured:
-// properties files, JAAS logins, and key and trust stores in JKS, PKCS#12 and PEM.
+// Package javaconf parses the file formats that configure Java programs: properties files, JAAS
+// logins, and key and trust stores in JKS, PKCS#12 and PEM.
 //
-// It holds parsers only. It knows no setting, opens no file and builds no
-// configuration of TLS or SASL: package config does. It follows Java where Java
-// and the formats' descriptions differ, and the tests ask Java itself where it is
-// installed.
+// It holds parsers only. It knows no setting, opens no file and builds no configuration of TLS or
+// SASL: package config does. It follows Java where Java and the formats' descriptions differ, and
+// the tests compare with Java itself where it is installed.
 //
-// No error quotes what may be a secret: errors of a JAAS text say where, those of a
-// store what kind of thing is wrong.
+// No error quotes text that may be a secret: errors of a JAAS text name the position, those of a
+// store the kind of fault.
 //
-// All functions may run at once; they borrow their arguments, and what they return
-// is the caller's.
+// All functions may run concurrently; they borrow their arguments, and the caller owns their
+// results.
 package javaconf

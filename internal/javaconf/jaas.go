@@ -14,10 +14,9 @@ type Login struct {
 // SimpleName returns the name of a Java class without its package.
 func SimpleName(class string) string { return class[strings.LastIndexByte(class, '.')+1:] }
 
-// ParseJAAS reads one login as Kafka's Java clients read sasl.jaas.config:
-// `module flag key=value … ;`, values in double or single quotes with
-// backslash escapes, or bare words. Errors say where, never what, as the text
-// holds a password.
+// ParseJAAS reads one login as Kafka's Java clients read sasl.jaas.config: `module flag key=value
+// … ;`, values in double or single quotes with backslash escapes, or bare words. Errors name the
+// position and never quote the text, because it holds a password.
 func ParseJAAS(text string) (Login, error) {
 	s := jaasScanner{text: text}
 	login := Login{Options: map[string]string{}}
@@ -70,7 +69,7 @@ type jaasScanner struct {
 	pos  int
 }
 
-// option reads what follows key, "=value".
+// option reads the value of key, "=value".
 func (s *jaasScanner) option(key jaasToken, options map[string]string) error {
 	if key.is(0) {
 		return fmt.Errorf("does not end with ';'")
@@ -123,7 +122,7 @@ func isJAASWord(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c >= 0x80 || strings.IndexByte("._-$", c) >= 0
 }
 
-// skip passes blanks and comments.
+// skip skips blanks and comments.
 func (s *jaasScanner) skip() {
 	for s.pos < len(s.text) {
 		rest := s.text[s.pos:]
@@ -140,7 +139,7 @@ func (s *jaasScanner) skip() {
 	}
 }
 
-// lengthThrough is the length of s up to and with end, or of all of s.
+// lengthThrough returns the length of s up to and including end, or of all of s.
 func lengthThrough(s, end string) int {
 	if i := strings.Index(s, end); i >= 0 {
 		return i + len(end)

@@ -11,16 +11,16 @@ import (
 	"github.com/pavlo-v-chernykh/keystore-go/v4"
 )
 
-// isJKS tells Java's own format from PKCS#12 by its first bytes, as Java does.
+// isJKS distinguishes Java's own format from PKCS#12 by its first bytes, as Java does.
 func isJKS(data []byte) bool { return bytes.HasPrefix(data, []byte{0xFE, 0xED, 0xFE, 0xED}) }
 
-// jksWhitener is what Java's own key store digests between the password and the store.
+// jksWhitener is the constant that Java's own key store digests between the password and the
+// store.
 const jksWhitener = "Mighty Aphrodite"
 
-// openJKS reads a store whose password may be left out, as in Java: then its
-// integrity is not checked. The check is made here and not by the library, which
-// always makes it and has no typed error for it. The library gets the digest that
-// the store has without a password.
+// openJKS reads a store whose password may be missing, as in Java: then its integrity is not
+// checked. The check is made here and not by the library, which always makes it and has no typed
+// error for it. The library gets the digest that the store has without a password.
 func openJKS(data []byte, password string) (keystore.KeyStore, error) {
 	store := keystore.New(keystore.WithOrderedAliases())
 	if len(data) < sha1.Size {
@@ -86,7 +86,7 @@ func jksKeyPairs(data []byte, storePassword, keyPassword string) ([]tls.Certific
 	return pairs, nil
 }
 
-// jksTrusted returns what Java trusts: the trusted entries, and the own
+// jksTrusted returns the certificates that Java trusts: the trusted entries, and the own
 // certificate of each key entry.
 func jksTrusted(data []byte, password string) ([]*x509.Certificate, error) {
 	store, err := openJKS(data, password)

@@ -53,7 +53,7 @@ func parsePEM(data []byte, keyPassword string) (key crypto.PrivateKey, certs []*
 	return key, certs, nil
 }
 
-// keyPair joins a key with its certificates, the one that is of the key first.
+// keyPair joins a key with its certificates, the key's own first.
 func keyPair(key crypto.PrivateKey, certs []*x509.Certificate) (tls.Certificate, error) {
 	signer, ok := key.(crypto.Signer)
 	if !ok {

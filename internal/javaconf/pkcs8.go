@@ -17,8 +17,8 @@ import (
 	"hash"
 )
 
-// The parts of an encrypted private key (RFC 5958) under PBES2 (RFC 8018),
-// which is what openssl and Java write; the standard library reads only plain keys.
+// These types are the parts of an encrypted private key (RFC 5958) under PBES2 (RFC 8018), the
+// form that openssl and Java write; the standard library reads only plain keys.
 type (
 	encryptedKey struct {
 		Algorithm pkix.AlgorithmIdentifier
@@ -41,7 +41,7 @@ const (
 	oidPBKDF2 = "1.2.840.113549.1.5.12"
 )
 
-// maxIterations bounds the work that a key file can ask for; tools write up to a million.
+// maxIterations bounds the work that a key file can demand; tools write up to a million.
 const maxIterations = 10_000_000
 
 var derivationHashes = map[string]func() hash.Hash{
@@ -127,7 +127,7 @@ func deriveKey(algorithm pkix.AlgorithmIdentifier, password string, length int) 
 	return key, nil
 }
 
-// decryptCBC decrypts and takes the padding off; false means that the key was wrong.
+// decryptCBC decrypts and removes the padding; false means that the key was wrong.
 func decryptCBC(block cipher.Block, iv, data []byte) ([]byte, bool) {
 	size := block.BlockSize()
 	if len(data) == 0 || len(data)%size != 0 {

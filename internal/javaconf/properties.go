@@ -15,20 +15,19 @@ type Property struct {
 	Line       int
 }
 
-// LineFault is a line that has not the form of the file.
+// LineFault is a line that does not have the form of the file.
 type LineFault struct {
 	Line    int
 	Problem string
 }
 
-// ParseProperties reads the format of java.util.Properties.load: comments
-// begin with # or !, a key ends at =, : or a blank, a backslash at a line's
-// end continues it, and \t \n \r \f \uXXXX are escapes. A key may occur more
-// than once; all occurrences are returned, in order. A line with a fault is
-// left out and reported; the others are still read.
+// ParseProperties reads the format of java.util.Properties.load: comments begin with # or !, a
+// key ends at =, : or a blank, a backslash at a line's end continues it, and \t \n \r \f \uXXXX
+// are escapes. A key may occur more than once; all occurrences are returned, in order. A line
+// with a fault is skipped and reported; the others are still read.
 //
-// Java reads ISO-8859-1, people write UTF-8: a file that is valid UTF-8 is
-// taken as that, any other as ISO-8859-1.
+// Java reads ISO-8859-1, people write UTF-8: a file that is valid UTF-8 is taken as that, any
+// other as ISO-8859-1.
 func ParseProperties(data []byte) ([]Property, []LineFault) {
 	var (
 		properties []Property
@@ -127,7 +126,7 @@ func unescape(text string) (string, error) {
 		}
 		i++
 		if i == len(text) {
-			break // a lone backslash at the end of the file stands for nothing
+			break // a lone backslash at the end of the file has no meaning
 		}
 		if text[i] == 'u' {
 			if i+5 > len(text) {

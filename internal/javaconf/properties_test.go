@@ -16,8 +16,8 @@ import (
 	"github.com/magiconair/properties"
 )
 
-// javaCases are texts and what java.util.Properties makes of them; the test
-// below asks Java itself where it is there.
+// javaCases are texts and the properties that java.util.Properties reads from them; the test
+// below compares with Java itself where it is installed.
 var javaCases = []struct{ text, want string }{
 	{"a=b", "a=b"},
 	{"a = b  ", "a=b  "},
@@ -100,7 +100,7 @@ public class Read { public static void main(String[] files) throws Exception {
     out.println(s.toString().replace("\\", "\\\\").replace("\t", "\\t"));
   } } }`
 
-// TestPropertiesAgainstJava holds the cases to what they claim of Java.
+// TestPropertiesAgainstJava checks the cases against Java.
 func TestPropertiesAgainstJava(t *testing.T) {
 	java := tool(t, "java")
 	dir := t.TempDir()
@@ -170,16 +170,16 @@ func FuzzProperties(f *testing.F) {
 	})
 }
 
-// differsFromJava finds what the other reader is known to read differently:
-// carriage returns, escaped surrogates, and a byte order mark.
+// differsFromJava matches the texts that the other reader is known to read differently: carriage
+// returns, escaped surrogates, and a byte order mark.
 var differsFromJava = regexp.MustCompile(`\r|\\u[dD][89a-fA-F]|^\x{FEFF}`)
 
-// plainKey begins a line whose continuation the other reader gets right: the
-// separator stands on the first line, and something after it.
+// plainKey begins a line whose continuation the other reader reads correctly: the separator
+// stands on the first line, and text after it.
 var plainKey = regexp.MustCompile(`^[ \t\f]*[^\\ \t\f=:#!]+=[^\\ \t\f]`)
 
-// oracleFollowsJava leaves out what the other reader is known to read
-// differently from Java.
+// oracleFollowsJava excludes the texts that the other reader is known to read differently from
+// Java.
 func oracleFollowsJava(data []byte) bool {
 	if !utf8.Valid(data) || differsFromJava.Match(data) {
 		return false

@@ -8,8 +8,7 @@ import (
 	"software.sslmate.com/src/go-pkcs12"
 )
 
-// ErrPassword stands for what the formats say of a bad password, which they
-// cannot tell from damage.
+// ErrPassword is the error of a wrong password, which the formats cannot distinguish from damage.
 var ErrPassword = errors.New("the password is wrong or the store is damaged")
 
 // ErrNoKeyPassword is the error of an encrypted key in PEM for which there is no password.
@@ -20,8 +19,8 @@ const PEM = "PEM"
 
 // Store is the content of a key store or trust store.
 type Store struct {
-	// Type is PEM, or that of one of Java's formats. Of those the content says which it
-	// is, as it does for Java: a JKS store may be called PKCS12, and the other way round.
+	// Type is PEM, or that of one of Java's formats. Among those the content decides, as it does
+	// for Java: a JKS store may be called PKCS12, and the other way round.
 	Type string
 	Data []byte
 	// Password is the store's own. Without it the integrity of a JKS store is not checked.

@@ -100,7 +100,7 @@ func TestJKS(t *testing.T) {
 	if certs, err := store.Trusted(); err != nil || len(certs) != 2 {
 		t.Errorf("trusted: got %d certificates, %v", len(certs), err)
 	}
-	pairs, err = Store{Type: "PKCS12", Data: id.jks(t, storePassword), Password: storePassword}.KeyPairs() // its type is told by its bytes
+	pairs, err = Store{Type: "PKCS12", Data: id.jks(t, storePassword), Password: storePassword}.KeyPairs() // its bytes show its type
 	id.wantKey(t, pairs, err)
 
 	changed := bytes.Clone(data)
@@ -171,7 +171,7 @@ func TestPEM(t *testing.T) {
 	}
 }
 
-// TestKeytoolStores reads what Java's own tool writes.
+// TestKeytoolStores reads stores written by Java's own tool.
 func TestKeytoolStores(t *testing.T) {
 	keytool := tool(t, "keytool")
 	for _, storeType := range []string{"JKS", "PKCS12"} {

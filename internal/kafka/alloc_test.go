@@ -38,8 +38,8 @@ func TestPoolsAllocations(t *testing.T) {
 	}
 }
 
-// TestCompressorAllocations holds us to what the library's own compressor
-// allocates for a batch: not one more.
+// TestCompressorAllocations holds the allocations per batch to those of the library's own
+// compressor.
 func TestCompressorAllocations(t *testing.T) {
 	text := compressible(16 << 10)
 	dst := bytes.NewBuffer(make([]byte, 0, 32<<10))

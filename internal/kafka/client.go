@@ -16,23 +16,22 @@ const (
 	defaultClientID       = "millrace"
 	defaultRequestTimeout = 30 * time.Second // request.timeout.ms of the Java clients
 	defaultMetadataMaxAge = 5 * time.Minute  // metadata.max.age.ms of the Java clients
-	// A broker that accepts no connection within this time is tried again by
-	// the client anyway; Java's 10 s would make one dead host the longest
-	// part of many requests.
+	// The client retries a broker that accepts no connection within this time; with Java's 10 s
+	// one dead host would be the longest part of many requests.
 	defaultDialTimeout = 5 * time.Second
 )
 
 const (
-	// idleTimeout closes connections that nobody used. The library may take
-	// twice as long, and brokers close at 10 minutes by default
-	// (connections.max.idle.ms): the client should be the one to close, or
-	// a request is written into a connection that is already gone.
+	// idleTimeout closes connections that were not used. The library may take twice as long, and
+	// brokers close at 10 minutes by default (connections.max.idle.ms). The client must close
+	// first: otherwise the broker closes a connection, the client writes a request into it before
+	// it notices, and the request fails.
 	idleTimeout = 4 * time.Minute
 
 	minBackoff, maxBackoff = 100 * time.Millisecond, time.Second // retry.backoff(.max).ms of the Java clients
 
 	// maxAnswerBytes is the library's and Kafka's own default for one frame
-	// (socket.request.max.bytes): anything larger is a broken peer.
+	// (socket.request.max.bytes): a larger frame comes from a broken peer.
 	maxAnswerBytes = 100 << 20
 )
 
@@ -45,10 +44,10 @@ func NewAdmin(base Settings, opts ...kgo.Opt) (*kgo.Client, error) {
 		return nil, err
 	}
 	all = append(all,
-		// Look-ups are bounded by their caller's context; this is what
-		// holds for one without a deadline.
+		// The context of the caller bounds a look-up; this is the bound of one without a
+		// deadline.
 		kgo.RetryTimeout(orElse(base.RequestTimeout, defaultRequestTimeout)),
-		// After a leader moved, offsets are asked of the new one this soon.
+		// After a leader moved, offsets are read from the new one this soon.
 		kgo.MetadataMinAge(250*time.Millisecond),
 	)
 	client, err := kgo.NewClient(append(all, opts...)...)
@@ -58,9 +57,9 @@ func NewAdmin(base Settings, opts ...kgo.Opt) (*kgo.Client, error) {
 	return client, nil
 }
 
-// baseOpts are the options that all clients share. Topic creation stays off in
-// every one of them (the library's default): package metadata decides whether
-// a topic may come into being, before a record goes to a client.
+// baseOpts returns the options that all clients share. Topic creation stays off in every one of
+// them (the library's default): package metadata decides whether a topic may be created, before a
+// record goes to a client.
 func baseOpts(s Settings, clientID string) ([]kgo.Opt, error) {
 	if len(s.Brokers) == 0 {
 		return nil, errors.New("cannot build a Kafka client: no brokers to bootstrap from")
@@ -69,19 +68,18 @@ func baseOpts(s Settings, clientID string) ([]kgo.Opt, error) {
 		kgo.SeedBrokers(s.Brokers...),
 		kgo.WithHooks(s.Hooks...),
 		kgo.ClientID(orElse(clientID, orElse(s.ClientID, defaultClientID))),
-		// Operators see in the brokers' metrics what connects to them.
+		// It identifies the client in the brokers' metrics.
 		kgo.SoftwareNameAndVersion("millrace", softwareVersion()),
 		kgo.RequestTimeoutOverhead(orElse(s.RequestTimeout, defaultRequestTimeout)),
 		kgo.ConnIdleTimeout(idleTimeout),
 		kgo.MetadataMaxAge(orElse(s.MetadataMaxAge, defaultMetadataMaxAge)),
 		kgo.RetryBackoffFn(backoff),
-		// The library's default, spelled out: with our back-off that is
-		// about the time that a broker needs to restart.
+		// The library's default, spelled out: with our backoff that is about the time that a
+		// broker needs to restart.
 		kgo.RequestRetries(20),
-		// A connection that is closed before its first answer is a sign of
-		// wrong TLS settings, but also of a load balancer in front of a
-		// broker that restarts. The library fails records for the former;
-		// we must not lose them for the latter.
+		// A connection that is closed before its first response is a sign of wrong TLS settings,
+		// but also of a load balancer in front of a broker that restarts. The library fails
+		// records in the first case; without this option it would lose them in the second.
 		kgo.AlwaysRetryEOF(),
 		// Broker-side client telemetry (KIP-714) means requests of their
 		// own from every client, consumer instances included; millrace has
@@ -113,8 +111,8 @@ func backoff(fails int) time.Duration {
 
 var notVersion = regexp.MustCompile(`[^a-zA-Z0-9.-]+`)
 
-// softwareVersion is the version of this build in the letters that Kafka
-// accepts (KIP-511); a version it refuses would fail every connection.
+// softwareVersion returns the version of this build in the characters that Kafka accepts
+// (KIP-511); with a version that it refuses every connection would fail.
 func softwareVersion() string {
 	version := "dev"
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
@@ -123,7 +121,7 @@ func softwareVersion() string {
 	return version
 }
 
-// orElse is v, or fallback when v is the zero value.
+// orElse returns v, or fallback when v is the zero value.
 func orElse[T comparable](v, fallback T) T {
 	var zero T
 	if v == zero {

@@ -11,26 +11,23 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// Compressor compresses the batches of producers with a codec that can be
-// exchanged while they run, and counts what that costs and gains. Hand it to
-// [NewProducer] as kgo.WithCompressor(c).
+// Compressor compresses the batches of producers with a codec that can be replaced while they
+// run, and counts its cost and gain. Pass it to [NewProducer] as kgo.WithCompressor(c).
 //
-// A batch is compressed by the codec that is current when its request is
-// written. One that is sent again, after a fail-over for example, is
-// compressed again and may then have another codec; the broker knows it by its
-// sequence number, not by its bytes. So nothing in flight is lost, doubled or
-// reordered by a change.
+// A batch is compressed by the codec that is current when its request is written. A batch that is
+// retried, after a fail-over for example, is compressed again, perhaps with another codec; the
+// broker identifies it by its sequence number, not by its bytes. A change therefore loses,
+// doubles or reorders no in-flight batch.
 //
-// The work is done by the client library's own codecs. All methods may be
-// called concurrently.
+// The client library's own codecs do the work. All methods may be called concurrently.
 type Compressor struct {
 	current atomic.Pointer[choice]
-	// by Kafka's number of the codec, which is its place in Codecs
+	// by Kafka's number of the codec, which is its index in Codecs
 	counters [5]counters
 }
 
-// choice is a codec at a level, with the library's pool of encoders for it. It
-// is never changed: who loaded it may go on using it after the next Set.
+// choice is a codec at a level, with the library's pool of encoders for it. It is immutable: a
+// goroutine that loaded it may use it after the next Set.
 type choice struct {
 	codec Codec
 	level int
@@ -39,20 +36,19 @@ type choice struct {
 
 type counters struct{ batches, enlarged, bytesIn, bytesOut, nanos atomic.Uint64 }
 
-// CodecStats says what one codec has done so far. The counters are read one by
-// one: while batches are compressed they may be apart by those.
+// CodecStats are the counters of one codec. They are read one by one: while batches are
+// compressed they may differ by those.
 type CodecStats struct {
 	Codec Codec
-	// Batches counts the batches that were given to the codec, repeats included.
+	// Batches counts the batches that were given to the codec, retries included.
 	Batches uint64
-	// Enlarged counts those of them that it made no smaller. They go out
-	// uncompressed, and BytesOut has their size as it was.
+	// Enlarged counts those of them that it made no smaller. They are sent uncompressed, and
+	// BytesOut has their size as it was.
 	Enlarged uint64
 	// BytesIn is the size of their records before, BytesOut after compression.
 	BytesIn, BytesOut uint64
-	// Time is the time spent in the codec. It is taken from the clock on the
-	// wall around a call that only computes, so it is CPU time as long as there
-	// are cores enough, and more than that when the machine is overloaded.
+	// Time is the time spent in the codec. It is wall time around a call that only computes: CPU
+	// time as long as there are enough cores, and more when the machine is overloaded.
 	Time time.Duration
 }
 
@@ -66,9 +62,9 @@ func NewCompressor(codec Codec, level int) (*Compressor, error) {
 	return c, nil
 }
 
-// Set makes codec at level the one for all batches from now on. It fails on an
-// unknown codec and on a level that the codec does not have, and then changes
-// nothing. Setting what is current keeps the encoders that are warm.
+// Set makes codec at level the current one for all batches from now on. It fails on an unknown
+// codec and on a level that the codec does not have, and then changes nothing. Setting the
+// current codec keeps its warm encoders.
 func (c *Compressor) Set(codec Codec, level int) error {
 	codec = orElse(codec, None)
 	chosen, err := compression(codec, level)
@@ -92,7 +88,7 @@ func (c *Compressor) Current() (codec Codec, level int) {
 	return now.codec, now.level
 }
 
-// Stats returns what each codec has done, in the order of [Codecs].
+// Stats returns the counters of each codec, in the order of [Codecs].
 func (c *Compressor) Stats() []CodecStats {
 	all := make([]CodecStats, len(Codecs))
 	for i, codec := range Codecs {
@@ -124,8 +120,8 @@ func (c *Compressor) Compress(dst *bytes.Buffer, src []byte, flags ...kgo.Compre
 	}
 	n := &c.counters[used]
 	if used != kgo.CodecNone && len(out) >= len(src) {
-		// The library would notice and leave the batch as it is; said
-		// here, the count cannot differ from what it does.
+		// The library would notice and leave the batch as it is; decided here, the count cannot
+		// differ from the library's decision.
 		n.enlarged.Add(1)
 		out, used = src, kgo.CodecNone
 	}
@@ -140,13 +136,13 @@ func (n *counters) add(src, out []byte, took time.Duration) {
 	n.nanos.Add(uint64(took))
 }
 
-// compression is the library's word for a codec at a level. Kafka's levels are
-// mapped to what the Go implementations have:
+// compression returns the library's value of a codec at a level. Kafka's levels are mapped to
+// those of the Go implementations:
 //
 //   - gzip 1 to 9: the same;
 //   - lz4 1 to 17: 1 to 9 the same, above as 9;
-//   - zstd -131072 to 22: four speeds, below 3 fastest, below 6 default, below
-//     10 better, else best.
+//   - zstd -131072 to 22: four speeds, below 3 fastest, below 6 default, below 10 better, else
+//     best.
 //
 // 0 is the codec's default (for lz4 the fast mode), as is gzip's -1.
 func compression(codec Codec, level int) (c kgo.CompressionCodec, err error) {

@@ -24,7 +24,7 @@ func newCompressor(t *testing.T, codec Codec, level int) *Compressor {
 	return c
 }
 
-// compressible is text that every level of every codec makes something else of.
+// compressible returns text that every level of every codec compresses differently.
 func compressible(n int) []byte {
 	text := make([]byte, 0, n+64)
 	for i := 0; len(text) < n; i++ {
@@ -135,7 +135,7 @@ func TestCompressorSet(t *testing.T) {
 	is(None, 0)
 }
 
-// TestCompressorHonoursOldBrokers checks that the library's flags get through.
+// TestCompressorHonoursOldBrokers checks that the library's flags reach the codec.
 func TestCompressorHonoursOldBrokers(t *testing.T) {
 	c := newCompressor(t, Zstd, 0)
 	text := compressible(1000)
@@ -148,9 +148,9 @@ func TestCompressorHonoursOldBrokers(t *testing.T) {
 	}
 }
 
-// TestCompressorChangesUnderLoad switches through all codecs while one client
-// produces from several goroutines, and reads back that each one's records are
-// all there, once, in order, and that the batches did change.
+// TestCompressorChangesUnderLoad switches through all codecs while one client produces from
+// several goroutines, and checks by reading back that the records of each are complete, once, in
+// order, and that the batches did change.
 func TestCompressorChangesUnderLoad(t *testing.T) {
 	_, settings := newCluster(t, kfake.SeedTopics(4, "c"))
 	ctx := testContext(t)

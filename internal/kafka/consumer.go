@@ -12,9 +12,9 @@ const (
 	defaultFetchBytes     = 50 << 20
 	defaultPartitionBytes = 1 << 20
 	defaultSession        = 45 * time.Second
-	// maxBatchBytes bounds what one fetched record batch may decompress to.
-	// The library's 1 GiB would let one small, hostile batch take the
-	// process down; brokers hold batches of 1 MiB by default.
+	// maxBatchBytes bounds the decompressed size of one fetched record batch. The library's 1 GiB
+	// would let one small, hostile batch exhaust the process's memory; brokers hold batches of 1
+	// MiB by default.
 	maxBatchBytes = 256 << 20
 	// replicaRecheck is how often a consumer with a rack asks the leader for
 	// the nearest replica.
@@ -31,15 +31,13 @@ func DefaultConsumer() Consumer {
 	}
 }
 
-// ConsumerOpts returns what the clients of all consumer instances share:
-// connections, fetch sizes, session, memory. Group, start offset, isolation,
-// minimum fetch and auto-commit are the instance's own and are appended by
-// package consumer. Fields of c that are zero mean their defaults. The slice
-// may be used for any number of clients.
+// ConsumerOpts returns the options that the clients of all consumer instances share: connections,
+// fetch sizes, session, memory. Group, start offset, isolation, minimum fetch and auto-commit
+// belong to the instance and are appended by package consumer. Fields of c that are zero mean
+// their defaults. The slice may be used for any number of clients.
 //
-// Records come from a pool: the reader calls [kgo.Record.Recycle] on each one
-// when its bytes have been copied out; a record that is never recycled is
-// merely garbage.
+// Records come from a pool: the reader calls [kgo.Record.Recycle] on each one when its bytes have
+// been copied out; a record that is never recycled is merely garbage.
 func ConsumerOpts(base Settings, c Consumer) ([]kgo.Opt, error) {
 	opts, err := baseOpts(base, c.ClientID)
 	if err != nil {
@@ -61,7 +59,7 @@ func ConsumerOpts(base Settings, c Consumer) ([]kgo.Opt, error) {
 		// keep a paused instance's request at the broker that long.
 		kgo.FetchMaxWait(500*time.Millisecond),
 		kgo.SessionTimeout(session),
-		// A third of the session at most, as Kafka asks for.
+		// At most a third of the session timeout, as Kafka recommends.
 		kgo.HeartbeatInterval(min(3*time.Second, session/3)),
 		kgo.RebalanceTimeout(time.Minute),
 		// There may be thousands of instances, each with a metadata loop
@@ -70,8 +68,8 @@ func ConsumerOpts(base Settings, c Consumer) ([]kgo.Opt, error) {
 		kgo.WithPools(fetchPools),
 	)
 	if c.Rack != "" {
-		// The library stays with a replica that is gone until it asks the
-		// leader again, by default after half an hour.
+		// The library keeps reading from a replica that is gone until it asks the leader again,
+		// by default after half an hour.
 		opts = append(opts, kgo.Rack(c.Rack), kgo.RecheckPreferredReplicaInterval(replicaRecheck))
 	}
 	switch c.GroupProtocol {

@@ -127,7 +127,7 @@ func TestProducerRefuses(t *testing.T) {
 	f("lz4 has no level 18", base, func(p *Producer) { p.Compression, p.Level = LZ4, 18 })
 	f("zstd has no level 23", base, func(p *Producer) { p.Compression, p.Level = Zstd, 23 })
 	f("batches of 1073741824 bytes", base, func(p *Producer) { p.MaxRequestBytes = 1 << 30 })
-	f("linger", base, func(p *Producer) { p.Linger = time.Hour }) // the library's own checks come through
+	f("linger", base, func(p *Producer) { p.Linger = time.Hour }) // the library's own checks are returned
 
 	if _, err := ConsumerOpts(base, Consumer{GroupProtocol: "eager"}); err == nil || !strings.Contains(err.Error(), `"eager"`) {
 		t.Errorf("group protocol eager: %v", err)
@@ -137,9 +137,8 @@ func TestProducerRefuses(t *testing.T) {
 	}
 }
 
-// TestProducerOptions checks that the library has understood what must hold
-// for batch: it never blocks, never waits on its own account, never holds a
-// record without a deadline, and creates no topic.
+// TestProducerOptions checks the library's options on which package batch relies: it never
+// blocks, never lingers, never holds a record without a deadline, and creates no topic.
 func TestProducerOptions(t *testing.T) {
 	p := DefaultProducer()
 	p.BufferBytes = 1 << 20

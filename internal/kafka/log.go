@@ -7,13 +7,12 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// levelTrace is where the library's debug messages go: several a request.
+// levelTrace is the level of the library's debug messages: several per request.
 const levelTrace = slog.LevelDebug - 4
 
-// slogLogger writes what the client library says to a structured log. The
-// library's informational messages tell of every metadata refresh and every
-// step of every group, so they are debug messages to an operator of millrace;
-// its debug messages are a level below that.
+// slogLogger writes the client library's log to a structured log. The library's informational
+// messages report every metadata refresh and every step of every group, so they are debug
+// messages to an operator of millrace; its debug messages are a level below that.
 type slogLogger struct{ log *slog.Logger }
 
 // slogLevels maps the library's levels; LogLevelNone is never logged.
@@ -24,7 +23,7 @@ var slogLevels = [...]slog.Level{
 	kgo.LogLevelDebug: levelTrace,
 }
 
-// Level is asked by the library before it builds a message.
+// Level returns the level up to which the library builds messages.
 func (s slogLogger) Level() kgo.LogLevel {
 	for level := kgo.LogLevelDebug; level > kgo.LogLevelNone; level-- {
 		if s.log.Enabled(context.Background(), slogLevels[level]) {

@@ -41,19 +41,18 @@ func (e *PartitionError) Error() string { return e.TopicPartition.String() + ": 
 // Unwrap returns Err.
 func (e *PartitionError) Unwrap() error { return e.Err }
 
-// ListedOffset is what a broker said of one partition.
+// ListedOffset is a broker's result for one partition.
 type ListedOffset struct {
-	// Offset is -1 where no record is as young as was asked for.
+	// Offset is -1 where no record is as young as the time asked for.
 	Offset int64
 	// Err is an error of Kafka, or of the connection to the partition's leader.
 	Err error
 }
 
-// ListOffsets asks the leader of each partition for the offset of its first record
-// that is not older than the time given, in ms since 1970, or for one of the ends:
-// one request to each broker that leads some of them. With committed the end is
-// that of the last finished transaction. Each partition that was asked for is in
-// the result.
+// ListOffsets asks the leader of each partition for the offset of its first record that is not
+// older than the given time, in ms since 1970, or for one of the ends: one request to each broker
+// that leads some of them. With committed the end is that of the last finished transaction. Each
+// requested partition is in the result.
 func ListOffsets(ctx context.Context, client *kgo.Client, committed bool, at map[TopicPartition]int64) map[TopicPartition]ListedOffset {
 	found := make(map[TopicPartition]ListedOffset, len(at))
 	if len(at) == 0 {
@@ -82,8 +81,8 @@ func ListOffsets(ctx context.Context, client *kgo.Client, committed bool, at map
 	return found
 }
 
-// sharded is RequestSharded that returns when ctx ends, which the client's own may not do
-// while a broker hangs.
+// sharded is RequestSharded, but returns when ctx ends, which the client's own may not do while a
+// broker hangs.
 func sharded(ctx context.Context, client *kgo.Client, req kmsg.Request) []kgo.ResponseShard {
 	shards := make(chan []kgo.ResponseShard, 1)
 	go func() { shards <- client.RequestSharded(ctx, req) }()
@@ -115,10 +114,10 @@ func listOffsetsRequest(committed bool, at map[TopicPartition]int64) *kmsg.ListO
 	return req
 }
 
-// OffsetsAt returns, for each partition, the offset of the first record that is not
-// older than the time asked for (see [ListOffsets]). A time after the last record
-// gives the end. Errors: [PartitionError] for what does not exist, those of Kafka, and
-// what became of the connection.
+// OffsetsAt returns, for each partition, the offset of the first record that is not older than
+// the time asked for (see [ListOffsets]). A time after the last record gives the end. Errors:
+// [PartitionError] for a partition that does not exist, those of Kafka, and those of the
+// connection.
 func OffsetsAt(ctx context.Context, client *kgo.Client, committed bool, at map[TopicPartition]int64) (map[TopicPartition]int64, error) {
 	found, err := listAll(ctx, client, committed, at)
 	if err != nil {
@@ -140,7 +139,7 @@ func OffsetsAt(ctx context.Context, client *kgo.Client, committed bool, at map[T
 	return found, nil
 }
 
-// listAll is ListOffsets where one partition that fails fails all.
+// listAll is ListOffsets, but fails if one partition fails.
 func listAll(ctx context.Context, client *kgo.Client, committed bool, at map[TopicPartition]int64) (map[TopicPartition]int64, error) {
 	offsets := make(map[TopicPartition]int64, len(at))
 	for tp, listed := range ListOffsets(ctx, client, committed, at) {
@@ -157,10 +156,10 @@ func listAll(ctx context.Context, client *kgo.Client, committed bool, at map[Top
 	return offsets, nil
 }
 
-// Missing finds out what does not exist where Kafka said that a topic or a partition is
-// unknown, which it does not tell apart: the first of the partitions that lacks its topic
-// ([kerr.UnknownTopicOrPartition]) or is lacking in it ([ErrNoPartition]). It returns nil
-// where all exist by now, and what failed where that cannot be found out.
+// Missing determines what does not exist after Kafka's error for an unknown topic or partition,
+// which does not distinguish the two. It returns the first of the partitions that lacks its topic
+// ([kerr.UnknownTopicOrPartition]) or is missing in it ([ErrNoPartition]), nil where all exist by
+// now, and the error of the look-up where that fails.
 func Missing(ctx context.Context, client *kgo.Client, tps []TopicPartition) error {
 	topics := make([]string, len(tps))
 	for n, tp := range tps {

@@ -9,21 +9,19 @@ import (
 // AnyPartition in [kgo.Record.Partition] leaves the choice to [Partitioner].
 const AnyPartition = -1
 
-// recordOverhead is about what a record costs in a batch beside its bytes. It
-// makes empty records count, so that they move on to the next partition too.
+// recordOverhead is about the size of a record in a batch besides its bytes. It makes empty
+// records count, so that they rotate over the partitions too.
 const recordOverhead = 8
 
 // Partitioner chooses partitions as Kafka's Java producer does:
 //
-//   - a record whose Partition is not negative goes there, or fails if there
-//     is no such partition ([ProduceError]);
-//   - a key that is not nil, be it empty, is hashed with murmur2 over all
-//     partitions, whether or not they have a leader, so that keys land where
-//     Java's do;
-//   - the others stay on one partition for stickyBytes and then move to the
-//     next that has a leader (after KIP-794), which makes full batches and is
-//     even over time. The first is chosen at random, so that many proxies do
-//     not start in step.
+//   - a record whose Partition is not negative goes there, or fails if the partition does not
+//     exist ([ProduceError]);
+//   - a key that is not nil, even an empty one, is hashed with murmur2 over all partitions,
+//     whether or not they have a leader, so that keys are assigned as by Java;
+//   - other records stay on one partition for stickyBytes and then move to the next that has a
+//     leader (after KIP-794), which makes full batches and is even over time. The first partition
+//     is random, so that many nodes do not start in step.
 //
 // It allocates nothing per record.
 func Partitioner(stickyBytes int) kgo.Partitioner { return partitioner{stickyBytes} }
@@ -50,11 +48,11 @@ func (*topicPartitioner) RequiresConsistency(r *kgo.Record) bool {
 	return r.Partition >= 0 || r.Key != nil
 }
 
-// Partition returns the index among the n partitions offered.
+// Partition returns the index among the n offered partitions.
 func (t *topicPartitioner) Partition(r *kgo.Record, n int) int {
 	if r.Partition >= 0 {
 		asked := int(r.Partition)
-		if asked >= n { // the client fails it with an error that has no type; see ProduceError
+		if asked >= n { // the client fails it with an untyped error; see ProduceError
 			r.Partition = ^r.Partition
 		}
 		return asked
@@ -73,14 +71,13 @@ func (t *topicPartitioner) Partition(r *kgo.Record, n int) int {
 	return pick
 }
 
-// ProduceError returns the error of a produce promise: [ErrNoPartition] for a record
-// that asked for a partition that its topic does not have, else err. The client's
-// view of a topic may be older than the metadata cache's, so the partition may also
-// have been added a moment ago.
+// ProduceError returns the error of a produce promise: [ErrNoPartition] for a record whose
+// requested partition its topic does not have, else err. The client's metadata may be older than
+// the metadata cache's, so the partition may also have been added a moment ago.
 //
-// [Partitioner] has marked such a record, because the client's error has no type: the
-// record's Partition is the complement of what it asked for, and so below AnyPartition.
-// Partition 0 needs no mark; each topic has it.
+// [Partitioner] has marked such a record, because the client's error has no type: the record's
+// Partition is the complement of the requested one, and so below AnyPartition. Partition 0 needs
+// no mark; each topic has it.
 func ProduceError(r *kgo.Record, err error) error {
 	if err != nil && r.Partition < AnyPartition {
 		return ErrNoPartition

@@ -25,7 +25,7 @@ func TestMurmur2(t *testing.T) {
 	f("abc", 479470107)
 }
 
-// TestKeyedPartition has what a Java producer chooses among 1,000 partitions.
+// TestKeyedPartition has the choices of a Java producer among 1,000 partitions.
 func TestKeyedPartition(t *testing.T) {
 	p := Partitioner(16 << 10).ForTopic("t")
 	f := func(key string, want int) {
@@ -93,7 +93,7 @@ func TestStickyPartition(t *testing.T) {
 	}
 }
 
-// TestProduceError asks for partitions that are not there.
+// TestProduceError produces to partitions that do not exist.
 func TestProduceError(t *testing.T) {
 	_, settings := newCluster(t, kfake.SeedTopics(3, "t"))
 	producer := newProducer(t, settings, DefaultProducer())

@@ -7,20 +7,19 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// Size classes are powers of four: a slice wastes at most three quarters, and
-// there are few classes to hold memory in.
+// Size classes are powers of four: a slice wastes at most three quarters, and few classes hold
+// memory.
 const (
 	classes      = 6
 	minByteClass = 16 << 10 // up to 16 MiB
 	minRecClass  = 16       // up to 16,384 records
 
-	// What the pools keep while nobody uses it, for the whole process.
+	// keepBytes and keepRecordBytes bound the idle memory of the pools, for the whole process.
 	keepBytes       = 64 << 20
 	keepRecordBytes = 32 << 20
 
-	// expansion is a guess of how far a batch decompresses; text does about
-	// this much. Too small a guess costs an allocation, and the larger slice
-	// is what comes back to the pool.
+	// expansion is an estimate of how far a batch decompresses; text does about this much. Too
+	// small an estimate costs an allocation, and the larger slice is then returned to the pool.
 	expansion = 4
 )
 
@@ -29,9 +28,9 @@ const (
 // thousands of times the bound.
 var fetchPools = newPools(keepBytes, keepRecordBytes)
 
-// pools implements [kgo.PoolDecompressBytes] and [kgo.PoolRecords]. A slice is
-// the client's from Get to Put; the client puts it back when the last record
-// of its batch was recycled, and has zeroed what it wrote by then.
+// pools implements [kgo.PoolDecompressBytes] and [kgo.PoolRecords]. The client owns a slice from
+// Get to Put; it returns the slice when the last record of its batch was recycled, and has zeroed
+// what it wrote by then.
 type pools struct {
 	bytes   shelf[byte]
 	records shelf[kgo.Record]
@@ -49,27 +48,27 @@ func (p *pools) GetDecompressBytes(compressed []byte, _ kgo.CompressionCodecType
 	return p.bytes.get(min(expansion*len(compressed), minByteClass<<(2*(classes-1))))
 }
 
-// PutDecompressBytes takes it back, or what it was replaced with.
+// PutDecompressBytes takes it back, or the slice that replaced it.
 func (p *pools) PutDecompressBytes(b []byte) { p.bytes.put(b) }
 
 // GetRecords lends room for n records.
 func (p *pools) GetRecords(n int) []kgo.Record { return p.records.get(n) }
 
-// PutRecords takes it back. Records that the client decoded and then dropped
-// (those before the offset asked for) were never recycled: they must not keep
-// their batch alive from in here.
+// PutRecords takes it back. Records that the client decoded and then dropped (those before the
+// offset asked for) were never recycled: otherwise they would keep their batch alive from inside
+// the pool.
 func (p *pools) PutRecords(rs []kgo.Record) {
 	clear(rs[:cap(rs)])
 	p.records.put(rs)
 }
 
-// PoolStats is what a pool of fetch memory has done so far.
+// PoolStats are the statistics of a pool of fetch memory.
 type PoolStats struct {
-	// Name tells what it holds.
+	// Name names the contents.
 	Name string
-	// Gets counts what was taken from it, Misses what was allocated for that.
+	// Gets counts the slices taken from it, Misses those allocated for that.
 	Gets, Misses uint64
-	// KeptBytes is what it holds for the next to ask.
+	// KeptBytes is the idle memory that the pool holds.
 	KeptBytes int64
 }
 
@@ -78,20 +77,19 @@ func FetchPools() []PoolStats {
 	return []PoolStats{fetchPools.bytes.stats("fetch_bytes"), fetchPools.records.stats("fetch_records")}
 }
 
-// EmptyFetchPools lets go of what the pools keep, for the garbage collector.
+// EmptyFetchPools drops the idle memory of the pools, for the garbage collector.
 func EmptyFetchPools() {
 	fetchPools.bytes.empty()
 	fetchPools.records.empty()
 }
 
-// shelf is a bounded free list by size class. Class i holds slices whose
-// capacity is at least smallest<<(2*i). It is a list under a lock rather than
-// a sync.Pool because the bound is exact and putting a slice back does not
-// allocate; a batch is touched once on the way in and once on the way out, so
-// the lock is never hot.
+// shelf is a bounded free list by size class. Class i holds slices whose capacity is at least
+// smallest<<(2*i). It is a list under a lock rather than a sync.Pool because the bound is exact
+// and putting a slice back does not allocate; the lock is taken once to lend and once to return a
+// batch's memory, so it is never hot.
 type shelf[T any] struct {
 	smallest int
-	limit    int // elements kept in all classes together
+	limit    int // elements held in all classes together
 
 	mu   sync.Mutex
 	free [classes][][]T
@@ -118,7 +116,7 @@ func (s *shelf[T]) get(n int) []T {
 	class, room := 0, s.smallest
 	for ; room < n; room <<= 2 {
 		if class++; class == classes {
-			return make([]T, 0, n) // too large to keep
+			return make([]T, 0, n) // too large to pool
 		}
 	}
 	s.mu.Lock()
@@ -136,8 +134,8 @@ func (s *shelf[T]) get(n int) []T {
 	return make([]T, 0, room)
 }
 
-// put keeps b for the largest class whose promise its capacity holds, unless
-// it is too small or too large for any, or the shelf is full.
+// put pools b in the largest class whose minimum its capacity reaches, unless it is too small or
+// too large for any, or the shelf is full.
 func (s *shelf[T]) put(b []T) {
 	class, room := -1, s.smallest
 	for class < classes-1 && cap(b) >= room {

@@ -36,7 +36,7 @@ func TestShelf(t *testing.T) {
 	if s.kept != 0 {
 		t.Errorf("kept %d, want nothing", s.kept)
 	}
-	s.put(make([]byte, 63)) // holds the promise of class 16
+	s.put(make([]byte, 63)) // reaches the minimum of class 16
 	s.put(make([]byte, 30))
 	s.put(make([]byte, 30)) // no room left
 	if s.kept != 93 {
@@ -63,8 +63,8 @@ func TestPoolsClear(t *testing.T) {
 	}
 }
 
-// TestPoolsLent reads compressed and plain batches and checks that recycling
-// all records brings the memory back, and that no record changes before.
+// TestPoolsLent reads compressed and plain batches and checks that recycling all records returns
+// the memory, and that no record changes before.
 func TestPoolsLent(t *testing.T) {
 	_, settings := newCluster(t, kfake.SeedTopics(1, "p"))
 	ctx := testContext(t)

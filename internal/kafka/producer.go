@@ -18,8 +18,8 @@ const (
 	minBatchBytes       = 512 // the library takes no less
 )
 
-// DefaultProducer returns the defaults of Kafka's Java producer, except that
-// the client library holds nothing back; see [Producer.Linger].
+// DefaultProducer returns the defaults of Kafka's Java producer, except that the client library
+// does not linger; see [Producer.Linger].
 func DefaultProducer() Producer {
 	return Producer{
 		Acks:            -1,
@@ -35,12 +35,11 @@ func DefaultProducer() Producer {
 	}
 }
 
-// NewProducer builds the client that all produce requests share. Records must
-// carry the partition they are meant for, or [AnyPartition]. The caller closes
-// the client. Sizes and times in p that are zero mean their defaults; Acks,
-// Idempotent, Linger and Retries mean what they say: start from
-// [DefaultProducer]. opts come last and win; with kgo.WithCompressor a
-// [Compressor] that the caller holds takes the place of Compression and Level.
+// NewProducer builds the client that all produce requests share. Records must have their
+// partition set, or [AnyPartition]. The caller closes the client. Sizes and times in p that are
+// zero mean their defaults; zero Acks, Idempotent, Linger and Retries are values: start from
+// [DefaultProducer]. opts come last and win; with kgo.WithCompressor a [Compressor] that the
+// caller holds replaces Compression and Level.
 func NewProducer(base Settings, p Producer, opts ...kgo.Opt) (*kgo.Client, error) {
 	all, err := baseOpts(base, p.ClientID)
 	if err != nil {
@@ -75,35 +74,31 @@ func producerOpts(p Producer) ([]kgo.Opt, error) {
 		delivery,
 		kgo.WithCompressor(compressor),
 		kgo.RecordPartitioner(Partitioner(orElse(p.BatchBytes, defaultBatchBytes))),
-		// 0 in the proxy: when records leave is decided in one place,
-		// package batch, which knows what is in flight.
+		// 0 in a node: package batch alone decides when records are flushed, because it
+		// knows what is in flight.
 		kgo.ProducerLinger(p.Linger),
-		// One limit in the library for what Java keeps apart, see
-		// [Producer.BatchBytes].
+		// One limit in the library for two settings of Java, see [Producer.BatchBytes].
 		kgo.ProducerBatchMaxBytes(int32(batchBytes)),
 		// A request carries batches of many partitions; this is Kafka's
 		// own bound for it (socket.request.max.bytes). Java's
 		// max.request.size of 1 MiB would let one busy partition fill
 		// every request.
 		kgo.BrokerMaxWriteBytes(maxAnswerBytes),
-		// Produce blocks the calling connection when one of these is
-		// reached. It must not: package batch admits by bytes and refuses
-		// at once. So the count is out of reach, and the bytes (which
-		// include headers, as batch's may not) are a net far above.
+		// Produce blocks the calling connection when one of these is reached. It must not:
+		// package batch admits by bytes and refuses at once. The count is therefore unlimited,
+		// and the bytes (which include headers, as batch's may not) are a safety net far above.
 		kgo.MaxBufferedRecords(math.MaxInt),
 		kgo.MaxBufferedBytes(int(min(buffer, math.MaxInt/4)*2+maxAnswerBytes)),
-		// After a leader moved, records wait no longer than this for
-		// metadata that says so. The library's 5 s would be the longest
-		// part of a fail-over.
+		// After a leader moved, records wait no longer than this for new metadata. The library's
+		// 5 s would be the longest part of a fail-over.
 		kgo.MetadataMinAge(250*time.Millisecond),
-		// Package metadata has seen the topic before a record gets here.
-		// A broker that does not know it yet is behind by a moment; about
-		// 5 s of "unknown topic" mean that it was deleted.
+		// Package metadata has seen the topic before a record gets here. A broker that does not
+		// know it yet lags by a moment; about 5 s of "unknown topic" mean that it was deleted.
 		kgo.UnknownTopicRetries(20),
 	), nil
 }
 
-// deliveryOpts say when a record is safe, and when it is given up.
+// deliveryOpts define when a record is acked, and when it is given up.
 func deliveryOpts(p Producer) ([]kgo.Opt, error) {
 	retries := p.Retries
 	if retries < 0 || retries >= math.MaxInt32 {
@@ -112,10 +107,10 @@ func deliveryOpts(p Producer) ([]kgo.Opt, error) {
 	opts := []kgo.Opt{
 		kgo.RecordRetries(retries),
 		kgo.WithHooks(deliveryClock{}),
-		// Without this deadline the library holds a record for ever.
+		// Without this deadline the library holds a record forever.
 		kgo.RecordDeliveryTimeout(orElse(p.DeliveryTimeout, defaultDelivery)),
-		// How long a broker may wait for its followers; the time for the
-		// request as a whole comes on top (RequestTimeoutOverhead).
+		// The time that a broker may wait for its followers; the time for the request as a whole
+		// comes on top (RequestTimeoutOverhead).
 		kgo.ProduceRequestTimeout(orElse(p.RequestTimeout, defaultRequestTimeout)),
 	}
 	switch p.Acks {
@@ -141,11 +136,9 @@ func deliveryOpts(p Producer) ([]kgo.Opt, error) {
 	if p.MaxInFlight < 0 || p.MaxInFlight > defaultInFlight {
 		return nil, fmt.Errorf("cannot build the Kafka producer: idempotence needs 1 to %d requests in flight, not %d", defaultInFlight, p.MaxInFlight)
 	}
-	// The deadline must also hold for records that were sent and not
-	// answered, as it does in Java: otherwise one broker that died with
-	// requests in flight keeps their memory charged for as long as it is
-	// away. What it costs is that the broker cannot recognise such a record
-	// when the HTTP client sends it again, which it never can: that is
-	// another record to it.
+	// The deadline must also hold for records that were sent and not acked, as it does in Java:
+	// otherwise one broker that died with requests in flight keeps their memory charged for as
+	// long as it is away. The cost is that the broker cannot recognise such a record when the
+	// HTTP client sends it again. It never can: to the broker that is another record.
 	return append(opts, kgo.AllowIdempotentProduceCancellation()), nil
 }

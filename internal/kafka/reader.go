@@ -13,9 +13,9 @@ import (
 )
 
 var (
-	// ErrNoPartition says that a topic exists and has no such partition.
+	// ErrNoPartition means that a topic exists and has no such partition.
 	ErrNoPartition = errors.New("the topic has no such partition")
-	// ErrRecreated says that the topic of that name is not the one that was meant.
+	// ErrRecreated means that the topic of that name is not the requested one.
 	ErrRecreated = errors.New("the topic was deleted and created again")
 	// errSilent says that a broker was not asked, or that its connection was ended.
 	errSilent = errors.New("it did not answer of late")
@@ -26,25 +26,25 @@ const (
 	// those that have no patience, which would wait for it once for each partition.
 	// After so long without any answer its connection is given up.
 	silentFor = 5 * time.Second
-	// replicaTimeout is how long a replica may take that is not the leader,
-	// which can be asked in its place.
+	// replicaTimeout bounds a fetch from a replica that is not the leader, since the leader can
+	// be asked in its place.
 	replicaTimeout = time.Second
 )
 
-// LeaderHook is a hook of [Settings.Hooks] that a [Reader] tells which broker
-// answered for a partition. Clients of the library say it by
-// [kgo.HookProduceBatchWritten] and [kgo.HookFetchBatchRead].
+// LeaderHook is a hook of [Settings.Hooks] that a [Reader] notifies of the broker that answered
+// for a partition. Clients of the library report it by [kgo.HookProduceBatchWritten] and
+// [kgo.HookFetchBatchRead].
 type LeaderHook interface {
-	// OnLeader is called with each answer. It must not block.
+	// OnLeader is called with each response. It must not block.
 	OnLeader(topic string, partition, leader int32)
 }
 
-// Reader fetches from any offset of any partition, without a consumer: each
-// [Reader.Fetch] is one request to the partition's leader, or a replica nearer
-// by, over connections that all of them share. It may be used concurrently.
+// Reader fetches from any offset of any partition, without a consumer: each [Reader.Fetch] is one
+// request to the partition's leader, or a nearer replica, over connections that all fetches
+// share. It may be used concurrently.
 //
-// A broker answers the requests of a connection one after another, so a fetch
-// never waits at the broker for records to come: it would hold up all others.
+// A broker answers the requests of a connection one after another, so a fetch never waits at the
+// broker for records: it would delay all others on the connection.
 type Reader struct {
 	client         *kgo.Client
 	decompressor   kgo.Decompressor
@@ -60,10 +60,10 @@ type Reader struct {
 	lines  map[int32]*line
 }
 
-// PartitionRead is where and how much a [Reader] fetches.
+// PartitionRead is the position and size of a fetch.
 type PartitionRead struct {
 	Topic string
-	// TopicID is that of the topic that is meant; zero: whichever has the name.
+	// TopicID is that of the requested topic; zero: any topic of that name.
 	TopicID   [16]byte
 	Partition int32
 	// Offset of the first record.
@@ -73,8 +73,8 @@ type PartitionRead struct {
 	MaxBytes int
 	// ReadCommitted leaves out the records of open and aborted transactions.
 	ReadCommitted bool
-	// Impatient gives up where patience is needed: a partition that has no
-	// leader, a broker that has just let others wait.
+	// Impatient fails at once where a retry would have to wait: at a partition that has no
+	// leader, and at a broker that has just let a fetch time out.
 	Impatient bool
 }
 
@@ -104,7 +104,7 @@ func NewReader(base Settings, c Consumer) (*Reader, error) {
 	return r, nil
 }
 
-// Close closes the connections. Fetches that go on fail with [kgo.ErrClientClosed].
+// Close closes the connections. Fetches in flight fail with [kgo.ErrClientClosed].
 func (r *Reader) Close() {
 	r.end()
 	r.client.Close()
@@ -115,16 +115,14 @@ func (r *Reader) OffsetsAt(ctx context.Context, committed bool, at map[TopicPart
 	return OffsetsAt(ctx, r.client, committed, at)
 }
 
-// Fetch returns what the log holds from the offset on, at once, even if that is
-// nothing, and the offset to go on from. That may be past the last record:
-// offsets of transaction marks and of compacted records count. The caller owns
-// the records and calls [kgo.Record.Recycle] on each.
+// Fetch returns the records of the log from the offset, at once, even if there are none, and the
+// offset to continue from. That may be past the last record: offsets of transaction marks and of
+// compacted records count. The caller owns the records and calls [kgo.Record.Recycle] on each.
 //
-// A leader that moved is followed, and a broker that fails asked again, until
-// ctx ends; if the read is impatient, just once. Errors: those of Kafka
-// ([kerr.Error]), a topic that does not exist among them, [ErrNoPartition],
-// [ErrRecreated], and what became of the connection. Where a later batch cannot
-// be read, the records before it come without an error.
+// Fetch retries at a leader that moved, and after a broker that failed, until ctx ends; an
+// impatient read retries just once. Errors: those of Kafka ([kerr.Error]), a topic that does not
+// exist among them, [ErrNoPartition], [ErrRecreated], and those of the connection. Where a later
+// batch cannot be read, the records before it are returned without an error.
 func (r *Reader) Fetch(ctx context.Context, at PartitionRead) (kgo.FetchPartition, int64, error) {
 	var last error
 	for fails := 0; ; fails++ {
@@ -132,16 +130,16 @@ func (r *Reader) Fetch(ctx context.Context, at PartitionRead) (kgo.FetchPartitio
 		switch {
 		case err == nil:
 			return part, next, nil
-		case r.open.Err() != nil: // the library tells it in many ways
+		case r.open.Err() != nil: // the library reports it in many forms
 			return part, next, kgo.ErrClientClosed
-		case ctx.Err() != nil && last != nil: // it says more than that time is up
+		case ctx.Err() != nil && last != nil: // Kafka's error tells more than that time is up
 			return part, next, last
 		case ctx.Err() != nil, !passing(err):
 			return part, next, err
 		}
 		last = err
 		if fails == 0 {
-			continue // with fresh metadata, which most often is all that it takes
+			continue // with fresh metadata, which most often is enough
 		}
 		if at.Impatient {
 			return part, next, err
@@ -156,13 +154,13 @@ func (r *Reader) Fetch(ctx context.Context, at PartitionRead) (kgo.FetchPartitio
 	}
 }
 
-// final marks an error that asking again does not cure.
+// final marks an error that no retry cures.
 type final struct{ error }
 
-// Unwrap gives the error itself.
+// Unwrap returns the error itself.
 func (f final) Unwrap() error { return f.error }
 
-// passing reports whether a fetch may succeed when it is made again.
+// passing reports whether a retry of a fetch may succeed.
 func passing(err error) bool {
 	var end final
 	var code *kerr.Error
@@ -172,11 +170,11 @@ func passing(err error) bool {
 	case errors.As(err, &code):
 		return code.Retriable
 	}
-	return true // a connection
+	return true // an error of the connection
 }
 
-// try is one fetch, of the leader or of the replica that it has named as the
-// nearest. fresh has it ask for the leader again.
+// try makes one fetch, from the leader or from the replica that it named as the nearest. fresh
+// makes it look the leader up again.
 func (r *Reader) try(ctx context.Context, at PartitionRead, fresh bool) (kgo.FetchPartition, int64, error) {
 	none := kgo.FetchPartition{Partition: at.Partition}
 	route, err := r.route(ctx, at, fresh)
@@ -195,7 +193,7 @@ func (r *Reader) try(ctx context.Context, at PartitionRead, fresh bool) (kgo.Fet
 		raw, err := r.ask(ctx, at, route, broker, rack)
 		switch {
 		case broker != leader && err != nil && ctx.Err() == nil:
-			route.refused(at.Partition) // what is wrong, if anything is, the leader says
+			route.refused(at.Partition) // the leader reports the error, if it persists
 		case err != nil:
 			return none, at.Offset, fmt.Errorf("cannot fetch from broker %d: %w", broker, err)
 		case broker == leader && rack != "" && raw.PreferredReadReplica >= 0 && raw.PreferredReadReplica != leader:
@@ -206,7 +204,7 @@ func (r *Reader) try(ctx context.Context, at PartitionRead, fresh bool) (kgo.Fet
 	}
 }
 
-// ask is one request to one broker of those that have the partition.
+// ask sends one request to one of the brokers that have the partition.
 func (r *Reader) ask(ctx context.Context, at PartitionRead, route *route, broker int32, rack string) (*kmsg.FetchResponseTopicPartition, error) {
 	if at.Impatient && r.isSilent(broker) {
 		return nil, errSilent
@@ -229,7 +227,7 @@ func (r *Reader) ask(ctx context.Context, at PartitionRead, route *route, broker
 	}
 	raw := &answer.Topics[0].Partitions[0]
 	err = kerr.ErrorForCode(raw.ErrorCode)
-	if leads && (err == nil || errors.Is(err, kerr.OffsetOutOfRange)) { // as only the leader can know
+	if leads && (err == nil || errors.Is(err, kerr.OffsetOutOfRange)) { // only the leader can answer these
 		r.tell(at, broker)
 	}
 	return raw, err
@@ -250,7 +248,7 @@ func (r *Reader) decode(at PartitionRead, broker int32, raw *kmsg.FetchResponseT
 	return part, next, nil
 }
 
-// tell says which broker answered for the partition.
+// tell notifies the hooks of the broker that answered for the partition.
 func (r *Reader) tell(at PartitionRead, leader int32) {
 	for _, h := range r.hooks {
 		if h, ok := h.(LeaderHook); ok {
@@ -259,8 +257,8 @@ func (r *Reader) tell(at PartitionRead, leader int32) {
 	}
 }
 
-// counted returns what tells of each batch that was read, as the library does
-// for clients that poll.
+// counted returns the function that notifies the hooks of each batch, as the library does for
+// clients that poll.
 func (r *Reader) counted(at PartitionRead, broker int32) func(kgo.FetchBatchMetrics) {
 	return func(m kgo.FetchBatchMetrics) {
 		for _, h := range r.hooks {
@@ -278,7 +276,7 @@ func (r *Reader) request(at PartitionRead, id [16]byte, rack string) *kmsg.Fetch
 	t := kmsg.NewFetchRequestTopic()
 	t.Topic, t.TopicID = at.Topic, id // which of them is sent depends on the broker's version
 	t.Partitions = append(t.Partitions, p)
-	req := kmsg.NewPtrFetchRequest() // it wants no fetch session, and no bound but that of its one partition
+	req := kmsg.NewPtrFetchRequest() // no fetch session, and no bound but that of its one partition
 	req.Topics = append(req.Topics, t)
 	req.Rack = rack
 	if at.ReadCommitted {

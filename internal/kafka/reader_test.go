@@ -28,7 +28,7 @@ func newReader(t *testing.T, f *testkit.FakeKafka) *Reader {
 	return r
 }
 
-// fetch reads the values at a place.
+// fetch reads the values from an offset.
 func fetch(t *testing.T, r *Reader, at PartitionRead) (values []string, next int64, err error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -41,8 +41,8 @@ func fetch(t *testing.T, r *Reader, at PartitionRead) (values []string, next int
 	return values, next, err
 }
 
-// A topic that was created again is told from the one that is meant, also where
-// the new one lacks the partition.
+// A recreated topic is distinguished from the requested one, also where the new one lacks the
+// partition.
 func TestReaderTellsARecreatedTopic(t *testing.T) {
 	f := testkit.Fake(t, kfake.SeedTopics(2, "t"))
 	r := newReader(t, f)
@@ -67,8 +67,8 @@ func TestReaderTellsARecreatedTopic(t *testing.T) {
 	}
 }
 
-// A broker that is gone costs the reads of its partitions the time that its
-// partitions need to find another leader.
+// Reads of a broker's partitions survive its failure, after the time that the partitions need to
+// elect another leader.
 func TestReaderOutlivesABroker(t *testing.T) {
 	f := testkit.Fake(t, kfake.NumBrokers(3), kfake.SeedTopics(1, "t"))
 	client := testkit.Client(t, f.Broker)
@@ -88,7 +88,7 @@ func TestReaderOutlivesABroker(t *testing.T) {
 	}
 }
 
-// What is known of a topic is not asked for again, but for a partition that may be new.
+// A cached route is not looked up again, except for a partition that may be new.
 func TestReaderAsksForLeadersOnce(t *testing.T) {
 	f := testkit.Fake(t, kfake.SeedTopics(1, "t"))
 	r := newReader(t, f)
@@ -119,7 +119,7 @@ func TestReaderAsksForLeadersOnce(t *testing.T) {
 	}
 }
 
-// At the end of its time a fetch says what Kafka said, not that time is up.
+// At the end of its time a fetch returns Kafka's error, not that time is up.
 func TestReaderTellsTheLastError(t *testing.T) {
 	f := testkit.Fake(t, kfake.SeedTopics(1, "t"))
 	r := newReader(t, f)
@@ -131,7 +131,7 @@ func TestReaderTellsTheLastError(t *testing.T) {
 	}
 }
 
-// seen is what a hook was told.
+// seen records the calls of a hook.
 type seen struct{ leaders, batches []int32 }
 
 func (s *seen) OnLeader(_ string, _, leader int32) { s.leaders = append(s.leaders, leader) }
@@ -142,7 +142,7 @@ func (s *seen) OnFetchBatchRead(b kgo.BrokerMetadata, topic string, _ int32, m k
 	}
 }
 
-// Hooks hear of who answered, and of each batch, as they do of clients that poll.
+// Hooks are notified of the answering broker, and of each batch, as those of clients that poll.
 func TestReaderTellsItsHooks(t *testing.T) {
 	f := testkit.Fake(t, kfake.NumBrokers(2), kfake.SeedTopics(1, "t"))
 	if err := testkit.Client(t, f.Broker).ProduceSync(t.Context(), &kgo.Record{Topic: "t", Value: []byte("v")}).FirstErr(); err != nil {
@@ -182,7 +182,7 @@ func TestReaderRecycles(t *testing.T) {
 	f := testkit.Fake(t, kfake.SeedTopics(1, "t"))
 	client := testkit.Client(t, f.Broker, kgo.ProducerBatchCompression(kgo.ZstdCompression()))
 	value := make([]byte, 100_000)
-	rand.Read(value[:len(value)/2]) // half of it compresses, so it fits the room that the pool lends
+	rand.Read(value[:len(value)/2]) // half of it compresses, so it fits the slice that the pool lends
 	if err := client.ProduceSync(t.Context(), &kgo.Record{Topic: "t", Value: value}).FirstErr(); err != nil {
 		t.Fatal(err)
 	}
@@ -206,8 +206,8 @@ func TestReaderRecycles(t *testing.T) {
 	}
 }
 
-// A broker that does not answer costs those that have no patience one wait, not
-// one for each of its partitions. Whoever hears of it again says so.
+// A broker that does not answer costs impatient reads one wait, not one for each of its
+// partitions. Every such read reports the broker.
 func TestImpatientReadsLeaveASilentBroker(t *testing.T) {
 	f := testkit.Fake(t, kfake.SeedTopics(2, "t"))
 	r := newReader(t, f)
@@ -237,8 +237,8 @@ func TestImpatientReadsLeaveASilentBroker(t *testing.T) {
 	}
 }
 
-// The replica that the leader names is asked, and once it refuses the leader,
-// which names none to who is in no rack.
+// The replica that the leader names is asked, and once it refuses, the leader, which names no
+// replica to a client without a rack.
 func TestReaderFallsBackToTheLeader(t *testing.T) {
 	f := testkit.Fake(t, kfake.NumBrokers(2), kfake.SeedTopics(1, "t"))
 	client := testkit.Client(t, f.Broker)
@@ -263,7 +263,7 @@ func TestReaderFallsBackToTheLeader(t *testing.T) {
 		defer mu.Unlock()
 		if node != leader {
 			asked = append(asked, "replica")
-			return nil, nil, false // it says that it is not the leader
+			return nil, nil, false // it reports that it is not the leader
 		}
 		if fetch.Rack == "" {
 			asked = append(asked, "leader")

@@ -13,32 +13,32 @@ import (
 )
 
 const (
-	// maxRoutes bounds the topics that a [Reader] remembers the leaders of.
+	// maxRoutes bounds the topics whose leaders a [Reader] caches.
 	maxRoutes = 10_000
-	// maxRouteAge is how long a [Reader] with a rack keeps to what it knows. Java
-	// asks leaders for the nearest replica as often (metadata.max.age.ms).
+	// maxRouteAge is how long a [Reader] with a rack uses a cached route. Java asks leaders for
+	// the nearest replica as often (metadata.max.age.ms).
 	maxRouteAge = 5 * time.Minute
 )
 
-// route says where the partitions of a topic are. But for near it is immutable;
-// what proves wrong is asked for again.
+// route is the cached location of a topic's partitions. It is immutable except for near; a route
+// that proves wrong is looked up again.
 type route struct {
 	id      [16]byte // Kafka's, zero before it had any
 	leaders []int32  // by partition, -1 for none
 	since   time.Time
-	// near has for each partition what its leader has said of replicas: one of
-	// the marks below, or nearest plus the broker that is to be asked.
+	// near has for each partition the replica that its leader named: one of the constants below,
+	// or nearest plus the broker to ask.
 	near []atomic.Int32
 }
 
 const (
 	notAsked   = iota // the leader may name a replica
-	leaderOnly        // the replica that it has named has failed
+	leaderOnly        // the replica that it named has failed
 	nearest
 )
 
-// source says which broker to fetch the partition from, and as being in which
-// rack: a leader that is told none names no replica, and answers itself.
+// source returns the broker to fetch the partition from, and the rack to send: a leader that gets
+// no rack names no replica, and answers itself.
 func (r *route) source(partition int32, rack string) (broker int32, of string) {
 	switch near := r.near[partition].Load(); {
 	case rack == "" || near == leaderOnly:
@@ -49,17 +49,17 @@ func (r *route) source(partition int32, rack string) (broker int32, of string) {
 	return r.leaders[partition], rack
 }
 
-// named notes the replica that the leader has named. One that has failed is not
-// tried again with this route.
+// named records the replica that the leader named. One that has failed is not used again with
+// this route.
 func (r *route) named(partition, broker int32) {
 	r.near[partition].CompareAndSwap(notAsked, nearest+broker)
 }
 
-// refused notes that the replica has failed.
+// refused records that the replica has failed.
 func (r *route) refused(partition int32) { r.near[partition].Store(leaderOnly) }
 
-// route returns where the topic is. A partition that is not known may have
-// been added since, so it is asked for.
+// route returns the route of the topic. A partition that it lacks may have been added since, so
+// the topic is looked up again.
 func (r *Reader) route(ctx context.Context, at PartitionRead, fresh bool) (*route, error) {
 	r.mu.Lock()
 	known := r.topics[at.Topic]
@@ -83,9 +83,8 @@ func (r *Reader) route(ctx context.Context, at PartitionRead, fresh bool) (*rout
 	return found, nil
 }
 
-// check says what the route lacks that is asked for. A topic that was created
-// again may have fewer partitions than the one that is meant, which is not what
-// is wrong with it.
+// check returns an error if the route lacks the requested partition. A topic that was recreated
+// may have fewer partitions than the requested one; ErrRecreated is the error then.
 func (r *route) check(at PartitionRead) error {
 	switch {
 	case at.TopicID != [16]byte{} && at.TopicID != r.id:
@@ -96,16 +95,16 @@ func (r *route) check(at PartitionRead) error {
 	return nil
 }
 
-// Topic is what a [Reader] knows of a topic.
+// Topic is the metadata that a [Reader] has of a topic.
 type Topic struct {
-	// ID is Kafka's, which a topic that is deleted and created again does not
-	// keep; zero with brokers that give none.
+	// ID is Kafka's, which a topic that is deleted and created again does not keep; zero with
+	// brokers that give none.
 	ID         [16]byte
 	Partitions int
 }
 
-// Topic asks for a topic. Errors: those of Kafka, a topic that does not exist
-// among them, and what became of the connection.
+// Topic looks a topic up. Errors: those of Kafka, a topic that does not exist among them, and
+// those of the connection.
 func (r *Reader) Topic(ctx context.Context, name string) (Topic, error) {
 	found, err := r.route(ctx, PartitionRead{Topic: name}, true)
 	if err != nil {

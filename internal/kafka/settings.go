@@ -9,8 +9,8 @@ import (
 	"github.com/twmb/franz-go/pkg/sasl"
 )
 
-// Settings say how to reach a cluster: what every client of it shares. The
-// zero value of any field but Brokers means the Kafka client's own default.
+// Settings of the connections to a Kafka cluster, which all its clients share. The zero value of
+// any field but Brokers means the Kafka client's own default.
 type Settings struct {
 	// Brokers are host:port addresses to bootstrap from; at least one.
 	Brokers []string
@@ -20,13 +20,14 @@ type Settings struct {
 	TLS *tls.Config
 	// SASL authenticates every connection when not nil.
 	SASL sasl.Mechanism
-	// RequestTimeout bounds one request to a broker beyond what the request itself asks to wait.
+	// RequestTimeout bounds one request to a broker, on top of the wait that the request itself
+	// asks for.
 	RequestTimeout time.Duration
 	// DialTimeout bounds the opening of one connection.
 	DialTimeout time.Duration
 	// MetadataMaxAge is how old the client's view of topics and leaders may get.
 	MetadataMaxAge time.Duration
-	// Logger receives what the clients have to say; nil drops it.
+	// Logger receives the clients' log; nil drops it.
 	Logger *slog.Logger
 	// Hooks are called by every client that is built from these settings.
 	Hooks []kgo.Hook
@@ -56,18 +57,18 @@ type Producer struct {
 	ClientID string
 	// Acks is how many replicas must have a record: 0, 1 or -1 for all in sync.
 	Acks int
-	// Idempotent lets the broker drop a batch that it has already (needs Acks -1).
+	// Idempotent lets the broker drop a batch that it already has (needs Acks -1).
 	Idempotent bool
 	// MaxInFlight bounds unanswered produce requests per broker. With
 	// Idempotent it may be 1 to 5 and changes nothing: the client keeps up to
 	// 5, and sequence numbers keep their order.
 	MaxInFlight int
-	// Linger is how long the client library holds back a batch that is not
-	// full. The proxy leaves it 0: package batch decides when records leave.
+	// Linger is how long the client library holds back a batch that is not full. It is 0 in the
+	// product: package batch decides when records are flushed.
 	Linger time.Duration
-	// BatchBytes is how much keyless records give to one partition before the
-	// next one's turn (batch.size). It does not cut batches: under load they
-	// grow to MaxRequestBytes, or to BatchBytes if that is more.
+	// BatchBytes is how many bytes of keyless records go to one partition before the next one
+	// (batch.size). It does not cut batches: under load they grow to MaxRequestBytes, or to
+	// BatchBytes if that is more.
 	BatchBytes int
 	// MaxRequestBytes bounds one record, and one batch, before compression
 	// (max.request.size). A larger record fails.
@@ -75,15 +76,15 @@ type Producer struct {
 	// Compression is the codec of every batch, Level its level (0: the codec's default).
 	Compression Codec
 	Level       int
-	// BufferBytes bounds keys and values held for Kafka. Package batch refuses
-	// what would exceed it; the client's own bound is set far above.
+	// BufferBytes bounds keys and values held for Kafka. Package batch refuses records that would
+	// exceed it; the client's own bound is set far above.
 	BufferBytes int64
 	// DeliveryTimeout is how long a record may take in all, retries included.
 	DeliveryTimeout time.Duration
 	// RequestTimeout is how long a broker may take to answer one produce request.
 	RequestTimeout time.Duration
-	// Retries bounds the repeats of one batch: 0 sends once, a negative number
-	// or math.MaxInt32 and above repeats until DeliveryTimeout.
+	// Retries bounds the retries of one batch: 0 sends once, a negative number or math.MaxInt32
+	// and above retries until DeliveryTimeout.
 	Retries int
 }
 
@@ -91,13 +92,13 @@ type Producer struct {
 type Consumer struct {
 	// ClientID overrides [Settings.ClientID] when not empty.
 	ClientID string
-	// FetchMaxBytes bounds one fetch answer, MaxPartitionBytes one partition's share of it.
+	// FetchMaxBytes bounds one fetch response, MaxPartitionBytes one partition's share of it.
 	FetchMaxBytes, MaxPartitionBytes int
-	// SessionTimeout is how long a member may be silent before its group moves on.
+	// SessionTimeout is how long a member may be silent before its group rebalances.
 	SessionTimeout time.Duration
 	// GroupProtocol is "classic" or "consumer" (KIP-848).
 	GroupProtocol string
-	// Rack is where this program runs (client.rack): brokers that have a
-	// replica there say so, and are read from in place of leaders (KIP-392).
+	// Rack is the location of this node (client.rack): Kafka then names a replica with the same
+	// rack, which is read from in place of the leader (KIP-392).
 	Rack string
 }

@@ -16,7 +16,7 @@ import (
 // overdue.
 var OwnTimestamp = OwnTimestampIn(context.Background())
 
-// OwnTimestampIn is [OwnTimestamp] for records whose context is to hold more.
+// OwnTimestampIn is [OwnTimestamp] for records whose context holds more values.
 func OwnTimestampIn(ctx context.Context) context.Context {
 	return context.WithValue(ctx, ownTimestamp{}, true)
 }
@@ -24,9 +24,9 @@ func OwnTimestampIn(ctx context.Context) context.Context {
 // ownTimestamp is the key of the mark: hooks may have put other contexts around it.
 type ownTimestamp struct{}
 
-// deliveryClock sets the clock by which a marked record is judged to the time
-// at which it was buffered. The library calls it under the partition's lock,
-// after the batch has taken the timestamp that Kafka will see.
+// deliveryClock sets the time that the deadline of a marked record counts from to the time at
+// which it was buffered. The library calls it under the partition's lock, after the batch has
+// taken the timestamp that Kafka will see.
 type deliveryClock struct{}
 
 // OnProduceRecordPartitioned implements [kgo.HookProduceRecordPartitioned].

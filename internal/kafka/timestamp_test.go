@@ -9,8 +9,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// A record of long ago is delivered, with its timestamp, and does not take
-// down those that share its partition.
+// A record with an old timestamp is delivered, with its timestamp, and does not fail those that
+// share its partition.
 func TestOldTimestampIsNotOverdue(t *testing.T) {
 	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "t"))
 	if err != nil {

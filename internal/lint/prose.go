@@ -51,7 +51,8 @@ func Phrases(f *File) []Problem {
 	return out
 }
 
-// sentences are the sentences of a comment, without its code blocks.
+// sentences returns the sentences of a comment with their terminators, by which a question is
+// recognised, and without the comment's code blocks.
 func sentences(group *ast.CommentGroup) []string {
 	var prose []string
 	for line := range strings.SplitSeq(group.Text(), "\n") {
@@ -59,7 +60,13 @@ func sentences(group *ast.CommentGroup) []string {
 			prose = append(prose, strings.TrimSpace(line))
 		}
 	}
-	return sentenceEnd.Split(strings.Join(prose, " "), -1)
+	text := strings.Join(prose, " ")
+	var out []string
+	for at := sentenceEnd.FindStringIndex(text); at != nil; at = sentenceEnd.FindStringIndex(text) {
+		out = append(out, text[:at[0]+1])
+		text = text[at[1]:]
+	}
+	return append(out, text)
 }
 
 var sentenceEnd = regexp.MustCompile(`[.!?] +`)

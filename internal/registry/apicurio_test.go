@@ -11,15 +11,15 @@ import (
 	"millrace/internal/testkit"
 )
 
-// difference is what Apicurio says of a pair where this registry says another thing,
-// and why.
+// difference is Apicurio's result for a pair where this registry decides differently, with the
+// reason.
 type difference struct {
 	backward, forward bool
 	reason            string
 }
 
-// Of Protobuf, Apicurio judges whether the messages' JSON and code stay the same;
-// here, as at Confluent's registry, it is whether their bytes can be read.
+// Of Protobuf, Apicurio checks whether the messages' JSON and code stay the same; this registry,
+// like Confluent's, checks whether their bytes can be read.
 var differences = map[string]difference{
 	"JSON/one more type":           {false, false, "Apicurio takes any change of a list of types for narrower; what was a string still is one"},
 	"JSON/required with a default": {false, true, "Apicurio has no exception for what has a default; Confluent's rules have"},
@@ -35,8 +35,8 @@ var differences = map[string]difference{
 	"PROTOBUF/required":            {true, false, "Apicurio does not look at required; a reader refuses a message without it"},
 }
 
-// The rules of compatibility have an outside judge: a real registry is asked about
-// the same pairs, and each difference is listed with its reason.
+// The rules of compatibility are compared with a real registry's: it gets the same pairs, and
+// each difference is listed with its reason.
 func TestAgreesWithARealRegistry(t *testing.T) {
 	cl := client(t, testkit.Registry(t))
 	topic := testkit.Topic(t)
@@ -88,7 +88,7 @@ func TestAgreesWithARealRegistry(t *testing.T) {
 	}
 }
 
-// recognised is a JSON Schema with what Apicurio tells it by.
+// recognised returns a JSON Schema with the member by which Apicurio recognises it.
 func recognised(text string) string {
 	const draft = `"$schema":"http://json-schema.org/draft-07/schema#"`
 	switch text {

@@ -6,11 +6,11 @@ import (
 	"millrace/codec/avro"
 )
 
-// avroSchema is a schema that the codec takes.
+// avroSchema is a schema that the codec accepts.
 type avroSchema struct{ *avro.Schema }
 
-// parseAvro has references by the full name of a type, so that the names under
-// which they stand do not count.
+// parseAvro resolves references by the full name of a type, so that the names under which they
+// stand do not count.
 func parseAvro(s source) (parsed, error) {
 	schema, err := avro.Compile(s.Schema.Schema, references[avro.Reference](s))
 	if err != nil {
@@ -28,12 +28,12 @@ func (r avroSchema) canRead(writer parsed) []string {
 
 var avroName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.]*$`)
 
-// isAvroName says whether a text is a bare type name, which Java's parser takes
-// without quotes: curl users write {"schema":"string"}.
+// isAvroName reports whether a text is a bare type name, which Java's parser takes without
+// quotes: curl users write {"schema":"string"}.
 func isAvroName(text string) bool { return avroName.MatchString(text) }
 
-// avroIdentity is a text with what Java's parser does not keep taken out: the
-// order of attributes, and the object around a bare type.
+// avroIdentity returns a text without the parts that Java's parser ignores: the order of
+// attributes, and the object around a bare type.
 func avroIdentity(text string) string {
 	v, err := readNumbers(text)
 	if err != nil {
@@ -50,7 +50,7 @@ func bareTypes(v any) any {
 		}
 	case map[string]any:
 		for name := range v {
-			if name != "default" { // is a value and no schema
+			if name != "default" { // it is a value and no schema
 				v[name] = bareTypes(v[name])
 			}
 		}

@@ -132,7 +132,7 @@ func (r *Registry) putConfig(q *http.Request) (any, error) {
 	subject := subjectOf(q)
 	r.writing.Lock()
 	defer r.writing.Unlock()
-	c, _ := r.store.config(subject) // what the request leaves out stays
+	c, _ := r.store.config(subject) // members missing from the request keep their value
 	if body.Level != "" {
 		if err := c.Level.UnmarshalText([]byte(body.Level)); err != nil {
 			return nil, fail(sr.ErrInvalidCompatibilityLevel,
@@ -149,7 +149,7 @@ func (r *Registry) putConfig(q *http.Request) (any, error) {
 	return body, nil
 }
 
-// deleteConfig answers with what held until now.
+// deleteConfig responds with the former configuration.
 func (r *Registry) deleteConfig(q *http.Request) (any, error) {
 	subject := subjectOf(q)
 	r.writing.Lock()
@@ -190,7 +190,7 @@ func (r *Registry) putMode(q *http.Request) (any, error) {
 	return m, r.set(q, modeRecord, &m)
 }
 
-// holds reports whether a subject has versions, or with none named any has.
+// holds reports whether the subject has versions; "" stands for any subject.
 func (r *Registry) holds(subject string) bool {
 	if subject == "" {
 		return len(r.store.everything("", live)) > 0
@@ -198,7 +198,7 @@ func (r *Registry) holds(subject string) bool {
 	return len(r.store.versions(subject, live)) > 0
 }
 
-// deleteMode answers with what held until now.
+// deleteMode responds with the former mode.
 func (r *Registry) deleteMode(q *http.Request) (any, error) {
 	subject := subjectOf(q)
 	r.writing.Lock()
@@ -210,8 +210,8 @@ func (r *Registry) deleteMode(q *http.Request) (any, error) {
 	return modeValue{m}, r.set(q, modeRecord, nil)
 }
 
-// set writes a setting of the subject in the path, or the global one; value
-// nil ends it. r.writing must be held.
+// set writes a setting of the subject in the path, or the global one; a nil value deletes it. The
+// caller holds r.writing.
 func (r *Registry) set(q *http.Request, kind string, value any) error {
 	subject := subjectOf(q)
 	if subject != "" {

@@ -13,8 +13,8 @@ import (
 	"millrace/internal/testkit"
 )
 
-// evolution is a pair of schemas: whether the new one reads what the old one
-// wrote, and the other way round.
+// evolution is a pair of schemas: whether the new one reads the old one's values, and the other
+// way round.
 type evolution struct {
 	name              string
 	old, next         string
@@ -115,8 +115,8 @@ func parseText(t *testing.T, typ sr.SchemaType, text string) parsed {
 	return p
 }
 
-// All levels, over the API, for each type: what a level refuses follows from the
-// two directions, and the check says what registering does.
+// All levels, over the API, for each type: the refusals of a level follow from the two
+// directions, and the check agrees with registering.
 func TestLevels(t *testing.T) {
 	_, cl := open(t, testkit.Fake(t).Broker)
 	levels := []sr.CompatibilityLevel{
@@ -149,7 +149,7 @@ func TestLevels(t *testing.T) {
 	}
 }
 
-// Only the transitive levels look behind the latest version.
+// Only the transitive levels compare with versions before the latest.
 func TestTransitive(t *testing.T) {
 	_, cl := open(t, testkit.Fake(t).Broker)
 	for typ, versions := range map[sr.SchemaType][3]string{
@@ -173,8 +173,8 @@ func TestTransitive(t *testing.T) {
 	}
 }
 
-// Of generated pairs of JSON Schemas: what is called compatible is so for every
-// value that the validator takes for one of the old schema.
+// A generated pair of JSON Schemas that is called compatible is so for every value that the
+// validator accepts for the old schema.
 func TestJSONSchemaIsSound(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 5))
 	compatible, checked := 0, 0

@@ -9,8 +9,8 @@ import (
 )
 
 // failure is an error of the registry's API. Its codes are Confluent's, as
-// franz-go's client names them; this API is not the proxy's, so that they are
-// not in the proxy's table.
+// franz-go's client names them; this API is not millrace's own, so that they are
+// not in the table of apierr.
 type failure struct {
 	kind    *sr.Error
 	message string

@@ -9,17 +9,16 @@ import (
 	"strings"
 )
 
-// canRead asks whether each value that the writer's schema allows is allowed by
-// the reader's. That is decided for types, enumerations, limits, objects and
-// arrays, through references and combinations; of the other keywords it is only
-// known whether they are the same, and a changed one counts as a problem.
+// canRead reports where the reader's schema refuses a value that the writer's allows. It decides
+// that for types, enumerations, limits, objects and arrays, through references and combinations;
+// other keywords are only compared, and a changed one counts as a problem.
 func (r jsonSchema) canRead(writer parsed) []string {
 	c := jsonComparison{seen: map[string]bool{}, steps: new(int)}
 	return c.reads(r.root, writer.(jsonSchema).root, "#")
 }
 
 type jsonComparison struct {
-	seen  map[string]bool // pairs that are being compared: schemas may be recursive
+	seen  map[string]bool // pairs under comparison: schemas may be recursive
 	steps *int            // taken so far
 }
 
@@ -73,7 +72,7 @@ func (c *jsonComparison) readsWay(r node, w []node, at string) []string {
 	return out
 }
 
-// combined looks at what the reader puts together of other schemas.
+// combined compares the parts of which the reader is combined.
 func (c *jsonComparison) combined(r node, w []node, at string) []string {
 	var out []string
 	if _, refers := r.keywords()["$ref"]; refers {
@@ -90,7 +89,7 @@ func (c *jsonComparison) combined(r node, w []node, at string) []string {
 	for _, keyword := range []string{"anyOf", "oneOf"} {
 		branches := r.each(keyword)
 		fits := slices.ContainsFunc(branches, func(b node) bool {
-			attempt := jsonComparison{seen: maps.Clone(c.seen), steps: c.steps} // what failed for this branch says nothing of others
+			attempt := jsonComparison{seen: maps.Clone(c.seen), steps: c.steps} // a failure of this branch does not hold for others
 			return len(attempt.readsWay(b, w, at)) == 0
 		})
 		if len(branches) > 0 && !fits {
@@ -100,12 +99,12 @@ func (c *jsonComparison) combined(r node, w []node, at string) []string {
 	return out
 }
 
-// rule says what the keyword of r refuses of what w allows.
+// rule lists the values that the keyword of r refuses and w allows.
 type rule func(c *jsonComparison, r node, w []node, at string) []string
 
 var keywordRules map[string]rule
 
-func init() { // not where it is declared: the rules refer to it themselves
+func init() { // not in the declaration, because the rules refer to it themselves
 	keywordRules = map[string]rule{
 		"type": typeRule, "enum": listRule, "const": constRule,
 		"maximum": limit("maximum", 1), "exclusiveMaximum": limit("exclusiveMaximum", 1),
@@ -124,8 +123,7 @@ func init() { // not where it is declared: the rules refer to it themselves
 	}
 }
 
-// kindsOf are the types that a keyword says something about; the others say
-// something about all.
+// kindsOf are the types that a keyword applies to; other keywords apply to all types.
 var kindsOf = map[string][]string{
 	"maximum": {"number"}, "exclusiveMaximum": {"number"}, "minimum": {"number"}, "exclusiveMinimum": {"number"}, "multipleOf": {"number"},
 	"maxLength": {"string"}, "minLength": {"string"}, "pattern": {"string"},
@@ -136,7 +134,7 @@ var kindsOf = map[string][]string{
 	"dependentRequired": {"object"}, "dependentSchemas": {"object"}, "unevaluatedProperties": {"object"},
 }
 
-// appliesTo reports whether the writer writes values that the keyword is about.
+// appliesTo reports whether the writer writes values that the keyword applies to.
 func appliesTo(keyword string, w []node) bool {
 	kinds, written := kindsOf[keyword], typesOf(w)
 	return kinds == nil || written == nil || slices.ContainsFunc(written, func(t string) bool {
@@ -305,7 +303,7 @@ func multipleRule(_ *jsonComparison, r node, w []node, at string) []string {
 	return []string{at + ": multipleOf is narrower"}
 }
 
-// unchanged is the rule of a keyword that is only known to be the same or not.
+// unchanged is the rule of a keyword that is only compared.
 func unchanged(keyword string) rule {
 	return func(_ *jsonComparison, r node, w []node, at string) []string {
 		if r.keywords()[keyword] == false && keyword != "not" || equalIn(r, w, keyword) {

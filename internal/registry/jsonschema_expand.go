@@ -11,7 +11,7 @@ import (
 type node struct {
 	value any
 	doc   *document
-	at    string // where it is, as a JSON pointer; with doc it is unique
+	at    string // its position, as a JSON pointer; with doc it is unique
 }
 
 // document is the text that a node is in, with all texts that it can refer to.
@@ -65,7 +65,7 @@ func (n node) each(keyword string) []node {
 	return out
 }
 
-// target is what the node's $ref is to; ok is false when that is not a plain
+// target returns the node that the node's $ref refers to; ok is false when that is not a plain
 // pointer into a text that we have.
 func (n node) target() (node, bool) {
 	ref, _ := n.keywords()["$ref"].(string)
@@ -94,12 +94,11 @@ func (n node) target() (node, bool) {
 	return node{v, doc, pointer}, true
 }
 
-// maxWays bounds how many ways to write a value are looked at.
+// maxWays bounds how many ways to write a value are compared.
 const maxWays = 200
 
-// ways lists the ways in which a value fits a schema: each is a list of nodes
-// that hold together. ok is false when there are too many, or when a $ref leads
-// nowhere that we can follow.
+// ways lists the ways in which a value fits a schema: each is a list of nodes that hold together.
+// ok is false when there are too many, or when a $ref leads nowhere that we can follow.
 func (n node) ways(depth int) (out [][]node, ok bool) {
 	if n.value == false {
 		return nil, true

@@ -47,8 +47,8 @@ func latestOnly(versions []*version) []*version {
 	return out
 }
 
-// byID finds what the request's id names; with ?subject there first, for a
-// schema may be known under one name and not under another.
+// byID finds the versions with the request's id; with ?subject in that subject first, because a
+// schema may be registered in one and not in another.
 func (r *Registry) byID(q *http.Request) ([]*version, error) {
 	id, err := idOf(q)
 	if err != nil {
@@ -106,7 +106,7 @@ func (r *Registry) getIDSubjects(q *http.Request) (any, error) {
 	return page(q, slices.Compact(out)), nil
 }
 
-// subjectVersion is how some answers name a version.
+// subjectVersion is a version as some responses name it.
 type subjectVersion struct {
 	Subject string `json:"subject"`
 	Version int    `json:"version"`
@@ -176,7 +176,7 @@ func (r *Registry) getVersions(q *http.Request) (any, error) {
 	return page(q, numbers(found)), nil
 }
 
-// version finds what the path names.
+// version finds the version that the path names.
 func (r *Registry) version(q *http.Request) (*version, error) {
 	number, err := numberOf(q)
 	if err != nil {
@@ -242,7 +242,7 @@ func (r *Registry) formatted(q *http.Request, v *version) (sr.Schema, error) {
 		return s, err
 	}
 	file := protodesc.ToFileDescriptorProto(p.(protobufSchema).FileDescriptor)
-	file.Name = proto.String("schema.main.proto") // clients put their own in its place
+	file.Name = proto.String("schema.main.proto") // clients replace it by their own
 	raw, err := proto.Marshal(file)
 	s.Schema = base64.StdEncoding.EncodeToString(raw)
 	return s, err

@@ -12,19 +12,19 @@ import (
 	"millrace/codec/protobuf"
 )
 
-// parsed is a schema that a library has understood, with what it refers to.
+// parsed is a schema parsed by a library, with its references.
 type parsed interface {
-	// canRead says what keeps a reader with this schema from reading what was
-	// written with another one of the same type; nothing means that it can.
+	// canRead lists the reasons why a reader with this schema cannot read records written with
+	// another one of the same type; an empty list means that it can.
 	canRead(writer parsed) []string
 }
 
-// source is a schema with all that it refers to, directly or not: what is
-// referred to comes first.
+// source is a schema with all its references, direct or not; a reference precedes the schemas
+// that refer to it.
 type source struct {
 	sr.Schema
 	refs   []referred
-	parsed parsed // of it, once that was done
+	parsed parsed // the parsed schema, once parsed
 }
 
 // referred is a schema under the name that the reference gives it.
@@ -41,8 +41,8 @@ func references[R ~struct{ Name, Text string }](s source) []R {
 	return out
 }
 
-// parse has the codec of the type judge the schema, so that what this registry
-// takes and what the proxy takes are the same.
+// parse parses the schema with the codec of its type, so that this registry accepts the schemas
+// that millrace accepts.
 func (s source) parse() (parsed, error) {
 	switch s.Type {
 	case sr.TypeAvro:
@@ -55,7 +55,7 @@ func (s source) parse() (parsed, error) {
 	return nil, fmt.Errorf("unsupported schema type %d", s.Type)
 }
 
-// tidy brings a text into the form in which it is kept.
+// tidy converts a text to the form in which it is stored.
 func tidy(s sr.Schema) (sr.Schema, error) {
 	switch s.Type {
 	case sr.TypeAvro, sr.TypeJSON:
@@ -100,7 +100,7 @@ func (id identity) same(other identity, normalize bool) bool {
 	return id.exact == other.exact || normalize && id.normal == other.normal
 }
 
-// guid is the same for the same schema, in whichever registry it is.
+// guid is equal for equal schemas, in every registry.
 func (id identity) guid() string {
 	sum := sha256.Sum256([]byte(id.exact))
 	b := sum[:16]
@@ -109,7 +109,7 @@ func (id identity) guid() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-// normalized is a tidy schema in the form that normalize=true keeps.
+// normalized returns a tidy schema in the form that normalize=true stores.
 func normalized(s sr.Schema) sr.Schema {
 	if s.Type == sr.TypeJSON {
 		s.Schema = sortedJSON(s.Schema)
@@ -117,8 +117,8 @@ func normalized(s sr.Schema) sr.Schema {
 	return s
 }
 
-// sortedJSON writes a JSON text with the members of its objects in order. What
-// is not JSON stays.
+// sortedJSON writes a JSON text with the members of its objects in order. Other text is returned
+// unchanged.
 func sortedJSON(text string) string {
 	v, err := readNumbers(text)
 	if err != nil {
@@ -127,8 +127,8 @@ func sortedJSON(text string) string {
 	return writeSorted(v, text)
 }
 
-// readNumbers reads JSON with its numbers as they are: two defaults that differ
-// in the last of 19 digits are two schemas.
+// readNumbers reads JSON with its numbers as written: two defaults that differ in the last of 19
+// digits are two schemas.
 func readNumbers(text string) (v any, err error) {
 	dec := json.NewDecoder(strings.NewReader(text))
 	dec.UseNumber()

@@ -67,7 +67,7 @@ func FuzzDecodeChange(f *testing.F) {
 	})
 }
 
-// The three ways in for texts of others: nothing panics, and what is taken
+// FuzzSchema covers the three entries for texts of clients: none panics, and an accepted schema
 // reads itself.
 func FuzzSchema(f *testing.F) {
 	for typ, list := range evolutions {

@@ -22,16 +22,16 @@ func parseProtobuf(s source) (parsed, error) {
 	return protobufSchema{file}, nil
 }
 
-// protobufIdentity is without comments and white space; the normal one also
-// without the order of imports and of the fields of a message. The order of
-// messages means something: they are numbered by it.
+// protobufIdentity returns the text without comments and white space; the normal one also without
+// the order of imports and of the fields of a message. The order of messages matters: they are
+// numbered by it.
 func protobufIdentity(text string) (exact, normal string) {
 	file, err := protobuf.Parse(text)
 	if err != nil {
 		return text, text
 	}
 	exact = marshalProto(file, text)
-	slices.Sort(file.Dependency) // public and weak imports are by index; who sorts them by hand is on their own
+	slices.Sort(file.Dependency) // public and weak imports keep their old indexes
 	for _, m := range file.MessageType {
 		sortFields(m)
 	}

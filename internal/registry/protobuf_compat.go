@@ -6,17 +6,17 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// canRead follows the rules of Confluent's registry, which are about the bytes:
-// a field may come, go and change its name, but not its number's type; types
-// that share a wire format may take each other's place; a message may not go.
+// canRead follows the rules of Confluent's registry, which are about the bytes: a field may be
+// added, removed and renamed, but its number must keep its type; types that share a wire format
+// may replace each other; a message must not be removed.
 func (r protobufSchema) canRead(writer parsed) []string {
 	c := protoComparison{seen: map[[2]protoreflect.FullName]bool{}}
 	c.messages(r.Messages(), writer.(protobufSchema).Messages()) // by their names in the file: the package is not in the bytes
 	return c.problems
 }
 
-// protoComparison collects what a reader cannot read. Pairs of messages that
-// are being compared are not compared again: types may be recursive.
+// protoComparison collects the parts that a reader cannot read. Pairs of messages under
+// comparison are not compared again: types may be recursive.
 type protoComparison struct {
 	seen     map[[2]protoreflect.FullName]bool
 	problems []string
@@ -68,8 +68,8 @@ func (c *protoComparison) message(reader, writer protoreflect.MessageDescriptor)
 	c.oneofs(reader, writer)
 }
 
-// oneofs refuses a oneof that takes in several fields which could be set side
-// by side until now: a reader would keep one of them.
+// oneofs refuses a oneof that takes in several fields that could be set side by side before: a
+// reader would keep one of them.
 func (c *protoComparison) oneofs(reader, writer protoreflect.MessageDescriptor) {
 	for i := range reader.Oneofs().Len() {
 		o := reader.Oneofs().Get(i)
@@ -104,7 +104,7 @@ func (c *protoComparison) field(reader, writer protoreflect.FieldDescriptor) {
 	case r != w:
 		c.add(reader, "field %d was %s and is %s", reader.Number(), kindName(writer), kindName(reader))
 	case reader.IsList() != writer.IsList() && r != "bytes" && r != "message":
-		// The last one of many is read; packed numbers are not even that.
+		// The last one of many is read; packed numbers do not even allow that.
 		c.add(reader, "field %d was %s and is %s", reader.Number(), kindName(writer), kindName(reader))
 	case r == "message" || r == "group":
 		if reader.Message().Name() != writer.Message().Name() {
@@ -133,7 +133,7 @@ func wireGroup(f protoreflect.FieldDescriptor) string {
 	}
 }
 
-// kindName is a field's type as a person would write it.
+// kindName returns a field's type in the notation of .proto files.
 func kindName(f protoreflect.FieldDescriptor) string {
 	name := f.Kind().String()
 	switch {

@@ -7,8 +7,8 @@ import (
 	"github.com/twmb/franz-go/pkg/sr"
 )
 
-// The kinds of records in the topic, as Confluent's registry writes them, so
-// that either can go on with what the other left.
+// The kinds of records in the topic, as Confluent's registry writes them, so that either registry
+// can continue with the other's topic.
 const (
 	schemaRecord  = "SCHEMA"
 	configRecord  = "CONFIG"
@@ -16,7 +16,7 @@ const (
 	subjectDelete = "DELETE_SUBJECT"
 )
 
-// recordKey is the key of a record. Subject is nil for what holds globally.
+// recordKey is the key of a record. Subject is nil for global settings.
 type recordKey struct {
 	Kind    string  `json:"keytype"`
 	Subject *string `json:"subject"`
@@ -37,7 +37,7 @@ type schemaValue struct {
 	Deleted    bool                 `json:"deleted"`
 }
 
-// config is the value of a CONFIG record, and what the API takes and shows.
+// config is the value of a CONFIG record, and the body of the API.
 type config struct {
 	Level     sr.CompatibilityLevel `json:"compatibilityLevel"`
 	Normalize *bool                 `json:"normalize,omitempty"`
@@ -85,8 +85,8 @@ func (c change) encode() (key, value []byte, err error) {
 	return key, value, err
 }
 
-// decodeChange is the other way. A kind that is not known has no value; Confluent's
-// registry writes NOOP records, for example.
+// decodeChange decodes a record. An unknown kind has no value; Confluent's registry writes NOOP
+// records, for example.
 func decodeChange(key, value []byte) (c change, err error) {
 	if err := json.Unmarshal(key, &c.key); err != nil {
 		return c, fmt.Errorf("cannot read the key: %w", err)

@@ -23,8 +23,8 @@ type wanted struct {
 	normalize bool
 }
 
-// register returns the version of a subject that is the wanted schema, after
-// it was added where that is allowed. It is in the topic when this returns.
+// register returns the version of a subject that is the wanted schema, and adds it first where
+// that is allowed. The version is in the topic when register returns.
 func (r *Registry) register(ctx context.Context, subject string, w wanted) (*version, error) {
 	r.writing.Lock()
 	defer r.writing.Unlock()
@@ -53,7 +53,7 @@ func (r *Registry) register(ctx context.Context, subject string, w wanted) (*ver
 	if err := checkAcyclic(subject, src); err != nil {
 		return nil, err
 	}
-	// Confluent's registry takes none such, but serves those from before it looked.
+	// Confluent's registry refuses these, but serves those that are older than its check.
 	if a, ok := src.parsed.(avroSchema); ok && len(a.Misfits()) > 0 {
 		return nil, fail(sr.ErrInvalidSchema, "Invalid schema: the default of the field %s does not fit its type", a.Misfits()[0])
 	}
@@ -101,15 +101,15 @@ func (r *Registry) add(ctx context.Context, subject string, s sr.Schema, id iden
 	return r.store.find(subject, v.Version, live), nil
 }
 
-// nextID gives an id out. One that could not be written is not given again: the
-// record may still get into the topic.
+// nextID returns a new id. An id whose write failed is not used again: the record may still get
+// into the topic.
 func (r *Registry) nextID() int {
 	_, last := r.store.size()
 	r.lastID = max(r.lastID, last) + 1
 	return r.lastID
 }
 
-// prepare checks a schema by itself and brings it into the form in which it is kept.
+// prepare checks a schema by itself and converts it to the form in which it is stored.
 func (r *Registry) prepare(w wanted) (sr.Schema, source, error) {
 	s, err := tidy(w.Schema)
 	if err != nil {
@@ -128,7 +128,7 @@ func (r *Registry) prepare(w wanted) (sr.Schema, source, error) {
 	return s, src, nil
 }
 
-// resolve finds what a schema refers to.
+// resolve finds the references of a schema.
 func (r *Registry) resolve(s sr.Schema) (source, error) {
 	out := source{Schema: s}
 	seen := map[string]bool{}
@@ -185,8 +185,7 @@ func checkSubject(subject string) error {
 	return nil
 }
 
-// incompatible lists what a new schema, which is parsed, breaks under a
-// compatibility level.
+// incompatible lists how a new schema, which is parsed, breaks a compatibility level.
 func (r *Registry) incompatible(s source, level sr.CompatibilityLevel, versions []*version) ([]string, error) {
 	if level == sr.CompatNone || len(versions) == 0 {
 		return nil, nil
@@ -228,7 +227,7 @@ func describe(problems []string, format string, v *version) []string {
 	return problems
 }
 
-// parse parses what is in the store.
+// parse parses a stored version.
 func (r *Registry) parse(v *version) (parsed, error) {
 	src, err := r.resolve(v.Schema)
 	if err != nil {

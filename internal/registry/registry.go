@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// startTimeout bounds the time in which the topic is made and read.
+	// startTimeout bounds the time to create and read the topic.
 	startTimeout = time.Minute
 	// writeTimeout bounds one write to the topic.
 	writeTimeout = 15 * time.Second
@@ -23,13 +23,13 @@ const (
 	maxBody = 1 << 20
 )
 
-// Options say where a registry listens and where it keeps its schemas.
+// Options are the addresses of a registry and of its Kafka.
 type Options struct {
 	// Listen is a host:port address; port 0 takes any that is free.
 	Listen string
 	// Brokers are host:port addresses of the Kafka with the topic _schemas.
 	Brokers []string
-	// Log gets what goes wrong beside requests; nil drops it.
+	// Log gets errors that no response reports; nil drops them.
 	Log *slog.Logger
 }
 
@@ -41,11 +41,11 @@ type Registry struct {
 	server  *http.Server
 	addr    net.Addr
 	served  chan struct{} // closed when the listener is
-	writing sync.Mutex    // held by what changes the store, from its checks to its end
-	lastID  int           // the highest that was given out; under writing
+	writing sync.Mutex    // held by changes of the store, from their checks to their end
+	lastID  int           // the highest id in use; guarded by writing
 }
 
-// Start reads what the topic holds and serves. The caller closes the registry.
+// Start reads the topic and serves. The caller closes the registry.
 func Start(o Options) (*Registry, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -77,16 +77,16 @@ func Start(o Options) (*Registry, error) {
 	go func() {
 		defer close(r.served)
 		if err := r.server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
-			r.log.Error("the schema registry ended", "error", err)
+			r.log.Error("the schema registry ended", "err", err)
 		}
 	}()
 	return r, nil
 }
 
-// URL is the address of the API, without a slash at its end.
+// URL returns the address of the API, without a slash at its end.
 func (r *Registry) URL() string { return "http://" + r.addr.String() }
 
-// Close ends the registry: requests that run have a moment to end.
+// Close ends the registry, with a moment for the requests in flight to end.
 func (r *Registry) Close() {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
@@ -97,21 +97,21 @@ func (r *Registry) Close() {
 	r.topic.close()
 }
 
-// replayed takes a record of the topic in. One that cannot be read is told of
-// and left out, or a single bad record would keep the registry from starting.
+// replayed applies a record of the topic. One that cannot be read is logged and skipped;
+// otherwise a single bad record would keep the registry from starting.
 func (r *Registry) replayed(record *kgo.Record) {
 	c, err := decodeChange(record.Key, record.Value)
 	if err != nil {
-		r.log.Warn("a record of the schema registry is left out", "topic", topicName, "offset", record.Offset, "error", err)
+		r.log.Warn("a record of the schema registry is skipped", "topic", topicName, "offset", record.Offset, "err", err)
 		return
 	}
 	r.store.apply(c)
 }
 
-// write puts changes into the topic and then into the store; r.writing must be held.
+// write writes changes to the topic and then to the store; the caller holds r.writing.
 func (r *Registry) write(ctx context.Context, changes ...change) error {
-	// Not the request's own end: a client that hangs up must not leave the
-	// topic and the store different.
+	// Not canceled with the request: otherwise the change is in the topic, the client hangs up,
+	// and the store never gets it.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
 	defer cancel()
 	if err := r.topic.append(ctx, changes...); err != nil {

@@ -56,8 +56,8 @@ func TestAPI(t *testing.T) {
 	testkit.RunExchanges(t, "testdata/api.txt", r.URL(), map[string]string{})
 }
 
-// What was answered is there after a restart: ids, versions, what is deleted
-// and what is not, references and settings; and new ids are new.
+// The state survives a restart: ids, versions, which are deleted, references and settings; and
+// new ids are new.
 func TestRestart(t *testing.T) {
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		ctx := t.Context()
@@ -93,7 +93,7 @@ func TestRestart(t *testing.T) {
 	})
 }
 
-// dump is what the API says of subjects.
+// dump returns the API's responses about subjects.
 func dump(t *testing.T, r *Registry, subjects ...string) string {
 	t.Helper()
 	var b strings.Builder
@@ -129,7 +129,7 @@ func must[T any](v T, err error) func(*testing.T) T {
 	}
 }
 
-// Compaction removes records that were overtaken; what is left says the same.
+// Compaction removes superseded records; the state stays the same.
 func TestRestartAfterCompaction(t *testing.T) {
 	b := testkit.Fake(t)
 	ctx := t.Context()
@@ -174,7 +174,7 @@ func count(t *testing.T, b testkit.Broker) (n int) {
 	return n
 }
 
-// What Confluent's registry wrote is read, and what cannot be read is left out.
+// Records written by Confluent's registry are read, and unreadable ones are skipped.
 func TestReplaysConfluentsRecords(t *testing.T) {
 	b := testkit.Fake(t, kfake.SeedTopics(1, topicName))
 	cl, err := kgo.NewClient(kgo.SeedBrokers(b.Addrs...), kgo.DefaultProduceTopic(topicName))
@@ -240,8 +240,8 @@ func TestConcurrentRegistration(t *testing.T) {
 	}
 }
 
-// A schema that did not get into the topic is not known, and its id is not
-// given to another one, for it may get there yet.
+// A schema whose write failed is not found, and its id is not given to another one, because the
+// record may still get into the topic.
 func TestFailedWrite(t *testing.T) {
 	b := testkit.Fake(t)
 	_, cl := open(t, b.Broker)
@@ -287,7 +287,7 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// franz-go's own fake answers the same where it has what a client needs.
+// franz-go's own fake gives the same responses where it has the features that a client needs.
 func TestAgreesWithSrfake(t *testing.T) {
 	fake := srfake.New(srfake.WithGlobalCompat(sr.CompatNone))
 	defer fake.Close()
@@ -308,14 +308,14 @@ func TestAgreesWithSrfake(t *testing.T) {
 	}
 }
 
-// operation is one of the things that clients do; n is an id or a version.
+// operation is one operation of clients; n is an id or a version.
 type operation struct {
 	kind, n int
 	subject string
 	schema  sr.Schema
 }
 
-// on does it and says what came of it.
+// on runs the operation and returns its result.
 func (o operation) on(t *testing.T, cl *sr.Client) string {
 	t.Helper()
 	ctx := t.Context()
@@ -337,7 +337,7 @@ func (o operation) on(t *testing.T, cl *sr.Client) string {
 	}
 	var answer *sr.ResponseError
 	if errors.As(err, &answer) {
-		if o.kind == 3 { // theirs does not tell an unknown subject from an unknown version, as Confluent's does
+		if o.kind == 3 { // srfake has one error for unknown subjects and versions
 			return fmt.Sprint(answer.StatusCode)
 		}
 		return fmt.Sprint(answer.StatusCode, answer.ErrorCode)
@@ -345,15 +345,15 @@ func (o operation) on(t *testing.T, cl *sr.Client) string {
 		t.Fatal(err)
 	}
 	if v, ok := got.(sr.SubjectSchema); ok {
-		v.GUID = "" // each has its own way to make them
+		v.GUID = "" // each has its own algorithm for it
 		got = v
 	}
 	return fmt.Sprintf("%+v", got)
 }
 
-// What the codecs take this registry takes, and what they refuse it refuses: their
-// opinion is asked. The exception is a default that does not fit, which
-// Confluent's registry does not take either.
+// This registry accepts the schemas that the codecs accept, and refuses those that they refuse,
+// because it asks them. The exception is a default that does not fit, which Confluent's registry
+// refuses too.
 func TestAgreesWithTheCodecs(t *testing.T) {
 	_, cl := open(t, testkit.Fake(t).Broker)
 	if res := cl.SetCompatibility(t.Context(), sr.SetCompatibility{Level: sr.CompatNone}); res[0].Err != nil {
@@ -416,7 +416,7 @@ func TestAgreesWithTheCodecs(t *testing.T) {
 	}
 }
 
-// A file without messages can be imported, though records cannot be of it.
+// A file without messages can be imported, though records cannot use it.
 func TestProtobufWithoutMessages(t *testing.T) {
 	_, cl := open(t, testkit.Fake(t).Broker)
 	must(cl.CreateSchema(t.Context(), "e", sr.Schema{Type: sr.TypeProtobuf, Schema: `syntax = "proto3"; enum E { A = 0; }`}))(t)
@@ -426,8 +426,7 @@ func TestProtobufWithoutMessages(t *testing.T) {
 	}))(t)
 }
 
-// What is softly deleted can still be referred to, and is not to be deleted for
-// good then.
+// A softly deleted version can still be referred to, and must not be deleted for good then.
 func TestReferredToIsNotDeletedForGood(t *testing.T) {
 	_, cl := open(t, testkit.Fake(t).Broker)
 	ctx := t.Context()

@@ -6,8 +6,8 @@ import (
 	"github.com/twmb/franz-go/pkg/sr"
 )
 
-// removeSubject deletes all versions of a subject, softly, or what is already
-// softly deleted for good. It returns their numbers.
+// removeSubject deletes all versions of a subject: softly, or for good those that are softly
+// deleted already. It returns their numbers.
 func (r *Registry) removeSubject(ctx context.Context, subject string, permanent bool) ([]int, error) {
 	r.writing.Lock()
 	defer r.writing.Unlock()
@@ -23,7 +23,7 @@ func (r *Registry) removeSubject(ctx context.Context, subject string, permanent 
 	case !permanent && len(alive) == 0:
 		return nil, fail(sr.ErrSubjectSoftDeleted, "Subject '%s' was soft deleted.Set permanent=true to delete permanently", subject)
 	}
-	// What is softly deleted can be referred to, by schemas that came later even.
+	// A softly deleted version can be referred to, even by schemas that were registered later.
 	if err := r.unreferenced(subject, known); err != nil {
 		return nil, err
 	}
@@ -39,7 +39,7 @@ func (r *Registry) removeSubject(ctx context.Context, subject string, permanent 
 	return numbers(known), r.write(ctx, changes...)
 }
 
-// removeVersion is the same for one version.
+// removeVersion does the same for one version.
 func (r *Registry) removeVersion(ctx context.Context, subject string, number int, permanent bool) error {
 	r.writing.Lock()
 	defer r.writing.Unlock()
@@ -75,7 +75,7 @@ func (r *Registry) writable(subject string) error {
 	return nil
 }
 
-// unreferenced refuses to delete what others refer to.
+// unreferenced refuses to delete versions that others refer to.
 func (r *Registry) unreferenced(subject string, versions []*version) error {
 	for _, v := range versions {
 		if len(r.store.referencing(subject, v.Version, live)) > 0 {
@@ -85,7 +85,7 @@ func (r *Registry) unreferenced(subject string, versions []*version) error {
 	return nil
 }
 
-// forgetSettings are the changes that end a subject's own configuration and mode.
+// forgetSettings returns the changes that delete a subject's own configuration and mode.
 func (r *Registry) forgetSettings(subject string) []change {
 	var out []change
 	if _, own := r.store.config(subject); own {

@@ -12,13 +12,13 @@ import (
 	"github.com/twmb/franz-go/pkg/sr"
 )
 
-// contentType is what Confluent's registry answers with; clients also accept
-// and send others, and so does this one take any.
+// contentType is the type of the responses of Confluent's registry; clients also accept and send
+// others, and this registry accepts any.
 const contentType = "application/vnd.schemaregistry.v1+json"
 
 var errNoRoute = &sr.Error{Code: http.StatusNotFound, Name: "NOT_FOUND", Description: "There is no such path"}
 
-// handler answers a request with something that is then written as JSON.
+// handler handles a request and returns the response, which is written as JSON.
 type handler func(q *http.Request) (any, error)
 
 func (r *Registry) routes() http.Handler {
@@ -69,8 +69,8 @@ func (r *Registry) routes() http.Handler {
 	return mux
 }
 
-// serve makes an http.Handler of h. A panic ends the request, not the process:
-// net/http sees to that.
+// serve makes an http.Handler of h. A panic ends the request, not the process: net/http recovers
+// it.
 func (r *Registry) serve(h handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		q.Body = http.MaxBytesReader(w, q.Body, maxBody)
@@ -81,7 +81,7 @@ func (r *Registry) serve(h handler) http.Handler {
 			var message string
 			status, code, message = answerOf(err)
 			if status >= http.StatusInternalServerError {
-				r.log.Error("a request to the schema registry failed", "method", q.Method, "path", q.URL.Path, "error", err)
+				r.log.Error("a request to the schema registry failed", "method", q.Method, "path", q.URL.Path, "err", err)
 			}
 			answer = map[string]any{"error_code": code, "message": message}
 		}
@@ -89,7 +89,7 @@ func (r *Registry) serve(h handler) http.Handler {
 		enc := json.NewEncoder(&body)
 		enc.SetEscapeHTML(false)
 		if err := enc.Encode(answer); err != nil {
-			r.log.Error("an answer of the schema registry cannot be written", "path", q.URL.Path, "error", err)
+			r.log.Error("a response of the schema registry cannot be written", "path", q.URL.Path, "err", err)
 			status = http.StatusInternalServerError
 		}
 		w.Header().Set("Content-Type", contentType)
@@ -98,8 +98,8 @@ func (r *Registry) serve(h handler) http.Handler {
 	})
 }
 
-// readJSON reads the body into v. Members that v does not have are for newer
-// registries, and of no harm.
+// readJSON reads the body into v. Members that v does not have are for newer registries, and are
+// ignored.
 func readJSON(q *http.Request, v any) error {
 	body, err := io.ReadAll(q.Body)
 	var tooLarge *http.MaxBytesError
@@ -122,12 +122,12 @@ func flag(q *http.Request, name string) bool {
 // subjectOf is the subject in the path, "" for none.
 func subjectOf(q *http.Request) string { return plainSubject(q.PathValue("subject")) }
 
-// prefixOf is ?subjectPrefix; Java's clients ask for all contexts by :*:
+// prefixOf returns ?subjectPrefix; Java's clients ask for all contexts by :*:
 func prefixOf(q *http.Request) string {
 	return strings.TrimPrefix(plainSubject(q.URL.Query().Get("subjectPrefix")), ":*:")
 }
 
-// plainSubject takes the name of the only context off.
+// plainSubject removes the name of the only context.
 func plainSubject(subject string) string { return strings.TrimPrefix(subject, ":.:") }
 
 // scopeOf reads ?deleted and ?deletedOnly.
@@ -164,7 +164,7 @@ func numberOf(q *http.Request) (int, error) {
 	return int(n), nil
 }
 
-// page cuts a list as ?offset and ?limit say.
+// page returns the part of a list that ?offset and ?limit select.
 func page[T any](q *http.Request, list []T) []T {
 	if offset, err := strconv.Atoi(q.URL.Query().Get("offset")); err == nil && offset > 0 {
 		list = list[min(offset, len(list)):]

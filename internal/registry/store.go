@@ -18,14 +18,14 @@ type version struct {
 	identity
 }
 
-// identity says which texts are the same schema: exact is without what a
-// parser does not see, normal is also free of order where that means nothing.
+// identity decides which texts are the same schema: exact is without the parts that a parser
+// ignores, normal is also independent of order where that means nothing.
 type identity struct {
 	exact, normal string
 }
 
-// store is what the topic says, in memory. Its methods take the lock; apply is
-// called in the order of the topic.
+// store is the state of the topic, in memory. Its methods take the lock; apply is called in the
+// order of the topic.
 type store struct {
 	mu       sync.RWMutex
 	subjects map[string][]*version // ascending by number, never empty
@@ -76,7 +76,7 @@ func newVersion(v *schemaValue) *version {
 		Subject: v.Subject, Version: v.Version, ID: v.ID,
 		Schema: sr.Schema{Schema: v.Schema, References: v.References, SchemaMetadata: v.Metadata, SchemaRuleSet: v.RuleSet},
 	}}
-	_ = out.Type.UnmarshalText([]byte(v.Type)) // of a type that we do not know, the text still is what it is
+	_ = out.Type.UnmarshalText([]byte(v.Type)) // the text of an unknown type is kept as it is
 	out.identity = identify(out.Schema)
 	out.GUID = out.guid()
 	return out
@@ -136,18 +136,18 @@ func (s *store) remove(kind, subject string, number int) {
 
 func byNumber(v *version, number int) int { return cmp.Compare(v.Version, number) }
 
-// scope says which versions a look-up sees.
+// scope selects the versions that a look-up sees.
 type scope uint8
 
 const (
-	live    scope = iota // what is not deleted
-	all                  // also what is softly deleted
-	deleted              // only that
+	live    scope = iota // not deleted
+	all                  // softly deleted ones too
+	deleted              // softly deleted ones only
 )
 
 func (sc scope) sees(v *version) bool { return sc == all || v.deleted == (sc == deleted) }
 
-// versions returns those of a subject, ascending.
+// versions returns the versions of a subject, ascending.
 func (s *store) versions(subject string, sc scope) []*version {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -189,8 +189,8 @@ func (s *store) find(subject string, number int, sc scope) *version {
 	return nil
 }
 
-// withID returns what has an id, by subject and number; deleted versions too,
-// for the records that were written with them are still there.
+// withID returns the versions with an id, by subject and number; deleted versions too, because
+// the records that were written with them still exist.
 func (s *store) withID(id int) []*version {
 	return slices.DeleteFunc(s.everything("", all), func(v *version) bool { return v.ID != id })
 }
@@ -204,7 +204,8 @@ func (s *store) referencing(subject string, number int, sc scope) []*version {
 	})
 }
 
-// config returns what holds for a subject; own is false when it is the global one.
+// config returns the configuration that applies to a subject; own is false when it is the global
+// one.
 func (s *store) config(subject string) (c config, own bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

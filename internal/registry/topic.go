@@ -13,12 +13,11 @@ import (
 	"millrace/internal/kafka"
 )
 
-// topicName is where Confluent's registry keeps its schemas too.
+// topicName is the topic of Confluent's registry too.
 const topicName = "_schemas"
 
-// topic is the compacted topic that holds everything. It is made with the first
-// record, so that who has no schemas has no such topic among his own. One
-// goroutine at a time may append.
+// topic is the compacted topic with the state. It is created with the first record, so that a
+// cluster without schemas does not get the topic. One goroutine at a time may append.
 type topic struct {
 	client *kgo.Client
 	exists bool
@@ -35,7 +34,7 @@ func openTopic(brokers []string, log *slog.Logger) (*topic, error) {
 	return &topic{client: client}, nil
 }
 
-// create makes the topic as Confluent's registry makes it.
+// create creates the topic with the settings of Confluent's registry.
 func (t *topic) create(ctx context.Context) error {
 	compact := "compact"
 	_, err := kadm.NewClient(t.client).CreateTopic(ctx, 1, -1, map[string]*string{"cleanup.policy": &compact}, topicName)

@@ -12,16 +12,16 @@ import (
 // traceparent is the header that names a record's trace.
 const traceparent = "traceparent"
 
-// errNotTold keeps kotel from telling keys.
+// errNotTold keeps kotel from exporting keys.
 var errNotTold = errors.New("keys are not told")
 
-// records has kotel make a span of each record that is part of a trace.
+// records makes kotel create a span of each record that is part of a trace.
 type records struct {
 	t     *Tracing
 	kotel *kotel.Tracer
 }
 
-// Hook returns the hook for a Kafka client, which spans name by clientID.
+// Hook returns the hook for a Kafka client, whose clientID the spans name.
 func (t *Tracing) Hook(clientID string) kgo.Hook {
 	return &records{t: t, kotel: kotel.NewTracer(
 		kotel.TracerProvider(t.provider),
@@ -31,8 +31,8 @@ func (t *Tracing) Hook(clientID string) kgo.Hook {
 	)}
 }
 
-// OnProduceRecordBuffered implements [kgo.HookProduceRecordBuffered]. A record
-// whose client gave it a trace of its own stays in that.
+// OnProduceRecordBuffered implements [kgo.HookProduceRecordBuffered]. A record whose client gave
+// it a trace of its own stays in that trace.
 func (h *records) OnProduceRecordBuffered(r *kgo.Record) {
 	if r.Context == nil {
 		r.Context = context.Background()
@@ -48,8 +48,8 @@ func (h *records) OnProduceRecordUnbuffered(r *kgo.Record, err error) {
 	h.kotel.OnProduceRecordUnbuffered(r, err)
 }
 
-// OnFetchRecordBuffered implements [kgo.HookFetchRecordBuffered]. Records that
-// nobody traces would begin a trace each.
+// OnFetchRecordBuffered implements [kgo.HookFetchRecordBuffered]. Records without a trace get no
+// span; otherwise each would begin a trace.
 func (h *records) OnFetchRecordBuffered(r *kgo.Record) {
 	if traced(r) {
 		h.kotel.OnFetchRecordBuffered(r)

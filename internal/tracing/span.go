@@ -9,7 +9,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Header returns a header of a request, "" if it is not there.
+// Header returns a header of a request, "" if it is missing.
 type Header func(name string) string
 
 // Get implements [propagation.TextMapCarrier].
@@ -21,24 +21,24 @@ func (h Header) Set(string, string) {}
 // Keys implements [propagation.TextMapCarrier].
 func (h Header) Keys() []string { return nil }
 
-// Span is what is told of one HTTP request.
+// Span is the span of one HTTP request.
 type Span struct {
 	ctx  context.Context
 	span trace.Span
 }
 
-// Begin begins the span of a request, which is part of the trace that its
-// headers name, if they do. It borrows header for the call.
+// Begin begins the span of a request, as a child of the span that its headers name, if any. It
+// borrows header for the call.
 func (t *Tracing) Begin(method string, header Header) *Span {
 	ctx := t.context.Extract(context.Background(), header)
 	ctx, span := t.tracer.Start(ctx, method, trace.WithSpanKind(trace.SpanKindServer))
 	return &Span{ctx, span}
 }
 
-// Context is that of what is done for the request. It never ends.
+// Context returns the context of the work for the request. It never ends.
 func (s *Span) Context() context.Context { return s.ctx }
 
-// Outcome is what became of a request. Route is its template, "" if it matched none.
+// Outcome is the result of a request. Route is its template, "" if it matched none.
 type Outcome struct {
 	Method, Route, Path string
 	Status, Sent        int

@@ -21,23 +21,22 @@ import (
 
 // Settings of the tracing.
 type Settings struct {
-	// Endpoint is the collector's URL; /v1/traces is added where it is
-	// missing. Empty: what the variables OTEL_EXPORTER_OTLP_TRACES_ENDPOINT and
-	// OTEL_EXPORTER_OTLP_ENDPOINT say.
+	// Endpoint is the collector's URL; /v1/traces is added where it is missing. Empty: the
+	// variables OTEL_EXPORTER_OTLP_TRACES_ENDPOINT and OTEL_EXPORTER_OTLP_ENDPOINT.
 	Endpoint string
 	// Ratio of the requests without a traceparent that are recorded, 0 to 1.
 	Ratio float64
-	// Version of this program and Instance, its name among others, if it has one.
+	// Version of this program and Instance, the name of this node, if it has one.
 	Version, Instance string
-	// Logger is told when spans cannot be handed over.
+	// Logger logs when spans cannot be exported.
 	Logger *slog.Logger
 }
 
-// name is what the program is called in traces, if OTEL_SERVICE_NAME does not say.
+// name is the service's name in traces, unless OTEL_SERVICE_NAME is set.
 const name = "millrace"
 
-// Wanted reports whether there shall be traces: a collector is named, by the
-// settings or by OpenTelemetry's own variables, and those do not turn it off.
+// Wanted reports whether tracing is on: a collector is named, by the settings or by
+// OpenTelemetry's own variables, and those do not turn it off.
 func Wanted(s Settings) bool {
 	switch {
 	case strings.EqualFold(os.Getenv("OTEL_SDK_DISABLED"), "true"):
@@ -50,16 +49,16 @@ func Wanted(s Settings) bool {
 	return os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") != "" || os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") != ""
 }
 
-// Tracing makes spans and hands them over. Make it with [New].
+// Tracing makes spans and exports them. Make it with [New].
 type Tracing struct {
 	provider *sdk.TracerProvider
 	tracer   trace.Tracer
 	context  propagation.TraceContext
 }
 
-// New returns a tracing that hands over until [Tracing.Close]. It does not
-// wait for the collector. Headers, certificates and time-outs of the way there
-// come from OpenTelemetry's own variables (OTEL_EXPORTER_OTLP_HEADERS, …).
+// New returns a tracing that exports until [Tracing.Close]. It does not wait for the collector.
+// Headers, certificates and time-outs of the export come from OpenTelemetry's own variables
+// (OTEL_EXPORTER_OTLP_HEADERS, …).
 func New(s Settings) (*Tracing, error) {
 	var opts []otlptracehttp.Option
 	if s.Endpoint != "" {
@@ -81,7 +80,7 @@ func New(s Settings) (*Tracing, error) {
 		context.Background(),
 		resource.WithAttributes(attributes...),
 		resource.WithTelemetrySDK(),
-		resource.WithFromEnv(), // outweighs what stands before it
+		resource.WithFromEnv(), // outranks the options before it
 	)
 	if err != nil {
 		return nil, fmt.Errorf("cannot describe this program for traces: %w", err)
@@ -97,7 +96,7 @@ func New(s Settings) (*Tracing, error) {
 	return &Tracing{provider: provider, tracer: provider.Tracer(name, trace.WithInstrumentationVersion(s.Version))}, nil
 }
 
-// tracesURL is where the spans go that are for a collector.
+// tracesURL returns the URL of a collector for spans.
 func tracesURL(endpoint string) (string, error) {
 	u, err := url.Parse(endpoint)
 	if err != nil {
@@ -109,7 +108,7 @@ func tracesURL(endpoint string) (string, error) {
 	return u.String(), nil
 }
 
-// Close hands over what is left, within ctx.
+// Close exports the remaining spans, within ctx.
 func (t *Tracing) Close(ctx context.Context) error {
 	if err := t.provider.Shutdown(ctx); err != nil {
 		return fmt.Errorf("cannot hand over the last traces: %w", err)
@@ -117,10 +116,10 @@ func (t *Tracing) Close(ctx context.Context) error {
 	return nil
 }
 
-// complaintEvery is how often at most it is logged that spans are lost.
+// complaintEvery is the shortest interval between log lines about lost spans.
 const complaintEvery = time.Minute
 
-// complaints logs what goes wrong on the way to the collector.
+// complaints logs errors of the export to the collector.
 type complaints struct {
 	log  *slog.Logger
 	last atomic.Int64 // in seconds since 1970

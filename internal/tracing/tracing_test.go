@@ -49,8 +49,8 @@ func TestTracesURL(t *testing.T) {
 	f("https://c/otlp/v1/traces", "https://c/otlp/v1/traces")
 }
 
-// Spans begin where the request's headers say, are told with what became of
-// the request, and one that failed is marked.
+// Spans are children of the span in the request's headers, carry the request's result, and a
+// failed one is marked.
 func TestSpans(t *testing.T) {
 	c := testkit.StartCollector(t)
 	tracing, err := New(Settings{Endpoint: c.URL, Ratio: 1, Version: "v"})

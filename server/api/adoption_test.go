@@ -14,8 +14,8 @@ import (
 	"millrace/internal/testkit"
 )
 
-// What a commit has made void of a seek is void for who adopts the instance,
-// also where the group is back at the offset that it had before the seek.
+// A commit that made a seek void makes it void for the adopting node too, also where the group is
+// back at the offset that it had before the seek.
 func TestCommitAfterSeekOutlivesItsNode(t *testing.T) {
 	for _, how := range []string{"subscription", "assignments"} {
 		for _, end := range []struct {
@@ -62,7 +62,7 @@ func TestAutoCommitAfterSeekOutlivesADrain(t *testing.T) {
 	}
 }
 
-// A v1 instance is read, committed and deleted by way of any node, and outlives its own.
+// A v1 instance is read, committed and deleted through any node, and outlives its own.
 func TestAnyNodeServesAnInstanceOfV1(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	all := nodes(t, b, 3)
@@ -100,7 +100,7 @@ func TestAnyNodeServesAnInstanceOfV1(t *testing.T) {
 	all[2].do(t, "GET", i+"/topics/"+topic, "", acceptV1).want(t, 404, "40403")
 }
 
-// values are the values of the records in an answer, as they stand there.
+// values returns the values of the records in a response, as written there.
 func values(t *testing.T, answer string) (all []string) {
 	t.Helper()
 	var records []struct{ Value json.RawMessage }
@@ -113,8 +113,9 @@ func values(t *testing.T, answer string) (all []string) {
 	return all
 }
 
-// A node that has not heard yet that its lease is over, and that another one has
-// the instance, commits nothing any more: there is no membership to fence it by.
+// Interleaving: a node's lease ends, another node adopts the instance, the first node gets a
+// commit before it has learned of that. It must commit nothing: an assignment has no membership
+// by which Kafka could fence it.
 func TestLateCommitOfAnAssignmentIsFenced(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	all := nodes(t, b, 2)
@@ -134,7 +135,7 @@ func TestLateCommitOfAnAssignmentIsFenced(t *testing.T) {
 	all[1].do(t, "GET", i+"/offsets?topic="+topic+"&partition=0", "").want(t, 200, `"offset":50`)
 }
 
-// Who asks for an instance that has expired is told so, by any node.
+// Any node tells a client that its instance has expired.
 func TestExpiredInstanceSaysWhy(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	brief := func(o *stackOptions) { o.consumer.InstanceTimeout = time.Second }

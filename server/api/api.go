@@ -1,6 +1,5 @@
-// Package api puts the HTTP edge and all its resources together: everything that
-// one node serves. It decides which routes there are, and nothing about any of
-// them.
+// Package api builds the HTTP edge with all its resources: everything that one node serves. It
+// selects the routes, and knows no detail of them.
 package api
 
 import (
@@ -21,7 +20,7 @@ import (
 	"millrace/server/ui"
 )
 
-// Settings of what a node serves.
+// Settings of the API of a node.
 type Settings struct {
 	// Edge is of HTTP itself, REST of the v1 and v2 API, Peer of the requests
 	// between nodes.
@@ -34,8 +33,8 @@ type Settings struct {
 	UI bool
 }
 
-// Parts are what the resources hand requests to. They are borrowed; close them
-// after [server.Server.Shutdown].
+// Parts are the packages that the resources use. They are borrowed; close them after
+// [server.Server.Shutdown].
 type Parts struct {
 	Producer  *batch.Producer
 	Metadata  *metadata.Cache
@@ -43,21 +42,21 @@ type Parts struct {
 	Reader    *reader.Reader
 	// Schemas is nil where there is no schema registry.
 	Schemas *schema.Registry
-	// Cluster is this node among others, nil where there are none.
+	// Cluster is this node of the service, nil for a single node.
 	Cluster *cluster.Node
-	// Config serves /admin; it is needed when the settings turn that on. The
-	// dashboard shows its settings.
+	// Config serves /admin; it is required when the settings turn that on. The dashboard shows
+	// its settings.
 	Config ops.Config
-	// Metrics are written to by requests and shown on /metrics; nil: by
-	// themselves, with nothing of the other parts.
+	// Metrics are written to by requests and shown on /metrics; nil: New makes its own, without
+	// the figures of other parts.
 	Metrics *metrics.Metrics
 	// Tracing reports requests to a collector; nil: tracing is off.
 	Tracing *tracing.Tracing
-	// Logger receives the program's log and, when turned on, the request log.
+	// Logger gets the program's log and, when turned on, the request log.
 	Logger *slog.Logger
 }
 
-// API is the edge with all routes. Its dashboard samples while it is served.
+// API is the edge with all routes. Its dashboard samples while it serves.
 type API struct {
 	*server.Server
 	// Forwarder is nil without a cluster.
@@ -106,7 +105,7 @@ func (a *API) Serve() error {
 	return a.Server.Serve()
 }
 
-// settings shows the settings as the dashboard has them.
+// settings converts the settings for the dashboard.
 func settings(c ops.Config) func() []ui.Setting {
 	if c.Settings == nil {
 		return nil

@@ -84,7 +84,7 @@ func produceNumbers(t *testing.T, b testkit.Broker, topic string, from, n int) {
 // tally is which values were read, and how often.
 type tally map[int]int
 
-// readFrom reads once by way of s and counts; the reply is for the caller to judge.
+// readFrom reads once through s and counts; the caller checks the reply.
 func (c tally) readFrom(t *testing.T, s *stack, path string) reply {
 	t.Helper()
 	r := s.do(t, "GET", path+"/records?timeout=500", "", "Accept: application/vnd.kafka.json.v2+json")
@@ -101,8 +101,8 @@ func (c tally) readFrom(t *testing.T, s *stack, path string) reply {
 	return r
 }
 
-// readAll reads by way of all nodes in turn until n values were read. An answer
-// that asks to try again is not a failure.
+// readAll reads through all nodes in turn until n values were read. A retriable error is not a
+// failure.
 func (c tally) readAll(t *testing.T, through []*stack, path string, n int) {
 	t.Helper()
 	deadline := time.Now().Add(40 * time.Second)
@@ -207,8 +207,8 @@ func (s *stack) drain(t *testing.T) {
 	s.node.Close(ctx, true)
 }
 
-// cut has a node stop to take part without a word. It goes on in all else, its
-// membership in groups among it, as one does that is cut off. Its lease is over then.
+// cut makes a node stop its part in the cluster without notice. Everything else continues, its
+// membership in groups included, as in a node that is cut off. Its lease ends.
 func (s *stack) cut(t *testing.T) {
 	t.Helper()
 	s.node.Close(t.Context(), false)
@@ -245,7 +245,7 @@ func TestInstanceOutlivesItsNode(t *testing.T) {
 				got.readAll(t, all, i, 1000)
 				all[1].do(t, "POST", i+"/offsets", "", plainV2).want(t, 200, "")
 				produceNumbers(t, b, topic, 1000, 10)
-				got.readAll(t, all, i, 1010) // answered and not committed
+				got.readAll(t, all, i, 1010) // returned and not committed
 				end.end(all[0], t)
 				produceNumbers(t, b, topic, 1010, 500)
 				got.readAll(t, all[1:], i, 1510)
@@ -289,7 +289,7 @@ func TestPositionsOutliveTheirNode(t *testing.T) {
 					t.Errorf("read %d after a seek to offset 40 of partition 1, whose values are odd", v)
 				}
 			}
-			// A commit after the seek counts more than the seek.
+			// A commit after the seek outranks the seek.
 			all[1].do(t, "POST", i+"/offsets", "", plainV2).want(t, 200, "")
 			all[1].drain(t)
 			again := start(t, b, asNode("node-b"))
@@ -298,8 +298,8 @@ func TestPositionsOutliveTheirNode(t *testing.T) {
 	}
 }
 
-// An instance that begins at the end of the log must not miss what comes
-// between its node's death and its adoption.
+// An instance that begins at the end of the log must not miss records that arrive between its
+// node's death and its adoption.
 func TestLatestStaysWhereItBegan(t *testing.T) {
 	for _, how := range []string{"subscription", "assignments"} {
 		t.Run(how, func(t *testing.T) {
@@ -335,10 +335,10 @@ func TestNodeThatComesBackFindsItsInstances(t *testing.T) {
 	first[0].drain(t)
 	again := start(t, b, asNode("node-a"))
 	again.do(t, "GET", i+"/subscription", "").want(t, 200, "topics")
-	tally{}.readAll(t, []*stack{again}, i, 10) // answered, never committed
+	tally{}.readAll(t, []*stack{again}, i, 10) // returned, never committed
 }
 
-// lossy is a way to a node on which answers get lost.
+// lossy is a proxy before a node that loses responses.
 type lossy struct {
 	net.Listener
 	to   string
@@ -412,7 +412,7 @@ func (l *lossy) carry(near net.Conn) {
 	}
 }
 
-// A page whose answer got lost between two nodes was confirmed by nobody.
+// A page whose response was lost between two nodes is not confirmed.
 func TestAnswerLostBetweenNodesComesAgain(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	way := newLossy(t)
@@ -436,8 +436,7 @@ func TestAnswerLostBetweenNodesComesAgain(t *testing.T) {
 	}
 }
 
-// The group is told nothing of an instance that changes its node, and so the
-// other members keep what they have.
+// A change of an instance's node is no rebalance: the other members keep their partitions.
 func TestAdoptionIsNoRebalance(t *testing.T) {
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		place := "_" + testkit.Topic(t)
@@ -544,7 +543,7 @@ func TestStreamOfAnotherNode(t *testing.T) {
 	next(10)
 }
 
-// Where the broker assigns, a member leaves and another one comes.
+// Where the broker assigns, the adoption is a member that leaves and another that joins.
 func TestAdoptionWithTheBrokersOwnGroups(t *testing.T) {
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		place := "_" + testkit.Topic(t)
@@ -566,7 +565,7 @@ func TestAdoptionWithTheBrokersOwnGroups(t *testing.T) {
 	})
 }
 
-// A DELETE that a node repeats, because it had no answer, is done.
+// A DELETE that a node retries, because it got no response, succeeds.
 func TestRepeatedDelete(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	s := nodes(t, b, 1)[0]

@@ -77,8 +77,8 @@ func TestConsumerBodiesThatAreRefused(t *testing.T) {
 	f(i+"/subscription", `{"topics":[null]}`, 422, 422)
 	f(i+"/subscription", `{"topics":["t"],"topic_pattern":"t"}`, 409, 40903)
 	f(i+"/subscription", `{"topic_pattern":"("}`, 422, 422)
-	f(i+"/subscription", `{"topic_pattern":"\\Qa"}`, 422, 422)   // whole only by itself
-	f(i+"/subscription", `{"topic_pattern":"a)(?:b"}`, 422, 422) // whole only as a part
+	f(i+"/subscription", `{"topic_pattern":"\\Qa"}`, 422, 422)   // valid only by itself
+	f(i+"/subscription", `{"topic_pattern":"a)(?:b"}`, 422, 422) // valid only as a part
 	f(i+"/subscription", `{"Topics":["t"]}`, 422, 422)
 
 	f(i+"/assignments", `{}`, 422, 422)
@@ -130,7 +130,7 @@ func TestReadRecordsNegotiation(t *testing.T) {
 	f("?timeout=", json, 400, 400)
 	f("?max_bytes=1e3", json, 400, 400)
 	f("?headers=1", json, 400, 400)
-	f("?timeout=100&max_bytes=100&headers=true&timestamps=false", json, 409, 40903) // all is well but for the subscription
+	f("?timeout=100&max_bytes=100&headers=true&timestamps=false", json, 409, 40903) // only the subscription is missing
 }
 
 func TestAsyncCommit(t *testing.T) {
@@ -169,8 +169,7 @@ func TestReadTimeouts(t *testing.T) {
 	}
 }
 
-// TestClientsMistakesAreNotLogged: they get an answer, an operator has nothing
-// to do about them.
+// TestClientsMistakesAreNotLogged: the client gets an error, and the operator's log does not.
 func TestClientsMistakesAreNotLogged(t *testing.T) {
 	b := testkit.Fake(t)
 	topic := testkit.CreateTopic(t, b.Broker, 1)
@@ -222,7 +221,7 @@ func TestBaseURIOfAForwardedRequest(t *testing.T) {
 	}
 }
 
-// HEAD answers as GET would, but takes no records from whoever reads them.
+// HEAD responds as GET would, but consumes no records.
 func TestHeadOfRecordsTakesNone(t *testing.T) {
 	b := testkit.Fake(t)
 	s := start(t, b.Broker)
@@ -237,7 +236,7 @@ func TestHeadOfRecordsTakesNone(t *testing.T) {
 	s.do(t, "GET", instance+"/records?max_bytes=1", "", accept).want(t, 200, `"offset":1`)
 }
 
-// A v1 read with max_bytes=1 keeps an instance alive and takes nothing.
+// A v1 read with max_bytes=1 keeps an instance alive and consumes no record.
 func TestKeepAliveOfV1(t *testing.T) {
 	b := testkit.Fake(t)
 	s := start(t, b.Broker)

@@ -6,8 +6,8 @@ import (
 	"millrace/internal/testkit"
 )
 
-// The corners of the contract: every refusal that a client can earn and every
-// liberty that it may take, beside the plain ways of the other files.
+// The corners of the contract: every refusal and every liberty, besides the ordinary requests of
+// the other files.
 func TestContractExchanges(t *testing.T) {
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		s := start(t, b)

@@ -49,8 +49,8 @@ func TestStrictRefusesUnspecificV1(t *testing.T) {
 	s.do(t, "POST", "/topics/t", body, "Content-Type: application/vnd.kafka.binary.v1+json").want(t, 200, `"offset":0`)
 }
 
-// A record that Kafka refuses for now is worth sending again, one that it
-// refuses for good is not; v1 has its own words for both.
+// A record that Kafka refuses for now is retriable, one that it refuses for good is not; v1 has
+// codes of its own for both.
 func TestV1RecordCodes(t *testing.T) {
 	f := testkit.Fake(t)
 	s := start(t, f.Broker, func(o *stackOptions) { o.producer.DeliveryTimeout = 1500 * time.Millisecond })
@@ -65,7 +65,7 @@ func TestV1RecordCodes(t *testing.T) {
 	want(kerr.NotEnoughReplicas, 2)
 }
 
-// The answer for an offset that retention has taken says what there is.
+// The error for an offset that retention has deleted names the present range.
 func TestDirectReadBelowTheStart(t *testing.T) {
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		s := start(t, b)
@@ -84,8 +84,7 @@ func TestDirectReadBelowTheStart(t *testing.T) {
 	})
 }
 
-// A read past the end waits no longer than it should, and for nothing more
-// than the first record.
+// A read past the end waits no longer than its timeout, and only for the first record.
 func TestDirectReadPastTheEnd(t *testing.T) {
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		const patience = 20 * time.Second

@@ -30,7 +30,7 @@ func TestEdgeExchanges(t *testing.T) {
 	})
 }
 
-// encode compresses text as a Content-Encoding says.
+// encode compresses text in a Content-Encoding.
 func encode(t testing.TB, encoding, text string) string {
 	t.Helper()
 	var out bytes.Buffer
@@ -75,7 +75,7 @@ func TestCompressedRequests(t *testing.T) {
 			t.Errorf("record %d is %s", i, r.Value)
 		}
 	}
-	// A small body that unpacks to a huge one is refused by what it unpacks to.
+	// A small body that decompresses to a huge one is refused by its decompressed size.
 	bomb := `{"records":[{"value":"` + strings.Repeat("a", 10<<20) + `"}]}`
 	for _, encoding := range []string{"gzip", "deflate", "br", "zstd"} {
 		s.do(t, "POST", "/topics/"+topic, encode(t, encoding, bomb), jsonV2, "Content-Encoding: "+encoding).want(t, 413, `"error_code":413`)
@@ -191,7 +191,7 @@ func TestProtocolErrorsAndLimits(t *testing.T) {
 	f("GET / HTTP/1.1\r\nHost: h\r\nX: "+strings.Repeat("x", 5000)+"\r\n\r\n", 431, `"error_code":431`)
 	f("POST /topics/t HTTP/1.1\r\nHost: h\r\nContent-Length: 5000\r\n\r\n", 413, `"error_code":413`)
 	f("POST /topics/t HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n800\r\n"+strings.Repeat("x", 0x800)+"\r\n0\r\n\r\n", 413, `"error_code":413`)
-	// A body cut in half is answered when the read time-out is over.
+	// A body that stops halfway gets a response after the read time-out.
 	f("POST /topics/t HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\n{\"records\":", 408, `"error_code":408`)
 	s.do(t, "POST", "/topics/t", `{"records":[{},{},{},{},{},{}]}`, jsonV2).want(t, 413, "more than 5 records")
 	s.do(t, "POST", "/topics/t", `{"records":[{},{},{},{},{}]}`, jsonV2).want(t, 200, "offset")
@@ -284,7 +284,7 @@ func TestRequestLogIsOneLineWithoutTheQuery(t *testing.T) {
 	}
 }
 
-// A connection that was opened in advance and never used does not hold up a drain.
+// A connection that was opened in advance and never used does not delay a drain.
 func TestSilentConnectionsDoNotHoldUpADrain(t *testing.T) {
 	b := testkit.Fake(t)
 	s := start(t, b.Broker)
@@ -301,7 +301,7 @@ func TestSilentConnectionsDoNotHoldUpADrain(t *testing.T) {
 	}
 }
 
-// What compressed bodies unpack to is bounded over all requests.
+// The decompressed bodies of all requests together are bounded.
 func TestManyCompressedBodiesAtOnce(t *testing.T) {
 	b := testkit.Fake(t)
 	s := start(t, b.Broker, func(o *stackOptions) { o.server.MaxBodyBytes = 100 << 20; o.batch.BufferBytes = 1 << 30 })
@@ -328,7 +328,7 @@ func TestManyCompressedBodiesAtOnce(t *testing.T) {
 	s.do(t, "POST", "/topics/t", encode(t, "gzip", `{"records":[{"value":1}]}`), jsonV2, "Content-Encoding: gzip").want(t, 200, "offset")
 }
 
-// An outage is not a line in the log for every request that it costs.
+// An outage does not log a line for every failed request.
 func TestRefusalsAreLoggedSparingly(t *testing.T) {
 	b := testkit.Fake(t)
 	s := start(t, b.Broker, func(o *stackOptions) { o.batch.BufferBytes = 1000; o.server.RequestLog = true })
@@ -345,8 +345,8 @@ func TestRefusalsAreLoggedSparingly(t *testing.T) {
 	}
 }
 
-// A connection on which no byte of a request came is closed without a word: a
-// pool would take an answer for that to its next request.
+// A connection without a byte of a request is closed without a response. Otherwise a pool would
+// take that response for the one to its next request.
 func TestSilentConnectionsAreClosedQuietly(t *testing.T) {
 	b := testkit.Fake(t)
 	quick := func(o *stackOptions) {
@@ -382,8 +382,7 @@ func TestSilentConnectionsAreClosedQuietly(t *testing.T) {
 	}
 }
 
-// A client that asks before it sends a body that is too large is told so,
-// instead of being asked to go on.
+// A client that asks before it sends a body that is too large gets the refusal, not 100.
 func TestExpectContinueOfALargeBody(t *testing.T) {
 	b := testkit.Fake(t)
 	s := start(t, b.Broker, func(o *stackOptions) { o.server.MaxBodyBytes, o.server.RequestLog = 1000, true })
@@ -405,7 +404,7 @@ func TestExpectContinueOfALargeBody(t *testing.T) {
 	}
 }
 
-// What is no request is in the request log all the same.
+// Bytes that are no request are in the request log, too.
 func TestUnreadableRequestsAreLogged(t *testing.T) {
 	b := testkit.Fake(t)
 	s := start(t, b.Broker, func(o *stackOptions) { o.server.MaxBodyBytes, o.server.RequestLog = 1000, true })

@@ -36,8 +36,8 @@ func (s *stack) inFlight(t *testing.T) (n int) {
 	return 0
 }
 
-// soon is by when a request of a client that is gone must be over; they could
-// wait four times as long.
+// soon bounds the rest of a request after its client is gone; the requests could wait four times
+// as long.
 const soon = 5 * time.Second
 
 // hungUp waits for the request to be over.
@@ -46,9 +46,8 @@ func (s *stack) hungUp(t *testing.T) {
 	testkit.Eventually(t, soon, "the end of a request whose client is gone", func() bool { return s.inFlight(t) == 0 })
 }
 
-// A client that hangs up gets nothing any more, so nothing is taken from
-// whoever comes next: not while its read waits, nor when what it waits for
-// comes before that is noticed.
+// A client that hangs up gets no further records, so none is consumed for it: neither while its
+// read waits, nor when a record arrives before the node has detected the hang-up.
 func TestClientThatHangsUpLosesNothing(t *testing.T) {
 	const v2Accept, v1Accept = "application/vnd.kafka.json.v2+json", "application/vnd.kafka.json.v1+json"
 	certificates := httptest.NewTLSServer(nil)
@@ -144,7 +143,7 @@ func TestReadEndsWithItsClientAtAnotherNode(t *testing.T) {
 	}
 }
 
-// What else waits ends as well when nobody waits for it any more.
+// Other waits end as well when their client has hung up.
 func TestWaitingEndsWithItsClient(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 1)
@@ -163,7 +162,7 @@ func TestWaitingEndsWithItsClient(t *testing.T) {
 		conn.Close()
 		s.hungUp(t)
 	}
-	// A stream that nobody reads must not keep others from its instance.
+	// A stream without a reader must not block its instance for others.
 	path := createConsumer(t, s, "")
 	s.do(t, "POST", path+"/assignments", fmt.Sprintf(`{"partitions":[{"topic":%q,"partition":0}]}`, topic), plainV2).want(t, 204, "")
 	for _, stream := range []string{path + "/stream", "/topics/" + topic + "/stream", "/metadata/changes"} {
@@ -182,7 +181,7 @@ func TestWaitingEndsWithItsClient(t *testing.T) {
 	s.do(t, "GET", path+"/records?timeout=100", "", "Accept: application/vnd.kafka.json.v2+json").want(t, 200, "[]")
 }
 
-// A client that has its answer may end the connection as it likes.
+// A client that has its response may end the connection as it likes.
 func TestClientThatHangsUpAfterItsAnswer(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 2)

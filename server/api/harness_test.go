@@ -33,7 +33,7 @@ import (
 
 func TestMain(m *testing.M) { testkit.Main(m) }
 
-// stack is a whole proxy in this process, with all of its parts.
+// stack is a whole node in this process, with all of its parts.
 type stack struct {
 	base      string // http://host:port
 	addr      string
@@ -41,7 +41,7 @@ type stack struct {
 	server    *api.API
 	producer  *batch.Producer
 	metadata  *metadata.Cache
-	node      *cluster.Node // nil unless it is one of several
+	node      *cluster.Node // nil for a single node
 	consumers *consumer.Manager
 	broker    testkit.Broker
 	log       *logBuffer
@@ -69,7 +69,7 @@ type stackOptions struct {
 	hooks    []kgo.Hook               // of all Kafka clients
 }
 
-// start runs a proxy in front of b until t ends. change may alter its settings.
+// start runs a node in front of b until t ends. change may alter its settings.
 func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack {
 	t.Helper()
 	o := stackOptions{
@@ -196,14 +196,14 @@ func (b *logBuffer) String() string {
 	return b.text.String()
 }
 
-// reply is what came back from one request.
+// reply is the response to one request.
 type reply struct {
 	status int
 	header http.Header
 	body   string
 }
 
-// client does not follow redirects and does not undo compression by itself.
+// client does not follow redirects and does not decompress by itself.
 var client = &http.Client{
 	Transport:     &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 64},
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

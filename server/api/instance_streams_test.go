@@ -34,8 +34,8 @@ func (f *follower) beat() {
 	}
 }
 
-// Heartbeats keep the instance alive, and confirm what was written before them.
-// A stream that is opened anew goes on after that.
+// Heartbeats keep the instance alive, and confirm the records written before them. A new stream
+// continues after those.
 func TestInstanceStreamGoesOn(t *testing.T) {
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		const idle = time.Second
@@ -65,8 +65,8 @@ func TestInstanceStreamGoesOn(t *testing.T) {
 	})
 }
 
-// The stream of a client that does not read ends, and what did not reach the
-// client is read again.
+// The stream of a client that does not read ends, and the records that did not reach the client
+// are read again.
 func TestInstanceStreamToASlowClient(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 1)
@@ -104,7 +104,7 @@ func TestInstanceStreamToASlowClient(t *testing.T) {
 	}
 }
 
-// A drain ends streams of instances in order, and waits for no client that does not read.
+// A drain ends streams of instances in order, and does not wait for a client that does not read.
 func TestDrainWithInstanceStreams(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 1)

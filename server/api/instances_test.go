@@ -10,8 +10,8 @@ import (
 	"millrace/internal/testkit"
 )
 
-// Records of transactions that are not committed are for those who ask for
-// them, by an instance's setting or by the server's.
+// Records of uncommitted transactions are returned where the instance's setting asks for them, or
+// the node's.
 func TestIsolationLevel(t *testing.T) {
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		topic := testkit.CreateTopic(t, b, 1)
@@ -43,8 +43,8 @@ func TestIsolationLevel(t *testing.T) {
 	})
 }
 
-// Both limits of instances are told apart, say how many there may be, and let
-// in who comes after one was deleted.
+// The two limits of instances have distinct errors, which name the limit, and admit a new
+// instance after one was deleted.
 func TestInstanceLimits(t *testing.T) {
 	for _, limit := range []struct {
 		all, each int
@@ -68,8 +68,8 @@ func TestInstanceLimits(t *testing.T) {
 	}
 }
 
-// An instance is closed when it was not used for the time that the setting
-// says, to the second, and not while a read waits that takes longer.
+// An instance expires when it was not used for the time of the setting, to the second, and not
+// while a longer read waits.
 func TestExpiryToTheSecond(t *testing.T) {
 	const idle = 2 * time.Second
 	b := testkit.Fake(t).Broker
@@ -87,7 +87,7 @@ func TestExpiryToTheSecond(t *testing.T) {
 	s.do(t, "GET", path+"/records", "", "Accept: application/vnd.kafka.json.v2+json").want(t, 404, `"error_code":40403`)
 }
 
-// A seek past the record that the error names goes on, as the message says.
+// A seek past the record that the error names continues, as the message advises.
 func TestSeekPastAnUndecodableRecord(t *testing.T) {
 	const accept = "Accept: application/vnd.kafka.json.v2+json"
 	b := testkit.Fake(t).Broker

@@ -11,8 +11,8 @@ import (
 	"millrace/pool"
 )
 
-// Who reads large pages in a loop gets them in the same buffer, time and again. (The
-// garbage collector, which empties pools, is off; the race detector has them forget.)
+// A client that reads large pages in a loop gets them in the same buffer each time. (The garbage
+// collector, which empties pools, is off; the race detector drops pooled buffers at random.)
 func TestLargeReadAllocationBudget(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	s := start(t, b)

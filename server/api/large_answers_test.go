@@ -51,8 +51,8 @@ func wantLarge(t *testing.T, r *bufio.Reader, letter byte) {
 	}
 }
 
-// An answer's buffer is the connection's until it is written, also where requests
-// come before the answers to those before them are read.
+// The connection owns a response's buffer until the response is written, also where pipelined
+// requests arrive before the responses to earlier ones are read.
 func TestLargeAnswersToRequestsThatComeTogether(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	s := start(t, b)
@@ -71,7 +71,7 @@ func TestLargeAnswersToRequestsThatComeTogether(t *testing.T) {
 			wantLarge(t, r, letter)
 		}
 	}
-	// One that closes before it is answered leaves nothing behind.
+	// A connection that closes before its response leaves no buffer behind.
 	gone := s.raw(t)
 	askFor(gone, topic, 0)
 	gone.Close()

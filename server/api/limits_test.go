@@ -17,7 +17,7 @@ import (
 	"millrace/server"
 )
 
-// ask sends GET /healthz and returns the answer, or nil when none came.
+// ask sends GET /healthz and returns the response, or nil when none came.
 func ask(conn net.Conn) *http.Response {
 	_, _ = io.WriteString(conn, "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n")
 	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
@@ -40,12 +40,12 @@ func (s *stack) hold(t testing.TB, n int) (held []net.Conn) {
 	return held
 }
 
-// wantRefusal fails t unless a new connection gets the answer and is closed then.
+// wantRefusal fails t unless a new connection gets the response and is then closed.
 func (s *stack) wantRefusal(t testing.TB, status int, text string) {
 	t.Helper()
 	conn := s.raw(t)
 	defer conn.Close()
-	// The request is long enough to be still under way when the answer is.
+	// The request is long enough to be still in transit when the response is.
 	request := "POST /topics/t HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n" + strings.Repeat("x", 1_000_000)
 	go io.WriteString(conn, request)
 	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
@@ -64,8 +64,7 @@ func (s *stack) wantRefusal(t testing.TB, status int, text string) {
 	}
 }
 
-// The limit holds for all listeners together, and a place that is given back
-// can be taken again.
+// The limit holds for all listeners together, and a slot that is given back can be taken again.
 func TestConnectionLimit(t *testing.T) {
 	b := testkit.Fake(t)
 	s := start(t, b.Broker, func(o *stackOptions) {
@@ -73,7 +72,7 @@ func TestConnectionLimit(t *testing.T) {
 		o.server.Listeners = append(o.server.Listeners, server.Listener{Addr: "127.0.0.1:0"})
 	})
 	held := s.hold(t, 3)
-	for range 200 { // more than may linger at once: they give their places back
+	for range 200 { // more than may linger at once: they give their slots back
 		s.wantRefusal(t, 503, `"error_code":50304`)
 	}
 	s.addr = s.addrs[1].String()
@@ -108,14 +107,14 @@ func TestConnectionLimitOfOneAddress(t *testing.T) {
 	if resp := ask(other); resp == nil || resp.StatusCode != 200 {
 		t.Errorf("another address gets %v", resp)
 	}
-	// A large body is refused with an answer that arrives, here too.
+	// A large body is refused with a response that arrives, here too.
 	conn := held[0]
 	go fmt.Fprintf(conn, "POST /topics/t HTTP/1.1\r\nHost: h\r\nContent-Length: 9000000\r\n\r\n%s", strings.Repeat("x", 9_000_000))
 	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil || resp.StatusCode != 413 {
 		t.Fatal(resp, err)
 	}
-	// That was its last, and its place is free again.
+	// That was its last connection, and its slot is free again.
 	conn.Close()
 	testkit.Eventually(t, 20*time.Second, "a place", func() bool {
 		resp := ask(s.raw(t))
@@ -123,7 +122,7 @@ func TestConnectionLimitOfOneAddress(t *testing.T) {
 	})
 }
 
-// A refused TLS connection cannot be told why; the accepting goes on.
+// A refused TLS connection gets no reason; accepting continues.
 func TestConnectionLimitWithTLS(t *testing.T) {
 	b := testkit.Fake(t)
 	s, dial := startTLS(t, b.Broker, func(o *stackOptions) { o.server.MaxConnections = 1 })
@@ -162,7 +161,7 @@ func startTLS(t testing.TB, b testkit.Broker, change func(*stackOptions)) (s *st
 	}
 }
 
-// A process that has run out of file descriptors waits for some instead of ending.
+// A process that is out of file descriptors waits for one instead of ending.
 func TestOutOfDescriptors(t *testing.T) {
 	b := testkit.Fake(t)
 	p := testkit.StartProcess(t, exec.Command("sh", "-c", `ulimit -n 70; exec "$@"`, "sh", testkit.Binary(t), "serve",

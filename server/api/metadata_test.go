@@ -43,7 +43,7 @@ func TestMetadataForbidden(t *testing.T) {
 	s.do(t, "GET", "/topics/closed/partitions", "").want(t, 200, `[{"partition":0,`) // needs no configuration
 }
 
-// Brokers that are gone show at once: readiness is off, and nobody waits.
+// An outage of the brokers shows at once: readiness is off, and no request waits.
 func TestMetadataWithoutBrokers(t *testing.T) {
 	b := testkit.Fake(t, kfake.SeedTopics(1, "t"))
 	s := start(t, b.Broker)

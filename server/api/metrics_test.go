@@ -9,7 +9,7 @@ import (
 	"millrace/server"
 )
 
-// The routes that docs/metrics.md names for those who come from elsewhere exist.
+// The routes that docs/metrics.md names for users of other proxies exist.
 func TestDocumentedRoutesExist(t *testing.T) {
 	text, err := os.ReadFile("../../docs/metrics.md")
 	if err != nil {
@@ -27,7 +27,7 @@ func TestDocumentedRoutesExist(t *testing.T) {
 	}
 }
 
-// The rules leave out the reads that wait, all of them and nothing else.
+// The rules exclude the reads that wait, all of them and nothing else.
 func TestRulesKnowWhoWaits(t *testing.T) {
 	for _, path := range []string{"../../deploy/prometheus/rules.yml", "../../deploy/grafana/millrace.json"} {
 		text, err := os.ReadFile(path)

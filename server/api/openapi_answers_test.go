@@ -12,7 +12,7 @@ import (
 	"millrace/server/ops"
 )
 
-// contract is the document that a server serves.
+// contract is the document that a node serves.
 type contract struct {
 	*openAPI
 	t    *testing.T
@@ -55,8 +55,8 @@ func newRequest(t *testing.T, base, line, media, body string) *http.Request {
 	return req
 }
 
-// exchange sends a request and holds the answer against the document, and the
-// request too if it is answered well.
+// exchange sends a request and checks the response against the document, and the request too if
+// it succeeds.
 func (c *contract) exchange(line, media, body string, want int) {
 	c.t.Helper()
 	req := newRequest(c.t, c.base, line, media, body)
@@ -80,7 +80,7 @@ func (c *contract) exchange(line, media, body string, want int) {
 	}
 }
 
-// What the server answers is what its document says.
+// The node's responses agree with its document.
 func TestOpenAPIAnswers(t *testing.T) {
 	b := testkit.Fake(t)
 	s := start(t, b.Broker, func(o *stackOptions) {
@@ -154,7 +154,7 @@ func TestOpenAPIAnswers(t *testing.T) {
 	}
 }
 
-// The checks of the document, of requests and of answers can fail.
+// The checks of the document, of requests and of responses can fail.
 func TestOpenAPIRefuses(t *testing.T) {
 	text, err := os.ReadFile("../ops/openapi.yaml")
 	if err != nil {
@@ -170,7 +170,7 @@ func TestOpenAPIRefuses(t *testing.T) {
 		topics = "GET /topics"
 		reads  = "GET /topics/t/partitions/0/records"
 	)
-	// say fails where an error does not say what it should.
+	// say fails where an error does not contain the expected text.
 	say := func(err error, want string, what ...any) {
 		t.Helper()
 		if !strings.Contains(fmt.Sprint(err), want) {

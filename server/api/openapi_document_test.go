@@ -24,8 +24,7 @@ type openAPI struct {
 	schemas *jsonschema.Compiler
 }
 
-// place is somewhere in a document, by its JSON pointer. The zero place is
-// nowhere.
+// place is a position in a document, by its JSON pointer. The zero place is nowhere.
 type place struct {
 	pointer string
 	value   any
@@ -136,7 +135,7 @@ func keys(p place) []string {
 	return all
 }
 
-// checkRefs says which $refs lead nowhere.
+// checkRefs lists the $refs that lead nowhere.
 func (d *openAPI) checkRefs(p place) error {
 	var errs []error
 	if m, ok := p.value.(map[string]any); ok {
@@ -155,8 +154,8 @@ func (d *openAPI) checkRefs(p place) error {
 	return errors.Join(errs...)
 }
 
-// checkOperations checks what the shape does not show: ids and tags, and that
-// an operation declares what its path has.
+// checkOperations checks the rules beyond the shape: ids and tags, and that an operation declares
+// its path's parameters.
 func (d *openAPI) checkOperations() error {
 	var errs []error
 	var tags []any
@@ -244,7 +243,7 @@ func match(template, path string) (url.Values, bool) {
 	return values, true
 }
 
-// checkRequest says what of a request is not as the document has it.
+// checkRequest lists the deviations of a request from the document.
 func (d *openAPI) checkRequest(r *http.Request, body string) error {
 	op, inPath, err := d.operation(r)
 	if err != nil {
@@ -305,7 +304,7 @@ func plain(kind any, text string) any {
 	return text
 }
 
-// checkResponse says what of an answer is not as the document has it.
+// checkResponse lists the deviations of a response from the document.
 func (d *openAPI) checkResponse(r *http.Request, resp *http.Response, body string) error {
 	op, _, err := d.operation(r)
 	if err != nil {
@@ -316,7 +315,7 @@ func (d *openAPI) checkResponse(r *http.Request, resp *http.Response, body strin
 	return d.checkBody(d.at(answer, "content"), resp.Header.Get("Content-Type"), body)
 }
 
-// checkBody holds a body against the content of a request or an answer.
+// checkBody checks a body against the content of a request or a response.
 func (d *openAPI) checkBody(content place, contentType, body string) error {
 	if content.value == nil {
 		if body != "" {
@@ -345,7 +344,7 @@ func (d *openAPI) checkBody(content place, contentType, body string) error {
 	return d.check(schema, v)
 }
 
-// check holds a value against the schema at a place.
+// check checks a value against the schema at a place.
 func (d *openAPI) check(schema place, v any) error {
 	compiled, err := d.schemas.Compile(openAPIBase + (&url.URL{Fragment: schema.pointer}).String())
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"millrace/server/api"
 )
 
-// described is what a test reads of the document.
+// described is the part of the document that a test reads.
 type described struct {
 	Paths      map[string]map[string]struct{ Summary string }
 	Components struct {
@@ -21,7 +21,7 @@ type described struct {
 	}
 }
 
-// everything is an API with every route and nothing behind it.
+// everything is an API with every route and no parts behind it.
 func everything() *api.API {
 	return api.New(api.Settings{Admin: true, UI: true}, api.Parts{Logger: slog.New(slog.DiscardHandler)})
 }

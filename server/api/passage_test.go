@@ -15,8 +15,8 @@ import (
 	"millrace/internal/testkit"
 )
 
-// A page that a node has delivered before it went in order is not in doubt:
-// what is committed by another one is committed.
+// A page that a node has delivered before its orderly end is confirmed: a commit through another
+// node commits it.
 func TestPageOutlivesTheNodeThatSentItOn(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	all := nodes(t, b, 3)
@@ -33,7 +33,7 @@ func TestPageOutlivesTheNodeThatSentItOn(t *testing.T) {
 	}
 }
 
-// The same where nothing is committed: the next read confirms the page.
+// The same without a commit: the next read confirms the page.
 func TestReadOnAfterTheNodeThatSentItOn(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	all := nodes(t, b, 3)
@@ -48,8 +48,8 @@ func TestReadOnAfterTheNodeThatSentItOn(t *testing.T) {
 	}
 }
 
-// readAsNode reads as a node does that has a client's request to send on, and
-// returns its connection when the answer is there.
+// readAsNode reads as a node does that forwards a client's request, and returns its connection
+// when the response has arrived.
 func readAsNode(t *testing.T, owner *stack, i string) net.Conn {
 	t.Helper()
 	return readOver(t, owner.raw(t), owner, i)
@@ -66,9 +66,9 @@ func readOver(t *testing.T, conn net.Conn, owner *stack, i string) net.Conn {
 	return conn
 }
 
-// A node that dies takes the answers along that it had not passed on yet, or
-// has passed on and had not said so. Neither is known, and so neither is
-// committed, and no commit is said to have been.
+// A node that dies loses two kinds of responses: those that it had not forwarded yet, and those
+// that it had forwarded without reporting it. The owner cannot distinguish them. It commits
+// neither, and reports no commit.
 func TestAnswerLostWithTheNodeThatSentItOn(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	owner := start(t, b, asNode("node-a"))
@@ -91,8 +91,8 @@ func TestAnswerLostWithTheNodeThatSentItOn(t *testing.T) {
 	owner.do(t, "GET", i+"/offsets?topic="+topic+"&partition=0", "").want(t, 200, `"offset":100`)
 }
 
-// A client that hangs up at another node while its read waits there has not got
-// what comes of it, and the node says so.
+// A client that hangs up at another node while its read waits there does not get the records, and
+// that node reports it.
 func TestClientThatHangsUpAtAnotherNode(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	all := nodes(t, b, 2)
@@ -115,7 +115,7 @@ func TestClientThatHangsUpAtAnotherNode(t *testing.T) {
 	}
 }
 
-// Only an answer to a read can get lost so that records have to come again.
+// Only the loss of a response to a read makes records be read again.
 func TestOnlyReadsAreTakenBack(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	owner := start(t, b, asNode("node-a"))
@@ -136,7 +136,7 @@ func TestOnlyReadsAreTakenBack(t *testing.T) {
 	again("/assignments")
 	again("/offsets?topic=" + topic + "&partition=0")
 	got.readFrom(t, owner, i).want(t, 200, "[]")
-	// Nor does the answer before it, where that went to the client itself.
+	// Nor does the response before it, where that went to the client itself.
 	produceNumbers(t, b, topic, 10, 10)
 	got.readAll(t, []*stack{owner}, i, 20)
 	again("/records?timeout=1", "Accept: application/vnd.kafka.json.v2+json")
@@ -146,7 +146,7 @@ func TestOnlyReadsAreTakenBack(t *testing.T) {
 	}
 }
 
-// A DELETE that was done though its answer got lost is answered as done.
+// A DELETE that succeeded though its response was lost gets the response of success.
 func TestDeleteWhoseAnswerIsLost(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	way := newLossy(t)
@@ -159,7 +159,7 @@ func TestDeleteWhoseAnswerIsLost(t *testing.T) {
 	other.do(t, "DELETE", i, "").want(t, 404, "40403")
 }
 
-// Two nodes that see Kafka, and not each other, do not let clients hang.
+// Two nodes that reach Kafka, and not each other, do not let clients hang.
 func TestWayBetweenNodesThatIsCut(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	way := newLossy(t)
@@ -181,7 +181,7 @@ func TestWayBetweenNodesThatIsCut(t *testing.T) {
 	})
 }
 
-// A node that drains ends the stream of another one between two records.
+// A node that drains ends the forwarded stream of another one between two records.
 func TestDrainOfTheNodeThatSendsAStreamOn(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	way := newLossy(t)

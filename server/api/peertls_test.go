@@ -69,7 +69,7 @@ func (a *authority) certificate(t *testing.T) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{leaf.Raw}, PrivateKey: key}
 }
 
-// secured has a node reached by the others over TLS.
+// secured makes the other nodes reach a node over TLS.
 func (a *authority) secured(t *testing.T, auth tls.ClientAuthType, own ...tls.Certificate) func(*stackOptions) {
 	return func(o *stackOptions) {
 		o.server.Listeners = append(o.server.Listeners, server.Listener{
@@ -101,7 +101,7 @@ func TestNodesOverTLS(t *testing.T) {
 				t.Errorf("%d records came again though nothing went wrong", n)
 			}
 
-			// A node that dies with the answer is noticed here as well.
+			// The death of a node with an undelivered response is detected here as well.
 			produceNumbers(t, b, topic, 1000, 10)
 			conn, err := tls.Dial("tcp", all[0].addrs[1].String(), &tls.Config{RootCAs: a.pool, Certificates: own})
 			if err != nil {
@@ -111,7 +111,7 @@ func TestNodesOverTLS(t *testing.T) {
 			all[2].do(t, "POST", i+"/offsets", "", plainV2).want(t, 503, "50308")
 			got.readAll(t, all[2:], i, 1010)
 
-			// One that goes in order leaves no doubt.
+			// An orderly end leaves no response unconfirmed.
 			produceNumbers(t, b, topic, 1010, 10)
 			got.readAll(t, all[1:2], i, 1020)
 			all[1].drain(t)
@@ -128,8 +128,8 @@ func TestNodesOverTLS(t *testing.T) {
 	}
 }
 
-// The secret alone does not do where certificates are asked for, nor a
-// certificate of another authority.
+// The secret alone is not enough where certificates are required, nor is a certificate of another
+// authority.
 func TestNodeWithoutACertificate(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	a, another := newAuthority(t), newAuthority(t)

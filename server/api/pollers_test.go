@@ -27,13 +27,13 @@ type fleet struct {
 	pollers int
 	every   time.Duration // one poller's interval
 	lasting time.Duration
-	slowest time.Duration // what 99 % must be faster than
+	slowest time.Duration // bound of the 99th percentile
 }
 
-// TestPollers has many clients poll what the cluster looks like, each with the
-// ETag that it got before. The brokers feel none of it. With MILLRACE_POLLERS=full
-// it is 1,000 clients, once a second each, for 30 seconds; otherwise as many
-// requests a second, of fewer clients, for less long.
+// TestPollers has many clients poll the cluster's metadata, each with its last ETag. The brokers'
+// load does not depend on them. With MILLRACE_POLLERS=full it is 1,000 clients, once a second
+// each, for 30 seconds; otherwise as many requests a second, of fewer clients, for a shorter
+// time.
 func TestPollers(t *testing.T) {
 	f := fleet{pollers: 200, every: 200 * time.Millisecond, lasting: 5 * time.Second, slowest: 500 * time.Millisecond}
 	if os.Getenv("MILLRACE_POLLERS") == "full" {
@@ -97,8 +97,7 @@ func TestPollers(t *testing.T) {
 	}
 }
 
-// poll polls path from first on, and returns how long each answer took after
-// the time at which it should have been asked for.
+// poll polls path from first on, and returns how long after its due time each response arrived.
 func (f *fleet) poll(conn net.Conn, path string, first time.Time) (took []time.Duration, statuses map[int]int, err error) {
 	statuses = map[int]int{}
 	answers := bufio.NewReader(conn)
@@ -136,7 +135,7 @@ func TestNotModified(t *testing.T) {
 		if len(tag) < 10 || tag[0] != '"' || tag[len(tag)-1] != '"' || full.header.Get("Cache-Control") != "no-cache" {
 			t.Fatalf("%s: ETag %s, Cache-Control %s", path, tag, full.header.Get("Cache-Control"))
 		}
-		// Another view is taken meanwhile: nothing changes.
+		// A new view is taken meanwhile, without a change.
 		s.do(t, "GET", path+"?max_age=0", "").want(t, 200, "")
 		for _, same := range []string{tag, "W/" + tag, `"other", ` + tag, "*"} {
 			r := s.do(t, "GET", path, "", "If-None-Match: "+same).want(t, 304, "")
@@ -161,7 +160,7 @@ func TestNotModified(t *testing.T) {
 	}
 }
 
-// max_age demands that the brokers are asked, where the view would do.
+// max_age makes the node ask the brokers where the cached view would do.
 func TestMaxAge(t *testing.T) {
 	b := testkit.Fake(t, kfake.SeedTopics(1, "t"))
 	s := start(t, b.Broker, func(o *stackOptions) { o.metadata.MaxAge = time.Hour })
@@ -177,7 +176,7 @@ func TestMaxAge(t *testing.T) {
 	}
 }
 
-// createElsewhere creates a topic without the proxy's doing.
+// createElsewhere creates a topic by another client than the node.
 func createElsewhere(t *testing.T, b testkit.Broker, topic string) {
 	t.Helper()
 	req := kmsg.NewPtrCreateTopicsRequest()
@@ -189,7 +188,7 @@ func createElsewhere(t *testing.T, b testkit.Broker, topic string) {
 	}
 }
 
-// A request waits for what it asks about to change, no longer than it says.
+// A request waits for its resource to change, no longer than its wait parameter.
 func TestWait(t *testing.T) {
 	b := testkit.Fake(t, kfake.SeedTopics(1, "t"))
 	s := start(t, b.Broker)
@@ -353,7 +352,7 @@ func grow(t *testing.T, cl *kgo.Client, topic string, partitions int32) {
 	}
 }
 
-// While no broker answers, what was known is answered and says how old it is.
+// While no broker responds, cached answers are returned with their age.
 func TestStale(t *testing.T) {
 	b := testkit.Fake(t, kfake.SeedTopics(1, "t"))
 	s := start(t, b.Broker, func(o *stackOptions) { o.metadata.StaleFor = time.Hour })

@@ -27,10 +27,9 @@ func TestProduceExchanges(t *testing.T) {
 	})
 }
 
-// All the real records through the proxy under each compression type, in
-// batches of 1, 7 and 500, from 16 clients at once: every record is in Kafka
-// once, equal to what was sent, in the order of its client, compressed as
-// asked, and a consumer of the v2 API reads the same.
+// All the real records through the node under each compression type, in batches of 1, 7 and 500,
+// from 16 clients at once: every record is in Kafka once, equal to the sent one, in the order of
+// its client, in the configured compression, and a consumer of the v2 API reads the same.
 func TestRealRecordsArriveOnceAndInOrder(t *testing.T) {
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		for _, codec := range kafka.Codecs {
@@ -96,7 +95,7 @@ func produceReal(t *testing.T, s *stack, topic string) map[string]string {
 	return sent
 }
 
-// checkRaw reads the topic without the proxy.
+// checkRaw reads the topic without the node.
 func checkRaw(t *testing.T, b testkit.Broker, topic string, codec kafka.Codec, sent map[string]string) {
 	t.Helper()
 	seen := make(map[string]bool, len(sent))
@@ -173,8 +172,8 @@ func (s *stack) consumer(t testing.TB, body string) string {
 	return strings.TrimPrefix(made.BaseURI, s.base)
 }
 
-// What JSONTestSuite says must be accepted is stored as it is; what must be
-// refused is 400; nothing else happens.
+// A text that JSONTestSuite accepts is stored as it is, one that it rejects gets 400; there is no
+// other result.
 func TestJSONTestSuiteOverHTTP(t *testing.T) {
 	b := testkit.Fake(t)
 	s := start(t, b.Broker)
@@ -269,8 +268,7 @@ func TestKafkaErrorsByRecord(t *testing.T) {
 	f(kfake.Fault{Keys: produce, Topic: topic, Err: kerr.MessageTooLarge, Count: -1}, `{"records":[{"value":1}]}`, 413, `"error_code":413`)
 }
 
-// A dead broker is answered fast and as something that passes, and nothing
-// that was acknowledged before is lost.
+// A dead broker gives a fast, retriable error, and no acked record is lost.
 func TestBrokerGone(t *testing.T) {
 	b := testkit.Fake(t)
 	s := start(t, b.Broker, func(o *stackOptions) {
@@ -292,7 +290,7 @@ func TestBrokerGone(t *testing.T) {
 	testkit.Eventually(t, 20*time.Second, "produce to be refused", func() bool {
 		return s.do(t, "POST", "/topics/"+topic, `{"records":[{"value":3}]}`, jsonV2).status == 503
 	})
-	testkit.Eventually(t, 20*time.Second, "memory to be given back", func() bool { return s.producer.Held() == 0 }) // the abandoned request's bytes come back
+	testkit.Eventually(t, 20*time.Second, "memory to be given back", func() bool { return s.producer.Held() == 0 }) // the abandoned request's bytes are given back
 }
 
 // A full buffer refuses at once, and takes requests again once Kafka answers.

@@ -29,7 +29,7 @@ func (f *fetched) OnBrokerRead(from kgo.BrokerMetadata, key int16, bytes int, _,
 	}
 }
 
-// since returns what was fetched from each broker since the last call.
+// since returns the bytes fetched from each broker since the last call.
 func (f *fetched) since() map[int32]int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -38,8 +38,8 @@ func (f *fetched) since() map[int32]int {
 	return was
 }
 
-// With consumer.client.rack all ways to read are from the replica in that rack,
-// and from the leader when it is gone. When the leader goes reads follow.
+// With consumer.client.rack every kind of read is from the replica in that rack, and from the
+// leader when it is gone. When the leader goes, reads follow the new one.
 func TestReadsFromTheNearestReplica(t *testing.T) {
 	testkit.OnDemand(t, "MILLRACE_TEST_CLUSTER", "reads from replicas were not tried: that takes three brokers and a minute; `make cluster-proof` does")
 	brokers := testkit.StartKafkas(t, 3)
@@ -124,7 +124,7 @@ func TestReadsFromTheNearestReplica(t *testing.T) {
 	testkit.Eventually(t, time.Minute, "direct reads to find another replica", func() bool {
 		r := s.do(t, "GET", path+"/partitions/0/records?offset=0", "", "Accept: application/vnd.kafka.json.v2+json")
 		if r.status != 200 && (r.status < 500 || !strings.Contains(r.body, `"error_code":50`)) {
-			t.Fatalf("without the leader: %d %s", r.status, r.body) // what is no reason to try again
+			t.Fatalf("without the leader: %d %s", r.status, r.body) // an error that is not retriable
 		}
 		return r.status == 200 && strings.Contains(r.body, value)
 	})

@@ -20,11 +20,11 @@ import (
 	"millrace/schema"
 )
 
-// front stands before a registry and can keep it from answering.
+// front is a proxy before a registry that can keep it from responding.
 type front struct {
 	*httptest.Server
 	away, silent atomic.Bool
-	demand       func(*http.Request) bool // of who may come in; nil: all may
+	demand       func(*http.Request) bool // which requests may pass; nil: all
 }
 
 // newFront returns one before the registry at url. change may alter it before it
@@ -45,7 +45,7 @@ func newFront(t testing.TB, at string, change ...func(*front)) *front {
 		case f.away.Load():
 			panic(http.ErrAbortHandler)
 		case f.silent.Load():
-			// Only a body that is read lets the server notice that the client left.
+			// The server notices that the client left only after the body was read.
 			_, _ = io.Copy(io.Discard, r.Body)
 			<-r.Context().Done()
 		case f.demand != nil && !f.demand(r):
@@ -89,7 +89,7 @@ func (s *stack) instance(t testing.TB, topic, format string) string {
 	return path
 }
 
-// later checks that a refusal says when to come again.
+// later checks that a refusal has Retry-After.
 func (r reply) later(t testing.TB) {
 	t.Helper()
 	if r.header.Get("Retry-After") == "" {
@@ -97,8 +97,8 @@ func (r reply) later(t testing.TB) {
 	}
 }
 
-// While the registry is away, what is cached goes on, json and binary know
-// nothing of it, and the rest is refused fast, to be tried again.
+// While the registry is away, cached schemas work, json and binary are not affected, and other
+// requests get a fast, retriable error.
 func TestRegistryAway(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	f := newFront(t, builtIn(t, b))
@@ -117,13 +117,13 @@ func TestRegistryAway(t *testing.T) {
 	})
 }
 
-// The same for consumers: a record whose schema is known is answered, at one
-// whose schema must be asked for the position stays until the registry is back.
+// The same for consumers: a record whose schema is cached is returned; the position stays at a
+// record whose schema must be looked up until the registry is back.
 func TestConsumeWhileRegistryIsAway(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	f := newFront(t, builtIn(t, b))
 	topic, plain := testkit.CreateTopic(t, b, 1), testkit.CreateTopic(t, b, 1)
-	writer := start(t, b, withRegistry(t, f.URL)) // not who reads, and knows what was written
+	writer := start(t, b, withRegistry(t, f.URL)) // another node than the reader, whose cache stays empty
 	writer.produceBy(t, topic, userSchema, aUser).want(t, 200, `"offset":0`)
 	writer.produceBy(t, topic, agedSchema, `{"value":{"name":"b","age":2}}`).want(t, 200, `"offset":1`)
 	writer.do(t, "POST", "/topics/"+plain, `{"records":[{"value":1}]}`, jsonV2).want(t, 200, "")
@@ -146,7 +146,7 @@ func TestConsumeWhileRegistryIsAway(t *testing.T) {
 			s.do(t, "GET", avro+"/records?timeout=500", "", "Accept: "+avroV2).want(t, 200, `"value":{"name":"a"},"partition":0,"offset":0}]`)
 			for range 2 {
 				r := s.do(t, "GET", avro+"/records?timeout=500", "", "Accept: "+avroV2)
-				if r.status != 503 { // the second one is refused without asking, whatever the first one met
+				if r.status != 503 { // the second one is refused without a request, whatever the first one got
 					r.want(t, c.status, c.code)
 				}
 				r.later(t)
@@ -173,8 +173,8 @@ func TestConsumeWhileRegistryIsAway(t *testing.T) {
 	}
 }
 
-// A record that cannot be decoded is told with its place, and seeking past it
-// goes on, in both versions of the API.
+// A record that cannot be decoded is reported with its offset, and a seek past it continues, in
+// both versions of the API.
 func TestConsumeWhatCannotBeDecoded(t *testing.T) {
 	onBothRegistries(t, func(t *testing.T, b testkit.Broker, url string) {
 		s := start(t, b, withRegistry(t, url))
@@ -201,7 +201,7 @@ func TestConsumeWhatCannotBeDecoded(t *testing.T) {
 	})
 }
 
-// askRegistry makes a request to a registry's API and returns what it says.
+// askRegistry makes a request to a registry's API and returns the response.
 func askRegistry(t testing.TB, method, url, body string) string {
 	t.Helper()
 	q, err := http.NewRequest(method, url, strings.NewReader(body))
@@ -225,7 +225,7 @@ func askRegistry(t testing.TB, method, url, body string) string {
 	return string(text)
 }
 
-// registered is what a registry is told of a schema.
+// registered is the body of a registration.
 type registered struct {
 	Schema     string      `json:"schema"`
 	Type       string      `json:"schemaType,omitempty"`
@@ -306,7 +306,7 @@ func TestSchemaReferences(t *testing.T) {
 	})
 }
 
-// What the registry refuses is told with its reason, and nothing is written.
+// A refusal of the registry reaches the client with its reason, and no record is written.
 func TestIncompatibleSchema(t *testing.T) {
 	onBothRegistries(t, func(t *testing.T, b testkit.Broker, url string) {
 		s := start(t, b, withRegistry(t, url))
@@ -343,7 +343,7 @@ func TestIncompatibleSchema(t *testing.T) {
 	})
 }
 
-// What each setting of the registry's client does, as a producer sees it.
+// Each setting of the registry's client, as a producer sees its effect.
 func TestRegistrySettings(t *testing.T) {
 	onBothRegistries(t, func(t *testing.T, b testkit.Broker, url string) {
 		with := func(change func(*schema.Settings)) (s *stack, topic string) {
@@ -398,8 +398,8 @@ func TestRegistrySettings(t *testing.T) {
 	})
 }
 
-// How this server shows who it is to the registry, and what it answers when that
-// is not enough: the fault is not the client's.
+// The node's credentials for the registry, and its response when they are refused: the fault is
+// not the client's.
 func TestRegistryCredentials(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	url := builtIn(t, b)
@@ -442,7 +442,7 @@ func TestRegistryTLS(t *testing.T) {
 	stranger.produceBy(t, topic, userSchema, aUser).want(t, 500, `"error_code":50004`)
 }
 
-// A registry that does not answer costs a producer its time-out, and 504.
+// A registry that does not respond costs a producer its time-out, and 504.
 func TestRegistrySilent(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	f := newFront(t, builtIn(t, b))

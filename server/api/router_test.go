@@ -10,8 +10,8 @@ import (
 	"millrace/server"
 )
 
-// Whatever the method and the path, the router answers with a status of its
-// own and an error body; nothing panics.
+// For every method and path the router responds with a status of its own and an error body, and
+// does not panic.
 func FuzzRouter(f *testing.F) {
 	for _, seed := range [][2]string{
 		{"GET", "/topics/%2e%2e/partitions/0"},

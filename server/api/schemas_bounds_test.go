@@ -17,8 +17,8 @@ func inflating(id string, records int) string {
 	return fmt.Sprintf(`{"value_schema_id":%s,"records":[{"value":{}}%s]}`, id, strings.Repeat(`,{"value":{}}`, records-1))
 }
 
-// The memory of a produce request is bounded by what the server has for that, not by
-// what its schema makes of a few bytes; requests that come together share it.
+// The memory of a produce request is bounded by the node's setting, not by the size that its
+// schema expands a few bytes to; concurrent requests share the bound.
 func TestDefaultsDoNotFillMemory(t *testing.T) {
 	const buffer = 16 << 20
 	b := testkit.Fake(t).Broker
@@ -55,7 +55,7 @@ func TestDefaultsDoNotFillMemory(t *testing.T) {
 	s.do(t, "POST", "/topics/"+topic, inflating(id, 1), plain).want(t, 200, `"offset":1`)
 }
 
-// What is charged while records are encoded is given back, whatever becomes of them.
+// Memory that is charged while records are encoded is given back, whatever their result.
 func TestEncodingIsCharged(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	s := start(t, b, withRegistry(t, builtIn(t, b)), func(o *stackOptions) { o.batch.BufferBytes = 256 << 10 })
@@ -70,9 +70,8 @@ func TestEncodingIsCharged(t *testing.T) {
 	}
 }
 
-// A few bytes in Kafka may be a long text. An answer is not longer than it may be,
-// whatever is asked for; the rest comes with the next, and what is longer on its own
-// is answered alone.
+// A few bytes in Kafka may be a long text. A response is never longer than its bound, for any
+// request; the next response has the rest, and a longer record is returned alone.
 func TestAnswersAreBounded(t *testing.T) {
 	const most, records, symbols = 64 << 10, 200, 40
 	b := testkit.Fake(t).Broker
@@ -84,7 +83,7 @@ func TestAnswersAreBounded(t *testing.T) {
 	for i := range records {
 		n := symbols
 		if i == records/2 {
-			n = 1000 // alone: longer than an answer may be
+			n = 1000 // alone: longer than the bound of a response
 		}
 		body += `{"key":null,"value":` + value(n) + `},`
 	}

@@ -17,7 +17,7 @@ import (
 	"millrace/schema"
 )
 
-// withRegistry has a stack use the schema registry at url.
+// withRegistry makes a stack use the schema registry at url.
 func withRegistry(t testing.TB, url string, change ...func(*schema.Settings)) func(*stackOptions) {
 	t.Helper()
 	settings := schema.Settings{
@@ -69,8 +69,8 @@ func TestSchemaExchanges(t *testing.T) {
 
 const avroV2 = "application/vnd.kafka.avro.v2+json"
 
-// All the real records, with a schema of 19 fields, are in Kafka as another
-// Avro library reads them, and come back as they were sent.
+// All the real records, with a schema of 19 fields, are in Kafka as another Avro library reads
+// them, and are read as they were sent.
 func TestRealRecordsAsAvro(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	s := start(t, b, withRegistry(t, builtIn(t, b)))
@@ -108,8 +108,8 @@ func TestRealRecordsAsAvro(t *testing.T) {
 	}
 }
 
-// Streams of a topic and of an instance show Avro as the setting says, by schemas
-// that this server has not met before; what cannot be decoded is told.
+// Streams of a topic and of an instance show Avro in the dialect of the setting, by schemas that
+// this node has not cached; a record that cannot be decoded is reported.
 func TestStreamsOfAvro(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	url := builtIn(t, b)
@@ -136,7 +136,7 @@ func TestStreamsOfAvro(t *testing.T) {
 	}
 }
 
-// decoded is what a JSON text means.
+// decoded returns the value of a JSON text.
 func decoded(t *testing.T, text []byte) (v any) {
 	t.Helper()
 	if err := json.Unmarshal(text, &v); err != nil {

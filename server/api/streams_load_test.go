@@ -17,8 +17,8 @@ import (
 	"millrace/internal/testkit"
 )
 
-// A client that does not read holds up its own stream and nothing else: little
-// is read for it, and it is cut off in the end.
+// A client that does not read blocks its own stream and nothing else: little is read for it, and
+// its connection is closed in the end.
 func TestStreamToASlowClient(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 2)
@@ -62,7 +62,7 @@ func TestStreamToASlowClient(t *testing.T) {
 	})
 }
 
-// A drain waits for no client that does not read.
+// A drain does not wait for a client that does not read.
 func TestDrainWithASlowStream(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 1)
@@ -90,7 +90,7 @@ func TestDrainWithASlowStream(t *testing.T) {
 	}
 }
 
-// heap is what is in use after a collection.
+// heap returns the bytes in use after a collection.
 func heap() int64 {
 	runtime.GC()
 	var m runtime.MemStats
@@ -98,13 +98,13 @@ func heap() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// Hundreds of streams of a topic share what waits at the brokers, and leave
-// nothing behind.
+// Hundreds of streams of a topic share their wait at the brokers, and leave no goroutine or
+// memory behind.
 func TestManyStreams(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 2)
 	s := start(t, b)
-	// What the process has at hand after the first stream is there to stay.
+	// The memory that the process holds after the first stream stays.
 	first := s.follow(t, "/topics/"+topic+"/stream?from=beginning")
 	s.put(t, topic, 0)
 	first.want(0)
@@ -150,7 +150,7 @@ func TestManyStreams(t *testing.T) {
 	})
 }
 
-// running is how many goroutines have a function of that name on their stack.
+// running returns how many goroutines have a function of that name on their stack.
 func running(name string) (n int) {
 	buf := make([]byte, 8<<20)
 	for stack := range strings.SplitSeq(string(buf[:runtime.Stack(buf, true)]), "\n\n") {

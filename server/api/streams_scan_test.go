@@ -16,9 +16,9 @@ import (
 	"millrace/internal/testkit"
 )
 
-// A stream that has to pass over much sends what it finds at once, and shows
-// meanwhile that it is there and how far it is: one that is cut off goes on from
-// there, and does not begin again.
+// A stream that skips many records sends each match at once, and meanwhile shows that it is alive
+// and its position: a stream that is cut off resumes from that position, and not from its
+// beginning.
 func TestStreamPassesOverMuch(t *testing.T) {
 	const records, each = 100, 100 << 10 // some 50 fetches of a stream
 	f := testkit.Fake(t)
@@ -78,8 +78,8 @@ func TestStreamPassesOverMuch(t *testing.T) {
 	}
 }
 
-// A topic that was deleted and created again is another one: who resumes with
-// the positions in the first is told, and sees all of the second.
+// A topic that was deleted and created again is another one: a client that resumes with positions
+// in the first gets a notice, and all records of the second.
 func TestStreamOfARecreatedTopic(t *testing.T) {
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		s := start(t, b)
@@ -133,7 +133,7 @@ func recreate(t *testing.T, b testkit.Broker, topic string) {
 	})
 }
 
-// Partitions that have lost their leader do not hold up the others.
+// Partitions without a leader do not block the others.
 func TestStreamBesideDeadPartitions(t *testing.T) {
 	const dead = 33
 	f := testkit.Fake(t)

@@ -161,8 +161,8 @@ func TestStream(t *testing.T) {
 	})
 }
 
-// A stream that is resumed by the id of the last event, on another node, misses
-// nothing and repeats nothing, whatever is going on in the topic.
+// A stream that is resumed by the id of the last event, on another node, misses nothing and
+// repeats nothing, whatever happens in the topic.
 func TestStreamResumes(t *testing.T) {
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		const partitions, total = 5, 600
@@ -208,7 +208,7 @@ func TestStreamResumes(t *testing.T) {
 	})
 }
 
-// Who has seen no event yet resumes from where the stream began.
+// A client that has seen no event yet resumes from where the stream began.
 func TestStreamResumesFromItsBeginning(t *testing.T) {
 	s := start(t, testkit.Fake(t).Broker)
 	topic := "resumed"
@@ -273,7 +273,7 @@ func TestStreamRefusals(t *testing.T) {
 	s.follow(t, at)
 }
 
-// streams is how many streams the server says there are.
+// streams returns the number of streams in the node's metrics.
 func (s *stack) streams(t testing.TB) (n int) {
 	t.Helper()
 	body := s.do(t, "GET", "/metrics", "").body
@@ -303,7 +303,7 @@ func TestStreamFilters(t *testing.T) {
 		}
 	}
 	raw.want(`"MQ=="`, `"OQ=="`)
-	// What is filtered out is not read again after a resumption.
+	// Filtered records are not read again after a resumption.
 	for text.in.Scan() {
 		if strings.HasPrefix(text.in.Text(), "id: "+topic+"/") && strings.HasSuffix(text.in.Text(), "/1.4.4.1") {
 			return
@@ -329,8 +329,7 @@ func TestStreamFollowsNewPartitions(t *testing.T) {
 	})
 }
 
-// What cannot be shown as asked for fails the stream, or is passed over, or is
-// shown in base64.
+// A record that cannot be decoded fails the stream, or is skipped, or is shown in base64.
 func TestStreamUndecodable(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	s := start(t, b)
@@ -360,7 +359,7 @@ func TestStreamUndecodable(t *testing.T) {
 	s.follow(t, from+"&format=binary").want(`"MA=="`, `"/w=="`)
 }
 
-// Records that retention has taken before the client resumed are told of.
+// Records that retention has deleted before the client resumed are reported.
 func TestStreamTellsOfAGap(t *testing.T) {
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		s := start(t, b)
@@ -386,7 +385,7 @@ func TestStreamTellsOfAGap(t *testing.T) {
 	})
 }
 
-// While Kafka fails a stream stays, and goes on afterwards.
+// A stream survives errors of Kafka, and continues afterwards.
 func TestStreamOutlastsTrouble(t *testing.T) {
 	f := testkit.Fake(t)
 	topic := testkit.CreateTopic(t, f.Broker, 1)
@@ -415,7 +414,7 @@ func TestStreamOutlastsTrouble(t *testing.T) {
 	}
 }
 
-// The end of the topic is the end of its streams.
+// The deletion of the topic ends its streams.
 func TestStreamOfATopicThatGoes(t *testing.T) {
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		s := start(t, b)
@@ -435,8 +434,8 @@ func TestStreamOfATopicThatGoes(t *testing.T) {
 	})
 }
 
-// Offsets that hold no records, of transactions and their marks, do not stop a
-// stream, be it at the end of the log or behind.
+// Offsets without records, of transactions and their markers, do not stop a stream, neither at
+// the end of the log nor before.
 func TestStreamOfTransactions(t *testing.T) {
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		s := start(t, b, func(o *stackOptions) { o.consumer.IsolationLevel = "read_committed" })

@@ -79,7 +79,7 @@ func TestDashboardCanBeTurnedOff(t *testing.T) {
 	}
 }
 
-// figures is what the tests look at in a snapshot.
+// figures is the part of a snapshot that the tests check.
 type figures struct {
 	At     int64
 	Point  []any
@@ -169,7 +169,7 @@ func TestDashboardEvents(t *testing.T) {
 	if row := greeting.Errors["overloaded"]; row.Code != 50301 || row.Advice == "" {
 		t.Errorf("the row of overloaded is %+v", row)
 	}
-	// A page that is opened sees something at once, not after a second.
+	// A newly opened page gets a snapshot at once, not after a second.
 	if e, _ := f.next(); e.name != "snapshot" {
 		t.Errorf("the second event is %s", e.name)
 	}
@@ -200,7 +200,7 @@ func TestDashboardEvents(t *testing.T) {
 	}
 }
 
-// However many watch, one snapshot is made, and its bytes go to all of them.
+// However many viewers there are, one snapshot is made, and all get its bytes.
 func TestViewersShareSnapshots(t *testing.T) {
 	s := start(t, testkit.Fake(t).Broker, withUI)
 	const viewers, each = 20, 3
@@ -250,7 +250,7 @@ func TestDashboardIsForItsOwnPages(t *testing.T) {
 	}
 }
 
-// What was open does not count against streams.max for ever.
+// A closed stream no longer counts against streams.max.
 func TestDashboardGivesStreamsBack(t *testing.T) {
 	s := start(t, testkit.Fake(t).Broker, withUI, func(o *stackOptions) { o.server.MaxStreams = 1 })
 	f := s.follow(t, "/ui/events")

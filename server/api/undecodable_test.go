@@ -44,7 +44,7 @@ func (s *stack) readValues(t *testing.T, url, accept string, n int) string {
 	return strings.Join(all, " ")
 }
 
-// An instance does with what is not in its format as it was told when it was made.
+// An instance treats records that are not in its format as it was configured at its creation.
 func TestInstanceWithUndecodableRecords(t *testing.T) {
 	const accept = "application/vnd.kafka.json.v2+json"
 	b := testkit.Fake(t).Broker
@@ -80,7 +80,7 @@ func TestInstanceWithUndecodableRecords(t *testing.T) {
 		s.readValues(t, v1, "application/vnd.kafka.json.v1+json", 1)
 		s.do(t, "GET", v1, "", "Accept: application/vnd.kafka.json.v1+json").want(t, 408, `"error_code":40801`)
 	}
-	// The stream of the instance goes by it too, unless it says otherwise.
+	// The instance's stream does the same, unless its query differs.
 	v2, _ := f("skip")
 	s.follow(t, strings.TrimSuffix(v2, "/records")+"/stream", sse).want(0, 1)
 	v2, _ = f("skip")
@@ -89,7 +89,7 @@ func TestInstanceWithUndecodableRecords(t *testing.T) {
 	s.do(t, "POST", "/consumers/g", `{"on.decode.error":1}`, plainV2).want(t, 422, `"error_code":42204`)
 }
 
-// A read of which all records are skipped goes on waiting.
+// A read whose records are all skipped continues to wait.
 func TestReadThatSkipsAllItHas(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 1)

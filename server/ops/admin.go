@@ -9,7 +9,7 @@ import (
 	"millrace/server"
 )
 
-// Admin serves /admin, where admin.enable is on: nobody is asked yet who they are.
+// Admin serves /admin, where admin.enable is on. It does not authenticate clients.
 type Admin struct{ config Config }
 
 // NewAdmin returns the resource.
@@ -23,35 +23,34 @@ func (a *Admin) Routes() []server.Route {
 	}
 }
 
-// Config is how the running program is configured. Both functions may be
-// called concurrently.
+// Config is the configuration of the running node. Both functions may be called concurrently.
 type Config struct {
-	// Settings returns every setting that holds, secrets masked.
+	// Settings returns every setting in effect, secrets masked.
 	Settings func() []Setting
-	// Change makes settings of the given names hold from now on, all of them
-	// or, with an error, none.
+	// Change sets the settings of the given names from now on: all of them or, with an error,
+	// none.
 	Change func(values map[string]string) error
 }
 
-// Setting is a setting that holds.
+// Setting is a setting in effect.
 type Setting struct {
 	// Name and Value are as a properties file has them.
 	Name, Value string
-	// Origin says where the value came from.
+	// Origin is where the value was set.
 	Origin string
-	// Runtime tells a setting that can change while the program runs.
+	// Runtime marks a setting that can change while the program runs.
 	Runtime bool
 }
 
-// GET /admin/config: every setting that holds.
+// show handles GET /admin/config: every setting in effect.
 func (a *Admin) show(ctx *fasthttp.RequestCtx) error {
 	ctx.SetContentType(server.MediaJSON)
 	return a.appendConfig(ctx)
 }
 
-// PUT /admin/config: an object of names and values, applied all or none; the
-// answer is what holds then. Whatever its Content-Type says the body is JSON,
-// so that it can be sent with curl -d.
+// change handles PUT /admin/config: an object of names and values, applied all or none; the
+// response has the settings in effect afterwards. The body is JSON under any Content-Type, so
+// that it can be sent with curl -d.
 func (a *Admin) change(ctx *fasthttp.RequestCtx) error {
 	ctx.SetContentType(server.MediaJSON)
 	values, err := readChanges(server.RequestBody(ctx))

@@ -1,4 +1,4 @@
-// Package ops holds the resources for whoever runs the node: health, metrics, the
-// description of the API, and settings that change at run time. Each is a struct
-// of the parts that it uses, and returns its routes.
+// Package ops holds the resources for operators of the node: health, metrics, the description of
+// the API, and settings that change at run time. Each is a struct of the parts that it uses, and
+// returns its routes.
 package ops

@@ -7,14 +7,14 @@ import (
 	"millrace/server"
 )
 
-// Health serves what load balancers ask.
+// Health serves the health checks of load balancers.
 type Health struct {
 	edge  *server.Server
 	ready func() error
 }
 
-// NewHealth returns the resource. ready returns why requests make no sense now, nil
-// if they do.
+// NewHealth returns the resource. ready returns nil while the node can serve requests, else the
+// reason.
 func NewHealth(edge *server.Server, ready func() error) *Health { return &Health{edge, ready} }
 
 // Routes returns the resource's routes.
@@ -25,14 +25,14 @@ func (h *Health) Routes() []server.Route {
 	}
 }
 
-// GET /healthz: the process answers.
+// healthz handles GET /healthz: the process responds.
 func (h *Health) healthz(ctx *fasthttp.RequestCtx) error {
 	ctx.SetContentType(server.MediaJSON)
 	ctx.SetBodyString(`{"status":"ok"}`)
 	return nil
 }
 
-// GET /readyz: requests make sense here. When they do not it says why.
+// readyz handles GET /readyz: 200 while the node can serve requests, else the reason.
 func (h *Health) readyz(ctx *fasthttp.RequestCtx) error {
 	ctx.SetContentType(server.MediaJSON)
 	if h.edge.Draining() {

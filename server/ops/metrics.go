@@ -17,8 +17,8 @@ func (m *Metrics) Routes() []server.Route {
 	return []server.Route{{Method: "GET", Path: "/metrics", Action: server.Probe, Handle: m.scrape}}
 }
 
-// scrape answers GET /metrics in the form that Prometheus asks for. A scrape does
-// not find itself among the requests in flight.
+// scrape handles GET /metrics in the form that Prometheus asks for. A scrape does not count
+// itself among the requests in flight.
 func (m *Metrics) scrape(ctx *fasthttp.RequestCtx) error {
 	figures := m.edge.Metrics()
 	figures.InFlight.Add(-1)

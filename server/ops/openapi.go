@@ -24,7 +24,7 @@ func (o OpenAPI) Routes() []server.Route {
 	return []server.Route{{Method: "GET", Path: "/openapi.yaml", Action: server.Probe, Handle: o.describe}}
 }
 
-// GET /openapi.yaml: this API, for machines.
+// describe handles GET /openapi.yaml: this API, in OpenAPI's form.
 func (OpenAPI) describe(ctx *fasthttp.RequestCtx) error {
 	ctx.SetContentType(mediaYAML)
 	ctx.Response.SetBodyRaw(openapi)

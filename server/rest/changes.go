@@ -11,18 +11,17 @@ import (
 	"millrace/server"
 )
 
-// beatEvery is how long a stream of changes may be silent: what stands between
-// client and server gives up on silent connections.
+// beatEvery is how long a stream of changes may be silent: proxies between client and node close
+// silent connections.
 const beatEvery = 15 * time.Second
 
-// comeBack is when a client shall connect again after the end of a stream.
+// comeBack is how long a client waits before it connects again after the end of a stream.
 const comeBack = time.Second
 
-// GET /metadata/changes: events, as long as the client likes. The first,
-// "start", has the ETags of GET /topics and GET /brokers from which on changes
-// are told; a client that has other ones reads again. "topics" has the names
-// of topics that came, went or changed, "brokers" is what GET /brokers answers
-// from now on.
+// changes handles GET /metadata/changes: events, until the client disconnects. The first,
+// "start", has the ETags of GET /topics and GET /brokers that the changes are relative to; a
+// client with other ETags reads both again. "topics" has the names of topics that were created,
+// deleted or changed, "brokers" has the new response of GET /brokers.
 func (m *Metadata) changes(ctx *fasthttp.RequestCtx) error {
 	if _, err := m.cache.Answer(lookUp, metadata.Query{Of: metadata.AllTopics}); err != nil {
 		return err
@@ -66,7 +65,7 @@ func (m *Metadata) sendChanges(st *server.Stream) error {
 	}
 }
 
-// appendChanges appends the events that tell of ch.
+// appendChanges appends the events for ch.
 func appendChanges(dst []byte, ch metadata.Changes) []byte {
 	if len(ch.Created)+len(ch.Deleted)+len(ch.Changed) > 0 {
 		dst = server.OpenEvent(dst, "topics")

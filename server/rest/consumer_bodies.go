@@ -12,8 +12,7 @@ import (
 	"millrace/server"
 )
 
-// place is one element of a list of partitions, offsets or timestamps; what
-// the request left out is nil.
+// place is one element of a list of partitions, offsets or timestamps; a missing member is nil.
 type place struct {
 	topic     *string
 	partition *int64
@@ -135,8 +134,7 @@ func readPlaces(text []byte, known server.Fields) ([]consumer.Offset, []consumer
 	return offsets, times, nil
 }
 
-// readSubscription reads {"topics":[…]} or {"topic_pattern":"…"}; what is not
-// there is nil.
+// readSubscription reads {"topics":[…]} or {"topic_pattern":"…"}; a missing member is nil.
 func readSubscription(text []byte) (topics []string, pattern *string, err error) {
 	err = server.ReadObject(text, subscriptionFields, func(b *server.ObjectReader, name string) {
 		switch name {
@@ -169,7 +167,7 @@ func readInstanceOptions(text []byte, o *consumer.InstanceOptions) error {
 	var format *string
 	err := server.ReadObject(text, instanceFields, func(b *server.ObjectReader, name string) {
 		switch name {
-		case "name", "id": // id is the old word
+		case "name", "id": // id is the former name
 			if v, quoted, some := b.Scalar(name, apierr.InvalidConsumerConf); some {
 				if !quoted {
 					b.Refuse(apierr.InvalidConsumerConf, "%s must be a string.", name)
@@ -216,8 +214,8 @@ func readInstanceOptions(text []byte, o *consumer.InstanceOptions) error {
 	return err
 }
 
-// readSetting reads the value of a consumer setting; null leaves it alone. It
-// returns whether there was one.
+// readSetting reads the value of a consumer setting; null leaves it unchanged. It reports whether
+// there was a value.
 func readSetting(b *server.ObjectReader, name string, to *string) bool {
 	v, _, some := b.Scalar(name, apierr.InvalidConsumerConf)
 	if some {

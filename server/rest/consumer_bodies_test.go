@@ -28,8 +28,7 @@ func TestParseISO8601(t *testing.T) {
 	f("", time.Time{})
 }
 
-// FuzzConsumerBodies: whatever the body, each reader ends, and refuses with an
-// error that is the client's.
+// FuzzConsumerBodies: for every body, each reader ends, and an error of it is the client's.
 func FuzzConsumerBodies(f *testing.F) {
 	for _, seed := range []string{
 		`{"name":"i","format":"json","auto.offset.reset":"earliest","auto.commit.enable":"true","fetch.min.bytes":"1","consumer.request.timeout.ms":1}`,

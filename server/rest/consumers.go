@@ -24,18 +24,17 @@ type Consumers struct {
 	peers   Peers
 }
 
-// Peers tells how a read came here where it may have come by another node.
+// Peers describes how a read arrived that another node may have forwarded.
 type Peers interface {
-	// Repeated reports whether the node that forwards the request asks again,
-	// because it got no response.
+	// Repeated reports whether the node that forwards the request retries it, because it got no
+	// response.
 	Repeated(ctx *fasthttp.RequestCtx) bool
-	// Passage returns how the response goes through the node that forwards the
-	// request, nil for a request of a client. announce is called when the response
-	// is complete.
+	// Passage returns the passage of the response through the node that forwards the request, nil
+	// for a client's own request. announce is called when the response is complete.
 	Passage(ctx *fasthttp.RequestCtx) (p *consumer.Passage, announce func())
 }
 
-// NewConsumers returns the resource. peers is nil where there are no other nodes.
+// NewConsumers returns the resource. peers is nil for a single node.
 func NewConsumers(edge *server.Server, m *Media, manager *consumer.Manager, peers Peers) *Consumers {
 	return &Consumers{edge, m, manager, peers}
 }
@@ -78,12 +77,12 @@ func (c *Consumers) Routes() []server.Route {
 	}
 }
 
-// consume is the context of all calls of an instance but reads, which end with
-// their client ([server.Wait]). They bound themselves, and what a client has asked
-// for is done though it may hang up; a shutdown of the consumers ends what waits.
+// consume is the context of all calls of an instance but reads, which end with their client
+// ([server.Wait]). These calls bound themselves, and complete even if the client hangs up; a
+// shutdown of the consumers ends their waits.
 var consume = context.Background()
 
-// POST /consumers/{group}
+// create handles POST /consumers/{group}.
 func (c *Consumers) create(ctx *fasthttp.RequestCtx) error {
 	group, err := server.PathParam(ctx, "group")
 	if err != nil {
@@ -111,9 +110,9 @@ func (c *Consumers) create(ctx *fasthttp.RequestCtx) error {
 	})
 }
 
-// DELETE …/{instance}: 404 when it is gone already. A client that had no answer
-// to the first may take that for one; where it was between nodes that the answer
-// got lost, the client has asked only once and is answered as if it had not been.
+// delete handles DELETE …/{instance}: 404 when the instance is gone already. A client that
+// retries after a lost response may take the 404 for success. Where the response was lost between
+// nodes, the client has sent one request only, and gets the response of the first attempt.
 func (c *Consumers) delete(ctx *fasthttp.RequestCtx) error {
 	group, name, err := server.InstanceParams(ctx)
 	if err != nil {
@@ -126,7 +125,7 @@ func (c *Consumers) delete(ctx *fasthttp.RequestCtx) error {
 	return noContent(ctx, err)
 }
 
-// POST …/subscription
+// subscribe handles POST …/subscription.
 func (c *Consumers) subscribe(ctx *fasthttp.RequestCtx) error {
 	return c.change(ctx, func(i *consumer.Instance) error {
 		topics, pattern, err := readSubscription(server.RequestBody(ctx))
@@ -144,7 +143,7 @@ func (c *Consumers) subscribe(ctx *fasthttp.RequestCtx) error {
 	})
 }
 
-// GET …/subscription
+// subscription handles GET …/subscription.
 func (c *Consumers) subscription(ctx *fasthttp.RequestCtx) error {
 	instance, err := c.instance(ctx)
 	if err != nil {
@@ -166,12 +165,12 @@ func (c *Consumers) subscription(ctx *fasthttp.RequestCtx) error {
 	})
 }
 
-// DELETE …/subscription
+// unsubscribe handles DELETE …/subscription.
 func (c *Consumers) unsubscribe(ctx *fasthttp.RequestCtx) error {
 	return c.change(ctx, func(i *consumer.Instance) error { return i.Unsubscribe(consume) })
 }
 
-// POST …/assignments
+// assign handles POST …/assignments.
 func (c *Consumers) assign(ctx *fasthttp.RequestCtx) error {
 	return c.change(ctx, func(i *consumer.Instance) error {
 		tps, err := readPartitions(server.RequestBody(ctx))
@@ -182,7 +181,7 @@ func (c *Consumers) assign(ctx *fasthttp.RequestCtx) error {
 	})
 }
 
-// GET …/assignments
+// assignments handles GET …/assignments.
 func (c *Consumers) assignments(ctx *fasthttp.RequestCtx) error {
 	instance, err := c.instance(ctx)
 	if err != nil {
@@ -204,7 +203,7 @@ func (c *Consumers) assignments(ctx *fasthttp.RequestCtx) error {
 	})
 }
 
-// POST …/positions
+// seek handles POST …/positions.
 func (c *Consumers) seek(ctx *fasthttp.RequestCtx) error {
 	return c.change(ctx, func(i *consumer.Instance) error {
 		offsets, times, err := readPositions(server.RequestBody(ctx))
@@ -215,7 +214,7 @@ func (c *Consumers) seek(ctx *fasthttp.RequestCtx) error {
 	})
 }
 
-// POST …/positions/beginning
+// seekToBeginning handles POST …/positions/beginning.
 func (c *Consumers) seekToBeginning(ctx *fasthttp.RequestCtx) error {
 	return c.change(ctx, func(i *consumer.Instance) error {
 		tps, err := readPartitions(server.RequestBody(ctx))
@@ -226,7 +225,7 @@ func (c *Consumers) seekToBeginning(ctx *fasthttp.RequestCtx) error {
 	})
 }
 
-// POST …/positions/end
+// seekToEnd handles POST …/positions/end.
 func (c *Consumers) seekToEnd(ctx *fasthttp.RequestCtx) error {
 	return c.change(ctx, func(i *consumer.Instance) error {
 		tps, err := readPartitions(server.RequestBody(ctx))
@@ -237,7 +236,7 @@ func (c *Consumers) seekToEnd(ctx *fasthttp.RequestCtx) error {
 	})
 }
 
-// POST …/offsets: all that was answered, or what the body says.
+// commit handles POST …/offsets: all returned records, or the offsets in the body.
 func (c *Consumers) commit(ctx *fasthttp.RequestCtx) error {
 	instance, err := c.instance(ctx)
 	if err != nil {
@@ -268,7 +267,7 @@ func (c *Consumers) commit(ctx *fasthttp.RequestCtx) error {
 	return nil
 }
 
-// GET …/offsets: of the partitions in the body, or of those in the query.
+// committed handles GET …/offsets: of the partitions in the body, or of those in the query.
 func (c *Consumers) committed(ctx *fasthttp.RequestCtx) error {
 	instance, err := c.instance(ctx)
 	if err != nil {
@@ -303,7 +302,7 @@ func (c *Consumers) committed(ctx *fasthttp.RequestCtx) error {
 	})
 }
 
-// GET …/records
+// records handles GET …/records.
 func (c *Consumers) records(ctx *fasthttp.RequestCtx) error {
 	instance, err := c.instance(ctx)
 	if err != nil {
@@ -317,15 +316,14 @@ func (c *Consumers) records(ctx *fasthttp.RequestCtx) error {
 		return err
 	}
 	if ctx.IsHead() {
-		return nil // who asks for the header only must not take records that nobody sees
+		return nil // a HEAD request must not consume records that its client cannot see
 	}
 	return c.readBy(ctx, instance, o, func(life context.Context, dst []byte, o consumer.ReadOptions) ([]byte, error) {
 		return instance.AppendRecords(life, dst, o)
 	})
 }
 
-// readBy reads from an instance for a client, or for the node that has forwarded the
-// request.
+// readBy reads from an instance for a client, or for the node that forwarded the request.
 func (c *Consumers) readBy(ctx *fasthttp.RequestCtx, i *consumer.Instance, o consumer.ReadOptions, read func(life context.Context, dst []byte, o consumer.ReadOptions) ([]byte, error)) error {
 	if c.repeated(ctx) {
 		if err := i.TakeBack(consume); err != nil {
@@ -351,7 +349,7 @@ func (c *Consumers) repeated(ctx *fasthttp.RequestCtx) bool {
 	return c.peers != nil && c.peers.Repeated(ctx)
 }
 
-// GET …/{instance}/stream: the records of the instance, in its format.
+// stream handles GET …/{instance}/stream: the records of the instance, in its format.
 func (c *Consumers) stream(ctx *fasthttp.RequestCtx) error {
 	instance, err := c.instance(ctx)
 	if err != nil {
@@ -376,7 +374,7 @@ func (c *Consumers) stream(ctx *fasthttp.RequestCtx) error {
 	return c.edge.Stream(ctx, contentType, func(to *server.Stream) error { return st.Run(to.Context(), to.Send) })
 }
 
-// readOptions reads what the query, and Accept, say about a read.
+// readOptions reads the options of a read from the query and Accept.
 func (m *Media) readOptions(ctx *fasthttp.RequestCtx) (o consumer.ReadOptions, err error) {
 	timeout, err := server.QueryInt(ctx, "timeout", -1)
 	if err != nil {
@@ -390,7 +388,7 @@ func (m *Media) readOptions(ctx *fasthttp.RequestCtx) (o consumer.ReadOptions, e
 	return o, err
 }
 
-// shownAs reads what the query, and Accept, say about how records are shown.
+// shownAs reads the form of records from the query and Accept.
 func (m *Media) shownAs(ctx *fasthttp.RequestCtx, show *reader.Show) (err error) {
 	if show.Dialect, err = m.acceptedDialect(ctx); err != nil {
 		return err
@@ -402,7 +400,7 @@ func (m *Media) shownAs(ctx *fasthttp.RequestCtx, show *reader.Show) (err error)
 	return err
 }
 
-// change runs f on the path's instance and answers 204.
+// change runs f on the path's instance and responds with 204.
 func (c *Consumers) change(ctx *fasthttp.RequestCtx, f func(*consumer.Instance) error) error {
 	instance, err := c.instance(ctx)
 	if err != nil {
@@ -434,7 +432,7 @@ func appendTopicPartition(dst []byte, tp consumer.TopicPartition) []byte {
 	return strconv.AppendInt(dst, int64(tp.Partition), 10)
 }
 
-// queryPartitions are ?topic=t&partition=0&partition=1….
+// queryPartitions returns ?topic=t&partition=0&partition=1….
 func queryPartitions(ctx *fasthttp.RequestCtx) ([]consumer.TopicPartition, error) {
 	topic, err := server.QueryText(ctx, "topic", server.MaxName)
 	if err != nil {

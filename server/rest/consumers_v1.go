@@ -13,7 +13,7 @@ import (
 	"millrace/server"
 )
 
-// GET …/{instance}/topics/{topic}: the first call subscribes.
+// readTopic handles GET …/{instance}/topics/{topic}: the first call subscribes.
 func (c *Consumers) readTopic(ctx *fasthttp.RequestCtx) error {
 	ctx.SetContentType(mediaV1) // for errors
 	instance, err := c.instance(ctx)
@@ -40,7 +40,7 @@ func (c *Consumers) readTopic(ctx *fasthttp.RequestCtx) error {
 	})
 }
 
-// commitAll commits what was answered and says where that is.
+// commitAll commits all returned records and responds with their offsets.
 func commitAll(ctx *fasthttp.RequestCtx, instance *consumer.Instance) error {
 	if len(server.RequestBody(ctx)) > 0 {
 		return apierr.Unprocessable.New("In v1 a commit has no body: it commits all records that were answered.")
@@ -64,7 +64,7 @@ func commitAll(ctx *fasthttp.RequestCtx, instance *consumer.Instance) error {
 	})
 }
 
-// resetOfV1 is the present word for an auto.offset.reset of v1.
+// resetOfV1 returns the v2 value for an auto.offset.reset of v1.
 func resetOfV1(word string) string {
 	switch strings.ToLower(word) {
 	case "smallest":

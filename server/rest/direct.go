@@ -22,7 +22,7 @@ type Direct struct {
 	reader *reader.Reader
 }
 
-// NewDirect returns the resource. The cache says whether a broker can be reached.
+// NewDirect returns the resource. The cache reports whether a broker can be reached.
 func NewDirect(m *Media, cache *metadata.Cache, r *reader.Reader) *Direct {
 	return &Direct{m, cache, r}
 }
@@ -35,7 +35,7 @@ func (d *Direct) Routes() []server.Route {
 	}
 }
 
-// GET …/partitions/{partition}/records, v2: from ?offset= or ?timestamp= on.
+// records handles GET …/partitions/{partition}/records, v2: from ?offset= or ?timestamp=.
 func (d *Direct) records(ctx *fasthttp.RequestCtx) error {
 	o, err := d.media.readOptions(ctx)
 	if err != nil {
@@ -44,8 +44,8 @@ func (d *Direct) records(ctx *fasthttp.RequestCtx) error {
 	return d.read(ctx, v2, reader.DirectRead{Timeout: o.Timeout, NoWait: o.NoWait, MaxBytes: o.MaxBytes, Show: o.Show})
 }
 
-// GET …/partitions/{partition}/messages, the simple consumer of v1: ?count=
-// records from ?offset= on.
+// messages handles GET …/partitions/{partition}/messages, the simple consumer of v1: ?count=
+// records from ?offset=.
 func (d *Direct) messages(ctx *fasthttp.RequestCtx) error {
 	ctx.SetContentType(mediaV1) // for errors
 	count, err := server.QueryInt(ctx, "count", 1)
@@ -65,8 +65,8 @@ func (d *Direct) messages(ctx *fasthttp.RequestCtx) error {
 	})
 }
 
-// direct reads from the path's partition, from where the query says, in the
-// format that Accept names.
+// read reads from the path's partition, from the position in the query, in the format that Accept
+// names.
 func (d *Direct) read(ctx *fasthttp.RequestCtx, v version, q reader.DirectRead) error {
 	var err error
 	if q.Format, err = d.media.negotiateFormat(ctx, v); err != nil {
@@ -81,7 +81,7 @@ func (d *Direct) read(ctx *fasthttp.RequestCtx, v version, q reader.DirectRead) 
 	if err := queryStart(ctx, v, &q); err != nil {
 		return err
 	}
-	if err := d.cache.Healthy(); err != nil { // now, not after the time-out
+	if err := d.cache.Healthy(); err != nil { // at once, not after the time-out
 		return err
 	}
 	return server.Wait(ctx, func(life context.Context, dst []byte) ([]byte, error) {
@@ -89,8 +89,8 @@ func (d *Direct) read(ctx *fasthttp.RequestCtx, v version, q reader.DirectRead) 
 	})
 }
 
-// queryStart reads where a direct read begins: ?offset=, or in v2 ?timestamp=,
-// in milliseconds since 1970 or as ISO-8601.
+// queryStart reads the start of a direct read: ?offset=, or in v2 ?timestamp=, in milliseconds
+// since 1970 or as ISO-8601.
 func queryStart(ctx *fasthttp.RequestCtx, v version, q *reader.DirectRead) error {
 	args := ctx.QueryArgs()
 	byTime := v == v2 && args.Has("timestamp")

@@ -5,9 +5,9 @@ import (
 	"millrace/internal/apierr"
 )
 
-// failedBy tells of the records of a job that failed one by one: how many for
-// each reason, which are few. Reasons beyond the first four are told of record
-// by record.
+// failedBy calls tell for the records of a job that failed one by one: with the number for each
+// reason, of which there are few. Records of reasons beyond the first four are reported one by
+// one.
 func failedBy(job *batch.Job, tell func(kind *apierr.Kind, records int)) {
 	var counts [4]struct {
 		kind    *apierr.Kind

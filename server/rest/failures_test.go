@@ -15,7 +15,7 @@ import (
 	"millrace/server"
 )
 
-// refusing answers for each record with the error of its number.
+// refusing fails each record with the error of its number.
 type refusing struct{ errs []error }
 
 func (r *refusing) Produce(_ context.Context, rec *kgo.Record, promise func(*kgo.Record, error)) {
@@ -24,8 +24,8 @@ func (r *refusing) Produce(_ context.Context, rec *kgo.Record, promise func(*kgo
 func (*refusing) Flush(context.Context) error { return nil }
 func (*refusing) Close()                      {}
 
-// Records that fail one by one are counted by kind, and their places are noted
-// once for each kind of a request, not once a record.
+// Records that fail one by one are counted by kind, and their route is noted once for each kind
+// of a request, not once per record.
 func TestFailedRecordsAreCountedByKind(t *testing.T) {
 	s := server.New(server.Settings{}, server.Deps{Logger: slog.New(slog.DiscardHandler)})
 	client := &refusing{[]error{
@@ -62,7 +62,7 @@ func TestFailedRecordsAreCountedByKind(t *testing.T) {
 	if kinds != 6 {
 		t.Errorf("%d kinds", kinds)
 	}
-	// Four kinds are summed up, the other two come one by one.
+	// Four kinds are summed up, the other two are reported one by one.
 	if want := 4 + 2*each; told != want {
 		t.Errorf("told %d times, want %d", told, want)
 	}

@@ -10,14 +10,14 @@ import (
 	"millrace/server"
 )
 
-// The media types of answers without records.
+// The media types of responses without records.
 const (
 	mediaV2    = "application/vnd.kafka.v2+json"
 	mediaV1    = "application/vnd.kafka.v1+json"
-	mediaKafka = "application/vnd.kafka+json" // v1, not saying so
+	mediaKafka = "application/vnd.kafka+json" // v1, without its number
 )
 
-// The media types of produce requests that most send.
+// The media types of most produce requests.
 const (
 	jsonRecordsV2       = "application/vnd.kafka.json.v2+json"
 	binaryRecordsV2     = "application/vnd.kafka.binary.v2+json"
@@ -26,19 +26,19 @@ const (
 	protobufRecordsV2   = "application/vnd.kafka.protobuf.v2+json"
 )
 
-// Media is what v1 and v2 know of media types. Many goroutines may use it.
+// Media negotiates the media types of v1 and v2. Many goroutines may use it.
 type Media struct {
 	settings Settings
-	// schemas says that there is a schema registry.
+	// schemas reports that a schema registry is configured.
 	schemas  bool
 	contents contents
 }
 
-// NewMedia returns the media types of v1 and v2 under the settings; schemas says
-// whether there is a schema registry.
+// NewMedia returns the media types of v1 and v2 under the settings; schemas reports whether a
+// schema registry is configured.
 func NewMedia(s Settings, schemas bool) *Media { return &Media{settings: s, schemas: schemas} }
 
-// version is a version of the API. v2 is what holds where nothing says.
+// version is a version of the API. v2 is the default.
 type version uint8
 
 const (
@@ -46,7 +46,7 @@ const (
 	v1
 )
 
-// String is the version as media types have it.
+// String returns the version as media types have it.
 func (v version) String() string { return [...]string{v2: "v2", v1: "v1"}[v] }
 
 // mediaType is a parsed media type of the API,
@@ -81,14 +81,13 @@ func parseKafka(name string) (m mediaType, ok bool) {
 	return m, m.hasFormat
 }
 
-// impliesV1 reports whether the Content-Type of a produce request, which names
-// no version, means v1, as in the days when there was no other.
+// impliesV1 reports whether the Content-Type of a produce request, which names no version, means
+// v1, as it did before v2 existed.
 func (m *Media) impliesV1(name string) bool {
 	return !m.settings.Strict && (name == mediaKafka || name == server.MediaJSON || name == "application/octet-stream")
 }
 
-// version is that of the API that a request speaks: its Content-Type says, or
-// else its Accept.
+// version returns the API version of a request: that of its Content-Type, or else of its Accept.
 func (m *Media) version(ctx *fasthttp.RequestCtx) version {
 	switch string(ctx.Request.Header.ContentType()) {
 	case mediaV2, jsonRecordsV2, binaryRecordsV2, avroRecordsV2, jsonSchemaRecordsV2, protobufRecordsV2: // without an allocation
@@ -99,7 +98,7 @@ func (m *Media) version(ctx *fasthttp.RequestCtx) version {
 		if c.kafka {
 			return c.media.version
 		}
-		if ctx.IsPost() && m.impliesV1(c.name) { // only produce requests get further with it
+		if ctx.IsPost() && m.impliesV1(c.name) { // only produce requests accept it
 			return v1
 		}
 	}
@@ -114,11 +113,11 @@ func (m *Media) version(ctx *fasthttp.RequestCtx) version {
 	return v2
 }
 
-// untyped is what no Content-Type says.
+// untyped is the content of a missing Content-Type.
 var untyped = &content{}
 
-// contentType returns what the request's Content-Type says, [untyped] when there is
-// no such header. A header that is no media type at all is a bad request.
+// contentType returns the parsed Content-Type of the request, [untyped] when the header is
+// missing. A header that is no media type at all is a bad request.
 func (m *Media) contentType(ctx *fasthttp.RequestCtx) (*content, error) {
 	header := ctx.Request.Header.ContentType()
 	if len(header) == 0 {
@@ -131,8 +130,8 @@ func (m *Media) contentType(ctx *fasthttp.RequestCtx) (*content, error) {
 	return c, nil
 }
 
-// requireBody refuses a body that does not say it is v2 JSON, or v1 JSON where
-// v1 has the route too.
+// requireBody refuses a body whose Content-Type is not v2 JSON, or v1 JSON where v1 has the route
+// too.
 func (m *Media) requireBody(ctx *fasthttp.RequestCtx, inV1 bool) error {
 	c, err := m.contentType(ctx)
 	if err != nil {
@@ -151,15 +150,14 @@ func (m *Media) requireBody(ctx *fasthttp.RequestCtx, inV1 bool) error {
 	return apierr.UnsupportedMedia.New("The Content-Type of this request must be %s.", mediaV2)
 }
 
-// answerTypes are the media types of an answer without records, by version,
-// the preferred one first.
+// answerTypes are the media types of a response without records, by version, the preferred one
+// first.
 var answerTypes = [...][]string{
 	v2: {mediaV2, server.MediaJSON},
 	v1: {mediaV1, mediaKafka, server.MediaJSON},
 }
 
-// v2Body admits a request as negotiate does, whose body, if there is one, must be
-// v2 JSON.
+// v2Body negotiates the response, and refuses a body that is not v2 JSON.
 func (m *Media) v2Body(ctx *fasthttp.RequestCtx) error {
 	if err := m.negotiate(ctx); err != nil {
 		return err
@@ -167,8 +165,7 @@ func (m *Media) v2Body(ctx *fasthttp.RequestCtx) error {
 	return m.requireBody(ctx, false)
 }
 
-// anyBody admits a request as negotiate does, whose body, if there is one, must
-// be v2 or v1 JSON.
+// anyBody negotiates the response, and refuses a body that is neither v2 nor v1 JSON.
 func (m *Media) anyBody(ctx *fasthttp.RequestCtx) error {
 	if err := m.negotiate(ctx); err != nil {
 		return err
@@ -176,8 +173,7 @@ func (m *Media) anyBody(ctx *fasthttp.RequestCtx) error {
 	return m.requireBody(ctx, true)
 }
 
-// negotiate picks the media type of an answer by Accept (RFC 9110 §12.5.1) and
-// enters it into the response.
+// negotiate picks the media type of a response by Accept (RFC 9110 §12.5.1) and sets it.
 func (m *Media) negotiate(ctx *fasthttp.RequestCtx) error {
 	offers := answerTypes[m.version(ctx)]
 	accept := ctx.Request.Header.Peek(fasthttp.HeaderAccept)
@@ -196,9 +192,9 @@ func (m *Media) negotiate(ctx *fasthttp.RequestCtx) error {
 	return nil
 }
 
-// ErrorType returns the media type of an error: that of the response if it was
-// chosen and is one without records, or else that of the request's version. ctx
-// is nil where there is no request.
+// ErrorType returns the media type of an error: that of the response if it was chosen and is one
+// without records, or else that of the request's version. ctx is nil for a connection without a
+// request.
 func (m *Media) ErrorType(ctx *fasthttp.RequestCtx) string {
 	if ctx == nil {
 		return mediaV2

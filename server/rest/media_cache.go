@@ -8,7 +8,7 @@ import (
 	"millrace/internal/apierr"
 )
 
-// content is what a Content-Type says.
+// content is a parsed Content-Type.
 type content struct {
 	name  string // lower case, without parameters
 	media mediaType
@@ -16,23 +16,21 @@ type content struct {
 	avro  string // the parameter
 }
 
-// contents remembers what Content-Types say. Clients send few, and each always the
-// same: taking one apart for each request would be most of what they cost beside
-// the usual ones.
+// contents caches parsed Content-Types. Clients send few, and each always the same: parsing one
+// for each request would be most of its cost besides the usual types.
 type contents struct {
-	known atomic.Pointer[map[string]*content] // never changed, but for another
-	mu    sync.Mutex                          // of who makes another
+	known atomic.Pointer[map[string]*content] // immutable, and replaced as a whole
+	mu    sync.Mutex                          // held by the writer that replaces it
 }
 
-// maxContents bounds what is remembered, and so does maxContentLen: one that is not
-// is read each time. When there are too many, they are forgotten.
+// maxContents bounds the cached entries, and maxContentLen the header of an entry; a longer one
+// is parsed each time. When the cache is full, it is emptied.
 const (
 	maxContents   = 64
 	maxContentLen = 128
 )
 
-// parse returns what the header says, which it borrows. It fails when that is no
-// media type.
+// parse returns the parsed header, which it borrows. It fails when the header is no media type.
 func (c *contents) parse(header []byte) (*content, error) {
 	known := c.known.Load()
 	if known != nil {

@@ -7,8 +7,7 @@ import (
 	"millrace/codec"
 )
 
-// What a Content-Type says is the same whether it is remembered or not; how many are
-// remembered is bounded.
+// A Content-Type is parsed the same whether it is cached or not, and the cache is bounded.
 func TestContents(t *testing.T) {
 	var c contents
 	for round := range 2 {

@@ -13,7 +13,7 @@ import (
 	"millrace/server"
 )
 
-// recordsMedia is what the Content-Type of a produce request says.
+// recordsMedia is the media type of the records of a produce request.
 type recordsMedia struct {
 	format  codec.Format
 	version version
@@ -37,12 +37,12 @@ func (m *Media) records(ctx *fasthttp.RequestCtx) (r recordsMedia, err error) {
 		r, err = m.parseRecords(ctx)
 	}
 	if err == nil && r.format.NeedsSchema() && !m.schemas {
-		err = apierr.UnsupportedMedia.New("The format %s needs a schema registry, which this server does not have.", r.format)
+		err = apierr.UnsupportedMedia.New("The format %s needs a schema registry, which this node does not have.", r.format)
 	}
 	return r, err
 }
 
-// parseRecords is records for what is written in another way.
+// parseRecords is records for a Content-Type in an unusual spelling.
 func (m *Media) parseRecords(ctx *fasthttp.RequestCtx) (recordsMedia, error) {
 	c, err := m.contentType(ctx)
 	if err != nil {
@@ -62,7 +62,8 @@ func (m *Media) parseRecords(ctx *fasthttp.RequestCtx) (recordsMedia, error) {
 	return r, nil
 }
 
-// dialect is what the parameter avro of a media type says, which may be missing.
+// dialect returns the dialect that the parameter avro of a media type names, or the default when
+// it is missing.
 func (m *Media) dialect(name string) (codec.Dialect, bool) {
 	if name == "" {
 		return m.settings.Avro, true
@@ -70,8 +71,8 @@ func (m *Media) dialect(name string) (codec.Dialect, bool) {
 	return codec.ParseDialect(strings.ToLower(name))
 }
 
-// acceptedDialect is what the first range in Accept says that has the
-// parameter avro. One that says nonsense is an error.
+// acceptedDialect returns the dialect of the first range in Accept with the parameter avro. An
+// unknown dialect is an error.
 func (m *Media) acceptedDialect(ctx *fasthttp.RequestCtx) (codec.Dialect, error) {
 	accept := ctx.Request.Header.Peek(fasthttp.HeaderAccept)
 	if !bytes.Contains(accept, []byte("avro=")) {
@@ -91,7 +92,7 @@ func (m *Media) acceptedDialect(ctx *fasthttp.RequestCtx) (codec.Dialect, error)
 	return m.settings.Avro, nil
 }
 
-// recordType is the media type of records in format f.
+// recordType returns the media type of records in format f.
 func recordType(v version, f codec.Format) string {
 	if v == v1 {
 		return "application/vnd.kafka." + f.String() + ".v1+json"
@@ -103,8 +104,8 @@ func recordType(v version, f codec.Format) string {
 // without naming it.
 var unspecific = [...][]string{v2: {mediaV2}, v1: {mediaV1, mediaKafka, server.MediaJSON}}
 
-// negotiateRecords checks that a read of records asks for the consumer's own
-// format. Only a binary consumer may be read without naming it.
+// negotiateRecords checks that a read of records asks for the consumer's own format. Only a
+// binary consumer may be read without naming the format.
 func negotiateRecords(ctx *fasthttp.RequestCtx, v version, own codec.Format) error {
 	accept := string(ctx.Request.Header.Peek(fasthttp.HeaderAccept))
 	wanted := recordType(v, own)
@@ -127,8 +128,8 @@ func negotiateRecords(ctx *fasthttp.RequestCtx, v version, own codec.Format) err
 	return apierr.FormatMismatch.New("The consumer instance has the format %s; ask for it with Accept: %s.", own, wanted)
 }
 
-// recordTypes are the types for which an Accept is a mismatch of formats
-// rather than something unheard of.
+// recordTypes returns the types for which an Accept is a mismatch of formats rather than an
+// unknown type.
 func recordTypes(v version) []string {
 	known := slices.Clone(unspecific[v])
 	for f := codec.Binary; f <= codec.Protobuf; f++ {

@@ -60,7 +60,7 @@ func TestNegotiateRecords(t *testing.T) {
 	f("text/plain", codec.Binary, apierr.NotAcceptable)
 }
 
-// A route that answers for both versions takes that of the request.
+// A route of both versions responds in the version of the request.
 func TestNegotiateVersion(t *testing.T) {
 	f := func(strict bool, method, content, accept, want string) {
 		t.Helper()
@@ -122,7 +122,7 @@ func TestNegotiateFormat(t *testing.T) {
 	f(v1, jsonRecordsV2, 0, apierr.NotAcceptable)
 }
 
-// No Accept and no Content-Type makes the negotiation panic or answer oddly.
+// No Accept and no Content-Type makes the negotiation panic or return an invalid type.
 func FuzzMediaTypes(f *testing.F) {
 	f.Add("application/vnd.kafka.json.v2+json; charset=utf-8", "application/json;q=0.5, */*;q=0.1")
 	f.Add("application/vnd.kafka..v2+json", "*/*;q=2")

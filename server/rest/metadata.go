@@ -13,14 +13,14 @@ import (
 	"millrace/server"
 )
 
-// Metadata is the resource that says what is in the Kafka cluster.
+// Metadata is the resource that describes the Kafka cluster.
 type Metadata struct {
 	edge  *server.Server
 	media *Media
 	cache *metadata.Cache
 }
 
-// NewMetadata returns the resource, which answers from the cache.
+// NewMetadata returns the resource, which responds from the cache.
 func NewMetadata(edge *server.Server, m *Media, cache *metadata.Cache) *Metadata {
 	return &Metadata{edge, m, cache}
 }
@@ -42,43 +42,43 @@ func (m *Metadata) Routes() []server.Route {
 	}
 }
 
-// lookUp is the context of a look-up in the cluster's metadata. The cache
-// bounds each by its own time-out; fasthttp's context would add an end only
-// when a drain begins, and a drain answers what is in flight.
+// lookUp is the context of a look-up in the cluster's metadata. The cache bounds each look-up by
+// its own time-out; fasthttp's context would end only with a drain, and a drain completes the
+// requests in flight.
 var lookUp = context.Background()
 
-// GET /: there is nothing to say about the proxy itself.
+// root handles GET /: an empty object, because there is nothing to report about the node itself.
 func (m *Metadata) root(ctx *fasthttp.RequestCtx) error {
 	ctx.SetBodyString(`{}`)
 	return nil
 }
 
-// GET /topics
+// listTopics handles GET /topics.
 func (m *Metadata) listTopics(ctx *fasthttp.RequestCtx) error {
 	return m.known(ctx, metadata.Query{Of: metadata.AllTopics})
 }
 
-// GET /topics/{topic}
+// describeTopic handles GET /topics/{topic}.
 func (m *Metadata) describeTopic(ctx *fasthttp.RequestCtx) error {
 	return m.aboutTopic(ctx, metadata.OneTopic)
 }
 
-// GET /topics/{topic}/partitions
+// listPartitions handles GET /topics/{topic}/partitions.
 func (m *Metadata) listPartitions(ctx *fasthttp.RequestCtx) error {
 	return m.aboutTopic(ctx, metadata.TopicPartitions)
 }
 
-// GET /topics/{topic}/partitions/{partition}
+// describePartition handles GET /topics/{topic}/partitions/{partition}.
 func (m *Metadata) describePartition(ctx *fasthttp.RequestCtx) error {
 	return m.aboutPartition(ctx, metadata.OnePartition)
 }
 
-// GET /topics/{topic}/partitions/{partition}/offsets
+// partitionOffsets handles GET /topics/{topic}/partitions/{partition}/offsets.
 func (m *Metadata) partitionOffsets(ctx *fasthttp.RequestCtx) error {
 	return m.aboutPartition(ctx, metadata.PartitionOffsets)
 }
 
-// GET /brokers
+// listBrokers handles GET /brokers.
 func (m *Metadata) listBrokers(ctx *fasthttp.RequestCtx) error {
 	return m.known(ctx, metadata.Query{Of: metadata.AllBrokers})
 }
@@ -103,12 +103,12 @@ func (m *Metadata) aboutPartition(ctx *fasthttp.RequestCtx, of metadata.Resource
 	return m.strictly(m.known(ctx, metadata.Query{Of: of, Topic: topic, Partition: partition}))
 }
 
-// known answers q: in full, or with 304 if the client has that answer already.
+// known responds to q: in full, or with 304 if the client has the current ETag.
 func (m *Metadata) known(ctx *fasthttp.RequestCtx, q metadata.Query) error {
 	var r metadata.Reply
 	var awaited string
 	var err error
-	if len(ctx.URI().QueryString()) == 0 { // as most requests
+	if len(ctx.URI().QueryString()) == 0 { // true of most requests
 		r, err = m.cache.Answer(lookUp, q)
 	} else {
 		r, awaited, err = m.demanded(ctx, q)
@@ -118,8 +118,8 @@ func (m *Metadata) known(ctx *fasthttp.RequestCtx, q metadata.Query) error {
 	}
 	h := &ctx.Response.Header
 	h.Set(fasthttp.HeaderETag, r.ETag)
-	// Caches may keep the answer if they ask whether it still holds, which is
-	// cheap: anything longer would come on top of the age that it has already.
+	// A cache may store the response if it revalidates, which is cheap: a lifetime in a cache
+	// would add to the age that the answer has already.
 	h.Set(fasthttp.HeaderCacheControl, "no-cache")
 	h.Add(fasthttp.HeaderVary, fasthttp.HeaderAccept)
 	if r.Stale {
@@ -140,9 +140,9 @@ func (m *Metadata) known(ctx *fasthttp.RequestCtx, q metadata.Query) error {
 	return nil
 }
 
-// demanded answers q as the query demands: ?max_age= bounds the age of the
-// answer, ?wait=ETAG,30s waits for another one than ETAG, or, without ETAG,
-// than If-None-Match has. awaited is what it was not to be.
+// demanded answers q under the demands of the query: ?max_age= bounds the age of the answer,
+// ?wait=ETAG,30s waits until the answer differs from ETAG, or, without ETAG, from If-None-Match.
+// awaited is the ETag that it must differ from.
 func (m *Metadata) demanded(ctx *fasthttp.RequestCtx, q metadata.Query) (r metadata.Reply, awaited string, err error) {
 	args := ctx.QueryArgs()
 	if args.Has("max_age") {
@@ -185,8 +185,8 @@ func (m *Metadata) demanded(ctx *fasthttp.RequestCtx, q metadata.Query) (r metad
 	return r, awaited, err
 }
 
-// strictly gives a topic that is not there the code of today's Confluent proxy
-// if api.compatibility.strict asks for that.
+// strictly gives a topic that does not exist the code of today's Confluent proxy if
+// api.compatibility.strict is on.
 func (m *Metadata) strictly(err error) error {
 	if m.media.settings.Strict && apierr.TopicNotFound.Is(err) {
 		return &apierr.Error{Kind: apierr.TopicNotFoundStrict, Cause: err}

@@ -16,9 +16,8 @@ import (
 	"millrace/server"
 )
 
-// TestMetadataAllocations holds the budget of what is answered from the cache:
-// negotiated, looked up and encoded without an allocation. The router's own, for
-// the parameters of a path, come on top.
+// TestMetadataAllocations holds the budget of responses from the cache: negotiated, looked up and
+// encoded without an allocation. The router's own allocations, for path parameters, are extra.
 func TestMetadataAllocations(t *testing.T) {
 	const topic = "a.topic.with-a-name-longer-than-a-small-buffer"
 	admin, err := kafka.NewAdmin(kafka.Settings{Brokers: testkit.Fake(t, kfake.SeedTopics(3, topic)).Addrs})

@@ -9,8 +9,8 @@ import (
 	"millrace/server"
 )
 
-// pathPartition returns the partition that the path names. What is no number
-// names nothing, and a negative one no partition.
+// pathPartition returns the partition that the path names. Text that is no number is not found,
+// and a negative number is no partition.
 func pathPartition(ctx *fasthttp.RequestCtx) (int32, error) {
 	text, err := server.PathParam(ctx, "partition")
 	if err != nil {

@@ -21,15 +21,15 @@ type Produce struct {
 	producer *batch.Producer
 	schemas  *schema.Registry
 	limit    int // of records in a request
-	// appends has, by version and format, the function that appends a response
-	// and counts its records. It is made at start, since making one allocates.
+	// appends has, by version and format, the function that appends a response and counts its
+	// records. The functions are made at start, since making one allocates.
 	appends [v1 + 1][codec.Protobuf + 1]appendResponse
 }
 
 // appendResponse appends the response to a produce request.
 type appendResponse func(dst []byte, job *batch.Job) []byte
 
-// NewProduce returns the resource. schemas is nil where there is no registry.
+// NewProduce returns the resource. schemas is nil without a registry.
 func NewProduce(edge *server.Server, m *Media, p *batch.Producer, schemas *schema.Registry) *Produce {
 	r := &Produce{edge: edge, media: m, producer: p, schemas: schemas, limit: m.settings.MaxRecords}
 	for format := codec.Binary; format <= codec.Protobuf; format++ {
@@ -73,12 +73,12 @@ func (p *Produce) Routes() []server.Route {
 	}
 }
 
-// POST /topics/{topic}
+// toTopic handles POST /topics/{topic}.
 func (p *Produce) toTopic(ctx *fasthttp.RequestCtx) error {
 	return p.produce(ctx, batch.AnyPartition)
 }
 
-// POST /topics/{topic}/partitions/{partition}
+// toPartition handles POST /topics/{topic}/partitions/{partition}.
 func (p *Produce) toPartition(ctx *fasthttp.RequestCtx) error {
 	partition, err := pathPartition(ctx)
 	if err != nil {
@@ -87,7 +87,7 @@ func (p *Produce) toPartition(ctx *fasthttp.RequestCtx) error {
 	return p.produce(ctx, partition)
 }
 
-// produce moves the body into a job, decodes it there, and gives the job away.
+// produce moves the body into a job, decodes it there, and submits the job.
 func (p *Produce) produce(ctx *fasthttp.RequestCtx, partition int32) error {
 	media, err := p.media.records(ctx)
 	if err != nil {
@@ -143,23 +143,23 @@ func (p *Produce) encode(job *batch.Job, media recordsMedia, topic string, named
 	return err
 }
 
-// resolve bounds its wait by schema.registry.request.timeout.ms. A client that
-// leaves meanwhile does not end it: others may wait for the same answer.
+// resolve bounds its wait by schema.registry.request.timeout.ms. A client that disconnects
+// meanwhile does not cancel it: other requests may share the look-up.
 func (p *Produce) resolve(w schema.Wanted) (codec.Registered, error) {
 	return p.schemas.Resolve(context.Background(), w)
 }
 
-// appendOffsets appends the answer to a v2 produce request.
+// appendOffsets appends the response to a v2 produce request.
 func appendOffsets(dst []byte, job *batch.Job) []byte {
 	return appendSlots(dst, job, recordErrorCode)
 }
 
-// appendOffsetsV1 appends the answer to a v1 produce request.
+// appendOffsetsV1 appends the response to a v1 produce request.
 func appendOffsetsV1(dst []byte, job *batch.Job) []byte {
 	return appendSlots(dst, job, recordErrorCodeV1)
 }
 
-// appendSlots appends an answer with a slot for each record; code names what
+// appendSlots appends a response with a slot for each record; code returns the error_code of a
 // failed one.
 func appendSlots(dst []byte, job *batch.Job, code func(*apierr.Kind) int) []byte {
 	dst = append(dst, `{"offsets":[`...)
@@ -192,9 +192,8 @@ func appendSchemaID(dst []byte, id int32) []byte {
 	return strconv.AppendInt(dst, int64(id), 10)
 }
 
-// recordErrorCode is the code in the slot of a record that failed: a partition
-// that does not exist is named as such, the rest divides by whether sending
-// the record again can help.
+// recordErrorCode returns the code in the slot of a record that failed: a partition that does not
+// exist has its own code, other errors have one of two codes, retriable or not.
 func recordErrorCode(k *apierr.Kind) int {
 	switch {
 	case k == apierr.PartitionNotFound:
@@ -205,8 +204,7 @@ func recordErrorCode(k *apierr.Kind) int {
 	return apierr.KafkaError.Code
 }
 
-// recordErrorCodeV1 is the same in v1, which knows only whether sending the
-// record again can help.
+// recordErrorCodeV1 returns the same for v1, which has only the codes for retriable or not.
 func recordErrorCodeV1(k *apierr.Kind) int {
 	if k.Retry {
 		return apierr.V1RecordRetriable

@@ -12,10 +12,10 @@ type Settings struct {
 	MaxRecords int
 	// StreamHeartbeat is how long a stream may be silent (0: without a bound).
 	StreamHeartbeat time.Duration
-	// Avro is the dialect of Avro's JSON that holds where a media type does not
-	// say, as in application/vnd.kafka.avro.v2+json; avro=plain (avro.dialect).
+	// Avro is the default dialect of Avro's JSON, for media types without the parameter avro, as
+	// in application/vnd.kafka.avro.v2+json; avro=plain (avro.dialect).
 	Avro codec.Dialect
-	// Strict responds as today's Confluent proxy where millrace is kinder
+	// Strict responds as today's Confluent proxy where millrace is more helpful
 	// (api.compatibility.strict).
 	Strict bool
 }

@@ -24,7 +24,7 @@ type Streams struct {
 	reader *reader.Reader
 }
 
-// NewStreams returns the resource. The cache says whether a broker can be reached.
+// NewStreams returns the resource. The cache reports whether a broker can be reached.
 func NewStreams(edge *server.Server, m *Media, cache *metadata.Cache, r *reader.Reader) *Streams {
 	return &Streams{edge, m, cache, r}
 }
@@ -37,7 +37,7 @@ func (s *Streams) Routes() []server.Route {
 	}
 }
 
-// GET /topics/{topic}/stream
+// topic handles GET /topics/{topic}/stream.
 func (s *Streams) topic(ctx *fasthttp.RequestCtx) error {
 	var q reader.StreamRead
 	lists, err := server.QueryTexts(ctx, "partition", maxPartitions, maxPartitions*(1+len("2147483647")))
@@ -59,7 +59,7 @@ func (s *Streams) topic(ctx *fasthttp.RequestCtx) error {
 	return s.streamRecords(ctx, q)
 }
 
-// GET /topics/{topic}/partitions/{partition}/stream
+// partition handles GET /topics/{topic}/partitions/{partition}/stream.
 func (s *Streams) partition(ctx *fasthttp.RequestCtx) error {
 	partition, err := pathPartition(ctx)
 	if err != nil {
@@ -68,7 +68,7 @@ func (s *Streams) partition(ctx *fasthttp.RequestCtx) error {
 	return s.streamRecords(ctx, reader.StreamRead{Partitions: []int32{partition}})
 }
 
-// streamRecords streams the path's topic as the query says.
+// streamRecords streams the path's topic with the options of the query.
 func (s *Streams) streamRecords(ctx *fasthttp.RequestCtx, q reader.StreamRead) error {
 	contentType, frames, err := negotiateStream(ctx)
 	if err != nil {
@@ -98,8 +98,8 @@ func (s *Streams) streamRecords(ctx *fasthttp.RequestCtx, q reader.StreamRead) e
 	return s.edge.Stream(ctx, contentType, func(to *server.Stream) error { return st.Run(to.Context(), to.Send) })
 }
 
-// negotiateStream picks, by Accept, the form of a stream: lines of JSON, where
-// it says nothing, or server-sent events.
+// negotiateStream picks, by Accept, the form of a stream: lines of JSON by default, or
+// server-sent events.
 func negotiateStream(ctx *fasthttp.RequestCtx) (string, reader.Frames, error) {
 	accept := string(ctx.Request.Header.Peek(fasthttp.HeaderAccept))
 	if accept == "" {
@@ -114,7 +114,7 @@ func negotiateStream(ctx *fasthttp.RequestCtx) (string, reader.Frames, error) {
 	return "", nil, apierr.NotAcceptable.New("This answers with %s or %s, which Accept does not admit.", server.MediaLines, server.MediaEvents)
 }
 
-// queryRecords reads what the query says about how a stream shows records.
+// queryRecords reads the form of a stream's records from the query.
 func (m *Media) queryRecords(ctx *fasthttp.RequestCtx, show *reader.Show, u *reader.Undecodables) (err error) {
 	if ctx.QueryArgs().Has("on_decode_error") {
 		word, err := server.QueryText(ctx, "on_decode_error", server.MaxWord)
@@ -128,8 +128,8 @@ func (m *Media) queryRecords(ctx *fasthttp.RequestCtx, show *reader.Show, u *rea
 	return m.shownAs(ctx, show)
 }
 
-// queryStream reads what the query says about the records of a topic's stream.
-// They are JSON where it does not say: a browser has no say in Accept.
+// queryStream reads the record options of a topic's stream from the query. The default format is
+// JSON: a browser cannot set Accept.
 func (m *Media) queryStream(ctx *fasthttp.RequestCtx, q *reader.StreamRead) (err error) {
 	q.Format = codec.JSON
 	if ctx.QueryArgs().Has("format") {
@@ -150,7 +150,7 @@ func (m *Media) queryStream(ctx *fasthttp.RequestCtx, q *reader.StreamRead) (err
 	}
 	for _, key := range keys {
 		q.Keys = append(q.Keys, []byte(string(key)))
-		if q.Format == codec.JSON { // where a text stands in quotes
+		if q.Format == codec.JSON { // JSON text is in quotes
 			q.Keys = append(q.Keys, apierr.AppendJSONString(nil, string(key)))
 		}
 	}
@@ -167,8 +167,8 @@ func (m *Media) queryStream(ctx *fasthttp.RequestCtx, q *reader.StreamRead) (err
 	return nil
 }
 
-// queryFrom reads where a stream begins: after the last event that the client
-// has seen, or ?from=, or ?timestamp= as for other reads; by default at the end.
+// queryFrom reads the start of a stream: after the last event that the client has seen, or
+// ?from=, or ?timestamp= as for other reads; by default at the end.
 func queryFrom(ctx *fasthttp.RequestCtx, q *reader.StreamRead) (err error) {
 	if id := ctx.Request.Header.Peek("Last-Event-ID"); len(id) > 0 {
 		q.Resume, err = reader.ParsePositions(string(id))
@@ -205,8 +205,8 @@ func queryFrom(ctx *fasthttp.RequestCtx, q *reader.StreamRead) (err error) {
 	return nil
 }
 
-// lines are the frames of a stream of JSON objects, one a line. An empty line
-// shows that the stream is still there.
+// lines frames a stream of JSON objects, one per line. An empty line shows that the stream is
+// alive.
 type lines struct{}
 
 func (lines) Begin(dst []byte, _ *reader.Positions) []byte        { return dst }
@@ -214,17 +214,16 @@ func (lines) Open(dst []byte, _ bool, _ *reader.Positions) []byte { return dst }
 func (lines) Close(dst []byte) []byte                             { return append(dst, '\n') }
 func (lines) Beat(dst []byte, _ *reader.Positions) []byte         { return append(dst, '\n') }
 
-// events are the frames of a stream of server-sent events, each with the id to
-// resume from. What went wrong is an event named failure: error is what browsers
-// call the loss of the connection.
+// events frames a stream of server-sent events, each with the id to resume from. A failure is an
+// event named failure, because error is the browsers' event for the loss of the connection.
 type events struct{}
 
-// Clients that lose this server connect again after retryAfter and up to as
-// long again, lest all of them come at once.
+// Clients that lose this node connect again after retryAfter and up to as long again, so that
+// they do not all connect at once.
 const retryAfter = time.Second
 
-// Begin gives an id at once: who has seen no event yet must not miss the first
-// one that comes while it connects again.
+// Begin gives an id at once. Otherwise a client that has no event yet would lose the connection,
+// connect again without an id, and miss the first event in between.
 func (events) Begin(dst []byte, at *reader.Positions) []byte {
 	dst = server.AppendRetry(dst, retryAfter+rand.N(retryAfter))
 	return append(appendID(dst, at), '\n')
@@ -240,12 +239,12 @@ func (events) Open(dst []byte, failure bool, at *reader.Positions) []byte {
 
 func (events) Close(dst []byte) []byte { return server.CloseEvent(dst) }
 
-// Beat brings the id along, which moves on where records are filtered out.
+// Beat carries the id, which advances where records are filtered out.
 func (events) Beat(dst []byte, at *reader.Positions) []byte {
 	return server.AppendBeat(appendID(dst, at))
 }
 
-// appendID appends a line with the id, if there is one.
+// appendID appends a line with the id, if any.
 func appendID(dst []byte, at *reader.Positions) []byte {
 	if at == nil {
 		return dst

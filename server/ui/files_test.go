@@ -20,7 +20,7 @@ func TestFiles(t *testing.T) {
 	}
 }
 
-// What the page loads is there, and all that is there is loaded.
+// Every file that the page loads exists, and every file is loaded.
 func TestFilesAreUsed(t *testing.T) {
 	named := map[string]bool{Page: true}
 	for _, f := range Files() {
@@ -38,9 +38,9 @@ func TestFilesAreUsed(t *testing.T) {
 	}
 }
 
-// What comes from outside must not become HTML or code, and nothing may be
-// asked of another host; the policy that the server sends forbids most of it,
-// and a page that breaks it would be seen by its users only.
+// Data from outside must not become HTML or code, and the page must not send requests to another
+// host. The policy that the node sends forbids most of it, but only users would notice a page
+// that breaks it.
 func TestFilesAreHarmless(t *testing.T) {
 	forbidden := regexp.MustCompile(`(?i)innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|DOMParser|srcdoc|javascript:|https?://|\bon\w+=|\bstyle=|<style|<script>|@import|(?-i:[: ]url\()`)
 	for name, f := range Files() {

@@ -12,9 +12,8 @@ var pointFields = []string{
 	"at", "requests", "failed", "records_in", "records_out", "bytes_in", "bytes_out", "p50", "p99", "ratio", "broken",
 }
 
-// point is what happened in one second: rates a second, and for the produce
-// requests of that second how long they took. Reads wait for records, so their
-// times say nothing.
+// point holds the figures of one second: rates per second, and for the produce requests of that
+// second their latency. Reads wait for records, so their times are no latency.
 type point struct {
 	at                    int64
 	requests              float64
@@ -31,7 +30,7 @@ func (p *point) MarshalJSON() ([]byte, error) {
 	})
 }
 
-// short leaves out the digits that nobody can see.
+// short drops the digits that a chart cannot show.
 func short(v float64) float64 {
 	if v == 0 {
 		return 0
@@ -68,8 +67,8 @@ func (p *sampler) pointOf(before, now *reading) *point {
 	return pt
 }
 
-// ratioOf is how many times smaller compression made the records between two
-// readings, nil when it had none.
+// ratioOf returns the compression ratio of the records between two readings, nil when there were
+// none.
 func ratioOf(before, now *reading) *float64 {
 	var in, out uint64
 	for _, c := range now.codecs {

@@ -15,24 +15,23 @@ import (
 const (
 	// sampleEvery is how often the figures are read.
 	sampleEvery = time.Second
-	// keptPoints is how many samples a page that is opened finds already there.
+	// keptPoints is the number of samples that a newly opened page gets.
 	keptPoints = 300
-	// keptReadings is how far back the rates of tables look.
+	// keptReadings is the number of readings over which the rates of tables are computed.
 	keptReadings = 10
 )
 
-// sampler reads the server's figures once a second, for the dashboard. As long
-// as nobody watches it keeps a point of every line of the charts and does no
-// more. For viewers it also makes a snapshot of everything, encodes it once,
-// and all of them send the same bytes. Nothing is queued for a viewer: one that
-// is slow finds the latest snapshot when it is ready for another.
+// sampler reads the node's figures once a second, for the dashboard. Without a viewer it only
+// adds a point to every line of the charts. For viewers it also makes a snapshot of everything
+// and encodes it once; all viewers send the same bytes. Snapshots do not queue up for a slow
+// viewer: it gets the latest snapshot when it is ready for another.
 type sampler struct {
 	edge    *server.Server
 	deps    Deps
 	started time.Time
 	wake    chan struct{} // asks for the first snapshot
 
-	// Of the goroutine of run alone.
+	// The following fields are used by the goroutine of run only.
 	produces map[string]bool // "METHOD path" of the routes that write records
 	readings []reading       // the latest last
 	topics   map[string]*topicRate
@@ -46,7 +45,7 @@ type sampler struct {
 	snapshot, settings []byte
 }
 
-// reading is what was read at one time.
+// reading holds the figures read at one time.
 type reading struct {
 	at time.Time
 	metrics.Reading
@@ -61,7 +60,7 @@ func newSampler(edge *server.Server, d Deps) *sampler {
 	}
 }
 
-// start begins to sample; what it returns ends that and waits for the end.
+// start starts sampling; the function that it returns ends sampling and waits for the end.
 func (p *sampler) start() (end func()) {
 	p.produces = make(map[string]bool)
 	for r := range p.edge.Routes() {
@@ -97,8 +96,7 @@ func (p *sampler) run(stop <-chan struct{}) {
 	}
 }
 
-// safely does one of the steps. A defect in what the dashboard shows must not
-// end the program.
+// safely runs one step. A defect in the dashboard must not end the process.
 func (p *sampler) safely(step func()) {
 	defer func() {
 		if failed := recover(); failed != nil {
@@ -114,7 +112,7 @@ func (p *sampler) watched() bool {
 	return p.viewers > 0
 }
 
-// read takes a reading and forgets the oldest.
+// read takes a reading and drops the oldest.
 func (p *sampler) read() {
 	r := reading{at: time.Now(), Reading: p.edge.Metrics().Read()}
 	if codecs := p.edge.Metrics().Sources().Compression; codecs != nil {
@@ -126,7 +124,7 @@ func (p *sampler) read() {
 	p.readings = append(p.readings, r)
 }
 
-// point keeps what happened between the last two readings for the charts.
+// point adds the point of the last two readings to the charts.
 func (p *sampler) point() {
 	last := len(p.readings) - 1
 	if last < 1 {
@@ -150,7 +148,7 @@ func (p *sampler) show() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.viewers == 0 {
-		return // the last one left meanwhile; whoever comes next wants another
+		return // the last viewer left meanwhile; the next one wants a new snapshot
 	}
 	p.snapshot = snapshot
 	if !bytes.Equal(settings, p.settings) {
@@ -177,7 +175,7 @@ func (p *sampler) leave() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.viewers--; p.viewers == 0 {
-		p.snapshot = nil // soon it will be old
+		p.snapshot = nil // it will soon be old
 	}
 }
 
@@ -185,12 +183,12 @@ func (p *sampler) leave() {
 type viewer interface {
 	// Send writes b, which it borrows, to the page.
 	Send(b []byte) error
-	// Context ends when the stream shall end.
+	// Context ends when the stream must end.
 	Context() context.Context
 }
 
-// feed is the life of one viewer: what does not change, the charts so far, and
-// then a snapshot whenever there is a new one.
+// feed runs the stream of one viewer: the constant part, the charts so far, and then each new
+// snapshot.
 func (p *sampler) feed(st viewer) error {
 	p.join()
 	defer p.leave()
@@ -223,7 +221,7 @@ func (p *sampler) feed(st viewer) error {
 	}
 }
 
-// hello is the first event of a stream.
+// hello returns the first event of a stream.
 func (p *sampler) hello() []byte {
 	build := p.edge.Metrics().Build()
 	p.mu.Lock()
@@ -236,7 +234,7 @@ func (p *sampler) hello() []byte {
 	})...)
 }
 
-// event is a whole event with v as JSON, which has no line breaks.
+// event returns an event with v as JSON, which has no line breaks.
 func event(name string, v any) []byte {
 	data, err := json.Marshal(v)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 	"millrace/server"
 )
 
-// idle is a dashboard that nothing listens to, and its edge.
+// idle returns a dashboard without a listener, and its edge.
 func idle(t testing.TB, log *slog.Logger) (*sampler, *server.Server) {
 	t.Helper()
 	edge := server.New(server.Settings{MaxConnections: 1}, server.Deps{Logger: log})
@@ -25,7 +25,7 @@ func idle(t testing.TB, log *slog.Logger) (*sampler, *server.Server) {
 
 var discard = slog.New(slog.DiscardHandler)
 
-// page is a viewer that writes what it is sent to out.
+// page is a viewer that writes its events to out.
 type page struct {
 	out  io.Writer
 	life context.Context
@@ -38,8 +38,8 @@ func (p page) Send(b []byte) error {
 
 func (p page) Context() context.Context { return p.life }
 
-// A viewer that does not read gets, in the end, what is new: nothing is kept
-// for it in between.
+// A viewer that does not read gets the latest snapshot in the end; those in between are not
+// stored for it.
 func TestSlowViewerSkipsSnapshots(t *testing.T) {
 	p, s := idle(t, discard)
 	p.read()
@@ -66,7 +66,7 @@ func TestSlowViewerSkipsSnapshots(t *testing.T) {
 		t.Fatalf("the first event is %s", name)
 	}
 	p.show()
-	next() // it sends the first, and waits while these are made:
+	next() // it sends the first, and blocks while these are made:
 	for range 5 {
 		s.Metrics().Panics.Add(1)
 		p.read()
@@ -90,7 +90,7 @@ func TestSlowViewerSkipsSnapshots(t *testing.T) {
 	}
 }
 
-// While nobody watches the charts go on and no snapshot is made.
+// Without a viewer the charts continue and no snapshot is made.
 func TestSamplerWithoutViewers(t *testing.T) {
 	p, s := idle(t, discard)
 	p.read()
@@ -107,8 +107,8 @@ func TestSamplerWithoutViewers(t *testing.T) {
 	}
 }
 
-// A snapshot that is made while the last viewer leaves is not kept: the next
-// one, hours later, would get it first.
+// A snapshot that is made while the last viewer leaves is not kept. Otherwise the next viewer,
+// hours later, would get it first.
 func TestNoSnapshotOutlivesItsViewers(t *testing.T) {
 	p, s := idle(t, discard)
 	p.read()
@@ -123,7 +123,7 @@ func TestNoSnapshotOutlivesItsViewers(t *testing.T) {
 	}
 }
 
-// What goes wrong while figures are read is logged and costs the page a second.
+// An error while figures are read is logged and costs the page a second.
 func TestSamplerOutlivesDefects(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := new(bytes.Buffer)
@@ -162,7 +162,7 @@ func TestSamplerOutlivesDefects(t *testing.T) {
 	})
 }
 
-// BenchmarkSnapshot makes what one second costs while somebody watches.
+// BenchmarkSnapshot is the cost of one second with a viewer.
 func BenchmarkSnapshot(b *testing.B) {
 	p, s := idle(b, discard)
 	for n := range 100 {

@@ -11,13 +11,13 @@ import (
 	"millrace/metrics"
 )
 
-// What a snapshot shows of things of which there may be any number.
+// These constants bound the lists in a snapshot whose length has no bound of its own.
 const (
 	shownTopics    = 100
 	shownConsumers = 100
 )
 
-// helloMessage is what a page needs once.
+// helloMessage is the part that a page needs once.
 type helloMessage struct {
 	Version  string               `json:"version"`
 	Revision string               `json:"revision"`
@@ -59,11 +59,11 @@ type snapshotMessage struct {
 	Consumers consumersState  `json:"consumers"`
 }
 
-// stateMessage is how things are, where rates say nothing.
+// stateMessage is the present state, where rates do not apply.
 type stateMessage struct {
 	Draining    bool    `json:"draining"`
 	Reachable   bool    `json:"reachable"`
-	Silence     float64 `json:"silence"` // seconds since a broker answered
+	Silence     float64 `json:"silence"` // seconds since a broker responded
 	InFlight    int64   `json:"in_flight"`
 	Streams     int64   `json:"streams"`
 	Connections int     `json:"connections"`
@@ -72,7 +72,7 @@ type stateMessage struct {
 	Panics      uint64  `json:"panics"`
 }
 
-// totalsMessage counts since the start, as /metrics does.
+// totalsMessage counts since the start of the process, as /metrics does.
 type totalsMessage struct {
 	Requests   uint64 `json:"requests"`
 	Failed     uint64 `json:"failed"`
@@ -106,8 +106,8 @@ type codecMessage struct {
 	Cost    *float64 `json:"cost"`  // seconds for each byte, lately
 }
 
-// errorMessage is an error that occurred: the requests that were answered with
-// it, and the records that are not in Kafka for it.
+// errorMessage is an error that occurred: the requests that failed with it, and the records that
+// are not in Kafka because of it.
 type errorMessage struct {
 	Name     string  `json:"name"`
 	Requests uint64  `json:"requests"`
@@ -138,7 +138,7 @@ type brokerMessage struct {
 	Rack       string `json:"rack"`
 	Controller bool   `json:"controller"`
 	Leads      int    `json:"leads"`    // partitions
-	Replicas   int    `json:"replicas"` // partitions that it should hold
+	Replicas   int    `json:"replicas"` // partitions of which it should hold a replica
 	Behind     int    `json:"behind"`   // of these, not in sync
 }
 
@@ -171,8 +171,8 @@ type memberMessage struct {
 	Idle       float64  `json:"idle"` // seconds
 }
 
-// gather makes a snapshot. Nothing of it waits for Kafka but the list of
-// topics, and that not long.
+// gather makes a snapshot. It waits for Kafka only for the list of topics, and for a bounded
+// time.
 func (p *sampler) gather() *snapshotMessage {
 	if len(p.readings) == 0 {
 		p.read()
@@ -246,7 +246,7 @@ func routesOf(before, now *reading) []routeMessage {
 	return all
 }
 
-// routeIn returns what an earlier reading has of a route, which may be nothing.
+// routeIn returns the figures of a route in an earlier reading, or zero ones.
 func routeIn(r *reading, of *metrics.RouteReading) *metrics.RouteReading {
 	for i := range r.Routes {
 		if was := &r.Routes[i]; was.Method == of.Method && was.Path == of.Path {
@@ -256,7 +256,7 @@ func routeIn(r *reading, of *metrics.RouteReading) *metrics.RouteReading {
 	return &metrics.RouteReading{}
 }
 
-// quantile is in seconds, nil when there is none.
+// quantile returns seconds, or nil when no request was timed.
 func quantile(d *metrics.Durations, q float64) *float64 {
 	took := d.Quantile(q)
 	if took == 0 {
@@ -345,19 +345,19 @@ func consumersOf(manager *consumer.Manager) consumersState {
 	return m
 }
 
-// configMessage is every setting that holds, secrets masked.
+// configMessage has every setting in effect, secrets masked.
 type configMessage struct {
 	Settings []Setting `json:"settings"`
 }
 
-// Setting is a setting that holds.
+// Setting is a setting in effect.
 type Setting struct {
 	// Name and Value are as a properties file has them.
 	Name  string `json:"name"`
 	Value string `json:"value"`
-	// Origin says where the value came from.
+	// Origin is where the value was set.
 	Origin string `json:"origin"`
-	// Runtime tells a setting that can change while the program runs.
+	// Runtime marks a setting that can change while the program runs.
 	Runtime bool `json:"runtime"`
 }
 
@@ -372,8 +372,8 @@ func (p *sampler) config() configMessage {
 // topicsWait bounds the wait for a fresh list of topics.
 const topicsWait = 300 * time.Millisecond
 
-// cluster adds what is known of brokers and topics. It has the cache ask for
-// news where they are old, but shows what was known before it waits long.
+// cluster adds the cached state of brokers and topics. It makes the cache refresh an old state,
+// but shows the old one rather than wait long.
 func (p *sampler) cluster(m *snapshotMessage) {
 	cache := p.deps.Metadata
 	if cache == nil {

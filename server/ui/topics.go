@@ -9,8 +9,7 @@ import (
 	"millrace/metrics"
 )
 
-// topicsMessage is the topics with the most going on, then those that come
-// first by name.
+// topicsMessage has the busiest topics, then the first ones by name.
 type topicsMessage struct {
 	Count      int            `json:"count"`
 	Partitions int            `json:"partitions"`
@@ -19,7 +18,7 @@ type topicsMessage struct {
 	List       []topicMessage `json:"list"`
 }
 
-// topicMessage is one topic. Rates are of what goes through this server.
+// topicMessage is one topic. Rates are of the records through this node.
 type topicMessage struct {
 	Name       string  `json:"name"`
 	Internal   bool    `json:"internal"`
@@ -35,16 +34,16 @@ type topicMessage struct {
 	Consumed   uint64  `json:"consumed"`
 }
 
-// topicRate is how busy a topic was lately.
+// topicRate is the recent rate of a topic.
 type topicRate struct {
 	last                                     metrics.TopicReading
 	inRecords, inBytes, outRecords, outBytes float64
 }
 
-// newer is how much the latest second counts in a topic's rate.
+// newer is the weight of the latest second in a topic's rate.
 const newer = 0.3
 
-// topicsOf joins what the cluster has with what went through.
+// topicsOf joins the topics of the cluster with their rates.
 func (p *sampler) topicsOf(known *metadata.Snapshot) topicsMessage {
 	p.measureTopics()
 	m := topicsMessage{Count: len(known.Topics), List: make([]topicMessage, 0, len(known.Topics))}
@@ -81,8 +80,7 @@ func (p *sampler) topicsOf(known *metadata.Snapshot) topicsMessage {
 	return m
 }
 
-// measureTopics brings the topics' rates up to date. The first time there is
-// nothing to compare with.
+// measureTopics updates the topics' rates. The first time it has nothing to compare with.
 func (p *sampler) measureTopics() {
 	now := time.Now()
 	seconds := now.Sub(p.topicsAt).Seconds()
@@ -90,7 +88,7 @@ func (p *sampler) measureTopics() {
 	if first {
 		p.topics = make(map[string]*topicRate)
 	} else if seconds < sampleEvery.Seconds()/2 {
-		return // another viewer came in between
+		return // another viewer joined in between
 	}
 	p.topicsAt = now
 	for t := range p.edge.Metrics().Topics().All() {

@@ -18,14 +18,14 @@ type Dashboard struct {
 	sampler *sampler
 }
 
-// Deps are what the dashboard shows. It borrows them.
+// Deps are the parts that the dashboard shows. It borrows them.
 type Deps struct {
-	// Metadata and Consumers may be nil; then there is nothing of them to show.
+	// Metadata and Consumers may be nil; the dashboard then shows nothing of them.
 	Metadata  *metadata.Cache
 	Consumers *consumer.Manager
-	// Settings returns every setting that holds, secrets masked; it may be nil.
+	// Settings returns every setting in effect, secrets masked; it may be nil.
 	Settings func() []Setting
-	// Logger receives defects of what is shown.
+	// Logger logs defects of the dashboard.
 	Logger *slog.Logger
 }
 
@@ -34,8 +34,8 @@ func New(edge *server.Server, d Deps) *Dashboard {
 	return &Dashboard{edge, newSampler(edge, d)}
 }
 
-// Start begins to sample, once all routes are entered. The function that it
-// returns ends that, and waits for the end.
+// Start starts sampling, once all routes are registered. The function that it returns ends
+// sampling, and waits for the end.
 func (d *Dashboard) Start() (end func()) { return d.sampler.start() }
 
 // Routes returns the resource's routes.
@@ -47,11 +47,11 @@ func (d *Dashboard) Routes() []server.Route {
 	}
 }
 
-// contentPolicy lets the page load and ask nothing but this server, run no
-// script that is not a file of ours, and stand in no other page's frame.
+// contentPolicy lets the page load from and call only this node, run only scripts that are files
+// of ours, and be in no other page's frame.
 const contentPolicy = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'"
 
-// setHeaders go with everything below /ui.
+// setHeaders sets the headers of every response below /ui.
 func setHeaders(ctx *fasthttp.RequestCtx) {
 	h := &ctx.Response.Header
 	h.Set(fasthttp.HeaderContentSecurityPolicy, contentPolicy)
@@ -60,9 +60,8 @@ func setHeaders(ctx *fasthttp.RequestCtx) {
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 }
 
-// GET /ui: the dashboard. The page's own links are relative, so that it works
-// behind a proxy that serves it elsewhere; with a slash at the end of its path
-// they would lead astray.
+// page handles GET /ui: the dashboard. The page's own links are relative, so that it works behind
+// a proxy under another path; with a slash at the end of its path they would be wrong.
 func (d *Dashboard) page(ctx *fasthttp.RequestCtx) error {
 	path, _, _ := strings.Cut(string(ctx.RequestURI()), "?")
 	if strings.HasSuffix(path, "/") {
@@ -73,7 +72,7 @@ func (d *Dashboard) page(ctx *fasthttp.RequestCtx) error {
 	return serveFile(ctx, Page)
 }
 
-// GET /ui/{file}
+// file handles GET /ui/{file}.
 func (d *Dashboard) file(ctx *fasthttp.RequestCtx) error {
 	name, err := server.PathParam(ctx, "file")
 	if err != nil {
@@ -82,15 +81,15 @@ func (d *Dashboard) file(ctx *fasthttp.RequestCtx) error {
 	return serveFile(ctx, name)
 }
 
-// serveFile answers with a file of the dashboard. The browser asks each time
-// whether it has changed: after an update no old script meets a new server.
+// serveFile responds with a file of the dashboard. The browser revalidates it each time: after an
+// update, an old script must not meet a new node.
 func serveFile(ctx *fasthttp.RequestCtx, name string) error {
 	setHeaders(ctx)
 	file := Files()[name]
 	if file == nil {
 		return apierr.NotFound.New("There is nothing at %s.", server.SentPath(ctx))
 	}
-	// Weak, because what is sent may be compressed in several ways.
+	// Weak, because the response may be compressed in several ways.
 	ctx.Response.Header.Set(fasthttp.HeaderETag, `W/"`+file.Tag+`"`)
 	ctx.Response.Header.Set(fasthttp.HeaderCacheControl, "no-cache")
 	if strings.Contains(string(ctx.Request.Header.Peek(fasthttp.HeaderIfNoneMatch)), file.Tag) {
@@ -102,7 +101,7 @@ func serveFile(ctx *fasthttp.RequestCtx, name string) error {
 	return nil
 }
 
-// GET /ui/events: the dashboard's figures as Server-Sent Events, see sampler.go.
+// events handles GET /ui/events: the dashboard's figures as Server-Sent Events, see sampler.go.
 func (d *Dashboard) events(ctx *fasthttp.RequestCtx) error {
 	setHeaders(ctx)
 	ctx.SetContentType(server.MediaJSON) // for errors

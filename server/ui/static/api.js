@@ -1,10 +1,10 @@
-// How the page asks the public API, as any client does: by addresses relative to
-// the page, so that it works behind a proxy that serves it elsewhere.
+// The page's calls of the public API, as of any client: by URLs relative to the page,
+// so that it works behind a proxy under another path.
 
 export const root = new URL('.', document.baseURI); // the page is /ui: its folder is the API's
 export const V2 = 'application/vnd.kafka.v2+json';
 
-// get resolves to an answer's text, and fails with what the server says is wrong.
+// get resolves to a response's text, and fails with the node's error message.
 export async function get(path) {
   const answer = await fetch(new URL(path, root), { headers: { Accept: V2 } });
   const body = await answer.text();

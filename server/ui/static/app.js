@@ -1,4 +1,4 @@
-// The page's beginning: one stream from the server, and what is drawn of it.
+// The page's start: one stream from the node, and the drawing of its events.
 
 import { byId, text } from './dom.js';
 import * as f from './format.js';
@@ -11,7 +11,7 @@ const RETRY = 3000; // ms, where the browser gives up by itself
 
 const line = (name, field, write, look) => ({ name, field, write, look });
 
-// client is what clients did wrong.
+// client has the mistakes of clients.
 const withClient = (p) => ({ ...p, client: p.failed - p.broken });
 
 const charts = [
@@ -92,7 +92,7 @@ byId('pause').addEventListener('click', () => {
   if (source?.readyState === EventSource.OPEN) state(paused ? 'wait' : 'good', paused ? 'paused' : 'live');
 });
 
-// A page that nobody sees needs no figures; what it missed comes with the next hello.
+// A hidden page needs no figures; the next hello has those that it missed.
 document.addEventListener('visibilitychange', () => {
   if (document.hidden) close();
   else open();

@@ -1,5 +1,5 @@
 // A card with one or two lines over the last minutes, drawn as SVG in the
-// pixels that there are.
+// available pixels.
 
 import { el, svg, text } from './dom.js';
 import { linear, logarithmic, timeTicks } from './scale.js';
@@ -28,8 +28,8 @@ export class Chart {
     this.figures = lines.map(() => el('b'));
     this.when = el('span', { class: 'when' });
     this.drawing = svg('svg', { 'aria-hidden': 'true' });
-    // A slider is what screen readers let have the arrow keys, and what they read
-    // out when its value changes.
+    // A slider, because screen readers leave it the arrow keys, and read it out when
+    // its value changes.
     this.plot = el('div', { class: 'plot', role: 'slider', tabindex: 0, 'aria-label': `${title} over time`, 'aria-valuenow': 0, 'aria-valuetext': 'nothing yet' }, this.drawing);
     this.element = el('article', { class: 'card' },
       el('div', { class: 'top' },
@@ -125,7 +125,7 @@ export class Chart {
     return said.join('. ');
   }
 
-  // Looking at one point: by pointer, or by the keys of a slider.
+  // A point is selected by pointer, or by the keys of a slider.
 
   get looked() { return this.chosen === null ? undefined : this.seen.find((p) => p.at === this.chosen); }
 
@@ -163,7 +163,7 @@ export class Chart {
         svg('circle', { class: `dot ${look}`, cx: x, cy: this.y(this.looked[field]), r: 3 }))];
   }
 
-  // tell writes the figures of the point that is looked at, or the latest.
+  // tell writes the figures of the selected point, or the latest.
   tell() {
     const shown = this.looked ?? this.seen.at(-1);
     if (!shown) return;

@@ -1,4 +1,4 @@
-// The only way to make and fill elements. Everything that comes from outside
+// The only way to make and fill elements. All data from outside
 // becomes a text node or an attribute, never HTML.
 
 const SVG = 'http://www.w3.org/2000/svg';

@@ -12,7 +12,7 @@ export function count(v) {
   return v < 1e6 ? whole.format(v) : scaled(v, ['', 'k', 'M', 'G', 'T', 'P'], '');
 }
 
-// rate writes things a second; what cannot be seen is 0.
+// rate writes things a second; a rate too small to show is 0.
 export function rate(v) {
   if (v == null) return '–';
   if (v < 0.05) return '0';
@@ -38,7 +38,7 @@ function scaled(v, units, space) {
   return digits(v) + space + units[n];
 }
 
-// seconds writes a duration that was measured.
+// seconds writes a measured duration.
 export function seconds(v) {
   if (v == null) return '–';
   if (v < 0.001) return `${digits(v * 1e6)} µs`;
@@ -46,7 +46,7 @@ export function seconds(v) {
   return `${digits(v)} s`;
 }
 
-// span writes how long something lasts, in its two largest units.
+// span writes a duration in its two largest units.
 export function span(v) {
   if (v == null) return '–';
   const s = Math.floor(v);

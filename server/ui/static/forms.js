@@ -1,11 +1,11 @@
-// The try-it forms: what they send is shown as a curl command too.
+// The try-it forms: each shows its request as a curl command too.
 
 import { root, V2 } from './api.js';
 import { byId, text } from './dom.js';
 import { pretty } from './json.js';
 
 const mediaType = (format) => `application/vnd.kafka.${format}.v2+json`;
-const LONGEST = 200_000; // characters that are shown of a request or an answer
+const LONGEST = 200_000; // characters that are shown of a request or a response
 
 const quoted = (s) => `'${s.replaceAll("'", "'\\''")}'`;
 
@@ -19,7 +19,7 @@ function asCurl(request) {
   return words.join(' ');
 }
 
-// Exchange is where a form shows what was asked and answered.
+// Exchange shows a form's request and response.
 class Exchange {
   constructor(form) {
     this.curl = form.querySelector('[data-curl]');
@@ -34,7 +34,7 @@ class Exchange {
     text(this.said, words);
   }
 
-  // send resolves to the answer's JSON, or to null when it failed.
+  // send resolves to the response's JSON, or to null when it failed.
   async send(request) {
     this.preview(request);
     const began = performance.now();
@@ -71,7 +71,7 @@ function base64(s) {
 }
 
 // member is a key or value as the format wants it, or undefined for none. JSON is
-// passed on as it was typed, so that no number changes on its way.
+// sent as it was typed, so that no number changes.
 function member(format, what, typed) {
   if (typed.trim() === '') return undefined;
   if (format === 'binary') return JSON.stringify(base64(typed));
@@ -99,7 +99,7 @@ function produceRequest() {
   };
 }
 
-// What the fields begin with, for the value that stands in the form.
+// The first values of the fields, for the value in the form.
 const schemaExamples = {
   avro: {
     key_schema: '"string"',

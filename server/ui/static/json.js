@@ -1,10 +1,10 @@
 // JSON as text. JSON.parse would turn 12345678901234567890 into
 // 12345678901234567000, 1.0 into 1 and 1E400 into nothing, and the dashboard
-// shows what is in Kafka: here no number is ever read, only cut out.
+// shows the stored text: numbers are never parsed here, only cut out.
 
 const DEEPEST = 40; // levels that are indented: without an end, depth would cost its square
 
-// tokens yields what a JSON text consists of, without the space in between.
+// tokens yields the tokens of a JSON text, without the space in between.
 function* tokens(json) {
   for (let at = 0; at < json.length;) {
     const from = at;
@@ -27,7 +27,7 @@ function afterString(json, at) {
   return at + 1;
 }
 
-// pretty breaks a JSON text into indented lines. What is not JSON stays as it is.
+// pretty breaks a JSON text into indented lines. Other text stays as it is.
 export function pretty(json) {
   try {
     JSON.parse(json);

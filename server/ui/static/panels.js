@@ -1,11 +1,11 @@
-// What the snapshots fill: figures, tables, and what is wrong at the moment.
+// The parts that snapshots fill: figures, tables, and the present trouble.
 
 import { byId, el, text } from './dom.js';
 import * as f from './format.js';
 import { long, name, number, plain, Table } from './table.js';
 import { showTopics } from './topics.js';
 
-// lag is unknown until Kafka has said where a group stands and where its topics end.
+// lag is unknown until Kafka has returned a group's offsets and its topics' end offsets.
 const lag = (of) => (of.lag_known ? of.lag : null);
 
 const groups = new Table('groups-table', [
@@ -66,8 +66,8 @@ let now = 0;
 
 const about = (e) => known[e.name] ?? { status: 0, code: 0, text: '', advice: '', retry: false };
 
-// broken tells a fault of the server or of Kafka from a mistake of a client,
-// which must alarm nobody but the client.
+// broken tells a fault of the node or of Kafka from a mistake of a client, which
+// must not alarm the operator.
 const broken = (e) => about(e).status >= 500;
 
 const recent = new Table('recent-table', [
@@ -93,12 +93,12 @@ const settings = new Table('config-table', [
   { ...name((s) => s.name), text: (s) => s.name + (s.runtime ? ' ⟳' : '') },
   plain((s) => s.value, () => 'code'),
   plain((s) => s.origin, (s) => (s.origin === 'default' ? 'muted' : '')),
-], { key: (s) => s.name, empty: 'Not shown by this server.', by: 0 });
+], { key: (s) => s.name, empty: 'Not shown by this node.', by: 0 });
 
 const sum = (list, field) => (list ?? []).reduce((total, item) => total + item[field], 0);
 
-// Facts are figures without a chart of their own, in this order: what they are
-// called, what they say, and when that is bad. Their number fits every width of
+// Facts are figures without a chart of their own, in this order: their
+// names, their values, and when a value is bad. Their number fits every width of
 // their grid.
 const facts = {
   kafka: ['Kafka', (s) => (s.state.reachable ? 'reachable' : `silent for ${f.span(s.state.silence)}`), (s) => !s.state.reachable],
@@ -122,7 +122,7 @@ for (const [key, [label]] of Object.entries(facts)) {
   byId('facts').append(el('div', {}, el('dt', {}, label), value));
 }
 
-// learn takes what a page needs once.
+// learn takes the constants of a page.
 export function learn(hello) { known = hello.errors; }
 
 // show fills everything from one snapshot.
@@ -145,7 +145,7 @@ export function show(s) {
   codecs.show(s.codecs);
 }
 
-// trouble says in words what an operator should look at first.
+// trouble describes what an operator should check first.
 function trouble(s) {
   const said = [];
   if (s.state.draining) said.push('The server is shutting down.');

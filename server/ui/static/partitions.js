@@ -1,5 +1,5 @@
-// What a row of the table of topics opens to: the topic's partitions, by the
-// same API that any client has.
+// The details of a row of the table of topics: the topic's partitions, by the
+// public API.
 
 import { get } from './api.js';
 import { el, text } from './dom.js';
@@ -61,8 +61,7 @@ export class Partitions {
     await Promise.all(Array.from({ length: AT_ONCE }, () => this.offsets(left)));
   }
 
-  // offsets asks for those of the partitions that are left. They are shown as
-  // they came: an offset may be too large for a number.
+  // offsets reads those of the remaining partitions. They are shown as sent: an offset may be too large for a number.
   async offsets(left) {
     for (const [n, { partition }] of left) {
       if (this.closed) return;

@@ -1,4 +1,4 @@
-// Where values and times stand on the axes of a chart.
+// The positions of values and times on the axes of a chart.
 
 // linear begins at 0 and ends at a round number that nothing is above. place is
 // between 0 and 1.

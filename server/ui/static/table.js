@@ -5,11 +5,11 @@ import { byId, el, text } from './dom.js';
 const collator = new Intl.Collator('en', { numeric: true });
 
 // Table keeps a table's body equal to a list. Rows are kept by key, and none is
-// moved while somebody points at the table or is in it with the keyboard.
+// moved while the pointer or the keyboard's focus is in the table.
 export class Table {
   // Columns are made by number, plain and name. options are key(item), the
   // words for an empty list, the column to sort by from the start (none for the
-  // list's own order), and detail(item), which makes what a row opens to.
+  // list's own order), and detail(item), which makes the details of a row.
   constructor(id, columns, { key, empty, by, detail }) {
     this.table = byId(id);
     this.body = this.table.tBodies[0];
@@ -46,7 +46,7 @@ export class Table {
     });
   }
 
-  // show brings the body up to date.
+  // show updates the body.
   show(items, anew = false) {
     this.items = items;
     const byKey = new Map(this.order(items, anew).map((item) => [this.key(item), item]));
@@ -74,7 +74,7 @@ export class Table {
     return sorted.sort((a, b) => (at(a) === at(b) ? 0 : at(a) - at(b)));
   }
 
-  // remove takes out the rows of what is no more, before any other is placed,
+  // remove removes the rows of items that are gone, before any other is placed,
   // so that these need not move.
   remove(byKey) {
     for (const [key, row] of this.rows) {
@@ -149,14 +149,14 @@ export class Table {
   }
 }
 
-// compare puts what has no value last.
+// compare sorts items without a value last.
 function compare(a, b) {
   if (a == null || b == null) return (a == null) - (b == null);
   return typeof a === 'number' ? a - b : collator.compare(a, b);
 }
 
 // number, plain, name, long and action make columns. by gives the value that
-// they are sorted by; what they show, where that is a text.
+// they are sorted by: the shown text, where that is a text.
 export const number = (by, write, bad) => ({ by, text: (item) => write(by(item)), numeric: true, class: (item) => (bad?.(item) ? 'n bad' : 'n') });
 export const plain = (by, className) => ({ by, text: by, class: className });
 export const name = (by) => ({ by, text: by, head: true });

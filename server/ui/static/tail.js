@@ -1,5 +1,5 @@
 // The tail: records of one topic as they come. A topic can be faster than any
-// page, so what comes is kept as text, and only the last records are drawn, at
+// page, so records are kept as text, and only the last ones are drawn, at
 // most once a frame.
 
 import { byId, el, text } from './dom.js';
@@ -7,7 +7,7 @@ import { count } from './format.js';
 import { members } from './json.js';
 
 const ROWS = 200;
-const PAUSE = 100; // ms between two drawings: nobody reads faster
+const PAUSE = 100; // ms between two drawings: as fast as a person reads
 const LONGEST = 2000; // characters that are shown of a key, a value or a header
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
@@ -101,7 +101,7 @@ function start() {
   form.elements.stop.disabled = false;
   source.addEventListener('open', () => say(`Reading ${topic}`));
   source.addEventListener('message', (e) => add(e.data));
-  // What the server says of a record that it cannot show, or before it ends.
+  // The node's message about a record that it cannot show, or about the end.
   source.addEventListener('failure', (e) => say(JSON.parse(e.data).message));
   source.addEventListener('error', () => {
     if (source?.readyState === EventSource.CLOSED) stop(`The server does not stream ${topic} in this format.`);

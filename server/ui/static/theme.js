@@ -1,5 +1,5 @@
 // Light and dark. It is no module, so that it runs before the first paint and
-// nobody sees the wrong one for a moment.
+// never flashes the wrong one.
 (() => {
   'use strict';
   const order = ['system', 'light', 'dark'];

@@ -1,6 +1,6 @@
 // The table of topics, its filter, and the names that forms suggest. A snapshot
 // has the figures of the busiest topics; the names of all come from the API when
-// somebody looks for one.
+// the user searches for one.
 
 import { get } from './api.js';
 import { byId, el, text } from './dom.js';
@@ -38,7 +38,7 @@ let asking = false;
 
 const filter = byId('topics-filter');
 
-// showTopics takes what a snapshot has of topics.
+// showTopics takes the topics of a snapshot.
 export function showTopics(topics) {
   shown = topics;
   draw();
@@ -58,7 +58,7 @@ function draw() {
   else text(byId('topics-note'), words);
 }
 
-// ask brings the names up to date; while nothing has changed that is a 304.
+// ask updates the names; an unchanged list is a 304.
 async function ask() {
   if (asking) return;
   asking = true;

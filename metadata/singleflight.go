@@ -14,44 +14,43 @@ import (
 	"millrace/internal/apierr"
 )
 
-// flightKey names a question to the brokers: what is asked, and about what.
-type flightKey struct {
+// callKey identifies a call to the brokers: the request and the resource.
+type callKey struct {
 	what, topic string
 	partition   int32
 }
 
-// flights are the questions under way; whoever asks the same one waits for the
-// same answer.
-type flights struct {
+// calls is the singleflight of the cache: callers with equal keys share the call in flight.
+type calls struct {
 	mu      sync.Mutex // also orders Close and the start of a task
-	running map[flightKey]*flight
+	running map[callKey]*call
 }
 
-// flight is one question; value and err are set when done is closed.
-type flight struct {
+// call is one call in flight; value and err are set when done is closed.
+type call struct {
 	done  chan struct{}
 	value any
 	err   error
 }
 
-// fly returns what work returns, running it only if it is not already running
-// under the same key. The caller waits until its own ctx ends, or until no
-// broker answers any more; the work goes on within Settings.Timeout, since
-// others may wait for it too. The error is one to answer.
-func fly[T any](ctx context.Context, c *Cache, key flightKey, work func(context.Context) (T, error)) (T, error) {
+// do returns the result of work, running it only if it is not already running under the same key.
+// The caller waits until its own ctx ends, or until no broker responds any more; the work
+// continues within Settings.Timeout, since others may wait for it too. The error is one to return
+// to clients.
+func do[T any](ctx context.Context, c *Cache, key callKey, work func(context.Context) (T, error)) (T, error) {
 	var none T
 	if c.isAway() {
 		return none, errAway
 	}
-	f, err := launch(c, key, work)
+	f, err := start(c, key, work)
 	if err != nil {
 		return none, c.explain(err)
 	}
 	return await[T](ctx, c, f)
 }
 
-// await waits for a flight as [fly] does.
-func await[T any](ctx context.Context, c *Cache, f *flight) (T, error) {
+// await waits for a call as [do] does.
+func await[T any](ctx context.Context, c *Cache, f *call) (T, error) {
 	var none T
 	select {
 	case <-f.done:
@@ -68,38 +67,38 @@ func await[T any](ctx context.Context, c *Cache, f *flight) (T, error) {
 	}
 }
 
-// launch starts work, or joins it if it is running.
-func launch[T any](c *Cache, key flightKey, work func(context.Context) (T, error)) (*flight, error) {
-	c.flights.mu.Lock()
-	defer c.flights.mu.Unlock()
-	if f := c.flights.running[key]; f != nil {
+// start starts work, or joins the call in flight.
+func start[T any](c *Cache, key callKey, work func(context.Context) (T, error)) (*call, error) {
+	c.calls.mu.Lock()
+	defer c.calls.mu.Unlock()
+	if f := c.calls.running[key]; f != nil {
 		return f, nil
 	}
-	f := &flight{done: make(chan struct{})}
+	f := &call{done: make(chan struct{})}
 	if !c.spawnLocked(func() {
 		ctx, cancel := context.WithTimeout(c.ctx, c.settings.Timeout)
 		defer cancel()
 		f.value, f.err = work(ctx)
-		c.flights.mu.Lock()
-		delete(c.flights.running, key)
-		c.flights.mu.Unlock()
+		c.calls.mu.Lock()
+		delete(c.calls.running, key)
+		c.calls.mu.Unlock()
 		close(f.done)
 	}) {
 		return nil, kgo.ErrClientClosed
 	}
-	c.flights.running[key] = f
+	c.calls.running[key] = f
 	return f, nil
 }
 
-// flying returns the flight under a key, or nil.
-func (c *Cache) flying(key flightKey) *flight {
-	c.flights.mu.Lock()
-	defer c.flights.mu.Unlock()
-	return c.flights.running[key]
+// inFlight returns the call in flight under a key, or nil.
+func (c *Cache) inFlight(key callKey) *call {
+	c.calls.mu.Lock()
+	defer c.calls.mu.Unlock()
+	return c.calls.running[key]
 }
 
-// within reports whether the flight brings its answer in that time.
-func (f *flight) within(limit time.Duration) bool {
+// within reports whether the call succeeds in that time.
+func (f *call) within(limit time.Duration) bool {
 	select {
 	case <-f.done:
 		return f.err == nil
@@ -108,11 +107,11 @@ func (f *flight) within(limit time.Duration) bool {
 	}
 }
 
-// spawn has task run on a goroutine that Close waits for. It reports whether
-// the cache was still open.
+// spawn runs task on a goroutine that Close waits for. It reports whether the cache was still
+// open.
 func (c *Cache) spawn(task func()) bool {
-	c.flights.mu.Lock()
-	defer c.flights.mu.Unlock()
+	c.calls.mu.Lock()
+	defer c.calls.mu.Unlock()
 	return c.spawnLocked(task)
 }
 
@@ -124,9 +123,9 @@ func (c *Cache) spawnLocked(task func()) bool {
 	return true
 }
 
-// explain turns what a look-up failed with into an answer. That no broker can
-// be reached says more than how it was noticed: by a deadline, a refused
-// connection, a failed handshake.
+// explain turns the error of a look-up into one for clients. While no broker can be reached it
+// returns BrokersAway, which is clearer than the symptom: a deadline, a refused connection, a
+// failed handshake.
 func (c *Cache) explain(err error) error {
 	var own *apierr.Error
 	var code *kerr.Error
@@ -143,10 +142,10 @@ func (c *Cache) explain(err error) error {
 	return apierr.From(err)
 }
 
-// prompt asks through the client and returns when ctx ends. The client alone
-// would go on to wait: for the answer to an earlier request on the same
-// connection, or for a broker that accepts a connection and says nothing. What
-// is left behind ends with the client's own time-out.
+// prompt sends requests through the client and returns when ctx ends. The client alone would
+// continue to wait: for the response to an earlier request on the same connection, or for a
+// broker that accepts a connection and sends nothing. The abandoned request ends with the
+// client's own time-out.
 type prompt struct{ client *kgo.Client }
 
 // Request implements [kmsg.Requestor].

@@ -15,7 +15,7 @@ import (
 	"millrace/pool"
 )
 
-// lingering returns a producer whose jobs wait for company for up to 50 ms.
+// lingering returns a producer whose jobs wait for others for up to 50 ms.
 func lingering(t *testing.T, s *sink, timeout time.Duration) *Producer {
 	t.Helper()
 	before := pool.Outstanding()
@@ -52,12 +52,12 @@ func TestLoneRequestLeavesAtOnceOthersWaitForIt(t *testing.T) {
 		}
 		second, third := produce(t, p, "b"), produce(t, p, "c")
 		if !s.holds(1) {
-			t.Fatal("a request did not wait for the flight before it")
+			t.Fatal("a request did not wait for the group before it")
 		}
 		s.finish(noError)
 		synctest.Wait()
 		if <-first != nil || !s.holds(2) {
-			t.Fatal("those who waited did not leave together when the flight had landed")
+			t.Fatal("the waiting requests were not flushed together when the group had settled")
 		}
 		if time.Since(began) > 0 {
 			t.Errorf("it took %v", time.Since(began))
@@ -88,7 +88,7 @@ func TestNobodyWaitsLongerThanTheLinger(t *testing.T) {
 			}
 		}
 		if again := produce(t, p, "d"); !s.holds(1) {
-			t.Error("after all landed a request waits")
+			t.Error("after all groups settled a request waits")
 		} else {
 			s.finish(noError)
 			<-again
@@ -96,15 +96,14 @@ func TestNobodyWaitsLongerThanTheLinger(t *testing.T) {
 	})
 }
 
-// A flight that does not land is waited for a while, and not by all who come
-// after.
-func TestAFlightThatHangsHoldsUpNobodyForLong(t *testing.T) {
+// A group that does not settle delays others for a while only, and not every later one.
+func TestHungGroupDelaysOthersBriefly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &sink{}
 		p := lingering(t, s, time.Minute)
 		stuckRequest := produce(t, p, "a")
 		stuck := s.take()
-		for range hung / (50 * time.Millisecond) { // each waits for the linger
+		for range maxHold / (50 * time.Millisecond) { // each waits for the linger
 			second := produce(t, p, "b")
 			time.Sleep(50 * time.Millisecond)
 			synctest.Wait()
@@ -117,7 +116,7 @@ func TestAFlightThatHangsHoldsUpNobodyForLong(t *testing.T) {
 		for range 3 {
 			next := produce(t, p, "c")
 			if !s.holds(1) {
-				t.Fatal("a lone request waits for a flight that hangs")
+				t.Fatal("a lone request waits for a group that hangs")
 			}
 			s.finish(noError)
 			if err := <-next; err != nil {
@@ -132,9 +131,9 @@ func TestAFlightThatHangsHoldsUpNobodyForLong(t *testing.T) {
 		if err := <-stuckRequest; err != nil {
 			t.Error(err)
 		}
-		again := produce(t, p, "d") // its landing counts for nothing
+		again := produce(t, p, "d") // its ack no longer counts
 		if !s.holds(1) {
-			t.Error("after all landed a request waits")
+			t.Error("after all groups settled a request waits")
 		}
 		s.finish(noError)
 		<-again
@@ -162,8 +161,8 @@ func TestAFullBatchDoesNotWait(t *testing.T) {
 	})
 }
 
-// Requests that give up while they wait are not written, and whoever they
-// were to lead leaves all the same.
+// Requests that give up while they wait are not written, and the group that one of them was to
+// lead is flushed all the same.
 func TestGivingUpWhileWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &sink{}
@@ -182,10 +181,10 @@ func TestGivingUpWhileWaiting(t *testing.T) {
 		if !s.holds(1) {
 			t.Error("a request that gave up was lent")
 		}
-		s.finish(noError) // the first lands; the third leads
+		s.finish(noError) // the first settles; the third leads
 		synctest.Wait()
 		if !s.holds(1) {
-			t.Error("the third did not leave")
+			t.Error("the third was not flushed")
 		}
 		s.finish(noError)
 		if err := <-third; err != nil {
@@ -194,7 +193,7 @@ func TestGivingUpWhileWaiting(t *testing.T) {
 	})
 }
 
-// slowSink answers from another goroutine, after a moment.
+// slowSink acks from another goroutine, after a moment.
 type slowSink struct {
 	work chan lent
 	done sync.WaitGroup
@@ -206,10 +205,10 @@ func (s *slowSink) Produce(_ context.Context, r *kgo.Record, promise func(*kgo.R
 func (s *slowSink) Flush(context.Context) error { return nil }
 func (s *slowSink) Close()                      { close(s.work); s.done.Wait() }
 
-// Many requests, with deadlines that they barely meet: each is answered once,
-// nothing is left behind, whatever the order of landings, calls and deadlines.
-// The race detector and the lifetime checks judge.
-func TestDeparturesUnderLoad(t *testing.T) {
+// Many requests, with deadlines that they barely meet: each completes once, and no job is left
+// behind, whatever the order of acks, calls and deadlines. The race detector and the lifetime
+// checks judge.
+func TestFlusherUnderLoad(t *testing.T) {
 	for _, timeout := range []time.Duration{100 * time.Microsecond, 500 * time.Microsecond, time.Minute} {
 		before := pool.Outstanding()
 		s := &slowSink{work: make(chan lent, 64)}
@@ -237,10 +236,10 @@ func TestDeparturesUnderLoad(t *testing.T) {
 		if p.Held() != 0 || pool.Outstanding() != before {
 			t.Errorf("timeout %v: %d bytes held, %d jobs not released", timeout, p.Held(), pool.Outstanding()-before)
 		}
-		p.departures.mu.Lock()
-		if p.departures.flying != 0 || p.departures.called || len(p.departures.next.jobs) != 0 {
-			t.Errorf("timeout %v: %d flying, called %v, %d waiting", timeout, p.departures.flying, p.departures.called, len(p.departures.next.jobs))
+		p.flusher.mu.Lock()
+		if p.flusher.inFlight != 0 || p.flusher.called || len(p.flusher.next.jobs) != 0 {
+			t.Errorf("timeout %v: %d in flight, called %v, %d waiting", timeout, p.flusher.inFlight, p.flusher.called, len(p.flusher.next.jobs))
 		}
-		p.departures.mu.Unlock()
+		p.flusher.mu.Unlock()
 	}
 }
