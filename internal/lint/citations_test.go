@@ -5,13 +5,13 @@ import (
 	"testing"
 )
 
-// TestDocumentsNameTestsThatExist holds the documents that name tests to the tests.
-func TestDocumentsNameTestsThatExist(t *testing.T) {
+// TestDocumentsNameWhatExists holds documents to the tests and the files that they name.
+func TestDocumentsNameWhatExists(t *testing.T) {
 	files, err := Load()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"SECURITY.md", "ARCHITECTURE.md", "CONTRIBUTING.md"} {
+	for _, name := range []string{"ARCHITECTURE.md", "CONTRIBUTING.md", "README.md", "SECURITY.md"} {
 		text, err := os.ReadFile("../../" + name)
 		if err != nil {
 			t.Fatal(err)
@@ -30,4 +30,7 @@ func TestCitations(t *testing.T) {
 	breaks(t, Citations("S.md", "none\n`TestIt`, and TestGone in prose\n", files), "")
 	breaks(t, Citations("S.md", "none\n`TestIt`, `TestGone`\n", files), "S.md:2: TestGone is no test")
 	breaks(t, Citations("S.md", "`TestThat`", files), "S.md:1: TestThat is no test")
+	breaks(t, Citations("S.md", "`a/a.go`, `a.go`, `a/b_*.go`, b.go\n", files), "")
+	breaks(t, Citations("S.md", "`b/a.go`", files), "S.md:1: b/a.go is no file")
+	breaks(t, Citations("S.md", "`aa.go`", files), "S.md:1: aa.go is no file")
 }

@@ -6,7 +6,7 @@
 //     may use which library (one table of fences), both with the reason.
 //   - dependencies.go: why each module of go.mod is there; modules.go reads go.mod and
 //     the licences, and writes docs/dependencies.md of both.
-//   - citations.go: the tests that documents name exist.
+//   - citations.go: the tests and files that documents name exist.
 //   - sizes.go: lines of a file and of a function, number of parameters.
 //   - words.go: names that say nothing, comments that are missing or left over,
 //     sleeping in tests.
