@@ -23,7 +23,7 @@ the native histograms too. Nothing needs to be turned on here. In prometheus.yml
 
 ` + "`deploy/grafana/millrace.json`" + ` is a dashboard of everything below; import it in Grafana.
 
-What is counted of a request is a look at the clock and a dozen atomic additions: 120 to 150 ns on one core of a busy virtual machine, no more
+Counting a request is one look at the clock and a dozen atomic additions: 120 to 150 ns on one core of a busy virtual machine, no more
 than 150 (` + "`make budget`" + ` holds it), and no allocation. The number of series is bounded: by the API's routes
 and errors, by the brokers, and by ` + "`metrics.topics.max`" + ` (100) for topics and consumer groups.
 `
