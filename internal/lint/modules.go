@@ -225,7 +225,8 @@ row fails that test, and so does an import outside of its fence.
 
 The list has the direct modules. Each stands under the first part of the repository that needs it:
 the product before dev mode, load tests and tests. "Everywhere" means that no fence holds the
-module; the layers in imports.go hold all the same. ` + "`*_test.go`" + ` stands for the tests of all packages.
+module; the layers in imports.go hold all the same. ` + "`*_test.go`" + ` stands for the tests of all
+packages.
 `
 
 // writeDependencies writes docs/dependencies.md.
