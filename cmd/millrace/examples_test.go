@@ -30,17 +30,25 @@ direct: sensor-7 22.5
 // TestExamples runs the programs of examples/ as their README tells, each with a topic of
 // its own. Their first request is refused with Retry-After, and they retry it.
 func TestExamples(t *testing.T) {
-	_, node, _ := dev(t)
+	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
+		_, node := serve(t, b)
+		runExamples(t, b, node)
+	})
+}
+
+func runExamples(t *testing.T, b testkit.Broker, node string) {
+	t.Helper()
 	dir := filepath.Join(filepath.Dir(readme(t)), "examples")
+	same := func(string) string { return readings }
 	for _, e := range []struct {
 		name string
 		run  []string
-		want string
+		want func(topic string) string
 	}{
-		{"shell", []string{"sh", filepath.Join(dir, "shell", "readings.sh")}, shellReadings("shell")},
-		{"python", []string{"python3", filepath.Join(dir, "python", "readings.py")}, readings},
-		{"javascript", []string{"node", filepath.Join(dir, "javascript", "readings.mjs")}, readings},
-		{"go", []string{"go", "run", filepath.Join(dir, "go")}, readings},
+		{"shell", []string{"sh", filepath.Join(dir, "shell", "readings.sh")}, shellReadings},
+		{"python", []string{"python3", filepath.Join(dir, "python", "readings.py")}, same},
+		{"javascript", []string{"node", filepath.Join(dir, "javascript", "readings.mjs")}, same},
+		{"go", []string{"go", "run", filepath.Join(dir, "go")}, same},
 	} {
 		t.Run(e.name, func(t *testing.T) {
 			needs := e.run[:1]
@@ -48,8 +56,9 @@ func TestExamples(t *testing.T) {
 				needs = []string{"sh", "curl"}
 			}
 			testkit.Needs(t, needs...)
+			topic := testkit.CreateTopic(t, b, 1)
 			front, refused := refuseFirst(t, node)
-			cmd := exec.CommandContext(t.Context(), e.run[0], append(e.run[1:], front, e.name)...)
+			cmd := exec.CommandContext(t.Context(), e.run[0], append(e.run[1:], front, topic)...)
 			cmd.Dir, cmd.WaitDelay = filepath.Dir(dir), time.Second
 			kill := time.AfterFunc(2*time.Minute, func() { _ = cmd.Process.Kill() })
 			defer kill.Stop()
@@ -59,13 +68,13 @@ func TestExamples(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%v\n%s\n%s", err, out, &stderr)
 			}
-			if string(out) != e.want {
-				t.Errorf("it printed\n%swant\n%s", out, e.want)
+			if want := e.want(topic); string(out) != want {
+				t.Errorf("it printed\n%swant\n%s", out, want)
 			}
 			if !refused.Load() {
 				t.Error("no request of it was refused")
 			}
-			gone(t, node, e.name)
+			gone(t, node)
 		})
 	}
 }
@@ -105,11 +114,11 @@ func refuseFirst(t *testing.T, node string) (front string, refused *atomic.Bool)
 	return s.URL, refused
 }
 
-// gone checks that the instance of an example was deleted: its group has no member.
-func gone(t *testing.T, node, topic string) {
+// gone checks that the instance of an example was deleted.
+func gone(t *testing.T, node string) {
 	t.Helper()
 	status, text := call(t, "GET", node+"/metrics", "")
 	if status != http.StatusOK || !strings.Contains(text, "\nmillrace_consumer_instances 0\n") {
-		t.Errorf("after the example of %s there are instances: %d", topic, status)
+		t.Errorf("after the example there are instances left, or no metrics: %d", status)
 	}
 }
