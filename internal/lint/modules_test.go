@@ -93,13 +93,19 @@ func TestPartsOfModules(t *testing.T) {
 	}
 }
 
-// TestEveryFenceHoldsAModule finds fences of modules that go.mod no longer has.
+// TestEveryFenceHoldsAModule finds fences of modules that go.mod no longer has, and modules
+// with two.
 func TestEveryFenceHoldsAModule(t *testing.T) {
 	direct, _, err := readGoMod()
 	if err != nil {
 		t.Fatal(err)
 	}
+	seen := map[string]bool{}
 	for _, fence := range fences {
+		if seen[fence.library] {
+			t.Errorf("%s has two fences", fence.library)
+		}
+		seen[fence.library] = true
 		held := strings.HasPrefix(fence.library, Module+"/")
 		for _, m := range direct {
 			held = held || within(m, fence.library) || within(fence.library, m)
