@@ -41,18 +41,21 @@ func Reference() []Setting {
 
 const referenceHead = `# Settings
 
-This page is generated from the table in ` + "`config/`" + `; ` + "`go test ./config -run TestReference -update`" + ` rewrites it.
+This page is generated from the table in ` + "`config/`" + `;
+` + "`go test ./config -run TestReference -update`" + ` rewrites it.
 
-A setting comes from a Java properties file (` + "`--config kafka-rest.properties`" + `), from the environment or from
-` + "`--set name=value`" + `, the later one winning. The variable of a setting is ` + "`KAFKA_REST_`" + ` and its name in capitals with
-` + "`_`" + ` for each dot: ` + "`producer.linger.ms`" + ` is ` + "`KAFKA_REST_PRODUCER_LINGER_MS`" + `. ` + "`millrace check-config`" + ` reports everything that is
-wrong at once, and shows what holds and why. The file is read as UTF-8, or as ISO-8859-1 where it is not valid UTF-8.
-Indirections (` + "`${file:…}`" + `) are refused.
+A setting comes from a Java properties file (` + "`--config kafka-rest.properties`" + `), from the environment
+or from ` + "`--set name=value`" + `, the later one winning. The variable of a setting is ` + "`KAFKA_REST_`" + ` and
+its name in capitals with ` + "`_`" + ` for each dot: ` + "`producer.linger.ms`" + ` is ` + "`KAFKA_REST_PRODUCER_LINGER_MS`" + `.
+` + "`millrace check-config`" + ` reports everything that is wrong at once, and shows what holds and why. The
+file is read as UTF-8, or as ISO-8859-1 where it is not valid UTF-8. Indirections (` + "`${file:…}`" + `) are
+refused.
 
-Settings marked ⟳ can change while millrace runs. On SIGHUP it reads file, environment and ` + "`--set`" + ` again and takes these
-over; others that have changed are named in the log and wait for a restart, and a configuration with a fault changes nothing. With
-` + "`admin.enable=true`" + ` a ` + "`PUT /admin/config`" + ` of, for example, ` + "`" + `{"producer.compression.type":"zstd"}` + "`" + ` changes them until the next
-SIGHUP or restart, and ` + "`GET /admin/config`" + ` shows what holds.
+Settings marked ⟳ can change while millrace runs. On SIGHUP it reads file, environment and ` + "`--set`" + `
+again and takes these over; others that have changed are named in the log and wait for a restart,
+and a configuration with a fault changes nothing. With ` + "`admin.enable=true`" + ` a ` + "`PUT /admin/config`" + ` of,
+for example, ` + "`" + `{"producer.compression.type":"zstd"}` + "`" + ` changes them until the next SIGHUP or
+restart, and ` + "`GET /admin/config`" + ` shows what holds.
 `
 
 // WriteReference writes the documentation of all settings, in Markdown.
@@ -102,7 +105,7 @@ var cell = strings.NewReplacer("|", `\|`, "*", `\*`)
 
 // writeForeign documents the names of the Confluent proxy that do nothing here.
 func writeForeign(w io.Writer) {
-	fmt.Fprint(w, "\n## Refused\n\nSettings of the Confluent proxy that cannot be honoured and would be dangerous to ignore; the value named here is accepted.\n\n| setting | accepted | why |\n|---|---|---|\n")
+	fmt.Fprint(w, "\n## Refused\n\nSettings of the Confluent proxy that cannot be honoured and would be dangerous to ignore;\nthe value named here is accepted.\n\n| setting | accepted | why |\n|---|---|---|\n")
 	for _, s := range dangerous {
 		harmless := ""
 		if s.harmless != "" {
@@ -110,7 +113,7 @@ func writeForeign(w io.Writer) {
 		}
 		fmt.Fprintf(w, "| `%s` | %s | %s |\n", s.name, harmless, s.why)
 	}
-	fmt.Fprint(w, "\n## Not used\n\nNames that mean something to Java, to Confluent's plugins or to its container image only. They are accepted and\nlisted once at start. A `*` stands for the rest of a name, a `….` for\n`client.`, `admin.`, `producer.` or `consumer.`.\n\n| setting | why |\n|---|---|\n")
+	fmt.Fprint(w, "\n## Not used\n\nNames that mean something to Java, to Confluent's plugins or to its container image only. They\nare accepted and listed once at start. A `*` stands for the rest of a name, a `….` for `client.`,\n`admin.`, `producer.` or `consumer.`.\n\n| setting | why |\n|---|---|\n")
 	for _, s := range javaNames {
 		fmt.Fprintf(w, "| `%s` | %s |\n", s.name, s.why)
 	}

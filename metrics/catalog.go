@@ -173,7 +173,7 @@ func Catalog() []Group {
 			produceHeld, produceLimit, produceRefused, produceBuffered,
 			compressBatches, compressEnlarged, compressIn, compressOut, compressTime,
 		}},
-		{"Consume", "The `metrics.topics.max` pairs of group and topic with the largest lag have a series; the others are summed up as `group=\"" + Other + "\",topic=\"" + Other + "\"`.", []*Def{
+		{"Consume", "The `metrics.topics.max` pairs of group and topic with the largest lag have a series; the\nothers are summed up as `group=\"" + Other + "\",topic=\"" + Other + "\"`.", []*Def{
 			consumeRecords, consumeBytes, fetchBatches, fetchRecords, fetchWire, fetchPlain,
 			consumerInstances, consumerLimit, consumerCreated, consumerExpired, consumerPartitions,
 			consumerBacklog, consumerHeld, consumerLag, consumerCommits, consumerRebalances, consumerSkipped,
@@ -181,10 +181,10 @@ func Catalog() []Group {
 		{"Cluster", "Only with `cluster.enable`.", []*Def{
 			clusterLeased, clusterNodes, clusterInstances, clusterAdoptions, clusterForwards, clusterRefused, clusterUnsealed,
 		}},
-		{"Topics", "The `metrics.topics.max` busiest topics have series of their own, the others are counted as `topic=\"" + Other + "\"`, which no topic can be called. Once a minute a topic that has become twice as busy takes the place of another; what it did before stays with the others, so that every series only grows and rates stay true.", []*Def{
+		{"Topics", "The `metrics.topics.max` busiest topics have series of their own, the others are counted\nas `topic=\"" + Other + "\"`, which no topic can be called. Once a minute a topic that has become\ntwice as busy takes the place of another; its figures of before stay with the\nothers, so that every series only grows and rates stay true.", []*Def{
 			topicProducedRecords, topicProducedBytes, topicConsumedRecords, topicConsumedBytes,
 		}},
-		{"Kafka", "`client` is `producer`, `consumer` (all consumer instances together) or `metadata` (look-ups); `node_id` a broker, or `seed_N` before it is known.", append([]*Def{
+		{"Kafka", "`client` is `producer`, `consumer` (all consumer instances together) or `metadata` (look-ups);\n`node_id` a broker, or `seed_N` before it is known.", append([]*Def{
 			kafkaReachable, kafkaSilence, metadataAge, metadataRefresh, metadataStale, metadataWaiting,
 			metadataTopics, metadataParts, metadataOrphans, metadataBrokers,
 		}, kprom...)},

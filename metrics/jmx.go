@@ -96,8 +96,9 @@ var peerEndpoints = []struct{ endpoint, method, route string }{
 const jmxHead = `
 ## Coming from the Confluent proxy
 
-What its JMX metrics are called here. Rates and averages are not kept but asked for, over whatever time one likes; where the
-right column is empty there is no such figure. ` + "`ENDPOINT`" + ` is the name of an endpoint, see below.
+The names of its JMX metrics here. Rates and averages are not kept but asked for, over whatever time
+one likes; where the right column is empty there is no such figure. ` + "`ENDPOINT`" + ` is the name of an
+endpoint, see below.
 
 `
 

@@ -9,11 +9,12 @@ import (
 
 const referenceHead = `# Metrics
 
-This page is generated from the catalogue in ` + "`metrics/`" + `; ` + "`go test ./metrics -run TestReference -update`" + ` rewrites it.
-` + "`millrace metrics`" + ` prints the same list.
+This page is generated from the catalogue in ` + "`metrics/`" + `;
+` + "`go test ./metrics -run TestReference -update`" + ` rewrites it. ` + "`millrace metrics`" + ` prints the same list.
 
-` + "`GET /metrics`" + ` answers in the text format, in OpenMetrics, or, for a Prometheus that asks for it, in protobuf, which has
-the native histograms too. Nothing needs to be turned on here. In prometheus.yml:
+` + "`GET /metrics`" + ` answers in the text format, in OpenMetrics, or, for a Prometheus that asks for it, in
+protobuf, which has the native histograms too. Nothing needs to be turned on here. In
+prometheus.yml:
 
     rule_files: [rules.yml, alerts.yml]           # of deploy/prometheus
     scrape_configs:
@@ -23,9 +24,10 @@ the native histograms too. Nothing needs to be turned on here. In prometheus.yml
 
 ` + "`deploy/grafana/millrace.json`" + ` is a dashboard of everything below; import it in Grafana.
 
-What is counted of a request is a look at the clock and a dozen atomic additions: 120 to 150 ns on one core of a busy virtual machine, no more
-than 150 (` + "`make budget`" + ` holds it), and no allocation. The number of series is bounded: by the API's routes
-and errors, by the brokers, and by ` + "`metrics.topics.max`" + ` (100) for topics and consumer groups.
+Counting a request is one look at the clock and a dozen atomic additions: 120 to 150 ns on one core
+of a busy virtual machine, no more than 150 (` + "`make budget`" + ` holds it), and no allocation. The number
+of series is bounded: by the API's routes and errors, by the brokers, and by ` + "`metrics.topics.max`" + `
+(100) for topics and consumer groups.
 `
 
 // WriteReference writes the documentation of all metrics, in Markdown.

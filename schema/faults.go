@@ -30,7 +30,7 @@ func fault(ctx context.Context, where string, err error) error {
 	case errors.As(err, &answer):
 		return answered(at, answer)
 	case errors.Is(err, errResponseTooLarge):
-		return apierr.RegistryFailed.Wrap(at, "The schema registry's answer is too large.")
+		return apierr.RegistryFailed.Wrap(at, "The schema registry's response is too large.")
 	case errors.As(err, &certificate):
 		return apierr.RegistryFailed.Wrap(at, "The schema registry shows a certificate that this node does not trust.")
 	case ctx.Err() != nil || errors.As(err, &timeout) && timeout.Timeout():
@@ -40,7 +40,7 @@ func fault(ctx context.Context, where string, err error) error {
 	case strings.Contains(err.Error(), "unknown schema type"): // pkg/sr gives it no name; TestUnknownType holds it to the words
 		return apierr.RegistryRefused.Wrap(at, "The schema registry has it with a type that this node does not know.")
 	default:
-		return apierr.RegistryFailed.Wrap(at, "What answers at schema.registry.url is not a schema registry.")
+		return apierr.RegistryFailed.Wrap(at, "The response at schema.registry.url is not that of a schema registry.")
 	}
 }
 
@@ -52,10 +52,10 @@ func answered(at error, e *sr.ResponseError) error {
 	case e.StatusCode >= http.StatusInternalServerError || e.StatusCode == http.StatusTooManyRequests:
 		return apierr.RegistryAway.Wrap(at, "The schema registry failed with the HTTP status %d.", e.StatusCode)
 	case e.StatusCode == http.StatusUnauthorized || e.StatusCode == http.StatusForbidden:
-		return apierr.RegistryFailed.Wrap(at, "The schema registry does not let this node in.")
+		return apierr.RegistryFailed.Wrap(at, "The schema registry refuses this node.")
 	case e.StatusCode == http.StatusNotFound && !isMissing(e) || e.StatusCode == http.StatusMethodNotAllowed || e.StatusCode < http.StatusBadRequest:
 		// 404 without a code of the registry's own is somebody else's page.
-		return apierr.RegistryFailed.Wrap(at, "What answers at schema.registry.url is not a schema registry.")
+		return apierr.RegistryFailed.Wrap(at, "The response at schema.registry.url is not that of a schema registry.")
 	default:
 		return e
 	}

@@ -15,5 +15,8 @@
 // which record, and what to do. They never hold a payload, a Go type name or a
 // stack trace.
 //
+// advice.go says what to do about each row, and reference.go writes docs/errors.md of
+// the table and the advice.
+//
 // The package holds no state and everything in it is safe for concurrent use.
 package apierr

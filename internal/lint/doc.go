@@ -5,6 +5,9 @@
 //   - imports.go: who may import whom (one table of layers) and which package
 //     may use which library (one table of fences), both with the reason.
 //   - bodies.go: the one place that reads the body of a request.
+//   - dependencies.go: why each module of go.mod is there; modules.go reads go.mod and
+//     the licences, and writes docs/dependencies.md of both.
+//   - citations.go: the tests and files that documents name exist.
 //   - sizes.go: lines of a file and of a function, number of parameters.
 //   - words.go: names that say nothing, comments that are missing or left over,
 //     sleeping in tests.

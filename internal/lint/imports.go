@@ -62,6 +62,21 @@ var fences = []fence{
 	{"github.com/tsenart/vegeta", []string{"loadtest"}, "its latency hides a stall: only loadtest, which takes the time itself, fires by it"},
 	{"go.uber.org/goleak", []string{testkit, testsOnly}, "it belongs to tests"},
 	{"github.com/twmb/avro", []string{testsOnly}, "the product has one Avro library; this one is a second opinion in tests"},
+	{"github.com/alecthomas/kong", []string{"cmd"}, "only the command line knows flags"},
+	{"github.com/agnivade/levenshtein", []string{"config"}, "only settings have a nearest name"},
+	{"github.com/prometheus", []string{"metrics", testsOnly}, "one place names the figures; the other packages count"},
+	{"github.com/twmb/franz-go/plugin/kprom", []string{"metrics"}, "one place names the figures; the other packages count"},
+	{"go.opentelemetry.io/otel", []string{"internal/tracing"}, "tracing is off by default, and the other packages must not notice"},
+	{"github.com/twmb/franz-go/plugin/kotel", []string{"internal/tracing"}, "tracing is off by default, and the other packages must not notice"},
+	{"go.opentelemetry.io/proto/otlp", []string{testkit, testsOnly}, "only the collector of the tests reads spans"},
+	{"github.com/bufbuild/protocompile", []string{"codec/protobuf", testsOnly}, "one place compiles Protobuf schemas"},
+	{"github.com/santhosh-tekuri/jsonschema", []string{"codec/jsonschema", testsOnly}, "one place validates by JSON Schema, and bounds its work"},
+	{"github.com/twmb/franz-go/pkg/sr", []string{"schema", "internal/registry", "bench", testsOnly}, "one client of the registry, with one cache and one set of bounds"},
+	{"github.com/pierrec/lz4", []string{"internal/kafka"}, "only batches for Kafka are lz4"},
+	{"github.com/minio/simdjson-go", []string{"bench", testkit}, "only its test data is used, as input of tests and benchmarks"},
+	{"go.yaml.in/yaml", []string{"loadtest", testsOnly}, "only scenarios of load tests are YAML"},
+	{"github.com/VictoriaMetrics/metricsql", []string{testsOnly}, "it checks the queries of deploy/ in tests"},
+	{"github.com/magiconair/properties", []string{testsOnly}, "it is a second opinion on javaconf in tests"},
 }
 
 // edge is where HTTP is spoken.

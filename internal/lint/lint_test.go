@@ -105,6 +105,10 @@ func TestImportRules(t *testing.T) {
 		{Fences, "internal/lab/a.go", "github.com/HdrHistogram/hdrhistogram-go", ""},
 		{Fences, "bench/a.go", "github.com/HdrHistogram/hdrhistogram-go", "one histogram"},
 		{Fences, "bench/a.go", "github.com/tsenart/vegeta/v12/lib", "hides a stall"},
+		{Fences, "config/a.go", "github.com/alecthomas/kong", "only the command line knows flags"},
+		{Fences, "batch/a.go", "github.com/prometheus/client_golang/prometheus", "one place names the figures"},
+		{Fences, "server/a.go", "go.opentelemetry.io/otel/trace", "tracing is off by default"},
+		{Fences, "consumer/a.go", "github.com/twmb/franz-go/pkg/sr", "one client of the registry"},
 	} {
 		t.Run(c.file+" "+c.imports, func(t *testing.T) {
 			f := sample(t, c.file, fmt.Sprintf("package p\nimport _ %q\n", c.imports))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -149,6 +150,17 @@ func OnDemand(t testing.TB, variable, line string) {
 	}
 	fmt.Fprintf(os.Stderr, "\n*** %s ***\n\n", line)
 	t.Skip(line)
+}
+
+// Needs ends t as those that need Java end where a program is not installed: in CI it
+// fails, elsewhere it is skipped with a line on stderr.
+func Needs(t testing.TB, programs ...string) {
+	t.Helper()
+	for _, program := range programs {
+		if _, err := exec.LookPath(program); err != nil {
+			missing(t, t.Name()+" was left out: it needs "+program)
+		}
+	}
 }
 
 // missing ends t because the machine lacks something: a failure in CI, and
