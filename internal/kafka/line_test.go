@@ -157,9 +157,10 @@ func TestASilentConnectionIsGivenUp(t *testing.T) {
 // A broker has no more than so many fetches to answer at a time; the others wait for
 // their turn, where they can be given up for nothing.
 func TestFetchesWaitForTheirTurn(t *testing.T) {
-	onWire(t, func(t *testing.T, f *testkit.FakeKafka, r *Reader, w *wire) {
+	onWire(t, func(t *testing.T, f *testkit.FakeKafka, r *Reader, _ *wire) {
 		release := holdFetch(f)
 		defer release()
+		asked := f.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Observe: true, Count: -1})
 		var all []<-chan outcome
 		for range 3 * inFlight {
 			all = append(all, begin(t, r, time.Second))
@@ -170,12 +171,12 @@ func TestFetchesWaitForTheirTurn(t *testing.T) {
 				t.Errorf("a fetch without an answer got %v", got.err)
 			}
 		}
-		if written := w.written.Load(); written > inFlight {
-			t.Errorf("%d fetches were written, want %d at most", written, inFlight)
-		}
 		release()
 		if got := <-begin(t, r, time.Minute); got.err != nil || got.records != 1 {
 			t.Errorf("the fetch after them got %d records, %v", got.records, got.err)
+		}
+		if n := asked.Hits(); n > inFlight+1 {
+			t.Errorf("the broker was asked %d times, want %d at most", n, inFlight+1)
 		}
 	})
 }
