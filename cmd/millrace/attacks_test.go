@@ -3,12 +3,14 @@ package main
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -102,6 +104,23 @@ var attacks = []attack{
 			return nil
 		})
 	}},
+	{name: "a consumer subscribes to a pattern of 15 MB", run: func(a *attacked, done <-chan struct{}) {
+		a.create("i", done)
+		a.post("/consumers/g/instances/i/subscription", `{"topic_pattern":"`+strings.Repeat("[a-z]+x|", 15_000_000/8)+`y"}`, done)
+	}},
+	{name: "a consumer subscribes to 1,000,000 topics", run: func(a *attacked, done <-chan struct{}) {
+		a.create("i", done)
+		var names strings.Builder
+		for n := range 1_000_000 {
+			fmt.Fprintf(&names, `"t%d",`, n)
+		}
+		a.post("/consumers/g/instances/i/subscription", `{"topics":[`+names.String()+`"t"]}`, done)
+	}},
+	{name: "10 consumers have names of 15 MB", run: func(a *attacked, done <-chan struct{}) {
+		for n := range 10 {
+			a.create(strings.Repeat(string(rune('a'+n)), 15_000_000), done)
+		}
+	}},
 }
 
 func announcing(n int) string {
@@ -124,6 +143,36 @@ type attacked struct {
 	process  *testkit.Process
 	sent     atomic.Int64 // what the attack sent, where that is of interest
 	refusals atomic.Int64 // 503 that it got
+	statuses []string     // of its single requests, with how long each took
+}
+
+// create asks for a consumer instance of that name.
+func (a *attacked) create(name string, done <-chan struct{}) {
+	a.post("/consumers/g", `{"name":"`+name+`"}`, done)
+}
+
+// post sends one request, whose client leaves when the attack is over.
+func (a *attacked) post(path, body string, done <-chan struct{}) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() {
+		select {
+		case <-done:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	began, status := time.Now(), "none"
+	req, err := http.NewRequestWithContext(ctx, "POST", "http://"+a.addr+path, strings.NewReader(body))
+	if err != nil {
+		panic(err)
+	}
+	req.Header.Set("Content-Type", "application/vnd.kafka.v2+json")
+	if resp, err := http.DefaultClient.Do(req); err == nil {
+		status = strconv.Itoa(resp.StatusCode)
+		resp.Body.Close()
+	}
+	a.statuses = append(a.statuses, fmt.Sprintf("%s after %.2f s", status, time.Since(began).Seconds()))
 }
 
 // each runs do on n connections at a time, anew when it returns, until done.
@@ -198,7 +247,7 @@ func TestAttacks(t *testing.T) {
 	if program == "" {
 		program = testkit.Binary(t)
 	}
-	fmt.Println("| attack | idle | peak | 15 s later | honest requests served | CPU a refusal |\n|---|---|---|---|---|---|")
+	fmt.Println("| attack | idle | peak | 15 s later | honest requests served | CPU | CPU a refusal | answers |\n|---|---|---|---|---|---|---|---|")
 	for _, attack := range attacks {
 		t.Run(attack.name, func(t *testing.T) { measure(t, program, attack) })
 	}
@@ -245,5 +294,7 @@ func measure(t *testing.T, program string, attack attack) {
 	if n := a.refusals.Load(); n > 0 {
 		cost = fmt.Sprintf("%.2f ms", took.Seconds()*1000/float64(n))
 	}
-	fmt.Printf("| %s | %d MB | %d MB | %d MB | %s | %s |\n", attack.name, idle/1e6, peak/1e6, after/1e6, served, cost)
+	total := p.CPU(t) - before
+	fmt.Printf("| %s | %d MB | %d MB | %d MB | %s | %.1f s, %.1f s more later | %s | %s |\n", attack.name, idle/1e6, peak/1e6, after/1e6, served,
+		took.Seconds(), (total - took).Seconds(), cost, strings.Join(a.statuses, ", "))
 }

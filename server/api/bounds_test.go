@@ -214,11 +214,17 @@ func TestBoundOfAPattern(t *testing.T) {
 	subscribe := func(pattern string) reply {
 		return s.do(t, "POST", "/consumers/g/instances/i/subscription", fmt.Sprintf(`{"topic_pattern":%q}`, pattern), plainV2)
 	}
-	for _, fits := range []string{strings.Repeat(".*", 2048), strings.Repeat("topic-[0-9]{1,3}|", 200), "[a-z]{1,999}"} {
+	for _, fits := range []string{
+		strings.Repeat(".*", 190), strings.Repeat("topic-[0-9]{1,3}|", 200), "[a-z]{1,999}", strings.Repeat("a[a-z]+|", 100) + "b",
+		`(?:dev|prod)[.](?:eu|us|asia)-[a-z]+-\d{1,2}[.]telemetry[.].*`,
+	} {
 		subscribe(fits).want(t, 204, "")
 		s.do(t, "DELETE", "/consumers/g/instances/i/subscription", "").want(t, 204, "")
 	}
-	for _, large := range []string{strings.Repeat("[a-z]{0,900}", 341), strings.Repeat("a{1000}", 585), "([a-z]{0,30}){30}|" + strings.Repeat("x{1000}", 5)} {
+	for _, large := range []string{
+		strings.Repeat("[a-z]{0,900}", 341), strings.Repeat("a{1000}", 585), "([a-z]{0,30}){30}|" + strings.Repeat("x{1000}", 5),
+		strings.Repeat(".*", 2048), strings.Repeat(".*", 230), "(?:" + strings.Repeat("a*", 230) + ")*!", strings.Repeat("a[a-z]+|", 250) + "b",
+	} {
 		subscribe(large).want(t, 422, "too large")
 	}
 }
