@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -81,16 +82,34 @@ func ListOffsets(ctx context.Context, client *kgo.Client, committed bool, at map
 	return found
 }
 
-// sharded is RequestSharded, but returns when ctx ends, which the client's own may not do while a
-// broker hangs.
+// sharded is RequestSharded over a shared connection.
 func sharded(ctx context.Context, client *kgo.Client, req kmsg.Request) []kgo.ResponseShard {
-	shards := make(chan []kgo.ResponseShard, 1)
-	go func() { shards <- client.RequestSharded(ctx, req) }()
+	all, err := shared(ctx, func(ctx context.Context) []kgo.ResponseShard { return client.RequestSharded(ctx, req) })
+	if err != nil {
+		return []kgo.ResponseShard{{Req: req, Err: err}}
+	}
+	return all
+}
+
+// sharedTimeout bounds a request whose caller has given up.
+const sharedTimeout = 10 * time.Second
+
+// shared makes a request over a connection that others share, and waits for the response
+// until ctx ends. request is called with a context that outlives ctx: to cancel a request the
+// library ends its connection, and all others in flight there fail as if the broker were
+// away. A response that nobody waits for any more is read and dropped instead.
+func shared[T any](ctx context.Context, request func(ctx context.Context) T) (response T, err error) {
+	done := make(chan T, 1)
+	go func() { // ends after sharedTimeout at the latest
+		life, cancel := context.WithTimeout(context.WithoutCancel(ctx), sharedTimeout)
+		defer cancel()
+		done <- request(life)
+	}()
 	select {
-	case all := <-shards:
-		return all
+	case response = <-done:
+		return response, nil
 	case <-ctx.Done():
-		return []kgo.ResponseShard{{Req: req, Err: ctx.Err()}}
+		return response, ctx.Err()
 	}
 }
 

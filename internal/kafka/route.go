@@ -122,11 +122,21 @@ func (r *Reader) locate(ctx context.Context, name string) (*route, error) {
 	t.Topic = kmsg.StringPtr(name)
 	req := kmsg.NewPtrMetadataRequest()
 	req.Topics = append(req.Topics, t)
-	resp, err := r.client.Request(ctx, req) // the client learns the brokers' addresses from it
+	type outcome struct {
+		resp kmsg.Response
+		err  error
+	}
+	got, err := shared(ctx, func(ctx context.Context) (o outcome) {
+		o.resp, o.err = r.client.Request(ctx, req) // the client learns the brokers' addresses from it
+		return o
+	})
+	if err == nil {
+		err = got.err
+	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot look up topic %s: %w", name, err)
 	}
-	answer := resp.(*kmsg.MetadataResponse)
+	answer := got.resp.(*kmsg.MetadataResponse)
 	if len(answer.Topics) != 1 {
 		return nil, fmt.Errorf("cannot look up topic %s: %w", name, kerr.UnknownServerError)
 	}
