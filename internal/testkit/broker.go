@@ -84,6 +84,8 @@ func Client(t testing.TB, b Broker, opts ...kgo.Opt) *kgo.Client {
 		// Its default makes the first produce to a new topic wait up to 5 s for
 		// another look at who leads it.
 		kgo.MetadataMinAge(50 * time.Millisecond),
+		// So often it may look before a topic that was created again is known to all brokers.
+		kgo.UnknownTopicRetries(100),
 	}, opts...)...)
 	if err != nil {
 		t.Fatalf("cannot make a client of %s: %v", b.Name, err)

@@ -78,7 +78,7 @@ func atBound(m server.Field) []oversized { return sized(m, 0) }
 
 // beyondBound are bodies with the member larger than it may be: by one, and by
 // very much.
-func beyondBound(m server.Field) []oversized { return append(sized(m, 1), sized(m, 15<<20)...) }
+func beyondBound(m server.Field) []oversized { return append(sized(m, 1), sized(m, 256<<10)...) }
 
 // sized are bodies with the member, or one of its elements, larger than it may be
 // by some.
@@ -116,7 +116,7 @@ func name(m server.Field) string {
 
 // repeated is a list that is longer than max elements by some, of a body at most.
 func repeated(element string, max, by int) string {
-	n := max + min(by, (15<<20)/len(element))
+	n := max + min(by, (1<<20)/len(element))
 	return "[" + strings.Repeat(element+",", n-1) + element + "]"
 }
 
@@ -142,7 +142,7 @@ func TestBoundsOfRecords(t *testing.T) {
 		s.do(t, "POST", path, headers(1_000_000, 1), jsonV2).want(t, 422, "1000 headers")
 		s.do(t, "POST", path, headers(1, codec.MaxHeaderKey), jsonV2).want(t, 200, "")
 		s.do(t, "POST", path, headers(1, codec.MaxHeaderKey+1), jsonV2).want(t, 422, "4096 bytes")
-		long := strings.Repeat("x", 15<<20)
+		long := strings.Repeat("x", 4<<20)
 		for _, body := range []string{`{"` + long + `":1}`, `{"records":[{"` + long + `":1}]}`, `{"records":[{"value":1,"headers":[{"` + long + `":1}]}]}`} {
 			if r := s.do(t, "POST", path, body, jsonV2).want(t, 422, ""); len(r.body) > 1<<10 {
 				t.Errorf("the refusal has %d bytes", len(r.body))
