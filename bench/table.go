@@ -167,7 +167,7 @@ func (rep *report) metadataTable(out io.Writer) {
 	}
 }
 
-// What idle instances may hold, together.
+// idleGoal bounds the memory of all idle instances together.
 const idleGoal = "≤ 300 MiB"
 
 func (rep *report) instancesTable(out io.Writer) {

@@ -30,7 +30,7 @@ func (n *Node) sweep() {
 			}
 			for k, epoch := range instances {
 				if err := n.clear(k, epoch); err != nil && n.life.Err() == nil {
-					n.log.Warn("cannot delete an abandoned consumer instance", "group", k.group, "instance", k.name, "error", err)
+					n.log.Warn("cannot delete an abandoned consumer instance", "group", k.group, "instance", k.name, "err", err)
 				}
 			}
 		}

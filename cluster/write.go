@@ -263,6 +263,6 @@ func (n *Node) repair(k instanceKey, since int64) {
 	defer cancel()
 	err := n.rewrite(ctx, k, func(h *holding) { h.Since = max(h.Since, since) })
 	if err != nil && !apierr.InstanceMoved.Is(err) && n.life.Err() == nil {
-		n.log.Warn("cannot repair the record of a consumer instance", "group", k.group, "instance", k.name, "error", err)
+		n.log.Warn("cannot repair the record of a consumer instance", "group", k.group, "instance", k.name, "err", err)
 	}
 }

@@ -25,7 +25,7 @@ func (d *draft) check() {
 	if len(d.advertised) > 0 {
 		d.Server.Advertised = d.advertised[0]
 	}
-	// What the client's batches can hold need not wait for more.
+	// Records that the client's batches can hold need not wait for more.
 	d.Batch.BatchBytes = max(d.Producer.BatchBytes, d.Producer.MaxRequestBytes)
 }
 

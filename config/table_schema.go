@@ -158,7 +158,7 @@ var subjectName = kind[schema.SubjectName]{
 	},
 }
 
-// cacheSeconds is a time in seconds; below zero it is for ever.
+// cacheSeconds is a time in seconds; below zero it has no bound.
 var cacheSeconds = kind[time.Duration]{allowed: "seconds, 1 or more, or -1 for ever", parse: func(s string) (time.Duration, error) {
 	n, err := ranged(s, -1, largest)
 	if err == nil && n == 0 {

@@ -159,7 +159,7 @@ func (i *Instance) recordLater() {
 		ctx, cancel := i.bound(i.m.life, kafkaTimeout)
 		defer cancel()
 		if err := i.record(ctx); err != nil && i.life.Err() == nil {
-			i.m.log.Warn("cannot record where a consumer instance reads from", "group", i.group, "instance", i.opts.Name, "error", err)
+			i.m.log.Warn("cannot record where a consumer instance reads from", "group", i.group, "instance", i.opts.Name, "err", err)
 		}
 	})
 }

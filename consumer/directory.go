@@ -144,10 +144,10 @@ func uncommitted(*partition) mark { return noMark }
 
 // release hands a retired and shut instance to whoever asks for it next.
 func (m *Manager) release(ctx context.Context, i *Instance, definition []byte) {
-	// Who took it over at once may have hidden that it was released.
+	// A node that took the instance over at once may have hidden the release.
 	if err := m.deps.Directory.Release(ctx, i.group, i.opts.Name, definition); err != nil && !apierr.InstanceMoved.Is(err) {
 		m.log.Warn("cannot release a consumer instance; another server takes it over when this one counts as dead",
-			"group", i.group, "instance", i.opts.Name, "error", err)
+			"group", i.group, "instance", i.opts.Name, "err", err)
 	}
 }
 
@@ -194,15 +194,15 @@ func (m *Manager) register(i *Instance) error {
 	return m.deps.Directory.Create(ctx, i.group, i.opts.Name, i.recorded)
 }
 
-// unregister undoes reserve and register after the error of an instance's
-// creation. What Kafka may have of it although it did not answer in time is
-// deleted, so that its client can try again under the same name.
+// unregister undoes reserve and register after the error of an instance's creation. It deletes
+// the record that Kafka may have although Kafka did not answer in time, so that the client can
+// try again under the same name.
 func (m *Manager) unregister(i *Instance, why error) {
 	if m.deps.Directory != nil && !apierr.AlreadyExists.Is(why) {
 		ctx, cancel := context.WithTimeout(m.life, leaveTimeout)
 		defer cancel()
 		if err := m.deps.Directory.Delete(ctx, i.group, i.opts.Name, ""); err != nil {
-			m.log.Warn("cannot delete what there may be of a consumer instance that was not created", "group", i.group, "instance", i.opts.Name, "error", err)
+			m.log.Warn("cannot delete what there may be of a consumer instance that was not created", "group", i.group, "instance", i.opts.Name, "err", err)
 		}
 	}
 	m.unreserve(i.key(), i.opts.Client)
@@ -272,7 +272,7 @@ func (m *Manager) forget(i *Instance, why string, done chan<- error) {
 			return
 		}
 		if first {
-			m.log.Warn("cannot delete what other servers know of a consumer instance, trying on", "group", i.group, "instance", i.opts.Name, "error", err)
+			m.log.Warn("cannot delete what other servers know of a consumer instance, trying on", "group", i.group, "instance", i.opts.Name, "err", err)
 		}
 		select {
 		case <-time.After(forgetPause):
@@ -292,7 +292,7 @@ func (m *Manager) strike(i *Instance, why string) error {
 	return m.deps.Directory.Delete(ctx, i.group, i.opts.Name, why)
 }
 
-// takeOut takes i out of the table, if it is there. The caller holds m.mu.
+// takeOut removes i from the table, if the table has it. The caller holds m.mu.
 func (m *Manager) takeOut(i *Instance) {
 	if key := i.key(); m.instances[key] == i {
 		delete(m.instances, key)

@@ -26,10 +26,10 @@
 //   - topic.go: what v1 has instead of subscriptions. direct.go: reads of a
 //     partition with no instance, no group and no state between them.
 //
-// A record is "answered" once [Instance.AppendRecords] returned it, and
-// "confirmed" once a read that the client sends after it shows that it had that
-// answer. What is known not to have arrived is taken back instead. A seek
-// is the client's own statement of a position and counts as both. What commits:
+// A record is "answered" once [Instance.AppendRecords] returned it, and "confirmed" once a read
+// that the client sends after it shows that it had that answer. Records that are known not to
+// have arrived are taken back instead. A seek is the client's own statement of a position and
+// counts as both. These commit:
 //
 //	POST /offsets, DELETE of the instance   all that was answered
 //	auto-commit, revocation by the group,

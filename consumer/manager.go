@@ -200,7 +200,7 @@ func (m *Manager) Close(ctx context.Context) error {
 		m.shut()
 	}
 	all := m.list()
-	for _, i := range all { // held until it is passed on, or it would be claimed meanwhile
+	for _, i := range all { // held until another node has it, or it would be claimed meanwhile
 		m.moving[i.key()] = struct{}{}
 	}
 	clear(m.instances)

@@ -62,7 +62,8 @@ type InstanceOptions struct {
 	IsolationLevel string
 	// Undecodable says what becomes of records that are not in the format.
 	Undecodable reader.Undecodables
-	// Client is the address that asked for the instance, for [Settings.MaxPerClient]; empty counts for nobody.
+	// Client is the address that asked for the instance, for [Settings.MaxPerClient]; empty counts
+	// for nobody.
 	Client string
 }
 
@@ -140,7 +141,8 @@ func (m *Manager) complete(o InstanceOptions) (InstanceOptions, error) {
 	return o, m.checkFormat(o.Format)
 }
 
-// newName makes up the name of an instance: "rest-consumer-" and a random UUID (RFC 9562, version 4).
+// newName makes up the name of an instance: "rest-consumer-" and a random UUID (RFC 9562,
+// version 4).
 func newName() string {
 	var b [16]byte
 	rand.Read(b[:]) // never fails

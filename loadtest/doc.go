@@ -29,9 +29,8 @@
 //
 // targets.go writes a scenario as a target file for the vegeta command.
 //
-// What may run at once: every flow is one vegeta attack with many workers, and
-// several collectors read its results. Ledger, deliveries and tally have a lock
-// each; all else belongs to the goroutine of Run. Nothing here is part of the product's
-// serving path, and headers, which may hold secrets, are never printed, logged
-// or written to a file.
+// Concurrency: every flow is one vegeta attack with many workers, and several collectors read
+// its results. Ledger, deliveries and tally have a lock each; all else belongs to the goroutine
+// of Run. Nothing here is part of the product's serving path, and headers, which may hold
+// secrets, are never printed, logged or written to a file.
 package loadtest

@@ -75,7 +75,7 @@ func (s *Server) dispatch(ctx *fasthttp.RequestCtx) (received int) {
 	return received
 }
 
-// route gives the request, whose body is there, to its route.
+// route gives the request, whose body was read, to its route.
 func (s *Server) route(ctx *fasthttp.RequestCtx) error {
 	if s.deps.Peers != nil {
 		if err := s.deps.Peers.Receive(ctx); err != nil {

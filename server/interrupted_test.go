@@ -11,7 +11,7 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// What is given up midway says that the server shuts down only when it does.
+// A request that is given up midway reports a shutdown only when the node shuts down.
 func TestInterruptedRequests(t *testing.T) {
 	var serving *Server
 	route := func(path string, err error) func(s *Server) Route {

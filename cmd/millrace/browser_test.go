@@ -96,7 +96,7 @@ func TestDashboardComesBack(t *testing.T) {
 	if strings.Contains(page.Output(), "script:") {
 		t.Error("a script of the page failed")
 	}
-	page.Signal(t, syscall.SIGTERM) // closes the browser, which would outlive its driver's death by a moment
+	page.Signal(t, syscall.SIGTERM) // closes the browser, which would outlive its driver
 	page.WaitExit(t, 20*time.Second)
 }
 

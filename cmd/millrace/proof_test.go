@@ -25,7 +25,7 @@ import (
 	"millrace/internal/testkit"
 )
 
-// What the proof consists of: each group reads all records.
+// The size of the proof: each group reads all records.
 const (
 	proofRecords    = 300_000
 	proofGroups     = 3
@@ -229,7 +229,7 @@ func (r *member) insist(ctx context.Context, method, path, body string, want ...
 	}
 }
 
-// found notes that the instance is there.
+// found notes that the instance exists.
 func (r *member) found() {
 	if !r.lost.IsZero() {
 		r.cured = max(r.cured, time.Since(r.lost))

@@ -85,8 +85,8 @@ func run(load func() (*config.Config, error), ready func(*proxy)) error {
 // brokerWait is how long the start waits for a broker.
 const brokerWait = 2 * time.Second
 
-// start builds all parts and opens the listeners. It does not depend on Kafka:
-// the proxy starts without it, says so on /readyz, and refuses what needs it.
+// start builds all parts and opens the listeners. It does not depend on Kafka: the node starts
+// without Kafka, is not ready on /readyz meanwhile, and refuses requests that need Kafka.
 func start(cfg *config.Config) (_ *proxy, err error) {
 	level := new(slog.LevelVar)
 	level.Set(cfg.LogLevel)
@@ -268,8 +268,8 @@ func (p *proxy) drain(signals <-chan os.Signal) error {
 	go func() { answered <- p.server.Shutdown(ctx) }()
 	p.consumers.Drain()
 	p.reader.Drain()
-	// Requests get the first half of the time. What still uses a consumer
-	// then is cut short by closing it.
+	// Requests get the first half of the time. Closing a consumer then cuts short the requests
+	// that still use it.
 	var err error
 	select {
 	case err = <-answered:

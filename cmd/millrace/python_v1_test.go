@@ -15,10 +15,10 @@ import (
 	"millrace/internal/testkit"
 )
 
-// The PyPI package kafka-rest-client, a client of v1, runs the example of its
-// documentation. While the example works on what it has read, the client sends
-// heartbeats: reads with max_bytes=1 whose answers it throws away. What came
-// meanwhile must not be lost with them.
+// The PyPI package kafka-rest-client, a client of v1, runs the example of its documentation.
+// While the example works on what it has read, the client sends heartbeats: reads with
+// max_bytes=1 whose answers it throws away. Records that came meanwhile must not be lost with
+// those responses.
 func TestPythonClientOfV1(t *testing.T) {
 	dir := filepath.Join("testdata", "clients", "python-v1")
 	python := testkit.Python(t, filepath.Join(dir, "requirements.txt"))

@@ -27,8 +27,8 @@ func TestStreamsPage(t *testing.T) {
 	testkit.RunReadme(t, filepath.Join(filepath.Dir(readme(t)), "docs", "streams.md"), url)
 }
 
-// What many streams of a topic take, of a program that does nothing else. With
-// MILLRACE_STREAMS=full it is the figure of docs/streams.md, of 1,000 streams.
+// Many streams of a topic, by the resources that they take of a program that does nothing else.
+// With MILLRACE_STREAMS=full it is the figure of docs/streams.md, of 1,000 streams.
 func TestManyStreamsTakeLittle(t *testing.T) {
 	streams := 100
 	if os.Getenv("MILLRACE_STREAMS") == "full" {

@@ -88,7 +88,7 @@ var (
 	RegistryTimedOut = &Kind{Name: "schema_registry_timeout", Status: 504, Code: 50402, Message: "The schema registry did not answer within the deadline.", Retry: true, RetryAfter: time.Second}
 )
 
-// What v1 says of a record that failed: only whether sending it again can help.
+// v1 tells of a record that failed only whether a retry can help.
 const (
 	V1RecordFailed    = 1
 	V1RecordRetriable = 2

@@ -15,8 +15,7 @@
 //     to what is wrong with it, so each is shown to fire in a test on a few
 //     lines of Go.
 //
-// A rule here is a decision that can be changed: change its table and say why
-// in the reason next to it. What formatting, vet and staticcheck find is not
-// repeated; `make lint` runs those. Nothing imports this package, and it changes
-// no file.
+// A rule here is a decision that can be changed: change its table and say why in the reason
+// next to it. The findings of formatting, vet and staticcheck are not repeated; `make lint`
+// runs those. Nothing imports this package, and it changes no file.
 package lint

@@ -35,7 +35,7 @@ type File struct {
 type Problem struct {
 	// Where is file:line, with the file's path within the module.
 	Where string
-	// What is a sentence that says what is wrong and what would be right.
+	// What, a sentence, tells the fault and the remedy.
 	What string
 }
 
