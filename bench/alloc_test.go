@@ -67,7 +67,7 @@ func (l load) broken(got perRequest) (why string) {
 	return why
 }
 
-// The whole proxy allocates a bounded number of times a request and never a
+// The whole node allocates a bounded number of times a request and never a
 // record: HTTP server, codec, batch, metadata cache, Kafka client, over real
 // sockets. The broker is another process and the client allocates nothing.
 func TestProduceAllocationBudget(t *testing.T) {
@@ -146,7 +146,7 @@ func sendAll(t testing.TB, clients []*rawClient, n int) {
 	}
 }
 
-// BenchmarkProduce is for profiles, as it has the whole proxy in the process:
+// BenchmarkProduce is for profiles, as it has the whole node in the process:
 //
 //	go test ./bench -run '^$' -bench 'Produce/json/200/records=100$' -benchtime 5s -cpuprofile cpu.out
 //

@@ -269,7 +269,7 @@ func (n *Node) missed(number uint64, err error) {
 	defer n.mu.Unlock()
 	delete(n.beats, number)
 	if !n.silenced {
-		n.log.Warn("cannot write heartbeats to the cluster's topic, trying on", "err", err)
+		n.log.Warn("cannot write heartbeats to the cluster's topic, retrying", "err", err)
 		n.silenced = true
 	}
 }

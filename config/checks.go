@@ -50,7 +50,7 @@ func (d *draft) checkCluster() {
 	}
 }
 
-// reserve keeps the topic of the nodes from the API. A proxy that is no node does
+// reserve keeps the topic of the nodes from the API. A node on its own does
 // so too: it may stand in front of the Kafka cluster in which nodes meet.
 func (d *draft) reserve() {
 	reserved := kafka.Reserved{d.Cluster.Topic}

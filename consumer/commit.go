@@ -215,7 +215,7 @@ func (i *Instance) send(ctx context.Context, c *commit) error {
 	return nil
 }
 
-// commitAlone commits without a membership that Kafka could tell this server
+// commitAlone commits without a membership that Kafka could tell this node
 // by from one that has taken the instance over: so only while it may act for
 // the instance, and not a moment longer.
 func (i *Instance) commitAlone(ctx context.Context, entries []commitEntry) error {

@@ -1,5 +1,5 @@
 // Package consumer is the consume side: named consumer instances that live on
-// this server between the requests of their client, as the v2 API wants it.
+// this node between the requests of their client, as the v2 API wants it.
 // It never sees HTTP: methods take plain values and append answers to the
 // caller's bytes; errors are [apierr.Error] values.
 //
@@ -16,10 +16,10 @@
 //   - seek.go, commit.go: positions and offsets. cluster.go: what is asked of
 //     Kafka through the clients that all instances share. log.go: what of the
 //     client library's log an operator sees.
-//   - directory.go, definition.go: how an instance outlives this server, where
+//   - directory.go, definition.go: how an instance outlives this node, where
 //     there is a [Directory].
 //   - lag.go: how far readers are behind, those too that do not read.
-//   - passage.go: answers that go to their client by another server.
+//   - passage.go: answers that go to their client by another node.
 //   - stream.go, tail.go, positions.go: topics that are read without an end; one
 //     tail for each, which their streams share. instance_stream.go: the same of
 //     an instance. outlet.go: how both are sent.

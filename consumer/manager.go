@@ -23,7 +23,7 @@ const (
 	closers = 64
 )
 
-// Manager owns the consumer instances of this server. All methods may be
+// Manager owns the consumer instances of this node. All methods may be
 // called from any goroutine.
 type Manager struct {
 	base     kafka.Settings
@@ -234,7 +234,7 @@ func (m *Manager) Close(ctx context.Context) error {
 	}
 }
 
-// passOn shuts a retired instance so that another server can go on with it,
+// passOn shuts a retired instance so that another node can go on with it,
 // where there is a directory to tell it from.
 func (m *Manager) passOn(ctx context.Context, i *Instance) {
 	if m.deps.Directory == nil {

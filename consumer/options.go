@@ -52,11 +52,11 @@ type InstanceOptions struct {
 	// OffsetReset is where a partition starts that its group has no offset
 	// for: "earliest", "latest", or "none" for an error. Empty means the default.
 	OffsetReset string
-	// AutoCommit has the server commit what the client has confirmed.
+	// AutoCommit has the node commit what the client has confirmed.
 	AutoCommit bool
 	// FetchMinBytes is how much a read waits for, keys and values; -1 means the default, 1.
 	FetchMinBytes int
-	// RequestTimeout is how long a read waits, at most and by default; 0 means the server's setting.
+	// RequestTimeout is how long a read waits, at most and by default; 0 means the node's setting.
 	RequestTimeout time.Duration
 	// IsolationLevel is "read_uncommitted" or "read_committed". Empty means the default.
 	IsolationLevel string
@@ -75,12 +75,12 @@ type ReadOptions struct {
 	// NoWait answers what is fetched already; Timeout means nothing then.
 	NoWait bool
 	// MaxBytes bounds keys and values of the answer; 0 or less, or more than
-	// the server's setting, means that setting.
+	// the node's setting, means that setting.
 	MaxBytes int
 	// Lost, if not nil, is asked later whether the answer has got lost on its
 	// way. It must not block; it is called with the instance locked.
 	Lost func() bool
-	// Passage, if not nil, is how the answer goes by another server.
+	// Passage, if not nil, is how the answer goes by another node.
 	Passage *Passage
 	// Show says how records are shown.
 	reader.Show

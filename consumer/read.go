@@ -122,7 +122,7 @@ func (i *Instance) asking(ctx, turn context.Context, known *reader.Schemas) (con
 // confirm notes, when a client asks for more, that it has what was answered
 // before, unless that is known to be lost. It comes before the wait for the
 // turn: the answer of a read that goes on meanwhile may be for a client that is
-// gone. An answer that went by another server waits for its word, see beginRead.
+// gone. An answer that went by another node waits for its word, see beginRead.
 // A read in place of a stream says nothing of what the stream's client has.
 func (i *Instance) confirm() {
 	i.mu.Lock()

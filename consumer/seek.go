@@ -116,7 +116,7 @@ func (i *Instance) seek(ctx context.Context, to, at map[TopicPartition]int64) er
 	return i.recordSeek(ctx, moved)
 }
 
-// TakeBack undoes the last answer, if that went by another server and is not
+// TakeBack undoes the last answer, if that went by another node and is not
 // known to have arrived: its records come again. A read that is going on, whose
 // answer nobody will get, is waited for.
 func (i *Instance) TakeBack(ctx context.Context) error {

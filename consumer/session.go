@@ -300,7 +300,7 @@ func (s *session) fetchError(tp TopicPartition, err error) error {
 		return nil
 	case errors.As(err, &huge):
 		if p := s.parts[tp]; p != nil { // the client library has stopped there
-			p.blocked = apierr.Undecodable.Wrap(err, "The records from offset %d of partition %d of topic %s decompress to more than this server holds. Seek to offset %d to read on.", huge.Offset, tp.Partition, tp.Topic, huge.NextOffset)
+			p.blocked = apierr.Undecodable.Wrap(err, "The records from offset %d of partition %d of topic %s decompress to more than this node holds. Seek to offset %d to read on.", huge.Offset, tp.Partition, tp.Topic, huge.NextOffset)
 		}
 		return nil
 	case errors.Is(err, kerr.OffsetOutOfRange):

@@ -200,7 +200,7 @@ func (i *Instance) placeAt(s *session, starts, listed map[TopicPartition]int64, 
 }
 
 // fenceHook ends a session whose static membership was taken over by another
-// server. The client would join again, and take it back.
+// node. The client would join again, and take it back.
 type fenceHook struct{ s *session }
 
 // OnGroupManageError implements [kgo.HookGroupManageError].

@@ -96,7 +96,7 @@ func TestPanicIsOneRequestsProblem(t *testing.T) {
 	conn := dial()
 	in := bufio.NewReader(conn)
 	status, body := exchange(t, conn, in, "GET /panic HTTP/1.1\r\nHost: h\r\n\r\n")
-	if status != 500 || body != `{"error_code":500,"message":"The server met an internal error."}` {
+	if status != 500 || body != `{"error_code":500,"message":"The node met an internal error."}` {
 		t.Errorf("%d %s", status, body)
 	}
 	if status, _ := exchange(t, conn, in, "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n"); status != 200 {

@@ -43,5 +43,5 @@ func TestInterruptedRequests(t *testing.T) {
 	}
 	f(`{"error_code":50311,"message":"The request was interrupted before it was complete. Send it again."}`)
 	serving.Drain()
-	f(`{"error_code":50302,"message":"The server is shutting down."}`)
+	f(`{"error_code":50302,"message":"The node is shutting down."}`)
 }

@@ -77,7 +77,7 @@ func TestPictures(t *testing.T) {
 	}
 }
 
-// A page outlives a server that drains and one that comes after it.
+// A page outlives a node that drains and one that comes after it.
 func TestDashboardComesBack(t *testing.T) {
 	dir, chromium := browser(t, "reconnect.mjs")
 	b := testkit.Fake(t).Broker

@@ -10,7 +10,7 @@
 //	millrace version
 //
 // This package reads the command line, builds the parts and connects them; it
-// decides nothing that a request depends on. Start at run in proxy.go.
+// decides nothing that a request depends on. Start at run in node.go.
 package main
 
 import (

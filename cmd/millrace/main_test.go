@@ -202,7 +202,7 @@ func TestSigtermDrains(t *testing.T) {
 			}()
 		}
 		testkit.Eventually(t, 10*time.Second, "requests to be in flight", func() bool { return wrote.Load() == clients })
-		call(t, "GET", url+"/readyz", "") // the server has had its turn since
+		call(t, "GET", url+"/readyz", "") // the node has had its turn since
 		began := time.Now()
 		p.Signal(t, syscall.SIGTERM)
 		acked := 0

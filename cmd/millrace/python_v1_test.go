@@ -66,7 +66,7 @@ func TestPythonClientOfV1(t *testing.T) {
 	})
 }
 
-// produceOver writes records in JSON by way of the proxy.
+// produceOver writes records in JSON by way of the node.
 func produceOver(t *testing.T, url, topic, body string) {
 	t.Helper()
 	resp, err := http.Post(url+"/topics/"+topic, "application/vnd.kafka.json.v2+json", bytes.NewBufferString(body))

@@ -8,7 +8,7 @@ import (
 	"millrace/server"
 )
 
-// baseURI has the server make a base_uri and compares it.
+// baseURI has the node make a base_uri and compares it.
 func (s *stack) baseURI(t *testing.T, want string, headers ...string) {
 	t.Helper()
 	headers = append(headers, plainV2)

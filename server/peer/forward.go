@@ -231,7 +231,7 @@ func (f *Forwarder) Forward(s *server.Server, ctx *fasthttp.RequestCtx) (done bo
 		case life.Err() != nil:
 			return true, server.OrGone(life, life.Err())
 		case wait.Err() != nil:
-			return true, apierr.InstanceMoved.Wrap(err, "The consumer instance is moving from one server to another. Try again.")
+			return true, apierr.InstanceMoved.Wrap(err, "The consumer instance is moving from one node to another. Try again.")
 		case err != nil:
 			return true, err
 		case place.URL == "":
@@ -252,7 +252,7 @@ func (f *Forwarder) Forward(s *server.Server, ctx *fasthttp.RequestCtx) (done bo
 		case <-changed:
 		case <-time.After(relook):
 		case <-wait.Done():
-			return true, apierr.InstanceMoved.Wrap(err, "The server that has the consumer instance does not answer. Another one takes it over if that lasts. Try again.")
+			return true, apierr.InstanceMoved.Wrap(err, "The node that has the consumer instance does not answer. Another one takes it over if that lasts. Try again.")
 		}
 	}
 }
@@ -356,7 +356,7 @@ var sentBack = [...]string{
 var errMedia = errors.New("the response is of an unknown media type")
 
 // isOurs reports whether a response has a media type of the API. Any other one,
-// HTML above all, would be shown by browsers as this server's.
+// HTML above all, would be shown by browsers as this node's.
 func isOurs(resp *http.Response) bool {
 	media, _, _ := strings.Cut(resp.Header.Get(fasthttp.HeaderContentType), ";")
 	switch media = strings.ToLower(strings.TrimSpace(media)); media {

@@ -32,7 +32,7 @@ type seen struct {
 }
 
 // open reports whether the node answers, whatever it says. One that refuses connections is
-// reached, too: it drains, and ends what it has begun. A server that cannot prove to be the
+// reached, too: it drains, and ends what it has begun. A process that cannot prove to be the
 // node does not count as reached.
 func (w *ways) open(to cluster.Place) bool {
 	w.mu.Lock()

@@ -27,15 +27,15 @@ import (
 	"millrace/server/ops"
 )
 
-// proxy is the running program: its parts in the order in which they are
+// node is the running program: its parts in the order in which they are
 // built, which is the reverse of that in which they end.
-type proxy struct {
+type node struct {
 	cfg       *config.Config // as it was at the start; live has what holds
 	log       *slog.Logger
 	metrics   *metrics.Metrics
 	metadata  *metadata.Cache
 	producer  *batch.Producer
-	node      *cluster.Node    // nil unless the proxy is one of several
+	member    *cluster.Node    // nil unless the node is one of several
 	schemas   *schema.Registry // nil: there is no schema registry
 	consumers *consumer.Manager
 	reader    *reader.Reader
@@ -47,7 +47,7 @@ type proxy struct {
 
 // run serves with the configuration that load gives until SIGINT or SIGTERM,
 // then drains; SIGHUP loads again. ready is called once the listeners are open.
-func run(load func() (*config.Config, error), ready func(*proxy)) error {
+func run(load func() (*config.Config, error), ready func(*node)) error {
 	// Registered first: a signal during start-up must not be lost. Those that
 	// reload have a channel of their own, or one could count as the second
 	// that ends a drain.
@@ -61,23 +61,23 @@ func run(load func() (*config.Config, error), ready func(*proxy)) error {
 	if err != nil {
 		return err
 	}
-	p, err := start(cfg)
+	n, err := start(cfg)
 	if err != nil {
 		return err
 	}
 	served := make(chan error, 1)
-	go func() { served <- p.server.Serve() }()
-	ready(p)
+	go func() { served <- n.server.Serve() }()
+	ready(n)
 	for {
 		select {
 		case err := <-served: // a listener broke; what was accepted is still finished
-			p.drain(signals)
+			n.drain(signals)
 			return err
 		case <-hangups:
-			p.live.reload(load)
+			n.live.reload(load)
 		case sig := <-signals:
-			p.log.Info("draining", "signal", sig.String(), "within", cfg.Server.GracefulTimeout)
-			return p.drain(signals)
+			n.log.Info("draining", "signal", sig.String(), "within", cfg.Server.GracefulTimeout)
+			return n.drain(signals)
 		}
 	}
 }
@@ -87,36 +87,36 @@ const brokerWait = 2 * time.Second
 
 // start builds all parts and opens the listeners. It does not depend on Kafka: the node starts
 // without Kafka, is not ready on /readyz meanwhile, and refuses requests that need Kafka.
-func start(cfg *config.Config) (_ *proxy, err error) {
+func start(cfg *config.Config) (_ *node, err error) {
 	level := new(slog.LevelVar)
 	level.Set(cfg.LogLevel)
-	p := &proxy{cfg: cfg, log: newLogger(cfg.LogFormat, level)}
+	n := &node{cfg: cfg, log: newLogger(cfg.LogFormat, level)}
 	for _, line := range cfg.NotUsed {
-		p.log.Warn("setting is not used", "setting", line)
+		n.log.Warn("setting is not used", "setting", line)
 	}
-	p.metrics = newMetrics(cfg)
+	n.metrics = newMetrics(cfg)
 	defer func() {
 		if err != nil {
-			p.close(context.Background())
+			n.close(context.Background())
 		}
 	}()
-	if p.tracing, err = p.newTracing(cfg); err != nil {
+	if n.tracing, err = n.newTracing(cfg); err != nil {
 		return nil, err
 	}
-	admin, err := kafka.NewAdmin(p.clientSettings(cfg.Kafka, metrics.MetadataClient))
+	admin, err := kafka.NewAdmin(n.clientSettings(cfg.Kafka, metrics.MetadataClient))
 	if err != nil {
 		return nil, err
 	}
-	p.metadata = metadata.New(admin, cfg.Metadata, p.log)
-	produce := p.clientSettings(cfg.KafkaProduce, metrics.ProducerClient)
-	consume := p.clientSettings(cfg.KafkaConsume, metrics.ConsumerClient)
+	n.metadata = metadata.New(admin, cfg.Metadata, n.log)
+	produce := n.clientSettings(cfg.KafkaProduce, metrics.ProducerClient)
+	consume := n.clientSettings(cfg.KafkaConsume, metrics.ConsumerClient)
 	// A response to a produce or fetch request is as good a sign of life as any,
 	// and tells where a leader is.
-	produce.Hooks = append(produce.Hooks, p.metadata.Hook())
+	produce.Hooks = append(produce.Hooks, n.metadata.Hook())
 	if cfg.KafkaConsumer.Rack != "" {
-		consume.Hooks = append(consume.Hooks, p.metadata.ReplicaHook())
+		consume.Hooks = append(consume.Hooks, n.metadata.ReplicaHook())
 	} else {
-		consume.Hooks = append(consume.Hooks, p.metadata.Hook())
+		consume.Hooks = append(consume.Hooks, n.metadata.Hook())
 	}
 	compressor, err := kafka.NewCompressor(cfg.Producer.Compression, cfg.Producer.Level)
 	if err != nil {
@@ -126,49 +126,49 @@ func start(cfg *config.Config) (_ *proxy, err error) {
 	if err != nil {
 		return nil, err
 	}
-	p.producer = batch.New(client, batch.Cluster{
-		Topic:   p.topic,
-		Healthy: p.metadata.Healthy,
+	n.producer = batch.New(client, batch.Cluster{
+		Topic:   n.topic,
+		Healthy: n.metadata.Healthy,
 		Contradicted: func() {
-			p.metadata.Invalidate()
+			n.metadata.Invalidate()
 			client.ForceMetadataRefresh()
 		},
 		Recreated: func(topic string) { client.PurgeTopicsFromProducing(topic) },
-		Waited:    p.metrics.ObserveWait,
+		Waited:    n.metrics.ObserveWait,
 	}, cfg.Batch)
-	if err := p.join(); err != nil {
+	if err := n.join(); err != nil {
 		return nil, err
 	}
-	if p.schemas, err = newRegistry(cfg, p.log); err != nil {
+	if n.schemas, err = newRegistry(cfg, n.log); err != nil {
 		return nil, err
 	}
-	read := countRead(p.metrics)
-	deps := consumer.Deps{Schemas: p.schemas, Read: read, Logger: p.log}
-	if p.node != nil {
-		deps.Directory = p.node
+	read := countRead(n.metrics)
+	deps := consumer.Deps{Schemas: n.schemas, Read: read, Logger: n.log}
+	if n.member != nil {
+		deps.Directory = n.member
 	}
-	p.consumers = consumer.New(consume, cfg.KafkaConsumer, cfg.Consumer, deps)
-	p.reader = reader.New(consume, cfg.KafkaConsumer, readerSettings(cfg), reader.Deps{Schemas: p.schemas, Read: read})
-	p.live = &live{log: p.log, level: level, compressor: compressor, cfg: cfg}
-	p.server = api.New(apiSettings(cfg), api.Parts{
-		Producer:  p.producer,
-		Metadata:  p.metadata,
-		Consumers: p.consumers,
-		Reader:    p.reader,
-		Cluster:   p.node,
-		Schemas:   p.schemas,
-		Config:    ops.Config{Settings: p.live.settings, Change: p.live.change},
-		Metrics:   p.metrics,
-		Tracing:   p.tracing,
-		Logger:    p.log,
+	n.consumers = consumer.New(consume, cfg.KafkaConsumer, cfg.Consumer, deps)
+	n.reader = reader.New(consume, cfg.KafkaConsumer, readerSettings(cfg), reader.Deps{Schemas: n.schemas, Read: read})
+	n.live = &live{log: n.log, level: level, compressor: compressor, cfg: cfg}
+	n.server = api.New(apiSettings(cfg), api.Parts{
+		Producer:  n.producer,
+		Metadata:  n.metadata,
+		Consumers: n.consumers,
+		Reader:    n.reader,
+		Cluster:   n.member,
+		Schemas:   n.schemas,
+		Config:    ops.Config{Settings: n.live.settings, Change: n.live.change},
+		Metrics:   n.metrics,
+		Tracing:   n.tracing,
+		Logger:    n.log,
 	})
-	p.watch(client, compressor)
-	p.live.server = p.server
-	p.awaitBrokers()
-	if p.addrs, err = p.server.Listen(); err == nil && p.node != nil {
-		p.node.Start(p.peerURL(), p.consumers)
+	n.watch(client, compressor)
+	n.live.server = n.server
+	n.awaitBrokers()
+	if n.addrs, err = n.server.Listen(); err == nil && n.member != nil {
+		n.member.Start(n.peerURL(), n.consumers)
 	}
-	return p, err
+	return n, err
 }
 
 func apiSettings(cfg *config.Config) api.Settings {
@@ -181,29 +181,29 @@ func readerSettings(cfg *config.Config) reader.Settings {
 	return reader.Settings{IsolationLevel: c.IsolationLevel, RequestTimeout: c.RequestTimeout, MaxBytes: c.MaxBytes}
 }
 
-// join makes the proxy a node of a cluster, if it is to be one.
-func (p *proxy) join() (err error) {
-	if !p.cfg.Cluster.Enabled {
+// join makes the node one of several, if the settings ask for it.
+func (n *node) join() (err error) {
+	if !n.cfg.Cluster.Enabled {
 		return nil
 	}
-	s := p.cfg.Cluster.Settings
-	s.Logger = p.log
-	p.node, err = cluster.New(p.clientSettings(p.cfg.Kafka, metrics.MetadataClient), s)
+	s := n.cfg.Cluster.Settings
+	s.Logger = n.log
+	n.member, err = cluster.New(n.clientSettings(n.cfg.Kafka, metrics.MetadataClient), s)
 	return err
 }
 
 // peerURL is where other nodes reach this one: as configured, or the first
 // listener under a name that means something on other hosts.
-func (p *proxy) peerURL() string {
-	if p.cfg.Cluster.URL != "" {
-		return p.cfg.Cluster.URL
+func (n *node) peerURL() string {
+	if n.cfg.Cluster.URL != "" {
+		return n.cfg.Cluster.URL
 	}
-	first, err := url.Parse(p.urls()[0])
+	first, err := url.Parse(n.urls()[0])
 	if err != nil {
-		return p.urls()[0]
+		return n.urls()[0]
 	}
-	host := p.cfg.Server.HostName
-	if listened, _, _ := net.SplitHostPort(p.cfg.Server.Listeners[0].Addr); host == "" && listened != "" {
+	host := n.cfg.Server.HostName
+	if listened, _, _ := net.SplitHostPort(n.cfg.Server.Listeners[0].Addr); host == "" && listened != "" {
 		if ip := net.ParseIP(listened); ip == nil || !ip.IsUnspecified() {
 			host = listened
 		}
@@ -225,28 +225,28 @@ func newRegistry(cfg *config.Config, log *slog.Logger) (*schema.Registry, error)
 
 // clientSettings returns the settings of Kafka clients of that name, which log and are
 // counted as such. Those that move records report them to the collector of traces.
-func (p *proxy) clientSettings(s kafka.Settings, name string) kafka.Settings {
-	s.Logger = p.log
-	s.Hooks = []kgo.Hook{p.metrics.Hook(name)}
-	if p.tracing != nil && name != metrics.MetadataClient {
-		s.Hooks = append(s.Hooks, p.tracing.Hook(s.ClientID))
+func (n *node) clientSettings(s kafka.Settings, name string) kafka.Settings {
+	s.Logger = n.log
+	s.Hooks = []kgo.Hook{n.metrics.Hook(name)}
+	if n.tracing != nil && name != metrics.MetadataClient {
+		s.Hooks = append(s.Hooks, n.tracing.Hook(s.ClientID))
 	}
 	return s
 }
 
 // awaitBrokers gives the brokers a moment to answer before requests come in,
 // which would be refused until then.
-func (p *proxy) awaitBrokers() {
+func (n *node) awaitBrokers() {
 	ctx, cancel := context.WithTimeout(context.Background(), brokerWait)
 	defer cancel()
-	if p.metadata.Wait(ctx) != nil {
-		p.log.Warn("no Kafka broker answers yet; serving without", "brokers", p.cfg.Kafka.Brokers)
+	if n.metadata.Wait(ctx) != nil {
+		n.log.Warn("no Kafka broker answers yet; serving without", "brokers", n.cfg.Kafka.Brokers)
 	}
 }
 
 // topic answers the producer's question about a topic from the metadata cache.
-func (p *proxy) topic(ctx context.Context, name string) (string, int32, error) {
-	t, err := p.metadata.Topic(ctx, name)
+func (n *node) topic(ctx context.Context, name string) (string, int32, error) {
+	t, err := n.metadata.Topic(ctx, name)
 	if err != nil {
 		return "", 0, err
 	}
@@ -256,90 +256,90 @@ func (p *proxy) topic(ctx context.Context, name string) (string, int32, error) {
 // drain ends the program in the order that loses nothing: no new requests, the
 // ones in flight answered, consumers out of their groups, records flushed. It
 // takes no longer than shutdown.graceful.ms; a second signal ends it at once.
-func (p *proxy) drain(signals <-chan os.Signal) error {
-	ctx, cancel := context.WithTimeout(context.Background(), p.cfg.Server.GracefulTimeout)
+func (n *node) drain(signals <-chan os.Signal) error {
+	ctx, cancel := context.WithTimeout(context.Background(), n.cfg.Server.GracefulTimeout)
 	defer cancel()
 	go func() {
 		<-signals
-		p.log.Warn("second signal: exiting at once")
+		n.log.Warn("second signal: exiting at once")
 		os.Exit(1)
 	}()
 	answered := make(chan error, 1)
-	go func() { answered <- p.server.Shutdown(ctx) }()
-	p.consumers.Drain()
-	p.reader.Drain()
+	go func() { answered <- n.server.Shutdown(ctx) }()
+	n.consumers.Drain()
+	n.reader.Drain()
 	// Requests get the first half of the time. Closing a consumer then cuts short the requests
 	// that still use it.
 	var err error
 	select {
 	case err = <-answered:
 		answered <- err
-	case <-time.After(p.cfg.Server.GracefulTimeout / 2):
+	case <-time.After(n.cfg.Server.GracefulTimeout / 2):
 	}
-	closed := p.close(ctx)
+	closed := n.close(ctx)
 	if err = <-answered; err == nil {
 		err = closed
 	}
 	if err == nil {
-		p.log.Info("drained")
+		n.log.Info("drained")
 	}
 	return err
 }
 
-// close ends the parts behind the server. It returns the first failure but
+// close ends the parts behind the HTTP edge. It returns the first failure but
 // goes on to the end.
-func (p *proxy) close(ctx context.Context) (err error) {
-	if p.consumers != nil {
-		if failed := p.consumers.Close(ctx); failed != nil {
+func (n *node) close(ctx context.Context) (err error) {
+	if n.consumers != nil {
+		if failed := n.consumers.Close(ctx); failed != nil {
 			err = fmt.Errorf("cannot leave all consumer groups: %w", failed)
 		}
 	}
-	if p.reader != nil {
-		if failed := p.reader.Close(ctx); failed != nil && err == nil {
+	if n.reader != nil {
+		if failed := n.reader.Close(ctx); failed != nil && err == nil {
 			err = failed
 		}
 	}
-	if p.node != nil { // what the consumers gave up stands in its topic
-		p.node.Close(ctx, true)
+	if n.member != nil { // what the consumers gave up stands in its topic
+		n.member.Close(ctx, true)
 	}
-	if p.producer != nil {
-		if failed := p.producer.Close(ctx); failed != nil && err == nil {
+	if n.producer != nil {
+		if failed := n.producer.Close(ctx); failed != nil && err == nil {
 			err = failed
 		}
 	}
-	if p.schemas != nil {
-		p.schemas.Close()
+	if n.schemas != nil {
+		n.schemas.Close()
 	}
-	if p.metadata != nil {
-		p.metadata.Close()
+	if n.metadata != nil {
+		n.metadata.Close()
 	}
-	p.closeTracing(ctx)
+	n.closeTracing(ctx)
 	return err
 }
 
 // addresses are the URLs of the listeners as they are, for the log: one on every
 // interface has the unspecified address.
-func (p *proxy) addresses() (urls []string) {
-	for i, addr := range p.addrs {
-		urls = append(urls, p.scheme(i)+"://"+addr.String())
+func (n *node) addresses() (urls []string) {
+	for i, addr := range n.addrs {
+		urls = append(urls, n.scheme(i)+"://"+addr.String())
 	}
 	return urls
 }
 
 // urls are the same for people to open, on this machine.
-func (p *proxy) urls() (urls []string) {
-	for i, addr := range p.addrs {
+func (n *node) urls() (urls []string) {
+	for i, addr := range n.addrs {
 		host, port, _ := net.SplitHostPort(addr.String())
 		if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
 			host = "localhost"
 		}
-		urls = append(urls, p.scheme(i)+"://"+net.JoinHostPort(host, port))
+		urls = append(urls, n.scheme(i)+"://"+net.JoinHostPort(host, port))
 	}
 	return urls
 }
 
-func (p *proxy) scheme(listener int) string {
-	if p.cfg.Server.Listeners[listener].TLS != nil {
+func (n *node) scheme(listener int) string {
+	if n.cfg.Server.Listeners[listener].TLS != nil {
 		return "https"
 	}
 	return "http"
