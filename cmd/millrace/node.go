@@ -108,34 +108,10 @@ func start(cfg *config.Config) (_ *node, err error) {
 		return nil, err
 	}
 	n.metadata = metadata.New(admin, cfg.Metadata, n.log)
-	produce := n.clientSettings(cfg.KafkaProduce, metrics.ProducerClient)
-	consume := n.clientSettings(cfg.KafkaConsume, metrics.ConsumerClient)
-	// A response to a produce or fetch request is as good a sign of life as any,
-	// and tells where a leader is.
-	produce.Hooks = append(produce.Hooks, n.metadata.Hook())
-	if cfg.KafkaConsumer.Rack != "" {
-		consume.Hooks = append(consume.Hooks, n.metadata.ReplicaHook())
-	} else {
-		consume.Hooks = append(consume.Hooks, n.metadata.Hook())
-	}
-	compressor, err := kafka.NewCompressor(cfg.Producer.Compression, cfg.Producer.Level)
+	client, compressor, err := n.newProducer()
 	if err != nil {
 		return nil, err
 	}
-	client, err := kafka.NewProducer(produce, cfg.Producer, kgo.WithCompressor(compressor))
-	if err != nil {
-		return nil, err
-	}
-	n.producer = batch.New(client, batch.Cluster{
-		Topic:   n.topic,
-		Healthy: n.metadata.Healthy,
-		Contradicted: func() {
-			n.metadata.Invalidate()
-			client.ForceMetadataRefresh()
-		},
-		Recreated: func(topic string) { client.PurgeTopicsFromProducing(topic) },
-		Waited:    n.metrics.ObserveWait,
-	}, cfg.Batch)
 	if err := n.join(); err != nil {
 		return nil, err
 	}
@@ -147,6 +123,7 @@ func start(cfg *config.Config) (_ *node, err error) {
 	if n.member != nil {
 		deps.Directory = n.member
 	}
+	consume := n.consumeSettings()
 	n.consumers = consumer.New(consume, cfg.KafkaConsumer, cfg.Consumer, deps)
 	n.reader = reader.New(consume, cfg.KafkaConsumer, readerSettings(cfg), reader.Deps{Schemas: n.schemas, Read: read})
 	n.live = &live{log: n.log, level: level, compressor: compressor, cfg: cfg}
@@ -169,6 +146,44 @@ func start(cfg *config.Config) (_ *node, err error) {
 		n.member.Start(n.peerURL(), n.consumers)
 	}
 	return n, err
+}
+
+// newProducer makes the producer, and returns its Kafka client and compressor. Responses to
+// produce requests tell the metadata that a broker is alive and where a leader is.
+func (n *node) newProducer() (*kgo.Client, *kafka.Compressor, error) {
+	compressor, err := kafka.NewCompressor(n.cfg.Producer.Compression, n.cfg.Producer.Level)
+	if err != nil {
+		return nil, nil, err
+	}
+	s := n.clientSettings(n.cfg.KafkaProduce, metrics.ProducerClient)
+	s.Hooks = append(s.Hooks, n.metadata.Hook())
+	client, err := kafka.NewProducer(s, n.cfg.Producer, kgo.WithCompressor(compressor))
+	if err != nil {
+		return nil, nil, err
+	}
+	n.producer = batch.New(client, batch.Cluster{
+		Topic:   n.topic,
+		Healthy: n.metadata.Healthy,
+		Contradicted: func() {
+			n.metadata.Invalidate()
+			client.ForceMetadataRefresh()
+		},
+		Recreated: func(topic string) { client.PurgeTopicsFromProducing(topic) },
+		Waited:    n.metrics.ObserveWait,
+	}, n.cfg.Batch)
+	return client, compressor, nil
+}
+
+// consumeSettings returns the settings of clients that read. Responses to fetch requests tell the
+// metadata that a broker is alive and, unless they come from replicas, where a leader is.
+func (n *node) consumeSettings() kafka.Settings {
+	s := n.clientSettings(n.cfg.KafkaConsume, metrics.ConsumerClient)
+	if n.cfg.KafkaConsumer.Rack != "" {
+		s.Hooks = append(s.Hooks, n.metadata.ReplicaHook())
+	} else {
+		s.Hooks = append(s.Hooks, n.metadata.Hook())
+	}
+	return s
 }
 
 func apiSettings(cfg *config.Config) api.Settings {
