@@ -4,7 +4,7 @@ import "time"
 
 var clusterRows = []row{
 	{
-		name: "cluster.enable", def: "false", doc: "Form one service with the other nodes that name the same topic on the same Kafka cluster: any of them serves any consumer instance, and instances outlive their proxy.",
+		name: "cluster.enable", def: "false", doc: "Form one service with the other nodes that name the same topic on the same Kafka cluster: any of them serves any consumer instance, and instances outlive their node.",
 		store: into(boolean, func(d *draft) *bool { return &d.Cluster.Enabled }),
 	},
 	{

@@ -159,7 +159,7 @@ var subjectName = kind[schema.SubjectName]{
 }
 
 // cacheSeconds is a time in seconds; below zero it has no bound.
-var cacheSeconds = kind[time.Duration]{allowed: "seconds, 1 or more, or -1 for ever", parse: func(s string) (time.Duration, error) {
+var cacheSeconds = kind[time.Duration]{allowed: "seconds, 1 or more, or -1 without a bound", parse: func(s string) (time.Duration, error) {
 	n, err := ranged(s, -1, largest)
 	if err == nil && n == 0 {
 		return 0, errors.New("0 is out of range")

@@ -228,9 +228,9 @@ func (i *Instance) memberID() string {
 	return "millrace-" + hex.EncodeToString(sum[:12])
 }
 
-// passOn has the end of the session leave the instance's place in the group to
+// keepMembership has the end of the session leave the instance's place in the group to
 // the node that adopts it.
-func (i *Instance) passOn() {
+func (i *Instance) keepMembership() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.passing = true

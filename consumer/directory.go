@@ -84,7 +84,7 @@ func (m *Manager) Adopt(ctx context.Context, group, name string, text []byte) er
 	if err != nil {
 		m.unreserve(key, opts.Client)
 		if i.retire(apierr.InstanceMoved.Err()) {
-			i.passOn()
+			i.keepMembership()
 			i.shut(uncommitted)
 		}
 	}
@@ -134,7 +134,7 @@ func (m *Manager) discard(i *Instance) {
 		return
 	}
 	m.takeOut(i)
-	i.passOn()
+	i.keepMembership()
 	m.log.Info("another node has taken over a consumer instance", "group", i.group, "instance", i.opts.Name)
 	m.background.Go(func() { i.shut(uncommitted) })
 }

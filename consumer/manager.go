@@ -215,7 +215,7 @@ func (m *Manager) Close(ctx context.Context) error {
 		m.background.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			m.passOn(ctx, i)
+			m.handOver(ctx, i)
 			m.mu.Lock()
 			defer m.mu.Unlock()
 			delete(m.moving, i.key())
@@ -234,9 +234,9 @@ func (m *Manager) Close(ctx context.Context) error {
 	}
 }
 
-// passOn shuts a retired instance so that another node can go on with it,
+// handOver shuts a retired instance so that another node can go on with it,
 // where there is a directory to tell it from.
-func (m *Manager) passOn(ctx context.Context, i *Instance) {
+func (m *Manager) handOver(ctx context.Context, i *Instance) {
 	if m.deps.Directory == nil {
 		i.shut((*partition).confirmedMark)
 		return

@@ -103,7 +103,7 @@ var (
 	clusterAdoptions = counter("cluster_adoptions_total", "Consumer instances that this node took over from one that left or died, by result: ok or failed.", "result")
 	clusterRefused   = counter("cluster_refused_total", "What came in the name of a node and was not authenticated by cluster.secret: record (of cluster.topic), request or response. 0 unless the secrets differ, a node is of a former version, or somebody tries.", "what")
 	clusterUnsealed  = gauge("cluster_unauthenticated", "Nodes alive (node) and consumer instances (instance) whose last record in cluster.topic is not authenticated: those of nodes of a former version, with cluster.authentication=accept. Once it is 0 on all nodes, they may be set to require.", "what")
-	clusterForwards  = counter("cluster_forwards_total", "Requests sent on to the node that has their consumer instance, by result: ok, moved (tried again) or failed.", "result")
+	clusterForwards  = counter("cluster_forwards_total", "Requests forwarded to the node that has their consumer instance, by result: ok, moved (tried again) or failed.", "result")
 )
 
 // The metrics of topics.

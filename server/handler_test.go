@@ -79,7 +79,7 @@ func TestPanicOfAStream(t *testing.T) {
 	if !strings.Contains(log.String(), "out of cheese") {
 		t.Errorf("the log does not tell: %s", log)
 	}
-	conn = dial() // the server still serves
+	conn = dial() // the node still serves
 	if status, _ := exchange(t, conn, bufio.NewReader(conn), "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n"); status != 200 {
 		t.Errorf("the next request is answered with %d", status)
 	}

@@ -54,7 +54,7 @@ var advice = map[*Kind]string{
 	BrokersAway:      "Look whether the brokers run, and whether this node reaches bootstrap.servers and the addresses that the brokers advertise.",
 	TooBusy:          "More connections than connections.max. Have clients keep connections open and share them, or raise it with the limit of open files.",
 	StreamsFull:      "More streams and dashboards than streams.max. Look for clients that open a new stream without closing the former, or raise it.",
-	ArrivalUnknown:   "The node that passed on the last answer died before it could say whether that arrived, and a client wants to commit all that was answered. The next read brings those records again; after it, or with offsets by name, a commit goes through.",
+	ArrivalUnknown:   "The node that forwarded the last response died before it could say whether that arrived, and a client wants to commit all that was answered. The next read brings those records again; after it, or with offsets by name, a commit goes through.",
 	BodiesFull:       "More bytes of requests arrive at once than request.buffer.memory. Have clients send smaller bodies, add nodes, or raise it with the memory of the process.",
 	BodyDisplaced:    "Large bodies arrive slowly while request.buffer.memory is full. Look at the network of those clients; have them send smaller bodies.",
 	InstanceMoved:    "A consumer instance is on its way from one node to another, or its node has died a moment ago. Clients repeat the request.",

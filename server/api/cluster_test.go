@@ -36,7 +36,7 @@ func TestAnyNodeServesAnInstance(t *testing.T) {
 		s.do(t, "GET", i+"/records", "", "Accept: application/vnd.kafka.json.v2+json").want(t, 404, "40403")
 	}
 	if answered, _, lost := all[1].server.Forwarder.Forwards(); answered == 0 || lost != 0 {
-		t.Errorf("node b has sent on %d requests and lost %d", answered, lost)
+		t.Errorf("node b has forwarded %d requests and lost %d", answered, lost)
 	}
 }
 

@@ -302,7 +302,7 @@ func (f *Forwarder) send(client context.Context, s *server.Server, ctx *fasthttp
 		f.moved.Add(1)
 		return moved, nil
 	}
-	whole, err := f.passOn(s, ctx, resp, to, cancel)
+	whole, err := f.copyResponse(s, ctx, resp, to, cancel)
 	if !whole {
 		f.lost.Add(1)
 		return unanswered, err
@@ -337,11 +337,11 @@ func (f *Forwarder) watch(life context.Context, cancel func(), to cluster.Place)
 	context.AfterFunc(life, func() { timer.Stop() })
 }
 
-// sentOn are the headers of a client's request that the other node needs. The client's
+// forwardedHeaders are the headers of a client's request that the other node needs. The client's
 // credentials and cookies, for this node or a proxy before it, go nowhere else. Nor does the
 // Host: the base_uri of an instance is written where it is made, and that request is not
 // forwarded.
-var sentOn = [...]string{
+var forwardedHeaders = [...]string{
 	fasthttp.HeaderAccept, fasthttp.HeaderAcceptEncoding, fasthttp.HeaderContentType, fasthttp.HeaderContentEncoding,
 	"Last-Event-ID", "Traceparent", "Tracestate", headerAgain,
 }
@@ -412,7 +412,7 @@ func newForward(life context.Context, ctx *fasthttp.RequestCtx, base string) (*h
 		return nil, nil, fmt.Errorf("cannot make a request to another node: %w", err)
 	}
 	req.URL = u
-	for _, name := range sentOn {
+	for _, name := range forwardedHeaders {
 		if value := ctx.Request.Header.Peek(name); len(value) > 0 {
 			req.Header.Set(name, string(value))
 		}
@@ -422,10 +422,10 @@ func newForward(life context.Context, ctx *fasthttp.RequestCtx, base string) (*h
 	return req, body, nil
 }
 
-// passOn makes the answer of another node ours. It takes the body, and calls
+// copyResponse makes the response of another node ours. It takes the body, and calls
 // end when it is done with it. It is false when the answer broke off while
 // there is still time to ask again; then nothing of it is kept.
-func (f *Forwarder) passOn(s *server.Server, ctx *fasthttp.RequestCtx, resp *http.Response, from cluster.Place, end func()) (whole bool, err error) {
+func (f *Forwarder) copyResponse(s *server.Server, ctx *fasthttp.RequestCtx, resp *http.Response, from cluster.Place, end func()) (whole bool, err error) {
 	body := &remoteBody{ReadCloser: resp.Body, end: end}
 	page := resp.Header.Get(headerPage)
 	if n := resp.ContentLength; n >= 0 && n <= maxWhole {
