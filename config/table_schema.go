@@ -81,7 +81,7 @@ func subjectRows() []row {
 			store: into(boolean, func(d *draft) *bool { return &d.Schema.UseLatest }),
 		}),
 		forSchemas(row{
-			name: "schema.registry.latest.cache.ttl.sec", def: "60", doc: "For how long a schema is taken to be the newest, before the registry is asked again; -1 is for ever, Java's default.",
+			name: "schema.registry.latest.cache.ttl.sec", def: "60", doc: "For how long a schema is taken to be the newest, before the registry is asked again; -1 is without a bound, Java's default.",
 			store: into(cacheSeconds, func(d *draft) *time.Duration { return &d.Schema.LatestTTL }),
 		}),
 		forSchemas(row{

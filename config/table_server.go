@@ -71,7 +71,7 @@ var serverRows = []row{
 		store: into(boolean, func(d *draft) *bool { return &d.UI }),
 	},
 	{
-		name: "admin.enable", def: "false", doc: "Serve GET and PUT /admin/config, which show all settings and change those marked ⟳. Whoever reaches the listeners can then use it: there is no authentication.",
+		name: "admin.enable", def: "false", doc: "Serve GET and PUT /admin/config, which show all settings and change those marked ⟳. Every client that reaches the listeners can then use it: there is no authentication.",
 		store: into(boolean, func(d *draft) *bool { return &d.Admin }),
 	},
 }
