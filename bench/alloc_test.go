@@ -19,7 +19,7 @@ import (
 // request, or 0.02 a record; what we add ourselves is the same three as with one record.
 const maxAllocs = 12
 
-// What the parts of a request may allocate, whatever the number of its records:
+// The parts of a request may allocate, whatever the number of its records:
 //
 //   - an HTTP request: 3 allocations, two of them the router's, for the path parameter,
 //     and one that the HTTP library makes for the stream of a body;
@@ -39,9 +39,9 @@ type load struct {
 	maxAllocs        float64 // 0: as the Kafka requests allow
 }
 
-// What is sent alone makes a Kafka request each, and seldom two, when the client
-// begins to write before it has all records. (A batch of 1000 may be cut so up to
-// as often as requests to a broker may be in flight, which is 5.) Under load, requests share.
+// Each HTTP request that is sent alone makes one Kafka request, and seldom two, when the client
+// begins to write before it has all records. (A batch of 1000 may be cut so up to as often as
+// requests to a broker may be in flight, which is 5.) Under load, requests share.
 var loads = []load{
 	{1, 1, 1.25, 0},
 	{10, 1, 1.25, 0},
@@ -67,7 +67,7 @@ func (l load) broken(got perRequest) (why string) {
 	return why
 }
 
-// The whole proxy allocates a bounded number of times a request and never a
+// The whole node allocates a bounded number of times a request and never a
 // record: HTTP server, codec, batch, metadata cache, Kafka client, over real
 // sockets. The broker is another process and the client allocates nothing.
 func TestProduceAllocationBudget(t *testing.T) {
@@ -90,11 +90,11 @@ func TestProduceAllocationBudget(t *testing.T) {
 // perRequest is what an HTTP request came to.
 type perRequest struct{ allocs, kafkaRequests float64 }
 
-// produceAllocs has every connection send each requests, and says what is broken
-// if it is every time that it tries. What allocates more than it should does so
-// always; what else happens in a process, such as a refresh of metadata, and a
-// machine on which requests do not meet because others have its processors, only
-// now and then. The garbage collector is off, as it empties pools when it likes.
+// produceAllocs has every connection send each requests, and says what is broken if it is every
+// time that it tries. A code path that allocates more than it should does so always. Other work
+// of a process, such as a refresh of metadata, shows only now and then, as does a busy machine
+// on which requests do not meet. The garbage collector is off, as it empties pools when it
+// likes.
 func produceAllocs(t *testing.T, s *stack, l load, each int, client func() *rawClient) (got perRequest, why string) {
 	t.Helper()
 	const tries = 10
@@ -146,7 +146,7 @@ func sendAll(t testing.TB, clients []*rawClient, n int) {
 	}
 }
 
-// BenchmarkProduce is for profiles, as it has the whole proxy in the process:
+// BenchmarkProduce is for profiles, as it has the whole node in the process:
 //
 //	go test ./bench -run '^$' -bench 'Produce/json/200/records=100$' -benchtime 5s -cpuprofile cpu.out
 //

@@ -55,7 +55,7 @@ func (p *produced) sender(t testing.TB, addr string, n int) *rawClient {
 	return newSender(t, addr, n, p.contentType, requestBodies(p.values, n, "json", p.members)[0])
 }
 
-// startTyped is the whole proxy with a schema registry, and what to send to it.
+// startTyped is the whole node with a schema registry, and what to send to it.
 func startTyped(t *testing.T) (*stack, []produced) {
 	t.Helper()
 	registry := srfake.New()
@@ -89,7 +89,7 @@ func TestTypedAllocationBudget(t *testing.T) {
 const mostOverJSON = 2.5
 
 // An Avro record costs little more processor time than the same event as JSON, in the
-// whole proxy, by id and by text.
+// whole node, by id and by text.
 func TestAvroProduceOverJSON(t *testing.T) {
 	const n, requests, rounds = 100, 100, 5
 	s, ways := startTyped(t)

@@ -22,7 +22,7 @@
 // The limits are the HTTP floor, a fasthttp server that reads the body and
 // answers a constant, and the Kafka floor, a bare producer of the Kafka client
 // that millrace uses, fed with finished records out of memory, as many at a time
-// as the HTTP load has on its way. A proxy cannot do with less CPU than
+// as the HTTP load has on its way. A node cannot do with less CPU than
 // both together, except where it makes larger batches than the floor did; the
 // second table shows how close it comes. Each row is divided by limits of its
 // own: bodies of its format, the bytes that Kafka holds of them, its codec. A

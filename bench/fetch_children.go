@@ -104,8 +104,7 @@ type reader struct {
 	began  time.Time
 }
 
-// pass reads the topic once. What it counts as reads are its pages, or its polls
-// where it makes none.
+// pass reads the topic once. Its pages count as reads, or its polls where it makes no pages.
 func (r *reader) pass(h *lab.Histogram) (reads int, err error) {
 	end := func() {
 		reads++

@@ -96,9 +96,8 @@ type kafkaFloorSpec struct {
 	sums []uint64 // of a group's values from each value on; the child's own
 }
 
-// runKafkaFloor is the Kafka floor: a bare producer fed with finished records
-// out of memory. What a request of the HTTP load is there is a group of records
-// here.
+// runKafkaFloor is the Kafka floor: a bare producer fed with finished records out of memory. A
+// group of records here stands for a request of the HTTP load.
 func runKafkaFloor(spec kafkaFloorSpec) (window, error) {
 	var w window
 	client, err := newBareProducer(spec)
@@ -115,9 +114,9 @@ func runKafkaFloor(spec kafkaFloorSpec) (window, error) {
 	return w, err
 }
 
-// newBareProducer builds the client as who writes to Kafka with nothing else
-// in mind would: what millrace adds of its own (its partitioner, its compressor,
-// its hooks) is not in here. What Kafka is asked for is the same.
+// newBareProducer builds the client of a program that only writes to Kafka. It leaves out what
+// millrace adds (its partitioner, its compressor, its hooks). The requests to Kafka are the
+// same.
 func newBareProducer(spec kafkaFloorSpec) (*kgo.Client, error) {
 	codec, err := bareCodec(spec.Settings.Compression)
 	if err != nil {

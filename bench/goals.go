@@ -14,7 +14,7 @@ type verdict struct {
 	Met      bool   `json:"met"`
 }
 
-// What is wished of millrace beside the ratios of ratio.go.
+// Goals of millrace beside the ratios of ratio.go.
 const (
 	latencyGoal = 2.0 // ms at p99 over the bare producer's
 	allocsGoal  = 12  // allocations a request, whatever the number of records

@@ -20,7 +20,7 @@ import (
 )
 
 // childBroker is a broker in a process of its own that takes records and keeps
-// none, so that only the proxy's allocations are in this process.
+// none, so that only the node's allocations are in this process.
 const childBroker = "blackhole-broker"
 
 func TestMain(m *testing.M) {

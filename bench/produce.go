@@ -92,8 +92,8 @@ func (b *bench) order(n int) []int {
 	return out
 }
 
-// measure takes the rows' rounds in alternating order: run measures the server
-// of row i once. What is wrong with a run stands in its row.
+// measure takes the rows' rounds in alternating order: run measures the server of row i once.
+// The row of a run tells what is wrong with the run.
 func (b *bench) measure(ctx context.Context, rows []*row, run func(i int) (window, error)) error {
 	b.report.Rows = append(b.report.Rows, rows...)
 	for _, i := range b.order(len(rows)) {

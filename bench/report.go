@@ -16,7 +16,7 @@ import (
 // report is all that a bench found, and what it was found on.
 type report struct {
 	Started time.Time `json:"started"`
-	// What it ran on.
+	// The machine and the toolchain that the bench ran on.
 	CPU    string `json:"cpu"`
 	Cores  int    `json:"cores"`
 	Kernel string `json:"kernel"`
@@ -84,9 +84,9 @@ type row struct {
 	Figures figures `json:"figures"`
 }
 
-// figures are a row's rounds taken together. What else a machine does, or the
-// machine that it is part of, only ever slows a server down: so CPU and rates are
-// of the round that was disturbed least. Latencies and allocations are of all rounds.
+// figures are a row's rounds taken together. Other work of the machine, or of its host, can
+// only slow a node down: so CPU and rates are of the round that was disturbed least. Latencies
+// and allocations are of all rounds.
 type figures struct {
 	RequestsPerSecond float64 `json:"requests_per_second"`
 	RecordsPerSecond  float64 `json:"records_per_second"`

@@ -66,7 +66,7 @@ func startPrinting(t testing.TB, cmd *exec.Cmd) string {
 	return strings.TrimSpace(line)
 }
 
-// stack is the whole proxy in this process.
+// stack is the whole node in this process.
 type stack struct {
 	addr          string
 	kafkaRequests atomic.Int64 // produce requests written to the broker
@@ -79,7 +79,7 @@ func (s *stack) OnBrokerWrite(_ kgo.BrokerMetadata, key int16, _ int, _, _ time.
 	}
 }
 
-// startStack runs the proxy with its default settings and those in set, wired as
+// startStack runs a node with its default settings and those in set, wired as
 // cmd/millrace does.
 func startStack(t testing.TB, broker string, set ...string) *stack {
 	t.Helper()
@@ -154,7 +154,7 @@ type rawClient struct {
 	buf     []byte
 }
 
-// newRawClient connects to the proxy; its requests have n records of values.
+// newRawClient connects to the node; its requests have n records of values.
 func newRawClient(t testing.TB, addr string, values [][]byte, n int) *rawClient {
 	t.Helper()
 	return newSender(t, addr, n, v2JSONRecords, requestBodies(values, n, "json", "")[0])

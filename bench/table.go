@@ -167,7 +167,7 @@ func (rep *report) metadataTable(out io.Writer) {
 	}
 }
 
-// What idle instances may hold, together.
+// idleGoal bounds the memory of all idle instances together.
 const idleGoal = "≤ 300 MiB"
 
 func (rep *report) instancesTable(out io.Writer) {
@@ -215,7 +215,7 @@ func (rep *report) growthTable(out io.Writer) {
 	if len(rows) == 0 {
 		return
 	}
-	header(out, "What a record costs as topics and partitions grow", "server", "topics", "partitions each", "records/s", "p99", "CPU/record", "over one of each", "goal", "±", "RSS")
+	header(out, "The cost of a record as topics and partitions grow", "server", "topics", "partitions each", "records/s", "p99", "CPU/record", "over one of each", "goal", "±", "RSS")
 	for _, r := range rows {
 		point := []string{r.Server, strconv.Itoa(r.Topics), strconv.Itoa(r.Partitions)}
 		if r.Failure != "" {

@@ -99,7 +99,7 @@ func (m *meter) measure(t timing, pid int, w *window, ended <-chan struct{}) err
 	time.Sleep(t.Measured)
 	bounded, cancel := context.WithTimeout(context.Background(), (longestWindow-1)*t.Measured)
 	defer cancel()
-	_ = until(bounded, func() bool { // a row without an answer says so itself
+	_ = until(bounded, func() bool { // a row without a response reports that itself
 		select {
 		case <-ended:
 			return true
@@ -138,8 +138,8 @@ func (m *meter) begin(pid int) (end func(w *window) error, err error) {
 	}, nil
 }
 
-// countMallocs begins to count; the function that it returns ends that. What a
-// look at the count allocates itself, as a scrape of metrics does, is taken off.
+// countMallocs begins to count; the function that it returns ends that. Allocations of the
+// counting itself, such as those of a scrape of the metrics, are subtracted.
 func (m *meter) countMallocs() (end func() (uint64, error), err error) {
 	if m.mallocs == nil {
 		return func() (uint64, error) { return 0, nil }, nil

@@ -39,11 +39,11 @@ func (p Place) Process() Place {
 	return p
 }
 
-// Find returns who has the instance. One that no live node has is adopted, so
-// that the answer is this node. Also when nobody has heard of the instance the
-// answer is this node, which will say so. refused names a node that could just
-// not be connected to, or is empty: with that, a heartbeat that is overdue
-// counts as its death. Errors: [apierr.BrokersAway], and what an adoption meets.
+// Find returns who has the instance. One that no live node has is adopted, so that the answer
+// is this node. An instance that no node has heard of is also answered with this node, which
+// refuses the request as not found. refused names a node that could just not be connected to,
+// or is empty: with that, a heartbeat that is overdue counts as its death. Errors:
+// [apierr.BrokersAway], and what an adoption meets.
 func (n *Node) Find(ctx context.Context, group, name, refused string) (Place, error) {
 	k := instanceKey{group, name}
 	n.awaitStart(ctx)
@@ -221,7 +221,7 @@ func (n *Node) adopt(ctx context.Context, k instanceKey, h holding) error {
 		n.judge(k, h.Born, err)
 		// Another node, or this one later, may do better. One may have done so already.
 		if failed := n.Release(ctx, k.group, k.name, h.Definition); failed != nil && !apierr.InstanceMoved.Is(failed) {
-			n.log.Warn("cannot release a consumer instance that could not be adopted", "group", k.group, "instance", k.name, "error", failed)
+			n.log.Warn("cannot release a consumer instance that could not be adopted", "group", k.group, "instance", k.name, "err", failed)
 		}
 		return err
 	}

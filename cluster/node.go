@@ -84,7 +84,7 @@ func New(base kafka.Settings, s Settings) (*Node, error) {
 	client, err := kafka.NewAdmin(base,
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.ProducerLinger(0),
-		// What could not be written within a lease says something of the past.
+		// A record that could not be written within a lease describes the past.
 		kgo.RecordDeliveryTimeout(max(s.Lease, time.Second)),
 		kgo.ProduceRequestTimeout(max(s.Lease, time.Second)),
 	)
@@ -112,8 +112,8 @@ func New(base kafka.Settings, s Settings) (*Node, error) {
 // ID returns the node's name.
 func (n *Node) ID() string { return n.settings.ID }
 
-// Start takes part, in the background: others reach this node at the URL. It
-// does not wait for Kafka; till that answers, [Node.Find] says so.
+// Start takes part in the background: other nodes reach this node at the URL. It does not wait
+// for Kafka; [Node.Find] fails until Kafka answers.
 func (n *Node) Start(url string, local Local) {
 	n.url, n.local = url, local
 	n.running.Go(func() {
@@ -127,8 +127,9 @@ func (n *Node) Start(url string, local Local) {
 	})
 }
 
-// Close stops taking part; what comes after the first call does nothing. With leave the others are told that this node is
-// gone; without, they find out when its lease is over, as if it had died.
+// Close stops taking part; calls after the first do nothing. With leave it tells the other
+// nodes that this node is gone; without, they find out when its lease ends, as if it had
+// crashed.
 func (n *Node) Close(ctx context.Context, leave bool) {
 	if n.life.Err() != nil {
 		return
@@ -187,7 +188,7 @@ func (n *Node) openTopic() bool {
 			return true
 		}
 		if n.life.Err() == nil {
-			n.log.Warn("cannot take part in the cluster yet", "topic", n.settings.Topic, "error", err)
+			n.log.Warn("cannot take part in the cluster yet", "topic", n.settings.Topic, "err", err)
 		}
 		select {
 		case <-n.life.Done():
@@ -268,7 +269,7 @@ func (n *Node) missed(number uint64, err error) {
 	defer n.mu.Unlock()
 	delete(n.beats, number)
 	if !n.silenced {
-		n.log.Warn("cannot write heartbeats to the cluster's topic, trying on", "error", err)
+		n.log.Warn("cannot write heartbeats to the cluster's topic, retrying", "err", err)
 		n.silenced = true
 	}
 }
@@ -281,7 +282,7 @@ func (n *Node) follow() {
 			return
 		}
 		fetches.EachError(func(_ string, _ int32, err error) {
-			n.log.Warn("cannot follow the cluster's topic", "error", err)
+			n.log.Warn("cannot follow the cluster's topic", "err", err)
 		})
 		n.take(fetches.Records())
 	}

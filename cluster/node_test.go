@@ -196,7 +196,7 @@ func TestClaimOfWhatIsGone(t *testing.T) {
 			t.Errorf("it is back, at %s", place.URL)
 		}
 	}
-	// What compaction would leave of it is nothing.
+	// Compaction would leave nothing of it.
 	reader := testkit.Client(t, b, kgo.ConsumeTopics(one.settings.Topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	var last *kgo.Record
 	one.mu.Lock()

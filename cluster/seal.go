@@ -25,9 +25,9 @@ func DeriveKey(secret, use string) []byte {
 	return key
 }
 
-// sealer authenticates the records of the cluster's topic: a record that was
-// not written by a node that knows the secret does not verify. Whoever may write
-// the topic could otherwise name himself as a node and be sent requests.
+// sealer authenticates the records of the cluster's topic: a record that was not written by a
+// node that knows the secret does not verify. Otherwise any client that may write the topic
+// could announce itself as a node and be sent requests.
 type sealer struct {
 	key   []byte
 	topic string

@@ -96,8 +96,8 @@ func TestInstancesOfThePastStayThere(t *testing.T) {
 	s.instance(&holding{Epoch: 10, Born: "x", Since: 100, Deleted: true}, true)
 	s.instance(nil, true)
 	s.owner("c")
-	// Who lost the race for the name was younger. A reader of the compacted log
-	// may find that record first, and the repaired one after it.
+	// The instance that lost the race for the name was younger. A reader of the compacted log may
+	// find that record first, and the repaired one after it.
 	s.instance(&holding{Owner: "d", Epoch: 1, Born: "z", Since: 300}, true)
 	late := newScript(t)
 	late.instance(&holding{Owner: "d", Epoch: 1, Born: "z", Since: 300}, false)

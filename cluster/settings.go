@@ -23,8 +23,8 @@ type Settings struct {
 	// Heartbeat is how often a node shows that it lives, Lease how long it
 	// counts as alive after the last time; several times as long.
 	Heartbeat, Lease time.Duration
-	// Idle is how long an instance that no node has is kept for its client to
-	// come back (consumer.instance.timeout.ms); 0 keeps it for ever.
+	// Idle is how long an instance that no node has is kept for its client to come back
+	// (consumer.instance.timeout.ms); 0 keeps it without a bound.
 	Idle time.Duration
 	// Logger receives what operators should know; nil drops it.
 	Logger *slog.Logger

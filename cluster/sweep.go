@@ -30,7 +30,7 @@ func (n *Node) sweep() {
 			}
 			for k, epoch := range instances {
 				if err := n.clear(k, epoch); err != nil && n.life.Err() == nil {
-					n.log.Warn("cannot delete an abandoned consumer instance", "group", k.group, "instance", k.name, "error", err)
+					n.log.Warn("cannot delete an abandoned consumer instance", "group", k.group, "instance", k.name, "err", err)
 				}
 			}
 		}
@@ -84,7 +84,7 @@ func (n *Node) reseal(k instanceKey, epoch int64) error {
 // clear deletes an instance that nobody has, unless its record is not the one
 // of that epoch any more.
 func (n *Node) clear(k instanceKey, epoch int64) error {
-	why := fmt.Sprintf("The consumer instance %q of the group %q has expired: its server was gone, and nobody asked for it in %v (consumer.instance.timeout.ms). Create it anew.", k.name, k.group, n.settings.Idle)
+	why := fmt.Sprintf("The consumer instance %q of the group %q has expired: its node was gone, and nobody asked for it in %v (consumer.instance.timeout.ms). Create it anew.", k.name, k.group, n.settings.Idle)
 	return n.delete(n.life, k, why, func(h *holding) bool { return h.Epoch == epoch })
 }
 

@@ -32,8 +32,8 @@ func TestClocksDoNotDecideWhoLives(t *testing.T) {
 	}
 }
 
-// What a node had before it crashed, and nobody asks for after it is back, goes
-// as if the node had stayed away.
+// An instance that a node had before it crashed, and that no client asks for after the node is
+// back, is deleted as if the node had stayed away.
 func TestLitterOfANodeThatCameBack(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	first, h := join(t, b, "same")
@@ -83,8 +83,8 @@ func TestCreationThatComesLate(t *testing.T) {
 	}
 }
 
-// What cannot be recovered is tried once by each node, and not again for each
-// request; and who asks for it does not keep it for ever.
+// Each node tries once to recover an instance that cannot be recovered, and not again for each
+// request; and a client that asks for it does not keep it without a bound.
 func TestVerdictIsRemembered(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	one, h := join(t, b, "one")

@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// table is what the log says so far. [Node.mu] guards it.
+// table is the state that the log has come to. [Node.mu] guards it.
 type table struct {
 	// lenient also counts records without a MAC, which nodes of former versions write.
 	lenient   bool
 	nodes     map[string]*peer
 	instances map[instanceKey]*entry
-	// graves are the instances that were deleted a while ago. Who has not heard
-	// of it may still claim one, which must not bring it back.
+	// graves are the instances that were deleted a while ago. A node that has not read of the
+	// deletion may still claim the instance, which must not bring it back.
 	graves map[instanceKey]grave
 	// departed are the last heartbeats of nodes that are in nodes no more.
 	departed map[string]heartbeat

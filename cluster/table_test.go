@@ -119,8 +119,8 @@ func TestLeases(t *testing.T) {
 	}
 }
 
-// Whatever is written, in whatever order, a reader of the compacted log agrees
-// with one of the whole log about everything that was repaired.
+// A reader of the compacted log agrees with one of the whole log about everything that was
+// repaired, whatever was written and in whatever order.
 func TestCompactionKeepsWhatCounts(t *testing.T) {
 	for seed := range uint64(200) {
 		random := rand.New(rand.NewPCG(seed, 1))

@@ -43,7 +43,7 @@ func (n *Node) get(k instanceKey) (h holding, known bool, err error) {
 }
 
 func cutOff() error {
-	return apierr.BrokersAway.Wrap(ErrCutOff, "This server has lost touch with the others: it cannot read or write the topic that they share.")
+	return apierr.BrokersAway.Wrap(ErrCutOff, "This node has lost touch with the others: it cannot read or write the topic that they share.")
 }
 
 // write appends a record of the instance and waits until this node has read it
@@ -172,7 +172,7 @@ func (n *Node) Lease(group, name string) (until time.Time, err error) {
 }
 
 func moved(k instanceKey) error {
-	return apierr.InstanceMoved.New("Another server has taken over the consumer instance %q of the group %q.", k.name, k.group)
+	return apierr.InstanceMoved.New("Another node has taken over the consumer instance %q of the group %q.", k.name, k.group)
 }
 
 // Update replaces the definition of an instance that this node has. Errors:
@@ -263,6 +263,6 @@ func (n *Node) repair(k instanceKey, since int64) {
 	defer cancel()
 	err := n.rewrite(ctx, k, func(h *holding) { h.Since = max(h.Since, since) })
 	if err != nil && !apierr.InstanceMoved.Is(err) && n.life.Err() == nil {
-		n.log.Warn("cannot repair the record of a consumer instance", "group", k.group, "instance", k.name, "error", err)
+		n.log.Warn("cannot repair the record of a consumer instance", "group", k.group, "instance", k.name, "err", err)
 	}
 }

@@ -25,7 +25,7 @@ func (d *draft) check() {
 	if len(d.advertised) > 0 {
 		d.Server.Advertised = d.advertised[0]
 	}
-	// What the client's batches can hold need not wait for more.
+	// Records that the client's batches can hold need not wait for more.
 	d.Batch.BatchBytes = max(d.Producer.BatchBytes, d.Producer.MaxRequestBytes)
 }
 
@@ -50,7 +50,7 @@ func (d *draft) checkCluster() {
 	}
 }
 
-// reserve keeps the topic of the nodes from the API. A proxy that is no node does
+// reserve keeps the topic of the nodes from the API. A node on its own does
 // so too: it may stand in front of the Kafka cluster in which nodes meet.
 func (d *draft) reserve() {
 	reserved := kafka.Reserved{d.Cluster.Topic}

@@ -33,7 +33,7 @@ type Sources struct {
 // Config holds the settings of every package. Durations, sizes and counts are
 // within the ranges that docs/settings.md states.
 type Config struct {
-	// ID names this server among others.
+	// ID names this node among others.
 	ID string
 	// LogLevel and LogFormat ("text" or "json") shape the program's log.
 	LogLevel  slog.Level
@@ -51,7 +51,7 @@ type Config struct {
 	Consumer consumer.Settings
 	Metadata metadata.Settings
 	Metrics  metrics.Settings
-	// Cluster is for a proxy that is one of several; its Logger is nil.
+	// Cluster is for a node that is one of several; its Logger is nil.
 	Cluster Cluster
 	Schema  schema.Settings
 	Tracing tracing.Settings
@@ -74,7 +74,7 @@ type Config struct {
 	runtime map[string]entry
 }
 
-// Cluster is how the proxy is one node of several.
+// Cluster is how the node is one of several.
 type Cluster struct {
 	cluster.Settings
 	// Enabled says whether it is.

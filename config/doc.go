@@ -20,9 +20,9 @@
 // it into the draft (draft.go); checks.go, listeners.go and security.go look at
 // several settings together and build listeners, TLS and SASL.
 //
-// Settings whose row says runtime can change in a running program: runtime.go
-// makes a new Config out of the old one and what an operator changed, all of it
-// or nothing. Whoever holds the parts applies it.
+// Settings whose row says runtime can change in a running program: runtime.go makes a new
+// Config out of the old one and what an operator changed, all of it or nothing. The owner of
+// the parts applies it.
 //
 // The package never opens a connection, never logs, and keeps no secret: what
 // it holds for printing is masked when it is stored, and no fault quotes a

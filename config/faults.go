@@ -92,7 +92,7 @@ func (f Faults) Error() string {
 }
 
 func (f Faults) sort() {
-	// What is missing altogether (fromDefault) comes last: it has no place to look at.
+	// Settings that are missing altogether (fromDefault) come last: they have no place to look at.
 	weight := func(l level) level { return (l + fromChange) % (fromChange + 1) }
 	slices.SortStableFunc(f, func(a, b Fault) int {
 		return cmp.Or(cmp.Compare(weight(a.at.level), weight(b.at.level)), cmp.Compare(a.at.line, b.at.line))

@@ -37,7 +37,7 @@ var javaNames = []struct{ name, why string }{
 	{"ssl.trustmanager.algorithm", "TLS is Go's"},
 	{"ssl.keystore.reload", "key stores are read at start"},
 	{"ssl.keystore.watch.location", "key stores are read at start"},
-	{"ssl.endpoint.identification.algorithm", "a server has no host name to check; client.ssl.endpoint.identification.algorithm is for Kafka"},
+	{"ssl.endpoint.identification.algorithm", "a node has no host name to check; client.ssl.endpoint.identification.algorithm is for Kafka"},
 	{"authentication.realm", "there is no authentication yet"},
 	{"authentication.roles", "there is no authentication yet"},
 	{"authentication.skip.paths", "there is no authentication yet"},
@@ -135,7 +135,7 @@ var javaVariables = []struct{ name, why string }{
 }
 
 // dangerous are settings of the Confluent proxy that protect something and do
-// not work here yet: any value but the harmless one is refused, for a server
+// not work here yet: any value but the harmless one is refused, for a node
 // that quietly lacks a protection is worse than one that does not start.
 var dangerous = []struct{ name, harmless, why string }{
 	{"authentication.method", "NONE", "authentication is not supported yet; allowed: NONE"},

@@ -8,7 +8,7 @@ import (
 
 func TestClusterNeedsASecret(t *testing.T) {
 	if load(t).Cluster.Enabled {
-		t.Error("a proxy is one of several though nobody has said so")
+		t.Error("a node is one of several by default")
 	}
 	for _, set := range [][]string{
 		{"cluster.enable=true"},

@@ -96,7 +96,8 @@ func TestReload(t *testing.T) {
 	if want := []string{"ssl.key.password", "producer.client.id", "producer.acks"}; !slices.Equal(restart, want) {
 		t.Errorf("for a restart: got %v, want %v", restart, want)
 	}
-	// What a change at run time had set and the sources do not is as the sources say.
+	// A setting that was changed at run time, and that the sources do not set, has the sources'
+	// value.
 	if got.Producer.Compression != kafka.Zstd || got.Producer.Level != 6 || got.Server.RequestLog || got.LogLevel != slog.LevelWarn {
 		t.Errorf("got %s at %d, request log %v, level %v", got.Producer.Compression, got.Producer.Level, got.Server.RequestLog, got.LogLevel)
 	}

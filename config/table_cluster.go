@@ -4,15 +4,15 @@ import "time"
 
 var clusterRows = []row{
 	{
-		name: "cluster.enable", def: "false", doc: "Form one service with the other proxies that name the same topic on the same Kafka cluster: any of them serves any consumer instance, and instances outlive their proxy.",
+		name: "cluster.enable", def: "false", doc: "Form one service with the other nodes that name the same topic on the same Kafka cluster: any of them serves any consumer instance, and instances outlive their node.",
 		store: into(boolean, func(d *draft) *bool { return &d.Cluster.Enabled }),
 	},
 	{
-		name: "cluster.secret", doc: "What the nodes know and nobody else: their requests to each other and their records in cluster.topic are authenticated by it. It is not sent (but see cluster.authentication). The same on all nodes, 16 characters or more.",
+		name: "cluster.secret", doc: "Known to the nodes and nobody else: their requests to each other and their records in cluster.topic are authenticated by it. It is not sent (but see cluster.authentication). The same on all nodes, 16 characters or more.",
 		store: into(password, func(d *draft) *string { return &d.Peer.Secret }),
 	},
 	{
-		name: "cluster.authentication", def: "require", doc: "What is accepted of other nodes: require wants all requests and records authenticated; accept also takes those of versions that cannot do that yet, for the time of an upgrade.",
+		name: "cluster.authentication", def: "require", doc: "Authentication of other nodes: require wants all requests and records authenticated; accept also takes those of versions that cannot do that yet, for the time of an upgrade.",
 		store: into(oneOf("require", "accept"), func(d *draft) *string { return &d.authentication }),
 	},
 	{

@@ -193,7 +193,7 @@ var fetchRows = []row{
 		store: into(oneOf("classic", "consumer"), func(d *draft) *string { return &d.KafkaConsumer.GroupProtocol }),
 	},
 	{
-		name: "consumer.client.rack", alias: "client.client.rack", doc: "Where this server runs, as a broker's broker.rack says it. Reads are then from the nearest replica where brokers have a replica.selector.class; else from leaders.",
+		name: "consumer.client.rack", alias: "client.client.rack", doc: "Where this node runs, as a broker's broker.rack says it. Reads are then from the nearest replica where brokers have a replica.selector.class; else from leaders.",
 		store: into(clientID, func(d *draft) *string { return &d.KafkaConsumer.Rack }),
 	},
 }

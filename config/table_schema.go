@@ -81,7 +81,7 @@ func subjectRows() []row {
 			store: into(boolean, func(d *draft) *bool { return &d.Schema.UseLatest }),
 		}),
 		forSchemas(row{
-			name: "schema.registry.latest.cache.ttl.sec", def: "60", doc: "For how long a schema is taken to be the newest, before the registry is asked again; -1 is for ever, Java's default.",
+			name: "schema.registry.latest.cache.ttl.sec", def: "60", doc: "For how long a schema is taken to be the newest, before the registry is asked again; -1 is without a bound, Java's default.",
 			store: into(cacheSeconds, func(d *draft) *time.Duration { return &d.Schema.LatestTTL }),
 		}),
 		forSchemas(row{
@@ -158,8 +158,8 @@ var subjectName = kind[schema.SubjectName]{
 	},
 }
 
-// cacheSeconds is a time in seconds; below zero it is for ever.
-var cacheSeconds = kind[time.Duration]{allowed: "seconds, 1 or more, or -1 for ever", parse: func(s string) (time.Duration, error) {
+// cacheSeconds is a time in seconds; below zero it has no bound.
+var cacheSeconds = kind[time.Duration]{allowed: "seconds, 1 or more, or -1 without a bound", parse: func(s string) (time.Duration, error) {
 	n, err := ranged(s, -1, largest)
 	if err == nil && n == 0 {
 		return 0, errors.New("0 is out of range")

@@ -11,7 +11,7 @@ import (
 
 var serverRows = []row{
 	{
-		name: "id", doc: "Name of this server, for the log and for the ids of consumer instances.",
+		name: "id", doc: "Name of this node, for the log and for the ids of consumer instances.",
 		store: into(text, func(d *draft) *string { return &d.ID }),
 	},
 	{
@@ -23,7 +23,7 @@ var serverRows = []row{
 		store: into(text, func(d *draft) *string { return &d.Server.HostName }),
 	},
 	{
-		name: "advertised.listeners", doc: "Base URL that clients reach this server at, for base_uri; outweighs host.name. Of several the first counts.",
+		name: "advertised.listeners", doc: "Base URL that clients reach this node at, for base_uri; outweighs host.name. Of several the first counts.",
 		store: into(webURLs, func(d *draft) *[]string { return &d.advertised }),
 	},
 	{
@@ -71,7 +71,7 @@ var serverRows = []row{
 		store: into(boolean, func(d *draft) *bool { return &d.UI }),
 	},
 	{
-		name: "admin.enable", def: "false", doc: "Serve GET and PUT /admin/config, which show all settings and change those marked ⟳. Whoever reaches the listeners can then use it: there is no authentication.",
+		name: "admin.enable", def: "false", doc: "Serve GET and PUT /admin/config, which show all settings and change those marked ⟳. Every client that reaches the listeners can then use it: there is no authentication.",
 		store: into(boolean, func(d *draft) *bool { return &d.Admin }),
 	},
 }
@@ -164,11 +164,11 @@ var consumerRows = []row{
 		store: into(millis(1, largest), func(d *draft) *time.Duration { return &d.Consumer.InstanceTimeout }),
 	},
 	{
-		name: "consumer.instances.max", def: "10000", doc: "Bound of the consumer instances of this server.",
+		name: "consumer.instances.max", def: "10000", doc: "Bound of the consumer instances of this node.",
 		store: into(whole(1, largest), func(d *draft) *int { return &d.Consumer.MaxInstances }),
 	},
 	{
-		name: "consumer.instances.max.per.client", def: "0", doc: "Bound of the consumer instances on this server that one client address has made; 0 is none. A load balancer in front is one address.",
+		name: "consumer.instances.max.per.client", def: "0", doc: "Bound of the consumer instances on this node that one client address has made; 0 is none. A load balancer in front is one address.",
 		store: into(whole(0, largest), func(d *draft) *int { return &d.Consumer.MaxPerClient }),
 	},
 	{

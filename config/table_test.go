@@ -170,9 +170,8 @@ var storedCases = map[string]struct {
 	"consumer.client.rack":               {"eu-1a", func(c *Config) any { return c.KafkaConsumer.Rack }, "eu-1a"},
 }
 
-// TestEverySettingIsStored gives each setting a value that is not its default
-// and looks for it where its package reads it. What secures connections has
-// tests of its own.
+// TestEverySettingIsStored gives each setting a value that is not its default and looks for it
+// where its package reads it. Settings that secure connections have tests of their own.
 func TestEverySettingIsStored(t *testing.T) {
 	for _, r := range rows() {
 		if strings.Contains(r.name, "ssl.") || strings.Contains(r.name, "sasl.") || strings.Contains(r.name, "security.protocol") || r.oneSide || r.name == "cluster.enable" {

@@ -161,7 +161,7 @@ func (c *cluster) committed(ctx context.Context, group string, tps []TopicPartit
 	return found, nil
 }
 
-// commit stores offsets for a group that this server is no member of at the
+// commit stores offsets for a group that this node is no member of at the
 // moment. Kafka refuses that while the group has members.
 func (c *cluster) commit(ctx context.Context, group string, entries []commitEntry) error {
 	client, err := c.get()

@@ -65,7 +65,7 @@ func (i *Instance) CommitAsync(offsets []Offset) error {
 		ctx, cancel := i.bound(i.m.life, kafkaTimeout)
 		defer cancel()
 		if err := i.issue(ctx, c); err != nil {
-			i.m.log.Warn("cannot commit offsets asynchronously", "group", i.group, "instance", i.opts.Name, "error", err)
+			i.m.log.Warn("cannot commit offsets asynchronously", "group", i.group, "instance", i.opts.Name, "err", err)
 		}
 	})
 	if !started {
@@ -111,7 +111,7 @@ func (i *Instance) askCommit(ctx context.Context, offsets []Offset) (*commit, er
 		switch {
 		case o.Offset < 0, o.Partition < 0:
 			return nil, apierr.Unprocessable.New("The offset %d of partition %d of topic %s cannot be committed: neither may be negative.", o.Offset, o.Partition, o.Topic)
-		case o.Offset == math.MaxInt64: // a negative offset, as which the next would count, deletes the group's
+		case o.Offset == math.MaxInt64: // the next is negative, and would delete the group's
 			return nil, apierr.Unprocessable.New("The offset %d of partition %d of topic %s cannot be committed: there is none after it.", o.Offset, o.Partition, o.Topic)
 		}
 	}
@@ -134,7 +134,7 @@ func (i *Instance) askCommit(ctx context.Context, offsets []Offset) (*commit, er
 		if i.session != nil {
 			e.part = i.session.parts[e.TopicPartition]
 		}
-		if e.part != nil { // from now on, not when Kafka has it: a commit that is asked for meanwhile counts
+		if e.part != nil { // now, not when Kafka has it: a commit asked for meanwhile counts
 			e.part.committed, e.part.override = noMark, c.seq
 		}
 		c.entries = append(c.entries, e)
@@ -215,7 +215,7 @@ func (i *Instance) send(ctx context.Context, c *commit) error {
 	return nil
 }
 
-// commitAlone commits without a membership that Kafka could tell this server
+// commitAlone commits without a membership that Kafka could tell this node
 // by from one that has taken the instance over: so only while it may act for
 // the instance, and not a moment longer.
 func (i *Instance) commitAlone(ctx context.Context, entries []commitEntry) error {
@@ -322,6 +322,6 @@ func (i *Instance) autoCommit() {
 	ctx, cancel := i.bound(i.m.life, kafkaTimeout)
 	defer cancel()
 	if err := i.issue(ctx, c); err != nil && i.life.Err() == nil {
-		i.m.log.Warn("cannot auto-commit offsets", "group", i.group, "instance", i.opts.Name, "error", err)
+		i.m.log.Warn("cannot auto-commit offsets", "group", i.group, "instance", i.opts.Name, "err", err)
 	}
 }

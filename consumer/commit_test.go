@@ -169,8 +169,8 @@ func TestCommitFailure(t *testing.T) {
 	wantKind(t, i.Commit(t.Context(), []Offset{{TopicPartition{Topic: topic, Partition: 0}, 1, ""}}), apierr.Unauthorized)
 }
 
-// What was answered is committed again after an offset of the client's own, though
-// each of the three commits was asked for while the one before it was at Kafka.
+// The answered offset is committed again after an offset of the client's own, though each of
+// the three commits was asked for while the one before it was in flight.
 func TestCommitAfterOneThatOvertookAnAnswer(t *testing.T) {
 	f := testkit.Fake(t)
 	topic := testkit.CreateTopic(t, f.Broker, 1)

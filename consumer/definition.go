@@ -13,7 +13,7 @@ import (
 	"millrace/internal/apierr"
 )
 
-// definition is what of an instance outlives its server, in the directory.
+// definition is what of an instance outlives its node, in the directory.
 type definition struct {
 	Options InstanceOptions `json:"options"`
 	// Format is Options.Format by name, since its number may change.
@@ -54,7 +54,7 @@ func readDefinition(text []byte) (*definition, error) {
 	}
 	format, ok := codec.ParseFormat(d.Format)
 	if !ok {
-		return nil, apierr.Unprocessable.New("This server does not know the format %q.", d.Format)
+		return nil, apierr.Unprocessable.New("This node does not know the format %q.", d.Format)
 	}
 	d.Options.Format = format
 	return d, nil
@@ -159,7 +159,7 @@ func (i *Instance) recordLater() {
 		ctx, cancel := i.bound(i.m.life, kafkaTimeout)
 		defer cancel()
 		if err := i.record(ctx); err != nil && i.life.Err() == nil {
-			i.m.log.Warn("cannot record where a consumer instance reads from", "group", i.group, "instance", i.opts.Name, "error", err)
+			i.m.log.Warn("cannot record where a consumer instance reads from", "group", i.group, "instance", i.opts.Name, "err", err)
 		}
 	})
 }
@@ -217,7 +217,7 @@ func (i *Instance) begin(p *partition, committed, at int64) (news bool) {
 }
 
 // memberID is the instance's name as a static member of its group, by which
-// the server that adopts it takes its place without a rebalance; empty where
+// the node that adopts it takes its place without a rebalance; empty where
 // it has none. A group of the protocol "consumer" lets nobody take the place
 // of a member that died before its session is over, so there it is dynamic.
 func (i *Instance) memberID() string {
@@ -228,9 +228,9 @@ func (i *Instance) memberID() string {
 	return "millrace-" + hex.EncodeToString(sum[:12])
 }
 
-// passOn has the end of the session leave the instance's place in the group to
-// the server that adopts it.
-func (i *Instance) passOn() {
+// keepMembership has the end of the session leave the instance's place in the group to
+// the node that adopts it.
+func (i *Instance) keepMembership() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.passing = true

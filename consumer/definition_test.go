@@ -45,13 +45,13 @@ func TestDefinitionComesBack(t *testing.T) {
 }
 
 // Every option but the address of its client, which is dropped where nobody
-// asks for it, must outlive a server: a new field that JSON passes over would not.
+// asks for it, must outlive a node: a new field that JSON passes over would not.
 func TestAllOptionsAreKept(t *testing.T) {
 	kind := reflect.TypeFor[InstanceOptions]()
 	for i := range kind.NumField() {
 		f := kind.Field(i)
 		if !f.IsExported() || f.Tag.Get("json") == "-" || f.Type.Kind() == reflect.Func || f.Type.Kind() == reflect.Interface {
-			t.Errorf("the option %s does not outlive its server", f.Name)
+			t.Errorf("the option %s does not outlive its node", f.Name)
 		}
 	}
 }
@@ -96,7 +96,7 @@ func (d slowDirectory) Release(context.Context, string, string, []byte) error {
 }
 
 // An instance is held until it is given up: else a request that comes meanwhile
-// would have it claimed once more by the server that shuts down.
+// would have it claimed once more by the node that shuts down.
 func TestInstanceIsHeldUntilItIsReleased(t *testing.T) {
 	d := slowDirectory{make(chan struct{}), make(chan struct{})}
 	m := newManagerWith(t, testkit.Fake(t).Broker, nil, Deps{Directory: d})

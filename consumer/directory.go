@@ -9,20 +9,20 @@ import (
 	"millrace/internal/apierr"
 )
 
-// Directory is where the definitions of instances outlive this server, for
+// Directory is where the definitions of instances outlive this node, for
 // another one, or this one after a restart, to adopt them; package cluster is
 // one. Its methods borrow the definition and may wait for Kafka. None is called
 // with a lock held but the instance's changing and recording.
 type Directory interface {
-	// Create enters an instance of this server; [apierr.AlreadyExists] if any has one of that name.
+	// Create enters an instance of this node; [apierr.AlreadyExists] if any has one of that name.
 	Create(ctx context.Context, group, name string, definition []byte) error
-	// Update replaces the definition; [apierr.InstanceMoved] if another server has the instance.
+	// Update replaces the definition; [apierr.InstanceMoved] if another node has the instance.
 	Update(ctx context.Context, group, name string, definition []byte) error
-	// Release gives the instance up for another server to adopt.
+	// Release gives the instance up for another node to adopt.
 	Release(ctx context.Context, group, name string, definition []byte) error
 	// Delete forgets the instance; why is what Gone says of it, and may be empty.
 	Delete(ctx context.Context, group, name, why string) error
-	// Lease returns until when this server may act for the instance, or an
+	// Lease returns until when this node may act for the instance, or an
 	// error if it may not. It does not wait.
 	Lease(group, name string) (until time.Time, err error)
 	// Gone says why an instance is gone, empty where there is nothing to say.
@@ -30,7 +30,7 @@ type Directory interface {
 	Gone(group, name string) (why string)
 }
 
-// Holds reports whether the instance is on this server, or on its way in or out.
+// Holds reports whether the instance is on this node, or on its way in or out.
 func (m *Manager) Holds(group, name string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -39,7 +39,7 @@ func (m *Manager) Holds(group, name string) bool {
 	return moving || m.instances[key] != nil
 }
 
-// Adopt makes an instance from the definition that another server, or this one
+// Adopt makes an instance from the definition that another node, or this one
 // before a restart, has left in the directory; it borrows the text. Reading
 // goes on at the committed offsets, or at positions that were set and nothing
 // was committed after. Errors: [apierr.InstanceNotFound] says what cannot be
@@ -51,7 +51,7 @@ func (m *Manager) Adopt(ctx context.Context, group, name string, text []byte) er
 		if errors.As(err, &api) {
 			why = strings.TrimSuffix(api.Message(), ".")
 		}
-		return apierr.InstanceNotFound.Wrap(err, "The consumer instance %q of the group %q was on another server and cannot be recovered on this one: %s. Create it anew.", name, group, why)
+		return apierr.InstanceNotFound.Wrap(err, "The consumer instance %q of the group %q was on another node and cannot be recovered on this one: %s. Create it anew.", name, group, why)
 	}
 	d, err := readDefinition(text)
 	if err == nil {
@@ -84,7 +84,7 @@ func (m *Manager) Adopt(ctx context.Context, group, name string, text []byte) er
 	if err != nil {
 		m.unreserve(key, opts.Client)
 		if i.retire(apierr.InstanceMoved.Err()) {
-			i.passOn()
+			i.keepMembership()
 			i.shut(uncommitted)
 		}
 	}
@@ -117,8 +117,8 @@ func (i *Instance) resumeSession(ctx context.Context, d *definition) error {
 	return i.swapSession(next)
 }
 
-// Discard drops an instance, if it is here, because another server has it now:
-// nothing is committed, and its place in the group is left to that server. The
+// Discard drops an instance, if it is here, because another node has it now:
+// nothing is committed, and its place in the group is left to that node. The
 // calls in progress fail with [apierr.InstanceMoved]. It does not wait.
 func (m *Manager) Discard(group, name string) {
 	m.mu.Lock()
@@ -134,8 +134,8 @@ func (m *Manager) discard(i *Instance) {
 		return
 	}
 	m.takeOut(i)
-	i.passOn()
-	m.log.Info("another server has taken over a consumer instance", "group", i.group, "instance", i.opts.Name)
+	i.keepMembership()
+	m.log.Info("another node has taken over a consumer instance", "group", i.group, "instance", i.opts.Name)
 	m.background.Go(func() { i.shut(uncommitted) })
 }
 
@@ -144,10 +144,10 @@ func uncommitted(*partition) mark { return noMark }
 
 // release hands a retired and shut instance to whoever asks for it next.
 func (m *Manager) release(ctx context.Context, i *Instance, definition []byte) {
-	// Who took it over at once may have hidden that it was released.
+	// A node that took the instance over at once may have hidden the release.
 	if err := m.deps.Directory.Release(ctx, i.group, i.opts.Name, definition); err != nil && !apierr.InstanceMoved.Is(err) {
-		m.log.Warn("cannot release a consumer instance; another server takes it over when this one counts as dead",
-			"group", i.group, "instance", i.opts.Name, "error", err)
+		m.log.Warn("cannot release a consumer instance; another node takes it over when this one counts as dead",
+			"group", i.group, "instance", i.opts.Name, "err", err)
 	}
 }
 
@@ -164,9 +164,9 @@ func (m *Manager) reserve(key instanceKey, client string) error {
 	case moving || m.instances[key] != nil:
 		return apierr.AlreadyExists.New("A consumer instance named %q already exists in the group %q.", key.name, key.group)
 	case m.settings.MaxInstances > 0 && len(m.instances)+len(m.moving) >= m.settings.MaxInstances:
-		return apierr.TooManyInstances.New("This server holds %d consumer instances, as many as it is allowed to (consumer.instances.max). Delete those that are not needed.", m.settings.MaxInstances)
+		return apierr.TooManyInstances.New("This node holds %d consumer instances, as many as it is allowed to (consumer.instances.max). Delete those that are not needed.", m.settings.MaxInstances)
 	case limit > 0 && client != "" && m.perClient[client] >= limit:
-		return apierr.TooManyOfOneClient.New("The address %s has %d consumer instances on this server, as many as one address is allowed to (consumer.instances.max.per.client). Delete those that are not needed.", client, limit)
+		return apierr.TooManyOfOneClient.New("The address %s has %d consumer instances on this node, as many as one address is allowed to (consumer.instances.max.per.client). Delete those that are not needed.", client, limit)
 	}
 	m.moving[key] = struct{}{}
 	if client != "" {
@@ -194,15 +194,15 @@ func (m *Manager) register(i *Instance) error {
 	return m.deps.Directory.Create(ctx, i.group, i.opts.Name, i.recorded)
 }
 
-// unregister undoes reserve and register after the error of an instance's
-// creation. What Kafka may have of it although it did not answer in time is
-// deleted, so that its client can try again under the same name.
+// unregister undoes reserve and register after the error of an instance's creation. It deletes
+// the record that Kafka may have although Kafka did not answer in time, so that the client can
+// try again under the same name.
 func (m *Manager) unregister(i *Instance, why error) {
 	if m.deps.Directory != nil && !apierr.AlreadyExists.Is(why) {
 		ctx, cancel := context.WithTimeout(m.life, leaveTimeout)
 		defer cancel()
 		if err := m.deps.Directory.Delete(ctx, i.group, i.opts.Name, ""); err != nil {
-			m.log.Warn("cannot delete what there may be of a consumer instance that was not created", "group", i.group, "instance", i.opts.Name, "error", err)
+			m.log.Warn("cannot delete what there may be of a consumer instance that was not created", "group", i.group, "instance", i.opts.Name, "err", err)
 		}
 	}
 	m.unreserve(i.key(), i.opts.Client)
@@ -256,7 +256,7 @@ func (m *Manager) remember(key instanceKey, why string) {
 
 // forget has the directory forget an instance that is gone for good. While it
 // cannot, nobody may find the instance there and bring it back, so it is tried
-// until it is done or this server goes; done is told of the first try.
+// until it is done or this node goes; done is told of the first try.
 func (m *Manager) forget(i *Instance, why string, done chan<- error) {
 	for first := true; ; first = false {
 		err := m.strike(i, why)
@@ -272,7 +272,7 @@ func (m *Manager) forget(i *Instance, why string, done chan<- error) {
 			return
 		}
 		if first {
-			m.log.Warn("cannot delete what other servers know of a consumer instance, trying on", "group", i.group, "instance", i.opts.Name, "error", err)
+			m.log.Warn("cannot delete what other nodes know of a consumer instance, retrying", "group", i.group, "instance", i.opts.Name, "err", err)
 		}
 		select {
 		case <-time.After(forgetPause):
@@ -292,7 +292,7 @@ func (m *Manager) strike(i *Instance, why string) error {
 	return m.deps.Directory.Delete(ctx, i.group, i.opts.Name, why)
 }
 
-// takeOut takes i out of the table, if it is there. The caller holds m.mu.
+// takeOut removes i from the table, if the table has it. The caller holds m.mu.
 func (m *Manager) takeOut(i *Instance) {
 	if key := i.key(); m.instances[key] == i {
 		delete(m.instances, key)

@@ -1,5 +1,5 @@
 // Package consumer is the consume side: named consumer instances that live on
-// this server between the requests of their client, as the v2 API wants it.
+// this node between the requests of their client, as the v2 API wants it.
 // It never sees HTTP: methods take plain values and append answers to the
 // caller's bytes; errors are [apierr.Error] values.
 //
@@ -16,20 +16,20 @@
 //   - seek.go, commit.go: positions and offsets. cluster.go: what is asked of
 //     Kafka through the clients that all instances share. log.go: what of the
 //     client library's log an operator sees.
-//   - directory.go, definition.go: how an instance outlives this server, where
+//   - directory.go, definition.go: how an instance outlives this node, where
 //     there is a [Directory].
 //   - lag.go: how far readers are behind, those too that do not read.
-//   - passage.go: answers that go to their client by another server.
+//   - passage.go: answers that go to their client by another node.
 //   - stream.go, tail.go, positions.go: topics that are read without an end; one
 //     tail for each, which their streams share. instance_stream.go: the same of
 //     an instance. outlet.go: how both are sent.
 //   - topic.go: what v1 has instead of subscriptions. direct.go: reads of a
 //     partition with no instance, no group and no state between them.
 //
-// A record is "answered" once [Instance.AppendRecords] returned it, and
-// "confirmed" once a read that the client sends after it shows that it had that
-// answer. What is known not to have arrived is taken back instead. A seek
-// is the client's own statement of a position and counts as both. What commits:
+// A record is "answered" once [Instance.AppendRecords] returned it, and "confirmed" once a read
+// that the client sends after it shows that it had that answer. Records that are known not to
+// have arrived are taken back instead. A seek is the client's own statement of a position and
+// counts as both. These commit:
 //
 //	POST /offsets, DELETE of the instance   all that was answered
 //	auto-commit, revocation by the group,

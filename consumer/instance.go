@@ -35,14 +35,14 @@ type Instance struct {
 	lastCommit time.Time          // of auto-commit
 	commitSeq  uint64             // number of the last commit that was asked for
 	pollCancel context.CancelFunc // interrupts the poll that is running; nil when none is
-	holders    int                // who wants no poll to run; see holdPolls
+	holders    int                // how many want no poll to run; see holdPolls
 	losses     []func() bool      // each tells whether an answer that is not confirmed got lost
-	passage    *Passage           // of the last answer; nil: it went by no other server, or has been read on from
+	passage    *Passage           // of the last response; nil without one, or once reading went on
 	streaming  bool               // the lease is a stream's
-	// What the directory is for; unused without one.
+	// For the directory; unused without one.
 	positions map[TopicPartition]position // see definition.Positions
 	recorded  []byte                      // the definition that the directory has
-	passing   bool                        // another server goes on with the membership
+	passing   bool                        // another node goes on with the membership
 }
 
 func newInstance(m *Manager, group string, opts InstanceOptions) *Instance {
@@ -123,8 +123,8 @@ func acquire(ctx context.Context, lock chan struct{}) error {
 	}
 }
 
-// beginChange begins a change of subscription or assignment, of which there is
-// one at a time. What it returns bounds the change; done ends it.
+// beginChange begins a change of subscription or assignment, of which there is one at a time.
+// The returned context bounds the change; done ends it.
 func (i *Instance) beginChange(ctx context.Context) (_ context.Context, done func(), err error) {
 	if err := i.beginCall(); err != nil {
 		return nil, nil, err

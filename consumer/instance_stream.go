@@ -14,9 +14,9 @@ import (
 // InstanceStream is an endless read of an instance. [InstanceStream.Run] runs
 // it, once; until then it holds nothing.
 //
-// What was written to the client counts as answered, and as confirmed when
-// something was written after it. When a write fails, what is not confirmed is
-// given back: the instance reads it again.
+// Records that were written to the client count as answered, and as confirmed when something
+// was written after them. When a write fails, the records that are not confirmed are given
+// back: the instance reads them again.
 type InstanceStream struct {
 	i      *Instance
 	q      StreamOptions
@@ -31,7 +31,7 @@ type StreamOptions struct {
 	// Undecodable says what becomes of records that are not in the instance's
 	// format, in place of what its own options say.
 	Undecodable reader.Undecodables
-	// Heartbeat is how long the stream may be silent; 0 means for ever.
+	// Heartbeat is how long the stream may be silent; 0 means without a bound.
 	Heartbeat time.Duration
 	// Frames stand around the records.
 	Frames reader.Frames
@@ -128,7 +128,7 @@ func (st *InstanceStream) page(ctx context.Context) error {
 		wait, done = context.WithDeadline(ctx, st.out.Sent().Add(st.q.Heartbeat))
 	}
 	defer done()
-	// The end of ctx ends the wait, and is no reason to drop what is there.
+	// The end of ctx ends the wait, and is no reason to drop records that were fetched.
 	if err := i.collect(context.WithoutCancel(ctx), wait, s, reader.StreamChunk); err != nil {
 		return err
 	}
@@ -159,9 +159,9 @@ func (st *InstanceStream) page(ctx context.Context) error {
 	return nil
 }
 
-// encode takes what is in the backlog into the buffer and moves the positions.
-// What was answered before remains to be confirmed: by what is in the buffer
-// when that is written, else, where all records are passed over, by what comes.
+// encode takes what is in the backlog into the buffer and moves the positions. Records answered
+// before are still to be confirmed: by the buffer when that is written, or, where all records
+// are skipped, by the next write.
 func (st *InstanceStream) encode(s *session) (n int, err error) {
 	i := st.i
 	i.mu.Lock()
@@ -244,6 +244,6 @@ func (st *InstanceStream) giveBack(s *session) {
 		return
 	}
 	if err := s.move(ctx, to); err != nil && !apierr.InstanceNotFound.Is(err) {
-		i.m.log.Warn("cannot give back what the client of a stream did not get", "group", i.group, "instance", i.opts.Name, "error", err)
+		i.m.log.Warn("cannot give back what the client of a stream did not get", "group", i.group, "instance", i.opts.Name, "err", err)
 	}
 }

@@ -54,8 +54,8 @@ func TestInstanceStream(t *testing.T) {
 	})
 }
 
-// What was written is answered, and confirmed by what is written after it; what
-// a client did not take is read again.
+// Records that were written are answered, and confirmed by the next write; records that a
+// client did not take are read again.
 func TestInstanceStreamGivesBack(t *testing.T) {
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		m := newManager(t, b, nil)

@@ -15,10 +15,9 @@ import (
 // has to join its group anew, which the client library learns by its heartbeats.
 const rejoinPause = 100 * time.Millisecond
 
-// awaitJoin waits until the session, which may be nil, is a member of its group or
-// needs not be. What needs a membership waits for it, as a read does: a client
-// does not see when its subscription has taken effect. The error says that it
-// has not until ctx ended.
+// awaitJoin waits until the session, which may be nil, is a member of its group or needs not
+// be. A request that needs a membership waits for it, as a read does: a client does not see
+// when its subscription has taken effect. The error says that it has not until ctx ended.
 func (i *Instance) awaitJoin(ctx context.Context, s *session) error {
 	if s == nil || !s.subscribed() {
 		return nil

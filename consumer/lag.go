@@ -11,13 +11,12 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 )
 
-// The lag of a partition is the end of its log less the position of the
-// instance that reads it: how many records that instance has not answered. The
-// position is known here, committed or not, from the moment the partition was
-// given to the instance; where the group has committed nothing it is where
-// auto.offset.reset says. So Kafka need not be asked for the group's offsets.
-// What Kafka must be asked for is the end: a fetch brings it too, but only to
-// who reads, and a reader that has stopped is the one whose lag is of interest.
+// The lag of a partition is the end of its log less the position of the instance that reads it:
+// how many records that instance has not answered. The position is known here, committed or
+// not, from the moment the partition was given to the instance; where the group has committed
+// nothing it is where auto.offset.reset says. So Kafka need not be asked for the group's
+// offsets. Kafka must be asked for the ends only: a fetch brings them too, but only to an
+// instance that reads, and a reader that has stopped is the one whose lag is of interest.
 //
 // The end is the high watermark for all, records of open transactions included,
 // as Kafka's own tools have it: a transaction that hangs is seen.
@@ -61,7 +60,7 @@ func (m *Manager) learnEnds() {
 	defer cancel()
 	ends, err := m.cluster.ends(ctx, at)
 	if err != nil && m.open.Err() == nil {
-		m.log.Debug("cannot read the ends of all logs for the lag of consumers", "error", err)
+		m.log.Debug("cannot read the ends of all logs for the lag of consumers", "err", err)
 	}
 	for _, i := range all {
 		i.setEnds(ends)
@@ -83,7 +82,7 @@ func (i *Instance) addRead(at map[TopicPartition]int64) {
 	}
 }
 
-// setEnds notes where the logs end. What is not among them stays as it was.
+// setEnds notes where the logs end. Partitions that are not among them keep their ends.
 func (i *Instance) setEnds(ends map[TopicPartition]int64) {
 	i.mu.Lock()
 	defer i.mu.Unlock()

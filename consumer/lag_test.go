@@ -108,7 +108,7 @@ func TestLagQueriesAreFew(t *testing.T) {
 	t.Logf("%d queries, %d scrapes, %v", ends.Hits(), scrapes, time.Since(began))
 }
 
-// What the broker cannot tell keeps what was known of it, and a topic that is
+// A partition whose end the broker cannot tell keeps its last known end, and a topic that is
 // gone is not shown any more.
 func TestLagOfWhatIsGone(t *testing.T) {
 	b := testkit.Fake(t, kfake.SeedTopics(1, "kept", "gone"))

@@ -23,7 +23,7 @@ const (
 	closers = 64
 )
 
-// Manager owns the consumer instances of this server. All methods may be
+// Manager owns the consumer instances of this node. All methods may be
 // called from any goroutine.
 type Manager struct {
 	base     kafka.Settings
@@ -200,7 +200,7 @@ func (m *Manager) Close(ctx context.Context) error {
 		m.shut()
 	}
 	all := m.list()
-	for _, i := range all { // held until it is passed on, or it would be claimed meanwhile
+	for _, i := range all { // held until another node has it, or it would be claimed meanwhile
 		m.moving[i.key()] = struct{}{}
 	}
 	clear(m.instances)
@@ -215,7 +215,7 @@ func (m *Manager) Close(ctx context.Context) error {
 		m.background.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			m.passOn(ctx, i)
+			m.handOver(ctx, i)
 			m.mu.Lock()
 			defer m.mu.Unlock()
 			delete(m.moving, i.key())
@@ -234,9 +234,9 @@ func (m *Manager) Close(ctx context.Context) error {
 	}
 }
 
-// passOn shuts a retired instance so that another server can go on with it,
+// handOver shuts a retired instance so that another node can go on with it,
 // where there is a directory to tell it from.
-func (m *Manager) passOn(ctx context.Context, i *Instance) {
+func (m *Manager) handOver(ctx context.Context, i *Instance) {
 	if m.deps.Directory == nil {
 		i.shut((*partition).confirmedMark)
 		return

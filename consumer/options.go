@@ -52,17 +52,18 @@ type InstanceOptions struct {
 	// OffsetReset is where a partition starts that its group has no offset
 	// for: "earliest", "latest", or "none" for an error. Empty means the default.
 	OffsetReset string
-	// AutoCommit has the server commit what the client has confirmed.
+	// AutoCommit has the node commit what the client has confirmed.
 	AutoCommit bool
 	// FetchMinBytes is how much a read waits for, keys and values; -1 means the default, 1.
 	FetchMinBytes int
-	// RequestTimeout is how long a read waits, at most and by default; 0 means the server's setting.
+	// RequestTimeout is how long a read waits, at most and by default; 0 means the node's setting.
 	RequestTimeout time.Duration
 	// IsolationLevel is "read_uncommitted" or "read_committed". Empty means the default.
 	IsolationLevel string
 	// Undecodable says what becomes of records that are not in the format.
 	Undecodable reader.Undecodables
-	// Client is the address that asked for the instance, for [Settings.MaxPerClient]; empty counts for nobody.
+	// Client is the address that asked for the instance, for [Settings.MaxPerClient]; empty counts
+	// for nobody.
 	Client string
 }
 
@@ -74,12 +75,12 @@ type ReadOptions struct {
 	// NoWait answers what is fetched already; Timeout means nothing then.
 	NoWait bool
 	// MaxBytes bounds keys and values of the answer; 0 or less, or more than
-	// the server's setting, means that setting.
+	// the node's setting, means that setting.
 	MaxBytes int
 	// Lost, if not nil, is asked later whether the answer has got lost on its
 	// way. It must not block; it is called with the instance locked.
 	Lost func() bool
-	// Passage, if not nil, is how the answer goes by another server.
+	// Passage, if not nil, is how the answer goes by another node.
 	Passage *Passage
 	// Show says how records are shown.
 	reader.Show
@@ -140,7 +141,8 @@ func (m *Manager) complete(o InstanceOptions) (InstanceOptions, error) {
 	return o, m.checkFormat(o.Format)
 }
 
-// newName makes up the name of an instance: "rest-consumer-" and a random UUID (RFC 9562, version 4).
+// newName makes up the name of an instance: "rest-consumer-" and a random UUID (RFC 9562,
+// version 4).
 func newName() string {
 	var b [16]byte
 	rand.Read(b[:]) // never fails

@@ -8,7 +8,7 @@ import (
 	"millrace/codec"
 )
 
-// Overview is what the instances of this server do, for people to look at.
+// Overview is what the instances of this node do, for people to look at.
 type Overview struct {
 	// Instances is how many there are, Limit how many there may be.
 	Instances, Limit int
@@ -19,7 +19,7 @@ type Overview struct {
 	Shown      []InstanceState
 }
 
-// GroupState is what the instances of one group on this server have together.
+// GroupState is what the instances of one group on this node have together.
 type GroupState struct {
 	Group                 string
 	Instances, Partitions int

@@ -9,7 +9,7 @@ import (
 	"millrace/internal/testkit"
 )
 
-// What people see of instances is theirs, and to look does not count as use.
+// The overview shows the instances as they are, and does not count as their use.
 func TestOverview(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 2)

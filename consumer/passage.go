@@ -10,13 +10,13 @@ import (
 
 const (
 	// passageWait is how long a read or commit waits for the word of another
-	// server on whether the answer before arrived.
+	// node on whether the answer before arrived.
 	passageWait = 5 * time.Second
-	// passageLook is how often it looks whether that server is still there.
+	// passageLook is how often it looks whether that node is still alive.
 	passageLook = 20 * time.Millisecond
 )
 
-// Passage is the way of an answer to its client by another server, which says
+// Passage is the way of an answer to its client by another node, which says
 // with [Manager.Delivered] whether it arrived. Until then nobody knows.
 type Passage struct {
 	id   uint64
@@ -27,7 +27,7 @@ type Passage struct {
 	arrived bool
 }
 
-// NewPassage returns a passage that id tells from all others on this server.
+// NewPassage returns a passage that id tells from all others on this node.
 // cut reports whether the way has ended, so that no word may be expected of it
 // any more; it must not block.
 func NewPassage(id uint64, cut func() bool) *Passage {
@@ -105,6 +105,6 @@ func (i *Instance) awaitPassage(ctx context.Context) bool {
 // that got lost would be lost for good, and left out, one that arrived would
 // come again although its client was told that it is committed.
 func unsure() error {
-	return apierr.ArrivalUnknown.New("The server that has passed on the last records of this consumer instance is gone, and nobody knows whether they arrived. " +
+	return apierr.ArrivalUnknown.New("The node that has forwarded the last records of this consumer instance is gone, and nobody knows whether they arrived. " +
 		"Read on, and they come again; or commit offsets by name.")
 }

@@ -71,7 +71,7 @@ func patternSize(re *syntax.Regexp) int {
 // patternStates is how many instructions of a pattern may have to be tried at one
 // character of a name, at most; any number above maxPatternStates stands for more.
 // loose says that a match of the pattern may begin at several characters, and is
-// returned true if what follows may. What begins at one character and has one length
+// returned true if the rest may. A part that begins at one character and has one length
 // is at one place at a time; behind a repetition every character may be anywhere.
 func patternStates(re *syntax.Regexp, loose bool) (states int, after bool) {
 	switch re.Op {

@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// TestPatternSize compares the estimate, which may be a bit more, with what the standard library compiles.
+// TestPatternSize compares the estimate, which may be a bit more, with what the standard
+// library compiles.
 func TestPatternSize(t *testing.T) {
 	for _, pattern := range []string{
 		"a", "abc", "a|b|cd", "(a)(b)", "a*b+c?", "[a-z]{3}", "[a-z]{0,40}", "(ab{2,3}){4}", "a{2,}", ".*.*.*", `^\bx\b$`, "(?:)", "()",

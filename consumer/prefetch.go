@@ -27,10 +27,10 @@ const (
 	// is asked for.
 	prefetchBudget = 32 << 20
 	leastPrefetch  = 16 << 10
-	// heldBudget is how much of what was fetched all sessions together may hold,
-	// with recordCost for each record beside its bytes. Over it, those that have
-	// gone unread longest are parked, beginning with parkSoonest; it is looked
-	// for every parkLook. Who reads in a loop is not parked for a shorter pause.
+	// heldBudget is how much of what was fetched all sessions together may hold, with recordCost
+	// for each record beside its bytes. Over it, those that have gone unread longest are parked,
+	// beginning with parkSoonest; it is looked for every parkLook. A client that reads in a loop
+	// is not parked for a shorter pause.
 	heldBudget  = 64 << 20
 	recordCost  = 256
 	parkSoonest = 100 * time.Millisecond
@@ -140,7 +140,7 @@ func (i *Instance) park(now time.Time, unread time.Duration) {
 	s.pause(s.topicsRead())
 	i.poll(ctx, s, true) // takes off the client what it holds of paused topics
 	if err := s.refetch(ctx); err != nil && i.closed == nil {
-		i.m.log.Warn("cannot drop what was fetched for a consumer instance that is not read", "group", i.group, "instance", i.opts.Name, "error", err)
+		i.m.log.Warn("cannot drop what was fetched for a consumer instance that is not read", "group", i.group, "instance", i.opts.Name, "err", err)
 	}
 }
 

@@ -113,7 +113,7 @@ func TestNobodyFetchesForNobody(t *testing.T) {
 	}
 }
 
-// What may be fetched ahead is shared by those that read.
+// The instances that read share the memory for fetching ahead.
 func TestPrefetchIsShared(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 1)
@@ -183,8 +183,8 @@ func TestPrefetchIsBoundedInAll(t *testing.T) {
 	}
 }
 
-// What parked sessions have dropped goes back to the system, when there is much of
-// it and the last has been parked.
+// Memory that parked sessions have dropped goes back to the system, when there is much of it
+// and the last session has been parked.
 func TestMemoryIsGivenBack(t *testing.T) {
 	var r reclaim
 	at := time.Unix(1000, 0)

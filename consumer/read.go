@@ -24,13 +24,12 @@ const (
 	pollRecords = 500
 )
 
-// AppendRecords reads on: it appends a JSON array of the next records to dst,
-// which it takes, and returns the extended slice, grown by [pool.Grow]. It answers
-// as soon as fetch.min.bytes are there, taking along what is fetched already, up to
-// MaxBytes of keys and values, and to what the settings allow an answer to be; a
-// single record may be larger. After the timeout, or when [Manager.Drain] is called,
-// it answers what there is, be it nothing. With an error dst is returned as long as
-// it was and the position has not moved.
+// AppendRecords reads on: it appends a JSON array of the next records to dst, which it takes,
+// and returns the extended slice, grown by [pool.Grow]. It answers as soon as fetch.min.bytes
+// are there, taking along what is fetched already, up to MaxBytes of keys and values, and to
+// what the settings allow an answer to be; a single record may be larger. After the timeout, or
+// when [Manager.Drain] is called, it answers the records that it has, even if there are none.
+// With an error dst is returned as long as it was and the position has not moved.
 //
 // The call also confirms the answer before it. It waits, within its timeout,
 // for an assignment that is still to come and for another read of the same
@@ -123,7 +122,7 @@ func (i *Instance) asking(ctx, turn context.Context, known *reader.Schemas) (con
 // confirm notes, when a client asks for more, that it has what was answered
 // before, unless that is known to be lost. It comes before the wait for the
 // turn: the answer of a read that goes on meanwhile may be for a client that is
-// gone. An answer that went by another server waits for its word, see beginRead.
+// gone. An answer that went by another node waits for its word, see beginRead.
 // A read in place of a stream says nothing of what the stream's client has.
 func (i *Instance) confirm() {
 	i.mu.Lock()
@@ -183,7 +182,7 @@ func (i *Instance) gaveUp(ctx context.Context, why string) error {
 // up. A change of the subscription that is under way is waited for. The caller holds
 // the lease.
 func (i *Instance) beginRead(ctx, turn context.Context) (*session, error) {
-	i.awaitPassage(ctx) // longer than the read, if need be: it is rare, and the alternative to repeat what arrived
+	i.awaitPassage(ctx) // rare, may outlast the read, and else records that arrived are repeated
 	if err := i.renew(ctx, turn); err != nil {
 		return nil, err
 	}
@@ -257,10 +256,10 @@ func (i *Instance) collect(ctx, wait context.Context, s *session, limit int) err
 	}
 }
 
-// poll moves records from the Kafka client into the backlog. It waits for some
-// until ctx ends or holdPolls interrupts it, or just drains what is there. The
-// caller holds i.mu, which is released meanwhile, so the session may have ended
-// after it. It is true unless interrupted.
+// poll moves records from the Kafka client into the backlog. It waits for records until ctx
+// ends or holdPolls interrupts it, or just drains those that were fetched. The caller holds
+// i.mu, which is released meanwhile, so the session may have ended after it. It is true unless
+// interrupted.
 func (i *Instance) poll(ctx context.Context, s *session, drain bool) bool {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

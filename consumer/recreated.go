@@ -12,17 +12,16 @@ import (
 	"millrace/internal/apierr"
 )
 
-// A topic that is deleted and created again under its name is another one to
-// Kafka, which tells them apart by id. The client library never goes over to it:
-// it answers UNKNOWN_TOPIC_ID for ever. The read that meets this is answered with
-// it, once; the next one looks whether there is another topic of the name by now,
-// and if so replaces the session by one that reads that. As long as there is
-// none, the session stays what it is, and goes on with other topics that it has.
+// A topic that is deleted and created again under its name is another one to Kafka, which tells
+// them apart by id. The client library never switches to the new one: it answers
+// UNKNOWN_TOPIC_ID forever. The read that meets this is answered with it, once; the next one
+// looks whether there is another topic of the name by now, and if so replaces the session by
+// one that reads that. As long as there is none, the session stays what it is, and goes on with
+// other topics that it has.
 
-// outlive notes that a topic that the session reads is gone. What is known of its
-// partitions must not be committed any more: Kafka commits by name, and would
-// take it for offsets of the topic that comes next. The caller holds the
-// instance's mu.
+// outlive notes that a topic that the session reads is gone. Offsets of its partitions must not
+// be committed any more: Kafka commits by name, and would take them for offsets of the topic
+// that comes next. The caller holds the instance's mu.
 func (s *session) outlive(topic *kgo.FetchTopic) {
 	if _, known := s.outlived[topic.Topic]; known || topic.TopicID == [16]byte{} {
 		return // known: a seek since is one in the topic that comes next
@@ -55,9 +54,9 @@ func (s *session) tell() error {
 	return err
 }
 
-// renew goes over to topics that were created again since the last read, which was
-// told that they were deleted. The positions in all others stay what they are.
-// Begun, it is finished, be it past the timeout of the read. The caller holds the lease.
+// renew goes over to topics that were created again since the last read, which was told that
+// they were deleted. The positions in all others stay what they are. Once begun it is finished,
+// even past the timeout of the read. The caller holds the lease.
 func (i *Instance) renew(ctx, turn context.Context) error {
 	i.mu.Lock()
 	due := i.session != nil && i.session.renewable

@@ -171,8 +171,8 @@ func TestDrainEndsLookUps(t *testing.T) {
 	}
 }
 
-// What a record's schema is wrong in is told with the record's place, though a
-// no is not remembered.
+// A fault of a record's schema is reported with the record's position, though a failed lookup
+// is not cached.
 func TestUnknownSchemaNamesTheRecord(t *testing.T) {
 	f := newSchemaFixture(t, func(s *schema.Settings) { s.NegativeTTL = 0 })
 	id := f.register(1)

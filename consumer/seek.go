@@ -20,12 +20,11 @@ const (
 	placingLook = 2 * time.Millisecond
 )
 
-// Seek moves the positions of partitions: to an offset, or to the first record
-// that is not older than a timestamp, the end where there is none. Of two
-// entries for a partition the later one counts, timestamps after offsets. What
-// was fetched from the old positions is dropped. Metadata has no meaning here. A
-// first assignment that the group has yet to make is waited for.
-// Errors: [apierr.IllegalState] for a partition that is not assigned,
+// Seek moves the positions of partitions: to an offset, or to the first record that is not
+// older than a timestamp, the end where there is none. Of two entries for a partition the later
+// one counts, timestamps after offsets. Records fetched from the old positions are dropped.
+// Metadata has no meaning here. A first assignment that the group has yet to make is waited
+// for. Errors: [apierr.IllegalState] for a partition that is not assigned,
 // [apierr.Unprocessable] for a negative offset; then nothing was moved.
 func (i *Instance) Seek(ctx context.Context, offsets []Offset, times []Timestamp) error {
 	to := make(map[TopicPartition]int64, len(offsets)+len(times))
@@ -117,7 +116,7 @@ func (i *Instance) seek(ctx context.Context, to, at map[TopicPartition]int64) er
 	return i.recordSeek(ctx, moved)
 }
 
-// TakeBack undoes the last answer, if that went by another server and is not
+// TakeBack undoes the last answer, if that went by another node and is not
 // known to have arrived: its records come again. A read that is going on, whose
 // answer nobody will get, is waited for.
 func (i *Instance) TakeBack(ctx context.Context) error {

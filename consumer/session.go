@@ -30,7 +30,7 @@ type session struct {
 	client *kgo.Client // nil until an assignment is first read
 	joins  joins       // of the client
 	joined bool        // the group has admitted the client, and not dropped it since
-	// What the client may fetch at a time, in all and of one partition.
+	// Bounds of one fetch of the client, in all and of one partition.
 	fetchBytes, partitionBytes int32
 	ended                      bool // no reads any more
 	left                       bool // no commits any more
@@ -38,8 +38,8 @@ type session struct {
 	backlog                    backlog
 	page                       []*partition // answered by the last read, not yet confirmed
 	parked                     bool         // the client fetches nothing; see prefetch.go
-	share                      int          // of the memory for fetching ahead, as the client was told
-	failed                     error        // what Kafka said while fetching, for the next read to tell
+	share                      int          // of the memory for fetching ahead, as set in the client
+	failed                     error        // of Kafka while fetching, for the next read to return
 
 	// See recreated.go.
 	outlived  map[string][16]byte // topics that were deleted while they were read, with their ids
@@ -100,7 +100,7 @@ func (p *partition) seek(at int64) {
 	p.start, p.blocked = at, nil
 	p.answered = mark{offset: at, epoch: -1}
 	p.confirmed = p.answered
-	p.committed = noMark // a commit is to be written down, be it of the same place again
+	p.committed = noMark // a commit must be written, even of the same position again
 }
 
 func newSession(i *Instance) *session {
@@ -262,7 +262,7 @@ func (i *Instance) endSession(last func(*partition) mark) {
 		err = i.send(committing, final)
 	}
 	if err != nil {
-		i.m.log.Warn("cannot commit at the end of a consumer session", "group", i.group, "instance", i.opts.Name, "error", err)
+		i.m.log.Warn("cannot commit at the end of a consumer session", "group", i.group, "instance", i.opts.Name, "err", err)
 	}
 	i.mu.Lock()
 	s.left = true
@@ -300,7 +300,7 @@ func (s *session) fetchError(tp TopicPartition, err error) error {
 		return nil
 	case errors.As(err, &huge):
 		if p := s.parts[tp]; p != nil { // the client library has stopped there
-			p.blocked = apierr.Undecodable.Wrap(err, "The records from offset %d of partition %d of topic %s decompress to more than this server holds. Seek to offset %d to read on.", huge.Offset, tp.Partition, tp.Topic, huge.NextOffset)
+			p.blocked = apierr.Undecodable.Wrap(err, "The records from offset %d of partition %d of topic %s decompress to more than this node holds. Seek to offset %d to read on.", huge.Offset, tp.Partition, tp.Topic, huge.NextOffset)
 		}
 		return nil
 	case errors.Is(err, kerr.OffsetOutOfRange):

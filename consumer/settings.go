@@ -28,7 +28,7 @@ type Settings struct {
 	// LagInterval is how often the ends of the logs that instances read are
 	// looked up, so that the lag of one that does not read is known; 0: never.
 	LagInterval time.Duration
-	// MaxInstances bounds the instances of this server.
+	// MaxInstances bounds the instances of this node.
 	MaxInstances int
 	// MaxPerClient bounds the instances of one client address; 0 is no bound.
 	MaxPerClient int

@@ -10,7 +10,7 @@ import (
 	"millrace/metrics"
 )
 
-// What the metrics show follows what readers do, and asks Kafka nothing.
+// The metrics follow the readers, and ask Kafka nothing.
 func TestStats(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 1)

@@ -200,7 +200,7 @@ func (i *Instance) placeAt(s *session, starts, listed map[TopicPartition]int64, 
 }
 
 // fenceHook ends a session whose static membership was taken over by another
-// server. The client would join again, and take it back.
+// node. The client would join again, and take it back.
 type fenceHook struct{ s *session }
 
 // OnGroupManageError implements [kgo.HookGroupManageError].
@@ -224,8 +224,8 @@ func (o *InstanceOptions) resetTime() int64 {
 	return kafka.StartOfLog
 }
 
-// onRevoked is called by kgo before partitions go to another member. What is
-// left of them in the backlog is that member's to answer.
+// onRevoked is called by kgo before partitions go to another member. Their records that are
+// still in the backlog are that member's to answer.
 func (s *session) onRevoked(ctx context.Context, _ *kgo.Client, gone map[string][]int32) {
 	rebalanced(&s.inst.m.counts.revoked, gone)
 	i := s.inst
@@ -245,7 +245,7 @@ func (s *session) onRevoked(ctx context.Context, _ *kgo.Client, gone map[string]
 	}
 	defer func() { <-i.commits }()
 	if err := i.send(ctx, c); err != nil {
-		i.m.log.Warn("cannot commit revoked partitions", "group", i.group, "instance", i.opts.Name, "error", err)
+		i.m.log.Warn("cannot commit revoked partitions", "group", i.group, "instance", i.opts.Name, "err", err)
 	}
 }
 

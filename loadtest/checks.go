@@ -78,9 +78,8 @@ func (r *Result) judge(s *Scenario) {
 	}
 }
 
-// deliveryChecks are for what a consumer group was given; d may be nil.
-// Repeated records fail it only where the scenario says so, for a group
-// delivers at least once.
+// deliveryChecks are for what a consumer group was given; d may be nil. Repeated records fail
+// it only where the scenario asks for that, because a group delivers at least once.
 func deliveryChecks(name string, f Flow, s *Scenario, d *Delivery) (out []Check) {
 	if d == nil {
 		return nil

@@ -197,8 +197,8 @@ func (p *delivered) complete(start, end int64) bool {
 	return true
 }
 
-// compare takes in one record of Kafka. What remains marked in the end was
-// given and is not there.
+// compare takes in one record of Kafka. A mark that remains in the end is a record that was
+// given and is not in Kafka.
 func (d *deliveries) compare(r *kgo.Record) {
 	if r.Topic != d.topic {
 		return

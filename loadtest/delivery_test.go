@@ -96,7 +96,7 @@ func TestPlantedDeliveries(t *testing.T) {
 	}), Delivery{Delivered: 400, Misplaced: 1, Undelivered: 1}, "FAILED: "+never+", "+others)
 }
 
-// Whoever may not fill the memory is told what was left out.
+// A run that may not fill the memory is told what was left out.
 func TestDeliveriesAreBounded(t *testing.T) {
 	d := newDeliveries("run", "t", "g")
 	d.limit = 2

@@ -188,8 +188,8 @@ func TestAvroIDs(t *testing.T) {
 	}
 }
 
-// Whatever a topic holds, a value has an id or none, and one that has is found
-// again in what is made of it.
+// In any topic a value has an id or none, and an id is found again in the payload that is made
+// of the value.
 func FuzzParseValue(f *testing.F) {
 	id := recordID{"run", 3, 12345}
 	f.Add(appendValue(nil, id, []byte(`"a":1}`)))

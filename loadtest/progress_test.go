@@ -26,7 +26,7 @@ func watchedRun() (flows []*flowRun, meters []*usageMeter) {
 	return []*flowRun{f, polls}, []*usageMeter{{}, proxy}
 }
 
-// Where nobody watches a line is plain text, and all of it is there.
+// Without a terminal a line is plain text, and complete.
 func TestProgressPlain(t *testing.T) {
 	var out bytes.Buffer
 	p := newProgress(Options{Progress: &out})

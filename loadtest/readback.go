@@ -16,7 +16,7 @@ func (r *run) drain(ctx context.Context) {
 	}
 	held, err := r.verifier.extent(ctx)
 	if err != nil {
-		return // reading back will say so
+		return // reading back will report it
 	}
 	began := time.Now()
 	stop := func(f *flowRun, polling context.Context) bool {

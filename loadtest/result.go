@@ -16,8 +16,8 @@ import (
 // resultVersion changes when a reader of old results would misread new ones.
 const resultVersion = 1
 
-// Result is the outcome of a run. Its JSON is what -compare reads; times are
-// in milliseconds where the name says so, rates per second, shares from 0 to 1.
+// Result is the outcome of a run. Its JSON is what -compare reads; times are in milliseconds
+// where the name has them, rates per second, shares from 0 to 1.
 type Result struct {
 	Version  int       `json:"version"`
 	Scenario string    `json:"scenario"`

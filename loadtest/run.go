@@ -64,7 +64,7 @@ func Run(ctx context.Context, s *Scenario, o Options) (*Result, error) {
 		return nil, err
 	}
 	defer to.close()
-	// Any answer will do: what matters is that somebody is there.
+	// Any response will do: it shows that a node listens.
 	if _, _, err := to.call(ctx, http.MethodGet, "/", "", ""); err != nil {
 		return nil, err
 	}

@@ -38,7 +38,7 @@ func TestPlantedFaults(t *testing.T) {
 			return rs, http.StatusOK
 		case 60: // write all, and say the contrary
 			return rs, http.StatusServiceUnavailable
-		case 70: // write none, and say so
+		case 70: // write none, and report that
 			return nil, http.StatusServiceUnavailable
 		}
 		return rs, http.StatusOK

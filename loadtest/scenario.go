@@ -39,7 +39,7 @@ type Scenario struct {
 	Text string
 }
 
-// What a flow does.
+// The kinds of a flow.
 const (
 	Produce  = "produce"
 	Consume  = "consume"

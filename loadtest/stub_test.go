@@ -39,8 +39,8 @@ type stubProxy struct {
 	faults func(n int, records []stubRecord) (write []stubRecord, status int)
 	n      int
 
-	// What one consumer is given: all that was written, in its order, unless
-	// deliver changes it.
+	// The log is given to one consumer: all that was written, in its order, unless deliver changes
+	// it.
 	log     []stubDelivery
 	next    int           // of log
 	grown   chan struct{} // has one element after log has grown

@@ -21,7 +21,7 @@ func newWireTo(t *testing.T, url string, timeout time.Duration) *endpoint {
 	return e
 }
 
-// What vegeta says is what the proxy hears, and the other way round.
+// The node receives the requests that vegeta sends, and vegeta the responses.
 func TestWire(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)

@@ -58,7 +58,7 @@ var (
 var (
 	produceRecords  = counter("produce_records_total", "Records that Kafka has, by the format of their request.", "format")
 	produceFailed   = counter("produce_failed_records_total", "Records that were decoded and not acknowledged by Kafka, by why; they may be in Kafka all the same if that is kafka_timeout.", "error", "error_code")
-	produceWait     = histogram("produce_wait_seconds", "Time from a request's records being ready to be sent until Kafka has answered for the last of them. One request in 16 is timed. What it exceeds the producer's millrace_kafka_request_duration_e2e_seconds by, records wait for a batch to leave: for producer.linger.ms, and for requests in flight.")
+	produceWait     = histogram("produce_wait_seconds", "Time from a request's records being ready to be sent until Kafka has answered for the last of them. One request in 16 is timed. The excess over the producer's millrace_kafka_request_duration_e2e_seconds is the wait of records for their batch to leave: for producer.linger.ms, and for requests in flight.")
 	produceBatchLen = histogram("produce_batch_records", "Records in one record batch written to a broker.")
 	produceBatchBig = histogram("produce_batch_bytes", "Size of one record batch written to a broker, before compression.")
 	produceHeld     = gauge("produce_held_bytes", "Bytes of requests admitted and not yet answered by Kafka, those of requests that were answered with 504 among them.")
@@ -101,9 +101,9 @@ var (
 	clusterNodes     = gauge("cluster_nodes", "Nodes alive, this one included.")
 	clusterInstances = gauge("cluster_instances", "Consumer instances of all nodes.")
 	clusterAdoptions = counter("cluster_adoptions_total", "Consumer instances that this node took over from one that left or died, by result: ok or failed.", "result")
-	clusterRefused   = counter("cluster_refused_total", "What came in the name of a node and was not authenticated by cluster.secret: record (of cluster.topic), request or response. 0 unless the secrets differ, a node is of a former version, or somebody tries.", "what")
+	clusterRefused   = counter("cluster_refused_total", "Records and messages in the name of a node that were not authenticated by cluster.secret: record (of cluster.topic), request or response. 0 unless the secrets differ, a node is of a former version, or somebody tries.", "what")
 	clusterUnsealed  = gauge("cluster_unauthenticated", "Nodes alive (node) and consumer instances (instance) whose last record in cluster.topic is not authenticated: those of nodes of a former version, with cluster.authentication=accept. Once it is 0 on all nodes, they may be set to require.", "what")
-	clusterForwards  = counter("cluster_forwards_total", "Requests sent on to the node that has their consumer instance, by result: ok, moved (tried again) or failed.", "result")
+	clusterForwards  = counter("cluster_forwards_total", "Requests forwarded to the node that has their consumer instance, by result: ok, moved (tried again) or failed.", "result")
 )
 
 // The metrics of topics.

@@ -94,7 +94,7 @@ type Cluster struct {
 	// Forwarded, ForwardMoved and ForwardFailed count forwarded requests: completed, refused
 	// because the instance is at another node, and without a response.
 	Forwarded, ForwardMoved, ForwardFailed uint64
-	// What was not authenticated: records of the topic, requests and responses.
+	// Counts of what was not authenticated: records of the topic, requests and responses.
 	RefusedRecords, RefusedRequests, RefusedResponses uint64
 	// Nodes and instances whose last record is not authenticated, and counts all the same.
 	UnsealedNodes, UnsealedInstances int

@@ -96,7 +96,7 @@ func (c *client) call(ctx context.Context, ask func(context.Context, *sr.Client)
 
 func (c *client) callAny(ctx context.Context, ask func(context.Context, *sr.Client) error) (err error) {
 	if len(c.sites) == 0 {
-		return apierr.UnsupportedMedia.New("This server has no schema registry, which the format needs.")
+		return apierr.UnsupportedMedia.New("This node has no schema registry, which the format needs.")
 	}
 	start := int(c.current.Load())
 	for i := range c.sites {

@@ -122,9 +122,9 @@ func (s *Server) headerReceived(h *fasthttp.RequestHeader) (c fasthttp.RequestCo
 	return c
 }
 
-// readBody reads the request's body into memory that is charged to the budget
-// as its bytes arrive. What cannot be taken is refused before it is read. After
-// an error the connection is closed: nobody knows where the next request begins.
+// readBody reads the request's body into memory that is charged to the budget as its bytes
+// arrive. A body that cannot be taken is refused before it is read. After an error the
+// connection is closed: nobody knows where the next request begins.
 func (s *Server) readBody(ctx *fasthttp.RequestCtx) (received int, err error) {
 	stream := ctx.Request.BodyStream()
 	if stream == nil {
@@ -266,7 +266,7 @@ func (s *Server) refuseEarly(ctx *fasthttp.RequestCtx) error {
 			return err
 		}
 	}
-	if n <= prefetched { // it is there, and Charge will say
+	if n <= prefetched { // it is in memory, and Charge decides
 		return nil
 	}
 	var probe intake.Body

@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	// What is still coming on a connection after its request was refused
-	// unread is read and dropped, up to these bounds, before it is closed.
+	// The rest of a request that was refused unread is read and dropped, up to these bounds,
+	// before its connection is closed.
 	lingerBytes  = 64 << 20
 	lingerBuffer = 64 << 10
 	lingerTime   = 2 * time.Second

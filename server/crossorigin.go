@@ -15,11 +15,10 @@ var (
 	headerOrigin    = []byte(fasthttp.HeaderOrigin)
 )
 
-// fromOtherOrigin reports whether a page of another origin makes the request, by
-// the rule of [net/http.CrossOriginProtection]: Sec-Fetch-Site says so, or,
-// where an older browser does not send that, the host of Origin is neither the
-// request's nor the one that a trusted proxy forwards. What sends neither header
-// is no browser.
+// fromOtherOrigin reports whether a page of another origin makes the request, by the rule of
+// [net/http.CrossOriginProtection]: Sec-Fetch-Site names another site, or, where an older
+// browser does not send that header, the host of Origin is neither the request's nor the one
+// that a trusted proxy forwards. A client that sends neither header is no browser.
 func (s *Server) fromOtherOrigin(ctx *fasthttp.RequestCtx) bool {
 	switch string(ctx.Request.Header.PeekCanonical(headerFetchSite)) {
 	case "same-origin", "none":
@@ -60,9 +59,9 @@ func isSafe(method []byte) bool {
 	return bytes.Equal(method, []byte("GET")) || bytes.Equal(method, []byte("HEAD")) || bytes.Equal(method, []byte("OPTIONS"))
 }
 
-// requireAllowedOrigin refuses a request of a page of another origin that CORS
-// does not allow. What another node has forwarded was checked there, and does not say
-// which page made it.
+// requireAllowedOrigin refuses a request of a page of another origin that CORS does not allow.
+// A request that another node has forwarded was checked there, and does not tell which page
+// made it.
 func (s *Server) requireAllowedOrigin(ctx *fasthttp.RequestCtx) error {
 	if !s.fromOtherOrigin(ctx) || s.cors.allows(ctx) {
 		return nil

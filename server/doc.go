@@ -6,12 +6,12 @@
 // property of its requests: whether they wait, whether they name a consumer instance, which
 // action they do to which resource. Package api puts edge and resources together.
 //
-// A request goes through [Server.serve] (panics, strict.go, the body
-// by body.go and package intake, other nodes, hosts.go, crossorigin.go and cors.go,
-// decompression, routing, compression, request log) and its route's Admit and Handle. A handler returns an error instead of writing one; [Server.fail] renders
-// it, so that every error looks alike. Responses without an end go by stream.go;
-// sse.go writes events. hangup.go notices clients that are gone while their request
-// waits.
+// A request goes through [Server.serve] (panics, strict.go, the body by body.go and package
+// intake, other nodes, hosts.go, crossorigin.go and cors.go, decompression, routing,
+// compression, request log) and its route's Admit and Handle. A handler returns an error
+// instead of writing one; [Server.fail] renders it, so that every error looks alike. Responses
+// without an end go by stream.go, which also writes events. hangup.go notices clients that are gone
+// while their request waits.
 //
 // One goroutine, the connection's, carries a request from end to end. A handler must not keep the
 // RequestCtx, or a view of the request, after it returns.

@@ -9,8 +9,8 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// forwarded is what a proxy in front says of the request that it has got: how
-// its client has reached the service. What it does not say is empty.
+// forwarded is what a proxy in front says of the request that it has got: how its client has
+// reached the service. Fields that the proxy does not send are empty.
 type forwarded struct {
 	scheme string // http or https
 	host   string // with or without a port

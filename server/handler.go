@@ -75,7 +75,7 @@ func (s *Server) dispatch(ctx *fasthttp.RequestCtx) (received int) {
 	return received
 }
 
-// route gives the request, whose body is there, to its route.
+// route gives the request, whose body was read, to its route.
 func (s *Server) route(ctx *fasthttp.RequestCtx) error {
 	if s.deps.Peers != nil {
 		if err := s.deps.Peers.Receive(ctx); err != nil {
@@ -224,4 +224,19 @@ func (s *sparing) allow(k *apierr.Kind) (ok bool, dropped int) {
 	}
 	s.last[k] = sparse{at: time.Now()}
 	return true, was.dropped
+}
+
+// noSniff keeps a browser from taking an answer for another type than its
+// Content-Type says, such as a page or a script made of a record.
+const noSniff = "X-Content-Type-Options: nosniff"
+
+var (
+	headerTypeOptions = []byte("X-Content-Type-Options")
+	valueNoSniff      = []byte("nosniff")
+)
+
+// harden adds the headers that every response has, whatever made it. A stream
+// is written later, with the header that it has by now.
+func harden(ctx *fasthttp.RequestCtx) {
+	ctx.Response.Header.SetCanonical(headerTypeOptions, valueNoSniff)
 }

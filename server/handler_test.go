@@ -79,7 +79,7 @@ func TestPanicOfAStream(t *testing.T) {
 	if !strings.Contains(log.String(), "out of cheese") {
 		t.Errorf("the log does not tell: %s", log)
 	}
-	conn = dial() // the server still serves
+	conn = dial() // the node still serves
 	if status, _ := exchange(t, conn, bufio.NewReader(conn), "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n"); status != 200 {
 		t.Errorf("the next request is answered with %d", status)
 	}
@@ -96,7 +96,7 @@ func TestPanicIsOneRequestsProblem(t *testing.T) {
 	conn := dial()
 	in := bufio.NewReader(conn)
 	status, body := exchange(t, conn, in, "GET /panic HTTP/1.1\r\nHost: h\r\n\r\n")
-	if status != 500 || body != `{"error_code":500,"message":"The server met an internal error."}` {
+	if status != 500 || body != `{"error_code":500,"message":"The node met an internal error."}` {
 		t.Errorf("%d %s", status, body)
 	}
 	if status, _ := exchange(t, conn, in, "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n"); status != 200 {

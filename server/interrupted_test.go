@@ -11,7 +11,7 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// What is given up midway says that the server shuts down only when it does.
+// A request that is given up midway reports a shutdown only when the node shuts down.
 func TestInterruptedRequests(t *testing.T) {
 	var serving *Server
 	route := func(path string, err error) func(s *Server) Route {
@@ -43,5 +43,5 @@ func TestInterruptedRequests(t *testing.T) {
 	}
 	f(`{"error_code":50311,"message":"The request was interrupted before it was complete. Send it again."}`)
 	serving.Drain()
-	f(`{"error_code":50302,"message":"The server is shutting down."}`)
+	f(`{"error_code":50302,"message":"The node is shutting down."}`)
 }

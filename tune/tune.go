@@ -23,7 +23,7 @@ const (
 var standardSizes = map[int]string{
 	16 << 10:          "as Java's producer by default",
 	DefaultBatchBytes: "under a good load",
-	1_000_000:         "as large as the proxy makes them",
+	1_000_000:         "as large as a node makes them",
 }
 
 // Options are the conditions of the advice. Zero fields but Weights mean the measured values, or

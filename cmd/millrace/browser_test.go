@@ -77,7 +77,7 @@ func TestPictures(t *testing.T) {
 	}
 }
 
-// A page outlives a server that drains and one that comes after it.
+// A page outlives a node that drains and one that comes after it.
 func TestDashboardComesBack(t *testing.T) {
 	dir, chromium := browser(t, "reconnect.mjs")
 	b := testkit.Fake(t).Broker
@@ -96,7 +96,7 @@ func TestDashboardComesBack(t *testing.T) {
 	if strings.Contains(page.Output(), "script:") {
 		t.Error("a script of the page failed")
 	}
-	page.Signal(t, syscall.SIGTERM) // closes the browser, which would outlive its driver's death by a moment
+	page.Signal(t, syscall.SIGTERM) // closes the browser, which would outlive its driver
 	page.WaitExit(t, 20*time.Second)
 }
 

@@ -26,8 +26,8 @@ func nodeClient(t *testing.T) string {
 	return filepath.Join(dir, "node_modules", "kafka-rest")
 }
 
-// node runs a script of the client and returns what it printed.
-func node(t *testing.T, client, input string, args ...string) string {
+// nodeJS runs a script of the client and returns what it printed.
+func nodeJS(t *testing.T, client, input string, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "node", append([]string{"--no-deprecation"}, args...)...)
 	cmd.Dir, cmd.Stdin, cmd.WaitDelay = client, strings.NewReader(input), time.Second
@@ -52,19 +52,19 @@ func TestNodeClientOfV1(t *testing.T) {
 		for n := range lines {
 			fmt.Fprintf(&input, "line %d: Grüße\n", n)
 		}
-		out := node(t, client, input.String(), "examples/console_producer.js", "--url", url, "--topic", topic, "--format", "binary")
+		out := nodeJS(t, client, input.String(), "examples/console_producer.js", "--url", url, "--topic", topic, "--format", "binary")
 		if !strings.Contains(out, fmt.Sprintf("Finished sending %d messages", lines)) || strings.Contains(out, "Error") {
 			t.Errorf("console_producer.js printed:\n%s", out)
 		}
 		testkit.ReadTopic(t, b, topic, lines)
 
-		out = node(t, client, "", "examples/console_consumer.js", "--url", url, "--topic", topic, "--group", testkit.Group(t),
+		out = nodeJS(t, client, "", "examples/console_consumer.js", "--url", url, "--topic", topic, "--group", testkit.Group(t),
 			"--format", "binary", "--from-beginning", "--message-limit", fmt.Sprint(lines))
 		if got := len(regexp.MustCompile(`(?m)^line \d+: Grüße$`).FindAllString(out, -1)); got != lines || !strings.Contains(out, "Shutdown cleanly.") {
 			t.Errorf("console_consumer.js printed %d lines of %d:\n%s", got, lines, out)
 		}
 
-		out = node(t, client, "", "examples/metadata.js", "--url", url)
+		out = nodeJS(t, client, "", "examples/metadata.js", "--url", url)
 		for _, want := range []string{"Listing brokers:\nBroker{id=", "Listing topics:\nTopic{name=", "Getting single topic ", "Getting single partition "} {
 			if !strings.Contains(out, want) {
 				t.Errorf("metadata.js does not print %q:\n%s", want, out)
@@ -74,7 +74,7 @@ func TestNodeClientOfV1(t *testing.T) {
 			t.Errorf("metadata.js printed:\n%s", out)
 		}
 
-		out = node(t, client, "", "-e", nodeScript, url, topic, testkit.Group(t))
+		out = nodeJS(t, client, "", "-e", nodeScript, url, topic, testkit.Group(t))
 		if want := `{"produced":[0,null],"offsets":[[50,51],[52]],"read":[0,1],"committed":{"topic":"` + topic + `","partition":0},"simple":2}`; strings.TrimSpace(out) != want {
 			t.Errorf("the script printed\n%s\nwant\n%s", out, want)
 		}

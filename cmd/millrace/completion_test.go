@@ -64,9 +64,9 @@ func TestCompletionInBash(t *testing.T) {
 	}
 }
 
-// zshDriver types a line and a tab into an interactive zsh that has just
-// started, and prints what stands on its command line then. What it types
-// first is how the user has completion set up.
+// zshDriver types a line and a tab into an interactive zsh that has just started, and prints
+// what stands on its command line then. It first types the lines by which the user has set up
+// completion.
 const zshDriver = `
 zmodload zsh/zpty || exit 9
 zpty -b z zsh -f -i
@@ -131,8 +131,7 @@ func TestCompletionInFish(t *testing.T) {
 	}
 }
 
-// Whoever asks for help finds examples and exit codes, and no command is
-// without.
+// The help of every command has examples and exit codes.
 func TestHelp(t *testing.T) {
 	binary := testkit.Binary(t)
 	help := func(args ...string) string {

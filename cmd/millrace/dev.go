@@ -15,7 +15,7 @@ import (
 	"millrace/internal/registry"
 )
 
-// devCommand is the proxy with a broker and a schema registry in the same
+// devCommand is a node with a broker and a schema registry in the same
 // process: franz-go's kfake, which speaks Kafka's protocol to any client, and
 // internal/registry, which keeps its schemas in that broker.
 type devCommand struct {
@@ -83,7 +83,7 @@ func (c devCommand) Run() error {
 		return c.load("listeners="+devListener, "hosts.own.only=true", "bootstrap.servers="+addr, "schema.registry.url="+schemas.URL(),
 			"log.level=warn", "admin.enable=true")
 	}
-	return run(load, func(p *proxy) { c.welcome(p, addr, schemas.URL()) })
+	return run(load, func(n *node) { c.welcome(n, addr, schemas.URL()) })
 }
 
 // startBroker starts a broker as a fresh Kafka has it: one node, topics
@@ -131,7 +131,7 @@ func retain(broker *kfake.Cluster, stop <-chan struct{}) {
 }
 
 // welcome says where things are and what to try first.
-func (c devCommand) welcome(p *proxy, kafka, registry string) {
+func (c devCommand) welcome(n *node, kafka, registry string) {
 	where := "in memory"
 	if c.Data != "" {
 		where = "in " + c.Data
@@ -148,7 +148,7 @@ Try it:
   curl %[2]s/topics/jsontest
 
 Stop with Ctrl-C.
-`, version, p.urls()[0], reach(p.addrs[0]), kafka, where, registry)
+`, version, n.urls()[0], reach(n.addrs[0]), kafka, where, registry)
 }
 
 // reach says who reaches a listener.

@@ -119,7 +119,7 @@ func TestDevKeepsPagesOfOthersOut(t *testing.T) {
 		f("GET", registry+"/subjects", "", host, "", "same-origin", 403)
 		f("POST", registry+subject, schema, host, "http://"+host, "same-origin", 403)
 	}
-	// It is of another site, and the browser says so or is an old one.
+	// It is of another site, and the browser reports that or is an old one.
 	for _, site := range []string{"cross-site", "same-site", ""} {
 		f("PUT", url+"/admin/config", change, "", "http://evil.example", site, 403)
 		f("POST", url+"/consumers/g", "", "", "http://evil.example", site, 403)
@@ -134,7 +134,7 @@ func TestDevKeepsPagesOfOthersOut(t *testing.T) {
 	f("POST", registry+subject, schema, "", "", "", 200)
 }
 
-// What cannot work is said at the start, with the flag's name.
+// A flag that cannot work is refused at the start, by its name.
 func TestFlagsOutOfRange(t *testing.T) {
 	for _, c := range []struct{ flag, args string }{
 		{"--partitions", "dev --partitions=0"},

@@ -71,7 +71,7 @@ func TestDockerfile(t *testing.T) {
 					if slices.Contains(ignored, source) {
 						t.Errorf("stage %d copies %s, which .dockerignore keeps away", n, source)
 					}
-					// bin/millrace is there once it was built.
+					// bin/millrace exists once it was built.
 					if _, err := os.Stat(filepath.Join(root, source)); err != nil && !staged && source != "bin/millrace" {
 						t.Errorf("stage %d copies %s: %v", n, source, err)
 					}

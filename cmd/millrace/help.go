@@ -1,7 +1,7 @@
 package main
 
-// What --help says beyond flags: kong prints it below the command's own line.
-// Indented lines stay as they are.
+// The Help methods hold what --help prints beyond flags: kong puts it below the command's own
+// line. Indented lines stay as they are.
 
 // Help is of the program.
 func (commandLine) Help() string {

@@ -157,7 +157,7 @@ func number(t *testing.T, expression string, path ...string) int {
 	return n
 }
 
-// Whatever ends the server waits longer than a drain takes.
+// Every supervisor that ends the node waits longer than a drain takes.
 func TestDrainFits(t *testing.T) {
 	usual := standard(t, "shutdown.graceful.ms")
 	kubernetes := []string{"kubernetes", "millrace.yaml"}
@@ -227,7 +227,7 @@ func TestDeployedCommands(t *testing.T) {
 			t.Errorf("%s has no fixed tag: %q", name, service.Image)
 		}
 	}
-	// What is tried out is what is tested.
+	// The versions that users try are those that the tests use.
 	for name, want := range map[string]string{
 		"kafka": "apache/kafka:" + testkit.KafkaVersion, "registry": "apicurio/apicurio-registry:" + testkit.RegistryVersion,
 	} {

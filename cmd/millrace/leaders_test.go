@@ -53,7 +53,7 @@ func TestMovedLeaderIsSeen(t *testing.T) {
 		return text.String()
 	}
 	other := testkit.Client(t, b.Broker)
-	elsewhere := func() { // a record that this server did not write
+	elsewhere := func() { // a record that this node did not write
 		t.Helper()
 		if err := other.ProduceSync(t.Context(), &kgo.Record{Topic: "t", Value: []byte("1")}).FirstErr(); err != nil {
 			t.Fatal(err)

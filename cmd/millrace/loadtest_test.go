@@ -81,7 +81,7 @@ flows:
 	}
 }
 
-// between stands in front of a proxy: answer may answer a request itself, and
+// between stands in front of a node: answer may answer a request itself, and
 // change alters what consumers are given.
 func between(t *testing.T, url string, answer func(http.ResponseWriter, *http.Request) bool, change func([]byte) []byte) string {
 	t.Helper()
@@ -109,7 +109,7 @@ func between(t *testing.T, url string, answer func(http.ResponseWriter, *http.Re
 	return server.URL
 }
 
-// TestLoadtestPlantedLoss has a real proxy, and in front of it one that takes a
+// TestLoadtestPlantedLoss has a real node, and in front of it a proxy that takes a
 // record on its way in, or on its way out: either ends with the exit code for
 // that, and is named.
 func TestLoadtestPlantedLoss(t *testing.T) {

@@ -1,8 +1,8 @@
 // Command millrace is an HTTP front end to Apache Kafka.
 //
-//	millrace serve --config kafka-rest.properties   the proxy, in front of a cluster
-//	millrace dev                                    the proxy with a broker of its own, to try it
-//	millrace loadtest --dev mixed                   load on a proxy, and a check of what it did with it
+//	millrace serve --config kafka-rest.properties   a node in front of a Kafka cluster
+//	millrace dev                                    a node with a broker of its own, to try it
+//	millrace loadtest --dev mixed                   load on a node, and a check of the outcome
 //	millrace tune --topic NAME                      the compression that suits a topic's records
 //	millrace check-config --config FILE             everything that is wrong with a configuration
 //	millrace metrics                                what /metrics shows
@@ -10,7 +10,7 @@
 //	millrace version
 //
 // This package reads the command line, builds the parts and connects them; it
-// decides nothing that a request depends on. Start at run in proxy.go.
+// decides nothing that a request depends on. Start at run in node.go.
 package main
 
 import (
@@ -22,7 +22,8 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// What this was built from, stamped by `make build`: -ldflags "-X main.version=…".
+// The source that the binary was built from, stamped by `make build`: -ldflags "-X
+// main.version=…".
 var (
 	version   = "devel"
 	commit    string // short, empty where git did not say
@@ -36,7 +37,7 @@ type commandLine struct {
 	Loadtest    loadtestCommand    `cmd:"" help:"Put load on a Kafka REST proxy, and verify what it did with it."`
 	Tune        tuneCommand        `cmd:"" help:"Find the compression that suits a topic's records, with the figures behind it."`
 	CheckConfig checkConfigCommand `cmd:"" help:"Say everything that is wrong with a configuration, or show what it comes to."`
-	Metrics     metricsCommand     `cmd:"" help:"List the metrics that the proxy shows on /metrics."`
+	Metrics     metricsCommand     `cmd:"" help:"List the metrics that a node shows on /metrics."`
 	Completion  completionCommand  `cmd:"" help:"Print a script that has a shell complete this command line."`
 	Version     versionCommand     `cmd:"" help:"Print the version."`
 }

@@ -126,8 +126,8 @@ func TestDevPartitionsAndData(t *testing.T) {
 	}
 }
 
-// The registry of dev mode serves beside the proxy, and a schema is there after
-// a restart with the same data; its port is another one when it is taken.
+// The registry of dev mode serves beside the REST API and keeps its schemas over a restart with
+// the same data; it takes another port when its own is taken.
 func TestDevRegistry(t *testing.T) {
 	data := t.TempDir()
 	p, url, _ := dev(t, "--data="+data)
@@ -202,7 +202,7 @@ func TestSigtermDrains(t *testing.T) {
 			}()
 		}
 		testkit.Eventually(t, 10*time.Second, "requests to be in flight", func() bool { return wrote.Load() == clients })
-		call(t, "GET", url+"/readyz", "") // the server has had its turn since
+		call(t, "GET", url+"/readyz", "") // the node has had its turn since
 		began := time.Now()
 		p.Signal(t, syscall.SIGTERM)
 		acked := 0
@@ -262,7 +262,7 @@ func TestSecondSignalExitsAtOnce(t *testing.T) {
 	}
 }
 
-// The proxy starts before its brokers do, says so, and is ready once they are.
+// The node starts before its brokers do, logs that, and is ready once they are.
 func TestServeStartsWithoutBrokers(t *testing.T) {
 	p, url := serve(t, testkit.Broker{Addrs: []string{"127.0.0.1:1"}}, "--set=shutdown.graceful.ms=2000")
 	testkit.Eventually(t, 10*time.Second, "readiness to be off", func() bool {

@@ -52,22 +52,22 @@ func countRead(m *metrics.Metrics) func(f codec.Format, topic string, records, b
 }
 
 // watch has the metrics read from the parts that were built.
-func (p *proxy) watch(client *kgo.Client, compressor *kafka.Compressor) {
+func (n *node) watch(client *kgo.Client, compressor *kafka.Compressor) {
 	var schemas func() metrics.Schemas
-	if p.schemas != nil {
-		schemas = p.schemas.Stats
+	if n.schemas != nil {
+		schemas = n.schemas.Stats
 	}
-	p.metrics.Watch(metrics.Sources{
-		Cluster:  p.clusterStats(),
-		Server:   p.server.Stats,
-		Producer: p.producer.Stats,
+	n.metrics.Watch(metrics.Sources{
+		Cluster:  n.clusterStats(),
+		Server:   n.server.Stats,
+		Producer: n.producer.Stats,
 		Buffered: client.BufferedProduceRecords,
 		Consumers: func() metrics.Consumers {
-			s := p.consumers.Stats()
-			s.Skipped += p.reader.Skipped()
+			s := n.consumers.Stats()
+			s.Skipped += n.reader.Skipped()
 			return s
 		},
-		Metadata: p.metadata.Stats,
+		Metadata: n.metadata.Stats,
 		Schemas:  schemas,
 		Compression: func() (codecs []metrics.Codec) {
 			for _, s := range compressor.Stats() {
@@ -88,15 +88,15 @@ func (p *proxy) watch(client *kgo.Client, compressor *kafka.Compressor) {
 	})
 }
 
-// clusterStats returns nil for a proxy that is on its own.
-func (p *proxy) clusterStats() func() metrics.Cluster {
-	if p.node == nil {
+// clusterStats returns nil for a node that is on its own.
+func (n *node) clusterStats() func() metrics.Cluster {
+	if n.member == nil {
 		return nil
 	}
 	return func() metrics.Cluster {
-		c := p.node.Stats()
-		c.Forwarded, c.ForwardMoved, c.ForwardFailed = p.server.Forwarder.Forwards()
-		c.RefusedRequests, c.RefusedResponses = p.server.Forwarder.Refused()
+		c := n.member.Stats()
+		c.Forwarded, c.ForwardMoved, c.ForwardFailed = n.server.Forwarder.Forwards()
+		c.RefusedRequests, c.RefusedResponses = n.server.Forwarder.Refused()
 		return c
 	}
 }

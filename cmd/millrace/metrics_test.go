@@ -315,8 +315,8 @@ func (c *crowd) each(n, at int, do func(i int)) {
 	all.Wait()
 }
 
-// send makes a request that is to be answered with a status; 0 stands for any.
-// What goes on without an end is left after a moment.
+// send makes a request that is to be answered with a status; 0 stands for any. It leaves a
+// response without an end after a moment.
 func (c *crowd) send(want int, method, path, contentType, body string) {
 	ctx, cancel := context.WithTimeout(c.t.Context(), time.Minute)
 	defer cancel()
@@ -346,7 +346,7 @@ func (c *crowd) send(want int, method, path, contentType, body string) {
 	}
 }
 
-// everyRoute uses every route, once for what is there and once for what is not.
+// everyRoute uses every route, once for a resource that exists and once for one that does not.
 func (c *crowd) everyRoute(topic string) (used []string) {
 	everything := api.New(api.Settings{Admin: true, UI: true}, api.Parts{Logger: slog.New(slog.DiscardHandler)})
 	for route := range everything.Routes() {
@@ -375,7 +375,7 @@ func TestMetricsCommand(t *testing.T) {
 	}
 }
 
-// What requests wait for Kafka is timed, of one in 16 by chance.
+// The time that requests wait for Kafka is measured, of one in 16 by chance.
 func TestWaitForKafkaIsTimed(t *testing.T) {
 	b := testkit.Fake(t, kfake.SeedTopics(1, "t"))
 	_, url := serve(t, b.Broker, "--set=producer.linger.ms=1")

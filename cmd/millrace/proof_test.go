@@ -25,7 +25,7 @@ import (
 	"millrace/internal/testkit"
 )
 
-// What the proof consists of: each group reads all records.
+// The size of the proof: each group reads all records.
 const (
 	proofRecords    = 300_000
 	proofGroups     = 3
@@ -36,7 +36,7 @@ const (
 	cured = 10 * time.Second
 )
 
-// balance starts nginx in front of the proxies, round robin, and returns its URL.
+// balance starts nginx in front of the nodes, round robin, and returns its URL.
 func balance(t *testing.T, urls []string) string {
 	t.Helper()
 	nginx, err := exec.LookPath("nginx")
@@ -229,7 +229,7 @@ func (r *member) insist(ctx context.Context, method, path, body string, want ...
 	}
 }
 
-// found notes that the instance is there.
+// found notes that the instance exists.
 func (r *member) found() {
 	if !r.lost.IsZero() {
 		r.cured = max(r.cured, time.Since(r.lost))
@@ -307,7 +307,7 @@ func write(t *testing.T, b testkit.Broker, topic string, written *atomic.Int64) 
 	}
 }
 
-// Three brokers, three proxies and nginx; one proxy is asked to go, one is
+// Three brokers, three nodes and nginx; one node is asked to go, one is
 // killed, and a broker is killed and comes back, while records are written and
 // read. It needs minutes, so it runs where it is asked for: make cluster-proof.
 func TestClusterProof(t *testing.T) {
@@ -322,7 +322,7 @@ func TestClusterProof(t *testing.T) {
 	var nodes []*testkit.Process
 	var urls []string
 	for n := range 3 {
-		p, url := serve(t, b, "--set=id=proxy-"+strconv.Itoa(n), "--set=cluster.enable=true", "--set=cluster.secret=sixteen letters.")
+		p, url := serve(t, b, "--set=id=node-"+strconv.Itoa(n), "--set=cluster.enable=true", "--set=cluster.secret=sixteen letters.")
 		nodes, urls = append(nodes, p), append(urls, url)
 	}
 	p := &proof{t: t, base: balance(t, urls), topic: topic}
@@ -349,9 +349,9 @@ func TestClusterProof(t *testing.T) {
 	stop()
 	p.running.Wait()
 	p.report(took)
-	t.Logf("rebalances, by proxy and kind: %v; consumer instances that the proxy which stayed has adopted: %v", rebalances(), scrape(t, urls[2]).sum(t, "millrace_cluster_adoptions_total", "result=ok"))
+	t.Logf("rebalances, by node and kind: %v; consumer instances that the node which stayed has adopted: %v", rebalances(), scrape(t, urls[2]).sum(t, "millrace_cluster_adoptions_total", "result=ok"))
 	if code := nodes[0].WaitExit(t, 20*time.Second); code != 0 {
-		t.Errorf("the proxy that was asked to go exited with %d", code)
+		t.Errorf("the node that was asked to go exited with %d", code)
 	}
 }
 
@@ -385,7 +385,7 @@ func (p *proof) until(written *atomic.Int64, percent int64) {
 	})
 }
 
-// watch follows the rebalances that each proxy counts, until ctx ends; what one
+// watch follows the rebalances that each node counts, until ctx ends; what one
 // has counted that is gone by then is remembered.
 func (p *proof) watch(ctx context.Context, urls []string) (result func() []map[string]int) {
 	last := make([]map[string]int, len(urls))
@@ -410,7 +410,7 @@ func (p *proof) watch(ctx context.Context, urls []string) (result func() []map[s
 	return func() []map[string]int { return last } // once running is done
 }
 
-// rebalancesOf asks a proxy, which may be gone: then nil.
+// rebalancesOf asks a node, which may be gone: then nil.
 func rebalancesOf(ctx context.Context, url string) map[string]int {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/metrics", nil)
 	if err != nil {

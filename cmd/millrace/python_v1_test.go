@@ -15,10 +15,10 @@ import (
 	"millrace/internal/testkit"
 )
 
-// The PyPI package kafka-rest-client, a client of v1, runs the example of its
-// documentation. While the example works on what it has read, the client sends
-// heartbeats: reads with max_bytes=1 whose answers it throws away. What came
-// meanwhile must not be lost with them.
+// The PyPI package kafka-rest-client, a client of v1, runs the example of its documentation.
+// While the example works on what it has read, the client sends heartbeats: reads with
+// max_bytes=1 whose answers it throws away. Records that came meanwhile must not be lost with
+// those responses.
 func TestPythonClientOfV1(t *testing.T) {
 	dir := filepath.Join("testdata", "clients", "python-v1")
 	python := testkit.Python(t, filepath.Join(dir, "requirements.txt"))
@@ -66,7 +66,7 @@ func TestPythonClientOfV1(t *testing.T) {
 	})
 }
 
-// produceOver writes records in JSON by way of the proxy.
+// produceOver writes records in JSON by way of the node.
 func produceOver(t *testing.T, url, topic, body string) {
 	t.Helper()
 	resp, err := http.Post(url+"/topics/"+topic, "application/vnd.kafka.json.v2+json", bytes.NewBufferString(body))

@@ -11,9 +11,9 @@ import (
 	"millrace/internal/testkit"
 )
 
-// A topic that is deleted and created again under its name is another one to
-// Kafka, and the same to clients: they go on to write it,
-// and to read it, be they subscribed or assigned.
+// A topic that is deleted and created again under its name is another one to Kafka, and the
+// same to clients: clients continue to write it, and to read it, whether subscribed or
+// assigned.
 func TestRecreatedTopic(t *testing.T) {
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		_, url := serve(t, b, "--set=topics.auto.create=false")

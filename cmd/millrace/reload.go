@@ -15,9 +15,9 @@ import (
 	"millrace/server/ops"
 )
 
-// live is the configuration that holds, and the parts that a change of it
-// reaches while the program runs. Whatever changes it goes through apply, with
-// mu held, so that cfg and the parts agree.
+// live is the configuration that holds, and the parts that a change of it reaches while the
+// program runs. Every change of it goes through apply, with mu held, so that cfg and the parts
+// agree.
 type live struct {
 	log        *slog.Logger
 	level      *slog.LevelVar
@@ -28,9 +28,8 @@ type live struct {
 	cfg *config.Config
 }
 
-// reload takes over what the sources of the configuration say now. What was
-// changed by PUT is as the sources have it afterwards. A configuration with a
-// fault changes nothing.
+// reload takes over what the sources of the configuration say now. Settings that were changed
+// by PUT have the sources' values afterwards. A configuration with a fault changes nothing.
 func (l *live) reload(load func() (*config.Config, error)) {
 	next, err := load()
 	if err != nil {

@@ -31,8 +31,8 @@ type serveCommand struct {
 // Run serves until a signal ends it.
 func (c serveCommand) Run() error {
 	load := func() (*config.Config, error) { return c.load() }
-	return run(load, func(p *proxy) {
-		p.log.Info("serving", "addresses", p.addresses(), "kafka", p.cfg.Kafka.Brokers, "version", version)
+	return run(load, func(n *node) {
+		n.log.Info("serving", "addresses", n.addresses(), "kafka", n.cfg.Kafka.Brokers, "version", version)
 	})
 }
 

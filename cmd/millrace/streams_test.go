@@ -27,8 +27,8 @@ func TestStreamsPage(t *testing.T) {
 	testkit.RunReadme(t, filepath.Join(filepath.Dir(readme(t)), "docs", "streams.md"), url)
 }
 
-// What many streams of a topic take, of a program that does nothing else. With
-// MILLRACE_STREAMS=full it is the figure of docs/streams.md, of 1,000 streams.
+// Many streams of a topic, by the resources that they take of a program that does nothing else.
+// With MILLRACE_STREAMS=full it is the figure of docs/streams.md, of 1,000 streams.
 func TestManyStreamsTakeLittle(t *testing.T) {
 	streams := 100
 	if os.Getenv("MILLRACE_STREAMS") == "full" {
@@ -86,7 +86,7 @@ func TestManyStreamsTakeLittle(t *testing.T) {
 	}
 }
 
-// The sample page sees every record once and in order while the proxy it reads
+// The sample page sees every record once and in order while the node it reads
 // from is restarted, and while it is killed.
 func TestBrowserStream(t *testing.T) {
 	dir, chromium := browser(t)
@@ -101,7 +101,7 @@ func browse(t *testing.T, b testkit.Broker, dir, chromium string) {
 	}
 	addr := ln.Addr().String()
 	ln.Close()
-	proxy := func() *testkit.Process {
+	program := func() *testkit.Process {
 		p, _ := serve(t, b, "--set=listeners=http://"+addr, "--set=access.control.allow.origin=*")
 		return p
 	}
@@ -117,7 +117,7 @@ func browse(t *testing.T, b testkit.Broker, dir, chromium string) {
 	}
 	docs := httptest.NewServer(http.FileServer(http.Dir(filepath.Join(filepath.Dir(readme(t)), "docs"))))
 	defer docs.Close()
-	p := proxy()
+	p := program()
 	page := docs.URL + "/stream.html?url=" + url.QueryEscape("http://"+addr+"/topics/"+topic+"/stream")
 
 	cmd := exec.CommandContext(t.Context(), "node", "-e", browserScript, chromium, page)
@@ -133,7 +133,7 @@ func browse(t *testing.T, b testkit.Broker, dir, chromium string) {
 		p.Signal(t, signal)
 		p.WaitExit(t, 20*time.Second)
 		writing.Wait()
-		p = proxy()
+		p = program()
 		write(100)
 		reached(fmt.Sprintf("seen %d", 600+300*n))
 	}

@@ -12,9 +12,9 @@ import (
 const flushTraces = 5 * time.Second
 
 // newTracing returns what reports requests to a collector, nil where tracing is off.
-func (p *proxy) newTracing(cfg *config.Config) (*tracing.Tracing, error) {
+func (n *node) newTracing(cfg *config.Config) (*tracing.Tracing, error) {
 	s := cfg.Tracing
-	s.Version, s.Instance, s.Logger = version, cfg.ID, p.log
+	s.Version, s.Instance, s.Logger = version, cfg.ID, n.log
 	if !tracing.Wanted(s) {
 		return nil, nil
 	}
@@ -22,19 +22,19 @@ func (p *proxy) newTracing(cfg *config.Config) (*tracing.Tracing, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.log.Info("requests are traced", "ratio", s.Ratio)
+	n.log.Info("requests are traced", "ratio", s.Ratio)
 	return t, nil
 }
 
 // closeTracing hands over the last spans. A collector that is away holds up
 // the end for no longer than flushTraces.
-func (p *proxy) closeTracing(ctx context.Context) {
-	if p.tracing == nil {
+func (n *node) closeTracing(ctx context.Context) {
+	if n.tracing == nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, flushTraces)
 	defer cancel()
-	if err := p.tracing.Close(ctx); err != nil {
-		p.log.Warn("the last traces are lost", "err", err)
+	if err := n.tracing.Close(ctx); err != nil {
+		n.log.Warn("the last traces are lost", "err", err)
 	}
 }

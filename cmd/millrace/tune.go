@@ -26,9 +26,9 @@ type tuneCommand struct {
 	Batch    int     `help:"Size of a batch before compression that the advice is for; without it that of the topic's batches, or 100000." placeholder:"BYTES"`
 	Replicas int     `help:"Replicas of a record; without it the topic's, or 3."`
 
-	CPUWeight     float64 `help:"What an hour of one core costs." default:"0.04"`
-	NetworkWeight float64 `help:"What a GB on the network costs." default:"0.01"`
-	DiskWeight    float64 `help:"What a GB on the disk of one broker costs, for as long as it is kept." default:"0.02"`
+	CPUWeight     float64 `help:"Price of an hour of one core." default:"0.04"`
+	NetworkWeight float64 `help:"Price of a GB on the network." default:"0.01"`
+	DiskWeight    float64 `help:"Price of a GB on the disk of one broker, for as long as it is kept." default:"0.02"`
 
 	Plot string `help:"Write the report as an HTML page with plots." type:"path" placeholder:"FILE"`
 	JSON string `help:"Write all figures as JSON." name:"json" type:"path" placeholder:"FILE"`

@@ -12,7 +12,7 @@ import (
 	"millrace/internal/testkit"
 )
 
-// TestTune has the proxy store real records and finds their compression, from
+// TestTune has the node store real records and finds their compression, from
 // the topic and from a file.
 func TestTune(t *testing.T) {
 	b := testkit.Fake(t).Broker

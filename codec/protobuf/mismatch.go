@@ -168,7 +168,7 @@ func (p *place) problem(what string) string {
 	case p.name != "" && strings.HasPrefix(what, "unknown field "):
 		return "unknown field " + p.name
 	case p.name != "" && strings.HasPrefix(what, "duplicate field "):
-		return "the field " + p.name + " is there twice"
+		return "the field " + p.name + " occurs twice"
 	case p.name != "" && strings.HasPrefix(what, "error parsing "):
 		return "the field " + p.name + " cannot be set beside another one of its oneof"
 	case p.name == "" && p.known && len(p.value) > 0:

@@ -245,7 +245,7 @@ func TestMismatch(t *testing.T) {
 	f(`{"homes":[{},{"number":true}]}`, `.homes[1].number`, `expected int32, got true`)
 	f(`{"home":{"nmber":1}}`, `.home`, `unknown field "nmber"`)
 	f(`{"nme":1}`, ``, `unknown field "nme"`)
-	f(`{"age":1,"age":2}`, ``, `the field "age" is there twice`)
+	f(`{"age":1,"age":2}`, ``, `the field "age" occurs twice`)
 	f(`{"x":"","y":1}`, ``, `the field "y" cannot be set beside another one of its oneof`)
 	f(`{"kind":"ALL"}`, `.kind`, `expected a value of the enum t.Kind, got "ALL"`)
 	f(`{"raw":"!"}`, `.raw`, `expected bytes as base64, got "!"`)

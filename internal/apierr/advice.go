@@ -1,20 +1,20 @@
 package apierr
 
-// advice is what to do about a kind that occurs, for who runs the server or
+// advice is what to do about a kind that occurs, for the operator of the node or
 // writes its clients. The messages of the table are for one request; this is
 // about the cause of many.
 var advice = map[*Kind]string{
 	BadRequest:   "A client sends what is not valid JSON, or a value that its format cannot hold. The answer's message names the record and the member.",
 	KafkaInvalid: "Kafka's broker log says what it found invalid. Often it is the name of a topic or the value of a setting.",
 
-	Unauthenticated: "Check client.sasl.* and the certificates: it may be this server that Kafka does not know.",
-	Unauthorized:    "Give the Kafka principal of this server the right (kafka-acls), or allow the page's origin with access.control.allow.origin.",
+	Unauthenticated: "Check client.sasl.* and the certificates: it may be this node that Kafka does not know.",
+	Unauthorized:    "Give the Kafka principal of this node the right (kafka-acls), or allow the page's origin with access.control.allow.origin.",
 
-	NotFound:            "A client asks for a path that does not exist here. Look for a typing error in its base URL, or for an API version that this server does not have.",
+	NotFound:            "A client asks for a path that does not exist here. Look for a typing error in its base URL, or for an API version that this node does not have.",
 	TopicNotFound:       "Create the topic, or turn on topics.auto.create and the brokers' auto.create.topics.enable.",
 	TopicNotFoundStrict: "Create the topic, or turn on topics.auto.create and the brokers' auto.create.topics.enable.",
 	PartitionNotFound:   "A client names a partition beyond those that the topic has. Compare with the list of topics.",
-	InstanceNotFound:    "The instance was deleted, or went unused for consumer.instance.timeout.ms, or lives on another server: clients must use the base_uri that they were given, and load balancers must let them.",
+	InstanceNotFound:    "The instance was deleted, or went unused for consumer.instance.timeout.ms, or lives on another node: clients must use the base_uri that they were given, and load balancers must let them.",
 	OffsetNotFound:      "Retention has deleted what a client wants to read. Let it read sooner, or keep records longer (retention.ms of the topic).",
 
 	MethodNotAllowed: "A client uses a method that the path does not have; the Allow header lists those that it has.",
@@ -50,16 +50,16 @@ var advice = map[*Kind]string{
 	KafkaRetriable: "It passes by itself when leaders change or brokers restart. When it stays, look at the brokers.",
 
 	Overloaded:       "Kafka takes records more slowly than they arrive. Look at the brokers and at the produce latency; raise producer.buffer.memory for short peaks only.",
-	Draining:         "The server is shutting down. Load balancers should watch /readyz, and clients repeat the request.",
-	BrokersAway:      "Look whether the brokers run, and whether this server reaches bootstrap.servers and the addresses that the brokers advertise.",
+	Draining:         "The node is shutting down. Load balancers should watch /readyz, and clients repeat the request.",
+	BrokersAway:      "Look whether the brokers run, and whether this node reaches bootstrap.servers and the addresses that the brokers advertise.",
 	TooBusy:          "More connections than connections.max. Have clients keep connections open and share them, or raise it with the limit of open files.",
 	StreamsFull:      "More streams and dashboards than streams.max. Look for clients that open a new stream without closing the former, or raise it.",
-	ArrivalUnknown:   "The node that passed on the last answer died before it could say whether that arrived, and a client wants to commit all that was answered. The next read brings those records again; after it, or with offsets by name, a commit goes through.",
-	BodiesFull:       "More bytes of requests arrive at once than request.buffer.memory. Have clients send smaller bodies, add servers, or raise it with the memory of the process.",
+	ArrivalUnknown:   "The node that forwarded the last response died before it could say whether that arrived, and a client wants to commit all that was answered. The next read brings those records again; after it, or with offsets by name, a commit goes through.",
+	BodiesFull:       "More bytes of requests arrive at once than request.buffer.memory. Have clients send smaller bodies, add nodes, or raise it with the memory of the process.",
 	BodyDisplaced:    "Large bodies arrive slowly while request.buffer.memory is full. Look at the network of those clients; have them send smaller bodies.",
 	InstanceMoved:    "A consumer instance is on its way from one node to another, or its node has died a moment ago. Clients repeat the request.",
 	Interrupted:      "A consumer instance was deleted, or its session replaced, while another call used it. Clients repeat the request. Where it stays, have each instance used by one client only.",
-	RegistryAway:     "Look whether the schema registry runs, and whether this server reaches schema.registry.url. Schemas that are cached still work.",
+	RegistryAway:     "Look whether the schema registry runs, and whether this node reaches schema.registry.url. Schemas that are cached still work.",
 	RegistryTimedOut: "The schema registry is slow. Look at its load and at the network between.",
 	KafkaTimedOut:    "Kafka does not acknowledge in time. Look for replicas that are out of sync, full disks and slow brokers. The records may arrive all the same.",
 }

@@ -201,7 +201,7 @@ func FuzzAppend(f *testing.F) {
 	})
 }
 
-// Whoever sees an error on the dashboard is told what to do.
+// Every error on the dashboard comes with advice.
 func TestEveryKindHasAdvice(t *testing.T) {
 	for _, k := range Kinds() {
 		if k.Advice() == "" {

@@ -4,7 +4,7 @@
 // row of the table in table.go: its name, status, code, message and whether the
 // same request can succeed when it is repeated. No other package writes a
 // status or a code; they build an [Error] from a row ([Kind.New], [Kind.Wrap])
-// and return it, and the server renders it once, at the edge.
+// and return it, and package server renders it once, at the edge.
 //
 // [From] turns any error that came out of the Kafka client, a context or the
 // standard library into an [Error], so that a handler can return what it got.

@@ -37,9 +37,9 @@ var (
 	OtherTopic       = &Kind{Name: "subscribed_to_other_topic", Status: 409, Code: 40901, Message: "The consumer instance is subscribed to another topic."}
 	AlreadyExists    = &Kind{Name: "instance_exists", Status: 409, Code: 40902, Message: "A consumer instance with this name already exists in the group."}
 	IllegalState     = &Kind{Name: "illegal_state", Status: 409, Code: 40903, Message: "The consumer instance is not in the state that this needs."}
-	BodyTooLarge     = &Kind{Name: "body_too_large", Status: 413, Code: 413, Message: "The request body is larger than this server accepts."}
+	BodyTooLarge     = &Kind{Name: "body_too_large", Status: 413, Code: 413, Message: "The request body is larger than this node accepts."}
 	UnsupportedMedia = &Kind{Name: "unsupported_media_type", Status: 415, Code: 415, Message: "The media type of the request is not supported here."}
-	HeadersTooLarge  = &Kind{Name: "headers_too_large", Status: 431, Code: 431, Message: "The request's header is larger than this server accepts."}
+	HeadersTooLarge  = &Kind{Name: "headers_too_large", Status: 431, Code: 431, Message: "The request's header is larger than this node accepts."}
 
 	// 422: well-formed, but not something that can be carried out.
 
@@ -53,7 +53,7 @@ var (
 
 	// 429: too much from one client.
 
-	TooManyInstances   = &Kind{Name: "too_many_instances", Status: 429, Code: 42901, Message: "This server holds as many consumer instances as it is allowed to.", Retry: true, RetryAfter: 5 * time.Second}
+	TooManyInstances   = &Kind{Name: "too_many_instances", Status: 429, Code: 42901, Message: "This node holds as many consumer instances as it is allowed to.", Retry: true, RetryAfter: 5 * time.Second}
 	TooManyConnections = &Kind{Name: "too_many_connections_of_one", Status: 429, Code: 42902, Message: "This address has as many connections as one address is allowed to.", Retry: true, RetryAfter: time.Second}
 	TooManyWaiters     = &Kind{Name: "too_many_waiters", Status: 429, Code: 42903, Message: "As many requests wait for changes of the cluster as are allowed to.", Retry: true, RetryAfter: time.Second}
 	TooManyOfOneClient = &Kind{Name: "too_many_instances_of_one", Status: 429, Code: 42904, Message: "This address has as many consumer instances as one address is allowed to.", Retry: true, RetryAfter: 5 * time.Second}
@@ -61,21 +61,21 @@ var (
 
 	// 500: Kafka said no, or we have a defect.
 
-	Internal       = &Kind{Name: "internal", Status: 500, Code: 500, Message: "The server met an internal error."}
+	Internal       = &Kind{Name: "internal", Status: 500, Code: 500, Message: "The node met an internal error."}
 	KafkaError     = &Kind{Name: "kafka_error", Status: 500, Code: 50002, Message: "Kafka answered with an error."}
 	KafkaRetriable = &Kind{Name: "kafka_retriable", Status: 500, Code: 50003, Message: "Kafka answered with an error that may pass.", Retry: true, RetryAfter: time.Second}
-	// RegistryFailed is a fault of this server's configuration or of the registry.
-	RegistryFailed = &Kind{Name: "schema_registry_failed", Status: 500, Code: 50004, Message: "The schema registry does not work with this server."}
+	// RegistryFailed is a fault of this node's configuration or of the registry.
+	RegistryFailed = &Kind{Name: "schema_registry_failed", Status: 500, Code: 50004, Message: "The schema registry does not work with this node."}
 
 	// 503 and 504: not now.
 
-	Overloaded    = &Kind{Name: "overloaded", Status: 503, Code: 50301, Message: "The server holds as many bytes for Kafka as it is allowed to.", Retry: true, RetryAfter: time.Second}
-	Draining      = &Kind{Name: "draining", Status: 503, Code: 50302, Message: "The server is shutting down.", Retry: true, RetryAfter: time.Second}
+	Overloaded    = &Kind{Name: "overloaded", Status: 503, Code: 50301, Message: "The node holds as many bytes for Kafka as it is allowed to.", Retry: true, RetryAfter: time.Second}
+	Draining      = &Kind{Name: "draining", Status: 503, Code: 50302, Message: "The node is shutting down.", Retry: true, RetryAfter: time.Second}
 	BrokersAway   = &Kind{Name: "brokers_unreachable", Status: 503, Code: 50303, Message: "No Kafka broker can be reached.", Retry: true, RetryAfter: time.Second}
-	TooBusy       = &Kind{Name: "too_many_connections", Status: 503, Code: 50304, Message: "The server has as many connections as it is allowed to.", Retry: true, RetryAfter: time.Second}
+	TooBusy       = &Kind{Name: "too_many_connections", Status: 503, Code: 50304, Message: "The node has as many connections as it is allowed to.", Retry: true, RetryAfter: time.Second}
 	RegistryAway  = &Kind{Name: "schema_registry_unreachable", Status: 503, Code: 50305, Message: "The schema registry cannot be reached.", Retry: true, RetryAfter: time.Second}
-	StreamsFull   = &Kind{Name: "too_many_streams", Status: 503, Code: 50306, Message: "The server serves as many streams as it is allowed to.", Retry: true, RetryAfter: 5 * time.Second}
-	InstanceMoved = &Kind{Name: "instance_moved", Status: 503, Code: 50307, Message: "Another server is taking over the consumer instance.", Retry: true, RetryAfter: time.Second}
+	StreamsFull   = &Kind{Name: "too_many_streams", Status: 503, Code: 50306, Message: "The node serves as many streams as it is allowed to.", Retry: true, RetryAfter: 5 * time.Second}
+	InstanceMoved = &Kind{Name: "instance_moved", Status: 503, Code: 50307, Message: "Another node is taking over the consumer instance.", Retry: true, RetryAfter: time.Second}
 	// ArrivalUnknown: to commit or not to commit, both could break a promise.
 	ArrivalUnknown = &Kind{Name: "arrival_unknown", Status: 503, Code: 50308, Message: "It is not known whether the last records of the consumer instance arrived.", Retry: true, RetryAfter: time.Second}
 	BodiesFull     = &Kind{Name: "request_memory_full", Status: 503, Code: 50309, Message: "The request bodies that are being received hold as much memory as they are allowed to.", Retry: true, RetryAfter: time.Second}
@@ -88,7 +88,7 @@ var (
 	RegistryTimedOut = &Kind{Name: "schema_registry_timeout", Status: 504, Code: 50402, Message: "The schema registry did not answer within the deadline.", Retry: true, RetryAfter: time.Second}
 )
 
-// What v1 says of a record that failed: only whether sending it again can help.
+// v1 tells of a record that failed only whether a retry can help.
 const (
 	V1RecordFailed    = 1
 	V1RecordRetriable = 2

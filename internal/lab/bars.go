@@ -160,7 +160,7 @@ func (c *BarChart) drawGroup(b *canvas, g BarGroup, y float64) float64 {
 	return end
 }
 
-// drawBar appends one bar. A part that is there is seen, however small it is, and told
+// drawBar appends one bar. Every part of the bar is visible, however small it is, and distinct
 // from the next one.
 func (c *BarChart) drawBar(b *canvas, bar Bar, y, scale float64) {
 	name, value, foot := "bar-name", "bar-value", y+c.Size.Thick-3

@@ -1,9 +1,8 @@
 package lint
 
-// dependencies tells for each direct module of go.mod, and each module of a tool, why it
-// is there. docs/dependencies.md is made of it, of the fences and of the modules' licences.
-// A module without a row fails the test: a dependency is a decision, and its reason is
-// lost first.
+// dependencies gives the reason for each direct module of go.mod, and each module of a tool.
+// docs/dependencies.md is made of it, of the fences and of the modules' licences. A module
+// without a row fails the test: a dependency is a decision, and its reason is lost first.
 var dependencies = map[string]string{
 	// Kafka.
 	"github.com/twmb/franz-go":                "The Kafka client: connections, TLS, SASL, metadata, producer and group consumer, in Go without cgo.",

@@ -148,11 +148,13 @@ func TestSizeRules(t *testing.T) {
 	long := func(lines int) string {
 		return "package p\nfunc f() {" + strings.Repeat("\n", lines-1) + "}\n"
 	}
-	breaks(t, FunctionSize(sample(t, "a/a.go", long(100))), "")
-	breaks(t, FunctionSize(sample(t, "a/a.go", long(101))), "a/a.go:2: function f has 101 lines")
+	breaks(t, FunctionSize(sample(t, "a/a.go", long(70))), "")
+	breaks(t, FunctionSize(sample(t, "a/a.go", long(71))), "a/a.go:2: function f has 71 lines")
+	breaks(t, FunctionSize(sample(t, "a/a_test.go", long(100))), "")
+	breaks(t, FunctionSize(sample(t, "a/a_test.go", long(101))), "a/a_test.go:2: function f has 101 lines")
 	breaks(t, LongFunctions(sample(t, "a/a.go", long(61))), "61 lines")
-	breaks(t, FileSize(sample(t, "a/a.go", "package p\n"+strings.Repeat("//\n", 698))), "")
-	breaks(t, FileSize(sample(t, "a/a_test.go", "package p\n"+strings.Repeat("//\n", 700))), "more than 700")
+	breaks(t, FileSize(sample(t, "a/a.go", "package p\n"+strings.Repeat("//\n", 498))), "")
+	breaks(t, FileSize(sample(t, "a/a_test.go", "package p\n"+strings.Repeat("//\n", 500))), "more than 500")
 	breaks(t, Parameters(sample(t, "a/a.go", "package p\nfunc f(a, b, c int, d, e string) {}\n")), "")
 	breaks(t, Parameters(sample(t, "a/a.go", "package p\nfunc f(a, b, c int, d, e string, _ ...bool) {}\n")), "function f has 6 parameters")
 	breaks(t, Parameters(sample(t, "a/a.go", "package p\nfunc (r *T) f(a, b, c, d, e, g int) {}\n")), "function f has 6 parameters")
@@ -161,6 +163,22 @@ func TestSizeRules(t *testing.T) {
 	literal := "package p\nvar f = func(int, int, int, int, int, int) {}\n"
 	breaks(t, Parameters(sample(t, "a/a.go", literal)), "literal has 6 parameters")
 	breaks(t, Parameters(sample(t, "a/a_test.go", literal)), "")
+}
+
+func TestPackageSize(t *testing.T) {
+	var files []*File
+	add := func(names ...string) {
+		for _, name := range names {
+			files = append(files, sample(t, name, "package a\n"))
+		}
+	}
+	for n := range maxPackageFiles {
+		add(fmt.Sprintf("a/f%d.go", n))
+	}
+	add("a/f1_unix.go", "a/f1_other.go", "a/f_test.go", "b/a.go")
+	breaks(t, PackageSize(files), "")
+	add("a/more.go")
+	breaks(t, PackageSize(files), "a/f0.go:1: package a has 31 files, more than 30")
 }
 
 func TestWordRules(t *testing.T) {
@@ -227,13 +245,24 @@ import (
 	_ "github.com/valyala/fasthttp"
 )
 func f(a, b, c, d, e, g int) { time.Sleep(1); ctx.PostBody() } // TODO
+func h() { log.Warn("it failed", "error", err) }
+// Who waits is served.
+// `+strings.Repeat("wide ", 20)+`
 `+"func g() {"+strings.Repeat("\n", 800)+"}\n")
-	// All of Rules and Sleeps, without DocComments, which leaves test files alone.
-	if got := len(Check([]*File{f})); got != len(Rules) {
-		t.Errorf("%d problems, want %d: %v", got, len(Rules), Check([]*File{f}))
+	// All of Rules and Sleeps, without DocComments and DocStart, which leave test files alone.
+	if got := len(Check([]*File{f})); got != len(Rules)-1 {
+		t.Errorf("%d problems, want %d: %v", got, len(Rules)-1, Check([]*File{f}))
 	}
-	undocumented := sample(t, "pool/a.go", "package pool\nfunc F() {}\n")
-	if got := len(Check([]*File{undocumented})); got != 2 {
-		t.Errorf("%d problems, want 2: %v", got, Check([]*File{undocumented}))
+	// PackageComments, and the rule of the case.
+	for _, src := range []string{"func F() {}\n", "// Returns.\nfunc F() {}\n"} {
+		one := sample(t, "pool/a.go", "package pool\n"+src)
+		if got := len(Check([]*File{one})); got != 2 {
+			t.Errorf("%d problems, want 2: %v", got, Check([]*File{one}))
+		}
 	}
+	many := []*File{sample(t, "pool/a.go", "// Package pool is.\npackage pool\n")}
+	for n := range maxPackageFiles {
+		many = append(many, sample(t, fmt.Sprintf("pool/f%d.go", n), "package pool\n"))
+	}
+	breaks(t, Check(many), "more than 30")
 }

@@ -130,8 +130,8 @@ func CommentWidth(f *File) []Problem {
 				if n == 0 {
 					width += at.Column - 1
 				}
-				// A line that nothing could break, such as a URL, may be as long as it is.
-				if width > maxColumns && alone(f, c) && strings.Contains(strings.TrimLeft(line, "/ \t"), " ") {
+				// A line of code, and one that nothing could break, such as a URL, stay as they are.
+				if width > maxColumns && !strings.HasPrefix(line, "//\t") && alone(f, c) && strings.Contains(strings.TrimLeft(line, "/ \t"), " ") {
 					out = append(out, f.problem(c.Pos(), "a comment line has %d columns, more than %d", width, maxColumns))
 				}
 			}

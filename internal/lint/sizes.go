@@ -3,15 +3,19 @@ package lint
 import (
 	"go/ast"
 	"go/token"
+	"regexp"
 	"slices"
 )
 
-// The limits. A function over smellLines is only shown by `go test -v`.
+// The limits. A function over smellLines is only shown by `go test -v`. Functions of test files
+// may be longer: a table of cases, with the loop that runs it, reads best in one piece.
 const (
-	maxFileLines     = 700
-	maxFunctionLines = 100
+	maxFileLines     = 500
+	maxFunctionLines = 70
+	maxTestLines     = 100
 	smellLines       = 60
 	maxParameters    = 5
+	maxPackageFiles  = 30
 )
 
 // foreign are methods whose parameters others have chosen: hooks of kgo.
@@ -26,7 +30,40 @@ func FileSize(f *File) []Problem {
 }
 
 // FunctionSize reports functions that are too long.
-func FunctionSize(f *File) []Problem { return longerThan(f, maxFunctionLines) }
+func FunctionSize(f *File) []Problem {
+	if f.Test {
+		return longerThan(f, maxTestLines)
+	}
+	return longerThan(f, maxFunctionLines)
+}
+
+// PackageSize reports packages of too many files, tests left out: nobody finds a subject among
+// them. A file with variants for several systems (open_unix.go, open_other.go) counts once.
+func PackageSize(files []*File) []Problem {
+	first, subjects := map[string]*File{}, map[string]map[string]bool{}
+	var order []string
+	for _, f := range files {
+		if f.Test {
+			continue
+		}
+		if first[f.Dir] == nil {
+			first[f.Dir], subjects[f.Dir] = f, map[string]bool{}
+			order = append(order, f.Dir)
+		}
+		subjects[f.Dir][systems.ReplaceAllString(f.Name, ".go")] = true
+	}
+	var out []Problem
+	for _, dir := range order {
+		if n := len(subjects[dir]); n > maxPackageFiles {
+			f := first[dir]
+			out = append(out, f.problem(f.AST.Name.Pos(), "package %s has %d files, more than %d: cut it by subject", f.AST.Name.Name, n, maxPackageFiles))
+		}
+	}
+	return out
+}
+
+// systems are the ends of file names that tell variants for systems apart.
+var systems = regexp.MustCompile(`_(linux|unix|other)\.go$`)
 
 // LongFunctions reports functions that are long enough to be looked at.
 func LongFunctions(f *File) []Problem { return longerThan(f, smellLines) }

@@ -35,7 +35,7 @@ type File struct {
 type Problem struct {
 	// Where is file:line, with the file's path within the module.
 	Where string
-	// What is a sentence that says what is wrong and what would be right.
+	// What, a sentence, tells the fault and the remedy.
 	What string
 }
 
@@ -45,12 +45,13 @@ func (p Problem) String() string { return p.Where + ": " + p.What }
 // Rule looks at one file.
 type Rule func(f *File) []Problem
 
-// Rules are all rules that look at one file at a time; [PackageComments] and
+// Rules are all rules that look at one file at a time; [PackageComments], [PackageSize] and
 // [Sleeps] need to see a whole package.
 var Rules = []Rule{
 	Layers, Fences, Unsafe, Bodies,
 	FileSize, FunctionSize, Parameters,
 	Names, DocComments, LeftOvers,
+	Phrases, DocStart, CommentWidth, LogKeys,
 }
 
 // Check applies all rules to all files.
@@ -61,7 +62,7 @@ func Check(files []*File) []Problem {
 			all = append(all, rule(f)...)
 		}
 	}
-	return append(all, slices.Concat(PackageComments(files), Sleeps(files))...)
+	return append(all, slices.Concat(PackageComments(files), PackageSize(files), Sleeps(files))...)
 }
 
 // problem makes a [Problem] at a node of the file.

@@ -37,9 +37,9 @@ func schemaNotFound(id int) error {
 	return fail(sr.ErrSchemaNotFound, "Schema %d not found", id)
 }
 
-// answerOf is what the API says of err: its status, error_code and message.
-// The status of Confluent's codes is their first three digits. What is not a
-// failure of the API is for the log: it may name brokers.
+// answerOf is what the API says of err: its status, error_code and message. The status of
+// Confluent's codes is their first three digits. An error that is not one of the API goes to
+// the log only: it may name brokers.
 func answerOf(err error) (status, code int, message string) {
 	var f *failure
 	if !errors.As(err, &f) {

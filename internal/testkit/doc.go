@@ -1,9 +1,9 @@
 // Package testkit gives tests the real things: a real Apache Kafka, a real
 // schema registry, real input records, a real curl, and the built program itself.
 //
-// It never stands in for the product: no stub of ours lives here. The one
-// imitation is kfake, franz-go's broker in process, and [OnBoth] exists so that
-// what passes on it is also shown on Kafka.
+// It never stands in for the product: no stub of ours lives here. The one imitation is kfake,
+// franz-go's broker in process, and [OnBoth] exists so that a test which kfake passes is also
+// run on Kafka.
 //
 //   - kafka.go, install.go: a Kafka of one's own ([StartKafka]) that can be
 //     killed, stopped and started again on the same port and data.
@@ -21,10 +21,9 @@
 //   - eventually.go: the one way to poll ([Eventually]).
 //   - process.go: child processes, among them the built millrace.
 //
-// Whatever a function starts belongs to the test that it was given and ends
-// with it. Everything here may be used from parallel tests, except one handle
-// ([Kafka], [Process]) from two goroutines at once. Every wait has a deadline
-// and ends on a condition.
+// Everything that a function starts belongs to the test that it was given and ends with it.
+// Everything here may be used from parallel tests, except one handle ([Kafka], [Process]) from
+// two goroutines at once. Every wait has a deadline and ends on a condition.
 //
 // Only tests, bench and loadtest may import this package; internal/lint holds
 // that. cmd/kafka makes broker and registry available to the Makefile.

@@ -34,11 +34,10 @@ const exchangeTimeout = 30 * time.Second
 //	<
 //	< {"offsets":[{"partition":0,"offset":${o:*},…
 //
-// "> " and "< " (or a bare ">" or "<") begin every line of a request and of its
-// answer. What goes out is just what stands there, plus Host, and Content-Length
-// where there is a body; each may be given instead. With Transfer-Encoding:
-// chunked every body line becomes a chunk. Lines of a body are joined by
-// newlines, with none after the last.
+// "> " and "< " (or a bare ">" or "<") begin every line of a request and of its answer. The
+// request goes out just as written, plus Host, and Content-Length where it has a body; each may
+// be given instead. With Transfer-Encoding: chunked every body line becomes a chunk. Lines of a
+// body are joined by newlines, with none after the last.
 //
 // The answer's status and body must be those of the file; no body in the file
 // means that it must be empty, and the one line "..." allows any. Of the headers

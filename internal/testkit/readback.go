@@ -12,7 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// readTimeout bounds [ReadTopic]; a record that was acknowledged is there at once.
+// readTimeout bounds [ReadTopic]; an acknowledged record can be read at once.
 const readTimeout = 30 * time.Second
 
 // ReadTopic returns every record of topic, read straight from b, ordered by

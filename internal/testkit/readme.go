@@ -35,8 +35,8 @@ var errNoCurl = errors.New("README NOT TESTED: needs curl (Debian: apt-get insta
 //     A "…" in the answer stands for any text, where it depends on the cluster.
 //   - localhost:8082 is replaced by base's address on both sides.
 //
-// The file must hold at least one such fence. What it shows is what a new
-// cluster answers: against real Kafka give it one by [StartKafka].
+// The file must hold at least one such fence. Its responses are those of a new Kafka cluster:
+// against real Kafka give it one by [StartKafka].
 func RunReadme(t *testing.T, file, base string) {
 	t.Helper()
 	if _, err := exec.LookPath("curl"); err != nil {

@@ -140,8 +140,8 @@ func needRealKafka(t testing.TB) {
 	}
 }
 
-// OnDemand skips t, with the line on stderr too, unless the environment variable
-// is set, to 1 or to what t needs, as a target of the Makefile does it. It is for what takes minutes, or
+// OnDemand skips t, with the line on stderr too, unless the environment variable is set, to 1
+// or to what t needs, as a target of the Makefile does it. It is for what takes minutes, or
 // programs that neither a developer nor CI need otherwise.
 func OnDemand(t testing.TB, variable, line string) {
 	t.Helper()

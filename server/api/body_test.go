@@ -250,8 +250,8 @@ func TestShareOfAnAddress(t *testing.T) {
 	}
 }
 
-// What cannot be taken is refused by what it announces, before a byte of it came, and
-// before a client that asks is told to send it.
+// A body that cannot be taken is refused by its headers, before a byte of it came, and before a
+// client that asks is told to send it.
 func TestRefusedUnread(t *testing.T) {
 	b := testkit.Fake(t)
 	s := start(t, b.Broker, budgeted(func(o *server.Settings) {

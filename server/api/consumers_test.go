@@ -157,7 +157,7 @@ func TestReadTimeouts(t *testing.T) {
 		s.do(t, "GET", path+"/records"+query, "", "Accept: application/vnd.kafka.json.v2+json").want(t, 200, "[]")
 		return time.Since(began)
 	}
-	const long = 5 * time.Second // the server's setting is twice that
+	const long = 5 * time.Second // the node's setting is twice that
 	if d := took("", "?timeout=0"); d > long {
 		t.Errorf("a read with the timeout 0 took %v", d)
 	}

@@ -82,7 +82,7 @@ func TestForwardedHostOfAnyoneIsNoOrigin(t *testing.T) {
 	s.do(t, "POST", "/consumers/g", "", plainV2, "Origin: https://front.example", "X-Forwarded-Host: front.example").want(t, 403, "")
 }
 
-// What CORS allows is not refused for coming from another site.
+// A request that CORS allows is not refused for coming from another site.
 func TestAllowedOriginsChangeWhatTheyMay(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	s := start(t, b, func(o *stackOptions) {

@@ -65,7 +65,7 @@ func wantGoodErrors(t *testing.T, what string, r reply, hidden ...string) {
 		t.Errorf("%s: %s without Retry-After: %s", what, k.Name, r.body)
 	}
 	if strings.Contains(r.body, apierr.Draining.Message) {
-		t.Errorf("%s says that the server shuts down, which it does not: %s", what, r.body)
+		t.Errorf("%s says that the node shuts down, which it does not: %s", what, r.body)
 	}
 	for _, text := range hidden {
 		if r.status >= 400 && strings.Contains(r.body, text) {

@@ -8,7 +8,7 @@ import (
 	"millrace/server"
 )
 
-// baseURI has the server make a base_uri and compares it.
+// baseURI has the node make a base_uri and compares it.
 func (s *stack) baseURI(t *testing.T, want string, headers ...string) {
 	t.Helper()
 	headers = append(headers, plainV2)
@@ -47,7 +47,7 @@ func TestBaseURIOfATrustedProxy(t *testing.T) {
 	}
 }
 
-// Whoever is no proxy of ours says nothing of the way to us.
+// Forwarding headers of a client that is no trusted proxy are ignored.
 func TestBaseURIOfAnyone(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	for name, trusted := range map[string][]netip.Prefix{"nobody": nil, "another network": server.PrivatePrefixes()} {

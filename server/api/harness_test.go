@@ -162,7 +162,7 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 		cache.Close()
 		admin.Close()
 		if t.Failed() {
-			t.Logf("the proxy's log:\n%s", logs)
+			t.Logf("the node's log:\n%s", logs)
 		}
 	})
 	return s

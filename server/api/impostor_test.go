@@ -107,7 +107,7 @@ func instanceKeyOf(path string) string {
 
 var credentials = []string{"Authorization: Basic dTpw", "Cookie: session=1", "X-Api-Key: k", "Proxy-Authorization: Basic dTpw"}
 
-// Who may write the topic, in Kafka, cannot make himself a node.
+// A Kafka client that may write the topic cannot make itself a node.
 func TestForgedRecordsDoNotCount(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	all := nodes(t, b, 2)
@@ -261,7 +261,7 @@ func (p *tap) change(answer func(*http.Response)) {
 	p.answer = answer
 }
 
-// What goes from node to node has neither the secret nor what the client has shown.
+// A request between nodes has neither the secret nor the client's credentials.
 func TestNothingOfTheClientGoesAlong(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	p := newTap(t)
@@ -284,8 +284,8 @@ func TestNothingOfTheClientGoesAlong(t *testing.T) {
 	}
 }
 
-// What comes from the address of a node and is not proven to be its response is
-// not passed on.
+// A response from the address of a node that is not proven to be the node's does not reach the
+// client.
 func TestResponsesAreThoseOfTheNode(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	p := newTap(t)
@@ -406,8 +406,8 @@ func TestRequestsOfNodesHoldOnce(t *testing.T) {
 	s.do(t, "GET", i+"/assignments", "").want(t, 200, topic)
 }
 
-// What was overheard between two nodes says nothing to any of them later, nor to
-// the one that comes after it under its name.
+// A request overheard between two nodes cannot be replayed to either of them, nor to a later
+// node of the same name.
 func TestOverheardRequestsAreWorthNothing(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	p := newTap(t)

@@ -51,8 +51,8 @@ func TestInstanceLimits(t *testing.T) {
 		code      int
 		says      string
 	}{
-		{all: 2, each: 0, code: 42901, says: "This server holds 2 consumer instances, as many as it is allowed to (consumer.instances.max)."},
-		{all: 5, each: 2, code: 42904, says: "The address 127.0.0.1 has 2 consumer instances on this server, as many as one address is allowed to (consumer.instances.max.per.client)."},
+		{all: 2, each: 0, code: 42901, says: "This node holds 2 consumer instances, as many as it is allowed to (consumer.instances.max)."},
+		{all: 5, each: 2, code: 42904, says: "The address 127.0.0.1 has 2 consumer instances on this node, as many as one address is allowed to (consumer.instances.max.per.client)."},
 	} {
 		s := start(t, testkit.Fake(t).Broker, func(o *stackOptions) {
 			o.consumer.MaxInstances, o.consumer.MaxPerClient = limit.all, limit.each

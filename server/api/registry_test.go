@@ -123,7 +123,7 @@ func TestConsumeWhileRegistryIsAway(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	f := newFront(t, builtIn(t, b))
 	topic, plain := testkit.CreateTopic(t, b, 1), testkit.CreateTopic(t, b, 1)
-	writer := start(t, b, withRegistry(t, f.URL)) // another node than the reader, whose cache stays empty
+	writer := start(t, b, withRegistry(t, f.URL)) // not the reader, whose cache stays empty
 	writer.produceBy(t, topic, userSchema, aUser).want(t, 200, `"offset":0`)
 	writer.produceBy(t, topic, agedSchema, `{"value":{"name":"b","age":2}}`).want(t, 200, `"offset":1`)
 	writer.do(t, "POST", "/topics/"+plain, `{"records":[{"value":1}]}`, jsonV2).want(t, 200, "")

@@ -116,7 +116,7 @@ func TestNoInstanceReadsTheTopicOfTheNodes(t *testing.T) {
 	}
 }
 
-// A proxy that is no node keeps from it as well, where the nodes are others.
+// A node on its own keeps from it as well, where the nodes are others.
 func TestReservedTopicOfOthers(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	nodes(t, b, 1)

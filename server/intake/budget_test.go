@@ -60,7 +60,8 @@ func TestSmallBodiesHaveAReserve(t *testing.T) {
 	}
 }
 
-// Who brings less than the least rate over a time of grace is cut, a pause within it is not.
+// A client that sends less than the least rate over a time of grace is cut, one that pauses
+// within it is not.
 func TestLeastRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := New(Settings{MinRate: 1000, Grace: 4 * time.Second})

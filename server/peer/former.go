@@ -7,8 +7,8 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// headerSecret is how nodes of former versions prove themselves: the secret as it
-// is. Whoever the request reaches has it then.
+// headerSecret is how nodes of former versions prove themselves: the secret as it is. Every
+// receiver of the request learns it.
 const headerSecret = "X-Millrace-Secret"
 
 // former is how this node talks to nodes of former versions while a service is

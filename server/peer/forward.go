@@ -28,9 +28,9 @@ import (
 // The headers between nodes, beside [headerProof]. A request with a proof was
 // forwarded by another node and is forwarded no further.
 const (
-	// headerMethod is the method of the request. All are sent on as POST,
-	// which Go's HTTP client never sends twice by itself: a read that came
-	// twice would confirm an answer that nobody got.
+	// headerMethod is the method of the request. All requests are forwarded as POST, which Go's
+	// HTTP client never sends twice by itself: a read that came twice would confirm a response
+	// that nobody got.
 	headerMethod = "X-Millrace-Method"
 	// headerAgain says that the answer to a request before this one was lost.
 	// If it was a read, its records are to come again.
@@ -100,7 +100,7 @@ func New(node *cluster.Node, consumers *consumer.Manager, s Settings) *Forwarder
 			DialContext:         (&net.Dialer{Timeout: peerDial, KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 2 * time.Second, Count: 3}}).DialContext,
 			TLSClientConfig:     s.TLS,
 			TLSHandshakeTimeout: peerDial,
-			DisableCompression:  true, // what the client accepts is passed on
+			DisableCompression:  true, // the client's Accept-Encoding is forwarded
 			// The other side ends idle connections. That this one does so means
 			// that it is gone: see [consumer.Passage].
 			MaxIdleConnsPerHost: math.MaxInt32,
@@ -183,16 +183,16 @@ func (f *Forwarder) Receive(ctx *fasthttp.RequestCtx) error {
 // ownHeaders are the headers of requests between nodes.
 var ownHeaders = [...]string{headerMethod, headerAgain, headerNotices}
 
-// Failed implements [server.Peers]. It tells the node that has sent the request that it may try again,
-// here or elsewhere, when the error says that this node cannot serve it.
+// Failed implements [server.Peers]. It tells the node that has sent the request that it may try
+// again, here or elsewhere, when the error says that this node cannot serve it.
 func (f *Forwarder) Failed(ctx *fasthttp.RequestCtx, e *apierr.Error) {
 	if isForwarded(ctx) && (e.Kind == apierr.InstanceMoved || e.Kind == apierr.Draining || e.Kind == apierr.Interrupted || errors.Is(e, cluster.ErrCutOff)) {
 		ctx.Response.Header.Set(headerElsewhere, "true")
 	}
 }
 
-// Done implements [server.Peers]. It gives a request from another node the method back that it came with,
-// by which the response is written, and adds the proof to that.
+// Done implements [server.Peers]. It gives a request from another node the method back that it
+// came with, by which the response is written, and adds the proof to that.
 func (f *Forwarder) Done(ctx *fasthttp.RequestCtx) {
 	from, ok := ctx.UserValue(forwardedKey{}).(fromNode)
 	if !ok {
@@ -231,7 +231,7 @@ func (f *Forwarder) Forward(s *server.Server, ctx *fasthttp.RequestCtx) (done bo
 		case life.Err() != nil:
 			return true, server.OrGone(life, life.Err())
 		case wait.Err() != nil:
-			return true, apierr.InstanceMoved.Wrap(err, "The consumer instance is moving from one server to another. Try again.")
+			return true, apierr.InstanceMoved.Wrap(err, "The consumer instance is moving from one node to another. Try again.")
 		case err != nil:
 			return true, err
 		case place.URL == "":
@@ -252,7 +252,7 @@ func (f *Forwarder) Forward(s *server.Server, ctx *fasthttp.RequestCtx) (done bo
 		case <-changed:
 		case <-time.After(relook):
 		case <-wait.Done():
-			return true, apierr.InstanceMoved.Wrap(err, "The server that has the consumer instance does not answer. Another one takes it over if that lasts. Try again.")
+			return true, apierr.InstanceMoved.Wrap(err, "The node that has the consumer instance does not answer. Another one takes it over if that lasts. Try again.")
 		}
 	}
 }
@@ -262,7 +262,7 @@ func (f *Forwarder) Repeated(ctx *fasthttp.RequestCtx) bool {
 	return len(ctx.Request.Header.Peek(headerAgain)) > 0
 }
 
-// outcome is what became of a request that was sent on.
+// outcome is the result of a forwarded request.
 type outcome int
 
 const (
@@ -302,7 +302,7 @@ func (f *Forwarder) send(client context.Context, s *server.Server, ctx *fasthttp
 		f.moved.Add(1)
 		return moved, nil
 	}
-	whole, err := f.passOn(s, ctx, resp, to, cancel)
+	whole, err := f.copyResponse(s, ctx, resp, to, cancel)
 	if !whole {
 		f.lost.Add(1)
 		return unanswered, err
@@ -337,11 +337,11 @@ func (f *Forwarder) watch(life context.Context, cancel func(), to cluster.Place)
 	context.AfterFunc(life, func() { timer.Stop() })
 }
 
-// sentOn are the headers of a client's request that the other node needs. What
-// the client has shown to this node or to a proxy before it, credentials and
-// cookies, goes nowhere else. Nor does the Host: the base_uri of an instance is
-// written where it is made, and that request is not forwarded.
-var sentOn = [...]string{
+// forwardedHeaders are the headers of a client's request that the other node needs. The client's
+// credentials and cookies, for this node or a proxy before it, go nowhere else. Nor does the
+// Host: the base_uri of an instance is written where it is made, and that request is not
+// forwarded.
+var forwardedHeaders = [...]string{
 	fasthttp.HeaderAccept, fasthttp.HeaderAcceptEncoding, fasthttp.HeaderContentType, fasthttp.HeaderContentEncoding,
 	"Last-Event-ID", "Traceparent", "Tracestate", headerAgain,
 }
@@ -356,7 +356,7 @@ var sentBack = [...]string{
 var errMedia = errors.New("the response is of an unknown media type")
 
 // isOurs reports whether a response has a media type of the API. Any other one,
-// HTML above all, would be shown by browsers as this server's.
+// HTML above all, would be shown by browsers as this node's.
 func isOurs(resp *http.Response) bool {
 	media, _, _ := strings.Cut(resp.Header.Get(fasthttp.HeaderContentType), ";")
 	switch media = strings.ToLower(strings.TrimSpace(media)); media {
@@ -405,14 +405,14 @@ func newForward(life context.Context, ctx *fasthttp.RequestCtx, base string) (*h
 	}
 	// As it came: group and instance may have slashes that are escaped.
 	u.Opaque, u.RawQuery = string(ctx.URI().PathOriginal()), string(ctx.URI().QueryString())
-	// A copy, for the client may still be sending when the answer is there.
+	// A copy, because the client may still be sending when the response has come.
 	body := bytes.Clone(server.RequestBody(ctx))
 	req, err := http.NewRequestWithContext(life, http.MethodPost, base, bytes.NewReader(body))
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot make a request to another node: %w", err)
 	}
 	req.URL = u
-	for _, name := range sentOn {
+	for _, name := range forwardedHeaders {
 		if value := ctx.Request.Header.Peek(name); len(value) > 0 {
 			req.Header.Set(name, string(value))
 		}
@@ -422,10 +422,10 @@ func newForward(life context.Context, ctx *fasthttp.RequestCtx, base string) (*h
 	return req, body, nil
 }
 
-// passOn makes the answer of another node ours. It takes the body, and calls
+// copyResponse makes the response of another node ours. It takes the body, and calls
 // end when it is done with it. It is false when the answer broke off while
 // there is still time to ask again; then nothing of it is kept.
-func (f *Forwarder) passOn(s *server.Server, ctx *fasthttp.RequestCtx, resp *http.Response, from cluster.Place, end func()) (whole bool, err error) {
+func (f *Forwarder) copyResponse(s *server.Server, ctx *fasthttp.RequestCtx, resp *http.Response, from cluster.Place, end func()) (whole bool, err error) {
 	body := &remoteBody{ReadCloser: resp.Body, end: end}
 	page := resp.Header.Get(headerPage)
 	if n := resp.ContentLength; n >= 0 && n <= maxWhole {

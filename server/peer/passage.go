@@ -22,14 +22,13 @@ import (
 	"millrace/server"
 )
 
-// A page of records that goes by another node to its client is known to have
-// arrived when that node says so, with a notice. The node that has the instance
-// ([consumer.Passage]) neither confirms nor commits such a page before.
+// A page of records that goes by another node to its client is known to have arrived when that
+// node confirms it with a notice. The node that has the instance ([consumer.Passage]) neither
+// confirms nor commits such a page before.
 
 const (
-	// noticeTries is how often a notice is sent before it is given up, and
-	// noticePause how long to wait before each but the first time. What is not
-	// known comes again.
+	// noticeTries is how often a notice is sent before it is given up, and noticePause how long to
+	// wait before each but the first time. Records whose arrival is unknown are read again.
 	noticeTries = 5
 	noticePause = 200 * time.Millisecond
 	// maxNotices bounds those that go in one request, noticeQueue those that
@@ -55,8 +54,8 @@ func newPages() *pages {
 	return p
 }
 
-// Passage returns how the answer to a read goes that another node has sent on, nil
-// for one of a client.
+// Passage returns the way of the response to a read that another node has forwarded, nil for a
+// read of a client.
 func (f *Forwarder) Passage(ctx *fasthttp.RequestCtx) (p *consumer.Passage, announce func()) {
 	c := server.ConnOf(ctx)
 	if !isForwarded(ctx) || c == nil {
@@ -92,8 +91,8 @@ type notices struct {
 	post func(ctx context.Context, to cluster.Place, body []byte) error
 
 	mu     sync.Mutex
-	queues map[cluster.Place][]notice // by the [cluster.Place.Process] of a node that is being told
-	open   int                        // pages that are still on their way, or of which the node was not told yet
+	queues map[cluster.Place][]notice // by the [cluster.Place.Process] of the node to notify
+	open   int                        // pages on their way, or whose node was not notified yet
 	none   chan struct{}              // closed when open becomes 0; nil while nobody waits
 }
 

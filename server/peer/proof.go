@@ -33,8 +33,8 @@ const (
 // [proof] names. The others may be changed on the way, by the sidecar of a mesh for one.
 var provenHeaders = [...]string{headerAgain, headerNotices, fasthttp.HeaderContentType, fasthttp.HeaderContentEncoding, fasthttp.HeaderAccept, "Last-Event-ID"}
 
-// provenAnswer are the headers of a response that its proof covers. Its body is not
-// among what is covered: it is passed on as it comes, before it is known whole.
+// provenAnswer are the headers of a response that its proof covers. The proof does not cover
+// the body, which is forwarded as it comes, before it is known whole.
 var provenAnswer = [...]string{fasthttp.HeaderContentType, fasthttp.HeaderContentEncoding, headerElsewhere, headerPage}
 
 // proof authenticates one request from node to node. It holds for one node and one

@@ -36,8 +36,8 @@ func (b *remoteBody) Close() error {
 	return err
 }
 
-// copyTo sends on what comes, as it comes, until it ends, or this server drains:
-// then up to the end of the message that has begun.
+// copyTo forwards the response as it comes, until it ends or this node drains: then up to the
+// end of the message that has begun.
 func (b *remoteBody) copyTo(st *server.Stream, contentType string) error {
 	defer b.Close()
 	c := &cutter{end: b.end, messageEnd: "\n"}

@@ -31,9 +31,9 @@ type seen struct {
 	at   time.Time
 }
 
-// open reports whether the node answers, whatever it says. One that refuses
-// connections is reached, too: it drains, and ends what it has begun. What cannot
-// prove to be the node is not reached.
+// open reports whether the node answers, whatever it says. One that refuses connections is
+// reached, too: it drains, and ends what it has begun. A process that cannot prove to be the
+// node does not count as reached.
 func (w *ways) open(to cluster.Place) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -4,8 +4,8 @@ import "millrace/server"
 
 // The bounds of what clients ask for in one call.
 const (
-	// maxPattern bounds a topic_pattern. What it compiles to has a bound too,
-	// which package consumer holds.
+	// maxPattern bounds a topic_pattern. The compiled form has a bound too, which package consumer
+	// holds.
 	maxPattern = 4 << 10
 	// maxMetadata bounds what is stored beside an offset: Kafka's default of
 	// offset.metadata.max.bytes.

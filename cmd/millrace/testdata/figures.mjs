@@ -24,13 +24,13 @@ export async function figuresMove(page) {
   assert.match(await text(page, '#topics-note'), /^\d+ topics with \d+ partitions$/);
 }
 
-// Mistakes of clients are counted and stay quiet; faults of the server do not.
+// Mistakes of clients are counted and stay quiet; faults of the node do not.
 export async function onlyServerErrorsAlarm(page) {
   step('only server errors alarm');
   await until('failed requests of clients', async () => assert.ok(await cell(page, 'routes-table', 'POST /topics/{topic}', 7) > 0));
   assert.equal(await cell(page, 'routes-table', 'POST /topics/{topic}', 8), 0);
   assert.equal(await page.locator('main .bad').count(), 0, `it alarms: ${await page.locator('main .bad').allInnerTexts()}`);
-  // A snapshot of the server's, with a fault of its own, shown as the page does.
+  // A snapshot of the node's, with a fault of its own, shown as the page does.
   const alarmed = await page.evaluate(async () => {
     const { show } = await import('/ui/panels.js');
     const source = new EventSource('ui/events');

@@ -1,5 +1,5 @@
 // Shows the dashboard in Chromium and prints each state of its connection, one
-// a line. Run by TestDashboardComesBack, which ends the server meanwhile:
+// a line. Run by TestDashboardComesBack, which ends the node meanwhile:
 //
 //	node reconnect.mjs URL CHROMIUM
 

@@ -6,7 +6,7 @@ import { Chart } from './chart.js';
 import { configure, learn, show } from './panels.js';
 import './forms.js';
 
-const KEPT = 300; // points, as the server keeps
+const KEPT = 300; // points, as the node keeps
 const RETRY = 3000; // ms, where the browser gives up by itself
 
 const line = (name, field, write, look) => ({ name, field, write, look });

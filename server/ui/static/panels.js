@@ -148,10 +148,10 @@ export function show(s) {
 // trouble describes what an operator should check first.
 function trouble(s) {
   const said = [];
-  if (s.state.draining) said.push('The server is shutting down.');
+  if (s.state.draining) said.push('The node is shutting down.');
   if (!s.state.reachable) said.push(`No Kafka broker answers. ${known.brokers_unreachable?.advice ?? ''}`);
   if (s.topics.leaderless > 0) said.push(`${f.plural(s.topics.leaderless, 'partition')} without a leader: nothing can be written to them or read from them.`);
-  if (s.state.panics > 0) said.push(`${f.plural(s.state.panics, 'request')} met a defect of the server; see its log.`);
+  if (s.state.panics > 0) said.push(`${f.plural(s.state.panics, 'request')} met a defect of the node; see its log.`);
   byId('trouble').hidden = said.length === 0;
   text(byId('trouble'), said.join(' '));
 }

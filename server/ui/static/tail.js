@@ -104,7 +104,7 @@ function start() {
   // The node's message about a record that it cannot show, or about the end.
   source.addEventListener('failure', (e) => say(JSON.parse(e.data).message));
   source.addEventListener('error', () => {
-    if (source?.readyState === EventSource.CLOSED) stop(`The server does not stream ${topic} in this format.`);
+    if (source?.readyState === EventSource.CLOSED) stop(`The node does not stream ${topic} in this format.`);
     else say('Reconnecting');
   });
 }

@@ -1,0 +1,370 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"millrace/batch"
+	"millrace/cluster"
+	"millrace/config"
+	"millrace/consumer"
+	"millrace/internal/kafka"
+	"millrace/internal/tracing"
+	"millrace/metadata"
+	"millrace/metrics"
+	"millrace/reader"
+	"millrace/schema"
+	"millrace/server/api"
+	"millrace/server/ops"
+)
+
+// node is the running program: its parts in the order in which they are
+// built, which is the reverse of that in which they end.
+type node struct {
+	cfg       *config.Config // as it was at the start; live has what holds
+	log       *slog.Logger
+	metrics   *metrics.Metrics
+	metadata  *metadata.Cache
+	producer  *batch.Producer
+	member    *cluster.Node    // nil unless the node is one of several
+	schemas   *schema.Registry // nil: there is no schema registry
+	consumers *consumer.Manager
+	reader    *reader.Reader
+	server    *api.API
+	tracing   *tracing.Tracing // nil: off
+	live      *live
+	addrs     []net.Addr
+}
+
+// run serves with the configuration that load gives until SIGINT or SIGTERM,
+// then drains; SIGHUP loads again. ready is called once the listeners are open.
+func run(load func() (*config.Config, error), ready func(*node)) error {
+	// Registered first: a signal during start-up must not be lost. Those that
+	// reload have a channel of their own, or one could count as the second
+	// that ends a drain.
+	signals, hangups := make(chan os.Signal, 2), make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(signals)
+	defer signal.Stop(hangups)
+
+	cfg, err := load()
+	if err != nil {
+		return err
+	}
+	n, err := start(cfg)
+	if err != nil {
+		return err
+	}
+	served := make(chan error, 1)
+	go func() { served <- n.server.Serve() }()
+	ready(n)
+	for {
+		select {
+		case err := <-served: // a listener broke; what was accepted is still finished
+			n.drain(signals)
+			return err
+		case <-hangups:
+			n.live.reload(load)
+		case sig := <-signals:
+			n.log.Info("draining", "signal", sig.String(), "within", cfg.Server.GracefulTimeout)
+			return n.drain(signals)
+		}
+	}
+}
+
+// brokerWait is how long the start waits for a broker.
+const brokerWait = 2 * time.Second
+
+// start builds all parts and opens the listeners. It does not depend on Kafka: the node starts
+// without Kafka, is not ready on /readyz meanwhile, and refuses requests that need Kafka.
+func start(cfg *config.Config) (_ *node, err error) {
+	level := new(slog.LevelVar)
+	level.Set(cfg.LogLevel)
+	n := &node{cfg: cfg, log: newLogger(cfg.LogFormat, level)}
+	for _, line := range cfg.NotUsed {
+		n.log.Warn("setting is not used", "setting", line)
+	}
+	n.metrics = newMetrics(cfg)
+	defer func() {
+		if err != nil {
+			n.close(context.Background())
+		}
+	}()
+	if n.tracing, err = n.newTracing(cfg); err != nil {
+		return nil, err
+	}
+	admin, err := kafka.NewAdmin(n.clientSettings(cfg.Kafka, metrics.MetadataClient))
+	if err != nil {
+		return nil, err
+	}
+	n.metadata = metadata.New(admin, cfg.Metadata, n.log)
+	client, compressor, err := n.newProducer()
+	if err != nil {
+		return nil, err
+	}
+	if err := n.join(); err != nil {
+		return nil, err
+	}
+	if n.schemas, err = newRegistry(cfg, n.log); err != nil {
+		return nil, err
+	}
+	read := countRead(n.metrics)
+	deps := consumer.Deps{Schemas: n.schemas, Read: read, Logger: n.log}
+	if n.member != nil {
+		deps.Directory = n.member
+	}
+	consume := n.consumeSettings()
+	n.consumers = consumer.New(consume, cfg.KafkaConsumer, cfg.Consumer, deps)
+	n.reader = reader.New(consume, cfg.KafkaConsumer, readerSettings(cfg), reader.Deps{Schemas: n.schemas, Read: read})
+	n.live = &live{log: n.log, level: level, compressor: compressor, cfg: cfg}
+	n.server = api.New(apiSettings(cfg), api.Parts{
+		Producer:  n.producer,
+		Metadata:  n.metadata,
+		Consumers: n.consumers,
+		Reader:    n.reader,
+		Cluster:   n.member,
+		Schemas:   n.schemas,
+		Config:    ops.Config{Settings: n.live.settings, Change: n.live.change},
+		Metrics:   n.metrics,
+		Tracing:   n.tracing,
+		Logger:    n.log,
+	})
+	n.watch(client, compressor)
+	n.live.server = n.server
+	n.awaitBrokers()
+	if n.addrs, err = n.server.Listen(); err == nil && n.member != nil {
+		n.member.Start(n.peerURL(), n.consumers)
+	}
+	return n, err
+}
+
+// newProducer makes the producer, and returns its Kafka client and compressor. Responses to
+// produce requests tell the metadata that a broker is alive and where a leader is.
+func (n *node) newProducer() (*kgo.Client, *kafka.Compressor, error) {
+	compressor, err := kafka.NewCompressor(n.cfg.Producer.Compression, n.cfg.Producer.Level)
+	if err != nil {
+		return nil, nil, err
+	}
+	s := n.clientSettings(n.cfg.KafkaProduce, metrics.ProducerClient)
+	s.Hooks = append(s.Hooks, n.metadata.Hook())
+	client, err := kafka.NewProducer(s, n.cfg.Producer, kgo.WithCompressor(compressor))
+	if err != nil {
+		return nil, nil, err
+	}
+	n.producer = batch.New(client, batch.Cluster{
+		Topic:   n.topic,
+		Healthy: n.metadata.Healthy,
+		Contradicted: func() {
+			n.metadata.Invalidate()
+			client.ForceMetadataRefresh()
+		},
+		Recreated: func(topic string) { client.PurgeTopicsFromProducing(topic) },
+		Waited:    n.metrics.ObserveWait,
+	}, n.cfg.Batch)
+	return client, compressor, nil
+}
+
+// consumeSettings returns the settings of clients that read. Responses to fetch requests tell the
+// metadata that a broker is alive and, unless they come from replicas, where a leader is.
+func (n *node) consumeSettings() kafka.Settings {
+	s := n.clientSettings(n.cfg.KafkaConsume, metrics.ConsumerClient)
+	if n.cfg.KafkaConsumer.Rack != "" {
+		s.Hooks = append(s.Hooks, n.metadata.ReplicaHook())
+	} else {
+		s.Hooks = append(s.Hooks, n.metadata.Hook())
+	}
+	return s
+}
+
+func apiSettings(cfg *config.Config) api.Settings {
+	return api.Settings{Edge: cfg.Server, REST: cfg.REST, Peer: cfg.Peer, Admin: cfg.Admin, UI: cfg.UI}
+}
+
+// readerSettings are those of the instances, where they mean the same.
+func readerSettings(cfg *config.Config) reader.Settings {
+	c := cfg.Consumer
+	return reader.Settings{IsolationLevel: c.IsolationLevel, RequestTimeout: c.RequestTimeout, MaxBytes: c.MaxBytes}
+}
+
+// join makes the node one of several, if the settings ask for it.
+func (n *node) join() (err error) {
+	if !n.cfg.Cluster.Enabled {
+		return nil
+	}
+	s := n.cfg.Cluster.Settings
+	s.Logger = n.log
+	n.member, err = cluster.New(n.clientSettings(n.cfg.Kafka, metrics.MetadataClient), s)
+	return err
+}
+
+// peerURL is where other nodes reach this one: as configured, or the first
+// listener under a name that means something on other hosts.
+func (n *node) peerURL() string {
+	if n.cfg.Cluster.URL != "" {
+		return n.cfg.Cluster.URL
+	}
+	first, err := url.Parse(n.urls()[0])
+	if err != nil {
+		return n.urls()[0]
+	}
+	host := n.cfg.Server.HostName
+	if listened, _, _ := net.SplitHostPort(n.cfg.Server.Listeners[0].Addr); host == "" && listened != "" {
+		if ip := net.ParseIP(listened); ip == nil || !ip.IsUnspecified() {
+			host = listened
+		}
+	}
+	if host == "" {
+		host, _ = os.Hostname()
+	}
+	first.Host = net.JoinHostPort(host, first.Port())
+	return first.String()
+}
+
+// newRegistry returns the schema registry's client, nil where there is none.
+func newRegistry(cfg *config.Config, log *slog.Logger) (*schema.Registry, error) {
+	if len(cfg.Schema.URLs) == 0 {
+		return nil, nil
+	}
+	return schema.New(cfg.Schema, log)
+}
+
+// clientSettings returns the settings of Kafka clients of that name, which log and are
+// counted as such. Those that move records report them to the collector of traces.
+func (n *node) clientSettings(s kafka.Settings, name string) kafka.Settings {
+	s.Logger = n.log
+	s.Hooks = []kgo.Hook{n.metrics.Hook(name)}
+	if n.tracing != nil && name != metrics.MetadataClient {
+		s.Hooks = append(s.Hooks, n.tracing.Hook(s.ClientID))
+	}
+	return s
+}
+
+// awaitBrokers gives the brokers a moment to answer before requests come in,
+// which would be refused until then.
+func (n *node) awaitBrokers() {
+	ctx, cancel := context.WithTimeout(context.Background(), brokerWait)
+	defer cancel()
+	if n.metadata.Wait(ctx) != nil {
+		n.log.Warn("no Kafka broker answers yet; serving without", "brokers", n.cfg.Kafka.Brokers)
+	}
+}
+
+// topic answers the producer's question about a topic from the metadata cache.
+func (n *node) topic(ctx context.Context, name string) (string, int32, error) {
+	t, err := n.metadata.Topic(ctx, name)
+	if err != nil {
+		return "", 0, err
+	}
+	return t.Name, int32(len(t.Partitions)), nil
+}
+
+// drain ends the program in the order that loses nothing: no new requests, the
+// ones in flight answered, consumers out of their groups, records flushed. It
+// takes no longer than shutdown.graceful.ms; a second signal ends it at once.
+func (n *node) drain(signals <-chan os.Signal) error {
+	ctx, cancel := context.WithTimeout(context.Background(), n.cfg.Server.GracefulTimeout)
+	defer cancel()
+	go func() {
+		<-signals
+		n.log.Warn("second signal: exiting at once")
+		os.Exit(1)
+	}()
+	answered := make(chan error, 1)
+	go func() { answered <- n.server.Shutdown(ctx) }()
+	n.consumers.Drain()
+	n.reader.Drain()
+	// Requests get the first half of the time. Closing a consumer then cuts short the requests
+	// that still use it.
+	var err error
+	select {
+	case err = <-answered:
+		answered <- err
+	case <-time.After(n.cfg.Server.GracefulTimeout / 2):
+	}
+	closed := n.close(ctx)
+	if err = <-answered; err == nil {
+		err = closed
+	}
+	if err == nil {
+		n.log.Info("drained")
+	}
+	return err
+}
+
+// close ends the parts behind the HTTP edge. It returns the first failure but
+// goes on to the end.
+func (n *node) close(ctx context.Context) (err error) {
+	if n.consumers != nil {
+		if failed := n.consumers.Close(ctx); failed != nil {
+			err = fmt.Errorf("cannot leave all consumer groups: %w", failed)
+		}
+	}
+	if n.reader != nil {
+		if failed := n.reader.Close(ctx); failed != nil && err == nil {
+			err = failed
+		}
+	}
+	if n.member != nil { // what the consumers gave up stands in its topic
+		n.member.Close(ctx, true)
+	}
+	if n.producer != nil {
+		if failed := n.producer.Close(ctx); failed != nil && err == nil {
+			err = failed
+		}
+	}
+	if n.schemas != nil {
+		n.schemas.Close()
+	}
+	if n.metadata != nil {
+		n.metadata.Close()
+	}
+	n.closeTracing(ctx)
+	return err
+}
+
+// addresses are the URLs of the listeners as they are, for the log: one on every
+// interface has the unspecified address.
+func (n *node) addresses() (urls []string) {
+	for i, addr := range n.addrs {
+		urls = append(urls, n.scheme(i)+"://"+addr.String())
+	}
+	return urls
+}
+
+// urls are the same for people to open, on this machine.
+func (n *node) urls() (urls []string) {
+	for i, addr := range n.addrs {
+		host, port, _ := net.SplitHostPort(addr.String())
+		if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
+			host = "localhost"
+		}
+		urls = append(urls, n.scheme(i)+"://"+net.JoinHostPort(host, port))
+	}
+	return urls
+}
+
+func (n *node) scheme(listener int) string {
+	if n.cfg.Server.Listeners[listener].TLS != nil {
+		return "https"
+	}
+	return "http"
+}
+
+// newLogger returns the program's log, which goes to standard error.
+func newLogger(format string, level slog.Leveler) *slog.Logger {
+	options := &slog.HandlerOptions{Level: level}
+	if format == "json" {
+		return slog.New(slog.NewJSONHandler(os.Stderr, options))
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, options))
+}
