@@ -43,7 +43,7 @@ LONG := ./server/api ./cmd/millrace ./consumer
 
 race: ## all tests with the race detector
 	@echo "== tests, with the race detector"
-	go test -race -shuffle=on -timeout=15m -p 3 $(LONG) ./...
+	go test -race -shuffle=on -timeout=25m -p 3 $(LONG) ./...
 
 budget: ## tests that count allocations, which the race detector would change
 	@echo "== allocation budgets"
