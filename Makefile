@@ -51,7 +51,7 @@ budget: ## tests that count allocations, which the race detector would change
 
 fuzz: ## each fuzzer for FUZZTIME (5000x)
 	@echo "== fuzzers, $(FUZZTIME) each"
-	@grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sort | while IFS=: read -r file func; do \
+	@grep -rEo --exclude-dir='.?*' --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sort | while IFS=: read -r file func; do \
 		echo "-- $${func#func } in $$(dirname $$file)"; \
 		go test -run '^$$' -fuzz "^$${func#func }\$$" -fuzztime '$(FUZZTIME)' -fuzzminimizetime 100x "$$(dirname $$file)" </dev/null; \
 	done
