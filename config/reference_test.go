@@ -3,35 +3,17 @@ package config
 import (
 	"bytes"
 	"flag"
-	"os"
 	"strings"
 	"testing"
+
+	"millrace/internal/testkit"
 )
 
 var update = flag.Bool("update", false, "rewrite docs/settings.md")
 
 // TestReference holds docs/settings.md to the table.
 func TestReference(t *testing.T) {
-	const path = "../docs/settings.md"
-	var want bytes.Buffer
-	if err := WriteReference(&want); err != nil {
-		t.Fatal(err)
-	}
-	if *update {
-		if err := os.MkdirAll("../docs", 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, want.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want.Bytes()) {
-		t.Errorf("%s is not what the table says; run go test ./config -run TestReference -update", path)
-	}
+	testkit.Reference(t, "../docs/settings.md", *update, WriteReference)
 }
 
 func TestWriteEffective(t *testing.T) {

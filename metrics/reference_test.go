@@ -1,33 +1,17 @@
 package metrics
 
 import (
-	"bytes"
 	"flag"
-	"os"
 	"testing"
+
+	"millrace/internal/testkit"
 )
 
 var update = flag.Bool("update", false, "rewrite docs/metrics.md")
 
 // TestReference holds docs/metrics.md to the catalogue.
 func TestReference(t *testing.T) {
-	const path = "../docs/metrics.md"
-	var want bytes.Buffer
-	if err := WriteReference(&want); err != nil {
-		t.Fatal(err)
-	}
-	if *update {
-		if err := os.WriteFile(path, want.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want.Bytes()) {
-		t.Errorf("%s is not what the catalogue says; run go test ./metrics -run TestReference -update", path)
-	}
+	testkit.Reference(t, "../docs/metrics.md", *update, WriteReference)
 }
 
 // The queries that replace those of the Confluent proxy work here.

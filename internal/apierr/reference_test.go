@@ -3,33 +3,18 @@ package apierr
 import (
 	"bytes"
 	"flag"
-	"os"
 	"strings"
 	"testing"
 	"time"
+
+	"millrace/internal/testkit"
 )
 
 var update = flag.Bool("update", false, "rewrite docs/errors.md")
 
 // TestReference holds docs/errors.md to the table.
 func TestReference(t *testing.T) {
-	const path = "../../docs/errors.md"
-	var want bytes.Buffer
-	if err := WriteReference(&want); err != nil {
-		t.Fatal(err)
-	}
-	if *update {
-		if err := os.WriteFile(path, want.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want.Bytes()) {
-		t.Errorf("%s is not what the table says; run go test ./internal/apierr -run TestReference -update", path)
-	}
+	testkit.Reference(t, "../../docs/errors.md", *update, WriteReference)
 }
 
 // TestReferenceListsEveryKind holds the page to one row for each kind.

@@ -1,11 +1,12 @@
 package lint
 
 import (
-	"bytes"
 	"flag"
-	"os"
+	"io"
 	"strings"
 	"testing"
+
+	kit "millrace/internal/testkit"
 )
 
 var update = flag.Bool("update", false, "rewrite docs/dependencies.md")
@@ -23,23 +24,7 @@ func TestDependencies(t *testing.T) {
 	for _, p := range unexplained(modules) {
 		t.Error(p)
 	}
-	const path = "../../docs/dependencies.md"
-	var want bytes.Buffer
-	if err := writeDependencies(&want, modules); err != nil {
-		t.Fatal(err)
-	}
-	if *update {
-		if err := os.WriteFile(path, want.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want.Bytes()) {
-		t.Errorf("%s is out of date; run go test ./internal/lint -run TestDependencies -update", path)
-	}
+	kit.Reference(t, "../../docs/dependencies.md", *update, func(w io.Writer) error { return writeDependencies(w, modules) })
 }
 
 // TestUnexplainedModules shows each fault of the table on modules that have it.
