@@ -125,6 +125,7 @@ func TestCheck(t *testing.T) {
 	f("the partition asked for", newTale().produce(asking(ok(0, 0, 0), 0)).stored(0, 0))
 	f("another partition", newTale().produce(asking(ok(0, 1, 0), 0)).stored(1, 0), "wrong-partition 1")
 	f("refused for good", newTale().produce(answered(0, 50002), answered(1, 422)), "stranger-refused 2")
+	f("refused for good beside a bad one", newTale().produce(answered(0, 50002), Sent{ID: ID{0, 1}, Asked: -1, Bad: true, Outcome: Failed, Code: 50002}), "neighbour-refused 1")
 	f("refused for a while", newTale().produce(answered(0, 50303), answered(1, 429), answered(2, 40301), answered(3, 40401)))
 	f("a bad one refused", newTale().produce(Sent{ID: ID{0, 0}, Asked: -1, Bad: true, Outcome: Failed, Code: 50002}))
 	f("never sent", newTale().stored(0, 9), "never-sent 1")

@@ -127,7 +127,7 @@ var faultsOfWriting = []planted{
 			finish(x)
 		}
 	}, func(o *Options) { o.Groups, o.Bad = []int{}, .1 }},
-	{"a request fails whole for one bad record", 9, []Anomaly{StrangerRefused}, once(0, func(x *exchange) bool {
+	{"a request fails whole for one bad record", 9, []Anomaly{NeighbourRefused}, once(0, func(x *exchange) bool {
 		return x.isProduce() && len(x.records()) > 1 && slices.ContainsFunc(x.records(), bad) &&
 			!slices.ContainsFunc(x.records()[1:], func(r map[string]any) bool { return bad(r) == bad(x.records()[0]) })
 	}, func(x *exchange) {
