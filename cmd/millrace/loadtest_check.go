@@ -27,6 +27,7 @@ type checkFlags struct {
 	Clients int      `help:"With --check, how many clients produce." default:"8"`
 	Seed    uint64   `help:"With --check, decides what the clients send. Without it the clock does." placeholder:"N"`
 	Topics  []string `help:"With --check, topics to use; they may hold other records, and are created if they are missing. Without it the run creates two of its own." placeholder:"TOPIC"`
+	Faults  bool     `help:"With --check, say that nodes or brokers are killed meanwhile: consumers may then go back to what is committed, at any time."`
 	Bad     float64  `help:"With --check, the share of records that break a rule on purpose, by a timestamp a month ahead, to see whether others are refused for them." placeholder:"SHARE"`
 }
 
@@ -63,7 +64,7 @@ func (c loadtestRun) check() (pass bool, err error) {
 	o := check.Options{
 		URLs: []string{options.URL}, Header: options.Headers, TLS: options.TLS,
 		Dial: func(opts ...kgo.Opt) (*kgo.Client, error) { return kafka.NewAdmin(options.Kafka, opts...) },
-		Seed: c.Seed, Topics: c.Topics, Partitions: checkPartitions, Clients: c.Clients, Bad: c.Bad,
+		Seed: c.Seed, Topics: c.Topics, Partitions: checkPartitions, Clients: c.Clients, Bad: c.Bad, Disturbed: c.Faults,
 	}
 	if o.Seed == 0 {
 		o.Seed = uint64(time.Now().UnixNano())

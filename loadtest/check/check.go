@@ -84,8 +84,8 @@ func (c *checker) index() {
 			}
 		}
 	}
-	for at, records := range c.log.Records {
-		for _, r := range records {
+	for _, at := range c.log.partitions() {
+		for _, r := range c.log.Records[at] {
 			c.report.Totals.Stored++
 			place := Place{at, r.Offset}
 			switch {

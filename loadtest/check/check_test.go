@@ -144,6 +144,9 @@ func TestCheck(t *testing.T) {
 	f("back after a read that failed", newTale().all(3).read("a", 0, 1).readFails("a").read("a", 1, 2))
 	f("back when another member came", newTale().all(3).op(Join, "a").read("a", 0, 1).op(Join, "b").read("a", 1, 2))
 	f("back after a fault", newTale().all(3).read("a", 0, 1).op(Disturbed, "").read("a", 1, 2))
+	faults := newTale().all(3).read("a", 0, 1).read("a", 1, 2)
+	faults.h.Header.Disturbed = true
+	f("back in a run with faults", faults)
 	f("back behind a commit", newTale().all(3).read("a", 0, 1).committed(2).read("a", 1, 2), "repeated-after-commit 1")
 	f("back behind a commit, by another", newTale().all(3).op(Join, "b").read("a", 0, 1).committed(2).read("b", 1, 2), "repeated-after-commit 1")
 	f("back to a commit", newTale().all(3).op(Join, "b").read("a", 0, 1).committed(1).read("b", 1, 2))

@@ -121,6 +121,8 @@ type Header struct {
 	// Topics are those of the run. Exclusive says that nobody else writes to them.
 	Topics    []string `json:"topics"`
 	Exclusive bool     `json:"exclusive"`
+	// Disturbed says that faults are made during the whole run, as [Disturbed] does of a time.
+	Disturbed bool `json:"disturbed,omitempty"`
 	// Starts and Ends bound what the groups had to be given. Ends are looked up when no
 	// client produces any more.
 	Starts []Position `json:"starts"`
