@@ -40,7 +40,7 @@ func ReadLog(ctx context.Context, dial Dial, h *History) (*Log, error) {
 		return nil, err
 	}
 	defer client.Close()
-	spans, err := lab.Extent(ctx, kadm.NewClient(client), h.Topics...)
+	spans, err := extent(ctx, kadm.NewClient(client), h.Topics)
 	if err != nil {
 		return nil, err
 	}

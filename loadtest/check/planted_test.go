@@ -203,7 +203,7 @@ var faultsOfReading = []planted{
 			}
 			finish(x)
 		}
-	}, nil},
+	}, func(o *Options) { o.Patience = time.Second }},
 	{"a page in reverse order", 20, []Anomaly{NonmonotonicPoll}, once(1, pages, func(x *exchange) {
 		page := x.page()
 		slices.Reverse(page)
@@ -299,7 +299,7 @@ func runPlanted(t *testing.T, b testkit.Broker, url string, fault planted) *Repo
 	proxy := newBadProxy(t, url, fault.plant())
 	o := Options{
 		URLs: []string{proxy.URL}, Dial: Brokers(b.Addrs...), Seed: fault.seed, Topics: []string{testkit.Topic(t)},
-		Partitions: 2, Clients: 4, Requests: 20, MaxRecords: 6, Pause: -1, Groups: []int{1}, Patience: 2 * time.Second,
+		Partitions: 2, Clients: 4, Requests: 20, MaxRecords: 6, Pause: -1, Groups: []int{1}, Patience: time.Minute,
 	}
 	if slices.ContainsFunc(faultsOfReading, func(f planted) bool { return f.name == fault.name }) {
 		o.Partitions = 1

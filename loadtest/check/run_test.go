@@ -38,7 +38,7 @@ func judge(t testing.TB, dial Dial, h *History) (*Report, string) {
 func TestNodeIsKilled(t *testing.T) {
 	b := testkit.Fake(t)
 	var nodes []*testkit.Process
-	o := Options{Dial: Brokers(b.Addrs...), Seed: 3, Partitions: 4, Clients: 6, Groups: []int{2, 2}, Patience: 20 * time.Second}
+	o := Options{Dial: Brokers(b.Addrs...), Seed: 3, Partitions: 4, Clients: 6, Groups: []int{2, 2}, Patience: time.Minute}
 	for _, id := range []string{"a", "b"} {
 		p, url := startNode(t, b.Broker, "--set=id="+id, "--set=cluster.enable=true", "--set=cluster.secret=sixteen letters.", "--set=cluster.heartbeat.interval.ms=300", "--set=cluster.lease.ms=2000")
 		nodes, o.URLs = append(nodes, p), append(o.URLs, url)
@@ -68,7 +68,7 @@ func TestNodeIsKilled(t *testing.T) {
 func TestOnKafka(t *testing.T) {
 	b := testkit.RealKafka(t)
 	_, url := startNode(t, b)
-	o := Options{URLs: []string{url}, Dial: Brokers(b.Addrs...), Seed: 4, Clients: 6, Requests: 15, Pause: -1}
+	o := Options{URLs: []string{url}, Dial: Brokers(b.Addrs...), Seed: 4, Clients: 6, Requests: 15, Pause: -1, Patience: time.Minute}
 	h, err := Run(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)

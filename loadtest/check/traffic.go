@@ -60,7 +60,7 @@ type Options struct {
 	Disturbed bool
 	// Timeout is what a request may take (40 s), which is more than a proxy should.
 	Timeout time.Duration
-	// Patience is for how long the groups wait for what is still missing (10 s). Where a proxy
+	// Patience is for how long the groups wait for what is still missing (30 s). Where a proxy
 	// may lose an instance without leaving the group for it, that must be more than the
 	// group's session timeout, which its partitions wait for.
 	Patience time.Duration
@@ -75,7 +75,7 @@ func (o Options) withDefaults(run string) Options {
 	defaultTo(&o.MaxRecords, 8)
 	defaultTo(&o.Pause, 2*time.Millisecond)
 	defaultTo(&o.Timeout, 40*time.Second)
-	defaultTo(&o.Patience, 10*time.Second)
+	defaultTo(&o.Patience, 30*time.Second)
 	if len(o.Topics) == 0 {
 		o.Topics = []string{"check-" + run + "-a", "check-" + run + "-b"}
 	}
@@ -166,7 +166,7 @@ func (t *traffic) run(ctx context.Context, endpoints []*endpoint) error {
 		}
 	}
 	producing.Wait()
-	ends, err := t.extent(after)
+	ends, err := extent(after, t.admin, t.Topics)
 	for _, s := range ends {
 		t.history.Ends = append(t.history.Ends, Position{Partition{s.Topic, s.Partition}, s.To})
 	}
@@ -201,26 +201,18 @@ func (t *traffic) prepare(ctx context.Context) (starts []Position, err error) {
 			return nil, fmt.Errorf("cannot create topic %s: %w", topic, err)
 		}
 	}
-	spans, err := t.extent(ctx)
+	spans, err := extent(ctx, t.admin, t.Topics)
 	for _, s := range spans {
 		starts = append(starts, Position{Partition{s.Topic, s.Partition}, s.To})
 	}
 	return starts, err
 }
 
-// extent looks up what the topics hold, and waits for leaders where there are none.
-func (t *traffic) extent(ctx context.Context) ([]lab.Span, error) {
+// extent looks up what the topics hold.
+func extent(ctx context.Context, admin *kadm.Client, topics []string) ([]lab.Span, error) {
 	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
 	defer cancel()
-	for {
-		spans, err := lab.Extent(ctx, t.admin, t.Topics...)
-		if err == nil && len(spans) > 0 {
-			return spans, nil
-		}
-		if !pause(ctx, retryPause) {
-			return nil, fmt.Errorf("cannot learn what the topics hold: %w", err)
-		}
-	}
+	return lab.AwaitExtent(ctx, admin, topics...)
 }
 
 // observe notes what a group has committed, as the brokers say. An observation that fails
