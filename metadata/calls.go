@@ -4,60 +4,41 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"millrace/internal/apierr"
+	"millrace/internal/singleflight"
 )
 
-// callKey identifies a call to the brokers: the request and the resource.
-type callKey struct {
-	what, topic string
-	partition   int32
-}
-
-// calls is the singleflight of the cache: callers with equal keys share the call in flight.
-type calls struct {
-	mu      sync.Mutex // also orders Close and the start of a task
-	running map[callKey]*call
-}
-
-// call is one call in flight; value and err are set when done is closed.
-type call struct {
-	done  chan struct{}
-	value any
-	err   error
-}
-
-// do returns the result of work, running it only if it is not already running under the same key.
-// The caller waits until its own ctx ends, or until no broker responds any more; the work
+// do returns the result of work, running it only if it is not already running under the same key
+// of g. The caller waits until its own ctx ends, or until no broker responds any more; the work
 // continues within Settings.Timeout, since others may wait for it too. The error is one to return
 // to clients.
-func do[T any](ctx context.Context, c *Cache, key callKey, work func(context.Context) (T, error)) (T, error) {
+func do[K comparable, T any](ctx context.Context, c *Cache, g *singleflight.Group[K, T], key K, work func(context.Context) (T, error)) (T, error) {
 	var none T
 	if c.isAway() {
 		return none, errAway
 	}
-	f, err := start(c, key, work)
+	call, err := start(c, g, key, work)
 	if err != nil {
 		return none, c.explain(err)
 	}
-	return await[T](ctx, c, f)
+	return await(ctx, c, call)
 }
 
 // await waits for a call as [do] does.
-func await[T any](ctx context.Context, c *Cache, f *call) (T, error) {
+func await[T any](ctx context.Context, c *Cache, call *singleflight.Call[T]) (T, error) {
 	var none T
 	select {
-	case <-f.done:
-		if f.err != nil {
-			return none, c.explain(f.err)
+	case <-call.Done():
+		value, err := call.Result()
+		if err != nil {
+			return none, c.explain(err)
 		}
-		return f.value.(T), nil
+		return value, nil
 	case <-c.away():
 		return none, errAway
 	case <-ctx.Done():
@@ -68,59 +49,24 @@ func await[T any](ctx context.Context, c *Cache, f *call) (T, error) {
 }
 
 // start starts work, or joins the call in flight.
-func start[T any](c *Cache, key callKey, work func(context.Context) (T, error)) (*call, error) {
-	c.calls.mu.Lock()
-	defer c.calls.mu.Unlock()
-	if f := c.calls.running[key]; f != nil {
-		return f, nil
-	}
-	f := &call{done: make(chan struct{})}
-	if !c.spawnLocked(func() {
+func start[K comparable, T any](c *Cache, g *singleflight.Group[K, T], key K, work func(context.Context) (T, error)) (*singleflight.Call[T], error) {
+	return g.Start(key, c.spawn, func() (T, error) {
 		ctx, cancel := context.WithTimeout(c.ctx, c.settings.Timeout)
 		defer cancel()
-		f.value, f.err = work(ctx)
-		c.calls.mu.Lock()
-		delete(c.calls.running, key)
-		c.calls.mu.Unlock()
-		close(f.done)
-	}) {
-		return nil, kgo.ErrClientClosed
-	}
-	c.calls.running[key] = f
-	return f, nil
+		return work(ctx)
+	})
 }
 
-// inFlight returns the call in flight under a key, or nil.
-func (c *Cache) inFlight(key callKey) *call {
-	c.calls.mu.Lock()
-	defer c.calls.mu.Unlock()
-	return c.calls.running[key]
-}
-
-// within reports whether the call succeeds in that time.
-func (f *call) within(limit time.Duration) bool {
-	select {
-	case <-f.done:
-		return f.err == nil
-	case <-time.After(limit):
-		return false
-	}
-}
-
-// spawn runs task on a goroutine that Close waits for. It reports whether the cache was still
-// open.
-func (c *Cache) spawn(task func()) bool {
-	c.calls.mu.Lock()
-	defer c.calls.mu.Unlock()
-	return c.spawnLocked(task)
-}
-
-func (c *Cache) spawnLocked(task func()) bool {
+// spawn runs task on a goroutine that Close waits for. Once the cache is closed it returns an
+// error instead.
+func (c *Cache) spawn(task func()) error {
+	c.spawning.Lock()
+	defer c.spawning.Unlock()
 	if c.ctx.Err() != nil {
-		return false
+		return kgo.ErrClientClosed
 	}
 	c.tasks.Go(task)
-	return true
+	return nil
 }
 
 // explain turns the error of a look-up into one for clients. While no broker can be reached it

@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"millrace/internal/apierr"
+	"millrace/internal/singleflight"
 )
 
 // maxConfigs bounds the topics whose configuration is cached.
@@ -53,7 +54,7 @@ func (c *Cache) topicConfigs(ctx context.Context, topic string, maxAge time.Dura
 		bounded, cancel = context.WithTimeout(ctx, staleAfter)
 		defer cancel()
 	}
-	json, err := await[[]byte](bounded, c, asked)
+	json, err := await(bounded, c, asked)
 	switch {
 	case errors.Is(err, kerr.UnknownTopicOrPartition):
 		c.Invalidate() // deleted since the view was taken
@@ -91,7 +92,7 @@ func (c *Cache) askConfigs(ctx context.Context, topics []string) (map[string]gat
 // it is due, or nil. Cache and call are read under one lock. Otherwise: the configuration is read
 // as due, the call in flight ends and caches a new one, and the call is no longer found, so that
 // the configuration would be looked up again.
-func (c *Cache) cachedConfigs(topic string, maxAge time.Duration) (kept *topicConfigs, asked *call) {
+func (c *Cache) cachedConfigs(topic string, maxAge time.Duration) (kept *topicConfigs, asked *singleflight.Call[[]byte]) {
 	c.configs.mu.Lock()
 	defer c.configs.mu.Unlock()
 	kept = c.configs.topics[topic]

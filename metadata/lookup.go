@@ -58,6 +58,13 @@ func (c *Cache) Topic(ctx context.Context, name string) (*Topic, error) {
 	return c.lookUp(ctx, name, c.settings.CreateTopics)
 }
 
+// findKey identifies a look-up of a topic. One without permission to create the topic is not shared
+// by callers that have it.
+type findKey struct {
+	topic  string
+	create bool
+}
+
 // lookUp asks the brokers about one topic that the view does not have. It borrows the name, and
 // caches a copy.
 func (c *Cache) lookUp(ctx context.Context, name string, create bool) (*Topic, error) {
@@ -70,11 +77,8 @@ func (c *Cache) lookUp(ctx context.Context, name string, create bool) (*Topic, e
 	if err := c.missing.get(name, create); err != nil {
 		return nil, err
 	}
-	key := callKey{what: "topic", topic: strings.Clone(name)}
-	if create {
-		key.what = "create"
-	}
-	return do(ctx, c, key, func(ctx context.Context) (*Topic, error) {
+	key := findKey{strings.Clone(name), create}
+	return do(ctx, c, &c.finds, key, func(ctx context.Context) (*Topic, error) {
 		if create { // one request each; the others are gathered
 			select {
 			case c.lookups <- struct{}{}:
@@ -133,8 +137,7 @@ func (c *Cache) search(ctx context.Context, name string, create bool) (*Topic, e
 // askTopic asks one broker about one topic.
 func (c *Cache) askTopic(ctx context.Context, name string, create bool) (*Topic, error) {
 	if !create {
-		t, err := await[*Topic](ctx, c, c.names.enter(name))
-		return t, err
+		return await(ctx, c, c.names.enter(name))
 	}
 	found, err := c.describeTopics(ctx, []string{name}, true)
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 
 	"millrace/internal/apierr"
 	"millrace/internal/kafka"
+	"millrace/internal/singleflight"
 )
 
 // offsetRange is the range of the log of a partition: from beginning to before end.
@@ -32,7 +33,8 @@ const maxOffsets = 4096
 // offsetCache caches the offsets of partitions that are read often, for a moment.
 type offsetCache struct {
 	mu   sync.Mutex
-	kept map[callKey]*cachedOffsets
+	kept map[kafka.TopicPartition]*cachedOffsets
+	asks singleflight.Group[kafka.TopicPartition, *offsetsAnswer]
 }
 
 // cachedOffsets is the cache entry of a partition. Its answer is immutable, and nil before the
@@ -49,7 +51,7 @@ type offsetsAnswer struct {
 }
 
 // of returns the entry of a key, and makes room for it.
-func (o *offsetCache) of(key callKey) *cachedOffsets {
+func (o *offsetCache) of(key kafka.TopicPartition) *cachedOffsets {
 	now := time.Now()
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -59,7 +61,7 @@ func (o *offsetCache) of(key callKey) *cachedOffsets {
 			o.drop(now)
 		}
 		k = &cachedOffsets{}
-		key.topic = strings.Clone(key.topic)
+		key.Topic = strings.Clone(key.Topic)
 		o.kept[key] = k
 	}
 	k.used = now
@@ -68,7 +70,7 @@ func (o *offsetCache) of(key callKey) *cachedOffsets {
 
 // drop evicts one entry: of a few, chosen by chance, the one that was used longest ago.
 func (o *offsetCache) drop(now time.Time) {
-	var victim callKey
+	var victim kafka.TopicPartition
 	looked, rested := 0, time.Duration(-1)
 	for key, k := range o.kept {
 		if rest := now.Sub(k.used); rest > rested {
@@ -85,13 +87,13 @@ func (o *offsetCache) drop(now time.Time) {
 // record will get (the high watermark: records of open transactions count). It asks the leader,
 // unless the rate limit forbids it: then the answer is up to a second old.
 func (c *Cache) offsetsOf(ctx context.Context, t *Topic, partition int32, maxAge time.Duration) (*offsetsAnswer, error) {
-	key := callKey{what: "offsets", topic: t.Name, partition: partition}
+	key := kafka.TopicPartition{Topic: t.Name, Partition: partition}
 	kept, every := c.offsets.of(key), c.settings.askEvery()
 	// In an interval whose requests are used up the last answer is returned.
 	if a := kept.answer.Load(); a != nil && time.Since(a.at) < min(every, maxAge) && !kept.limit.ready(every, offsetBurst) {
 		return a, nil
 	}
-	return do(ctx, c, key, func(ctx context.Context) (*offsetsAnswer, error) {
+	return do(ctx, c, &c.offsets.asks, key, func(ctx context.Context) (*offsetsAnswer, error) {
 		if err := kept.limit.wait(ctx, every, offsetBurst); err != nil {
 			return nil, fmt.Errorf("cannot wait to read the offsets of %s/%d: %w", t.Name, partition, err)
 		}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"millrace/internal/singleflight"
 )
 
 const (
@@ -104,7 +106,7 @@ func (c *Cache) renew(ctx context.Context, since time.Time) (*view, Reply, error
 		if v := c.since(since); v != nil {
 			return v, Reply{}, nil
 		}
-		if _, err := do(bounded, c, refreshKey, c.refreshSince(since)); err != nil {
+		if _, err := do(bounded, c, &c.refreshing, struct{}{}, c.refreshSince(since)); err != nil {
 			if v := c.spare(); v != nil && ctx.Err() == nil {
 				return c.outdated(v)
 			}
@@ -145,7 +147,7 @@ func (c *Cache) want() {
 
 // keep starts a refresh in the background, if it is due and a reader exists. It returns the
 // refresh, or nil.
-func (c *Cache) keep() *call {
+func (c *Cache) keep() *singleflight.Call[*view] {
 	idle := time.Since(c.started) - time.Duration(c.wanted.Load())
 	v := c.view.Load()
 	due := v.doubts != c.doubts.Load() || time.Since(v.Taken) >= c.settings.renewAfter()
@@ -155,16 +157,14 @@ func (c *Cache) keep() *call {
 	return c.refreshLater()
 }
 
-var refreshKey = callKey{what: "refresh"}
-
 // refreshLater starts a refresh in the background, unless one is in flight or the rate limit
 // would delay it. It returns the refresh, or nil.
-func (c *Cache) refreshLater() *call {
+func (c *Cache) refreshLater() *singleflight.Call[*view] {
 	if c.isAway() || !c.refreshes.ready(c.settings.askEvery(), refreshBurst) {
 		return nil // it could only fail; the next reader retries
 	}
-	f, _ := start(c, refreshKey, c.refreshSince(time.Now())) // fails when closed
-	return f
+	call, _ := start(c, &c.refreshing, struct{}{}, c.refreshSince(time.Now())) // fails when closed
+	return call
 }
 
 // refreshSince returns the refresh for callers that need a view taken at since or later.

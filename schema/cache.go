@@ -2,16 +2,14 @@ package schema
 
 import (
 	"bytes"
-	"encoding/binary"
 	"hash/maphash"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/singleflight"
-
 	"millrace/codec"
+	"millrace/internal/singleflight"
 )
 
 // question identifies a look-up: it is the key of the caches. A question about an id has only the
@@ -52,16 +50,17 @@ func (q *question) clone() question {
 	return c
 }
 
-// name returns the question as a string, the key of the singleflight.
-func (q *question) name() string {
-	b := make([]byte, 0, 16+len(q.topic)+len(q.text))
-	b = append(b, byte(q.format), 0)
-	if q.key {
-		b[1] = 1
-	}
-	b = binary.BigEndian.AppendUint32(b, uint32(q.id))
-	b = binary.BigEndian.AppendUint32(b, uint32(len(q.topic)))
-	return string(append(append(b, q.topic...), q.text...))
+// callKey is a question as the key of the singleflight.
+type callKey struct {
+	format      codec.Format
+	key         bool
+	id          int32
+	topic, text string
+}
+
+// callKey returns the key of q, which must not borrow its topic.
+func (q *question) callKey() callKey {
+	return callKey{q.format, q.key, q.id, q.topic, string(q.text)}
 }
 
 // entry is a cached answer: a value, or the error that it does not exist.
@@ -83,7 +82,7 @@ const entrySize = 512
 type cache struct {
 	limit  int // number of entries
 	bytes  int // memory of the entries, one entry excepted
-	calls  singleflight.Group
+	calls  singleflight.Group[callKey, stored]
 	hits   atomic.Uint64
 	misses atomic.Uint64
 

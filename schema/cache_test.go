@@ -120,13 +120,13 @@ func TestQuestionsAreToldApart(t *testing.T) {
 		{id: -1},
 	}
 	c := roomy(len(all))
-	names := map[string]bool{}
+	keys := map[callKey]bool{}
 	for i, q := range all {
 		c.put(&entry{question: q.clone(), value: stored{id: int32(i)}})
-		names[q.name()] = true
+		keys[q.callKey()] = true
 	}
-	if len(names) != len(all) {
-		t.Errorf("%d names of %d questions", len(names), len(all))
+	if len(keys) != len(all) {
+		t.Errorf("%d keys of %d questions", len(keys), len(all))
 	}
 	for i, q := range all {
 		if e := c.get(&q); e == nil || e.value.id != int32(i) {
