@@ -216,7 +216,7 @@ func (m *Manager) install(key instanceKey, i *Instance) error {
 		return apierr.Draining.Err()
 	}
 	delete(m.moving, key)
-	delete(m.expired, key)
+	m.expired.Delete(key)
 	m.instances[key] = i
 	return nil
 }
@@ -232,7 +232,7 @@ const (
 // notFound is the error for who asks for an instance that is not here.
 func (m *Manager) notFound(key instanceKey) error {
 	m.mu.Lock()
-	why := m.expired[key]
+	why, _ := m.expired.Get(key)
 	m.mu.Unlock()
 	if d := m.deps.Directory; why == "" && d != nil {
 		why = d.Gone(key.group, key.name)
@@ -245,13 +245,9 @@ func (m *Manager) notFound(key instanceKey) error {
 
 // remember keeps why an instance is gone. The caller holds m.mu.
 func (m *Manager) remember(key instanceKey, why string) {
-	if why == "" {
-		return
+	if why != "" {
+		m.expired.Put(key, why)
 	}
-	if len(m.expired) >= maxExpired {
-		clear(m.expired)
-	}
-	m.expired[key] = why
 }
 
 // forget has the directory forget an instance that is gone for good. While it

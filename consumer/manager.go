@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"millrace/internal/apierr"
+	"millrace/internal/bounded"
 	"millrace/internal/kafka"
 )
 
@@ -48,10 +49,10 @@ type Manager struct {
 
 	mu        sync.Mutex
 	instances map[instanceKey]*Instance
-	moving    map[instanceKey]struct{} // instances on their way in or out
-	perClient map[string]int           // instances by the address that made them
-	expired   map[instanceKey]string   // why instances are gone; of the last of them
-	closing   bool                     // Close was called
+	moving    map[instanceKey]struct{}          // instances on their way in or out
+	perClient map[string]int                    // instances by the address that made them
+	expired   *bounded.Map[instanceKey, string] // why instances are gone; of the last of them
+	closing   bool                              // Close was called
 
 	fetching atomic.Int64 // sessions that are not parked
 	dropped  atomic.Int64 // bytes that parked sessions held, in all
@@ -73,7 +74,7 @@ func New(base kafka.Settings, c kafka.Consumer, s Settings, d Deps) *Manager {
 		instances: make(map[instanceKey]*Instance),
 		moving:    make(map[instanceKey]struct{}),
 		perClient: make(map[string]int),
-		expired:   make(map[instanceKey]string),
+		expired:   bounded.New[instanceKey, string](maxExpired, nil),
 	}
 	m.life, m.end = context.WithCancel(context.Background())
 	m.unhurried, m.hurry = context.WithCancel(m.life)

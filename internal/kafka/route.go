@@ -62,23 +62,20 @@ func (r *route) refused(partition int32) { r.near[partition].Store(leaderOnly) }
 // the topic is looked up again.
 func (r *Reader) route(ctx context.Context, at PartitionRead, fresh bool) (*route, error) {
 	r.mu.Lock()
-	known := r.topics[at.Topic]
+	known, ok := r.topics.Get(at.Topic)
 	r.mu.Unlock()
-	if known != nil && !fresh && int(at.Partition) < len(known.leaders) && (r.rack == "" || time.Since(known.since) < maxRouteAge) {
+	if ok && !fresh && int(at.Partition) < len(known.leaders) && (r.rack == "" || time.Since(known.since) < maxRouteAge) {
 		return known, nil
 	}
 	found, err := r.locate(ctx, at.Topic)
 	if err != nil {
 		r.mu.Lock()
-		delete(r.topics, at.Topic)
+		r.topics.Delete(at.Topic)
 		r.mu.Unlock()
 		return nil, err
 	}
 	r.mu.Lock()
-	if len(r.topics) >= maxRoutes {
-		clear(r.topics)
-	}
-	r.topics[at.Topic] = found
+	r.topics.Put(at.Topic, found)
 	r.mu.Unlock()
 	return found, nil
 }
