@@ -9,7 +9,6 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"millrace/internal/kafka"
 	"millrace/internal/singleflight"
 	"millrace/metrics"
 )
@@ -80,11 +79,11 @@ func New(client *kgo.Client, s Settings, log *slog.Logger) *Cache {
 	c.health.first = make(chan struct{})
 	back := make(chan struct{})
 	c.health.away.Store(&back)
-	c.missing.names = make(map[string]*absent)
+	c.missing = newMissing()
 	c.names = gather[*Topic]{cache: c, burst: 16, ask: c.askTopics}
-	c.configs.topics = make(map[string]*topicConfigs)
+	c.configs.topics = newConfigs(c.settings.MaxAge)
 	c.configs.gather = gather[[]byte]{cache: c, burst: 16, ask: c.askConfigs}
-	c.offsets.kept = make(map[kafka.TopicPartition]*cachedOffsets)
+	c.offsets = newOffsetCache()
 	c.watchers.init()
 	c.view.Store(&view{Snapshot: &Snapshot{Controller: -1}})
 	c.wanted.Store(-int64(time.Hour))

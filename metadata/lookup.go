@@ -15,6 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"millrace/internal/apierr"
+	"millrace/internal/bounded"
 )
 
 const (
@@ -249,7 +250,11 @@ func (c *Cache) askCreation(ctx context.Context) (string, error) {
 // missing caches, for a moment, names that do not exist.
 type missing struct {
 	mu    sync.Mutex
-	names map[string]*absent
+	names *bounded.Map[string, *absent]
+}
+
+func newMissing() missing {
+	return missing{names: bounded.New[string](maxMissing, (*absent).over)}
 }
 
 // absent is the cached result of a name. The result of a look-up without permission to create the
@@ -260,12 +265,14 @@ type absent struct {
 	until  time.Time
 }
 
+func (a *absent) over() bool { return !time.Now().Before(a.until) }
+
 // get returns the cached result of name, or nil.
 func (m *missing) get(name string, create bool) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	a := m.names[name]
-	if a == nil || create && !a.create || !time.Now().Before(a.until) {
+	a, ok := m.names.Get(name)
+	if !ok || create && !a.create || a.over() {
 		return nil
 	}
 	return a.err
@@ -277,23 +284,9 @@ func (m *missing) note(name string, create bool, err error) {
 	if !apierr.TopicNotFound.Is(err) && !apierr.Unauthorized.Is(err) && !apierr.KafkaInvalid.Is(err) {
 		return
 	}
-	now := time.Now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if len(m.names) >= maxMissing {
-		for old, a := range m.names {
-			if !now.Before(a.until) {
-				delete(m.names, old)
-			}
-		}
-		for old := range m.names { // any one, if all are fresh
-			if len(m.names) < maxMissing {
-				break
-			}
-			delete(m.names, old)
-		}
-	}
-	m.names[name] = &absent{err: err, create: create, until: now.Add(missingFor)}
+	m.names.Put(name, &absent{err: err, create: create, until: time.Now().Add(missingFor)})
 }
 
 // validName reports whether Kafka allows a topic of that name.

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"millrace/internal/apierr"
+	"millrace/internal/bounded"
 	"millrace/internal/kafka"
 	"millrace/internal/singleflight"
 )
@@ -33,7 +34,7 @@ const maxOffsets = 4096
 // offsetCache caches the offsets of partitions that are read often, for a moment.
 type offsetCache struct {
 	mu   sync.Mutex
-	kept map[kafka.TopicPartition]*cachedOffsets
+	kept *bounded.Map[kafka.TopicPartition, *cachedOffsets]
 	asks singleflight.Group[kafka.TopicPartition, *offsetsAnswer]
 }
 
@@ -42,7 +43,6 @@ type offsetCache struct {
 type cachedOffsets struct {
 	limit  rateLimit
 	answer atomic.Pointer[offsetsAnswer]
-	used   time.Time // guarded by offsetCache.mu
 }
 
 type offsetsAnswer struct {
@@ -50,37 +50,21 @@ type offsetsAnswer struct {
 	Answer
 }
 
-// of returns the entry of a key, and makes room for it.
-func (o *offsetCache) of(key kafka.TopicPartition) *cachedOffsets {
-	now := time.Now()
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	k := o.kept[key]
-	if k == nil {
-		if len(o.kept) >= maxOffsets {
-			o.drop(now)
-		}
-		k = &cachedOffsets{}
-		key.Topic = strings.Clone(key.Topic)
-		o.kept[key] = k
-	}
-	k.used = now
-	return k
+func newOffsetCache() offsetCache {
+	return offsetCache{kept: bounded.New[kafka.TopicPartition, *cachedOffsets](maxOffsets, nil)}
 }
 
-// drop evicts one entry: of a few, chosen by chance, the one that was used longest ago.
-func (o *offsetCache) drop(now time.Time) {
-	var victim kafka.TopicPartition
-	looked, rested := 0, time.Duration(-1)
-	for key, k := range o.kept {
-		if rest := now.Sub(k.used); rest > rested {
-			victim, rested = key, rest
-		}
-		if looked++; looked == 8 {
-			break
-		}
+// of returns the entry of a key, and makes room for it.
+func (o *offsetCache) of(key kafka.TopicPartition) *cachedOffsets {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if k, ok := o.kept.Get(key); ok {
+		return k
 	}
-	delete(o.kept, victim)
+	k := &cachedOffsets{}
+	key.Topic = strings.Clone(key.Topic)
+	o.kept.Put(key, k)
+	return k
 }
 
 // offsetsOf answers with the offset of the first record of a partition and the one that its next

@@ -245,12 +245,12 @@ func mustETag(t *testing.T, c *Cache) string {
 }
 
 func TestOffsetsAreBounded(t *testing.T) {
-	o := offsetCache{kept: make(map[kafka.TopicPartition]*cachedOffsets)}
+	o := newOffsetCache()
 	for i := range int32(3 * maxOffsets) {
 		o.of(kafka.TopicPartition{Topic: "t", Partition: i})
 	}
 	last := kafka.TopicPartition{Topic: "t", Partition: 3*maxOffsets - 1}
-	if len(o.kept) != maxOffsets || o.kept[last] == nil {
-		t.Errorf("%d are kept, the last one: %v", len(o.kept), o.kept[last] != nil)
+	if _, ok := o.kept.Get(last); !ok || o.kept.Len() != maxOffsets {
+		t.Errorf("%d are kept, the last one: %v", o.kept.Len(), ok)
 	}
 }
