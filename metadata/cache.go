@@ -9,6 +9,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"millrace/internal/kafka"
 	"millrace/internal/singleflight"
 	"millrace/metrics"
 )
@@ -26,7 +27,7 @@ const (
 // Cache is the process's cache of the cluster's metadata. Make one with [New].
 type Cache struct {
 	client   *kgo.Client
-	brokers  prompt // client, for requests to any broker or to the responsible one
+	brokers  kafka.Prompt // client, for requests to any broker or to the responsible one
 	settings Settings
 	log      *slog.Logger
 
@@ -66,7 +67,7 @@ type Cache struct {
 func New(client *kgo.Client, s Settings, log *slog.Logger) *Cache {
 	c := &Cache{
 		client:   client,
-		brokers:  prompt{client},
+		brokers:  kafka.Prompt{Client: client},
 		settings: s.withDefaults(),
 		log:      log,
 		started:  time.Now(),

@@ -7,7 +7,6 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"millrace/internal/apierr"
 	"millrace/internal/singleflight"
@@ -86,29 +85,4 @@ func (c *Cache) explain(err error) error {
 		return &apierr.Error{Kind: apierr.BrokersAway, Cause: err}
 	}
 	return apierr.From(err)
-}
-
-// prompt sends requests through the client and returns when ctx ends. The client alone would
-// continue to wait: for the response to an earlier request on the same connection, or for a
-// broker that accepts a connection and sends nothing. The abandoned request ends with the
-// client's own time-out.
-type prompt struct{ client *kgo.Client }
-
-// Request implements [kmsg.Requestor].
-func (p prompt) Request(ctx context.Context, req kmsg.Request) (kmsg.Response, error) {
-	type answer struct {
-		resp kmsg.Response
-		err  error
-	}
-	done := make(chan answer, 1)
-	go func() {
-		resp, err := p.client.Request(ctx, req)
-		done <- answer{resp, err}
-	}()
-	select {
-	case a := <-done:
-		return a.resp, a.err
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
 }

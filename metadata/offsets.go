@@ -124,7 +124,7 @@ func (c *Cache) askOffset(ctx context.Context, topic string, partition int32, at
 
 func (c *Cache) askOffsetOnce(ctx context.Context, topic string, partition int32, at int64) (int64, error) {
 	tp := kafka.TopicPartition{Topic: topic, Partition: partition}
-	listed := kafka.ListOffsets(ctx, c.brokers.client, false, map[kafka.TopicPartition]int64{tp: at})[tp]
+	listed := kafka.ListOffsets(ctx, c.client, false, map[kafka.TopicPartition]int64{tp: at})[tp]
 	var said *kerr.Error
 	if listed.Err == nil || errors.As(listed.Err, &said) {
 		c.answered()

@@ -22,6 +22,11 @@ const (
 
 // route is the cached location of a topic's partitions. It is immutable except for near; a route
 // that proves wrong is looked up again.
+//
+// It is not taken from the view of package metadata, which has leaders too. That is read for all
+// topics at a limited rate, and a fetch whose leader moved must look again at once. The view has no
+// ids of topics and no replicas that leaders name. And the client of the [Reader] learns the
+// addresses of the brokers from its own request.
 type route struct {
 	id      [16]byte // Kafka's, zero before it had any
 	leaders []int32  // by partition, -1 for none
@@ -119,11 +124,7 @@ func (r *Reader) locate(ctx context.Context, name string) (*route, error) {
 	t.Topic = kmsg.StringPtr(name)
 	req := kmsg.NewPtrMetadataRequest()
 	req.Topics = append(req.Topics, t)
-	type outcome struct {
-		resp kmsg.Response
-		err  error
-	}
-	got, err := shared(ctx, func(ctx context.Context) (o outcome) {
+	got, err := shared(ctx, func(ctx context.Context) (o reply) {
 		o.resp, o.err = r.client.Request(ctx, req) // the client learns the brokers' addresses from it
 		return o
 	})
