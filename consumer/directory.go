@@ -130,7 +130,7 @@ func (m *Manager) Discard(group, name string) {
 
 // discard does the work of Discard. The caller holds m.mu.
 func (m *Manager) discard(i *Instance) {
-	if m.closing || !i.retire(apierr.InstanceMoved.Err()) {
+	if m.closing() || !i.retire(apierr.InstanceMoved.Err()) {
 		return
 	}
 	m.takeOut(i)
@@ -159,7 +159,7 @@ func (m *Manager) reserve(key instanceKey, client string) error {
 	_, moving := m.moving[key]
 	limit := m.settings.MaxPerClient
 	switch {
-	case m.closing:
+	case m.closing():
 		return apierr.Draining.Err()
 	case moving || m.instances[key] != nil:
 		return apierr.AlreadyExists.New("A consumer instance named %q already exists in the group %q.", key.name, key.group)
@@ -212,7 +212,7 @@ func (m *Manager) unregister(i *Instance, why error) {
 func (m *Manager) install(key instanceKey, i *Instance) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.closing {
+	if m.closing() {
 		return apierr.Draining.Err()
 	}
 	delete(m.moving, key)
