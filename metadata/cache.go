@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"golang.org/x/time/rate"
 
 	"millrace/internal/kafka"
 	"millrace/internal/singleflight"
@@ -43,7 +44,7 @@ type Cache struct {
 	// last of them is not used.
 	doubts     atomic.Uint64
 	refreshing singleflight.Group[struct{}, *view]
-	refreshes  rateLimit    // rate limit of refreshes
+	refreshes  *rate.Limiter
 	wanted     atomic.Int64 // when a reader last found a refresh due, as nanoseconds since started
 	started    time.Time
 
@@ -81,10 +82,12 @@ func New(client *kgo.Client, s Settings, log *slog.Logger) *Cache {
 	back := make(chan struct{})
 	c.health.away.Store(&back)
 	c.missing = newMissing()
-	c.names = gather[*Topic]{cache: c, burst: 16, ask: c.askTopics}
+	every := c.settings.askEvery()
+	c.refreshes = newLimit(every, refreshBurst)
+	c.names = gather[*Topic]{cache: c, limit: newLimit(every, gatherBurst), ask: c.askTopics}
 	c.configs.topics = newConfigs(c.settings.MaxAge)
-	c.configs.gather = gather[[]byte]{cache: c, burst: 16, ask: c.askConfigs}
-	c.offsets = newOffsetCache()
+	c.configs.gather = gather[[]byte]{cache: c, limit: newLimit(every, gatherBurst), ask: c.askConfigs}
+	c.offsets = newOffsetCache(every)
 	c.watchers.init()
 	c.view.Store(&view{Snapshot: &Snapshot{Controller: -1}})
 	c.wanted.Store(-int64(time.Hour))

@@ -6,11 +6,17 @@ import (
 	"strings"
 	"sync"
 
+	"golang.org/x/time/rate"
+
 	"millrace/internal/singleflight"
 )
 
-// maxGathered bounds the names in one request.
-const maxGathered = 500
+const (
+	// maxGathered bounds the names in one request.
+	maxGathered = 500
+	// gatherBurst is how many requests are allowed at once after a pause.
+	gatherBurst = 16
+)
 
 var errNoAnswer = errors.New("the response does not have it")
 
@@ -19,11 +25,10 @@ var errNoAnswer = errors.New("the response does not have it")
 // clients use.
 type gather[T any] struct {
 	cache *Cache
-	burst int // requests that the rate limit allows at once after a pause
+	limit *rate.Limiter // of requests
 	// ask looks up all names in one request. A name that is missing from the result has none.
 	ask func(ctx context.Context, names []string) (map[string]gathered[T], error)
 
-	limit   rateLimit
 	mu      sync.Mutex
 	asking  map[string]*singleflight.Call[T] // in the request in flight
 	waiting map[string]*singleflight.Call[T] // in the next request
@@ -73,7 +78,7 @@ func (g *gather[T]) run() {
 func (g *gather[T]) round() bool {
 	ctx, cancel := context.WithTimeout(g.cache.ctx, g.cache.settings.Timeout)
 	defer cancel()
-	err := g.limit.wait(ctx, g.cache.settings.askEvery(), g.burst)
+	err := reserve(ctx, g.limit)
 	names := g.take()
 	var answers map[string]gathered[T]
 	if err == nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
 
 	"millrace/internal/apierr"
 	"millrace/internal/bounded"
@@ -33,15 +34,16 @@ const maxOffsets = 4096
 
 // offsetCache caches the offsets of partitions that are read often, for a moment.
 type offsetCache struct {
-	mu   sync.Mutex
-	kept *bounded.Map[kafka.TopicPartition, *cachedOffsets]
-	asks singleflight.Group[kafka.TopicPartition, *offsetsAnswer]
+	every time.Duration // the interval of the rate limit of a partition
+	mu    sync.Mutex
+	kept  *bounded.Map[kafka.TopicPartition, *cachedOffsets]
+	asks  singleflight.Group[kafka.TopicPartition, *offsetsAnswer]
 }
 
 // cachedOffsets is the cache entry of a partition. Its answer is immutable, and nil before the
 // first one.
 type cachedOffsets struct {
-	limit  rateLimit
+	limit  *rate.Limiter // of requests
 	answer atomic.Pointer[offsetsAnswer]
 }
 
@@ -50,8 +52,8 @@ type offsetsAnswer struct {
 	Answer
 }
 
-func newOffsetCache() offsetCache {
-	return offsetCache{kept: bounded.New[kafka.TopicPartition, *cachedOffsets](maxOffsets, nil)}
+func newOffsetCache(every time.Duration) offsetCache {
+	return offsetCache{every: every, kept: bounded.New[kafka.TopicPartition, *cachedOffsets](maxOffsets, nil)}
 }
 
 // of returns the entry of a key, and makes room for it.
@@ -61,7 +63,7 @@ func (o *offsetCache) of(key kafka.TopicPartition) *cachedOffsets {
 	if k, ok := o.kept.Get(key); ok {
 		return k
 	}
-	k := &cachedOffsets{}
+	k := &cachedOffsets{limit: newLimit(o.every, offsetBurst)}
 	key.Topic = strings.Clone(key.Topic)
 	o.kept.Put(key, k)
 	return k
@@ -72,13 +74,13 @@ func (o *offsetCache) of(key kafka.TopicPartition) *cachedOffsets {
 // unless the rate limit forbids it: then the answer is up to a second old.
 func (c *Cache) offsetsOf(ctx context.Context, t *Topic, partition int32, maxAge time.Duration) (*offsetsAnswer, error) {
 	key := kafka.TopicPartition{Topic: t.Name, Partition: partition}
-	kept, every := c.offsets.of(key), c.settings.askEvery()
+	kept := c.offsets.of(key)
 	// In an interval whose requests are used up the last answer is returned.
-	if a := kept.answer.Load(); a != nil && time.Since(a.at) < min(every, maxAge) && !kept.limit.ready(every, offsetBurst) {
+	if a := kept.answer.Load(); a != nil && time.Since(a.at) < min(c.offsets.every, maxAge) && !isReady(kept.limit) {
 		return a, nil
 	}
 	return do(ctx, c, &c.offsets.asks, key, func(ctx context.Context) (*offsetsAnswer, error) {
-		if err := kept.limit.wait(ctx, every, offsetBurst); err != nil {
+		if err := reserve(ctx, kept.limit); err != nil {
 			return nil, fmt.Errorf("cannot wait to read the offsets of %s/%d: %w", t.Name, partition, err)
 		}
 		r := offsetRange{at: time.Now()}

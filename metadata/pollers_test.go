@@ -245,7 +245,7 @@ func mustETag(t *testing.T, c *Cache) string {
 }
 
 func TestOffsetsAreBounded(t *testing.T) {
-	o := newOffsetCache()
+	o := newOffsetCache(time.Second)
 	for i := range int32(3 * maxOffsets) {
 		o.of(kafka.TopicPartition{Topic: "t", Partition: i})
 	}

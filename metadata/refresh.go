@@ -160,7 +160,7 @@ func (c *Cache) keep() *singleflight.Call[*view] {
 // refreshLater starts a refresh in the background, unless one is in flight or the rate limit
 // would delay it. It returns the refresh, or nil.
 func (c *Cache) refreshLater() *singleflight.Call[*view] {
-	if c.isAway() || !c.refreshes.ready(c.settings.askEvery(), refreshBurst) {
+	if c.isAway() || !isReady(c.refreshes) {
 		return nil // it could only fail; the next reader retries
 	}
 	call, _ := start(c, &c.refreshing, struct{}{}, c.refreshSince(time.Now())) // fails when closed
@@ -173,7 +173,7 @@ func (c *Cache) refreshSince(since time.Time) func(context.Context) (*view, erro
 		if v := c.since(since); v != nil {
 			return v, nil // taken by a call that ended while the caller started this one
 		}
-		if err := c.refreshes.wait(ctx, c.settings.askEvery(), refreshBurst); err != nil {
+		if err := reserve(ctx, c.refreshes); err != nil {
 			return nil, fmt.Errorf("cannot wait to read the cluster's metadata: %w", err)
 		}
 		v, err := c.refresh(ctx)
