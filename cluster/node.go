@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"golang.org/x/time/rate"
 
 	"millrace/internal/kafka"
 )
@@ -61,7 +62,7 @@ type Node struct {
 	number   uint64                        // of the last heartbeat that was sent
 	rank     int64                         // heartbeat.Started of this run
 	damaged  map[instanceKey]int64         // instances whose record is to be repaired, see repair
-	warned   time.Time                     // when records that do not count were last logged
+	warned   rate.Sometimes                // logs records that do not count
 
 	adopted, adoptFailed, refused atomic.Uint64
 }
@@ -99,6 +100,7 @@ func New(base kafka.Settings, s Settings) (*Node, error) {
 		adopting: make(map[instanceKey]chan struct{}),
 		verdicts: make(map[instanceKey]verdict),
 		damaged:  make(map[instanceKey]int64),
+		warned:   rate.Sometimes{Interval: refuseLog},
 		rank:     time.Now().UnixMilli(),
 	}
 	n.table.lenient = s.Lenient
@@ -300,7 +302,7 @@ func (n *Node) take(records []*kgo.Record) {
 		c, err := n.table.apply(r.Key, r.Value, n.seal.verifies(r), now)
 		n.position = r.Offset + 1
 		if err != nil || c.unsealed {
-			n.refuse(r, err, now)
+			n.refuse(r, err)
 		}
 		switch {
 		case err != nil:
@@ -330,16 +332,14 @@ func (n *Node) take(records []*kgo.Record) {
 const refuseLog = 10 * time.Second
 
 // refuse notes a record that does not count, whoever wrote it. The caller holds n.mu.
-func (n *Node) refuse(r *kgo.Record, err error, now time.Time) {
+func (n *Node) refuse(r *kgo.Record, err error) {
 	refused := n.refused.Add(1)
-	if now.Sub(n.warned) < refuseLog {
-		return
-	}
-	n.warned = now
 	if err == nil {
 		err = errUnsealed
 	}
-	n.log.Warn("a record of the cluster's topic does not count", "offset", r.Offset, "err", err, "so_far", refused)
+	n.warned.Do(func() {
+		n.log.Warn("a record of the cluster's topic does not count", "offset", r.Offset, "err", err, "so_far", refused)
+	})
 }
 
 // heardOwn notes that a heartbeat of this node was read. The caller holds n.mu.

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
+
+	"millrace/internal/bounded"
 )
 
 // table is the state that the log has come to. [Node.mu] guards it.
@@ -16,7 +18,7 @@ type table struct {
 	// deletion may still claim the instance, which must not bring it back.
 	graves map[instanceKey]grave
 	// departed are the last heartbeats of nodes that are in nodes no more.
-	departed map[string]heartbeat
+	departed *bounded.Map[string, heartbeat]
 }
 
 // maxDeparted bounds what is remembered of nodes that are gone.
@@ -50,7 +52,7 @@ type entry struct {
 
 func newTable() *table {
 	return &table{
-		nodes: make(map[string]*peer), departed: make(map[string]heartbeat),
+		nodes: make(map[string]*peer), departed: bounded.New[string, heartbeat](maxDeparted, nil),
 		instances: make(map[instanceKey]*entry), graves: make(map[instanceKey]grave),
 	}
 }
@@ -133,14 +135,14 @@ func (t *table) applyNode(id string, value []byte, sealed bool, now time.Time) (
 	if err := json.Unmarshal(value, &h); err != nil {
 		return false, fmt.Errorf("cannot read the heartbeat of the node %s: %w", id, err)
 	}
-	last, departed := t.departed[id]
+	last, departed := t.departed.Get(id)
 	switch {
 	case was != nil && was.sealed && !sealed && was.alive(now),
 		was != nil && was.sealed && sealed && !h.after(&was.heartbeat),
 		was == nil && departed && sealed && !h.after(&last):
 		return true, nil
 	}
-	delete(t.departed, id)
+	t.departed.Delete(id)
 	t.nodes[id] = &peer{heartbeat: h, heard: now, sealed: sealed}
 	return false, nil
 }
@@ -149,10 +151,7 @@ func (t *table) applyNode(id string, value []byte, sealed bool, now time.Time) (
 // it or of one before does not bring the node back.
 func (t *table) depart(id string) {
 	if p := t.nodes[id]; p != nil && p.sealed {
-		if len(t.departed) >= maxDeparted {
-			clear(t.departed)
-		}
-		t.departed[id] = p.heartbeat
+		t.departed.Put(id, p.heartbeat)
 	}
 	delete(t.nodes, id)
 }

@@ -79,7 +79,7 @@ func TestResetNoneOfAReadThatWaitsForTheGroup(t *testing.T) {
 			ok(t, i.Subscribe(t.Context(), []string{topic}))
 			begin := time.Now()
 			for range 2 {
-				_, err := i.AppendRecords(t.Context(), nil, ReadOptions{})
+				_, err := i.AppendRecords(t.Context(), nil, ReadOptions{}, Delivery{})
 				wantKind(t, err, apierr.IllegalState)
 			}
 			if took := time.Since(begin); took >= patience {
@@ -109,7 +109,7 @@ func TestResetNone(t *testing.T) {
 				testkit.Eventually(t, patience, "it is assigned", func() bool { return len(assigned(t, i)) == 1 })
 			}
 			for range 2 {
-				_, err := i.AppendRecords(t.Context(), nil, ReadOptions{})
+				_, err := i.AppendRecords(t.Context(), nil, ReadOptions{}, Delivery{})
 				wantKind(t, err, apierr.IllegalState)
 			}
 			ok(t, i.Seek(t.Context(), []Offset{{TopicPartition: TopicPartition{Topic: topic, Partition: 0}, Offset: 2}}, nil))
@@ -117,7 +117,7 @@ func TestResetNone(t *testing.T) {
 
 			// Out of range is an error as well, until the next seek.
 			ok(t, i.Seek(t.Context(), []Offset{{TopicPartition: TopicPartition{Topic: topic, Partition: 0}, Offset: 1000}}, nil))
-			_, err := i.AppendRecords(t.Context(), nil, ReadOptions{})
+			_, err := i.AppendRecords(t.Context(), nil, ReadOptions{}, Delivery{})
 			wantKind(t, err, apierr.IllegalState)
 			ok(t, i.SeekToBeginning(t.Context(), nil))
 			wantValues(t, readN(t, i, 5), span(0, 5))

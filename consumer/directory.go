@@ -130,7 +130,7 @@ func (m *Manager) Discard(group, name string) {
 
 // discard does the work of Discard. The caller holds m.mu.
 func (m *Manager) discard(i *Instance) {
-	if m.closing || !i.retire(apierr.InstanceMoved.Err()) {
+	if m.closing() || !i.retire(apierr.InstanceMoved.Err()) {
 		return
 	}
 	m.takeOut(i)
@@ -159,7 +159,7 @@ func (m *Manager) reserve(key instanceKey, client string) error {
 	_, moving := m.moving[key]
 	limit := m.settings.MaxPerClient
 	switch {
-	case m.closing:
+	case m.closing():
 		return apierr.Draining.Err()
 	case moving || m.instances[key] != nil:
 		return apierr.AlreadyExists.New("A consumer instance named %q already exists in the group %q.", key.name, key.group)
@@ -212,11 +212,11 @@ func (m *Manager) unregister(i *Instance, why error) {
 func (m *Manager) install(key instanceKey, i *Instance) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.closing {
+	if m.closing() {
 		return apierr.Draining.Err()
 	}
 	delete(m.moving, key)
-	delete(m.expired, key)
+	m.expired.Delete(key)
 	m.instances[key] = i
 	return nil
 }
@@ -232,7 +232,7 @@ const (
 // notFound is the error for who asks for an instance that is not here.
 func (m *Manager) notFound(key instanceKey) error {
 	m.mu.Lock()
-	why := m.expired[key]
+	why, _ := m.expired.Get(key)
 	m.mu.Unlock()
 	if d := m.deps.Directory; why == "" && d != nil {
 		why = d.Gone(key.group, key.name)
@@ -245,13 +245,9 @@ func (m *Manager) notFound(key instanceKey) error {
 
 // remember keeps why an instance is gone. The caller holds m.mu.
 func (m *Manager) remember(key instanceKey, why string) {
-	if why == "" {
-		return
+	if why != "" {
+		m.expired.Put(key, why)
 	}
-	if len(m.expired) >= maxExpired {
-		clear(m.expired)
-	}
-	m.expired[key] = why
 }
 
 // forget has the directory forget an instance that is gone for good. While it

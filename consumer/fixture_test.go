@@ -131,7 +131,7 @@ func decode(t *testing.T, answer []byte) []record {
 // read is one read that must succeed.
 func read(t *testing.T, i *Instance, o ReadOptions) []record {
 	t.Helper()
-	answer, err := i.AppendRecords(t.Context(), nil, o)
+	answer, err := i.AppendRecords(t.Context(), nil, o, Delivery{})
 	if err != nil {
 		t.Fatalf("cannot read: %v", err)
 	}

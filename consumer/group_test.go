@@ -149,7 +149,7 @@ func TestSubscribingAgain(t *testing.T) {
 	if len(topics) != 0 || len(assigned(t, i)) != 0 || len(members(t, b, i.Group())) != 0 {
 		t.Errorf("after unsubscribing: topics %v, partitions %v", topics, assigned(t, i))
 	}
-	_, err = i.AppendRecords(t.Context(), nil, ReadOptions{})
+	_, err = i.AppendRecords(t.Context(), nil, ReadOptions{}, Delivery{})
 	wantKind(t, err, apierr.IllegalState)
 }
 

@@ -43,7 +43,7 @@ func TestInstanceStream(t *testing.T) {
 		l.Want(span(0, 5))
 		produce(t, b, numbers(topic, 0, 5, 1)...)
 		l.Want(span(5, 1))
-		_, err = i.AppendRecords(t.Context(), nil, ReadOptions{})
+		_, err = i.AppendRecords(t.Context(), nil, ReadOptions{}, Delivery{})
 		wantKind(t, err, apierr.IllegalState) // one reads at a time
 		ok(t, i.Seek(t.Context(), []Offset{{TopicPartition: TopicPartition{Topic: topic, Partition: 0}, Offset: 3}}, nil))
 		l.Want(span(3, 3))
@@ -145,7 +145,7 @@ func TestInstanceStreamEnds(t *testing.T) {
 	bad[0].Value = []byte("{")
 	produce(t, b, bad...)
 	told(l, "40801")
-	_, err := i.AppendRecords(t.Context(), nil, ReadOptions{})
+	_, err := i.AppendRecords(t.Context(), nil, ReadOptions{}, Delivery{})
 	wantKind(t, err, apierr.Undecodable)
 }
 

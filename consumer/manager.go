@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"millrace/internal/apierr"
+	"millrace/internal/bounded"
 	"millrace/internal/kafka"
 )
 
@@ -33,25 +34,22 @@ type Manager struct {
 	log      *slog.Logger
 	cluster  *cluster
 
-	life context.Context // ends when Close gives up on what is still running
-	end  context.CancelFunc
-	// unhurried ends with the call of Drain, after which no read waits.
-	unhurried context.Context
+	// Three events end a manager, and a context stands for each.
+	unhurried context.Context // ends with the call of Drain, after which no read waits
 	hurry     context.CancelFunc
+	open      context.Context // ends, with mu held, when Close begins; see closing
+	shut      context.CancelFunc
+	life      context.Context // ends when Close gives up on what is still running
+	end       context.CancelFunc
 	// background counts the janitor and everything that runs without a
 	// request waiting for it.
 	background sync.WaitGroup
-	// open ends with the start of a shutdown, and with it the janitor and the
-	// watch over the lags.
-	open context.Context
-	shut context.CancelFunc
 
 	mu        sync.Mutex
 	instances map[instanceKey]*Instance
-	moving    map[instanceKey]struct{} // instances on their way in or out
-	perClient map[string]int           // instances by the address that made them
-	expired   map[instanceKey]string   // why instances are gone; of the last of them
-	closing   bool                     // Close was called
+	moving    map[instanceKey]struct{}          // instances on their way in or out
+	perClient map[string]int                    // instances by the address that made them
+	expired   *bounded.Map[instanceKey, string] // why instances are gone; of the last of them
 
 	fetching atomic.Int64 // sessions that are not parked
 	dropped  atomic.Int64 // bytes that parked sessions held, in all
@@ -73,7 +71,7 @@ func New(base kafka.Settings, c kafka.Consumer, s Settings, d Deps) *Manager {
 		instances: make(map[instanceKey]*Instance),
 		moving:    make(map[instanceKey]struct{}),
 		perClient: make(map[string]int),
-		expired:   make(map[instanceKey]string),
+		expired:   bounded.New[instanceKey, string](maxExpired, nil),
 	}
 	m.life, m.end = context.WithCancel(context.Background())
 	m.unhurried, m.hurry = context.WithCancel(m.life)
@@ -115,7 +113,7 @@ func (m *Manager) Create(group string, opts InstanceOptions) (*Instance, error) 
 func (m *Manager) Get(group, name string) (*Instance, error) {
 	key := instanceKey{group, name}
 	m.mu.Lock()
-	i, closing := m.instances[key], m.closing
+	i, closing := m.instances[key], m.closing()
 	m.mu.Unlock()
 	switch {
 	case closing:
@@ -153,7 +151,7 @@ func (m *Manager) remove(group, name string, done chan<- error) error {
 	defer m.mu.Unlock()
 	i := m.instances[instanceKey{group, name}]
 	switch {
-	case m.closing:
+	case m.closing():
 		return apierr.Draining.Err()
 	case i == nil, !i.retire(apierr.InstanceNotFound.Err()): // not there, or just expired
 		return apierr.InstanceNotFound.Err()
@@ -195,10 +193,7 @@ func (m *Manager) Drain() { m.hurry() }
 // all is done, or with ctx's error when that ends first.
 func (m *Manager) Close(ctx context.Context) error {
 	m.mu.Lock()
-	if !m.closing {
-		m.closing = true
-		m.shut()
-	}
+	m.shut()
 	all := m.list()
 	for _, i := range all { // held until another node has it, or it would be claimed meanwhile
 		m.moving[i.key()] = struct{}{}
@@ -255,14 +250,17 @@ func (m *Manager) handOver(ctx context.Context, i *Instance) {
 // spawn runs f in the background, where Close waits for it. It is false, and f
 // not run, once a shutdown has begun.
 func (m *Manager) spawn(f func()) bool {
-	m.mu.Lock() // Close sets closing under it before it waits
+	m.mu.Lock() // Close ends m.open under it before it waits
 	defer m.mu.Unlock()
-	if m.closing {
+	if m.closing() {
 		return false
 	}
 	m.background.Go(f)
 	return true
 }
+
+// closing reports whether Close was called. That does not change while the caller holds m.mu.
+func (m *Manager) closing() bool { return m.open.Err() != nil }
 
 // list returns all instances. The caller holds m.mu.
 func (m *Manager) list() []*Instance {

@@ -104,7 +104,7 @@ func TestDeleteInterruptsAReadAndLeavesTheGroup(t *testing.T) {
 		ok(t, i.Subscribe(t.Context(), []string{topic}))
 		testkit.Eventually(t, patience, "it is assigned", func() bool { tps, _ := i.Assignment(); return len(tps) == 1 })
 		failed := make(chan error, 1)
-		go func() { _, err := i.AppendRecords(t.Context(), nil, ReadOptions{}); failed <- err }()
+		go func() { _, err := i.AppendRecords(t.Context(), nil, ReadOptions{}, Delivery{}); failed <- err }()
 		testkit.Eventually(t, patience, "the read waits", func() bool { return polls(i) })
 
 		begin := time.Now()
@@ -263,7 +263,7 @@ func TestCloseDrains(t *testing.T) {
 		for _, i := range all {
 			readN(t, i, 10)
 			failed := make(chan error, 1)
-			go func() { _, err := i.AppendRecords(t.Context(), nil, ReadOptions{}); failed <- err }()
+			go func() { _, err := i.AppendRecords(t.Context(), nil, ReadOptions{}, Delivery{}); failed <- err }()
 			waiting = append(waiting, failed)
 			testkit.Eventually(t, patience, "the read waits", func() bool { return polls(i) })
 		}

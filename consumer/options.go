@@ -77,13 +77,18 @@ type ReadOptions struct {
 	// MaxBytes bounds keys and values of the answer; 0 or less, or more than
 	// the node's setting, means that setting.
 	MaxBytes int
+	// Show says how records are shown.
+	reader.Show
+}
+
+// Delivery is how the answer to a read goes to its client. One is set at most; the answer of the
+// zero Delivery is never lost.
+type Delivery struct {
 	// Lost, if not nil, is asked later whether the answer has got lost on its
 	// way. It must not block; it is called with the instance locked.
 	Lost func() bool
 	// Passage, if not nil, is how the answer goes by another node.
 	Passage *Passage
-	// Show says how records are shown.
-	reader.Show
 }
 
 // Defaults returns the options of an instance whose client chooses nothing.

@@ -29,7 +29,8 @@ const (
 // are there, taking along what is fetched already, up to MaxBytes of keys and values, and to
 // what the settings allow an answer to be; a single record may be larger. After the timeout, or
 // when [Manager.Drain] is called, it answers the records that it has, even if there are none.
-// With an error dst is returned as long as it was and the position has not moved.
+// With an error dst is returned as long as it was and the position has not moved. The answer goes
+// to the client as d says.
 //
 // The call also confirms the answer before it. It waits, within its timeout,
 // for an assignment that is still to come and for another read of the same
@@ -38,7 +39,7 @@ const (
 // from. [apierr.Undecodable] names the record that cannot be answered; those
 // before it were answered by the last call, and the position stays at it.
 // When ctx ends the read does, and nothing of what was fetched is lost.
-func (i *Instance) AppendRecords(ctx context.Context, dst []byte, o ReadOptions) ([]byte, error) {
+func (i *Instance) AppendRecords(ctx context.Context, dst []byte, o ReadOptions, d Delivery) ([]byte, error) {
 	if err := i.beginCall(); err != nil {
 		return dst, err
 	}
@@ -98,10 +99,10 @@ func (i *Instance) AppendRecords(ctx context.Context, dst []byte, o ReadOptions)
 			return dst, err
 		}
 		i.mu.Lock()
-		if o.Lost != nil {
-			i.losses = append(i.losses, o.Lost)
+		if d.Lost != nil {
+			i.losses = append(i.losses, d.Lost)
 		}
-		i.goesBy(o.Passage, taken.records)
+		i.goesBy(d.Passage, taken.records)
 		i.mu.Unlock()
 		return append(page, ']'), nil
 	}

@@ -31,7 +31,7 @@ func TestReadAppendsRecordsInTheirOrder(t *testing.T) {
 		ok(t, i.Subscribe(t.Context(), []string{topic}))
 
 		// The first read after the subscription waits for the assignment.
-		got, err := i.AppendRecords(t.Context(), []byte("HTTP"), ReadOptions{})
+		got, err := i.AppendRecords(t.Context(), []byte("HTTP"), ReadOptions{}, Delivery{})
 		ok(t, err)
 		want := fmt.Sprintf(`HTTP[{"topic":%q,"key":"k","value":{"foo":"bar"},"partition":0,"offset":0},{"topic":%q,"key":null,"value":null,"partition":0,"offset":1}]`, topic, topic)
 		if string(got) != want {
@@ -52,7 +52,7 @@ func TestReadExtrasAndBinary(t *testing.T) {
 	m := newManager(t, b, nil)
 	i := create(t, m, testkit.Group(t), m.Defaults())
 	ok(t, i.Assign(t.Context(), partitions(topic, 1)))
-	got, err := i.AppendRecords(t.Context(), nil, ReadOptions{Show: reader.Show{Headers: true, Timestamps: true}})
+	got, err := i.AppendRecords(t.Context(), nil, ReadOptions{Show: reader.Show{Headers: true, Timestamps: true}}, Delivery{})
 	ok(t, err)
 	for _, part := range []string{`"value":"S2Fma2E="`, `"headers":[{"key":"h","value":"dg=="}]`, `"timestamp":1234`} {
 		if !bytes.Contains(got, []byte(part)) {
@@ -65,7 +65,7 @@ func TestReadNeedsASubscription(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	m := newManager(t, b, nil)
 	i := create(t, m, "g", jsonOptions(m))
-	dst, err := i.AppendRecords(t.Context(), []byte("x"), ReadOptions{})
+	dst, err := i.AppendRecords(t.Context(), []byte("x"), ReadOptions{}, Delivery{})
 	wantKind(t, err, apierr.IllegalState)
 	if string(dst) != "x" {
 		t.Errorf("dst became %q", dst)
@@ -229,7 +229,7 @@ func TestUndecodableRecord(t *testing.T) {
 			}
 			wantValues(t, readN(t, i, 3), []int{0, 1, 2})
 			for range 2 { // it stays
-				dst, err := i.AppendRecords(t.Context(), []byte("x"), ReadOptions{})
+				dst, err := i.AppendRecords(t.Context(), []byte("x"), ReadOptions{}, Delivery{})
 				wantKind(t, err, apierr.Undecodable)
 				if message := apierr.From(err).Message(); !strings.Contains(message, topic) || !strings.Contains(message, "offset 3") || !strings.Contains(message, "partition 0") {
 					t.Errorf("the message does not name the record: %s", message)
@@ -262,7 +262,7 @@ func TestConcurrentReads(t *testing.T) {
 	for range 4 {
 		readers.Go(func() {
 			for {
-				answer, err := i.AppendRecords(ctx, nil, ReadOptions{MaxBytes: 200})
+				answer, err := i.AppendRecords(ctx, nil, ReadOptions{MaxBytes: 200}, Delivery{})
 				if ctx.Err() != nil {
 					return
 				}
@@ -306,7 +306,7 @@ func TestSecondReadIsToldThatOneGoesOn(t *testing.T) {
 	first := make(chan []record, 1)
 	go func() { first <- read(t, i, ReadOptions{}) }()
 	testkit.Eventually(t, patience, "the first read waits", func() bool { return polls(i) })
-	_, err := i.AppendRecords(t.Context(), nil, ReadOptions{Timeout: 50 * time.Millisecond})
+	_, err := i.AppendRecords(t.Context(), nil, ReadOptions{Timeout: 50 * time.Millisecond}, Delivery{})
 	wantKind(t, err, apierr.IllegalState)
 	produce(t, b, numbers(topic, 0, 1, 1)...)
 	wantValues(t, <-first, []int{1})
@@ -324,7 +324,7 @@ func TestClientGoneLosesNothing(t *testing.T) {
 
 	ctx, cancel := context.WithCancel(t.Context())
 	failed := make(chan error, 1)
-	go func() { _, err := i.AppendRecords(ctx, nil, ReadOptions{}); failed <- err }()
+	go func() { _, err := i.AppendRecords(ctx, nil, ReadOptions{}, Delivery{}); failed <- err }()
 	testkit.Eventually(t, patience, "the records are in the backlog", func() bool { i.mu.Lock(); defer i.mu.Unlock(); return i.session.backlog.records == 5 })
 	cancel()
 	if err := <-failed; err == nil {
@@ -343,7 +343,7 @@ func TestDeletedTopicIsAnError(t *testing.T) {
 		t.Fatal(err)
 	}
 	testkit.Eventually(t, patience, "a read says that the topic is gone", func() bool {
-		_, err := i.AppendRecords(t.Context(), nil, ReadOptions{Timeout: 100 * time.Millisecond})
+		_, err := i.AppendRecords(t.Context(), nil, ReadOptions{Timeout: 100 * time.Millisecond}, Delivery{})
 		return apierr.TopicNotFound.Is(err)
 	})
 }
@@ -358,7 +358,7 @@ func TestRefusalsByKafkaAreErrors(t *testing.T) {
 			defer f.Fault(fault).Remove()
 			i := create(t, m, testkit.Group(t), jsonOptions(m))
 			ok(t, start(i))
-			_, err := i.AppendRecords(t.Context(), nil, ReadOptions{})
+			_, err := i.AppendRecords(t.Context(), nil, ReadOptions{}, Delivery{})
 			wantKind(t, err, apierr.Unauthorized)
 			ok(t, m.Delete(t.Context(), i.Group(), i.Name()))
 		})

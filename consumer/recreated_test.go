@@ -38,7 +38,7 @@ func TestRecreatedTopicAmongOthers(t *testing.T) {
 				})
 				produce(t, b, numbers(again, 0, 10, 5)...)
 				testkit.Eventually(t, patience, "a read to be told that the topic was deleted", func() bool {
-					_, err := i.AppendRecords(t.Context(), nil, ReadOptions{Timeout: time.Second})
+					_, err := i.AppendRecords(t.Context(), nil, ReadOptions{Timeout: time.Second}, Delivery{})
 					return apierr.TopicNotFound.Is(err)
 				})
 				ok(t, i.Commit(t.Context(), nil))
@@ -48,7 +48,7 @@ func TestRecreatedTopicAmongOthers(t *testing.T) {
 				produce(t, b, numbers(other, 0, 103, 1)...)
 				var got []int
 				testkit.Eventually(t, patience, "the records of both topics", func() bool {
-					answer, err := i.AppendRecords(t.Context(), nil, ReadOptions{Timeout: time.Second})
+					answer, err := i.AppendRecords(t.Context(), nil, ReadOptions{Timeout: time.Second}, Delivery{})
 					if err != nil && !apierr.TopicNotFound.Is(err) {
 						t.Errorf("cannot read: %v", err)
 					}

@@ -132,7 +132,7 @@ func TestReadWhileTheRegistryIsSilent(t *testing.T) {
 	answer := f.silent()
 	defer answer()
 	began := time.Now()
-	_, err := f.i.AppendRecords(t.Context(), nil, ReadOptions{Timeout: 100 * time.Millisecond})
+	_, err := f.i.AppendRecords(t.Context(), nil, ReadOptions{Timeout: 100 * time.Millisecond}, Delivery{})
 	wantKind(t, err, apierr.RegistryTimedOut)
 	if took := time.Since(began); took > patience/2 {
 		t.Errorf("it took %v", took)
@@ -140,7 +140,7 @@ func TestReadWhileTheRegistryIsSilent(t *testing.T) {
 	answer()
 	var rs []record
 	testkit.Eventually(t, patience, "the registry to be asked again", func() bool {
-		answer, err := f.i.AppendRecords(t.Context(), nil, ReadOptions{Timeout: time.Second})
+		answer, err := f.i.AppendRecords(t.Context(), nil, ReadOptions{Timeout: time.Second}, Delivery{})
 		if err == nil {
 			rs = append(rs, decode(t, answer)...)
 		}
@@ -158,7 +158,7 @@ func TestDrainEndsLookUps(t *testing.T) {
 	defer f.silent()()
 	done := make(chan error)
 	go func() {
-		_, err := f.i.AppendRecords(t.Context(), nil, ReadOptions{})
+		_, err := f.i.AppendRecords(t.Context(), nil, ReadOptions{}, Delivery{})
 		done <- err
 	}()
 	testkit.Eventually(t, patience, "the registry to be asked", func() bool { return f.asked.Load() > 0 })
@@ -178,7 +178,7 @@ func TestUnknownSchemaNamesTheRecord(t *testing.T) {
 	id := f.register(1)
 	f.produce(id, id, 4711, id, id, id)
 	readN(t, f.i, 1)
-	_, err := f.i.AppendRecords(t.Context(), nil, ReadOptions{})
+	_, err := f.i.AppendRecords(t.Context(), nil, ReadOptions{}, Delivery{})
 	wantKind(t, err, apierr.Undecodable)
 	for _, says := range []string{"The key of", "offset 1 ", "partition 0 ", "topic " + f.topic, "4711"} {
 		if !strings.Contains(err.Error(), says) {

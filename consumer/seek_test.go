@@ -175,7 +175,7 @@ func TestSeekWhileReading(t *testing.T) {
 				return
 			default:
 			}
-			answer, err := i.AppendRecords(t.Context(), nil, ReadOptions{MaxBytes: 500, Timeout: 10 * time.Millisecond})
+			answer, err := i.AppendRecords(t.Context(), nil, ReadOptions{MaxBytes: 500, Timeout: 10 * time.Millisecond}, Delivery{})
 			if err != nil {
 				read <- err
 				return

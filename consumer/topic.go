@@ -18,14 +18,14 @@ const keepAliveBytes = 1
 // MaxBytes of 1 the call takes no records and confirms none; it counts as use.
 // More errors: [apierr.OtherTopic], [apierr.TopicNotFound], and
 // [apierr.IllegalState] where there is an assignment.
-func (i *Instance) AppendTopic(ctx context.Context, dst []byte, topic string, o ReadOptions) ([]byte, error) {
+func (i *Instance) AppendTopic(ctx context.Context, dst []byte, topic string, o ReadOptions, d Delivery) ([]byte, error) {
 	if err := i.subscribeOnce(ctx, topic); err != nil {
 		return dst, err
 	}
 	if o.MaxBytes == keepAliveBytes {
 		return append(dst, "[]"...), nil
 	}
-	return i.AppendRecords(ctx, dst, o)
+	return i.AppendRecords(ctx, dst, o, d)
 }
 
 // subscribeOnce subscribes to the topic unless the instance has a subscription,

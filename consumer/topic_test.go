@@ -21,16 +21,16 @@ func TestTopicSubscribesOnce(t *testing.T) {
 		if got := i.Progress(); got != nil {
 			t.Errorf("before the first read the progress is %v", got)
 		}
-		_, err := i.AppendTopic(t.Context(), nil, "no-such-topic", ReadOptions{})
+		_, err := i.AppendTopic(t.Context(), nil, "no-such-topic", ReadOptions{}, Delivery{})
 		wantKind(t, err, apierr.TopicNotFound)
 
-		answer, err := i.AppendTopic(t.Context(), nil, topic, ReadOptions{Show: reader.Show{Layout: codec.TopicLast}, MaxBytes: 2})
+		answer, err := i.AppendTopic(t.Context(), nil, topic, ReadOptions{Show: reader.Show{Layout: codec.TopicLast}, MaxBytes: 2}, Delivery{})
 		ok(t, err)
 		wantValues(t, decode(t, answer), []int{0, 1})
 		if want := fmt.Sprintf(`{"key":null,"value":1,"partition":0,"offset":1,"topic":%q}]`, topic); !strings.HasSuffix(string(answer), want) {
 			t.Errorf("the answer is %s", answer)
 		}
-		_, err = i.AppendTopic(t.Context(), nil, other, ReadOptions{})
+		_, err = i.AppendTopic(t.Context(), nil, other, ReadOptions{}, Delivery{})
 		wantKind(t, err, apierr.OtherTopic)
 
 		tp := TopicPartition{Topic: topic, Partition: 0}
@@ -58,7 +58,7 @@ func TestTopicRace(t *testing.T) {
 	errs := make(chan error, len(topics))
 	for _, topic := range topics {
 		go func() {
-			_, err := i.AppendTopic(t.Context(), nil, topic, ReadOptions{Timeout: 100 * time.Millisecond})
+			_, err := i.AppendTopic(t.Context(), nil, topic, ReadOptions{Timeout: 100 * time.Millisecond}, Delivery{})
 			errs <- err
 		}()
 	}

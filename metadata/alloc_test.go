@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"millrace/internal/apierr"
+
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -44,7 +46,10 @@ func TestAnswerAllocations(t *testing.T) {
 	if _, err := c.Topic(ctx, nowhere); err == nil {
 		t.Fatal("a topic that is nowhere was found")
 	}
-	c.missing.names["nowhere"].until = time.Now().Add(time.Hour)
+	c.missing.note("nowhere", true, apierr.TopicNotFound.Err())
+	if a, ok := c.missing.names.Get("nowhere"); ok {
+		a.until = time.Now().Add(time.Hour)
+	}
 	f("unknown topic", func() error { _, _ = c.Topic(ctx, nowhere); return nil })
 	f("bad name", func() error { _, _ = c.Topic(ctx, bad); return nil })
 }

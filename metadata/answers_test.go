@@ -175,13 +175,13 @@ func TestConfigsAreKept(t *testing.T) {
 }
 
 func TestConfigsAreBounded(t *testing.T) {
-	s := configs{topics: make(map[string]*topicConfigs)}
+	s := configs{topics: newConfigs(time.Hour)}
 	now := time.Now()
 	for i := range 3 * maxConfigs {
-		s.put(strconv.Itoa(i), &topicConfigs{at: now}, time.Hour)
+		s.put(strconv.Itoa(i), &topicConfigs{at: now})
 	}
-	if len(s.topics) != maxConfigs || s.topics[strconv.Itoa(3*maxConfigs-1)] == nil {
-		t.Errorf("%d configurations are kept, the last one: %v", len(s.topics), s.topics[strconv.Itoa(3*maxConfigs-1)] != nil)
+	if _, ok := s.topics.Get(strconv.Itoa(3*maxConfigs - 1)); !ok || s.topics.Len() != maxConfigs {
+		t.Errorf("%d configurations are kept, the last one: %v", s.topics.Len(), ok)
 	}
 }
 

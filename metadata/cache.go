@@ -8,7 +8,10 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"golang.org/x/time/rate"
 
+	"millrace/internal/kafka"
+	"millrace/internal/singleflight"
 	"millrace/metrics"
 )
 
@@ -25,28 +28,31 @@ const (
 // Cache is the process's cache of the cluster's metadata. Make one with [New].
 type Cache struct {
 	client   *kgo.Client
-	brokers  prompt // client, for requests to any broker or to the responsible one
+	brokers  kafka.Prompt // client, for requests to any broker or to the responsible one
 	settings Settings
 	log      *slog.Logger
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
-	tasks  sync.WaitGroup // the health watch and refreshes in the background
+	tasks  sync.WaitGroup // the health watch and the calls to the brokers
+	// spawning orders Close and the start of a task.
+	spawning sync.Mutex
 
 	view   atomic.Pointer[view]
 	viewMu sync.Mutex // held while a new view is made from the old one
 	// doubts counts the times that the view was found wrong. A view that was taken before the
 	// last of them is not used.
-	doubts    atomic.Uint64
-	refreshes rateLimit    // rate limit of refreshes
-	wanted    atomic.Int64 // when a reader last found a refresh due, as nanoseconds since started
-	started   time.Time
+	doubts     atomic.Uint64
+	refreshing singleflight.Group[struct{}, *view]
+	refreshes  *rate.Limiter
+	wanted     atomic.Int64 // when a reader last found a refresh due, as nanoseconds since started
+	started    time.Time
 
 	// failing is set by a refresh that fails, and cleared by one that succeeds.
 	failing                         atomic.Bool
 	refreshed, refreshFailed, stale atomic.Uint64
 
-	calls    calls
+	finds    singleflight.Group[findKey, *Topic]
 	lookups  chan struct{}  // bounds look-ups of names that may be created
 	names    gather[*Topic] // look-ups of names that must exist
 	missing  missing
@@ -62,7 +68,7 @@ type Cache struct {
 func New(client *kgo.Client, s Settings, log *slog.Logger) *Cache {
 	c := &Cache{
 		client:   client,
-		brokers:  prompt{client},
+		brokers:  kafka.Prompt{Client: client},
 		settings: s.withDefaults(),
 		log:      log,
 		started:  time.Now(),
@@ -75,12 +81,13 @@ func New(client *kgo.Client, s Settings, log *slog.Logger) *Cache {
 	c.health.first = make(chan struct{})
 	back := make(chan struct{})
 	c.health.away.Store(&back)
-	c.calls.running = make(map[callKey]*call)
-	c.missing.names = make(map[string]*absent)
-	c.names = gather[*Topic]{cache: c, burst: 16, ask: c.askTopics}
-	c.configs.topics = make(map[string]*topicConfigs)
-	c.configs.gather = gather[[]byte]{cache: c, burst: 16, ask: c.askConfigs}
-	c.offsets.kept = make(map[callKey]*cachedOffsets)
+	c.missing = newMissing()
+	every := c.settings.askEvery()
+	c.refreshes = newLimit(every, refreshBurst)
+	c.names = gather[*Topic]{cache: c, limit: newLimit(every, gatherBurst), ask: c.askTopics}
+	c.configs.topics = newConfigs(c.settings.MaxAge)
+	c.configs.gather = gather[[]byte]{cache: c, limit: newLimit(every, gatherBurst), ask: c.askConfigs}
+	c.offsets = newOffsetCache(every)
 	c.watchers.init()
 	c.view.Store(&view{Snapshot: &Snapshot{Controller: -1}})
 	c.wanted.Store(-int64(time.Hour))
@@ -91,9 +98,9 @@ func New(client *kgo.Client, s Settings, log *slog.Logger) *Cache {
 
 // Close stops the watch and fails look-ups in flight. It does not close the Kafka client.
 func (c *Cache) Close() {
-	c.calls.mu.Lock() // no call starts once this was held
+	c.spawning.Lock() // no task starts once this was held
 	c.cancel()
-	c.calls.mu.Unlock()
+	c.spawning.Unlock()
 	c.tasks.Wait()
 }
 

@@ -13,6 +13,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"millrace/internal/apierr"
+	"millrace/internal/bounded"
+	"millrace/internal/singleflight"
 )
 
 // maxConfigs bounds the topics whose configuration is cached.
@@ -22,7 +24,12 @@ const maxConfigs = 1024
 type configs struct {
 	gather gather[[]byte]
 	mu     sync.Mutex
-	topics map[string]*topicConfigs
+	topics *bounded.Map[string, *topicConfigs]
+}
+
+// newConfigs returns the cache, from which those go first that are older than maxAge.
+func newConfigs(maxAge time.Duration) *bounded.Map[string, *topicConfigs] {
+	return bounded.New[string](maxConfigs, func(t *topicConfigs) bool { return time.Since(t.at) >= maxAge })
 }
 
 // topicConfigs is immutable.
@@ -47,18 +54,18 @@ func (c *Cache) topicConfigs(ctx context.Context, topic string, maxAge time.Dura
 	if asked == nil {
 		return nil, false, errAway
 	}
-	bounded := ctx
+	patient := ctx
 	if instead {
 		var cancel context.CancelFunc
-		bounded, cancel = context.WithTimeout(ctx, staleAfter)
+		patient, cancel = context.WithTimeout(ctx, staleAfter)
 		defer cancel()
 	}
-	json, err := await[[]byte](bounded, c, asked)
+	json, err := await(patient, c, asked)
 	switch {
 	case errors.Is(err, kerr.UnknownTopicOrPartition):
 		c.Invalidate() // deleted since the view was taken
 		return nil, false, apierr.TopicNotFound.New("Topic %s not found.", topic)
-	case err != nil && instead && (bounded.Err() != nil || c.Healthy() != nil) && ctx.Err() == nil:
+	case err != nil && instead && (patient.Err() != nil || c.Healthy() != nil) && ctx.Err() == nil:
 		return kept, true, nil
 	case err != nil:
 		return nil, false, err
@@ -81,7 +88,7 @@ func (c *Cache) askConfigs(ctx context.Context, topics []string) (map[string]gat
 			continue
 		}
 		json := appendConfigs(nil, r.Configs)
-		c.configs.put(r.ResourceName, &topicConfigs{json: json, at: at}, c.settings.MaxAge)
+		c.configs.put(r.ResourceName, &topicConfigs{json: json, at: at})
 		found[r.ResourceName] = gathered[[]byte]{value: json}
 	}
 	return found, nil
@@ -91,34 +98,21 @@ func (c *Cache) askConfigs(ctx context.Context, topics []string) (map[string]gat
 // it is due, or nil. Cache and call are read under one lock. Otherwise: the configuration is read
 // as due, the call in flight ends and caches a new one, and the call is no longer found, so that
 // the configuration would be looked up again.
-func (c *Cache) cachedConfigs(topic string, maxAge time.Duration) (kept *topicConfigs, asked *call) {
+func (c *Cache) cachedConfigs(topic string, maxAge time.Duration) (kept *topicConfigs, asked *singleflight.Call[[]byte]) {
 	c.configs.mu.Lock()
 	defer c.configs.mu.Unlock()
-	kept = c.configs.topics[topic]
+	kept, _ = c.configs.topics.Get(topic)
 	if kept != nil && time.Since(kept.at) < min(maxAge, c.settings.renewAfter()) || c.isAway() {
 		return kept, nil
 	}
 	return kept, c.configs.gather.enter(topic)
 }
 
-// put caches a configuration, and evicts those that are too old, or any one, to make room.
-func (s *configs) put(topic string, t *topicConfigs, maxAge time.Duration) {
+// put caches a configuration.
+func (s *configs) put(topic string, t *topicConfigs) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.topics) >= maxConfigs {
-		for name, old := range s.topics {
-			if time.Since(old.at) >= maxAge {
-				delete(s.topics, name)
-			}
-		}
-		for name := range s.topics {
-			if len(s.topics) < maxConfigs {
-				break
-			}
-			delete(s.topics, name)
-		}
-	}
-	s.topics[topic] = t
+	s.topics.Put(topic, t)
 }
 
 // describe reads the configurations of resources of one kind; with settings, these only.

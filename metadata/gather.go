@@ -6,11 +6,17 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/twmb/franz-go/pkg/kgo"
+	"golang.org/x/time/rate"
+
+	"millrace/internal/singleflight"
 )
 
-// maxGathered bounds the names in one request.
-const maxGathered = 500
+const (
+	// maxGathered bounds the names in one request.
+	maxGathered = 500
+	// gatherBurst is how many requests are allowed at once after a pause.
+	gatherBurst = 16
+)
 
 var errNoAnswer = errors.New("the response does not have it")
 
@@ -19,15 +25,14 @@ var errNoAnswer = errors.New("the response does not have it")
 // clients use.
 type gather[T any] struct {
 	cache *Cache
-	burst int // requests that the rate limit allows at once after a pause
+	limit *rate.Limiter // of requests
 	// ask looks up all names in one request. A name that is missing from the result has none.
 	ask func(ctx context.Context, names []string) (map[string]gathered[T], error)
 
-	limit   rateLimit
 	mu      sync.Mutex
-	asking  map[string]*call // in the request in flight
-	waiting map[string]*call // in the next request
-	running bool             // a goroutine will make it
+	asking  map[string]*singleflight.Call[T] // in the request in flight
+	waiting map[string]*singleflight.Call[T] // in the next request
+	running bool                             // a goroutine will make it
 }
 
 // gathered is the result for one name.
@@ -38,7 +43,7 @@ type gathered[T any] struct {
 
 // enter returns the call with the result for name: the request in flight if it has the name, or
 // else the next. It borrows the name.
-func (g *gather[T]) enter(name string) *call {
+func (g *gather[T]) enter(name string) *singleflight.Call[T] {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if f := g.asking[name]; f != nil {
@@ -47,17 +52,17 @@ func (g *gather[T]) enter(name string) *call {
 	if f := g.waiting[name]; f != nil {
 		return f
 	}
-	f := &call{done: make(chan struct{})}
+	f := singleflight.NewCall[T]()
 	if !g.running {
-		if !g.cache.spawn(g.run) {
-			f.err = kgo.ErrClientClosed
-			close(f.done)
+		if err := g.cache.spawn(g.run); err != nil {
+			var none T
+			f.Complete(none, err)
 			return f
 		}
 		g.running = true
 	}
 	if g.waiting == nil {
-		g.waiting = make(map[string]*call)
+		g.waiting = make(map[string]*singleflight.Call[T])
 	}
 	g.waiting[strings.Clone(name)] = f
 	return f
@@ -73,7 +78,7 @@ func (g *gather[T]) run() {
 func (g *gather[T]) round() bool {
 	ctx, cancel := context.WithTimeout(g.cache.ctx, g.cache.settings.Timeout)
 	defer cancel()
-	err := g.limit.wait(ctx, g.cache.settings.askEvery(), g.burst)
+	err := reserve(ctx, g.limit)
 	names := g.take()
 	var answers map[string]gathered[T]
 	if err == nil {
@@ -89,13 +94,11 @@ func (g *gather[T]) round() bool {
 		a, ok := answers[name]
 		switch {
 		case err != nil:
-			f.err = err
+			a.err = err
 		case !ok:
-			f.err = errNoAnswer
-		default:
-			f.value, f.err = a.value, a.err
+			a.err = errNoAnswer
 		}
-		close(f.done)
+		f.Complete(a.value, a.err)
 	}
 	return again
 }
@@ -105,7 +108,7 @@ func (g *gather[T]) round() bool {
 func (g *gather[T]) take() (names []string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.asking = make(map[string]*call)
+	g.asking = make(map[string]*singleflight.Call[T])
 	for name, f := range g.waiting {
 		if len(names) == maxGathered {
 			break

@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"millrace/internal/apierr"
+	"millrace/internal/singleflight"
 )
 
 const (
@@ -120,7 +121,7 @@ func (c *Cache) watch() {
 // the only one that is down. A refresh that is due, or in flight, replaces the probe: brokers are
 // not asked twice in a second.
 func (c *Cache) probe(good bool) bool {
-	var refresh *call
+	var refresh *singleflight.Call[*view]
 	if good {
 		refresh = c.keep()
 	}
@@ -128,9 +129,9 @@ func (c *Cache) probe(good bool) bool {
 		return true
 	}
 	if good && refresh == nil {
-		refresh = c.inFlight(refreshKey)
+		refresh = c.refreshing.InFlight(struct{}{})
 	}
-	if good && refresh != nil && refresh.within(probeTimeout) {
+	if good && refresh != nil && succeeds(refresh, probeTimeout) {
 		return true
 	}
 	if good && refresh == nil && c.ask(c.brokers) {
@@ -150,6 +151,17 @@ func (c *Cache) probe(good bool) bool {
 		}
 	}
 	return false
+}
+
+// succeeds reports whether the call has a result in that time.
+func succeeds(call *singleflight.Call[*view], limit time.Duration) bool {
+	select {
+	case <-call.Done():
+		_, err := call.Result()
+		return err == nil
+	case <-time.After(limit):
+		return false
+	}
 }
 
 // ask sends the smallest metadata request: one about no topic.

@@ -14,7 +14,8 @@ import (
 // the view, the view is wrong.
 
 // doubtPause is how long one topic's leaders are not doubted again. A client may itself have old
-// metadata, which the refresh for the first doubt shows.
+// metadata, which the refresh for the first doubt shows. The limit is an atomic and no
+// rate.Limiter: it is read for each record batch.
 const doubtPause = time.Second
 
 // Hook returns a hook for other Kafka clients of the process. It takes each response that they

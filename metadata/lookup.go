@@ -15,6 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"millrace/internal/apierr"
+	"millrace/internal/bounded"
 )
 
 const (
@@ -58,6 +59,13 @@ func (c *Cache) Topic(ctx context.Context, name string) (*Topic, error) {
 	return c.lookUp(ctx, name, c.settings.CreateTopics)
 }
 
+// findKey identifies a look-up of a topic. One without permission to create the topic is not shared
+// by callers that have it.
+type findKey struct {
+	topic  string
+	create bool
+}
+
 // lookUp asks the brokers about one topic that the view does not have. It borrows the name, and
 // caches a copy.
 func (c *Cache) lookUp(ctx context.Context, name string, create bool) (*Topic, error) {
@@ -70,11 +78,8 @@ func (c *Cache) lookUp(ctx context.Context, name string, create bool) (*Topic, e
 	if err := c.missing.get(name, create); err != nil {
 		return nil, err
 	}
-	key := callKey{what: "topic", topic: strings.Clone(name)}
-	if create {
-		key.what = "create"
-	}
-	return do(ctx, c, key, func(ctx context.Context) (*Topic, error) {
+	key := findKey{strings.Clone(name), create}
+	return do(ctx, c, &c.finds, key, func(ctx context.Context) (*Topic, error) {
 		if create { // one request each; the others are gathered
 			select {
 			case c.lookups <- struct{}{}:
@@ -133,8 +138,7 @@ func (c *Cache) search(ctx context.Context, name string, create bool) (*Topic, e
 // askTopic asks one broker about one topic.
 func (c *Cache) askTopic(ctx context.Context, name string, create bool) (*Topic, error) {
 	if !create {
-		t, err := await[*Topic](ctx, c, c.names.enter(name))
-		return t, err
+		return await(ctx, c, c.names.enter(name))
 	}
 	found, err := c.describeTopics(ctx, []string{name}, true)
 	if err != nil {
@@ -246,7 +250,11 @@ func (c *Cache) askCreation(ctx context.Context) (string, error) {
 // missing caches, for a moment, names that do not exist.
 type missing struct {
 	mu    sync.Mutex
-	names map[string]*absent
+	names *bounded.Map[string, *absent]
+}
+
+func newMissing() missing {
+	return missing{names: bounded.New[string](maxMissing, (*absent).over)}
 }
 
 // absent is the cached result of a name. The result of a look-up without permission to create the
@@ -257,12 +265,14 @@ type absent struct {
 	until  time.Time
 }
 
+func (a *absent) over() bool { return !time.Now().Before(a.until) }
+
 // get returns the cached result of name, or nil.
 func (m *missing) get(name string, create bool) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	a := m.names[name]
-	if a == nil || create && !a.create || !time.Now().Before(a.until) {
+	a, ok := m.names.Get(name)
+	if !ok || create && !a.create || a.over() {
 		return nil
 	}
 	return a.err
@@ -274,23 +284,9 @@ func (m *missing) note(name string, create bool, err error) {
 	if !apierr.TopicNotFound.Is(err) && !apierr.Unauthorized.Is(err) && !apierr.KafkaInvalid.Is(err) {
 		return
 	}
-	now := time.Now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if len(m.names) >= maxMissing {
-		for old, a := range m.names {
-			if !now.Before(a.until) {
-				delete(m.names, old)
-			}
-		}
-		for old := range m.names { // any one, if all are fresh
-			if len(m.names) < maxMissing {
-				break
-			}
-			delete(m.names, old)
-		}
-	}
-	m.names[name] = &absent{err: err, create: create, until: now.Add(missingFor)}
+	m.names.Put(name, &absent{err: err, create: create, until: time.Now().Add(missingFor)})
 }
 
 // validName reports whether Kafka allows a topic of that name.

@@ -167,13 +167,13 @@ func TestMissingForgets(t *testing.T) {
 
 func TestMissingIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // its clock stands still: no name expires
-		m := missing{names: make(map[string]*absent)}
+		m := newMissing()
 		err := apierr.TopicNotFound.Err()
 		for i := range 3 * maxMissing {
 			m.note(strconv.Itoa(i), true, err)
 		}
-		if len(m.names) != maxMissing {
-			t.Errorf("%d names are remembered", len(m.names))
+		if m.names.Len() != maxMissing {
+			t.Errorf("%d names are remembered", m.names.Len())
 		}
 		last := strconv.Itoa(3*maxMissing - 1)
 		if m.get(last, true) != err || m.get(last, false) != err {

@@ -11,9 +11,12 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
 
 	"millrace/internal/apierr"
+	"millrace/internal/bounded"
 	"millrace/internal/kafka"
+	"millrace/internal/singleflight"
 )
 
 // offsetRange is the range of the log of a partition: from beginning to before end.
@@ -31,16 +34,17 @@ const maxOffsets = 4096
 
 // offsetCache caches the offsets of partitions that are read often, for a moment.
 type offsetCache struct {
-	mu   sync.Mutex
-	kept map[callKey]*cachedOffsets
+	every time.Duration // the interval of the rate limit of a partition
+	mu    sync.Mutex
+	kept  *bounded.Map[kafka.TopicPartition, *cachedOffsets]
+	asks  singleflight.Group[kafka.TopicPartition, *offsetsAnswer]
 }
 
 // cachedOffsets is the cache entry of a partition. Its answer is immutable, and nil before the
 // first one.
 type cachedOffsets struct {
-	limit  rateLimit
+	limit  *rate.Limiter // of requests
 	answer atomic.Pointer[offsetsAnswer]
-	used   time.Time // guarded by offsetCache.mu
 }
 
 type offsetsAnswer struct {
@@ -48,51 +52,35 @@ type offsetsAnswer struct {
 	Answer
 }
 
-// of returns the entry of a key, and makes room for it.
-func (o *offsetCache) of(key callKey) *cachedOffsets {
-	now := time.Now()
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	k := o.kept[key]
-	if k == nil {
-		if len(o.kept) >= maxOffsets {
-			o.drop(now)
-		}
-		k = &cachedOffsets{}
-		key.topic = strings.Clone(key.topic)
-		o.kept[key] = k
-	}
-	k.used = now
-	return k
+func newOffsetCache(every time.Duration) offsetCache {
+	return offsetCache{every: every, kept: bounded.New[kafka.TopicPartition, *cachedOffsets](maxOffsets, nil)}
 }
 
-// drop evicts one entry: of a few, chosen by chance, the one that was used longest ago.
-func (o *offsetCache) drop(now time.Time) {
-	var victim callKey
-	looked, rested := 0, time.Duration(-1)
-	for key, k := range o.kept {
-		if rest := now.Sub(k.used); rest > rested {
-			victim, rested = key, rest
-		}
-		if looked++; looked == 8 {
-			break
-		}
+// of returns the entry of a key, and makes room for it.
+func (o *offsetCache) of(key kafka.TopicPartition) *cachedOffsets {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if k, ok := o.kept.Get(key); ok {
+		return k
 	}
-	delete(o.kept, victim)
+	k := &cachedOffsets{limit: newLimit(o.every, offsetBurst)}
+	key.Topic = strings.Clone(key.Topic)
+	o.kept.Put(key, k)
+	return k
 }
 
 // offsetsOf answers with the offset of the first record of a partition and the one that its next
 // record will get (the high watermark: records of open transactions count). It asks the leader,
 // unless the rate limit forbids it: then the answer is up to a second old.
 func (c *Cache) offsetsOf(ctx context.Context, t *Topic, partition int32, maxAge time.Duration) (*offsetsAnswer, error) {
-	key := callKey{what: "offsets", topic: t.Name, partition: partition}
-	kept, every := c.offsets.of(key), c.settings.askEvery()
+	key := kafka.TopicPartition{Topic: t.Name, Partition: partition}
+	kept := c.offsets.of(key)
 	// In an interval whose requests are used up the last answer is returned.
-	if a := kept.answer.Load(); a != nil && time.Since(a.at) < min(every, maxAge) && !kept.limit.ready(every, offsetBurst) {
+	if a := kept.answer.Load(); a != nil && time.Since(a.at) < min(c.offsets.every, maxAge) && !isReady(kept.limit) {
 		return a, nil
 	}
-	return do(ctx, c, key, func(ctx context.Context) (*offsetsAnswer, error) {
-		if err := kept.limit.wait(ctx, every, offsetBurst); err != nil {
+	return do(ctx, c, &c.offsets.asks, key, func(ctx context.Context) (*offsetsAnswer, error) {
+		if err := reserve(ctx, kept.limit); err != nil {
 			return nil, fmt.Errorf("cannot wait to read the offsets of %s/%d: %w", t.Name, partition, err)
 		}
 		r := offsetRange{at: time.Now()}
@@ -138,7 +126,7 @@ func (c *Cache) askOffset(ctx context.Context, topic string, partition int32, at
 
 func (c *Cache) askOffsetOnce(ctx context.Context, topic string, partition int32, at int64) (int64, error) {
 	tp := kafka.TopicPartition{Topic: topic, Partition: partition}
-	listed := kafka.ListOffsets(ctx, c.brokers.client, false, map[kafka.TopicPartition]int64{tp: at})[tp]
+	listed := kafka.ListOffsets(ctx, c.client, false, map[kafka.TopicPartition]int64{tp: at})[tp]
 	var said *kerr.Error
 	if listed.Err == nil || errors.As(listed.Err, &said) {
 		c.answered()

@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"millrace/internal/apierr"
+	"millrace/internal/kafka"
 )
 
 // requests counts the requests of a kind that reach the brokers, whatever they are about.
@@ -244,12 +245,12 @@ func mustETag(t *testing.T, c *Cache) string {
 }
 
 func TestOffsetsAreBounded(t *testing.T) {
-	o := offsetCache{kept: make(map[callKey]*cachedOffsets)}
+	o := newOffsetCache(time.Second)
 	for i := range int32(3 * maxOffsets) {
-		o.of(callKey{what: "offsets", topic: "t", partition: i})
+		o.of(kafka.TopicPartition{Topic: "t", Partition: i})
 	}
-	last := callKey{what: "offsets", topic: "t", partition: 3*maxOffsets - 1}
-	if len(o.kept) != maxOffsets || o.kept[last] == nil {
-		t.Errorf("%d are kept, the last one: %v", len(o.kept), o.kept[last] != nil)
+	last := kafka.TopicPartition{Topic: "t", Partition: 3*maxOffsets - 1}
+	if _, ok := o.kept.Get(last); !ok || o.kept.Len() != maxOffsets {
+		t.Errorf("%d are kept, the last one: %v", o.kept.Len(), ok)
 	}
 }

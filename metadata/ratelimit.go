@@ -2,41 +2,32 @@ package metadata
 
 import (
 	"context"
-	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
-// rateLimit allows one event per interval on average, and a burst after a pause. The zero value
-// allows a full burst.
-type rateLimit struct {
-	mu   sync.Mutex
-	next time.Time // when the next event is due, if all keep the interval
+// newLimit allows one event per interval on average, and a burst after a pause.
+func newLimit(interval time.Duration, burst int) *rate.Limiter {
+	return rate.NewLimiter(rate.Every(interval), burst)
 }
 
-// ready reports whether an event would be allowed now.
-func (r *rateLimit) ready(interval time.Duration, burst int) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return time.Until(r.next) <= time.Duration(burst-1)*interval
-}
+// isReady reports whether an event would be allowed now.
+func isReady(limit *rate.Limiter) bool { return limit.Tokens() >= 1 }
 
-// wait reserves the next event and returns when it is due, or with ctx's error.
-func (r *rateLimit) wait(ctx context.Context, interval time.Duration, burst int) error {
-	r.mu.Lock()
-	now := time.Now()
-	if r.next.Before(now) {
-		r.next = now
-	}
-	pause := r.next.Sub(now) - time.Duration(burst-1)*interval
-	r.next = r.next.Add(interval)
-	r.mu.Unlock()
-	if pause <= 0 {
+// reserve reserves the next event and returns when it is due, or with ctx's error. With
+// [rate.Limiter.Wait] the error would be one that no table of errors knows.
+func reserve(ctx context.Context, limit *rate.Limiter) error {
+	next := limit.Reserve()
+	pause := next.Delay()
+	if pause == 0 {
 		return nil
 	}
 	select {
 	case <-time.After(pause):
 		return nil
 	case <-ctx.Done():
+		next.Cancel()
 		return ctx.Err()
 	}
 }

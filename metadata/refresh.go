@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"millrace/internal/singleflight"
 )
 
 const (
@@ -104,7 +106,7 @@ func (c *Cache) renew(ctx context.Context, since time.Time) (*view, Reply, error
 		if v := c.since(since); v != nil {
 			return v, Reply{}, nil
 		}
-		if _, err := do(bounded, c, refreshKey, c.refreshSince(since)); err != nil {
+		if _, err := do(bounded, c, &c.refreshing, struct{}{}, c.refreshSince(since)); err != nil {
 			if v := c.spare(); v != nil && ctx.Err() == nil {
 				return c.outdated(v)
 			}
@@ -145,7 +147,7 @@ func (c *Cache) want() {
 
 // keep starts a refresh in the background, if it is due and a reader exists. It returns the
 // refresh, or nil.
-func (c *Cache) keep() *call {
+func (c *Cache) keep() *singleflight.Call[*view] {
 	idle := time.Since(c.started) - time.Duration(c.wanted.Load())
 	v := c.view.Load()
 	due := v.doubts != c.doubts.Load() || time.Since(v.Taken) >= c.settings.renewAfter()
@@ -155,16 +157,14 @@ func (c *Cache) keep() *call {
 	return c.refreshLater()
 }
 
-var refreshKey = callKey{what: "refresh"}
-
 // refreshLater starts a refresh in the background, unless one is in flight or the rate limit
 // would delay it. It returns the refresh, or nil.
-func (c *Cache) refreshLater() *call {
-	if c.isAway() || !c.refreshes.ready(c.settings.askEvery(), refreshBurst) {
+func (c *Cache) refreshLater() *singleflight.Call[*view] {
+	if c.isAway() || !isReady(c.refreshes) {
 		return nil // it could only fail; the next reader retries
 	}
-	f, _ := start(c, refreshKey, c.refreshSince(time.Now())) // fails when closed
-	return f
+	call, _ := start(c, &c.refreshing, struct{}{}, c.refreshSince(time.Now())) // fails when closed
+	return call
 }
 
 // refreshSince returns the refresh for callers that need a view taken at since or later.
@@ -173,7 +173,7 @@ func (c *Cache) refreshSince(since time.Time) func(context.Context) (*view, erro
 		if v := c.since(since); v != nil {
 			return v, nil // taken by a call that ended while the caller started this one
 		}
-		if err := c.refreshes.wait(ctx, c.settings.askEvery(), refreshBurst); err != nil {
+		if err := reserve(ctx, c.refreshes); err != nil {
 			return nil, fmt.Errorf("cannot wait to read the cluster's metadata: %w", err)
 		}
 		v, err := c.refresh(ctx)

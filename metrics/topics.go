@@ -38,7 +38,8 @@ var topicDefs = [topicCounters]*Def{topicProducedRecords, topicProducedBytes, to
 //
 // A counter must never fall, nor jump when topics are exchanged. Counts of a topic from the time
 // when it was not shown therefore stay with [Other] for good, and counts from the time when it
-// was shown leave and return with it.
+// was shown leave and return with it. For the same reason no topic is evicted when trackedTopics is
+// reached, as from a bounded.Map: later ones count in the series [Other].
 type Topics struct {
 	max int
 

@@ -15,8 +15,9 @@ const maxCached = 16
 
 // Schemas is the cache of schemas of one read, or of one round of a stream. It gets each of them
 // from the registry's cache once, so that reads do not contend for that cache's lock for each key
-// and value, and a schema that the registry's cache evicts meanwhile stays here. One goroutine at
-// a time may use it.
+// and value, and a schema that the registry's cache evicts meanwhile stays here. It is a list and
+// no bounded.Map: a read has one or two schemas, so comparing their ids is less than hashing one,
+// and there is nothing to allocate. One goroutine at a time may use it.
 type Schemas struct {
 	registry *schema.Registry
 	wait     context.Context // of the look-ups in Get; nil: Get does not wait

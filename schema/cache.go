@@ -2,16 +2,15 @@ package schema
 
 import (
 	"bytes"
-	"encoding/binary"
 	"hash/maphash"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/singleflight"
-
 	"millrace/codec"
+	"millrace/internal/bounded"
+	"millrace/internal/singleflight"
 )
 
 // question identifies a look-up: it is the key of the caches. A question about an id has only the
@@ -52,16 +51,17 @@ func (q *question) clone() question {
 	return c
 }
 
-// name returns the question as a string, the key of the singleflight.
-func (q *question) name() string {
-	b := make([]byte, 0, 16+len(q.topic)+len(q.text))
-	b = append(b, byte(q.format), 0)
-	if q.key {
-		b[1] = 1
-	}
-	b = binary.BigEndian.AppendUint32(b, uint32(q.id))
-	b = binary.BigEndian.AppendUint32(b, uint32(len(q.topic)))
-	return string(append(append(b, q.topic...), q.text...))
+// callKey is a question as the key of the singleflight.
+type callKey struct {
+	format      codec.Format
+	key         bool
+	id          int32
+	topic, text string
+}
+
+// callKey returns the key of q, which must not borrow its topic.
+func (q *question) callKey() callKey {
+	return callKey{q.format, q.key, q.id, q.topic, string(q.text)}
 }
 
 // entry is a cached answer: a value, or the error that it does not exist.
@@ -70,44 +70,43 @@ type entry struct {
 	value    stored
 	err      error
 	until    time.Time // zero: forever
-	used     atomic.Bool
 }
 
 func (e *entry) fresh() bool { return e.until.IsZero() || time.Now().Before(e.until) }
+
+// negative reports whether e is evicted before others: clients that send invalid schemas must not
+// evict valid ones.
+func (e *entry) negative() bool { return e.err != nil }
 
 // entrySize is the memory of an entry besides its text and its schema.
 const entrySize = 512
 
 // cache caches answers, up to a number of them and up to a size. A reader takes a lock, which
-// writers hold only to change a map, and marks the entry as used.
+// writers hold only to change a map.
 type cache struct {
-	limit  int // number of entries
 	bytes  int // memory of the entries, one entry excepted
-	calls  singleflight.Group
+	calls  singleflight.Group[callKey, stored]
 	hits   atomic.Uint64
 	misses atomic.Uint64
 
 	mu      sync.RWMutex
-	entries map[uint64]*entry // guarded by mu, as are the next two
-	holders map[compiled]int  // number of entries that have a schema, which counts once
-	held    int               // bytes, about
+	entries *bounded.Map[uint64, *entry] // by hash; guarded by mu, as are the next two
+	holders map[compiled]int             // number of entries that have a schema, which counts once
+	held    int                          // bytes, about
 }
 
 func newCache(limit, bytes int) *cache {
-	return &cache{limit: max(limit, 1), bytes: bytes, entries: map[uint64]*entry{}, holders: map[compiled]int{}}
+	return &cache{bytes: bytes, entries: bounded.New[uint64](limit, (*entry).negative), holders: map[compiled]int{}}
 }
 
 // get returns the entry of q, fresh or not, or nil.
 func (c *cache) get(q *question) *entry {
 	h := q.hash()
 	c.mu.RLock()
-	e := c.entries[h]
+	e, ok := c.entries.Get(h)
 	c.mu.RUnlock()
-	if e == nil || !e.question.equal(q) {
+	if !ok || !e.question.equal(q) {
 		return nil
-	}
-	if !e.used.Load() { // a store at each hit would make the cores contend for the cache line
-		e.used.Store(true)
 	}
 	return e
 }
@@ -129,12 +128,12 @@ func (c *cache) put(e *entry) {
 	h := e.question.hash()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.remove(h)
-	for len(c.entries) > 0 && (len(c.entries) >= c.limit || c.held+c.cost(e) > c.bytes) {
-		c.evict()
+	c.release(c.entries.Delete(h))
+	for c.entries.Full() || c.entries.Len() > 0 && c.held+c.cost(e) > c.bytes {
+		c.release(c.entries.Evict())
 	}
 	c.held += c.cost(e)
-	c.entries[h] = e
+	c.entries.Put(h, e)
 	if s := e.value.schema; s != nil {
 		c.holders[s]++
 	}
@@ -149,12 +148,11 @@ func (c *cache) cost(e *entry) int {
 	return cost
 }
 
-func (c *cache) remove(h uint64) {
-	e := c.entries[h]
-	if e == nil {
+// release gives back the memory of an entry that was removed, if ok.
+func (c *cache) release(e *entry, ok bool) {
+	if !ok {
 		return
 	}
-	delete(c.entries, h)
 	if s := e.value.schema; s != nil {
 		if c.holders[s]--; c.holders[s] == 0 {
 			delete(c.holders, s)
@@ -163,24 +161,9 @@ func (c *cache) remove(h uint64) {
 	c.held -= c.cost(e)
 }
 
-// evict removes one entry: a negative one, or one that was not used since evict last saw it.
-// Iteration over a map starts at a random entry, so no order needs to be maintained; and clients
-// that send invalid schemas cannot evict valid ones.
-func (c *cache) evict() {
-	var last uint64
-	for h, e := range c.entries {
-		last = h
-		if e.err != nil || !e.used.Load() {
-			break
-		}
-		e.used.Store(false)
-	}
-	c.remove(last)
-}
-
 // size returns the number of entries, and about how many bytes they hold.
 func (c *cache) size() (n, bytes int) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return len(c.entries), c.held
+	return c.entries.Len(), c.held
 }

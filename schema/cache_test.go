@@ -69,7 +69,7 @@ func TestCacheIsBoundedByBytes(t *testing.T) {
 		t.Errorf("%d answers with one schema are kept, %d bytes", n, held)
 	}
 	for i := range int32(50) {
-		c.remove(asked(i).hash())
+		c.release(c.entries.Delete(asked(i).hash()))
 	}
 	if n, held := c.size(); n != 0 || held != 0 || len(c.holders) != 0 {
 		t.Errorf("empty it has %d answers, %d bytes and %d schemas", n, held, len(c.holders))
@@ -120,13 +120,13 @@ func TestQuestionsAreToldApart(t *testing.T) {
 		{id: -1},
 	}
 	c := roomy(len(all))
-	names := map[string]bool{}
+	keys := map[callKey]bool{}
 	for i, q := range all {
 		c.put(&entry{question: q.clone(), value: stored{id: int32(i)}})
-		names[q.name()] = true
+		keys[q.callKey()] = true
 	}
-	if len(names) != len(all) {
-		t.Errorf("%d names of %d questions", len(names), len(all))
+	if len(keys) != len(all) {
+		t.Errorf("%d keys of %d questions", len(keys), len(all))
 	}
 	for i, q := range all {
 		if e := c.get(&q); e == nil || e.value.id != int32(i) {
@@ -136,7 +136,7 @@ func TestQuestionsAreToldApart(t *testing.T) {
 	// Two questions with one hash do not get each other's answer.
 	e := answer(1, 1)
 	c2 := roomy(2)
-	c2.entries[asked(2).hash()] = e
+	c2.entries.Put(asked(2).hash(), e)
 	if c2.get(asked(2)) != nil {
 		t.Error("a question got another one's answer")
 	}

@@ -44,7 +44,7 @@ func newClient(s Settings) (*client, error) {
 		MaxIdleConnsPerHost: 4,
 		IdleConnTimeout:     30 * time.Second,
 	}
-	c := &client{http: &http.Client{Transport: bounded{transport}}}
+	c := &client{http: &http.Client{Transport: sized{transport}}}
 	for _, text := range s.URLs {
 		u, err := url.Parse(text)
 		if err != nil { // its text may hold a password
@@ -182,22 +182,22 @@ func isOwn(err error) bool {
 	return errors.As(err, &e) && (e.StatusCode == http.StatusInternalServerError || e.StatusCode == http.StatusTooManyRequests)
 }
 
-// bounded is a transport that bounds responses, which pkg/sr reads whole.
-type bounded struct{ *http.Transport }
+// sized is a transport that bounds responses, which pkg/sr reads whole.
+type sized struct{ *http.Transport }
 
 // maxResponse bounds one response: the largest schema text, escaped, with the members around it.
 const maxResponse = 8 << 20
 
 // RoundTrip implements [http.RoundTripper].
-func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
+func (b sized) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := b.Transport.RoundTrip(r)
 	if err == nil {
-		resp.Body = &boundedBody{resp.Body, maxResponse}
+		resp.Body = &sizedBody{resp.Body, maxResponse}
 	}
 	return resp, err
 }
 
-type boundedBody struct {
+type sizedBody struct {
 	io.ReadCloser
 	left int
 }
@@ -208,7 +208,7 @@ var errResponseTooLarge = fmt.Errorf("the response has more than %d bytes", maxR
 // and has no type of its own for it.
 type errCut struct{ error }
 
-func (b *boundedBody) Read(p []byte) (int, error) {
+func (b *sizedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p[:min(len(p), b.left+1)])
 	if b.left -= n; b.left < 0 {
 		return 0, errResponseTooLarge

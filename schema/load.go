@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"millrace/internal/apierr"
+	"millrace/internal/singleflight"
 )
 
 // staleTime is how much longer an expired answer is used when the registry cannot be asked.
@@ -20,13 +21,13 @@ type asking func(ctx context.Context, q *question) (stored, time.Duration, error
 // up waiting leaves the look-up to the others, and its answer to the cache.
 func (r *Registry) load(ctx context.Context, c *cache, borrowed *question, ask asking) (stored, error) {
 	q := borrowed.clone()
-	call := c.calls.DoChan(q.name(), func() (any, error) {
-		v, err := r.look(c, q, ask)
-		return v, err
-	})
+	call, err := c.calls.Start(q.callKey(), singleflight.Go, func() (stored, error) { return r.look(c, q, ask) })
+	if err != nil {
+		return stored{}, err
+	}
 	select {
-	case result := <-call:
-		return result.Val.(stored), result.Err
+	case <-call.Done():
+		return call.Result()
 	case <-ctx.Done():
 		return stored{}, apierr.RegistryTimedOut.Wrap(ctx.Err(), "The schema registry did not answer in time.")
 	}
@@ -73,8 +74,8 @@ func (r *Registry) negativeTTL() time.Duration {
 	return r.settings.NegativeTTL
 }
 
-// guarded is ask with its panics recovered: on a goroutine of its own, a schema that makes a
-// compiler panic would end the process.
+// guarded is ask with its panics recovered: as a negative answer the panic is cached, or a schema
+// that makes a compiler panic would be compiled for each request that names it.
 func guarded(ctx context.Context, q *question, ask asking) (v stored, hold time.Duration, err error) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp"
+	"golang.org/x/time/rate"
 
 	"millrace/internal/apierr"
 	"millrace/internal/tracing"
@@ -199,12 +200,12 @@ func (s *Server) logRequest(ctx *fasthttp.RequestCtx, took time.Duration) {
 
 // sparing is a rate limit of one log line a second for each kind of error.
 type sparing struct {
-	mu   sync.Mutex
-	last map[*apierr.Kind]sparse
+	mu    sync.Mutex
+	kinds map[*apierr.Kind]*sparse
 }
 
 type sparse struct {
-	at      time.Time
+	logged  rate.Sometimes
 	dropped int
 }
 
@@ -213,17 +214,19 @@ type sparse struct {
 func (s *sparing) allow(k *apierr.Kind) (ok bool, dropped int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	was := s.last[k]
-	if time.Since(was.at) < time.Second {
-		was.dropped++
-		s.last[k] = was
-		return false, 0
+	of := s.kinds[k]
+	if of == nil {
+		if s.kinds == nil {
+			s.kinds = make(map[*apierr.Kind]*sparse)
+		}
+		of = &sparse{logged: rate.Sometimes{Interval: time.Second}}
+		s.kinds[k] = of
 	}
-	if s.last == nil {
-		s.last = make(map[*apierr.Kind]sparse)
+	of.logged.Do(func() { ok, dropped, of.dropped = true, of.dropped, 0 })
+	if !ok {
+		of.dropped++
 	}
-	s.last[k] = sparse{at: time.Now()}
-	return true, was.dropped
+	return ok, dropped
 }
 
 // noSniff keeps a browser from taking an answer for another type than its

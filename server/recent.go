@@ -14,7 +14,8 @@ import (
 const maxRecent = 50
 
 // recent holds the recent errors and their routes. It holds no message, because messages can
-// quote a client's data.
+// quote a client's data. It evicts the error that happened longest ago, since that is what the list
+// shows; a bounded.Map does not keep that order.
 type recent struct {
 	mu   sync.Mutex
 	seen map[errorPlace]*recentError

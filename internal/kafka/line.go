@@ -29,42 +29,33 @@ type line struct {
 // send makes one fetch request, which waits for its turn at the broker, and waits
 // for the answer until ctx ends.
 //
-// The request is not sent with ctx: to cancel one, the library ends the connection,
-// and with it all others in flight there. They would fail as if the broker were
-// away, be sent again, and be cancelled in turn, the more of them the longer the
-// queue. An answer that nobody waits for any more is read and dropped instead.
+// The request is not sent with ctx, see [await]: the others in flight would be sent
+// again, and be cancelled in turn, the more of them the longer the queue.
+// An answer that nobody waits for any more is read and dropped instead.
 func (r *Reader) send(ctx context.Context, broker int32, req *kmsg.FetchRequest) (*kmsg.FetchResponse, error) {
 	l, err := r.turn(ctx, broker)
 	if err != nil {
 		return nil, err
 	}
-	type answer struct {
-		resp kmsg.Response
-		err  error
-	}
-	done := make(chan answer, 1)
 	sent := time.Now()
-	go func() { // ends with the library's own time-out at the latest
+	got, err := await(ctx, func() (o reply) { // ends with the library's own time-out at the latest
 		defer func() { <-l.turns }()
-		resp, err := r.client.Broker(int(broker)).Request(l.life, req)
-		done <- answer{resp, err}
-	}()
-	select {
-	case a := <-done:
-		if a.err != nil {
-			if l.life.Err() != nil && r.open.Err() == nil { // a network error, as which it is told
-				return nil, fmt.Errorf("%w: %w", errSilent, os.ErrDeadlineExceeded)
-			}
-			return nil, a.err
-		}
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		l.heard, l.silent = time.Now(), time.Time{}
-		return a.resp.(*kmsg.FetchResponse), nil
-	case <-ctx.Done():
-		r.unheard(broker, l, sent, ctx.Err())
-		return nil, ctx.Err()
+		o.resp, o.err = r.client.Broker(int(broker)).Request(l.life, req)
+		return o
+	})
+	switch {
+	case err != nil:
+		r.unheard(broker, l, sent, err)
+		return nil, err
+	case got.err != nil && l.life.Err() != nil && r.open.Err() == nil: // a network error, as which it is told
+		return nil, fmt.Errorf("%w: %w", errSilent, os.ErrDeadlineExceeded)
+	case got.err != nil:
+		return nil, got.err
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l.heard, l.silent = time.Now(), time.Time{}
+	return got.resp.(*kmsg.FetchResponse), nil
 }
 
 // turn takes a turn on the line to the broker, which the caller gives back.

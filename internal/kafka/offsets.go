@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -89,28 +88,6 @@ func sharded(ctx context.Context, client *kgo.Client, req kmsg.Request) []kgo.Re
 		return []kgo.ResponseShard{{Req: req, Err: err}}
 	}
 	return all
-}
-
-// sharedTimeout bounds a request whose caller has given up.
-const sharedTimeout = 10 * time.Second
-
-// shared makes a request over a connection that others share, and waits for the response
-// until ctx ends. request is called with a context that outlives ctx: to cancel a request the
-// library ends its connection, and all others in flight there fail as if the broker were
-// away. A response that nobody waits for any more is read and dropped instead.
-func shared[T any](ctx context.Context, request func(ctx context.Context) T) (response T, err error) {
-	done := make(chan T, 1)
-	go func() { // ends after sharedTimeout at the latest
-		life, cancel := context.WithTimeout(context.WithoutCancel(ctx), sharedTimeout)
-		defer cancel()
-		done <- request(life)
-	}()
-	select {
-	case response = <-done:
-		return response, nil
-	case <-ctx.Done():
-		return response, ctx.Err()
-	}
 }
 
 func listOffsetsRequest(committed bool, at map[TopicPartition]int64) *kmsg.ListOffsetsRequest {

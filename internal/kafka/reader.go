@@ -10,6 +10,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"millrace/internal/bounded"
 )
 
 var (
@@ -56,7 +58,7 @@ type Reader struct {
 	end            context.CancelFunc
 
 	mu     sync.Mutex
-	topics map[string]*route
+	topics *bounded.Map[string, *route]
 	lines  map[int32]*line
 }
 
@@ -97,7 +99,7 @@ func NewReader(base Settings, c Consumer) (*Reader, error) {
 		hooks:          base.Hooks,
 		rack:           c.Rack,
 		reserved:       base.Reserved,
-		topics:         make(map[string]*route),
+		topics:         bounded.New[string, *route](maxRoutes, nil),
 		lines:          make(map[int32]*line),
 	}
 	r.open, r.end = context.WithCancel(context.Background())

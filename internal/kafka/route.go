@@ -22,6 +22,11 @@ const (
 
 // route is the cached location of a topic's partitions. It is immutable except for near; a route
 // that proves wrong is looked up again.
+//
+// It is not taken from the view of package metadata, which has leaders too. That is read for all
+// topics at a limited rate, and a fetch whose leader moved must look again at once. The view has no
+// ids of topics and no replicas that leaders name. And the client of the [Reader] learns the
+// addresses of the brokers from its own request.
 type route struct {
 	id      [16]byte // Kafka's, zero before it had any
 	leaders []int32  // by partition, -1 for none
@@ -62,23 +67,20 @@ func (r *route) refused(partition int32) { r.near[partition].Store(leaderOnly) }
 // the topic is looked up again.
 func (r *Reader) route(ctx context.Context, at PartitionRead, fresh bool) (*route, error) {
 	r.mu.Lock()
-	known := r.topics[at.Topic]
+	known, ok := r.topics.Get(at.Topic)
 	r.mu.Unlock()
-	if known != nil && !fresh && int(at.Partition) < len(known.leaders) && (r.rack == "" || time.Since(known.since) < maxRouteAge) {
+	if ok && !fresh && int(at.Partition) < len(known.leaders) && (r.rack == "" || time.Since(known.since) < maxRouteAge) {
 		return known, nil
 	}
 	found, err := r.locate(ctx, at.Topic)
 	if err != nil {
 		r.mu.Lock()
-		delete(r.topics, at.Topic)
+		r.topics.Delete(at.Topic)
 		r.mu.Unlock()
 		return nil, err
 	}
 	r.mu.Lock()
-	if len(r.topics) >= maxRoutes {
-		clear(r.topics)
-	}
-	r.topics[at.Topic] = found
+	r.topics.Put(at.Topic, found)
 	r.mu.Unlock()
 	return found, nil
 }
@@ -122,11 +124,7 @@ func (r *Reader) locate(ctx context.Context, name string) (*route, error) {
 	t.Topic = kmsg.StringPtr(name)
 	req := kmsg.NewPtrMetadataRequest()
 	req.Topics = append(req.Topics, t)
-	type outcome struct {
-		resp kmsg.Response
-		err  error
-	}
-	got, err := shared(ctx, func(ctx context.Context) (o outcome) {
+	got, err := shared(ctx, func(ctx context.Context) (o reply) {
 		o.resp, o.err = r.client.Request(ctx, req) // the client learns the brokers' addresses from it
 		return o
 	})

@@ -21,7 +21,8 @@ var dependencies = map[string]string{
 	"github.com/valyala/fasthttp": "The HTTP server; its requests and their buffers are pooled.",
 	"github.com/fasthttp/router":  "Finds the route of a path, with its parameters.",
 	"golang.org/x/sys":            "Whether the client of a connection has hung up (poll), and CPU time of a process.",
-	"golang.org/x/sync":           "singleflight for schemas, errgroup for metadata.",
+	"golang.org/x/sync":           "errgroup: requests to Kafka that belong together.",
+	"golang.org/x/time":           "Rate limits of requests to Kafka and of log lines.",
 
 	// Formats.
 	"github.com/hamba/avro/v2":                 "Parses Avro schemas.",

@@ -9,9 +9,10 @@ import (
 )
 
 // layers is who may import whom: a package imports only from rows above its
-// own, and from its own component. internal/NAME is in the first row unless it has
+// own, and from its own component. internal/NAME is in the row of "internal" unless it has
 // a place of its own; a folder below server is a component of its own.
 var layers = [][]string{
+	{"internal/bounded", "internal/singleflight"},
 	{"internal", "pool", "metrics"},
 	{"codec"},
 	{"schema", "internal/registry"},
@@ -35,7 +36,7 @@ const (
 	lab     = "internal/lab"
 )
 
-// reserved are packages of the first row that the product does without: tests may
+// reserved are packages of the row of "internal" that the product does without: tests may
 // import them, and the components named here.
 var reserved = map[string][]string{
 	testkit: {testkit, "bench", "loadtest"},     // starts brokers and child processes

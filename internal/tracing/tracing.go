@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"os"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel"
@@ -17,6 +16,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
+	"golang.org/x/time/rate"
 )
 
 // Settings of the tracing.
@@ -86,7 +86,7 @@ func New(s Settings) (*Tracing, error) {
 		return nil, fmt.Errorf("cannot describe this program for traces: %w", err)
 	}
 	if s.Logger != nil {
-		otel.SetErrorHandler(&complaints{log: s.Logger})
+		otel.SetErrorHandler(&complaints{s.Logger, rate.Sometimes{Interval: complaintEvery}})
 	}
 	provider := sdk.NewTracerProvider(
 		sdk.WithBatcher(exporter),
@@ -121,14 +121,11 @@ const complaintEvery = time.Minute
 
 // complaints logs errors of the export to the collector.
 type complaints struct {
-	log  *slog.Logger
-	last atomic.Int64 // in seconds since 1970
+	log    *slog.Logger
+	logged rate.Sometimes
 }
 
 // Handle implements [otel.ErrorHandler].
 func (c *complaints) Handle(err error) {
-	now, last := time.Now().Unix(), c.last.Load()
-	if now-last >= int64(complaintEvery/time.Second) && c.last.CompareAndSwap(last, now) {
-		c.log.Warn("traces are lost", "err", err)
-	}
+	c.logged.Do(func() { c.log.Warn("traces are lost", "err", err) })
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/time/rate"
+
 	"millrace/internal/testkit"
 )
 
@@ -88,7 +90,7 @@ func TestSpans(t *testing.T) {
 // A collector that is away is one line in the log, not one for each span.
 func TestComplaintsAreRare(t *testing.T) {
 	var out bytes.Buffer
-	c := complaints{log: slog.New(slog.NewTextHandler(&out, nil))}
+	c := complaints{slog.New(slog.NewTextHandler(&out, nil)), rate.Sometimes{Interval: complaintEvery}}
 	for range 100 {
 		c.Handle(errors.New("no route"))
 	}

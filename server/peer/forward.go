@@ -108,7 +108,7 @@ func New(node *cluster.Node, consumers *consumer.Manager, s Settings) *Forwarder
 		},
 	}
 	f.notices = &notices{post: f.postNotices, queues: make(map[cluster.Place][]notice)}
-	f.ways = &ways{post: f.postNotices, seen: make(map[cluster.Place]seen)}
+	f.ways = newWays(f.postNotices)
 	return f
 }
 

@@ -176,7 +176,8 @@ func (v *Prover) VerifyResponse(resp *http.Response, request []byte) error {
 
 // replays remembers the requests of other nodes, so that each is served once. It
 // holds a window of a fixed size for each run of a node that was heard of late:
-// what is older than that is refused by its age.
+// what is older than that is refused by its age. A window must not be evicted before that, as a
+// [bounded.Map] would: the requests of its run would hold again.
 type replays struct {
 	mu      sync.Mutex
 	windows map[string]*window // by the run of the node that sends

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"millrace/cluster"
+	"millrace/internal/bounded"
+	"millrace/internal/singleflight"
 )
 
 const (
@@ -22,8 +24,13 @@ const (
 type ways struct {
 	post func(ctx context.Context, to cluster.Place, body []byte) error
 
-	mu   sync.Mutex             // held while asking, so that many who want to know ask once
-	seen map[cluster.Place]seen // by [cluster.Place.Process]
+	asks singleflight.Group[cluster.Place, bool] // by [cluster.Place.Process], as are the next
+	mu   sync.Mutex
+	seen *bounded.Map[cluster.Place, seen]
+}
+
+func newWays(post func(ctx context.Context, to cluster.Place, body []byte) error) *ways {
+	return &ways{post: post, seen: bounded.New[cluster.Place, seen](maxSeen, nil)}
 }
 
 type seen struct {
@@ -35,12 +42,23 @@ type seen struct {
 // reached, too: it drains, and ends what it has begun. A process that cannot prove to be the
 // node does not count as reached.
 func (w *ways) open(to cluster.Place) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	to = to.Process()
-	if last := w.seen[to]; time.Since(last.at) < wayLook {
+	w.mu.Lock()
+	last, _ := w.seen.Get(to)
+	w.mu.Unlock()
+	if time.Since(last.at) < wayLook {
 		return last.open
 	}
+	call, err := w.asks.Start(to, singleflight.Go, func() (bool, error) { return w.ask(to), nil })
+	if err != nil {
+		return false
+	}
+	open, _ := call.Result() // it takes peerDial at most
+	return open
+}
+
+// ask sends a question to the node, and remembers whether it was reached.
+func (w *ways) ask(to cluster.Place) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), peerDial)
 	defer cancel()
 	err := w.post(ctx, to, []byte("[]"))
@@ -48,9 +66,8 @@ func (w *ways) open(to cluster.Place) bool {
 	if errors.Is(err, errProof) || errors.Is(err, errGone) {
 		open = false
 	}
-	if len(w.seen) >= maxSeen {
-		clear(w.seen)
-	}
-	w.seen[to] = seen{open, time.Now()}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.seen.Put(to, seen{open, time.Now()})
 	return open
 }

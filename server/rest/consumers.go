@@ -318,26 +318,27 @@ func (c *Consumers) records(ctx *fasthttp.RequestCtx) error {
 	if ctx.IsHead() {
 		return nil // a HEAD request must not consume records that its client cannot see
 	}
-	return c.readBy(ctx, instance, o, func(life context.Context, dst []byte, o consumer.ReadOptions) ([]byte, error) {
-		return instance.AppendRecords(life, dst, o)
+	return c.readBy(ctx, instance, func(life context.Context, dst []byte, d consumer.Delivery) ([]byte, error) {
+		return instance.AppendRecords(life, dst, o, d)
 	})
 }
 
 // readBy reads from an instance for a client, or for the node that forwarded the request.
-func (c *Consumers) readBy(ctx *fasthttp.RequestCtx, i *consumer.Instance, o consumer.ReadOptions, read func(life context.Context, dst []byte, o consumer.ReadOptions) ([]byte, error)) error {
+func (c *Consumers) readBy(ctx *fasthttp.RequestCtx, i *consumer.Instance, read func(life context.Context, dst []byte, d consumer.Delivery) ([]byte, error)) error {
 	if c.repeated(ctx) {
 		if err := i.TakeBack(consume); err != nil {
 			return err
 		}
 	}
+	var d consumer.Delivery
 	announce := func() {}
 	if c.peers != nil {
-		o.Passage, announce = c.peers.Passage(ctx)
+		d.Passage, announce = c.peers.Passage(ctx)
 	}
-	if o.Passage == nil {
-		o.Lost = server.ConnOf(ctx).Deliver()
+	if d.Passage == nil {
+		d.Lost = server.ConnOf(ctx).Deliver()
 	}
-	err := server.Wait(ctx, func(life context.Context, dst []byte) ([]byte, error) { return read(life, dst, o) })
+	err := server.Wait(ctx, func(life context.Context, dst []byte) ([]byte, error) { return read(life, dst, d) })
 	if err != nil {
 		return err
 	}

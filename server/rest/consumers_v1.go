@@ -35,8 +35,8 @@ func (c *Consumers) readTopic(ctx *fasthttp.RequestCtx) error {
 		return nil // as for the records of v2
 	}
 	o.Layout = codec.TopicLast
-	return c.readBy(ctx, instance, o, func(life context.Context, dst []byte, o consumer.ReadOptions) ([]byte, error) {
-		return instance.AppendTopic(life, dst, topic, o)
+	return c.readBy(ctx, instance, func(life context.Context, dst []byte, d consumer.Delivery) ([]byte, error) {
+		return instance.AppendTopic(life, dst, topic, o, d)
 	})
 }
 

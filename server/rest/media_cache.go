@@ -17,14 +17,16 @@ type content struct {
 }
 
 // contents caches parsed Content-Types. Clients send few, and each always the same: parsing one
-// for each request would be most of its cost besides the usual types.
+// for each request would be most of its cost besides the usual types. It is a copy on write and no
+// bounded.Map, since produce requests would contend for the lock of one. When it is full, it is
+// emptied: the few that are in use are parsed again at once.
 type contents struct {
 	known atomic.Pointer[map[string]*content] // immutable, and replaced as a whole
 	mu    sync.Mutex                          // held by the writer that replaces it
 }
 
 // maxContents bounds the cached entries, and maxContentLen the header of an entry; a longer one
-// is parsed each time. When the cache is full, it is emptied.
+// is parsed each time.
 const (
 	maxContents   = 64
 	maxContentLen = 128
