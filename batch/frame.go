@@ -46,22 +46,25 @@ type producerEpoch struct {
 	epoch int16
 }
 
-// put writes the header of batch, whose first headerBytes are its room, and its checksum.
-func (h *header) put(batch []byte) {
+// put writes the header of a batch of payload, its records as they are sent, with the checksum
+// over both.
+func (h *header) put(dst *[headerBytes]byte, payload []byte) {
 	be := binary.BigEndian
-	be.PutUint64(batch, 0) // the broker assigns offsets
-	be.PutUint32(batch[atLength:], uint32(len(batch)-atLeaderEpoch))
-	be.PutUint32(batch[atLeaderEpoch:], ^uint32(0))
-	batch[atMagic] = magic2
-	be.PutUint16(batch[atAttributes:], uint16(h.codec))
-	be.PutUint32(batch[atLastOffsetDelta:], uint32(h.records-1))
-	be.PutUint64(batch[atBaseTimestamp:], uint64(h.baseTimestamp))
-	be.PutUint64(batch[atMaxTimestamp:], uint64(h.maxTimestamp))
-	be.PutUint64(batch[atProducerID:], uint64(h.producer.id))
-	be.PutUint16(batch[atProducerEpoch:], uint16(h.producer.epoch))
-	be.PutUint32(batch[atSequence:], uint32(h.sequence))
-	be.PutUint32(batch[atRecords:], uint32(h.records))
-	be.PutUint32(batch[atChecksum:], crc32.Checksum(batch[atAttributes:], castagnoli))
+	b := dst[:]
+	be.PutUint64(b, 0) // the broker assigns offsets
+	be.PutUint32(b[atLength:], uint32(headerBytes-atLeaderEpoch+len(payload)))
+	be.PutUint32(b[atLeaderEpoch:], ^uint32(0))
+	b[atMagic] = magic2
+	be.PutUint16(b[atAttributes:], uint16(h.codec))
+	be.PutUint32(b[atLastOffsetDelta:], uint32(h.records-1))
+	be.PutUint64(b[atBaseTimestamp:], uint64(h.baseTimestamp))
+	be.PutUint64(b[atMaxTimestamp:], uint64(h.maxTimestamp))
+	be.PutUint64(b[atProducerID:], uint64(h.producer.id))
+	be.PutUint16(b[atProducerEpoch:], uint16(h.producer.epoch))
+	be.PutUint32(b[atSequence:], uint32(h.sequence))
+	be.PutUint32(b[atRecords:], uint32(h.records))
+	sum := crc32.Checksum(b[atAttributes:], castagnoli)
+	be.PutUint32(b[atChecksum:], crc32.Update(sum, castagnoli, payload))
 }
 
 // zigzagLen is the length of n as a zigzag varint.

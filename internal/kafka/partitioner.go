@@ -85,6 +85,10 @@ func ProduceError(r *kgo.Record, err error) error {
 	return err
 }
 
+// KeyPartition returns the partition, of n, that Kafka's Java producer gives a record with a key:
+// by the hash of the key over all partitions, whether or not they have a leader.
+func KeyPartition(key []byte, n int) int32 { return int32(int(murmur2(key)&0x7fffffff) % n) }
+
 // murmur2 is Kafka's hash of a key (org.apache.kafka.common.utils.Utils), the
 // 32-bit MurmurHash2 with the seed that Kafka chose.
 func murmur2(key []byte) uint32 {

@@ -35,6 +35,20 @@ func DefaultProducer() Producer {
 	}
 }
 
+// WithDefaults returns p with the defaults in place of sizes and times that are zero. Zero Acks,
+// Idempotent and Retries are values.
+func (p Producer) WithDefaults() Producer {
+	p.BatchBytes = orElse(p.BatchBytes, defaultBatchBytes)
+	p.MaxRequestBytes = orElse(p.MaxRequestBytes, defaultRequestBytes)
+	p.MaxInFlight = orElse(p.MaxInFlight, defaultInFlight)
+	p.DeliveryTimeout = orElse(p.DeliveryTimeout, defaultDelivery)
+	p.RequestTimeout = orElse(p.RequestTimeout, defaultRequestTimeout)
+	if p.Retries < 0 || p.Retries >= math.MaxInt32 {
+		p.Retries = math.MaxInt // Java's maximum means "until the delivery timeout"
+	}
+	return p
+}
+
 // NewProducer builds the client that all produce requests share. Records must have their
 // partition set, or [AnyPartition]. The caller closes the client. Sizes and times in p that are
 // zero mean their defaults; zero Acks, Idempotent, Linger and Retries are values: start from
