@@ -239,6 +239,7 @@ func (p *partition) answered(b *batch, v verdict, base int64, now time.Time) {
 		p.finish(b, base, nil)
 	} else {
 		b.answer = v
+		b.corrupt = b.corrupt && isCorrupt(v.err)
 		b.unsure = v.meaning == unknown || v.meaning == broken || b.unsure && !v.definite()
 		p.failing = true
 	}
