@@ -1,158 +1,102 @@
 package batch
 
 import (
-	"context"
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kgo"
-
-	"millrace/internal/apierr"
-	"millrace/pool"
+	"millrace/internal/kafka"
 )
 
-// lingering returns a producer whose jobs wait for others for up to 50 ms.
-func lingering(t *testing.T, s *sink, timeout time.Duration) *Producer {
-	t.Helper()
-	before := pool.Outstanding()
-	p := New(s, cluster, Settings{BufferBytes: 1 << 20, Timeout: timeout, Linger: 50 * time.Millisecond, BatchBytes: 1000})
-	t.Cleanup(func() {
-		if p.Held() != 0 || pool.Outstanding() != before {
-			t.Errorf("%d bytes held, %d jobs not released", p.Held(), pool.Outstanding()-before)
-		}
-	})
-	return p
-}
-
-// produce starts a request of one record and returns where its error will be.
-func produce(t *testing.T, p *Producer, value string) <-chan error {
+// begin starts a request of one record of the partition, and returns where its error will be.
+func begin(t *testing.T, p *Producer, value string, partition int32) <-chan error {
 	t.Helper()
 	done := make(chan error, 1)
-	j := fill(t, p, fmt.Sprintf(`{"records":[{"value":%q}]}`, value))
 	go func() {
-		_, err := p.Produce(j, "t", AnyPartition, nil, results)
+		_, err := produce(t, p, fmt.Sprintf(`{"records":[{"value":%q}]}`, value), partition)
 		done <- err
 	}()
 	synctest.Wait()
 	return done
 }
 
-func TestLoneRequestLeavesAtOnceOthersWaitForIt(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := &sink{}
-		p := lingering(t, s, time.Minute)
-		began := time.Now()
-		first := produce(t, p, "a")
-		if !s.holds(1) {
-			t.Fatal("a lone request waits")
-		}
-		second, third := produce(t, p, "b"), produce(t, p, "c")
-		if !s.holds(1) {
-			t.Fatal("a request did not wait for the group before it")
-		}
-		s.finish(noError)
-		synctest.Wait()
-		if <-first != nil || !s.holds(2) {
-			t.Fatal("the waiting requests were not flushed together when the group had settled")
-		}
-		if time.Since(began) > 0 {
-			t.Errorf("it took %v", time.Since(began))
-		}
-		s.finish(noError)
-		if <-second != nil || <-third != nil {
-			t.Error("an error")
-		}
-	})
+// came returns the sizes of the batches that came, and forgets them.
+func (m *model) came() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	defer func() { m.sizes = nil }()
+	return fmt.Sprint(m.sizes)
 }
 
-func TestNobodyWaitsLongerThanTheLinger(t *testing.T) {
+// lingering is a producer whose requests wait for others for up to 50 ms; its broker answers
+// after a second, and has acked a batch of each partition.
+func lingering(t *testing.T) (*model, *Producer) {
+	t.Helper()
+	m := newModel()
+	p := start(t, m, func(_ *Cluster, s *Settings, _ *kafka.Producer) { s.Linger, s.BatchBytes = 50*time.Millisecond, 1000 })
+	if _, err := produce(t, p, `{"records":[{"partition":0},{"partition":1},{"partition":2}]}`, AnyPartition); err != nil {
+		t.Fatal(err)
+	}
+	m.mu.Lock()
+	m.latency = func() time.Duration { return time.Second }
+	m.mu.Unlock()
+	m.came()
+	return m, p
+}
+
+func (m *model) want(t *testing.T, sizes, why string) {
+	t.Helper()
+	synctest.Wait()
+	if got := m.came(); got != sizes {
+		t.Errorf("batches of %s records came, want %s: %s", got, sizes, why)
+	}
+}
+
+func TestLoneRequestLeavesAtOnceOthersWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &sink{}
-		p := lingering(t, s, time.Minute)
-		first := produce(t, p, "a")
-		began := time.Now()
-		second, third := produce(t, p, "b"), produce(t, p, "c")
-		time.Sleep(50 * time.Millisecond)
-		synctest.Wait()
-		if !s.holds(3) {
-			t.Fatalf("they still wait after %v", time.Since(began))
-		}
-		s.finish(noError)
+		m, p := lingering(t)
+		first := begin(t, p, "a", 0)
+		m.want(t, "[1]", "a lone request is sent at once")
+		second, third := begin(t, p, "b", 0), begin(t, p, "c", 0)
+		time.Sleep(49 * time.Millisecond)
+		m.want(t, "[]", "they wait while one is in flight")
+		time.Sleep(time.Millisecond)
+		m.want(t, "[2]", "nobody waits for longer than the linger time")
 		for _, done := range []<-chan error{first, second, third} {
 			if err := <-done; err != nil {
 				t.Error(err)
 			}
 		}
-		if again := produce(t, p, "d"); !s.holds(1) {
-			t.Error("after all groups settled a request waits")
-		} else {
-			s.finish(noError)
-			<-again
-		}
 	})
 }
 
-// A group that does not settle delays others for a while only, and not every later one.
-func TestHungGroupDelaysOthersBriefly(t *testing.T) {
+func TestWaitingRequestsLeaveWithTheAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &sink{}
-		p := lingering(t, s, time.Minute)
-		stuckRequest := produce(t, p, "a")
-		stuck := s.take()
-		for range maxHold / (50 * time.Millisecond) { // each waits for the linger
-			second := produce(t, p, "b")
-			time.Sleep(50 * time.Millisecond)
-			synctest.Wait()
-			s.finish(noError)
-			if err := <-second; err != nil {
-				t.Error(err)
-			}
-		}
-		began := time.Now()
-		for range 3 {
-			next := produce(t, p, "c")
-			if !s.holds(1) {
-				t.Fatal("a lone request waits for a group that hangs")
-			}
-			s.finish(noError)
-			if err := <-next; err != nil {
-				t.Error(err)
-			}
-		}
-		if took := time.Since(began); took > 0 {
-			t.Errorf("three requests took %v", took)
-		}
-		s.give(stuck)
-		s.finish(noError)
-		if err := <-stuckRequest; err != nil {
-			t.Error(err)
-		}
-		again := produce(t, p, "d") // its ack no longer counts
-		if !s.holds(1) {
-			t.Error("after all groups settled a request waits")
-		}
-		s.finish(noError)
-		<-again
+		m, p := lingering(t)
+		m.latency = func() time.Duration { return 20 * time.Millisecond }
+		first := begin(t, p, "a", 0)
+		second, third := begin(t, p, "b", 0), begin(t, p, "c", 1)
+		m.want(t, "[1]", "they wait")
+		<-first
+		m.want(t, "[1 1]", "all partitions leave when nothing is in flight any more")
+		<-second
+		<-third
 	})
 }
 
 func TestAFullBatchDoesNotWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &sink{}
-		p := lingering(t, s, time.Minute)
-		all := []<-chan error{produce(t, p, "a")}
-		value := fmt.Sprintf("%0400d", 1)
-		for range 3 { // the third makes 1,200 bytes
-			all = append(all, produce(t, p, value))
+		m, p := lingering(t)
+		all := []<-chan error{begin(t, p, "a", 0)}
+		value := strings.Repeat("1", 400)
+		for range 3 { // the third has no room beside the others
+			all = append(all, begin(t, p, value, 0))
 		}
-		if !s.holds(4) {
-			t.Error("a full batch waits")
-		}
-		s.finish(noError)
+		m.want(t, "[1 2]", "a full batch is sent while another is in flight")
+		time.Sleep(50 * time.Millisecond)
+		m.want(t, "[1]", "the rest follows")
 		for _, done := range all {
 			if err := <-done; err != nil {
 				t.Error(err)
@@ -161,85 +105,40 @@ func TestAFullBatchDoesNotWait(t *testing.T) {
 	})
 }
 
-// Requests that give up while they wait are not written, and the group that one of them was to
-// lead is flushed all the same.
-func TestGivingUpWhileWaiting(t *testing.T) {
+// No more than five are in flight, and until the first ack of a producer one.
+func TestInFlightIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &sink{}
-		p := lingering(t, s, 20*time.Millisecond) // less than the linger
-		first := produce(t, p, "a")
-		time.Sleep(10 * time.Millisecond)
-		second := produce(t, p, "b")
-		if err := <-first; !apierr.KafkaTimedOut.Is(err) {
-			t.Errorf("first: %v", err)
+		m, p := lingering(t)
+		var all []<-chan error
+		for range 9 {
+			all = append(all, begin(t, p, "a", 0))
+			time.Sleep(60 * time.Millisecond)
 		}
-		time.Sleep(5 * time.Millisecond)
-		third := produce(t, p, "c")
-		if err := <-second; !apierr.KafkaTimedOut.Is(err) || !strings.Contains(err.Error(), "None was written") {
-			t.Errorf("second: %v", err)
+		m.want(t, "[1 1 1 1 1]", "five are in flight")
+		for _, done := range all {
+			<-done
 		}
-		if !s.holds(1) {
-			t.Error("a request that gave up was lent")
-		}
-		s.finish(noError) // the first settles; the third leads
-		synctest.Wait()
-		if !s.holds(1) {
-			t.Error("the third was not flushed")
-		}
-		s.finish(noError)
-		if err := <-third; err != nil {
-			t.Errorf("third: %v", err)
-		}
+		m.came()
+		m.create("t", 3)
+		q := start(t, m, func(_ *Cluster, s *Settings, _ *kafka.Producer) { s.Linger = 0 })
+		one, two := begin(t, q, "a", 0), begin(t, q, "b", 0)
+		time.Sleep(900 * time.Millisecond)
+		m.want(t, "[1]", "a broker that has acked nothing would accept any sequence")
+		<-one
+		<-two
 	})
 }
 
-// slowSink acks from another goroutine, after a moment.
-type slowSink struct {
-	work chan lent
-	done sync.WaitGroup
-}
-
-func (s *slowSink) Produce(_ context.Context, r *kgo.Record, promise func(*kgo.Record, error)) {
-	s.work <- lent{r, promise}
-}
-func (s *slowSink) Flush(context.Context) error { return nil }
-func (s *slowSink) Close()                      { close(s.work); s.done.Wait() }
-
-// Many requests, with deadlines that they barely meet: each completes once, and no job is left
-// behind, whatever the order of acks, calls and deadlines. The race detector and the lifetime
-// checks judge.
-func TestFlusherUnderLoad(t *testing.T) {
-	for _, timeout := range []time.Duration{100 * time.Microsecond, 500 * time.Microsecond, time.Minute} {
-		before := pool.Outstanding()
-		s := &slowSink{work: make(chan lent, 64)}
-		s.done.Go(func() {
-			for r := range s.work {
-				r.promise(r.Record, nil)
-			}
-		})
-		p := New(s, cluster, Settings{BufferBytes: 1 << 20, Timeout: timeout, Linger: 200 * time.Microsecond, BatchBytes: 500})
-		var clients sync.WaitGroup
-		for range 8 {
-			clients.Go(func() {
-				for range 500 {
-					_, err := p.Produce(fill(t, p, `{"records":[{"value":1},{"value":2}]}`), "t", AnyPartition, nil, results)
-					if err != nil && (timeout == time.Minute || !apierr.KafkaTimedOut.Is(err)) {
-						t.Errorf("unexpected %v", err)
-					}
-				}
-			})
+// What the broker asks to be left alone for is kept.
+func TestThrottle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, p := lingering(t)
+		m.throttle = 3000
+		<-begin(t, p, "a", 0)
+		began := time.Now()
+		<-begin(t, p, "b", 0)
+		if took := time.Since(began); took < 4*time.Second || took > 4100*time.Millisecond {
+			t.Errorf("a request was answered after %v; the broker wanted 3 s without one, and takes one", took)
 		}
-		clients.Wait()
-		if err := p.Close(t.Context()); err != nil {
-			t.Error(err)
-		}
-		if p.Held() != 0 || pool.Outstanding() != before {
-			t.Errorf("timeout %v: %d bytes held, %d jobs not released", timeout, p.Held(), pool.Outstanding()-before)
-		}
-		p.flusher.mu.Lock()
-		if p.flusher.inFlight != 0 || p.flusher.called || len(p.flusher.next.jobs) != 0 {
-			t.Errorf("timeout %v: %d in flight, called %v, %d waiting", timeout, p.flusher.inFlight, p.flusher.called, len(p.flusher.next.jobs))
-		}
-		p.flusher.mu.Unlock()
-	}
+	})
 }

@@ -28,48 +28,52 @@ type Job struct {
 	Arena []byte
 	// Slab holds the records.
 	Slab pool.Slab
-	// Trace is the context of the records, where the request is traced, or
-	// nil. It must never end, see the package comment.
+	// Trace is the context of the records, where the request is traced, or nil.
 	Trace context.Context
 	// KeySchema and ValueSchema are the ids of the schemas that the records were encoded with, 0
 	// for none; the response shows them.
 	KeySchema, ValueSchema int32
 
-	// errs has a slot for each record: why it is not in Kafka, or nil. Each slot is written at
-	// most once, before the last promise or by it.
-	errs   []error
-	failed atomic.Int32 // slots of errs that are set
+	// answers has the result of each run of records at the index of the run's first record; what
+	// lies between is of former lives. Each run is written once, before left is counted down for
+	// it. Runs do not overlap, so that they may be answered by several goroutines at once.
+	answers []answer
+	cursor  int // first record of the run that Result looked at last
+	failed  atomic.Int32
 
-	pending atomic.Int32 // records whose promise has not run
-	state   atomic.Int32 // waiting, answered, abandoned or canceled
-	done    chan struct{}
-	lead    chan struct{} // tells the job's handler to lead its group
-	group   *group
-	timer   *time.Timer
-	promise func(*kgo.Record, error) // complete, bound once for all lives
+	left   atomic.Int32 // runs that are not answered, and one while records are framed
+	state  atomic.Int32 // waiting, answered or abandoned
+	done   chan struct{}
+	timer  *time.Timer
+	framed int   // records that were framed
+	stamp  int64 // the timestamp of records without one of their own, in milliseconds
 
 	charge   int64  // bytes admitted for this job
 	number   uint64 // of this life among those of all jobs
-	renewed  uint64 // Producer.renewed when its records were ready
 	budget   codec.Budget
-	ready    time.Time // when its records could go to Kafka; the timestamp of most
+	ready    time.Time // when its records could go to Kafka
 	producer *Producer
 	life     pool.Life
 }
 
-// The states of a job whose records are lent. The side that moves the job out of waiting decides
-// who releases it: the handler, when the last promise ran first; the last promise, when the
-// handler gave up first. A job that its handler canceled before it was lent is not the client's,
-// and keeps its state; see [Job.wait].
+// answer is the result of a run of records: they are in a partition from offset on, or failed.
+type answer struct {
+	offset           int64
+	err              error
+	partition, count int32
+}
+
+// The states of a job whose records are framed. The side that moves the job out of waiting decides
+// who releases it: the handler, when the last run was answered first; the last run, when the
+// handler gave up first.
 const (
 	waiting int32 = iota
 	answered
 	abandoned
-	canceled
 )
 
-// recordBytes is the memory of a record besides its key and value: its slot in the slab and the
-// client's book-keeping.
+// recordBytes is the memory of a record besides its key and value: its slot in the slab, its
+// frame and its answer.
 const recordBytes = 320
 
 // Acquire returns an empty job. The caller owns it.
@@ -77,9 +81,8 @@ func (p *Producer) Acquire() *Job {
 	j, _ := p.jobs.Get().(*Job)
 	if j == nil {
 		p.made.Add(1)
-		j = &Job{producer: p, done: make(chan struct{}, 1), lead: make(chan struct{}, 1), timer: time.NewTimer(time.Hour)}
+		j = &Job{producer: p, done: make(chan struct{}, 1), timer: time.NewTimer(time.Hour)}
 		j.timer.Stop()
-		j.promise = j.complete
 		j.budget.Grown = j.arenaGrown
 	}
 	j.number = p.taken.Add(1)
@@ -87,23 +90,23 @@ func (p *Producer) Acquire() *Job {
 	return j
 }
 
-// Release takes the job back, with all its views. Its bytes are no longer
-// admitted. The buffers, the channels, timer and promise are kept for the next life;
-// ready, number and renewed are set anew before they are read.
+// Release takes the job back, with all its views. Its bytes are no longer admitted. The buffers,
+// the channel and the timer are kept for the next life; ready, stamp, number and answers are set
+// anew before they are read.
 func (j *Job) Release() {
 	j.discard()
 	j.charge = 0
-	j.group = nil
 	j.Trace = nil
 	j.KeySchema, j.ValueSchema = 0, 0
 	j.Slab.Reset()
 	if j.failed.Load() > 0 {
-		clear(j.errs)
+		clear(j.answers[:cap(j.answers)]) // they hold errors
 		j.failed.Store(0)
 	}
-	if cap(j.errs) > pool.MaxPooledRecords {
-		j.errs = nil
+	if cap(j.answers) > pool.MaxPooledRecords {
+		j.answers = nil
 	}
+	j.cursor, j.framed = 0, 0
 	pool.Poison(j.Body)
 	j.Body = j.Body[:0]
 	if cap(j.Body) > pool.MaxPooledBytes {
@@ -133,19 +136,36 @@ func (j *Job) Len() int { return len(j.Slab.Records) }
 func (j *Job) Written() int { return j.Len() - int(j.failed.Load()) }
 
 // Result returns the partition and offset of record i, or why it is not in Kafka. It may be
-// called by the function that [Producer.Produce] calls to write the response.
+// called by the function that [Producer.Produce] calls to write the response. To ask for one
+// record after another takes a constant time for each.
 func (j *Job) Result(i int) (partition int32, offset int64, err *apierr.Error) {
-	if e := j.errs[i]; e != nil {
-		return 0, 0, recordError(e)
+	if i < j.cursor {
+		j.cursor = 0
 	}
-	return j.Slab.Records[i].Partition, j.Slab.Records[i].Offset, nil
+	a := &j.answers[j.cursor]
+	for i >= j.cursor+int(a.count) {
+		j.cursor += int(a.count)
+		a = &j.answers[j.cursor]
+	}
+	if a.err != nil {
+		return 0, 0, recordFailure(a.err)
+	}
+	return a.partition, a.offset + int64(i-j.cursor), nil
 }
 
-// recordError returns the error of one record as its client reads it.
-func recordError(err error) *apierr.Error {
+// runs yields the answers of the job, in the order of its records.
+func (j *Job) runs(yield func(a *answer) bool) {
+	for i := 0; i < j.Len(); i += int(j.answers[i].count) {
+		if !yield(&j.answers[i]) {
+			return
+		}
+	}
+}
+
+// recordFailure returns the error of one record as its client reads it.
+func recordFailure(err error) *apierr.Error {
 	if errors.Is(err, kafka.ErrNoPartition) {
-		// The cluster has the partition, or the record had not been lent; the client library has
-		// not learned of the partition yet.
+		// The cluster has the partition; the broker that was asked has not learned of it yet.
 		return apierr.KafkaRetriable.Wrap(err, "The partition is new and not ready for use. Send the record again.")
 	}
 	if errors.Is(err, kerr.UnknownTopicID) { // perhaps another topic of that name exists
@@ -155,119 +175,98 @@ func recordError(err error) *apierr.Error {
 }
 
 // contradicts reports whether a record failed because its topic or partition is not as the
-// metadata has it. A partition without a leader counts too: the client library reports it after
-// retries for all of the delivery timeout.
+// metadata has it. A partition without a leader counts too.
 func (j *Job) contradicts() bool {
 	if j.failed.Load() == 0 {
 		return false
 	}
-	for _, err := range j.errs {
-		if errors.Is(err, kafka.ErrNoPartition) {
+	for a := range j.runs {
+		if errors.Is(a.err, kafka.ErrNoPartition) || slices.ContainsFunc(misled, func(moved error) bool { return errors.Is(a.err, moved) }) {
 			return true
-		}
-		for _, moved := range misled {
-			if errors.Is(err, moved) {
-				return true
-			}
 		}
 	}
 	return false
 }
 
-// misled are the errors of Kafka that mean that the metadata was wrong.
-var misled = []error{
-	kerr.UnknownTopicOrPartition, kerr.UnknownTopicID, kerr.NotLeaderForPartition, kerr.LeaderNotAvailable, kerr.FencedLeaderEpoch, kerr.KafkaStorageError,
-}
-
-// outlivedItsTopic reports whether a record failed because its topic was deleted, and perhaps
-// created again. The client library never switches to another topic of the same name by itself.
-func (j *Job) outlivedItsTopic() bool {
-	return j.failed.Load() > 0 && slices.ContainsFunc(j.errs, func(err error) bool { return errors.Is(err, kerr.UnknownTopicID) })
-}
-
-// fail notes why record i is not in Kafka.
+// fail notes why record i, which is in no batch, is not in Kafka.
 func (j *Job) fail(i int, err error) {
-	j.errs[i] = err
+	j.answers[i] = answer{count: 1, err: err}
 	j.failed.Add(1)
 }
 
-// lend gives all records that can be written to the client.
-func (j *Job) lend() {
-	// The job may be complete, abandoned and released as soon as the client has the last record:
-	// the loop must not read it after that.
-	records, errs, client, promise := j.Slab.Records, j.errs, j.producer.client, j.promise
-	for i, left := 0, j.pending.Load(); left > 0; i++ {
-		if errs[i] == nil {
-			left--
-			client.Produce(forever, &records[i], promise)
-		}
+// settle takes the answer to a run that begins with record first. The job may be another one's
+// when it returns.
+func (j *Job) settle(first int32, a answer) {
+	j.answers[first] = a
+	if a.err != nil {
+		j.failed.Add(a.count)
 	}
+	j.drop()
 }
 
-// forever is the context of every record, see the package comment.
-var forever = context.Background()
-
-// complete is the promise of every record of the job. It runs on the client's
-// goroutine and must stay O(1); see the package comment.
-func (j *Job) complete(r *kgo.Record, err error) {
-	if err != nil {
-		j.fail(pool.Index(j.Slab.Records, r), kafka.ProduceError(r, err))
-	}
-	if j.pending.Add(-1) > 0 {
+// drop counts a run as answered. With the last one the handler owns the job from here on, or, if
+// it gave up, nobody does.
+func (j *Job) drop() {
+	if j.left.Add(-1) > 0 {
 		return
 	}
-	p, f := j.producer, j.group
 	if j.state.CompareAndSwap(waiting, answered) {
-		j.done <- struct{}{} // the handler owns the job from here on
-	} else {
-		j.Release()
+		j.done <- struct{}{}
+		return
 	}
-	p.flusher.settled(f)
+	j.endSpans()
+	j.Release()
 }
 
-// wait blocks until all promises have run, and returns answered, or until the timeout, after
-// which the job must not be used any more: it was abandoned, or, when none of its records had
-// been lent yet, canceled. When the job is called to lead its group, wait does that meanwhile.
-func (j *Job) wait(timeout time.Duration) int32 {
-	j.timer.Reset(timeout)
-	for {
-		select {
-		case <-j.done:
-			j.timer.Stop()
-			return answered
-		case <-j.lead:
-			j.producer.flusher.lead()
-			continue
-		case <-j.timer.C:
-		}
-		break
+// wait blocks until all runs are answered, and returns true, or until the timeout, after which
+// the job must not be used any more: it was abandoned.
+func (j *Job) wait(timeout time.Duration) bool {
+	select {
+	case <-j.done:
+		return true
+	default:
 	}
-	if j.producer.flusher.cancel(j) {
-		j.Release()
-		return canceled
+	j.timer.Reset(timeout)
+	select {
+	case <-j.done:
+		j.timer.Stop()
+		return true
+	case <-j.timer.C:
 	}
 	if j.state.CompareAndSwap(waiting, abandoned) {
-		return abandoned
+		return false
 	}
-	<-j.done // the last promise came first
-	return answered
+	<-j.done // the last answer came first
+	return true
 }
 
-// failure returns the one reason for which all records failed, or nil when a
-// record is in Kafka or the reasons differ.
+// failure returns the one reason for which all records failed, or nil when a record is in Kafka
+// or the reasons differ.
 func (j *Job) failure() error {
 	if int(j.failed.Load()) < j.Len() {
 		return nil
 	}
-	first := recordError(j.errs[0])
-	last := j.errs[0]
-	for _, err := range j.errs[1:j.Len()] {
-		if err == last {
+	var first *apierr.Error
+	var last error
+	for a := range j.runs {
+		if a.err == last {
 			continue // records of a batch that failed share the error
 		}
-		if last = err; recordError(err).Kind != first.Kind {
+		switch failed := recordFailure(a.err); {
+		case first == nil:
+			first = failed
+		case failed.Kind != first.Kind:
 			return nil
 		}
+		last = a.err
 	}
 	return first
+}
+
+// timestamp returns the time of a record: its own, or that of the request.
+func (j *Job) timestamp(r *kgo.Record) int64 {
+	if r.Timestamp.IsZero() {
+		return j.stamp
+	}
+	return r.Timestamp.UnixMilli()
 }

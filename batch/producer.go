@@ -3,6 +3,7 @@ package batch
 import (
 	"context"
 	"fmt"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,14 +16,7 @@ import (
 	"millrace/metrics"
 )
 
-// Client is the part of *[kgo.Client] that the produce side uses.
-type Client interface {
-	Produce(ctx context.Context, r *kgo.Record, promise func(*kgo.Record, error))
-	Flush(ctx context.Context) error
-	Close()
-}
-
-// Cluster is the produce side's access to the cluster's metadata. Both functions must return from
+// Cluster is the produce side's access to the rest of the node. Topic and Healthy must return from
 // memory when they can; they run once per request.
 type Cluster struct {
 	// Topic returns the topic's name, as a string that outlives the request, and its number of
@@ -33,27 +27,34 @@ type Cluster struct {
 	// Contradicted is called when Kafka refused a record and thereby contradicted the result of
 	// Topic, which must then be looked up anew.
 	Contradicted func()
-	// Recreated is called when Kafka has another topic of that name than the one that records
-	// were sent to. It makes the client forget the old topic, and returns when that is done. It
-	// runs once at a time.
-	Recreated func(topic string)
 	// Waited, if not nil, is told of about one request in sixteen how long it
 	// was from its records being ready until Kafka had answered for the last.
 	Waited func(time.Duration)
+	// Written, if not nil, is told of each batch that a broker acked. It must not block.
+	Written func(broker int32, topic string, partition int32, b kgo.ProduceBatchMetrics)
+	// Begin and End, if not nil, are called with each record before it is framed, and when it
+	// is answered, with its partition and offset or its error.
+	Begin func(r *kgo.Record)
+	End   func(r *kgo.Record, err error)
 }
 
-// Producer lends jobs to the Kafka client. All methods may be called from any goroutine.
+// Producer writes jobs to Kafka. All methods may be called from any goroutine.
 type Producer struct {
-	client   Client
-	cluster  Cluster
-	settings Settings
-	ctx      context.Context // of the process; ends when Close is done waiting
-	cancel   context.CancelFunc
+	client     Client
+	compressor kgo.Compressor
+	cluster    Cluster
+	settings   settings
+	ctx        context.Context // of the process; ends when Close is done waiting
+	cancel     context.CancelFunc
+	tasks      sync.WaitGroup // the router, its look-ups, and workers of senders
 
-	flusher flusher
+	router  *router
+	mu      sync.Mutex // of senders
+	senders map[int32]*sender
 
-	renewing sync.Mutex    // held while Cluster.Recreated runs
-	renewed  atomic.Uint64 // number of its calls
+	buffered atomic.Int64 // records that are framed and not answered
+	closing  atomic.Bool
+	empty    chan struct{} // told while closing when buffered is 0
 
 	jobs sync.Pool
 	held atomic.Int64 // bytes of all jobs that are admitted
@@ -64,16 +65,21 @@ type Producer struct {
 	refused               atomic.Uint64 // requests that exceeded the memory left
 }
 
-// New returns a producer that owns client.
-func New(client Client, cluster Cluster, s Settings) *Producer {
-	p := &Producer{client: client, cluster: cluster, settings: s}
+// New returns a producer that owns client, and compresses with c. k are the settings of Kafka's
+// own producer; s.BatchBytes outweighs theirs.
+func New(client Client, c kgo.Compressor, cluster Cluster, s Settings, k kafka.Producer) *Producer {
+	p := &Producer{client: client, compressor: c, cluster: cluster, settings: s.with(k), senders: make(map[int32]*sender), empty: make(chan struct{}, 1)}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
-	p.flusher.init(s.Linger, s.BatchBytes)
+	p.router = newRouter(p)
+	p.tasks.Go(p.router.run) // ends with ctx
 	return p
 }
 
 // Held returns the number of bytes that are admitted and not yet acked by Kafka.
 func (p *Producer) Held() int64 { return p.held.Load() }
+
+// Buffered returns the number of records that Kafka has not answered for.
+func (p *Producer) Buffered() int64 { return p.buffered.Load() }
 
 // Stats returns the state of the produce side, for the metrics.
 func (p *Producer) Stats() metrics.Producer {
@@ -87,21 +93,64 @@ func (p *Producer) Stats() metrics.Producer {
 	}
 }
 
-// Close waits until Kafka has acked all records, but no longer than ctx, and closes the client.
-// Records that are left then have failed; their requests were answered with 504. No Produce may
-// be running.
-func (p *Producer) Close(ctx context.Context) error {
-	err := p.client.Flush(ctx)
-	p.cancel()
-	p.client.Close()
-	if err != nil {
-		return fmt.Errorf("cannot flush %d bytes to Kafka: %w", p.Held(), err)
+// Close waits until Kafka has answered for all records, but no longer than ctx, and closes the
+// client. Records that are left then have failed; their requests were answered with 504. No
+// Produce may be running.
+func (p *Producer) Close(ctx context.Context) (err error) {
+	p.closing.Store(true)
+	for p.buffered.Load() > 0 && err == nil {
+		select {
+		case <-p.empty:
+		case <-ctx.Done():
+			err = fmt.Errorf("cannot flush %d bytes to Kafka: %w", p.Held(), ctx.Err())
+		}
 	}
-	return nil
+	p.cancel()
+	p.client.Close() // requests in flight fail, and so do look-ups
+	p.mu.Lock()
+	for _, s := range p.senders {
+		s.close()
+	}
+	p.mu.Unlock()
+	p.tasks.Wait()
+	p.router.mu.Lock()
+	topics := p.router.topics
+	p.router.topics = nil
+	p.router.mu.Unlock()
+	for _, t := range topics {
+		t.end(kgo.ErrClientClosed)
+	}
+	return err
+}
+
+// drained tells Close when nothing is left.
+func (p *Producer) drained() {
+	if p.closing.Load() && p.buffered.Load() == 0 {
+		select {
+		case p.empty <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// sender returns the sender of a broker.
+func (p *Producer) sender(id int32) *sender {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := p.senders[id]
+	if s == nil {
+		s = newSender(p, id)
+		s.closed = p.ctx.Err() != nil
+		p.senders[id] = s
+	}
+	return s
 }
 
 // AnyPartition tells [Producer.Produce] that the request names no partition.
 const AnyPartition int32 = -1
+
+// failedRecord is the partition of a record that failed before it was framed.
+const failedRecord = math.MinInt32
 
 // Produce writes the job's records to topic, those without a partition of their own to the given
 // one, or to one of the producer's choice for [AnyPartition]. When Kafka has acked, it calls
@@ -116,12 +165,8 @@ func (p *Producer) Produce(j *Job, topic string, partition int32, dst []byte, an
 		j.Release()
 		return dst, err
 	}
-	switch j.wait(p.settings.Timeout) {
-	case abandoned:
+	if !j.wait(p.settings.Timeout) {
 		return dst, apierr.KafkaTimedOut.New("Kafka did not answer within %d ms. Some records may be written all the same; sending them again may double them.",
-			p.settings.Timeout.Milliseconds())
-	case canceled:
-		return dst, apierr.KafkaTimedOut.New("The records could not be sent to Kafka within %d ms. None was written; send them again.",
 			p.settings.Timeout.Milliseconds())
 	}
 	whole := false
@@ -136,9 +181,7 @@ func (p *Producer) Produce(j *Job, topic string, partition int32, dst []byte, an
 	if j.contradicts() {
 		p.cluster.Contradicted()
 	}
-	if j.outlivedItsTopic() {
-		p.renew(j)
-	}
+	j.endSpans()
 	err := j.failure()
 	if err == nil {
 		dst = answer(dst, j)
@@ -148,8 +191,7 @@ func (p *Producer) Produce(j *Job, topic string, partition int32, dst []byte, an
 	return dst, err
 }
 
-// submit lends the records to the client, through flusher. After an error no record was lent, and
-// none will be.
+// submit frames the records. After an error no record was framed.
 func (p *Producer) submit(j *Job, topic string, partition int32) error {
 	if err := p.cluster.Healthy(); err != nil {
 		return err
@@ -164,137 +206,53 @@ func (p *Producer) submit(j *Job, topic string, partition int32) error {
 	if j.prepare(name, partition, partitions) == 0 {
 		return j.failure()
 	}
-	p.flusher.join(j)
-	return nil
-}
-
-// Budget returns what the encoding of the job's records may cost, for formats whose bytes are not
-// those of the body: all of the producer's memory that the job itself does not take. The arena's
-// growth is charged as it happens, so that requests cannot hold more together than
-// producer.buffer.memory.
-func (p *Producer) Budget(j *Job) (*codec.Budget, error) {
-	if err := p.admit(j, cap(j.Arena)); err != nil {
-		return nil, err
+	t, among := p.router.topic(name, partitions)
+	t.choose(j.Slab.Records, among, p.settings.StickyBytes)
+	j.beginSpans()
+	j.left.Store(1)
+	for i := 0; i < j.Len(); {
+		at := j.Slab.Records[i].Partition
+		if at < 0 {
+			i++
+			continue
+		}
+		next, tell := among[at].add(j, i)
+		if tell != nil {
+			tell.list(among[at])
+		}
+		i = next
 	}
-	j.budget.Begin(int(p.settings.BufferBytes - j.size(0)))
-	return &j.budget, nil
-}
-
-// Ready returns why a request with a body of n bytes would be refused as things are,
-// or nil. It is for a caller who can save itself the reading and decoding of it. A job
-// takes more memory than its body: by how much is guessed from others of late, but only
-// while more than half of the memory is held, so that no guess refuses for good.
-func (p *Producer) Ready(n int) error {
-	if err := p.cluster.Healthy(); err != nil {
-		return err
-	}
-	if int64(n) > p.settings.BufferBytes {
-		return apierr.BodyTooLarge.New("The request body has %d bytes; producer.buffer.memory is %d. Send fewer records at once.", n, p.settings.BufferBytes)
-	}
-	held, needed := p.held.Load(), int64(n)
-	if n >= weighed && held > p.settings.BufferBytes/2 {
-		needed = max(needed, needed*p.weight.Load()/weightUnit)
-	}
-	if held+needed > p.settings.BufferBytes {
-		p.refused.Add(1)
-		return apierr.Overloaded.Err()
-	}
-	return nil
-}
-
-// weighed is the smallest body that is weighed, weightUnit what a weight of 1 is:
-// as many bytes of memory as of body.
-const weighed, weightUnit = 64 << 10, 64
-
-// weigh notes how much memory a job takes beside its body. Of several that do so at the
-// same time one may be forgotten.
-func (p *Producer) weigh(j *Job, charge int64) {
-	if len(j.Body) >= weighed {
-		p.weight.Store((7*p.weight.Load() + charge*weightUnit/int64(len(j.Body))) / 8)
-	}
-}
-
-// Admit charges the job's bytes to the producer's memory, or refuses it. A job that is
-// not admitted yet is by [Producer.Produce]; who accounts for the bytes of its body
-// until then calls this first, and lets go of them after it.
-func (p *Producer) Admit(j *Job) error {
-	if err := p.cluster.Healthy(); err != nil {
-		return err
-	}
-	return p.admit(j, cap(j.Arena))
-}
-
-// arenaGrown is the budget's Grown.
-func (j *Job) arenaGrown(capacity int) error { return j.producer.admit(j, capacity) }
-
-// size returns the job's memory with an arena of so many bytes.
-func (j *Job) size(arena int) int64 {
-	return int64(cap(j.Body) + arena + j.Slab.HeaderBytes() + j.Len()*recordBytes)
-}
-
-// renew makes the client forget a topic that was recreated since j was sent to it, unless another
-// job did so since. Otherwise the records of later jobs would be lost.
-func (p *Producer) renew(j *Job) {
-	p.renewing.Lock()
-	defer p.renewing.Unlock()
-	if p.renewed.Load() == j.renewed {
-		p.cluster.Recreated(j.Slab.Records[0].Topic)
-		p.renewed.Add(1)
-	}
-}
-
-// admit charges the job's bytes, or those not charged yet, to the producer's memory, or refuses.
-func (p *Producer) admit(j *Job, arena int) error {
-	charge := j.size(arena)
-	if charge > p.settings.BufferBytes {
-		return apierr.BodyTooLarge.New("The request needs %d bytes of memory; producer.buffer.memory is %d. Send fewer records at once.",
-			charge, p.settings.BufferBytes)
-	}
-	p.weigh(j, charge)
-	more := charge - j.charge
-	if p.held.Add(more) > p.settings.BufferBytes && more > 0 {
-		p.held.Add(-more)
-		p.refused.Add(1)
-		return apierr.Overloaded.Err()
-	}
-	j.charge = charge
+	j.drop() // the last answer may have come before
 	return nil
 }
 
 // prepare sets what the records have in common and gives each record with a partition that does
 // not exist its error. It returns the number of the others.
 func (j *Job) prepare(topic string, partition, partitions int32) (valid int) {
-	if cap(j.errs) < j.Len() {
-		j.errs = make([]error, j.Len())
+	if cap(j.answers) < j.Len() {
+		j.answers = make([]answer, j.Len())
 	}
-	j.errs = j.errs[:j.Len()]
-	j.renewed = j.producer.renewed.Load()
-	now := time.Now()
-	j.ready = now
-	own := kafka.OwnTimestamp
-	if j.Trace != nil {
-		own = kafka.OwnTimestampIn(j.Trace)
-	}
+	j.answers = j.answers[:cap(j.answers)]
+	j.ready = time.Now() // one reading of the clock a request, not a record
+	j.stamp = j.ready.UnixMilli()
 	for i := range j.Slab.Records {
 		r := &j.Slab.Records[i]
-		r.Topic = topic
-		if r.Timestamp.IsZero() {
-			r.Timestamp = now // one clock reading per request, not per record
-			r.Context = j.Trace
-		} else {
-			r.Context = own
-		}
 		if r.Partition == AnyPartition {
 			r.Partition = partition
 		}
 		if r.Partition >= partitions || r.Partition == codec.NegativePartition {
 			j.fail(i, noPartition(topic, r.Partition, partitions))
+			r.Partition = failedRecord
 			continue
 		}
 		valid++
 	}
-	j.pending.Store(int32(valid))
 	return valid
+}
+
+// tooLarge fails a record that is in no batch because none may be as large.
+func (j *Job) tooLarge(i, size, limit int) {
+	j.fail(i, apierr.BodyTooLarge.New("The record takes %d bytes in Kafka; producer.max.request.size and max.message.bytes of the topic allow %d.", size, limit))
 }
 
 func noPartition(topic string, partition, partitions int32) *apierr.Error {

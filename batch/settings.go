@@ -1,6 +1,10 @@
 package batch
 
-import "time"
+import (
+	"time"
+
+	"millrace/internal/kafka"
+)
 
 // Settings of the produce side.
 type Settings struct {
@@ -10,10 +14,26 @@ type Settings struct {
 	// Linger is the longest that a request waits for others to share a batch with
 	// (producer.linger.ms). It waits only while records are in flight.
 	Linger time.Duration
-	// BatchBytes is the number of waiting bytes that are flushed without waiting for more: the
-	// size of one full batch.
+	// BatchBytes bounds one record batch before compression, its header included.
 	BatchBytes int
 	// Timeout is how long a request waits for Kafka before it is answered
 	// with 504. Its records may still be written after that.
 	Timeout time.Duration
+}
+
+// settings are those of the produce side together with those of Kafka's producer.
+type settings struct {
+	Settings
+	kafka.Producer
+	BatchBytes  int // of Settings
+	StickyBytes int // of keyless records that go to one partition: BatchBytes of Producer
+}
+
+func (s Settings) with(k kafka.Producer) settings {
+	all := settings{Settings: s, Producer: k.WithDefaults(), BatchBytes: s.BatchBytes}
+	all.StickyBytes = all.Producer.BatchBytes
+	if all.BatchBytes <= 0 {
+		all.BatchBytes = max(all.Producer.BatchBytes, all.MaxRequestBytes)
+	}
+	return all
 }

@@ -96,17 +96,22 @@ func startStack(t testing.TB, broker string, set ...string) *stack {
 	}
 	cache := metadata.New(admin, cfg.Metadata, log)
 	s := &stack{}
-	client, err := kafka.NewProducer(cfg.KafkaProduce, cfg.Producer, kgo.WithHooks(s, cache.Hook()))
+	producing := cfg.KafkaProduce.WithHooks(s, cache.Hook())
+	client, err := kafka.NewSender(producing, cfg.Producer)
 	if err != nil {
 		t.Fatal(err)
 	}
-	producer := batch.New(client, batch.Cluster{Waited: m.ObserveWait, Healthy: cache.Healthy, Contradicted: cache.Invalidate, Recreated: func(topic string) { client.PurgeTopicsFromProducing(topic) }, Topic: func(ctx context.Context, name string) (string, int32, error) {
+	compressor, err := kafka.NewCompressor(cfg.Producer.Compression, cfg.Producer.Level)
+	if err != nil {
+		t.Fatal(err)
+	}
+	producer := batch.New(client, compressor, batch.Cluster{Waited: m.ObserveWait, Written: kafka.BatchWritten(producing.Hooks), Healthy: cache.Healthy, Contradicted: cache.Invalidate, Topic: func(ctx context.Context, name string) (string, int32, error) {
 		topic, err := cache.Topic(ctx, name)
 		if err != nil {
 			return "", 0, err
 		}
 		return topic.Name, int32(len(topic.Partitions)), nil
-	}}, cfg.Batch)
+	}}, cfg.Batch, cfg.Producer)
 	var registry *schema.Registry
 	if len(cfg.Schema.URLs) > 0 {
 		if registry, err = schema.New(cfg.Schema, log); err != nil {

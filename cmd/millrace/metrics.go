@@ -5,8 +5,6 @@ import (
 	"os"
 	"strings"
 
-	"github.com/twmb/franz-go/pkg/kgo"
-
 	"millrace/codec"
 	"millrace/config"
 	"millrace/internal/kafka"
@@ -52,7 +50,7 @@ func countRead(m *metrics.Metrics) func(f codec.Format, topic string, records, b
 }
 
 // watch has the metrics read from the parts that were built.
-func (n *node) watch(client *kgo.Client, compressor *kafka.Compressor) {
+func (n *node) watch(compressor *kafka.Compressor) {
 	var schemas func() metrics.Schemas
 	if n.schemas != nil {
 		schemas = n.schemas.Stats
@@ -61,7 +59,7 @@ func (n *node) watch(client *kgo.Client, compressor *kafka.Compressor) {
 		Cluster:  n.clusterStats(),
 		Server:   n.server.Stats,
 		Producer: n.producer.Stats,
-		Buffered: client.BufferedProduceRecords,
+		Buffered: n.producer.Buffered,
 		Consumers: func() metrics.Consumers {
 			s := n.consumers.Stats()
 			s.Skipped += n.reader.Skipped()

@@ -108,7 +108,7 @@ func start(cfg *config.Config) (_ *node, err error) {
 		return nil, err
 	}
 	n.metadata = metadata.New(admin, cfg.Metadata, n.log)
-	client, compressor, err := n.newProducer()
+	compressor, err := n.newProducer()
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +139,7 @@ func start(cfg *config.Config) (_ *node, err error) {
 		Tracing:   n.tracing,
 		Logger:    n.log,
 	})
-	n.watch(client, compressor)
+	n.watch(compressor)
 	n.live.server = n.server
 	n.awaitBrokers()
 	if n.addrs, err = n.server.Listen(); err == nil && n.member != nil {
@@ -148,30 +148,31 @@ func start(cfg *config.Config) (_ *node, err error) {
 	return n, err
 }
 
-// newProducer makes the producer, and returns its Kafka client and compressor. Responses to
-// produce requests tell the metadata that a broker is alive and where a leader is.
-func (n *node) newProducer() (*kgo.Client, *kafka.Compressor, error) {
+// newProducer makes the producer, and returns its compressor. Responses to produce requests tell
+// the metadata that a broker is alive and where a leader is.
+func (n *node) newProducer() (*kafka.Compressor, error) {
 	compressor, err := kafka.NewCompressor(n.cfg.Producer.Compression, n.cfg.Producer.Level)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	s := n.clientSettings(n.cfg.KafkaProduce, metrics.ProducerClient)
 	s.Hooks = append(s.Hooks, n.metadata.Hook())
-	client, err := kafka.NewProducer(s, n.cfg.Producer, kgo.WithCompressor(compressor))
+	client, err := kafka.NewSender(s, n.cfg.Producer)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	n.producer = batch.New(client, batch.Cluster{
-		Topic:   n.topic,
-		Healthy: n.metadata.Healthy,
-		Contradicted: func() {
-			n.metadata.Invalidate()
-			client.ForceMetadataRefresh()
-		},
-		Recreated: func(topic string) { client.PurgeTopicsFromProducing(topic) },
-		Waited:    n.metrics.ObserveWait,
-	}, n.cfg.Batch)
-	return client, compressor, nil
+	around := batch.Cluster{
+		Topic:        n.topic,
+		Healthy:      n.metadata.Healthy,
+		Contradicted: n.metadata.Invalidate,
+		Waited:       n.metrics.ObserveWait,
+		Written:      kafka.BatchWritten(s.Hooks),
+	}
+	if n.tracing != nil {
+		around.Begin, around.End = n.tracing.Records(s.ClientID)
+	}
+	n.producer = batch.New(client, compressor, around, n.cfg.Batch, n.cfg.Producer)
+	return compressor, nil
 }
 
 // consumeSettings returns the settings of clients that read. Responses to fetch requests tell the
@@ -243,7 +244,7 @@ func newRegistry(cfg *config.Config, log *slog.Logger) (*schema.Registry, error)
 func (n *node) clientSettings(s kafka.Settings, name string) kafka.Settings {
 	s.Logger = n.log
 	s.Hooks = []kgo.Hook{n.metrics.Hook(name)}
-	if n.tracing != nil && name != metrics.MetadataClient {
+	if n.tracing != nil && name == metrics.ConsumerClient {
 		s.Hooks = append(s.Hooks, n.tracing.Hook(s.ClientID))
 	}
 	return s

@@ -28,6 +28,9 @@ const (
 	// it notices, and the request fails.
 	idleTimeout = 4 * time.Minute
 
+	// lookUpEvery is how soon after a look-up of leaders and brokers another may follow.
+	lookUpEvery = 250 * time.Millisecond
+
 	minBackoff, maxBackoff = 100 * time.Millisecond, time.Second // retry.backoff(.max).ms of the Java clients
 
 	// maxAnswerBytes is the library's and Kafka's own default for one frame
@@ -48,7 +51,7 @@ func NewAdmin(base Settings, opts ...kgo.Opt) (*kgo.Client, error) {
 		// deadline.
 		kgo.RetryTimeout(orElse(base.RequestTimeout, defaultRequestTimeout)),
 		// After a leader moved, offsets are read from the new one this soon.
-		kgo.MetadataMinAge(250*time.Millisecond),
+		kgo.MetadataMinAge(lookUpEvery),
 	)
 	client, err := kgo.NewClient(append(all, opts...)...)
 	if err != nil {

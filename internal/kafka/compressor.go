@@ -88,6 +88,9 @@ func (c *Compressor) Current() (codec Codec, level int) {
 	return now.codec, now.level
 }
 
+// Compresses reports whether the current codec is one that computes, and not none.
+func (c *Compressor) Compresses() bool { return c.current.Load().with != nil }
+
 // Stats returns the counters of each codec, in the order of [Codecs].
 func (c *Compressor) Stats() []CodecStats {
 	all := make([]CodecStats, len(Codecs))

@@ -15,37 +15,38 @@ const traceparent = "traceparent"
 // errNotTold keeps kotel from exporting keys.
 var errNotTold = errors.New("keys are not told")
 
-// records makes kotel create a span of each record that is part of a trace.
-type records struct {
-	t     *Tracing
-	kotel *kotel.Tracer
+// records makes kotel create a span of each record read that is part of a trace.
+type records struct{ kotel *kotel.Tracer }
+
+// Hook returns the hook for a Kafka client that reads, whose clientID the spans name.
+func (t *Tracing) Hook(clientID string) kgo.Hook {
+	return &records{kotel: t.newKotel(clientID)}
 }
 
-// Hook returns the hook for a Kafka client, whose clientID the spans name.
-func (t *Tracing) Hook(clientID string) kgo.Hook {
-	return &records{t: t, kotel: kotel.NewTracer(
+func (t *Tracing) newKotel(clientID string) *kotel.Tracer {
+	return kotel.NewTracer(
 		kotel.TracerProvider(t.provider),
 		kotel.TracerPropagator(t.context),
 		kotel.ClientID(clientID),
 		kotel.KeyFormatter(func(*kgo.Record) (string, error) { return "", errNotTold }),
-	)}
+	)
 }
 
-// OnProduceRecordBuffered implements [kgo.HookProduceRecordBuffered]. A record whose client gave
-// it a trace of its own stays in that trace.
-func (h *records) OnProduceRecordBuffered(r *kgo.Record) {
-	if r.Context == nil {
-		r.Context = context.Background()
+// Records returns the functions that begin and end the span of a record that is written by a
+// client with that id. A record whose client gave it a trace of its own stays in that trace. begin
+// adds the header that names the trace.
+func (t *Tracing) Records(clientID string) (begin func(*kgo.Record), end func(*kgo.Record, error)) {
+	spans := t.newKotel(clientID)
+	begin = func(r *kgo.Record) {
+		if r.Context == nil {
+			r.Context = context.Background()
+		}
+		if traced(r) {
+			r.Context = t.context.Extract(r.Context, kotel.NewRecordCarrier(r))
+		}
+		spans.OnProduceRecordBuffered(r)
 	}
-	if traced(r) {
-		r.Context = h.t.context.Extract(r.Context, kotel.NewRecordCarrier(r))
-	}
-	h.kotel.OnProduceRecordBuffered(r)
-}
-
-// OnProduceRecordUnbuffered implements [kgo.HookProduceRecordUnbuffered].
-func (h *records) OnProduceRecordUnbuffered(r *kgo.Record, err error) {
-	h.kotel.OnProduceRecordUnbuffered(r, err)
+	return begin, spans.OnProduceRecordUnbuffered
 }
 
 // OnFetchRecordBuffered implements [kgo.HookFetchRecordBuffered]. Records without a trace get no

@@ -113,12 +113,16 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 	if err := cache.Wait(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	client, err := kafka.NewProducer(base, o.producer, kgo.WithHooks(cache.Hook()))
+	client, err := kafka.NewSender(base.WithHooks(cache.Hook()), o.producer)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := &stack{log: logs, metadata: cache, broker: b}
-	s.producer = batch.New(client, batch.Cluster{Topic: topicOf(cache), Healthy: cache.Healthy, Contradicted: cache.Invalidate, Recreated: func(topic string) { client.PurgeTopicsFromProducing(topic) }}, o.batch)
+	compressor, err := kafka.NewCompressor(o.producer.Compression, o.producer.Level)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.producer = batch.New(client, compressor, batch.Cluster{Topic: topicOf(cache), Healthy: cache.Healthy, Contradicted: cache.Invalidate}, o.batch, o.producer)
 	node := joinCluster(t, base, &o)
 	deps := consumer.Deps{Schemas: o.schemas, Read: o.read, Logger: log}
 	if node != nil {

@@ -2,41 +2,85 @@ package rest
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"millrace/batch"
 	"millrace/internal/apierr"
+	"millrace/internal/kafka"
 	"millrace/server"
 )
 
-// refusing fails each record with the error of its number.
-type refusing struct{ errs []error }
+// refusing is a broker that answers each partition with the code of its number.
+type refusing struct{ errs []*kerr.Error }
 
-func (r *refusing) Produce(_ context.Context, rec *kgo.Record, promise func(*kgo.Record, error)) {
-	promise(rec, r.errs[int(rec.Partition)%len(r.errs)])
+// Send implements [batch.Client].
+func (r *refusing) Send(_ int32, req kmsg.Request) (kmsg.Response, error) {
+	req.SetVersion(9)
+	in, out := kmsg.NewPtrProduceRequest(), kmsg.NewPtrProduceResponse()
+	in.Version, out.Version = 9, 9
+	if err := in.ReadFrom(req.AppendTo(nil)); err != nil {
+		return nil, err
+	}
+	for _, t := range in.Topics {
+		of := kmsg.NewProduceResponseTopic()
+		of.Topic = t.Topic
+		for _, p := range t.Partitions {
+			answer := kmsg.NewProduceResponseTopicPartition()
+			answer.Partition = p.Partition
+			if err := r.errs[int(p.Partition)%len(r.errs)]; err != nil {
+				answer.ErrorCode = err.Code
+			}
+			of.Partitions = append(of.Partitions, answer)
+		}
+		out.Topics = append(out.Topics, of)
+	}
+	resp := req.ResponseKind()
+	return resp, resp.ReadFrom(out.AppendTo(nil))
 }
-func (*refusing) Flush(context.Context) error { return nil }
-func (*refusing) Close()                      {}
+
+// Ask implements [batch.Client].
+func (r *refusing) Ask(_ context.Context, req kmsg.Request) (kmsg.Response, error) {
+	if _, ok := req.(*kmsg.InitProducerIDRequest); ok {
+		return kmsg.NewPtrInitProducerIDResponse(), nil
+	}
+	topic := kmsg.NewMetadataResponseTopic()
+	topic.Topic = kmsg.StringPtr("t")
+	for i := range int32(1000) {
+		p := kmsg.NewMetadataResponseTopicPartition()
+		p.Partition = i
+		topic.Partitions = append(topic.Partitions, p)
+	}
+	out := kmsg.NewPtrMetadataResponse()
+	out.Topics = append(out.Topics, topic)
+	return out, nil
+}
+
+// Close implements [batch.Client].
+func (*refusing) Close() {}
 
 // Records that fail one by one are counted by kind, and their route is noted once for each kind
 // of a request, not once per record.
 func TestFailedRecordsAreCountedByKind(t *testing.T) {
 	s := server.New(server.Settings{}, server.Deps{Logger: slog.New(slog.DiscardHandler)})
-	client := &refusing{[]error{
-		nil, kerr.MessageTooLarge, kerr.InvalidRecord, kerr.UnknownTopicOrPartition, kerr.NotEnoughReplicas, kerr.TopicAuthorizationFailed, errors.New("what nobody has mapped"),
+	client := &refusing{[]*kerr.Error{
+		nil, kerr.MessageTooLarge, kerr.InvalidRecord, kerr.UnknownTopicOrPartition, kerr.NotEnoughReplicas, kerr.TopicAuthorizationFailed, kerr.PolicyViolation,
 	}}
-	p := batch.New(client, batch.Cluster{
+	none, err := kafka.NewCompressor(kafka.None, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	once := kafka.DefaultProducer()
+	once.Retries = 0
+	p := batch.New(client, none, batch.Cluster{
 		Topic:        func(context.Context, string) (string, int32, error) { return "t", 1000, nil },
 		Healthy:      func() error { return nil },
 		Contradicted: func() {},
-		Recreated:    func(string) {},
-	}, batch.Settings{BufferBytes: 1 << 30, Timeout: time.Minute})
+	}, batch.Settings{BufferBytes: 1 << 30, Timeout: time.Minute}, once)
 	job := p.Acquire()
 	const each = 100
 	told := 0

@@ -1,0 +1,88 @@
+package batch
+
+import (
+	"millrace/codec"
+	"millrace/internal/apierr"
+)
+
+// Budget returns what the encoding of the job's records may cost, for formats whose bytes are not
+// those of the body: all of the producer's memory that the job itself does not take. The arena's
+// growth is charged as it happens, so that requests cannot hold more together than
+// producer.buffer.memory.
+func (p *Producer) Budget(j *Job) (*codec.Budget, error) {
+	if err := p.admit(j, cap(j.Arena)); err != nil {
+		return nil, err
+	}
+	j.budget.Begin(int(p.settings.BufferBytes - j.size(0)))
+	return &j.budget, nil
+}
+
+// Ready returns why a request with a body of n bytes would be refused as things are,
+// or nil. It is for a caller who can save itself the reading and decoding of it. A job
+// takes more memory than its body: by how much is guessed from others of late, but only
+// while more than half of the memory is held, so that no guess refuses for good.
+func (p *Producer) Ready(n int) error {
+	if err := p.cluster.Healthy(); err != nil {
+		return err
+	}
+	if int64(n) > p.settings.BufferBytes {
+		return apierr.BodyTooLarge.New("The request body has %d bytes; producer.buffer.memory is %d. Send fewer records at once.", n, p.settings.BufferBytes)
+	}
+	held, needed := p.held.Load(), int64(n)
+	if n >= weighed && held > p.settings.BufferBytes/2 {
+		needed = max(needed, needed*p.weight.Load()/weightUnit)
+	}
+	if held+needed > p.settings.BufferBytes {
+		p.refused.Add(1)
+		return apierr.Overloaded.Err()
+	}
+	return nil
+}
+
+// weighed is the smallest body that is weighed, weightUnit what a weight of 1 is:
+// as many bytes of memory as of body.
+const weighed, weightUnit = 64 << 10, 64
+
+// weigh notes how much memory a job takes beside its body. Of several that do so at the
+// same time one may be forgotten.
+func (p *Producer) weigh(j *Job, charge int64) {
+	if len(j.Body) >= weighed {
+		p.weight.Store((7*p.weight.Load() + charge*weightUnit/int64(len(j.Body))) / 8)
+	}
+}
+
+// Admit charges the job's bytes to the producer's memory, or refuses it. A job that is
+// not admitted yet is by [Producer.Produce]; who accounts for the bytes of its body
+// until then calls this first, and lets go of them after it.
+func (p *Producer) Admit(j *Job) error {
+	if err := p.cluster.Healthy(); err != nil {
+		return err
+	}
+	return p.admit(j, cap(j.Arena))
+}
+
+// arenaGrown is the budget's Grown.
+func (j *Job) arenaGrown(capacity int) error { return j.producer.admit(j, capacity) }
+
+// size returns the job's memory with an arena of so many bytes.
+func (j *Job) size(arena int) int64 {
+	return int64(cap(j.Body) + arena + j.Slab.HeaderBytes() + j.Len()*recordBytes)
+}
+
+// admit charges the job's bytes, or those not charged yet, to the producer's memory, or refuses.
+func (p *Producer) admit(j *Job, arena int) error {
+	charge := j.size(arena)
+	if charge > p.settings.BufferBytes {
+		return apierr.BodyTooLarge.New("The request needs %d bytes of memory; producer.buffer.memory is %d. Send fewer records at once.",
+			charge, p.settings.BufferBytes)
+	}
+	p.weigh(j, charge)
+	more := charge - j.charge
+	if p.held.Add(more) > p.settings.BufferBytes && more > 0 {
+		p.held.Add(-more)
+		p.refused.Add(1)
+		return apierr.Overloaded.Err()
+	}
+	j.charge = charge
+	return nil
+}

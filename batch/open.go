@@ -1,0 +1,133 @@
+package batch
+
+import (
+	"bytes"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"millrace/pool"
+)
+
+// run is a row of records of one job that stand together in a batch: count records from the
+// job's record first on are the batch's from its record at on.
+type run struct {
+	job              *Job
+	first, count, at int32
+}
+
+// maxVarint is the most that the length before a record takes.
+const maxVarint = 10
+
+// batch is one record batch from its first frame until its last run is answered. Its partition
+// has it: in queue while it is to be sent, in flight while it is not answered. The partition's
+// lock guards it, but for head and payload, which are written by the worker that took it and read
+// by the request that it is in.
+type batch struct {
+	frames *pool.Buffer // the records, as they stand in a batch without compression
+	runs   []run
+	header header
+	since  time.Time // of the first hand-over: the delivery timeout counts from it
+	limit  int       // bytes that it may have, its header included
+
+	sealed bool // takes no more frames
+	// sequence is header.sequence's owner: -1 until the batch is taken for the first time, and
+	// again when another sequence became its own.
+	sequence int32
+	serial   int // counts the batches of a partition by when they got their sequence
+	// unsure is set while the broker may have the batch: it was sent, and no answer came that
+	// says whether it was written. Such a batch keeps its bytes and its sequence.
+	unsure bool
+	// suspect is set while the batch has a record that the broker refuses without naming it: it
+	// is sent alone.
+	suspect bool
+	corrupt bool // the broker found the checksum wrong once
+	tries   int
+	answer  verdict // while it waits in flight for those that were sent with it
+
+	head    [headerBytes]byte
+	payload []byte       // what is sent behind head: the frames, or packed
+	packed  bytes.Buffer // the frames, compressed
+}
+
+var batches = sync.Pool{New: func() any { return new(batch) }}
+
+// newBatch returns an empty batch with room for so many bytes of frames.
+func newBatch(room, limit int, since time.Time) *batch {
+	b := batches.Get().(*batch)
+	b.frames = pool.GetBuffer(room)
+	b.header = header{}
+	b.since, b.limit, b.sequence = since, limit, -1
+	return b
+}
+
+// release takes the batch back. runs and the memory of packed are kept for the next life.
+func (b *batch) release() {
+	b.frames.Release()
+	b.frames, b.payload = nil, nil
+	clear(b.runs)
+	b.runs = b.runs[:0]
+	if cap(b.runs) > pool.MaxPooledRecords {
+		b.runs = nil
+	}
+	if b.packed.Cap() > pool.MaxPooledBytes {
+		b.packed = bytes.Buffer{}
+	}
+	b.sealed, b.unsure, b.suspect, b.corrupt, b.tries, b.answer = false, false, false, false, 0, verdict{}
+	batches.Put(b)
+}
+
+// size is what the batch takes without compression.
+func (b *batch) size() int { return headerBytes + len(b.frames.B) }
+
+// wireLen is what the batch takes in a request.
+func (b *batch) wireLen() int { return headerBytes + len(b.payload) }
+
+// add frames a record of the job, which must fit; body is its [bodyLen]. It borrows r.
+func (b *batch) add(j *Job, i int32, r *kgo.Record, delta int64, body int) {
+	h := &b.header
+	if h.records == 0 {
+		h.baseTimestamp = j.timestamp(r)
+		h.maxTimestamp = h.baseTimestamp
+	}
+	h.maxTimestamp = max(h.maxTimestamp, h.baseTimestamp+delta)
+	b.frames.B = appendRecord(pool.Grow(b.frames.B, body+maxVarint), r, body, delta, h.records)
+	if last := len(b.runs) - 1; last >= 0 && b.runs[last].job == j && b.runs[last].first+b.runs[last].count == i {
+		b.runs[last].count++
+	} else {
+		b.runs = append(b.runs, run{j, i, 1, h.records})
+		j.left.Add(1)
+	}
+	h.records++
+}
+
+// fits reports whether a record of so many bytes has room. A record of its own always has.
+func (b *batch) fits(frame int) bool {
+	return !b.sealed && (b.header.records == 0 || b.size()+frame <= b.limit)
+}
+
+// pack compresses the frames, unless that was done for an attempt before: a batch that the broker
+// may have keeps its bytes. It may run beside others'.
+func (b *batch) pack(c kgo.Compressor) {
+	if b.payload != nil {
+		return
+	}
+	b.packed.Reset()
+	out, codec := c.Compress(&b.packed, b.frames.B)
+	if codec == kgo.CodecError {
+		out, codec = b.frames.B, kgo.CodecNone
+	}
+	b.payload, b.header.codec = out, codec
+}
+
+// finish answers all runs: the records are in Kafka from the offset base on, or failed by err.
+func (b *batch) finish(partition int32, base int64, err error) {
+	for i := range b.runs {
+		r := &b.runs[i]
+		r.job.settle(r.first, answer{partition: partition, count: r.count, offset: base + int64(r.at), err: err})
+	}
+}
+
+// records is the number of records.
+func (b *batch) records() int32 { return b.header.records }

@@ -1,0 +1,145 @@
+package batch
+
+import (
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"millrace/internal/apierr"
+	"millrace/internal/kafka"
+)
+
+// topic is a topic that records were written to. One that is deleted and created again is
+// another topic.
+type topic struct {
+	producer  *Producer
+	name      string
+	nameBytes []byte
+	id        [16]byte // zero until a broker has told it; written before the first leader is
+
+	partitions atomic.Pointer[[]*partition] // in order; grows
+	gone       atomic.Pointer[error]        // why nothing can be written any more
+	lack       atomic.Int64                 // since when no broker knows it, as nanoseconds of 1970; 0: one does
+	looked     atomic.Int64                 // when its leaders were looked up last
+	limit      atomic.Int64                 // bytes of a batch that are too many, 0 if not known
+
+	mu     sync.Mutex // of the choice among partitions, and of growing
+	sticky int        // the partition of keyless records; modulo the count, which may change
+	bytes  int        // given to it so far
+}
+
+func newTopic(p *Producer, name string) *topic {
+	t := &topic{producer: p, name: name, nameBytes: []byte(name), sticky: int(rand.Uint32() >> 1)}
+	t.partitions.Store(&[]*partition{})
+	return t
+}
+
+// first returns the first n partitions, which are made if they are new.
+func (t *topic) first(n int32) []*partition {
+	if all := *t.partitions.Load(); len(all) >= int(n) {
+		return all[:n]
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	all := append([]*partition(nil), *t.partitions.Load()...)
+	for i := int32(len(all)); i < n; i++ {
+		all = append(all, &partition{topic: t, index: i, producer: producerEpoch{id: -1}, leaderEpoch: -1})
+	}
+	t.partitions.Store(&all)
+	return all[:n]
+}
+
+// choose gives the records that name no partition one, as Kafka's Java producer does:
+//
+//   - a key that is not nil, even an empty one, is hashed with murmur2 over all partitions,
+//     whether or not they have a leader, so that keys are assigned as by Java;
+//   - other records stay on one partition for stickyBytes and then move to the next that has a
+//     leader (after KIP-794), which makes full batches and is even over time. The first partition
+//     is random, so that many nodes do not start in step.
+func (t *topic) choose(records []kgo.Record, among []*partition, stickyBytes int) {
+	var pick *partition
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for i := range records {
+		r := &records[i]
+		switch {
+		case r.Partition != AnyPartition:
+		case r.Key != nil:
+			r.Partition = kafka.KeyPartition(r.Key, len(among))
+		default:
+			if pick == nil {
+				pick = t.pick(among)
+			}
+			r.Partition = pick.index
+			if t.bytes += stickyLen(r); t.bytes >= stickyBytes {
+				t.sticky, t.bytes, pick = int(pick.index)+1, 0, nil
+			}
+		}
+	}
+}
+
+// pick returns the partition of the next keyless record: the sticky one, or the first behind it
+// that can be written to.
+func (t *topic) pick(among []*partition) *partition {
+	n := len(among)
+	for i := range n {
+		if p := among[(t.sticky+i)%n]; p.leader.Load() != nil {
+			t.sticky = int(p.index)
+			return p
+		}
+	}
+	return among[t.sticky%n]
+}
+
+// recordOverhead is about the size of a record in a batch besides its bytes. It makes empty
+// records count, so that they rotate over the partitions too.
+const recordOverhead = 8
+
+func stickyLen(r *kgo.Record) int {
+	n := recordOverhead + len(r.Value)
+	for i := range r.Headers {
+		n += len(r.Headers[i].Key) + len(r.Headers[i].Value)
+	}
+	return n
+}
+
+// learn remembers that the topic takes no batch as large as b. Batches to come are half as large.
+func (t *topic) learn(b *batch) {
+	limit := int64(b.wireLen() / 2)
+	if b.records() == 1 {
+		return // what is too large alone says little of batches
+	}
+	for was := t.limit.Load(); was == 0 || limit < was; was = t.limit.Load() {
+		if t.limit.CompareAndSwap(was, limit) {
+			return
+		}
+	}
+}
+
+// tooLarge is the error of a record that is too large alone.
+func (t *topic) tooLarge(b *batch, cause error) error {
+	return apierr.BodyTooLarge.Wrap(cause, "The record takes %d bytes in Kafka, which is more than max.message.bytes of topic %s.", b.wireLen(), t.name)
+}
+
+// end has all that waits for the topic fail.
+func (t *topic) end(err error) {
+	t.gone.CompareAndSwap(nil, &err)
+	for _, p := range *t.partitions.Load() {
+		p.leader.Store(nil)
+		p.mu.Lock()
+		if p.out == 0 {
+			p.failQueue(err)
+		}
+		p.mu.Unlock()
+	}
+}
+
+// batchLimit is how large a batch of the topic may be.
+func (p *Producer) batchLimit(t *topic) int {
+	if limit := t.limit.Load(); limit > 0 {
+		return int(min(limit, int64(p.settings.BatchBytes)))
+	}
+	return p.settings.BatchBytes
+}

@@ -1,0 +1,254 @@
+package batch
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+// What a partition does after a failure, once all that was in flight is answered: the oldest
+// failed batch is treated, and all go on. Nothing here waits. The caller of each holds mu.
+
+// treat treats the oldest batch in flight.
+func (p *partition) treat(now time.Time) {
+	f := p.flight[0]
+	v := f.answer
+	switch v.meaning {
+	case unknown, again, moved:
+	default:
+		if p.resolve(now) {
+			return
+		}
+	}
+	p.failing, p.resolving = false, false
+	p.queue = slices.Insert(p.queue, 0, p.flight[1:]...)
+	clear(p.flight)
+	p.flight = p.flight[:0]
+	switch v.meaning {
+	case unknown, again, moved:
+		p.retry(f, v, now)
+	case named:
+		p.without(f, v, now)
+	case unnamed:
+		p.isolate(f, v, now)
+	case tooLarge:
+		p.shrink(f, v)
+	case lost:
+		p.restart(f, v, now)
+	default:
+		p.drop(f, v.err)
+	}
+}
+
+// resolve sends what stands behind a refused batch, and may have been written, once more with the
+// bytes that it had, before sequences move: the broker then either has it, or says that it is
+// out of order, which means that it was not written. It reports whether there is any.
+func (p *partition) resolve(now time.Time) bool {
+	if !p.idempotent() || now.Sub(p.flight[0].since) >= p.topic.producer.settings.DeliveryTimeout ||
+		!p.unresolved(p.flight[1:]) && !p.unresolved(p.queue) {
+		return false
+	}
+	if p.resolving { // not for the first time
+		p.backOff(now)
+	}
+	p.queue = slices.Insert(p.queue, 0, p.flight[1:]...)
+	clear(p.flight[1:])
+	p.flight = p.flight[:1]
+	p.failing, p.resolving = true, true
+	return true
+}
+
+// unresolved reports whether the outcome of one of those that have a sequence is unknown.
+func (p *partition) unresolved(of []*batch) bool {
+	return slices.ContainsFunc(of, func(b *batch) bool { return b.unsure })
+}
+
+func (p *partition) idempotent() bool { return p.topic.producer.settings.Idempotent }
+
+// retry sends f again as it is, when the time has come; f is in no list.
+func (p *partition) retry(f *batch, v verdict, now time.Time) {
+	if f.tries > p.topic.producer.settings.Retries {
+		p.drop(f, v.err)
+		return
+	}
+	p.queue = slices.Insert(p.queue, 0, f)
+	router := p.topic.producer.router
+	switch {
+	case v.leader >= 0 && v.epoch > p.leaderEpoch:
+		p.leaderEpoch = v.epoch
+		p.leader.Store(p.topic.producer.sender(v.leader))
+		p.fails = 0
+		return
+	case v.meaning == moved, isTransport(v.err):
+		router.lookUp(p.topic)
+	}
+	p.fails++
+	if p.fails == 1 && isTransport(v.err) {
+		return // a connection that was closed while it was idle; the next one is new
+	}
+	p.backOff(now)
+}
+
+// backOff holds the next attempt back.
+func (p *partition) backOff(now time.Time) {
+	p.until = now.Add(backoff(p.fails))
+}
+
+const minBackoff, maxBackoff = 100 * time.Millisecond, time.Second // retry.backoff(.max).ms of the Java clients
+
+// backoff is the wait after so many failures: doubling, with a fifth of jitter so that many
+// partitions do not return in step.
+func backoff(fails int) time.Duration {
+	wait := maxBackoff
+	if fails <= 4 { // 100, 200, 400, 800 ms
+		wait = minBackoff << max(fails-1, 0)
+	}
+	return time.Duration(float64(wait) * (0.8 + 0.4*rand.Float64()))
+}
+
+// without fails the records of f that the broker names, and sends the rest.
+func (p *partition) without(f *batch, v verdict, now time.Time) {
+	slices.SortFunc(v.culprit, func(a, b culprit) int { return int(a.at) - int(b.at) })
+	v.culprit = slices.CompactFunc(v.culprit, func(a, b culprit) bool { return a.at == b.at })
+	if first, last := v.culprit[0].at, v.culprit[len(v.culprit)-1].at; first < 0 || last >= f.records() {
+		p.isolate(f, v, now) // a broker that names what is not there names nothing
+		return
+	}
+	for _, c := range v.culprit {
+		job, i := f.owner(c.at)
+		job.left.Add(1)
+		job.settle(i, answer{partition: p.index, count: 1, err: culpritError(v.err, i, c)})
+	}
+	p.topic.producer.buffered.Add(-int64(len(v.culprit)))
+	p.replace(f, nil, v.culprit)
+}
+
+// replace puts the parts of f, divided at the records of at and without the culprits, where f
+// was. They begin with the sequence that f had.
+func (p *partition) replace(f *batch, at []int32, culprits []culprit) {
+	sequence := f.sequence
+	p.queue = slices.Insert(p.queue, 0, f.cut(at, culprits)...)
+	p.renumber(sequence)
+	p.topic.producer.drained()
+}
+
+// isolate divides f until the record stands alone that the broker refuses without naming it.
+func (p *partition) isolate(f *batch, v verdict, now time.Time) {
+	if isCorrupt(v.err) && (!f.corrupt || f.unsure) { // on the way, perhaps
+		if f.corrupt {
+			p.fails++
+			p.backOff(now)
+		}
+		f.corrupt = true
+		p.queue = slices.Insert(p.queue, 0, f)
+		return
+	}
+	if f.records() == 1 {
+		p.drop(f, v.err)
+		return
+	}
+	f.suspect = true
+	if p.divide.tooMany(now) {
+		p.until = p.divide.next()
+	}
+	p.replace(f, []int32{f.records() / 2}, nil)
+}
+
+// divisions bounds how often a partition's batches are divided.
+type divisions struct {
+	second time.Time // of which count is
+	count  int
+}
+
+// maxDivisions is how many times a second batches of a partition are divided.
+const maxDivisions = 64
+
+func (d *divisions) tooMany(now time.Time) bool {
+	if now.Sub(d.second) >= time.Second {
+		d.second, d.count = now, 0
+	}
+	d.count++
+	return d.count > maxDivisions
+}
+
+func (d *divisions) next() time.Time { return d.second.Add(time.Second) }
+
+// shrink divides a batch that is too large for the topic, and remembers that it was.
+func (p *partition) shrink(f *batch, v verdict) {
+	p.topic.learn(f)
+	if f.records() == 1 {
+		p.drop(f, p.topic.tooLarge(f, v.err))
+		return
+	}
+	p.replace(f, []int32{f.middle()}, nil)
+}
+
+// restart begins a new epoch because the broker has another state of this producer.
+func (p *partition) restart(f *batch, v verdict, now time.Time) {
+	p.fails++
+	if f.tries > p.topic.producer.settings.Retries {
+		p.drop(f, v.err)
+		p.bump()
+		return
+	}
+	if p.fails > 1 {
+		p.backOff(now)
+	}
+	p.queue = slices.Insert(p.queue, 0, f)
+	p.bump()
+}
+
+// drop fails f, which is in no list; those behind it take its place in the order of sequences.
+func (p *partition) drop(f *batch, err error) {
+	sequence, unsure := f.sequence, f.unsure
+	p.giveUp(f, err)
+	switch {
+	case sequence < 0:
+	case unsure:
+		p.bump() // whether the broker has counted on is not known
+	default:
+		p.renumber(sequence)
+	}
+}
+
+// renumber gives all that waits new sequences, of which next is the first, when it is sent.
+func (p *partition) renumber(next int32) {
+	if !p.idempotent() || next < 0 {
+		return
+	}
+	if p.unresolved(p.queue) {
+		p.bump()
+		return
+	}
+	p.sequence = next
+	for _, b := range p.queue {
+		b.sequence = -1
+	}
+}
+
+// bump begins a new epoch of the producer, with sequence 0 (KIP-360: no request is needed for
+// it). Batches that may have been written under the old one would be doubled, so they are given
+// up as unknown.
+func (p *partition) bump() {
+	if !p.idempotent() {
+		return
+	}
+	all := p.queue
+	p.queue = make([]*batch, 0, len(all))
+	for _, b := range all {
+		if b.unsure {
+			p.giveUp(b, errUnknownOutcome)
+			continue
+		}
+		b.sequence = -1
+		p.queue = append(p.queue, b)
+	}
+	p.fresh, p.sequence = true, 0
+	if p.producer.epoch == math.MaxInt16 {
+		p.topic.producer.router.renew(p.producer.id)
+		p.producer = producerEpoch{id: -1}
+		return
+	}
+	p.producer.epoch++
+}
