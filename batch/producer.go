@@ -208,7 +208,7 @@ func (p *Producer) submit(j *Job, topic string, partition int32) error {
 	}
 	t, among := p.router.topic(name, partitions)
 	t.choose(j.Slab.Records, among, p.settings.StickyBytes)
-	j.beginSpans()
+	j.beginSpans(name)
 	j.left.Store(1)
 	for i := 0; i < j.Len(); {
 		at := j.Slab.Records[i].Partition
