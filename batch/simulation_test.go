@@ -60,18 +60,20 @@ func simulate(t *testing.T, seed uint64) {
 		return 0
 	}
 	failing := []*kerr.Error{kerr.RequestTimedOut, kerr.NotEnoughReplicasAfterAppend, kerr.NotEnoughReplicas, kerr.CorruptMessage, kerr.KafkaStorageError}
-	var broke [3]bool // bytes do not break on the way twice in a row
-	w.fault = func(_ string, partition int32, _ *kmsg.RecordBatch) int16 {
-		again := broke[partition]
-		broke[partition] = false
+	broken := map[string]bool{} // batches whose bytes broke on the way: that is once
+	w.fault = func(_ string, partition int32, b *kmsg.RecordBatch) int16 {
 		if !w.chance(codes) {
 			return 0
 		}
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		err := failing[w.rng.IntN(len(failing))]
-		if broke[partition] = err == kerr.CorruptMessage; again && broke[partition] {
-			return 0
+		if err == kerr.CorruptMessage {
+			name := fmt.Sprint(partition, b.ProducerEpoch, b.FirstSequence)
+			if broken[name] {
+				return 0
+			}
+			broken[name] = true
 		}
 		return err.Code
 	}
