@@ -79,8 +79,8 @@ func (p *partition) add(j *Job, i int) (next int, tell *sender) {
 		}
 		if b == nil {
 			delta, body = 0, bodyLen(r, 0, 0)
-			if headerBytes+zigzagLen(int64(body))+body > limit {
-				j.tooLarge(i, headerBytes+zigzagLen(int64(body))+body, limit)
+			if size := headerBytes + zigzagLen(int64(body)) + body; size > j.producer.settings.BatchBytes {
+				j.tooLarge(i, size)
 				continue
 			}
 			b = newBatch(max(p.hint, zigzagLen(int64(body))+body), limit, j.ready)
