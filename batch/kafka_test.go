@@ -72,7 +72,7 @@ func to(t *testing.T, p *Producer, topic, text string) (string, error) {
 	return strings.TrimSpace(string(got)), err
 }
 
-// What Kafka says about records and batches, and what clients are told.
+// Kafka refuses records and batches for settings of their topic; clients hear it of their own.
 func TestKafkaRefusesRecords(t *testing.T) {
 	b := testkit.RealKafka(t)
 	p := startOn(t, b)

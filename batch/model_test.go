@@ -153,7 +153,7 @@ func (m *model) Send(id int32, req kmsg.Request) (kmsg.Response, error) {
 	if hold != nil {
 		<-hold
 	}
-	time.Sleep(wait)
+	<-time.After(wait)
 	b.mu.Lock()
 	ended := b.connection != mine
 	b.mu.Unlock()

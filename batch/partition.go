@@ -263,7 +263,7 @@ func (p *partition) finish(b *batch, base int64, err error) {
 	producer.drained()
 }
 
-// failQueue fails all that waits. What may be written already is told so.
+// failQueue fails all that waits. The clients of batches that may be written are told so.
 func (p *partition) failQueue(err error) {
 	all := p.queue
 	p.queue = nil

@@ -42,7 +42,7 @@ var ruleNames = []string{
 	"message.timestamp.before.max.ms", "message.timestamp.after.max.ms", "message.timestamp.difference.max.ms",
 }
 
-// parseRules reads rules. What is missing refuses nothing.
+// parseRules reads rules. A missing setting refuses nothing.
 func parseRules(configs []kmsg.DescribeConfigsResponseResourceConfig, until time.Time) *rules {
 	values := map[string]string{}
 	for i := range configs {
@@ -116,7 +116,7 @@ func (t *topic) askRules(now time.Time) {
 	})
 }
 
-// findRules asks for the topic's settings. Who may not read them gets on without.
+// findRules asks for the topic's settings. Without the right to read them there are no rules.
 func (t *topic) findRules() {
 	ctx, cancel := context.WithTimeout(t.producer.ctx, askTimeout)
 	defer cancel()

@@ -77,7 +77,7 @@ func simulate(t *testing.T, seed uint64) {
 		}
 		return err.Code
 	}
-	codecs := kafka.Codecs[:4] // zstd's decoder has a finalizer, which a bubble of synctest does not bear
+	codecs := kafka.Codecs[:4] // zstd's decoder has a finalizer, which no bubble of synctest bears
 	codec := codecs[int(seed)%len(codecs)]
 	p := start(t, w.model, func(_ *Cluster, s *Settings, k *kafka.Producer) {
 		s.Timeout, s.BatchBytes = time.Minute, 4000
@@ -198,9 +198,9 @@ func (w *world) ordered(t *testing.T, seed uint64, logs [][]string) {
 	}
 }
 
-// Whatever fails, and in whatever order: each record that its client was told of is in Kafka once,
-// where the client was told; each that was refused is not; only bad ones are refused. MILLRACE_SEEDS
-// is how many worlds are run, MILLRACE_SEED the only one.
+// Each record that its client was told of is in Kafka once, where the client was told; each that
+// was refused is not; only bad ones are refused. So it is whatever fails, and in whatever order.
+// MILLRACE_SEEDS is how many worlds are run, MILLRACE_SEED the only one.
 func TestSimulation(t *testing.T) {
 	from, n := uint64(0), 60
 	if text := os.Getenv("MILLRACE_SEEDS"); text != "" {

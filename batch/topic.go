@@ -20,7 +20,7 @@ type topic struct {
 
 	partitions atomic.Pointer[[]*partition] // in order; grows
 	gone       atomic.Pointer[error]        // why nothing can be written any more
-	lack       atomic.Int64                 // since when no broker knows it, as nanoseconds of 1970; 0: one does
+	lack       atomic.Int64                 // since when no broker knows it, in Unix nanoseconds
 	looked     atomic.Int64                 // when its leaders were looked up last
 	limit      atomic.Int64                 // bytes that a batch should have at most, 0 if not known
 	rules      atomic.Pointer[rules]        // nil: not known

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// What a partition does after a failure, once all that was in flight is answered: the oldest
-// failed batch is treated, and all go on. Nothing here waits. The caller of each holds mu.
+// This file is the way of a partition after a failure, once all that was in flight is answered: the
+// oldest failed batch is treated, and all go on. Nothing here waits. The caller of each holds mu.
 
 // treat treats the oldest batch in flight.
 func (p *partition) treat(now time.Time) {
