@@ -79,8 +79,8 @@ func (p *partition) add(j *Job, i int) (next int, tell *sender) {
 		}
 		if b == nil {
 			delta, body = 0, bodyLen(r, 0, 0)
-			if headerBytes+zigzagLen(int64(body))+body > limit {
-				j.tooLarge(i, headerBytes+zigzagLen(int64(body))+body, limit)
+			if size := headerBytes + zigzagLen(int64(body)) + body; size > j.producer.settings.BatchBytes {
+				j.tooLarge(i, size)
 				continue
 			}
 			b = newBatch(max(p.hint, zigzagLen(int64(body))+body), limit, j.ready)
@@ -263,7 +263,7 @@ func (p *partition) finish(b *batch, base int64, err error) {
 	producer.drained()
 }
 
-// failQueue fails all that waits. What may be written already is told so.
+// failQueue fails all that waits. The clients of batches that may be written are told so.
 func (p *partition) failQueue(err error) {
 	all := p.queue
 	p.queue = nil

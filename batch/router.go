@@ -300,8 +300,8 @@ func (t *topic) located(found *kmsg.MetadataResponseTopic) {
 	}
 }
 
-// located takes what a broker says of the partition. What another broker has said meanwhile is
-// newer if its epoch is higher.
+// located takes what a broker says of the partition, unless another broker has named a leader of
+// a higher epoch meanwhile.
 func (p *partition) located(f *kmsg.MetadataResponseTopicPartition) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
