@@ -2,7 +2,6 @@ package jsonschema
 
 import (
 	"bytes"
-	stdjson "encoding/json"
 
 	"millrace/codec/json"
 	"millrace/pool"
@@ -138,7 +137,7 @@ loop:
 	if g.i-start > maxDigits || mark > 0 && exponent(g.b[mark:g.i]) > maxDigits {
 		g.fault = "a number has more than 1000 digits"
 	}
-	return stdjson.Number(pool.String(g.b[start:g.i]))
+	return json.Number(pool.String(g.b[start:g.i]))
 }
 
 // exponent is the absolute value of an exponent, or more than maxDigits.
