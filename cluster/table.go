@@ -1,9 +1,10 @@
 package cluster
 
 import (
-	"encoding/json"
 	"fmt"
 	"time"
+
+	"millrace/codec/json"
 )
 
 // table is the state that the log has come to. [Node.mu] guards it.
