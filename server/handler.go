@@ -9,6 +9,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"millrace/codec"
 	"millrace/internal/apierr"
 	"millrace/internal/tracing"
 	"millrace/pool"
@@ -121,7 +122,7 @@ func (s *Server) fail(ctx *fasthttp.RequestCtx, err error) {
 	}
 	ctx.SetContentType(s.errorType(ctx))
 	body := ctx.Response.SwapBody(nil)
-	ctx.Response.SwapBody(e.Append(body[:0]))
+	ctx.Response.SwapBody(codec.AppendError(body[:0], e))
 }
 
 // errorType returns the media type of an error: plain JSON if the response has that already, or

@@ -5,6 +5,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"millrace/codec/json"
 	"millrace/internal/apierr"
 	"millrace/server"
 )
@@ -91,11 +92,11 @@ func (a *Admin) appendConfig(ctx *fasthttp.RequestCtx) error {
 				dst = append(dst, ',')
 			}
 			dst = append(dst, `{"name":`...)
-			dst = apierr.AppendJSONString(dst, setting.Name)
+			dst = json.AppendString(dst, setting.Name)
 			dst = append(dst, `,"value":`...)
-			dst = apierr.AppendJSONString(dst, setting.Value)
+			dst = json.AppendString(dst, setting.Value)
 			dst = append(dst, `,"origin":`...)
-			dst = apierr.AppendJSONString(dst, setting.Origin)
+			dst = json.AppendString(dst, setting.Origin)
 			dst = append(dst, `,"runtime":`...)
 			dst = append(strconv.AppendBool(dst, setting.Runtime), '}')
 		}

@@ -6,6 +6,8 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"millrace/codec"
+	"millrace/codec/json"
 	"millrace/internal/apierr"
 	"millrace/metadata"
 	"millrace/server"
@@ -36,13 +38,13 @@ func (m *Metadata) changes(ctx *fasthttp.RequestCtx) error {
 func (m *Metadata) sendChanges(st *server.Stream) error {
 	w, err := m.cache.Watch(st.Context())
 	if err != nil { // too late for a status
-		return st.Send(server.CloseEvent(apierr.From(err).Append(server.OpenEvent(nil, "error"))))
+		return st.Send(server.CloseEvent(codec.AppendError(server.OpenEvent(nil, "error"), apierr.From(err))))
 	}
 	defer w.Close()
 	topics, brokers := w.Seen()
 	next := server.OpenEvent(server.AppendRetry(nil, comeBack), "start")
-	next = apierr.AppendJSONString(append(next, `{"topics":`...), topics.ETag)
-	next = apierr.AppendJSONString(append(next, `,"brokers":`...), brokers.ETag)
+	next = json.AppendString(append(next, `{"topics":`...), topics.ETag)
+	next = json.AppendString(append(next, `,"brokers":`...), brokers.ETag)
 	next = server.CloseEvent(append(next, '}'))
 	for {
 		if err := st.Send(next); err != nil {
@@ -86,7 +88,7 @@ func appendNames(dst []byte, names []string) []byte {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = apierr.AppendJSONString(dst, name)
+		dst = json.AppendString(dst, name)
 	}
 	return append(dst, ']')
 }

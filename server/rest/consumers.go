@@ -8,6 +8,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"millrace/codec/json"
 	"millrace/consumer"
 	"millrace/internal/apierr"
 	"millrace/reader"
@@ -103,9 +104,9 @@ func (c *Consumers) create(ctx *fasthttp.RequestCtx) error {
 	uri := c.edge.BaseURL(ctx) + "/consumers/" + url.PathEscape(group) + "/instances/" + url.PathEscape(instance.Name())
 	return server.Respond(ctx, func(dst []byte) ([]byte, error) {
 		dst = append(dst, `{"instance_id":`...)
-		dst = apierr.AppendJSONString(dst, instance.Name())
+		dst = json.AppendString(dst, instance.Name())
 		dst = append(dst, `,"base_uri":`...)
-		dst = apierr.AppendJSONString(dst, uri)
+		dst = json.AppendString(dst, uri)
 		return append(dst, '}'), nil
 	})
 }
@@ -159,7 +160,7 @@ func (c *Consumers) subscription(ctx *fasthttp.RequestCtx) error {
 			if n > 0 {
 				dst = append(dst, ',')
 			}
-			dst = apierr.AppendJSONString(dst, topic)
+			dst = json.AppendString(dst, topic)
 		}
 		return append(dst, `]}`...), nil
 	})
@@ -296,7 +297,7 @@ func (c *Consumers) committed(ctx *fasthttp.RequestCtx) error {
 			dst = append(dst, `,"offset":`...)
 			dst = strconv.AppendInt(dst, o.Offset, 10)
 			dst = append(dst, `,"metadata":`...)
-			dst = append(apierr.AppendJSONString(dst, o.Metadata), '}')
+			dst = append(json.AppendString(dst, o.Metadata), '}')
 		}
 		return append(dst, `]}`...), nil
 	})
@@ -427,7 +428,7 @@ func (c *Consumers) instance(ctx *fasthttp.RequestCtx) (*consumer.Instance, erro
 
 func appendTopicPartition(dst []byte, tp consumer.TopicPartition) []byte {
 	dst = append(dst, `{"topic":`...)
-	dst = apierr.AppendJSONString(dst, tp.Topic)
+	dst = json.AppendString(dst, tp.Topic)
 	dst = append(dst, `,"partition":`...)
 	return strconv.AppendInt(dst, int64(tp.Partition), 10)
 }
