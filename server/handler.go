@@ -10,6 +10,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"millrace/codec"
+	"millrace/codec/json"
 	"millrace/internal/apierr"
 	"millrace/internal/tracing"
 	"millrace/pool"
@@ -159,6 +160,15 @@ func Respond(ctx *fasthttp.RequestCtx, fill func(dst []byte) ([]byte, error)) er
 	}
 	ctx.Response.SwapBody(dst)
 	return err
+}
+
+// RespondJSON makes v the body of the response. Responses that carry records, and those that are
+// rendered once and cached, are appended by hand instead.
+func RespondJSON(ctx *fasthttp.RequestCtx, v any) error {
+	return Respond(ctx, func(dst []byte) ([]byte, error) {
+		text, err := json.Marshal(v)
+		return append(dst, text...), err
+	})
 }
 
 // RespondPooled is [Respond] for responses that may be large. fill takes memory by [pool.Grow]
