@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"millrace/codec/json"
 	"millrace/internal/apierr"
 )
 
@@ -189,7 +190,7 @@ func (c *Cache) wholeTopic(ctx context.Context, t *Topic, r Reply, maxAge time.D
 	w := t.whole.Load()
 	if w == nil || !bytes.Equal(w.configs, kept.json) {
 		dst := append([]byte(nil), `{"name":`...)
-		dst = apierr.AppendJSONString(dst, t.Name)
+		dst = json.AppendString(dst, t.Name)
 		dst = append(dst, `,"configs":`...)
 		dst = append(dst, kept.json...)
 		dst = append(dst, `,"partitions":`...)

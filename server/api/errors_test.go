@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -20,7 +21,7 @@ import (
 // retry can help.
 func retriable(r reply) *apierr.Kind {
 	for _, k := range apierr.Kinds() {
-		if k.Retry && r.status == k.Status && strings.HasPrefix(r.body, string(k.Err().Append(nil)[:strings.Index(string(k.Err().Append(nil)), ",")+1])) {
+		if k.Retry && r.status == k.Status && strings.HasPrefix(r.body, fmt.Sprintf(`{"error_code":%d,`, k.Code)) {
 			return k
 		}
 	}

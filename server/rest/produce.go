@@ -9,6 +9,7 @@ import (
 
 	"millrace/batch"
 	"millrace/codec"
+	"millrace/codec/json"
 	"millrace/internal/apierr"
 	"millrace/schema"
 	"millrace/server"
@@ -169,7 +170,7 @@ func appendSlots(dst []byte, job *batch.Job, code func(*apierr.Kind) int) []byte
 			dst = append(dst, `{"partition":null,"offset":null,"error_code":`...)
 			dst = strconv.AppendInt(dst, int64(code(failed.Kind)), 10)
 			dst = append(dst, `,"error":`...)
-			dst = apierr.AppendJSONString(dst, failed.Message())
+			dst = json.AppendString(dst, failed.Message())
 			dst = append(dst, `},`...)
 			continue
 		}
