@@ -39,7 +39,7 @@ func (f *follower) beat() {
 func TestInstanceStreamGoesOn(t *testing.T) {
 	t.Parallel()
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
-		const idle = time.Second
+		const idle = 3 * time.Second
 		topic := testkit.CreateTopic(t, b, 1)
 		s := start(t, b, func(o *stackOptions) {
 			o.rest.StreamHeartbeat = 50 * time.Millisecond

@@ -54,7 +54,6 @@ func wantLarge(t *testing.T, r *bufio.Reader, letter byte) {
 // The connection owns a response's buffer until the response is written, also where pipelined
 // requests arrive before the responses to earlier ones are read.
 func TestLargeAnswersToRequestsThatComeTogether(t *testing.T) {
-	t.Parallel()
 	b := testkit.Fake(t).Broker
 	s := start(t, b)
 	topic := largeRecords(t, b, "QWXZ")
