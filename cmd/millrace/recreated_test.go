@@ -15,6 +15,7 @@ import (
 // same to clients: clients continue to write it, and to read it, whether subscribed or
 // assigned.
 func TestRecreatedTopic(t *testing.T) {
+	t.Parallel()
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		_, url := serve(t, b, "--set=topics.auto.create=false")
 		topic := testkit.CreateTopic(t, b, 1)

@@ -59,7 +59,7 @@ func StartKafka(t testing.TB, opts KafkaOptions) *Kafka {
 	defer cancel()
 	k, err := NewKafka(ctx, opts)
 	if errors.Is(err, ErrNoJava) {
-		missing(t, err.Error())
+		Missing(t, err.Error())
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -76,6 +76,7 @@ func wantGoodErrors(t *testing.T, what string, r reply, hidden ...string) {
 }
 
 func TestErrorsWhileKafkaIsAway(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t)
 	s := start(t, b.Broker, withAdmin, func(o *stackOptions) { o.metadata.StaleFor, o.metadata.Timeout = 0, 2*time.Second })
 	topic := testkit.CreateTopic(t, b.Broker, 1)
@@ -98,6 +99,7 @@ func TestErrorsWhileKafkaIsAway(t *testing.T) {
 
 // Kafka's passing errors: of metadata, of producing, of reading.
 func TestErrorsThatPass(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t)
 	s := start(t, b.Broker, func(o *stackOptions) {
 		o.metadata.MaxAge = 0
@@ -123,6 +125,7 @@ func TestErrorsThatPass(t *testing.T) {
 
 // Where the registry is, and with which password, is nothing for clients.
 func TestErrorsOfTheRegistryHideIt(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t)
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -122,6 +122,7 @@ var wellFormedRequests = []rawRequest{
 // A malformed request is refused with a reason, and its connection ends: the
 // request behind it, which the refused one may have smuggled in, is not served.
 func TestMalformedRequests(t *testing.T) {
+	t.Parallel()
 	s := start(t, testkit.Fake(t).Broker)
 	for _, r := range malformedRequests {
 		t.Run(r.name, func(t *testing.T) {
@@ -145,6 +146,7 @@ func TestMalformedRequests(t *testing.T) {
 }
 
 func TestWellFormedRequests(t *testing.T) {
+	t.Parallel()
 	s := start(t, testkit.Fake(t).Broker)
 	for _, r := range wellFormedRequests {
 		t.Run(r.name, func(t *testing.T) {
