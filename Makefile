@@ -7,6 +7,8 @@ MAKEFLAGS   += --no-print-directory
 
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 FUZZTIME ?= 5000x
+# Of the fuzzers named FuzzCalls…, whose inputs are whole conversations with a node.
+CALLSFUZZTIME ?= 300x
 COMMIT   := $(shell git log -1 --format=%h --abbrev=12 2>/dev/null)
 DATE     := $(shell TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null)
 PREFIX   ?= /usr/local
@@ -49,11 +51,12 @@ budget: ## tests that count allocations, which the race detector would change
 	@echo "== allocation budgets"
 	go test -shuffle=on -timeout=5m -run 'Alloc|Budget' ./...
 
-fuzz: ## each fuzzer for FUZZTIME (5000x)
+fuzz: ## each fuzzer for FUZZTIME (5000x), those of conversations for CALLSFUZZTIME (300x)
 	@echo "== fuzzers, $(FUZZTIME) each"
 	@grep -rEo --exclude-dir='.?*' --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sort | while IFS=: read -r file func; do \
+		times='$(FUZZTIME)'; case "$$func" in *FuzzCalls*) times='$(CALLSFUZZTIME)';; esac; \
 		echo "-- $${func#func } in $$(dirname $$file)"; \
-		go test -run '^$$' -fuzz "^$${func#func }\$$" -fuzztime '$(FUZZTIME)' -fuzzminimizetime 100x "$$(dirname $$file)" </dev/null; \
+		go test -run '^$$' -fuzz "^$${func#func }\$$" -fuzztime "$$times" -fuzzminimizetime 100x "$$(dirname $$file)" </dev/null; \
 	done
 
 lint: ## go vet, staticcheck, gofumpt and the rules of the house
