@@ -180,46 +180,42 @@ func (f *framing) line(line []byte) string {
 }
 
 // fields moves past the lines of the header that are whole, up to the empty one. It is what [line]
-// does, in one loop.
+// does, in one loop. fasthttp checks the names, and lets only spaces pass that it should not. Most
+// often the first space of a line is the one behind the colon.
 func (f *framing) fields(b []byte) (n int, reason string) {
 	for {
-		rest := b[n:]
-		end := bytes.IndexByte(rest, '\n')
+		line := b[n:]
+		end := bytes.IndexByte(line, '\n')
 		if end < 2 {
 			return n, ""
 		}
-		if rest[end-1] != '\r' {
+		line = line[:end+1]
+		if line[end-1] != '\r' {
 			return n, badLineEnd
 		}
-		if reason := f.field(rest[:end+1]); reason != "" {
-			return n, reason
+		first := lineStart[line[0]]
+		if space := bytes.IndexByte(line, ' '); space < 2 || space > longestName+1 || line[space-1] != ':' || first != 0 {
+			if reason := f.field(line); reason != "" {
+				return n, reason
+			}
 		}
 		n += end + 1
 	}
 }
 
-// field moves past a line of the header. fasthttp checks the names, and lets only spaces pass that
-// it should not. Most often the first space of a line is the one behind the colon.
+// lineStart marks the bytes with which a line may begin that says something of the framing, or must
+// not begin.
+var lineStart = [256]uint8{'c': 1, 'C': 1, 't': 1, 'T': 1, ' ': 1, '\t': 1}
+
+// field moves past a line of the header.
 func (f *framing) field(line []byte) string {
-	space := bytes.IndexByte(line, ' ')
-	if space < 2 || space > longestName+1 || line[space-1] != ':' {
-		if reason := checkName(line); reason != "" {
-			return reason
-		}
+	if value, ok := cutField(line, "Content-Length:"); ok {
+		return f.sized(value, len(line))
 	}
-	switch line[0] {
-	case 'c', 'C':
-		if value, ok := cutField(line, "Content-Length:"); ok {
-			return f.sized(value, len(line))
-		}
-	case 't', 'T':
-		if value, ok := cutField(line, "Transfer-Encoding:"); ok {
-			return f.coded(value, len(line))
-		}
-	case '\t':
-		return badFold
+	if value, ok := cutField(line, "Transfer-Encoding:"); ok {
+		return f.coded(value, len(line))
 	}
-	return ""
+	return checkName(line)
 }
 
 // sized notes the Content-Length in a line of n bytes.

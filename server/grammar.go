@@ -13,6 +13,15 @@ var tokenByte = bytesOf("!#$%&'*+-.^_`|~", isAlphanumeric)
 // (RFC 9112 §3.2).
 var targetByte = bytesOf("", func(c byte) bool { return c > ' ' && c < 0x7f && bytes.IndexByte([]byte(`"<>\#`), c) < 0 })
 
+// allTarget reports whether target is of such bytes only.
+func allTarget(target []byte) bool {
+	all := true
+	for _, c := range target {
+		all = all && targetByte[c]
+	}
+	return all
+}
+
 // hostByte has the bytes of a host name.
 var hostByte = bytesOf("-._~", isAlphanumeric)
 

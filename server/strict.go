@@ -34,10 +34,8 @@ func checkTarget(h *fasthttp.RequestHeader) string {
 		return "The Host header must be a host name or an IP address, with or without a port from 0 to 65535."
 	}
 	target := h.RequestURI()
-	for _, c := range target {
-		if !targetByte[c] {
-			return "The request target must be of ASCII characters other than \", <, >, \\ and #. Percent-encode those."
-		}
+	if !allTarget(target) {
+		return "The request target must be of ASCII characters other than \", <, >, \\ and #. Percent-encode those."
 	}
 	switch {
 	case h.IsConnect():
