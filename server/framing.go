@@ -161,7 +161,8 @@ func (f *framing) line(line []byte) string {
 		if empty {
 			return f.endHeader()
 		}
-		return f.field(line)
+		_, reason := f.fields(line)
+		return reason
 	case chunkSize:
 		return f.chunk(line[:len(line)-2])
 	case chunkEnd:
@@ -179,9 +180,9 @@ func (f *framing) line(line []byte) string {
 	return ""
 }
 
-// fields moves past the lines of the header that are whole, up to the empty one. It is what [line]
-// does, in one loop. fasthttp checks the names, and lets only spaces pass that it should not. Most
-// often the first space of a line is the one behind the colon.
+// fields moves past the lines of the header that are whole, up to the empty one. fasthttp checks the
+// names, and lets only spaces pass that it should not. Most often the first space of a line is the
+// one behind the colon.
 func (f *framing) fields(b []byte) (n int, reason string) {
 	for {
 		line := b[n:]
