@@ -67,8 +67,8 @@ func readByNetHTTP(text []byte) (requests []heardRequest, err error) {
 	}
 }
 
-// Whatever bytes come, each request that the edge reads out of them is the one that net/http reads
-// there. The edge may refuse what net/http takes, and then reads nothing more.
+// Each request that the edge reads out of any bytes is the one that net/http reads there. The edge
+// may refuse what net/http takes, and then reads nothing more.
 func FuzzFraming(f *testing.F) {
 	for _, c := range testkit.FrontCases(f, "testdata/front") {
 		if len(c.Bytes) < 2000 {
@@ -99,7 +99,7 @@ func FuzzFraming(f *testing.F) {
 	})
 }
 
-// stricter reports whether net/http refused a request for what has nothing to do with where it ends.
+// stricter reports whether net/http refused a request for a reason other than where it ends.
 func stricter(err error) bool {
 	var malformed *url.Error // such as %zz
 	return errors.As(err, &malformed)

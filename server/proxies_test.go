@@ -21,9 +21,9 @@ import (
 	"millrace/internal/testkit"
 )
 
-// arrivals is an edge's Peers that keeps account of the requests which arrive. A proxy in front puts
-// an id of its own into each request that it sends on. A request without one, or with that of
-// another, is one that the proxy did not know it sent.
+// arrivals is an edge's Peers that keeps account of the requests which arrive. A proxy in front
+// writes an id of its own into each request that it forwards. A request without one, or with that
+// of another, is one that the proxy did not know of.
 type arrivals struct {
 	Peers
 	header string // of the id; no case can guess it
@@ -96,7 +96,7 @@ func edge(t testing.TB, d Deps) string {
 	return addrs[0].String()
 }
 
-// frontProxies are the settings of proxies that pass on as much as they can be told to.
+// frontProxies are the settings of proxies that forward as much as they can be told to.
 var frontProxies = map[string]struct {
 	args func(config string) []string
 	text string

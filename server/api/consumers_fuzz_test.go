@@ -113,8 +113,8 @@ func (w *world) create(client int) {
 	w.instances[client] = &fuzzInstance{at: map[spot]int64{}, moved: map[spot]bool{}}
 }
 
-// assign gives an instance the partitions of the bits of set. Those that it has keep their positions,
-// others begin where the group has committed, or at the start.
+// assign gives an instance the partitions of the bits of set. Those that it has keep their
+// positions, others begin where the group has committed, or at the start.
 func (w *world) assign(client int, i *fuzzInstance, set byte) {
 	at, moved, list := map[spot]int64{}, map[spot]bool{}, []spot{}
 	for n, p := range w.places {
@@ -244,8 +244,8 @@ func (w *world) read(client int, i *fuzzInstance, arg byte) {
 	}
 }
 
-// Whatever calls eight clients make in whatever order: each sees its own instance only, reads each
-// partition without a gap or a repetition from where it is, commits what it was answered, and has
+// Eight clients make any calls in any order: each sees its own instance only, reads each partition
+// without a gap or a repetition from where it is, commits what it was answered, and has
 // no instance after it deleted it. The state of a node is compared with a model after each call.
 func FuzzCallsOfConsumers(f *testing.F) {
 	for _, seed := range [][]byte{
