@@ -7,6 +7,8 @@ MAKEFLAGS   += --no-print-directory
 
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 FUZZTIME ?= 5000x
+# Of the fuzzers named FuzzCalls…, whose inputs are whole conversations with a node.
+CALLSFUZZTIME ?= 300x
 COMMIT   := $(shell git log -1 --format=%h --abbrev=12 2>/dev/null)
 DATE     := $(shell TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null)
 PREFIX   ?= /usr/local
@@ -84,7 +86,7 @@ budget: ## tests that count allocations or compute for long, without the race de
 	$(GOTEST) -timeout=10m -run '$(PLAIN)' $$(printf '%s\n' "$${packages[@]}" | sort -u)
 
 # One binary a package, of which each fuzzer is run on its own.
-fuzz: ## each fuzzer for FUZZTIME (5000x)
+fuzz: ## each fuzzer for FUZZTIME (5000x), those of conversations for CALLSFUZZTIME (300x)
 	@echo "== fuzzers, $(FUZZTIME) each"
 	@shopt -s globstar; out=$$(mktemp -d); trap 'rm -rf "$$out"' EXIT; corpus=$$(go env GOCACHE)/fuzz/millrace; \
 	for file in **/*_test.go; do \
@@ -94,7 +96,8 @@ fuzz: ## each fuzzer for FUZZTIME (5000x)
 		while read -r word name; do \
 			[[ "$$word $$name" =~ ^func\ (Fuzz[A-Za-z0-9_]*) ]] || continue; \
 			echo "-- $${BASH_REMATCH[1]} in $$package"; \
-			(cd "$$package" && "$$binary" -test.run '^$$' -test.fuzz "^$${BASH_REMATCH[1]}\$$" -test.fuzztime '$(FUZZTIME)' \
+			times='$(FUZZTIME)'; [[ $${BASH_REMATCH[1]} != FuzzCalls* ]] || times='$(CALLSFUZZTIME)'; \
+			(cd "$$package" && "$$binary" -test.run '^$$' -test.fuzz "^$${BASH_REMATCH[1]}\$$" -test.fuzztime "$$times" \
 				-test.fuzzminimizetime 100x -test.fuzzcachedir "$$corpus/$$package" </dev/null); \
 		done <"$$file"; \
 	done
