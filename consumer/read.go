@@ -29,7 +29,9 @@ const (
 // are there, taking along what is fetched already, up to MaxBytes of keys and values, and to
 // what the settings allow an answer to be; a single record may be larger. After the timeout, or
 // when [Manager.Drain] is called, it answers the records that it has, even if there are none.
-// With an error dst is returned as long as it was and the position has not moved.
+// With an error dst is returned as long as it was and the position has not moved. With nothing to
+// answer because Kafka cannot be reached, that is the error: [apierr.BrokersAway], or
+// [apierr.Unauthenticated] when Kafka refuses the credentials.
 //
 // The call also confirms the answer before it. It waits, within its timeout,
 // for an assignment that is still to come and for another read of the same
@@ -73,8 +75,14 @@ func (i *Instance) AppendRecords(ctx context.Context, dst []byte, o ReadOptions)
 		return dst, err
 	}
 	i.mu.Lock()
-	room := s.backlog.room(limit, i.opts.Format)
+	room, err := s.backlog.room(limit, i.opts.Format), error(nil)
+	if s.backlog.records == 0 && !s.ended { // an empty answer would say that there is nothing to read
+		err = s.unreachable()
+	}
 	i.mu.Unlock()
+	if err != nil {
+		return dst, err
+	}
 	dst = pool.Grow(dst, room) // not before: who waits holds no memory for what may come
 	page := append(dst, '[')
 	known := reader.NewSchemas(i.m.deps.Schemas, i.opts.Format, nil)

@@ -45,7 +45,7 @@ func (c *Cache) topicConfigs(ctx context.Context, topic string, maxAge time.Dura
 		return kept, true, nil
 	}
 	if asked == nil {
-		return nil, false, errAway
+		return nil, false, c.Away()
 	}
 	bounded := ctx
 	if instead {

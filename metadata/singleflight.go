@@ -40,7 +40,7 @@ type call struct {
 func do[T any](ctx context.Context, c *Cache, key callKey, work func(context.Context) (T, error)) (T, error) {
 	var none T
 	if c.isAway() {
-		return none, errAway
+		return none, c.Away()
 	}
 	f, err := start(c, key, work)
 	if err != nil {
@@ -59,7 +59,7 @@ func await[T any](ctx context.Context, c *Cache, f *call) (T, error) {
 		}
 		return f.value.(T), nil
 	case <-c.away():
-		return none, errAway
+		return none, c.Away()
 	case <-ctx.Done():
 		return none, c.explain(fmt.Errorf("cannot wait for Kafka's metadata any longer: %w", ctx.Err()))
 	case <-c.ctx.Done():
@@ -124,8 +124,7 @@ func (c *Cache) spawnLocked(task func()) bool {
 }
 
 // explain turns the error of a look-up into one for clients. While no broker can be reached it
-// returns BrokersAway, which is clearer than the symptom: a deadline, a refused connection, a
-// failed handshake.
+// returns the reason, which is clearer than the symptom: a deadline, a refused connection.
 func (c *Cache) explain(err error) error {
 	var own *apierr.Error
 	var code *kerr.Error
@@ -137,7 +136,7 @@ func (c *Cache) explain(err error) error {
 	case errors.As(err, &code), errors.Is(err, context.Canceled), errors.Is(err, kgo.ErrClientClosed):
 		return apierr.From(err)
 	case c.Healthy() != nil:
-		return &apierr.Error{Kind: apierr.BrokersAway, Cause: err}
+		return c.Away()
 	}
 	return apierr.From(err)
 }
