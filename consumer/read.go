@@ -74,12 +74,7 @@ func (i *Instance) AppendRecords(ctx context.Context, dst []byte, o ReadOptions)
 	if err := i.collect(ctx, wait, s, limit); err != nil {
 		return dst, err
 	}
-	i.mu.Lock()
-	room, err := s.backlog.room(limit, i.opts.Format), error(nil)
-	if s.backlog.records == 0 && !s.ended { // an empty answer would say that there is nothing to read
-		err = s.unreachable()
-	}
-	i.mu.Unlock()
+	room, err := i.room(s, limit)
 	if err != nil {
 		return dst, err
 	}
@@ -113,6 +108,19 @@ func (i *Instance) AppendRecords(ctx context.Context, dst []byte, o ReadOptions)
 		i.mu.Unlock()
 		return append(page, ']'), nil
 	}
+}
+
+// room returns how much an answer may take, or why there is none: an empty one would say that
+// Kafka has no more records.
+func (i *Instance) room(s *session, limit int) (int, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if s.backlog.records == 0 && !s.ended {
+		if err := s.unreachable(); err != nil {
+			return 0, err
+		}
+	}
+	return s.backlog.room(limit, i.opts.Format), nil
 }
 
 // asking bounds the look-ups of a read: by its timeout, but they have lookUpTime

@@ -34,11 +34,11 @@ func (c *Cache) Lost(topic string, partition int32, lost func(broker int32) erro
 }
 
 // Afresh returns a topic that a reader missed, or missed a partition of: one that was created or
-// got partitions since the view was taken. It waits for a view that is half an interval of the
-// rate limit old at most, which is the longest that a wrong "not found" is repeated. It creates
-// nothing.
+// got partitions since the view was taken. It waits for a view that is taken from now on, which
+// all that wait share: those who ask without end for what does not exist are slowed down to the
+// rate limit, and the brokers asked no more often. It creates nothing.
 func (c *Cache) Afresh(ctx context.Context, name string) (*Topic, error) {
-	v, r, err := c.fresh(ctx, c.settings.askEvery()/2)
+	v, r, err := c.fresh(ctx, 0)
 	if err != nil {
 		return nil, err
 	}

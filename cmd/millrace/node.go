@@ -35,6 +35,7 @@ type node struct {
 	metrics   *metrics.Metrics
 	metadata  *metadata.Cache
 	liveness  *kafka.Liveness // of the brokers, as the producer's client sees them
+	contact   kafka.Contact   // of that client with any of them
 	producer  *batch.Producer
 	member    *cluster.Node    // nil unless the node is one of several
 	schemas   *schema.Registry // nil: there is no schema registry
@@ -158,7 +159,7 @@ func (n *node) newProducer() (*kgo.Client, *kafka.Compressor, error) {
 	}
 	s := n.clientSettings(n.cfg.KafkaProduce, metrics.ProducerClient)
 	n.liveness = kafka.NewLiveness(n.cfg.Producer.SilenceLimit)
-	s.Hooks = append(s.Hooks, n.metadata.Hook(), n.liveness)
+	s.Hooks = append(s.Hooks, n.metadata.Hook(), n.liveness, &n.contact)
 	client, err := kafka.NewProducer(s, n.cfg.Producer, kgo.WithCompressor(compressor))
 	if err != nil {
 		return nil, nil, err
@@ -284,6 +285,9 @@ func (n *node) topicAfresh(ctx context.Context, name string) (string, int32, err
 
 // lost tells the producer whether the leaders of a topic can be reached.
 func (n *node) lost(topic string, partition int32) (all bool, err error) {
+	if cause := n.contact.Lost(); cause != nil {
+		return true, cause
+	}
 	if n.liveness.AllWell() {
 		return false, nil
 	}

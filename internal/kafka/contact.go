@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -19,20 +19,18 @@ const lostContact = 4 * time.Second
 // Unlike [Liveness] it knows nothing of single brokers: a client that hears from one is in
 // contact. The zero value is ready for use.
 type Contact struct {
-	mu    sync.Mutex
-	heard time.Time // of the last answer that was not part of a handshake
-	cause error     // of the first attempt to connect that failed since
+	heard atomic.Int64          // time of the last answer that was not part of a handshake, Unix ns
+	cause atomic.Pointer[error] // of the first attempt to connect that failed since; nil: none did
 }
 
 // Lost returns why the client hears nothing from Kafka: the error of an attempt to connect. It is
-// nil while the client does, or tries for the first time.
+// nil while the client does, or tries for the first time. It costs one load then.
 func (c *Contact) Lost() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.cause == nil || !c.heard.IsZero() && time.Since(c.heard) < lostContact {
+	cause := c.cause.Load()
+	if cause == nil || time.Since(time.Unix(0, c.heard.Load())) < lostContact {
 		return nil
 	}
-	return c.cause
+	return *cause
 }
 
 // OnBrokerConnect implements [kgo.HookBrokerConnect]. A failed handshake of TLS or SASL is an
@@ -41,11 +39,7 @@ func (c *Contact) OnBrokerConnect(_ kgo.BrokerMetadata, _ time.Duration, _ net.C
 	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, kgo.ErrClientClosed) {
 		return
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.cause == nil {
-		c.cause = err
-	}
+	c.cause.CompareAndSwap(nil, &err)
 }
 
 // OnBrokerRead implements [kgo.HookBrokerRead].
@@ -53,9 +47,10 @@ func (c *Contact) OnBrokerRead(_ kgo.BrokerMetadata, key int16, _ int, _, _ time
 	if err != nil || isHandshake(key) {
 		return
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.heard, c.cause = time.Now(), nil
+	c.heard.Store(time.Now().UnixNano())
+	if c.cause.Load() != nil {
+		c.cause.Store(nil)
+	}
 }
 
 // isHandshake reports whether a request of that key is part of opening a connection:
