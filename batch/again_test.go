@@ -87,7 +87,7 @@ func TestRecordsAreSentAgain(t *testing.T) {
 	if want := "2@100 "; err != nil || out != want || len(lent) != 3 {
 		t.Errorf("added: %q %v, lent %v", out, err, lent)
 	}
-	// What cannot be repeated as it was asked is left to the client.
+	// A record that cannot be repeated as it was asked is left to the client.
 	for name, f := range map[string]struct {
 		body       string
 		partitions int32
@@ -103,8 +103,8 @@ func TestRecordsAreSentAgain(t *testing.T) {
 	}
 }
 
-// A partition that the cached topic lacks is looked up once more before it is denied, and what is
-// there is written at once.
+// A partition that the cached topic lacks is looked up once more before it is denied, and written
+// at once if it exists.
 func TestAbsentPartitionIsLookedUpAgain(t *testing.T) {
 	out, _, _, err := produceIn(t, `{"records":[{"value":1,"partition":3}]}`, 4, attempt{nil})
 	if err != nil || out != "3@100 " {

@@ -56,7 +56,8 @@ type DirectRead struct {
 //
 // Errors: [apierr.TopicNotFound], [apierr.PartitionNotFound], [apierr.OffsetNotFound] for an
 // offset below the first, with the range, [apierr.Undecodable] for a first record that is not in
-// the format, [apierr.BrokersAway], and Kafka's errors. A leader that moves is no error: Append retries at the new one.
+// the format, [apierr.BrokersAway], and Kafka's errors. A leader that moves is no error: Append
+// retries at the new one.
 func (r *Reader) Append(ctx context.Context, dst []byte, q DirectRead) ([]byte, error) {
 	if err := r.admit(q.Topic); err != nil {
 		return dst, err

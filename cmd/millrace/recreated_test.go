@@ -88,7 +88,7 @@ func instanceReader(t *testing.T, url, of, what string) func() (int, string) {
 	}
 }
 
-// A partition that was just added, and a topic that was just created, is there at once.
+// A partition that was just added can be written, and looked up, at once.
 func TestAddedPartition(t *testing.T) {
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		_, url := serve(t, b, "--set=topics.auto.create=false")

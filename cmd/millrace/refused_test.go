@@ -91,31 +91,29 @@ func credentials(side, password string) []string {
 func TestRefusedByKafka(t *testing.T) {
 	k, sasl, tls := guardedKafka(t)
 	topic := testkit.CreateTopic(t, k.Broker, 1)
+	assigned := fmt.Sprintf(`{"partitions":[{"topic":%q,"partition":0}]}`, topic)
 	reads := func(t *testing.T, url, want string) {
 		t.Helper()
-		group := url + "/consumers/" + testkit.Group(t)
-		for what, source := range map[string]string{
-			"subscription": fmt.Sprintf(`{"topics":[%q]}`, topic),
-			"assignments":  fmt.Sprintf(`{"partitions":[{"topic":%q,"partition":0}]}`, topic),
-		} {
-			call(t, "POST", group, `{"name":"`+what+`","format":"json"}`)
-			call(t, "POST", group+"/instances/"+what+"/"+what, source)
-			wantAnswer(t, "GET", group+"/instances/"+what+"/records", "", want)
-		}
+		instance := url + "/consumers/" + testkit.Group(t)
+		call(t, "POST", instance, `{"name":"i","format":"json"}`)
+		instance += "/instances/i"
+		wantAnswer(t, "POST", instance+"/assignments", assigned, want)
+		call(t, "POST", instance+"/subscription", fmt.Sprintf(`{"topics":[%q]}`, topic))
+		wantAnswer(t, "GET", instance+"/records", "", want)
 		wantAnswer(t, "GET", url+"/topics/"+topic+"/partitions/0/records?offset=0", "", want)
 		wantAnswer(t, "GET", url+"/topics/"+topic+"/stream", "", want)
 	}
 	const record = `{"records":[{"value":1}]}`
 	t.Run("password", func(t *testing.T) {
 		_, url := serve(t, testkit.Broker{Addrs: []string{sasl}}, credentials("client", "wrong")...)
-		wantAnswer(t, "GET", url+"/readyz", "", "503", "refuses the credentials")
+		awaitReason(t, url, "refuses the credentials")
 		wantAnswer(t, "GET", url+"/topics", "", "40101")
 		wantAnswer(t, "POST", url+"/topics/"+topic, record, "40101")
 		reads(t, url, "40101")
 	})
 	t.Run("certificate", func(t *testing.T) {
 		_, url := serve(t, testkit.Broker{Addrs: []string{tls}}, "--set=client.security.protocol=SSL")
-		wantAnswer(t, "GET", url+"/readyz", "", "50303", "does not trust the certificate")
+		awaitReason(t, url, "does not trust the certificate")
 		wantAnswer(t, "POST", url+"/topics/"+topic, record, "50303")
 		reads(t, url, "50303")
 	})
@@ -138,13 +136,24 @@ func TestRefusedByKafka(t *testing.T) {
 	})
 	t.Run("no broker", func(t *testing.T) {
 		_, url := serve(t, k.Broker)
+		instance := url + "/consumers/" + testkit.Group(t)
+		call(t, "POST", instance, `{"name":"i","format":"json"}`)
+		instance += "/instances/i"
+		wantAnswer(t, "POST", instance+"/assignments", assigned, "204")
+		wantAnswer(t, "GET", instance+"/records", "", "200 []")
 		k.Kill()
-		testkit.Eventually(t, 20*time.Second, "the node to notice", func() bool {
-			status, _ := call(t, "GET", url+"/readyz", "")
-			return status == 503
-		})
-		wantAnswer(t, "GET", url+"/readyz", "", "50303", "connections are refused")
+		awaitReason(t, url, "connections are refused")
+		wantAnswer(t, "GET", instance+"/records", "", "50303")
 		reads(t, url, "50303")
+	})
+}
+
+// awaitReason waits until /readyz names the reason for which the node is not ready.
+func awaitReason(t *testing.T, url, reason string) {
+	t.Helper()
+	testkit.Eventually(t, 20*time.Second, "the reason on /readyz", func() bool {
+		status, body := call(t, "GET", url+"/readyz", "")
+		return status == 503 && strings.Contains(body, reason)
 	})
 }
 

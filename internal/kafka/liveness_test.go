@@ -57,7 +57,7 @@ func (s *scene) refuses() error {
 
 // state returns what Check says of broker 1 after so long.
 func (s *scene) state(after time.Duration) error {
-	time.Sleep(after)
+	<-time.After(after) // of the bubble
 	synctest.Wait()
 	return s.Check(1)
 }
@@ -137,7 +137,7 @@ func TestDownBroker(t *testing.T) {
 		s.OnBrokerConnect(brokerOne, 0, nil, errRefused)
 		s.want(t, time.Minute, nil)
 	})
-	play(t, func(t *testing.T, s *scene) { // a handshake that fails: the end is told before the beginning
+	play(t, func(t *testing.T, s *scene) { // a handshake fails: the hook for the end is called first
 		s.OnBrokerDisconnect(brokerOne, nil)
 		s.ask = func() error {
 			s.OnBrokerDisconnect(brokerOne, nil)

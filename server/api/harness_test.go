@@ -114,22 +114,7 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 	if err := cache.Wait(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	liveness := kafka.NewLiveness(o.silence)
-	client, err := kafka.NewProducer(base, o.producer, kgo.WithHooks(cache.Hook(), liveness))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &stack{log: logs, metadata: cache, broker: b}
-	s.producer = batch.New(client, batch.Cluster{
-		Topic:   topicOf(cache.Topic),
-		Afresh:  topicOf(cache.Afresh),
-		Healthy: cache.Healthy,
-		Lost: func(topic string, partition int32) (bool, error) {
-			return cache.Lost(topic, partition, liveness.Check)
-		},
-		Contradicted: func() { cache.Invalidate(); client.ForceMetadataRefresh() },
-		Recreated:    func(topic string) { client.PurgeTopicsFromProducing(topic) },
-	}, o.batch)
+	s := &stack{log: logs, metadata: cache, broker: b, producer: newProducer(t, base, &o, cache)}
 	node := joinCluster(t, base, &o)
 	deps := consumer.Deps{Schemas: o.schemas, Healthy: cache.Healthy, Read: o.read, Logger: log}
 	if node != nil {
@@ -177,6 +162,26 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 		}
 	})
 	return s
+}
+
+// newProducer returns a producer as a node has it.
+func newProducer(t testing.TB, base kafka.Settings, o *stackOptions, cache *metadata.Cache) *batch.Producer {
+	t.Helper()
+	liveness := kafka.NewLiveness(o.silence)
+	client, err := kafka.NewProducer(base, o.producer, kgo.WithHooks(cache.Hook(), liveness))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return batch.New(client, batch.Cluster{
+		Topic:   topicOf(cache.Topic),
+		Afresh:  topicOf(cache.Afresh),
+		Healthy: cache.Healthy,
+		Lost: func(topic string, partition int32) (bool, error) {
+			return cache.Lost(topic, partition, liveness.Check)
+		},
+		Contradicted: func() { cache.Invalidate(); client.ForceMetadataRefresh() },
+		Recreated:    func(topic string) { client.PurgeTopicsFromProducing(topic) },
+	}, o.batch)
 }
 
 func topicOf(look func(context.Context, string) (*metadata.Topic, error)) func(context.Context, string) (string, int32, error) {
