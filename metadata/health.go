@@ -135,7 +135,7 @@ func (c *Cache) watch() {
 			}
 			suspected, last = true, time.Now()
 		}
-		pause := max(probeEvery-c.silence(), 0)
+		pause := retryEvery
 		if err := c.probe(reachable && refusals == 0, suspected || refusals > 0); err == nil {
 			refusals, pause = 0, max(probeEvery-c.silence(), 0)
 		} else {
@@ -143,11 +143,10 @@ func (c *Cache) watch() {
 			if refusals++; errors.Is(err, context.DeadlineExceeded) {
 				refusals = 0
 			}
-			pause = retryEvery
-			if refusals == 1 {
+			switch {
+			case refusals == 1:
 				pause = doubleCheck
-			}
-			if refusals > 1 {
+			case refusals > 1:
 				c.health.refused.Store(true)
 			}
 		}
