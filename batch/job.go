@@ -48,13 +48,16 @@ type Job struct {
 	timer   *time.Timer
 	promise func(*kgo.Record, error) // complete, bound once for all lives
 
-	charge   int64  // bytes admitted for this job
-	number   uint64 // of this life among those of all jobs
-	renewed  uint64 // Producer.renewed when its records were ready
-	budget   codec.Budget
-	ready    time.Time // when its records could go to Kafka; the timestamp of most
-	producer *Producer
-	life     pool.Life
+	charge  int64  // bytes admitted for this job
+	number  uint64 // of this life among those of all jobs
+	renewed uint64 // Producer.renewed when its records were ready
+	// partitions is how many the topic had when they were.
+	partitions int32
+	repeats    bool // errAgain marks the records to lend
+	budget     codec.Budget
+	ready      time.Time // when its records could go to Kafka; the timestamp of most
+	producer   *Producer
+	life       pool.Life
 }
 
 // The states of a job whose records are lent. The side that moves the job out of waiting decides
@@ -89,7 +92,7 @@ func (p *Producer) Acquire() *Job {
 
 // Release takes the job back, with all its views. Its bytes are no longer
 // admitted. The buffers, the channels, timer and promise are kept for the next life;
-// ready, number and renewed are set anew before they are read.
+// ready, number, renewed, partitions and repeats are set anew before they are read.
 func (j *Job) Release() {
 	j.discard()
 	j.charge = 0
@@ -151,7 +154,7 @@ func recordError(err error) *apierr.Error {
 	if errors.Is(err, kerr.UnknownTopicID) { // perhaps another topic of that name exists
 		return apierr.KafkaRetriable.Wrap(err, "The topic was deleted, and may have been created again. Send the record again.")
 	}
-	return apierr.From(err)
+	return apierr.FromWrite(err)
 }
 
 // contradicts reports whether a record failed because its topic or partition is not as the
@@ -191,14 +194,20 @@ func (j *Job) fail(i int, err error) {
 	j.failed.Add(1)
 }
 
-// lend gives all records that can be written to the client.
+// lend gives all records that can be written to the client: those without an error, or, once all
+// have settled, those that are sent again.
 func (j *Job) lend() {
 	// The job may be complete, abandoned and released as soon as the client has the last record:
 	// the loop must not read it after that.
 	records, errs, client, promise := j.Slab.Records, j.errs, j.producer.client, j.promise
+	var due error
+	if j.repeats {
+		due = errAgain
+	}
 	for i, left := 0, j.pending.Load(); left > 0; i++ {
-		if errs[i] == nil {
+		if errs[i] == due {
 			left--
+			errs[i] = nil
 			client.Produce(forever, &records[i], promise)
 		}
 	}
@@ -225,32 +234,38 @@ func (j *Job) complete(r *kgo.Record, err error) {
 	p.flusher.settled(f)
 }
 
-// wait blocks until all promises have run, and returns answered, or until the timeout, after
-// which the job must not be used any more: it was abandoned, or, when none of its records had
-// been lent yet, canceled. When the job is called to lead its group, wait does that meanwhile.
-func (j *Job) wait(timeout time.Duration) int32 {
-	j.timer.Reset(timeout)
+// wait blocks until all promises have run, and returns answered; or until the timeout, or until
+// the brokers of the partition are lost, which it returns too. After those the job must not be
+// used any more: it was abandoned, or, when none of its records had been lent yet, canceled. When
+// the job is called to lead its group, wait does that meanwhile.
+func (j *Job) wait(timeout time.Duration, partition int32) (state int32, lost error) {
+	p, topic, began := j.producer, j.Slab.Records[0].Topic, time.Now()
+	j.timer.Reset(min(timeout, lookEvery))
 	for {
 		select {
 		case <-j.done:
 			j.timer.Stop()
-			return answered
+			return answered, nil
 		case <-j.lead:
-			j.producer.flusher.lead()
+			p.flusher.lead()
 			continue
 		case <-j.timer.C:
 		}
-		break
+		waited := time.Since(began)
+		if lost = p.isLost(topic, partition, waited); lost != nil || waited >= timeout {
+			break
+		}
+		j.timer.Reset(min(timeout-waited, lookEvery))
 	}
-	if j.producer.flusher.cancel(j) {
+	if p.flusher.cancel(j) {
 		j.Release()
-		return canceled
+		return canceled, lost
 	}
 	if j.state.CompareAndSwap(waiting, abandoned) {
-		return abandoned
+		return abandoned, lost
 	}
 	<-j.done // the last promise came first
-	return answered
+	return answered, nil
 }
 
 // failure returns the one reason for which all records failed, or nil when a

@@ -28,8 +28,15 @@ type Cluster struct {
 	// Topic returns the topic's name, as a string that outlives the request, and its number of
 	// partitions. It creates the topic when that is allowed.
 	Topic func(ctx context.Context, name string) (topic string, partitions int32, err error)
+	// Afresh is Topic for a topic or a partition that seemed to be absent: it may ask the brokers,
+	// as often as the rate limit allows, and creates nothing.
+	Afresh func(ctx context.Context, name string) (topic string, partitions int32, err error)
 	// Healthy returns nil, or the error that no broker can be reached.
 	Healthy func() error
+	// Lost, if not nil, returns why a leader of the topic cannot be reached: that of the
+	// partition, or of some partition for [AnyPartition]. With all there is no other that could
+	// take a record. It must return from memory.
+	Lost func(topic string, partition int32) (all bool, err error)
 	// Contradicted is called when Kafka refused a record and thereby contradicted the result of
 	// Topic, which must then be looked up anew.
 	Contradicted func()
@@ -107,8 +114,9 @@ const AnyPartition int32 = -1
 // one, or to one of the producer's choice for [AnyPartition]. When Kafka has acked, it calls
 // answer, which appends the results of [Job.Result] to dst, and returns that.
 //
-// It fails, and appends nothing, when no record was written for one common reason, and with
-// [apierr.KafkaTimedOut] when Kafka took too long; then records may still be written.
+// It fails, and appends nothing, when no record was written for one common reason: with
+// [apierr.NotWritten] when none was sent in time. It fails with [apierr.WriteUnknown] when a
+// broker was lost, or took too long, with records on their way; they may still be written.
 //
 // Produce takes the job, whether it succeeds or fails. It borrows dst.
 func (p *Producer) Produce(j *Job, topic string, partition int32, dst []byte, answer func([]byte, *Job) []byte) ([]byte, error) {
@@ -116,13 +124,8 @@ func (p *Producer) Produce(j *Job, topic string, partition int32, dst []byte, an
 		j.Release()
 		return dst, err
 	}
-	switch j.wait(p.settings.Timeout) {
-	case abandoned:
-		return dst, apierr.KafkaTimedOut.New("Kafka did not answer within %d ms. Some records may be written all the same; sending them again may double them.",
-			p.settings.Timeout.Milliseconds())
-	case canceled:
-		return dst, apierr.KafkaTimedOut.New("The records could not be sent to Kafka within %d ms. None was written; send them again.",
-			p.settings.Timeout.Milliseconds())
+	if err := p.settle(j, topic, partition); err != nil {
+		return dst, err // the job is gone
 	}
 	whole := false
 	defer func() {
@@ -133,12 +136,6 @@ func (p *Producer) Produce(j *Job, topic string, partition int32, dst []byte, an
 	if p.cluster.Waited != nil && j.number%16 == 0 {
 		p.cluster.Waited(time.Since(j.ready))
 	}
-	if j.contradicts() {
-		p.cluster.Contradicted()
-	}
-	if j.outlivedItsTopic() {
-		p.renew(j)
-	}
 	err := j.failure()
 	if err == nil {
 		dst = answer(dst, j)
@@ -146,6 +143,34 @@ func (p *Producer) Produce(j *Job, topic string, partition int32, dst []byte, an
 	whole = true
 	j.Release()
 	return dst, err
+}
+
+// settle waits until all records of the job have settled, those that are sent again among them.
+// After an error the job must not be used any more.
+func (p *Producer) settle(j *Job, topic string, partition int32) error {
+	for {
+		switch state, lost := j.wait(p.settings.Timeout, partition); {
+		case state == abandoned && lost != nil:
+			return unknownAfter(lost)
+		case state == abandoned:
+			return apierr.WriteUnknown.New("Kafka did not answer within %d ms. Some records may be written all the same; sending them again may double them.",
+				p.settings.Timeout.Milliseconds())
+		case state == canceled && lost != nil:
+			return refusedBy(topic, lost)
+		case state == canceled:
+			return apierr.NotWritten.New("The records could not be sent to Kafka within %d ms. None was written; send them again.",
+				p.settings.Timeout.Milliseconds())
+		}
+		if j.contradicts() {
+			p.cluster.Contradicted()
+		}
+		if j.outlivedItsTopic() {
+			p.renew(j)
+		}
+		if !p.again(j, topic) {
+			return nil
+		}
+	}
 }
 
 // submit lends the records to the client, through flusher. After an error no record was lent, and
@@ -161,9 +186,17 @@ func (p *Producer) submit(j *Job, topic string, partition int32) error {
 	if err != nil {
 		return err
 	}
-	if j.prepare(name, partition, partitions) == 0 {
+	valid := j.prepare(name, partition, partitions)
+	valid += p.lookAgain(j, topic)
+	if valid == 0 {
 		return j.failure()
 	}
+	if p.cluster.Lost != nil {
+		if all, err := p.cluster.Lost(name, partition); all {
+			return refusedBy(name, err)
+		}
+	}
+	j.pending.Store(int32(valid))
 	p.flusher.join(j)
 	return nil
 }
@@ -268,6 +301,7 @@ func (j *Job) prepare(topic string, partition, partitions int32) (valid int) {
 		j.errs = make([]error, j.Len())
 	}
 	j.errs = j.errs[:j.Len()]
+	j.partitions, j.repeats = partitions, false
 	j.renewed = j.producer.renewed.Load()
 	now := time.Now()
 	j.ready = now
@@ -293,7 +327,6 @@ func (j *Job) prepare(topic string, partition, partitions int32) (valid int) {
 		}
 		valid++
 	}
-	j.pending.Store(int32(valid))
 	return valid
 }
 

@@ -100,13 +100,19 @@ func startStack(t testing.TB, broker string, set ...string) *stack {
 	if err != nil {
 		t.Fatal(err)
 	}
-	producer := batch.New(client, batch.Cluster{Waited: m.ObserveWait, Healthy: cache.Healthy, Contradicted: cache.Invalidate, Recreated: func(topic string) { client.PurgeTopicsFromProducing(topic) }, Topic: func(ctx context.Context, name string) (string, int32, error) {
-		topic, err := cache.Topic(ctx, name)
-		if err != nil {
-			return "", 0, err
+	found := func(look func(context.Context, string) (*metadata.Topic, error)) func(context.Context, string) (string, int32, error) {
+		return func(ctx context.Context, name string) (string, int32, error) {
+			topic, err := look(ctx, name)
+			if err != nil {
+				return "", 0, err
+			}
+			return topic.Name, int32(len(topic.Partitions)), nil
 		}
-		return topic.Name, int32(len(topic.Partitions)), nil
-	}}, cfg.Batch)
+	}
+	producer := batch.New(client, batch.Cluster{
+		Waited: m.ObserveWait, Healthy: cache.Healthy, Contradicted: cache.Invalidate, Topic: found(cache.Topic), Afresh: found(cache.Afresh),
+		Recreated: func(topic string) { client.PurgeTopicsFromProducing(topic) },
+	}, cfg.Batch)
 	var registry *schema.Registry
 	if len(cfg.Schema.URLs) > 0 {
 		if registry, err = schema.New(cfg.Schema, log); err != nil {

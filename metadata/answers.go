@@ -107,6 +107,11 @@ func (c *Cache) Answer(ctx context.Context, q Query) (Reply, error) {
 		r.Answer = &t.answers().list
 		return r, nil
 	}
+	if int(q.Partition) >= len(t.Partitions) { // it may have been added
+		if t, err = c.Afresh(ctx, q.Topic); err != nil {
+			return Reply{}, err
+		}
+	}
 	if q.Partition < 0 || int(q.Partition) >= len(t.Partitions) {
 		return Reply{}, apierr.PartitionNotFound.New("Topic %s has no partition %d.", t.Name, q.Partition)
 	}

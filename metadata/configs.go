@@ -53,7 +53,7 @@ func (c *Cache) topicConfigs(ctx context.Context, topic string, maxAge time.Dura
 		return kept, true, nil
 	}
 	if asked == nil {
-		return nil, false, errAway
+		return nil, false, c.Away()
 	}
 	patient := ctx
 	if instead {

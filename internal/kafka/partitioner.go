@@ -85,6 +85,10 @@ func ProduceError(r *kgo.Record, err error) error {
 	return err
 }
 
+// AskedPartition returns the partition that was requested for a record that failed with
+// [ErrNoPartition].
+func AskedPartition(r *kgo.Record) int32 { return ^r.Partition }
+
 // murmur2 is Kafka's hash of a key (org.apache.kafka.common.utils.Utils), the
 // 32-bit MurmurHash2 with the seed that Kafka chose.
 func murmur2(key []byte) uint32 {

@@ -31,6 +31,7 @@ func DefaultProducer() Producer {
 		BufferBytes:     defaultBufferBytes,
 		DeliveryTimeout: defaultDelivery,
 		RequestTimeout:  defaultRequestTimeout,
+		SilenceLimit:    DefaultSilence,
 		Retries:         math.MaxInt32,
 	}
 }

@@ -24,6 +24,12 @@ func OwnTimestampIn(ctx context.Context) context.Context {
 // ownTimestamp is the key of the mark: hooks may have put other contexts around it.
 type ownTimestamp struct{}
 
+// HasOwnTimestamp reports whether r is marked. Once it was given to the library its Timestamp is
+// not the one that its client sent.
+func HasOwnTimestamp(r *kgo.Record) bool {
+	return r.Context != nil && (r.Context == OwnTimestamp || r.Context.Value(ownTimestamp{}) != nil)
+}
+
 // deliveryClock sets the time that the deadline of a marked record counts from to the time at
 // which it was buffered. The library calls it under the partition's lock, after the batch has
 // taken the timestamp that Kafka will see.
@@ -31,7 +37,7 @@ type deliveryClock struct{}
 
 // OnProduceRecordPartitioned implements [kgo.HookProduceRecordPartitioned].
 func (deliveryClock) OnProduceRecordPartitioned(r *kgo.Record, _ int32) {
-	if r.Context == OwnTimestamp || r.Context.Value(ownTimestamp{}) != nil {
+	if HasOwnTimestamp(r) {
 		r.Timestamp = time.Now()
 	}
 }

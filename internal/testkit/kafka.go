@@ -229,6 +229,13 @@ func (k *Kafka) Stop() { k.end(syscall.SIGTERM) }
 // [Kafka.Start].
 func (k *Kafka) Kill() { k.end(syscall.SIGKILL) }
 
+// Suspend stops the broker's process where it is (SIGSTOP): its connections stand, and nothing
+// answers on them. Resume lets it go on.
+func (k *Kafka) Suspend() { _ = k.cmd.Process.Signal(syscall.SIGSTOP) }
+
+// Resume lets a suspended broker go on (SIGCONT).
+func (k *Kafka) Resume() { _ = k.cmd.Process.Signal(syscall.SIGCONT) }
+
 // Close kills the broker if it runs, and removes its data.
 func (k *Kafka) Close() {
 	k.Kill()

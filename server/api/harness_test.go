@@ -67,6 +67,7 @@ type stackOptions struct {
 	reserved string                   // the topic of nodes
 	via      func(base string) string // where the others reach that one
 	hooks    []kgo.Hook               // of all Kafka clients
+	silence  time.Duration            // of a broker before it is lost
 }
 
 // start runs a node in front of b until t ends. change may alter its settings.
@@ -113,20 +114,15 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 	if err := cache.Wait(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	client, err := kafka.NewProducer(base, o.producer, kgo.WithHooks(cache.Hook()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &stack{log: logs, metadata: cache, broker: b}
-	s.producer = batch.New(client, batch.Cluster{Topic: topicOf(cache), Healthy: cache.Healthy, Contradicted: cache.Invalidate, Recreated: func(topic string) { client.PurgeTopicsFromProducing(topic) }}, o.batch)
+	s := &stack{log: logs, metadata: cache, broker: b, producer: newProducer(t, base, &o, cache)}
 	node := joinCluster(t, base, &o)
-	deps := consumer.Deps{Schemas: o.schemas, Read: o.read, Logger: log}
+	deps := consumer.Deps{Schemas: o.schemas, Healthy: cache.Healthy, Read: o.read, Logger: log}
 	if node != nil {
 		deps.Directory = node
 	}
 	consumers := consumer.New(base, o.fetch, o.consumer, deps)
 	reads := reader.New(base, o.fetch, reader.Settings{IsolationLevel: o.consumer.IsolationLevel, RequestTimeout: o.consumer.RequestTimeout, MaxBytes: o.consumer.MaxBytes},
-		reader.Deps{Schemas: o.schemas, Read: o.read})
+		reader.Deps{Schemas: o.schemas, Healthy: cache.Healthy, Read: o.read})
 	s.server = api.New(
 		api.Settings{Edge: o.server, REST: o.rest, Peer: o.peer, Admin: o.adminOn, UI: o.ui},
 		api.Parts{Producer: s.producer, Metadata: cache, Consumers: consumers, Reader: reads, Schemas: o.schemas, Cluster: node, Config: o.admin, Logger: log})
@@ -168,9 +164,29 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 	return s
 }
 
-func topicOf(cache *metadata.Cache) func(context.Context, string) (string, int32, error) {
+// newProducer returns a producer as a node has it.
+func newProducer(t testing.TB, base kafka.Settings, o *stackOptions, cache *metadata.Cache) *batch.Producer {
+	t.Helper()
+	liveness := kafka.NewLiveness(o.silence)
+	client, err := kafka.NewProducer(base, o.producer, kgo.WithHooks(cache.Hook(), liveness))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return batch.New(client, batch.Cluster{
+		Topic:   topicOf(cache.Topic),
+		Afresh:  topicOf(cache.Afresh),
+		Healthy: cache.Healthy,
+		Lost: func(topic string, partition int32) (bool, error) {
+			return cache.Lost(topic, partition, liveness.Check)
+		},
+		Contradicted: func() { cache.Invalidate(); client.ForceMetadataRefresh() },
+		Recreated:    func(topic string) { client.PurgeTopicsFromProducing(topic) },
+	}, o.batch)
+}
+
+func topicOf(look func(context.Context, string) (*metadata.Topic, error)) func(context.Context, string) (string, int32, error) {
 	return func(ctx context.Context, name string) (string, int32, error) {
-		topic, err := cache.Topic(ctx, name)
+		topic, err := look(ctx, name)
 		if err != nil {
 			return "", 0, err
 		}

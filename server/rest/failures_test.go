@@ -34,6 +34,7 @@ func TestFailedRecordsAreCountedByKind(t *testing.T) {
 	p := batch.New(client, batch.Cluster{
 		Topic:        func(context.Context, string) (string, int32, error) { return "t", 1000, nil },
 		Healthy:      func() error { return nil },
+		Afresh:       func(context.Context, string) (string, int32, error) { return "t", 1000, nil },
 		Contradicted: func() {},
 		Recreated:    func(string) {},
 	}, batch.Settings{BufferBytes: 1 << 30, Timeout: time.Minute})
