@@ -7,6 +7,8 @@ MAKEFLAGS   += --no-print-directory
 
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 FUZZTIME ?= 5000x
+# Of the fuzzers named FuzzCalls…, whose inputs are whole conversations with a node.
+CALLSFUZZTIME ?= 300x
 COMMIT   := $(shell git log -1 --format=%h --abbrev=12 2>/dev/null)
 DATE     := $(shell TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null)
 PREFIX   ?= /usr/local
@@ -28,32 +30,76 @@ run: build ## build millrace and run it with a broker in process, on :8082
 build: ## build bin/millrace (BIN), static and with its version; the same commit gives the same bytes
 	$(GOBUILD) -o $(BIN) ./cmd/millrace
 
+# aloud runs a command and says at the very end what its tests left out for want of a program:
+# go test shows nothing of what a package prints whose tests pass.
+define aloud
+	@export MILLRACE_TEST_LEFT_OUT=$$(mktemp); trap 'rm -f "$$MILLRACE_TEST_LEFT_OUT"' EXIT; code=0; \
+	$(1) || code=$$?; \
+	if [ -s "$$MILLRACE_TEST_LEFT_OUT" ]; then \
+		printf '\n*** LEFT OUT, because this machine lacks it (with CI=1 that is a failure):\n'; \
+		sort "$$MILLRACE_TEST_LEFT_OUT" | uniq -c | sort -rn | while read -r n line; do echo "***   $$n times: $$line"; done; \
+	fi; \
+	exit $$code
+endef
+
 test: lint $(KAFKA) ## lint, allocation budgets, fuzzers, tests with -race on a real Kafka
-	$(KAFKA) -- make all-but-lint
+	$(call aloud,$(KAFKA) -- $(MAKE) all-but-lint)
 
 # The order puts go test's list of packages at the end of the output.
 all-but-lint: budget fuzz race
 
-test-short: ## quick tests, only on the broker in process
-	go test -short -shuffle=on ./...
+test-short: ## quick tests, only on the broker in process; go test remembers those that nothing has changed for
+	$(call aloud,go test -short ./...)
+	@echo "Left out by -short: Kafka and the registry, Java's Avro, Python, the bench, lint, fuzzers and the race detector. make test has them."
 
-# The packages whose tests take longest begin first, beside the others, and are
-# not left to the end. Most tests wait more than they compute: hence three at a time.
-LONG := ./server/api ./cmd/millrace ./consumer
+# Lint has vetted all packages by then. The packages whose tests take longest begin first, beside
+# the others, and are not left to the end. Most tests wait more than they compute: hence three
+# packages at a time, and four tests of each.
+LONG   := ./server/api ./cmd/millrace ./consumer
+GOTEST := go test -vet=off -shuffle=on -parallel=4
+
+# Where there is no C compiler there is no race detector.
+RACE = $(shell [ "$$(go env CGO_ENABLED)" = 1 ] && command -v "$$(go env CC)" >/dev/null && echo -race)
+NOT_RACED := RACE DETECTOR NOT USED: needs a C compiler (Debian: apt-get install gcc libc6-dev)
 
 race: ## all tests with the race detector
 	@echo "== tests, with the race detector"
-	go test -race -shuffle=on -timeout=25m -p 3 $(LONG) ./...
+	@if [ -z "$(RACE)" ]; then \
+		echo "*** $(NOT_RACED) ***" >&2; \
+		[ "$${CI:-}" != 1 ] || exit 1; \
+		[ -z "$${MILLRACE_TEST_LEFT_OUT:-}" ] || echo "$(NOT_RACED)" >> "$$MILLRACE_TEST_LEFT_OUT"; \
+	fi
+	$(GOTEST) $(RACE) -timeout=25m -p 3 $(LONG) ./...
 
-budget: ## tests that count allocations, which the race detector would change
-	@echo "== allocation budgets"
-	go test -shuffle=on -timeout=5m -run 'Alloc|Budget' ./...
+# Tests that count what they allocate, which the race detector would change, and those of one
+# goroutine that compute for long, which it would only make ten times as long. Those that do not
+# run with it at all stand in files of their own (//go:build !race).
+PLAIN := Alloc|Budget|OverJSON|AgreesWithJava|LargeBodies|BenchRuns
 
-fuzz: ## each fuzzer for FUZZTIME (5000x)
+budget: ## tests that count allocations or compute for long, without the race detector
+	@echo "== budgets and long comparisons, without the race detector"
+	@shopt -s globstar; packages=(); \
+	for file in **/*_test.go; do \
+		[[ $$(<"$$file") =~ func\ Test[A-Za-z0-9_]*($(PLAIN)) ]] || continue; \
+		packages+=("./$${file%/*}"); \
+	done; \
+	$(GOTEST) -timeout=10m -run '$(PLAIN)' $$(printf '%s\n' "$${packages[@]}" | sort -u)
+
+# One binary a package, of which each fuzzer is run on its own.
+fuzz: ## each fuzzer for FUZZTIME (5000x), those of conversations for CALLSFUZZTIME (300x)
 	@echo "== fuzzers, $(FUZZTIME) each"
-	@grep -rEo --exclude-dir='.?*' --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sort | while IFS=: read -r file func; do \
-		echo "-- $${func#func } in $$(dirname $$file)"; \
-		go test -run '^$$' -fuzz "^$${func#func }\$$" -fuzztime '$(FUZZTIME)' -fuzzminimizetime 100x "$$(dirname $$file)" </dev/null; \
+	@shopt -s globstar; out=$$(mktemp -d); trap 'rm -rf "$$out"' EXIT; corpus=$$(go env GOCACHE)/fuzz/millrace; \
+	for file in **/*_test.go; do \
+		package=$${file%/*}; binary=$$out/$${package//\//-}.test; \
+		[[ $$(<"$$file") == *$$'\nfunc Fuzz'* ]] || continue; \
+		[ -x "$$binary" ] || go test -c -vet=off -fuzz=Fuzz -o "$$binary" "./$$package"; \
+		while read -r word name; do \
+			[[ "$$word $$name" =~ ^func\ (Fuzz[A-Za-z0-9_]*) ]] || continue; \
+			echo "-- $${BASH_REMATCH[1]} in $$package"; \
+			times='$(FUZZTIME)'; [[ $${BASH_REMATCH[1]} != FuzzCalls* ]] || times='$(CALLSFUZZTIME)'; \
+			(cd "$$package" && "$$binary" -test.run '^$$' -test.fuzz "^$${BASH_REMATCH[1]}\$$" -test.fuzztime "$$times" \
+				-test.fuzzminimizetime 100x -test.fuzzcachedir "$$corpus/$$package" </dev/null); \
+		done <"$$file"; \
 	done
 
 lint: ## go vet, staticcheck, gofumpt and the rules of the house
@@ -62,7 +108,7 @@ lint: ## go vet, staticcheck, gofumpt and the rules of the house
 	go tool staticcheck ./...
 	@unformatted=$$(go tool gofumpt -l .); \
 		if [ -n "$$unformatted" ]; then echo "not formatted by gofumpt:"; echo "$$unformatted"; exit 1; fi
-	go test ./internal/lint
+	go test -vet=off ./internal/lint
 
 pollers: ## 1,000 clients that poll metadata for half a minute
 	MILLRACE_POLLERS=full go test -count=1 -v -run '^TestPollers$$' ./server/api

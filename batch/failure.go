@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kgo"
 
 	"millrace/internal/apierr"
 )
@@ -44,11 +43,11 @@ func culpritError(err error, i int32, c culprit) error {
 			text = code.Description
 		}
 	}
-	return apierr.From(err).Kind.Wrap(err, "Kafka refused record %d of the request: %s", i, text)
+	return apierr.FromWrite(err).Kind.Wrap(err, "Kafka refused record %d of the request: %s", i, text)
 }
 
 var (
-	errDelivery       = kgo.ErrRecordTimeout
+	errDelivery       = apierr.NotWritten.New("The record could not be written within delivery.timeout.ms. Nothing was written: send it again.")
 	errNoAnswer       = errors.New("the broker's response leaves the partition out")
-	errUnknownOutcome = apierr.KafkaTimedOut.New("Kafka did not say whether the record was written. It may be; sending it again may double it.")
+	errUnknownOutcome = apierr.WriteUnknown.New("Kafka did not say whether the record was written. It may be; sending it again may double it.")
 )

@@ -171,7 +171,7 @@ func recordFailure(err error) *apierr.Error {
 	if errors.Is(err, kerr.UnknownTopicID) { // perhaps another topic of that name exists
 		return apierr.KafkaRetriable.Wrap(err, "The topic was deleted, and may have been created again. Send the record again.")
 	}
-	return apierr.From(err)
+	return apierr.FromWrite(err)
 }
 
 // contradicts reports whether a record failed because its topic or partition is not as the

@@ -357,6 +357,9 @@ func (m *model) describe(name string) kmsg.MetadataResponseTopic {
 	return out
 }
 
+// Reset implements [Client]. The model has no connection of its own to end.
+func (m *model) Reset(int32) {}
+
 // Close implements [Client].
 func (m *model) Close() {
 	m.mu.Lock()

@@ -43,6 +43,10 @@ type batch struct {
 	// is sent alone.
 	suspect bool
 	corrupt bool // the broker found the checksum wrong once
+	// told: the clients of the batch were answered before its end, and its runs are of no job any
+	// more. charge is what it has of the producer's memory since then.
+	told    bool
+	charge  int64
 	tries   int
 	answer  verdict // while it waits in flight for those that were sent with it
 
@@ -74,7 +78,7 @@ func (b *batch) release() {
 	if b.packed.Cap() > pool.MaxPooledBytes {
 		b.packed = bytes.Buffer{}
 	}
-	b.sealed, b.unsure, b.suspect, b.corrupt, b.tries, b.answer = false, false, false, false, 0, verdict{}
+	b.sealed, b.unsure, b.suspect, b.corrupt, b.told, b.tries, b.charge, b.answer = false, false, false, false, false, 0, 0, verdict{}
 	batches.Put(b)
 }
 
@@ -123,6 +127,9 @@ func (b *batch) pack(c kgo.Compressor) {
 
 // finish answers all runs: the records are in Kafka from the offset base on, or failed by err.
 func (b *batch) finish(partition int32, base int64, err error) {
+	if b.told {
+		return
+	}
 	for i := range b.runs {
 		r := &b.runs[i]
 		r.job.settle(r.first, answer{partition: partition, count: r.count, offset: base + int64(r.at), err: err})

@@ -253,6 +253,7 @@ func (p *partition) answered(b *batch, v verdict, base int64, now time.Time) {
 func (p *partition) finish(b *batch, base int64, err error) {
 	producer := p.topic.producer
 	b.finish(p.index, base, err)
+	producer.held.Add(-b.charge)
 	producer.buffered.Add(-int64(b.records()))
 	if err == nil && producer.cluster.Written != nil && p.home != nil {
 		producer.cluster.Written(p.home.id, p.topic.name, p.index, kgo.ProduceBatchMetrics{

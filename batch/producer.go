@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,6 +23,12 @@ type Cluster struct {
 	// Topic returns the topic's name, as a string that outlives the request, and its number of
 	// partitions. It creates the topic when that is allowed.
 	Topic func(ctx context.Context, name string) (topic string, partitions int32, err error)
+	// Afresh is Topic for a topic or a partition that seemed to be absent: it may ask the brokers,
+	// as often as the rate limit allows, and creates nothing.
+	Afresh func(ctx context.Context, name string) (topic string, partitions int32, err error)
+	// Lost, if not nil, returns why a broker cannot be reached, or for -1 why none can, and nil
+	// while an answer may be expected. It must return from memory.
+	Lost func(broker int32) error
 	// Healthy returns nil, or the error that no broker can be reached.
 	Healthy func() error
 	// Contradicted is called when Kafka refused a record and thereby contradicted the result of
@@ -52,6 +59,7 @@ type Producer struct {
 	mu      sync.Mutex // of senders
 	senders map[int32]*sender
 
+	cut      atomic.Pointer[error] // why no broker can be reached, if none can; of the watch
 	buffered atomic.Int64 // records that are framed and not answered
 	closing  atomic.Bool
 	empty    chan struct{} // told while closing when buffered is 0
@@ -72,6 +80,9 @@ func New(client Client, c kgo.Compressor, cluster Cluster, s Settings, k kafka.P
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.router = newRouter(p)
 	p.tasks.Go(p.router.run) // ends with ctx
+	if cluster.Lost != nil {
+		p.tasks.Go(p.watch) // ends with ctx
+	}
 	return p
 }
 
@@ -156,8 +167,10 @@ const failedRecord = math.MinInt32
 // one, or to one of the producer's choice for [AnyPartition]. When Kafka has acked, it calls
 // answer, which appends the results of [Job.Result] to dst, and returns that.
 //
-// It fails, and appends nothing, when no record was written for one common reason, and with
-// [apierr.KafkaTimedOut] when Kafka took too long; then records may still be written.
+// It fails, and appends nothing, when no record was written for one common reason: with
+// [apierr.NotWritten] when none was sent because brokers cannot be reached. It fails with
+// [apierr.WriteUnknown] when a broker was lost, or took too long, with all records on their way;
+// they may still be written.
 //
 // Produce takes the job, whether it succeeds or fails. It borrows dst.
 func (p *Producer) Produce(j *Job, topic string, partition int32, dst []byte, answer func([]byte, *Job) []byte) ([]byte, error) {
@@ -166,7 +179,7 @@ func (p *Producer) Produce(j *Job, topic string, partition int32, dst []byte, an
 		return dst, err
 	}
 	if !j.wait(p.settings.Timeout) {
-		return dst, apierr.KafkaTimedOut.New("Kafka did not answer within %d ms. Some records may be written all the same; sending them again may double them.",
+		return dst, apierr.WriteUnknown.New("Kafka did not answer within %d ms. Some records may be written all the same; sending them again may double them.",
 			p.settings.Timeout.Milliseconds())
 	}
 	whole := false
@@ -203,6 +216,7 @@ func (p *Producer) submit(j *Job, topic string, partition int32) error {
 	if err != nil {
 		return err
 	}
+	partitions = p.lookAgain(j, topic, partition, partitions)
 	valid := j.prepare(name, partition, partitions)
 	t, among := p.router.topic(name, partitions)
 	if j.screen(t, valid) == 0 {
@@ -219,6 +233,11 @@ func (p *Producer) submit(j *Job, topic string, partition int32) error {
 			i++
 			continue
 		}
+		if why := among[at].lost(); why != nil {
+			j.fail(i, refusedBy(name, *why))
+			i++
+			continue
+		}
 		next, tell := among[at].add(j, i)
 		if tell != nil {
 			tell.list(among[at])
@@ -227,6 +246,19 @@ func (p *Producer) submit(j *Job, topic string, partition int32) error {
 	}
 	j.drop() // the last answer may have come before
 	return nil
+}
+
+// lookAgain returns how many partitions the topic has. It is looked up once more if the request
+// names one that it did not have: that may have been added since.
+func (p *Producer) lookAgain(j *Job, topic string, partition, partitions int32) int32 {
+	named := partition >= partitions || slices.ContainsFunc(j.Slab.Records, func(r kgo.Record) bool { return r.Partition >= partitions })
+	if !named || p.cluster.Afresh == nil {
+		return partitions
+	}
+	if _, now, err := p.cluster.Afresh(p.ctx, topic); err == nil && now > partitions {
+		return now
+	}
+	return partitions
 }
 
 // prepare sets what the records have in common and gives each record with a partition that does

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -66,6 +68,13 @@ func (r *router) topic(name string, n int32) (*topic, []*partition) {
 		r.lookUp(t)
 	}
 	return t, all
+}
+
+// all returns all topics.
+func (r *router) all() []*topic {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Collect(maps.Values(r.topics))
 }
 
 // lookUp has the leaders of a topic looked up soon.

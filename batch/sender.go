@@ -3,6 +3,7 @@ package batch
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -40,6 +41,8 @@ type sender struct {
 	armed         bool // the timer runs
 	timer         *time.Timer
 	throttled     time.Time // until when the broker wants nothing
+
+	lost atomic.Pointer[error] // why the broker cannot be reached, nil if it can; of the watch
 }
 
 func newSender(p *Producer, id int32) *sender {
@@ -262,6 +265,8 @@ type Client interface {
 	Send(broker int32, req kmsg.Request) (kmsg.Response, error)
 	// Ask sends the request to the broker that it is for, and retries.
 	Ask(ctx context.Context, req kmsg.Request) (kmsg.Response, error)
+	// Reset ends the connections to a broker. The requests in flight there fail.
+	Reset(broker int32)
 	// Close fails the requests in flight.
 	Close()
 }

@@ -77,13 +77,20 @@ func (b *batch) cut(at []int32, skip []culprit) []*batch {
 	from := int32(0)
 	for _, to := range append(at, b.records()) {
 		if n := b.part(from, to, skip); n != nil {
-			b.share(n, from, to, skip)
+			if n.told = b.told; !b.told {
+				b.share(n, from, to, skip)
+			}
 			parts = append(parts, n)
 		}
 		from = to
 	}
+	if len(parts) > 0 {
+		parts[0].charge = b.charge
+	}
 	for i := range b.runs {
-		b.runs[i].job.drop()
+		if !b.told {
+			b.runs[i].job.drop()
+		}
 	}
 	b.release()
 	return parts

@@ -86,7 +86,7 @@ func (t *topic) choose(records []kgo.Record, among []*partition, stickyBytes int
 func (t *topic) pick(among []*partition) *partition {
 	n := len(among)
 	for i := range n {
-		if p := among[(t.sticky+i)%n]; p.leader.Load() != nil {
+		if p := among[(t.sticky+i)%n]; p.leader.Load() != nil && p.lost() == nil {
 			t.sticky = int(p.index)
 			return p
 		}

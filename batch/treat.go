@@ -116,6 +116,9 @@ func (p *partition) without(f *batch, v verdict, now time.Time) {
 		return
 	}
 	for _, c := range v.culprit {
+		if f.told {
+			break
+		}
 		job, i := f.owner(c.at)
 		job.left.Add(1)
 		job.settle(i, answer{partition: p.index, count: 1, err: culpritError(v.err, i, c)})

@@ -1,9 +1,11 @@
 package cluster
 
 import (
-	"encoding/json"
+	stdjson "encoding/json"
 	"fmt"
 	"time"
+
+	"millrace/codec/json"
 )
 
 // instanceKey names a consumer instance.
@@ -69,8 +71,10 @@ func nodeKey(id string) []byte { return appendKey(nodeRecord, id) }
 
 func (k instanceKey) bytes() []byte { return appendKey(instanceRecord, k.group, k.name) }
 
+// appendKey writes a key by encoding/json: compaction compares keys by their bytes, so they must
+// be those of nodes of all versions, with encoding/json's escapes for HTML.
 func appendKey(parts ...string) []byte {
-	key, err := json.Marshal(parts)
+	key, err := stdjson.Marshal(parts)
 	if err != nil {
 		panic("BUG: strings are always JSON: " + err.Error())
 	}

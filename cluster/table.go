@@ -1,10 +1,10 @@
 package cluster
 
 import (
-	"encoding/json"
 	"fmt"
 	"time"
 
+	"millrace/codec/json"
 	"millrace/internal/bounded"
 )
 

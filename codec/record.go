@@ -116,7 +116,7 @@ func appendHeaders(dst []byte, headers []kgo.RecordHeader) []byte {
 			dst = append(dst, ',')
 		}
 		dst = append(dst, `{"key":`...)
-		dst = apierr.AppendJSONString(dst, headers[i].Key)
+		dst = json.AppendString(dst, headers[i].Key)
 		dst = append(dst, `,"value":`...)
 		if value := headers[i].Value; value == nil {
 			dst = append(dst, "null"...)

@@ -153,8 +153,12 @@ var producerRows = []row{
 		store: into(millis(100, 900_000), func(d *draft) *time.Duration { return &d.Producer.RequestTimeout }),
 	},
 	{
-		name: "produce.timeout.ms", def: "30000", doc: "How long an HTTP request waits for Kafka before it is answered with 504; its records may still be written.",
+		name: "produce.timeout.ms", def: "30000", doc: "How long an HTTP request waits for Kafka, while the brokers that it waits for are alive, before it is answered: with 503 if nothing was sent, else with 504, and its records may still be written.",
 		store: into(millis(1, largest), func(d *draft) *time.Duration { return &d.Batch.Timeout }),
+	},
+	{
+		name: "broker.silence.limit.ms", def: "5000", doc: "How long a broker may send nothing while requests wait for it, a ping among them, before requests that wait for it are answered with 504 and new ones with 503. A slow request is no silence while the broker answers others. Above the longest garbage collection of the brokers; Kafka itself counts a broker as dead after 9000 (broker.session.timeout.ms).",
+		store: into(millis(500, 900_000), func(d *draft) *time.Duration { return &d.Producer.SilenceLimit }),
 	},
 	{
 		name: "producer.compression.type", alias: "compression.type", def: "none", runtime: true, doc: "Codec of every batch; `millrace tune` finds the best one for a topic.",

@@ -157,6 +157,7 @@ var storedCases = map[string]struct {
 	"producer.buffer.memory":                         {"20", func(c *Config) any { return c.Batch.BufferBytes }, "20"},
 	"producer.delivery.timeout.ms":                   {"40000", func(c *Config) any { return c.Producer.DeliveryTimeout }, "40s"},
 	"producer.request.timeout.ms":                    {"250", func(c *Config) any { return c.Producer.RequestTimeout }, "250ms"},
+	"broker.silence.limit.ms":                        {"2500", func(c *Config) any { return c.Producer.SilenceLimit }, "2.5s"},
 	"produce.timeout.ms":                             {"21", func(c *Config) any { return c.Batch.Timeout }, "21ms"},
 	"producer.compression.type":                      {"Snappy", func(c *Config) any { return c.Producer.Compression }, "snappy"},
 	"producer.compression.gzip.level":                {"5", nil, "5"}, // the levels are in TestConsistency

@@ -10,6 +10,7 @@ import (
 )
 
 func TestAssign(t *testing.T) {
+	t.Parallel()
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		topic := testkit.CreateTopic(t, b, 3)
 		for p := range int32(3) {
@@ -42,6 +43,7 @@ func TestAssign(t *testing.T) {
 }
 
 func TestAssignKeepsThePositionInsideAPage(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 2)
 	produce(t, b, numbers(topic, 0, 0, 10)...)
@@ -52,6 +54,7 @@ func TestAssignKeepsThePositionInsideAPage(t *testing.T) {
 }
 
 func TestAssignWhatDoesNotExist(t *testing.T) {
+	t.Parallel()
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		topic := testkit.CreateTopic(t, b, 1)
 		i := newReader(t, newManager(t, b, nil), topic, 1)
@@ -68,6 +71,7 @@ func TestAssignWhatDoesNotExist(t *testing.T) {
 // assigned, so that its poll is under way when the partition turns out to have
 // no position, whether it has records or not.
 func TestResetNoneOfAReadThatWaitsForTheGroup(t *testing.T) {
+	t.Parallel()
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		m := newManager(t, b, nil)
 		o := jsonOptions(m)
@@ -93,6 +97,7 @@ func TestResetNoneOfAReadThatWaitsForTheGroup(t *testing.T) {
 }
 
 func TestResetNone(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 1)
 	produce(t, b, numbers(topic, 0, 0, 5)...)

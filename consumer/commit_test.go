@@ -15,6 +15,7 @@ import (
 )
 
 func TestCommit(t *testing.T) {
+	t.Parallel()
 	bothWays(t, func(t *testing.T, i *Instance, tp TopicPartition) {
 		committed := func() []Offset {
 			t.Helper()
@@ -65,6 +66,7 @@ func TestCommit(t *testing.T) {
 }
 
 func TestCommitWithoutASession(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 1)
 	m := newManager(t, b, nil)
@@ -77,6 +79,7 @@ func TestCommitWithoutASession(t *testing.T) {
 }
 
 func TestCommitToWhatDoesNotExist(t *testing.T) {
+	t.Parallel()
 	bothWays(t, func(t *testing.T, i *Instance, tp TopicPartition) {
 		wantKind(t, i.Commit(t.Context(), []Offset{{tp, 1, ""}, {TopicPartition{Topic: tp.Topic, Partition: 7}, 1, ""}}), apierr.PartitionNotFound)
 		wantKind(t, i.Commit(t.Context(), []Offset{{TopicPartition{Topic: testkit.Topic(t), Partition: 0}, 1, ""}}), apierr.TopicNotFound)
@@ -84,6 +87,7 @@ func TestCommitToWhatDoesNotExist(t *testing.T) {
 }
 
 func TestAutoCommitCommitsWhatIsConfirmed(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 1)
 	produce(t, b, numbers(topic, 0, 0, 9)...)
@@ -124,6 +128,7 @@ func committedAfterATick(t *testing.T, b testkit.Broker, i *Instance, tp TopicPa
 }
 
 func TestRevocationCommitsWhatIsConfirmed(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 2)
 	produce(t, b, numbers(topic, 0, 0, 9)...)
@@ -145,6 +150,7 @@ func TestRevocationCommitsWhatIsConfirmed(t *testing.T) {
 }
 
 func TestCommitFailure(t *testing.T) {
+	t.Parallel()
 	f := testkit.Fake(t)
 	topic := testkit.CreateTopic(t, f.Broker, 1)
 	m := newManager(t, f.Broker, nil)
@@ -172,6 +178,7 @@ func TestCommitFailure(t *testing.T) {
 // The answered offset is committed again after an offset of the client's own, though each of
 // the three commits was asked for while the one before it was in flight.
 func TestCommitAfterOneThatOvertookAnAnswer(t *testing.T) {
+	t.Parallel()
 	f := testkit.Fake(t)
 	topic := testkit.CreateTopic(t, f.Broker, 1)
 	produce(t, f.Broker, numbers(topic, 0, 0, 10)...)
@@ -196,6 +203,7 @@ func TestCommitAfterOneThatOvertookAnAnswer(t *testing.T) {
 // TestLateCommitDoesNotUndoALaterOne holds up a commit before it is sent and
 // lets one that was asked for after it go first.
 func TestLateCommitDoesNotUndoALaterOne(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 1)
 	i := newReader(t, newManager(t, b, nil), topic, 1)

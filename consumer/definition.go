@@ -5,11 +5,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"slices"
 
 	"millrace/codec"
+	"millrace/codec/json"
 	"millrace/internal/apierr"
 )
 

@@ -16,6 +16,7 @@ import (
 )
 
 func TestDefinitionComesBack(t *testing.T) {
+	t.Parallel()
 	want := definition{
 		Options: InstanceOptions{
 			Name: "i", Format: codec.JSON, OffsetReset: latest, AutoCommit: true, FetchMinBytes: 7,
@@ -47,6 +48,7 @@ func TestDefinitionComesBack(t *testing.T) {
 // Every option but the address of its client, which is dropped where nobody
 // asks for it, must outlive a node: a new field that JSON passes over would not.
 func TestAllOptionsAreKept(t *testing.T) {
+	t.Parallel()
 	kind := reflect.TypeFor[InstanceOptions]()
 	for i := range kind.NumField() {
 		f := kind.Field(i)
@@ -98,6 +100,7 @@ func (d slowDirectory) Release(context.Context, string, string, []byte) error {
 // An instance is held until it is given up: else a request that comes meanwhile
 // would have it claimed once more by the node that shuts down.
 func TestInstanceIsHeldUntilItIsReleased(t *testing.T) {
+	t.Parallel()
 	d := slowDirectory{make(chan struct{}), make(chan struct{})}
 	m := newManagerWith(t, testkit.Fake(t).Broker, nil, Deps{Directory: d})
 	i := create(t, m, "g", jsonOptions(m))

@@ -24,6 +24,7 @@ func assigned(t *testing.T, i *Instance) []TopicPartition {
 // confirmed before the next, the two together read everything at least once,
 // and only what was not confirmed twice.
 func TestRebalanceWithABacklog(t *testing.T) {
+	t.Parallel()
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		const parts, each = 4, 100 // fewer than one poll takes
 		topic := testkit.CreateTopic(t, b, parts)
@@ -114,6 +115,7 @@ func TestRebalanceWithABacklog(t *testing.T) {
 }
 
 func TestSubscribingAgain(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	first, second := testkit.CreateTopic(t, b, 1), testkit.CreateTopic(t, b, 1)
 	produce(t, b, numbers(first, 0, 0, 3)...)
@@ -154,6 +156,7 @@ func TestSubscribingAgain(t *testing.T) {
 }
 
 func TestSubscriptionAndAssignmentExcludeEachOther(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 1)
 	m := newManager(t, b, nil)
@@ -169,6 +172,7 @@ func TestSubscriptionAndAssignmentExcludeEachOther(t *testing.T) {
 }
 
 func TestBadSubscriptions(t *testing.T) {
+	t.Parallel()
 	m := newManager(t, testkit.Fake(t).Broker, nil)
 	i := create(t, m, "g", jsonOptions(m))
 	wantKind(t, i.SubscribePattern(t.Context(), "a(b"), apierr.Unprocessable)
@@ -179,6 +183,7 @@ func TestBadSubscriptions(t *testing.T) {
 }
 
 func TestPatternFindsNewTopics(t *testing.T) {
+	t.Parallel()
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		base := testkit.Topic(t)
 		adm := kadm.NewClient(testkit.Client(t, b))
@@ -214,6 +219,7 @@ func TestPatternFindsNewTopics(t *testing.T) {
 }
 
 func TestTopicThatComesLater(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	topic := testkit.Topic(t)
 	m := newManager(t, b, nil)

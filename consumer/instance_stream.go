@@ -47,7 +47,8 @@ type written struct {
 }
 
 // OpenStream returns a stream of the instance, which it confirms the last
-// answer of. Errors: as of [Instance.AppendRecords] before there are records.
+// answer of. Errors: as of [Instance.AppendRecords] before there are records. A stream that is
+// open outlasts an outage of Kafka.
 func (i *Instance) OpenStream(ctx context.Context, q StreamOptions) (*InstanceStream, error) {
 	if err := i.beginCall(); err != nil {
 		return nil, err
@@ -57,7 +58,16 @@ func (i *Instance) OpenStream(ctx context.Context, q StreamOptions) (*InstanceSt
 	if err := i.takeReadTurn(ctx); err != nil {
 		return nil, err
 	}
+	i.mu.Lock()
+	var err error
+	if s := i.session; s != nil && s.backlog.records == 0 {
+		err = s.unreachable()
+	}
+	i.mu.Unlock()
 	<-i.lease
+	if err != nil {
+		return nil, err
+	}
 	known := reader.NewSchemas(i.m.deps.Schemas, i.opts.Format, nil)
 	return &InstanceStream{i: i, q: q, known: known, extras: q.Extras(known)}, nil
 }

@@ -27,6 +27,7 @@ func (plain) Close(dst []byte) []byte                     { return append(dst, '
 func (plain) Beat(dst []byte, _ *reader.Positions) []byte { return append(dst, "#beat\n"...) }
 
 func TestInstanceStream(t *testing.T) {
+	t.Parallel()
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		m := newManager(t, b, nil)
 		topic := testkit.CreateTopic(t, b, 1)
@@ -57,6 +58,7 @@ func TestInstanceStream(t *testing.T) {
 // Records that were written are answered, and confirmed by the next write; records that a
 // client did not take are read again.
 func TestInstanceStreamGivesBack(t *testing.T) {
+	t.Parallel()
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		m := newManager(t, b, nil)
 		topic := testkit.CreateTopic(t, b, 1)
@@ -87,6 +89,7 @@ func TestInstanceStreamGivesBack(t *testing.T) {
 
 // A heartbeat confirms as well, and what is confirmed is committed at the end.
 func TestInstanceStreamBeats(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	m := newManager(t, b, nil)
 	topic := testkit.CreateTopic(t, b, 1)
@@ -114,6 +117,7 @@ func TestInstanceStreamBeats(t *testing.T) {
 }
 
 func TestInstanceStreamEnds(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	m := newManager(t, b, nil)
 	topic := testkit.CreateTopic(t, b, 1)
@@ -152,6 +156,7 @@ func TestInstanceStreamEnds(t *testing.T) {
 // Records that are passed over are no answer: they confirm nothing of what was
 // written before, and do not hold up the heartbeats.
 func TestInstanceStreamPassesOver(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	m := newManager(t, b, nil)
 	topic := testkit.CreateTopic(t, b, 1)

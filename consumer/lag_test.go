@@ -24,6 +24,7 @@ func lagOf(m *Manager, group string) int64 {
 
 // A reader that never reads, or stops, is seen to fall behind.
 func TestLagOfThoseWhoDoNotRead(t *testing.T) {
+	t.Parallel()
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		topic := testkit.CreateTopic(t, b, 2)
 		m := newManager(t, b, func(s *Settings) { s.LagInterval = 50 * time.Millisecond })
@@ -59,6 +60,7 @@ func TestLagOfThoseWhoDoNotRead(t *testing.T) {
 // looked at, the broker is asked once an interval, and never for what is
 // committed; with nobody there it is not asked at all.
 func TestLagQueriesAreFew(t *testing.T) {
+	t.Parallel()
 	const groups, interval = 20, 100 * time.Millisecond
 	b := testkit.Fake(t, kfake.SeedTopics(3, "a", "b"))
 	m := newManager(t, b.Broker, func(s *Settings) { s.LagInterval = interval })
@@ -111,6 +113,7 @@ func TestLagQueriesAreFew(t *testing.T) {
 // A partition whose end the broker cannot tell keeps its last known end, and a topic that is
 // gone is not shown any more.
 func TestLagOfWhatIsGone(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t, kfake.SeedTopics(1, "kept", "gone"))
 	m := newManager(t, b.Broker, func(s *Settings) { s.LagInterval = 50 * time.Millisecond })
 	produce(t, b.Broker, append(numbers("kept", 0, 1, 3), numbers("gone", 0, 1, 2)...)...)

@@ -17,6 +17,7 @@ import (
 )
 
 func TestCreateNames(t *testing.T) {
+	t.Parallel()
 	m := newManager(t, testkit.Fake(t).Broker, nil)
 	o := m.Defaults()
 	i := create(t, m, "g", o)
@@ -49,6 +50,7 @@ func TestCreateNames(t *testing.T) {
 }
 
 func TestCreateBound(t *testing.T) {
+	t.Parallel()
 	m := newManager(t, testkit.Fake(t).Broker, func(s *Settings) { s.MaxInstances = 2 })
 	o := m.Defaults()
 	create(t, m, "g", o)
@@ -60,6 +62,7 @@ func TestCreateBound(t *testing.T) {
 }
 
 func TestCreateChecksItsOptions(t *testing.T) {
+	t.Parallel()
 	m := newManager(t, testkit.Fake(t).Broker, nil)
 	f := func(want *apierr.Kind, change func(*InstanceOptions)) {
 		t.Helper()
@@ -97,6 +100,7 @@ func TestCreateChecksItsOptions(t *testing.T) {
 }
 
 func TestDeleteInterruptsAReadAndLeavesTheGroup(t *testing.T) {
+	t.Parallel()
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		topic := testkit.CreateTopic(t, b, 1)
 		m := newManager(t, b, nil)
@@ -120,6 +124,7 @@ func TestDeleteInterruptsAReadAndLeavesTheGroup(t *testing.T) {
 }
 
 func TestDeleteCommitsWhatWasAnswered(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 1)
 	produce(t, b, numbers(topic, 0, 0, 10)...)
@@ -140,6 +145,7 @@ func TestDeleteCommitsWhatWasAnswered(t *testing.T) {
 }
 
 func TestExpiry(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 1)
 	produce(t, b, numbers(topic, 0, 0, 10)...)
@@ -169,6 +175,7 @@ func TestExpiry(t *testing.T) {
 }
 
 func TestAReadIsNotIdle(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 1)
 	m := newManager(t, b, func(s *Settings) { s.InstanceTimeout = 200 * time.Millisecond })
@@ -183,6 +190,7 @@ func TestAReadIsNotIdle(t *testing.T) {
 // TestDrainWakesReads: those that wait answer what they have, those that come
 // later what there is, and all else goes on.
 func TestDrainWakesReads(t *testing.T) {
+	t.Parallel()
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		topic := testkit.CreateTopic(t, b, 1)
 		m := newManager(t, b, nil)
@@ -247,6 +255,7 @@ func TestDrainWakesReads(t *testing.T) {
 }
 
 func TestCloseDrains(t *testing.T) {
+	t.Parallel()
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		topic := testkit.CreateTopic(t, b, 1)
 		produce(t, b, numbers(topic, 0, 0, 10)...)
@@ -291,6 +300,7 @@ func TestCloseDrains(t *testing.T) {
 // TestCloseOfASilentKafka: a broker that answers no commit must hold up neither
 // a shutdown nor a delete beyond their bounds.
 func TestCloseOfASilentKafka(t *testing.T) {
+	t.Parallel()
 	f := testkit.Fake(t, kfake.SeedTopics(1, "t"))
 	m := newManager(t, f.Broker, nil)
 	o := jsonOptions(m)

@@ -11,6 +11,7 @@ import (
 
 // The overview shows the instances as they are, and does not count as their use.
 func TestOverview(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 2)
 	produce(t, b, numbers(topic, 0, 10, 10)...)

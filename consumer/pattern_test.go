@@ -10,6 +10,7 @@ import (
 // TestPatternSize compares the estimate, which may be a bit more, with what the standard
 // library compiles.
 func TestPatternSize(t *testing.T) {
+	t.Parallel()
 	for _, pattern := range []string{
 		"a", "abc", "a|b|cd", "(a)(b)", "a*b+c?", "[a-z]{3}", "[a-z]{0,40}", "(ab{2,3}){4}", "a{2,}", ".*.*.*", `^\bx\b$`, "(?:)", "()",
 		"(a|b|c)?", `(?i)\pL{20}`, "((a{2}){3}){4}", strings.Repeat(".*", 500), "topic-[0-9]{1,3}",
@@ -32,6 +33,7 @@ func TestPatternSize(t *testing.T) {
 // TestPatternStates follows the standard library's programs through names, and has the
 // bound no lower than what is tried at any of their characters.
 func TestPatternStates(t *testing.T) {
+	t.Parallel()
 	names := []string{strings.Repeat("a", 249), strings.Repeat("ab", 124), "topic-123", strings.Repeat("eu.telemetry-7.", 16)}
 	for pattern, most := range map[string]int{
 		"abc": 1, "[a-z0-9._-]{1,249}": 3, "(?:abc){3}x": 2, "(?:eu|us)[.].*": 6, ".*": 3, ".*aaaa": 7, "a?a?a?aaa": 10,

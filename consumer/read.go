@@ -29,8 +29,10 @@ const (
 // are there, taking along what is fetched already, up to MaxBytes of keys and values, and to
 // what the settings allow an answer to be; a single record may be larger. After the timeout, or
 // when [Manager.Drain] is called, it answers the records that it has, even if there are none.
-// With an error dst is returned as long as it was and the position has not moved. The answer goes
-// to the client as d says.
+// With an error dst is returned as long as it was and the position has not moved. With nothing to
+// answer because Kafka cannot be reached, that is the error: [apierr.BrokersAway], or
+// [apierr.Unauthenticated] when Kafka refuses the credentials. The answer goes to the client as d
+// says.
 //
 // The call also confirms the answer before it. It waits, within its timeout,
 // for an assignment that is still to come and for another read of the same
@@ -73,9 +75,10 @@ func (i *Instance) AppendRecords(ctx context.Context, dst []byte, o ReadOptions,
 	if err := i.collect(ctx, wait, s, limit); err != nil {
 		return dst, err
 	}
-	i.mu.Lock()
-	room := s.backlog.room(limit, i.opts.Format)
-	i.mu.Unlock()
+	room, err := i.room(s, limit)
+	if err != nil {
+		return dst, err
+	}
 	dst = pool.Grow(dst, room) // not before: who waits holds no memory for what may come
 	page := append(dst, '[')
 	known := reader.NewSchemas(i.m.deps.Schemas, i.opts.Format, nil)
@@ -106,6 +109,19 @@ func (i *Instance) AppendRecords(ctx context.Context, dst []byte, o ReadOptions,
 		i.mu.Unlock()
 		return append(page, ']'), nil
 	}
+}
+
+// room returns how much an answer may take, or why there is none: an empty one would say that
+// Kafka has no more records.
+func (i *Instance) room(s *session, limit int) (int, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if s.backlog.records == 0 && !s.ended {
+		if err := s.unreachable(); err != nil {
+			return 0, err
+		}
+	}
+	return s.backlog.room(limit, i.opts.Format), nil
 }
 
 // asking bounds the look-ups of a read: by its timeout, but they have lookUpTime

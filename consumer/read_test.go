@@ -23,6 +23,7 @@ import (
 )
 
 func TestReadAppendsRecordsInTheirOrder(t *testing.T) {
+	t.Parallel()
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		topic := testkit.CreateTopic(t, b, 1)
 		produce(t, b, &kgo.Record{Topic: topic, Key: []byte(`"k"`), Value: []byte(`{"foo":"bar"}`)}, &kgo.Record{Topic: topic})
@@ -46,6 +47,7 @@ func TestReadAppendsRecordsInTheirOrder(t *testing.T) {
 }
 
 func TestReadExtrasAndBinary(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 1)
 	produce(t, b, &kgo.Record{Topic: topic, Value: []byte("Kafka"), Timestamp: time.UnixMilli(1234), Headers: []kgo.RecordHeader{{Key: "h", Value: []byte("v")}}})
@@ -62,6 +64,7 @@ func TestReadExtrasAndBinary(t *testing.T) {
 }
 
 func TestReadNeedsASubscription(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	m := newManager(t, b, nil)
 	i := create(t, m, "g", jsonOptions(m))
@@ -73,6 +76,7 @@ func TestReadNeedsASubscription(t *testing.T) {
 }
 
 func TestReadWaitsForItsTimeout(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	i := newReader(t, newManager(t, b, nil), testkit.CreateTopic(t, b, 1), 1)
 	begin := time.Now()
@@ -85,6 +89,7 @@ func TestReadWaitsForItsTimeout(t *testing.T) {
 }
 
 func TestReadWithoutWaiting(t *testing.T) {
+	t.Parallel()
 	bothWays(t, func(t *testing.T, i *Instance, _ TopicPartition) {
 		// It takes what is fetched already, and does fetch.
 		begin := time.Now()
@@ -104,6 +109,7 @@ func TestReadWithoutWaiting(t *testing.T) {
 }
 
 func TestReadAnswersAsSoonAsSomethingIsThere(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 1)
 	i := newReader(t, newManager(t, b, nil), topic, 1)
@@ -127,6 +133,7 @@ func polls(i *Instance) bool {
 }
 
 func TestReadWaitsForMinBytes(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 1)
 	m := newManager(t, b, nil)
@@ -157,6 +164,7 @@ func TestReadWaitsForMinBytes(t *testing.T) {
 // TestPagingLosesAndDoublesNothing reads thousands of records of random sizes
 // with random limits, from an assignment and from a subscription.
 func TestPagingLosesAndDoublesNothing(t *testing.T) {
+	t.Parallel()
 	const parts, each = 3, 2000
 	rnd := rand.New(rand.NewPCG(1, 2))
 	b := testkit.Fake(t).Broker
@@ -200,6 +208,7 @@ func TestPagingLosesAndDoublesNothing(t *testing.T) {
 }
 
 func TestRecordOverTheLimitIsAnsweredAlone(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 1)
 	big := &kgo.Record{Topic: topic, Value: []byte(`"` + strings.Repeat("x", 5000) + `"`)}
@@ -214,6 +223,7 @@ func TestRecordOverTheLimitIsAnsweredAlone(t *testing.T) {
 }
 
 func TestUndecodableRecord(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 1)
 	bad := &kgo.Record{Topic: topic, Value: []byte("{not json")}
@@ -249,6 +259,7 @@ func TestUndecodableRecord(t *testing.T) {
 }
 
 func TestConcurrentReads(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 2)
 	i := newReader(t, newManager(t, b, nil), topic, 2)
@@ -300,6 +311,7 @@ func TestConcurrentReads(t *testing.T) {
 }
 
 func TestSecondReadIsToldThatOneGoesOn(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 1)
 	i := newReader(t, newManager(t, b, nil), topic, 1)
@@ -313,6 +325,7 @@ func TestSecondReadIsToldThatOneGoesOn(t *testing.T) {
 }
 
 func TestClientGoneLosesNothing(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 1)
 	m := newManager(t, b, nil)
@@ -334,6 +347,7 @@ func TestClientGoneLosesNothing(t *testing.T) {
 }
 
 func TestDeletedTopicIsAnError(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 1)
 	produce(t, b, numbers(topic, 0, 0, 1)...)
@@ -349,6 +363,7 @@ func TestDeletedTopicIsAnError(t *testing.T) {
 }
 
 func TestRefusalsByKafkaAreErrors(t *testing.T) {
+	t.Parallel()
 	f := testkit.Fake(t)
 	topic := testkit.CreateTopic(t, f.Broker, 1)
 	m := newManager(t, f.Broker, nil)
@@ -371,6 +386,7 @@ func TestRefusalsByKafkaAreErrors(t *testing.T) {
 }
 
 func TestLatestStartsWhereTheSubscriptionFindsTheEnd(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 1)
 	produce(t, b, numbers(topic, 0, 0, 3)...)

@@ -14,6 +14,7 @@ import (
 // An instance goes over to a topic that was created again. Until then it commits
 // nothing of the old one, and it loses no position in another.
 func TestRecreatedTopicAmongOthers(t *testing.T) {
+	t.Parallel()
 	for name, start := range map[string]func(i *Instance, tps []TopicPartition) error{
 		"subscribed": func(i *Instance, tps []TopicPartition) error {
 			return i.Subscribe(t.Context(), []string{tps[0].Topic, tps[1].Topic})

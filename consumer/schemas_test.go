@@ -92,6 +92,7 @@ func (f *schemaFixture) produce(ids ...int32) {
 // A cache that is too small for the schemas of a page, or of one record, makes a
 // read ask more; it does not keep it from its end.
 func TestReadWithASmallSchemaCache(t *testing.T) {
+	t.Parallel()
 	f := newSchemaFixture(t, func(s *schema.Settings) { s.CacheSize = 1 })
 	const n = 2 * 16
 	var ids []int32
@@ -112,6 +113,7 @@ func TestReadWithASmallSchemaCache(t *testing.T) {
 
 // Within a read each schema is looked for in the cache once.
 func TestReadKeepsItsSchemas(t *testing.T) {
+	t.Parallel()
 	f := newSchemaFixture(t, func(*schema.Settings) {})
 	ids := []int32{f.register(1), f.register(2)}
 	for range 20 {
@@ -126,6 +128,7 @@ func TestReadKeepsItsSchemas(t *testing.T) {
 // A registry that does not answer holds a read up no longer than its timeout, or
 // the moment that look-ups have at least; the position stays.
 func TestReadWhileTheRegistryIsSilent(t *testing.T) {
+	t.Parallel()
 	f := newSchemaFixture(t, func(*schema.Settings) {})
 	known, unknown := f.register(1), f.register(2)
 	f.produce(known, known, unknown, unknown)
@@ -153,6 +156,7 @@ func TestReadWhileTheRegistryIsSilent(t *testing.T) {
 
 // A drain ends the look-ups of a read too.
 func TestDrainEndsLookUps(t *testing.T) {
+	t.Parallel()
 	f := newSchemaFixture(t, func(*schema.Settings) {})
 	f.produce(f.register(1), f.register(2))
 	defer f.silent()()
@@ -174,6 +178,7 @@ func TestDrainEndsLookUps(t *testing.T) {
 // A fault of a record's schema is reported with the record's position, though a failed lookup
 // is not cached.
 func TestUnknownSchemaNamesTheRecord(t *testing.T) {
+	t.Parallel()
 	f := newSchemaFixture(t, func(s *schema.Settings) { s.NegativeTTL = 0 })
 	id := f.register(1)
 	f.produce(id, id, 4711, id, id, id)

@@ -38,6 +38,7 @@ func bothWays(t *testing.T, test func(t *testing.T, i *Instance, tp TopicPartiti
 }
 
 func TestSeek(t *testing.T) {
+	t.Parallel()
 	bothWays(t, func(t *testing.T, i *Instance, tp TopicPartition) {
 		to := func(n int64) []Offset { return []Offset{{TopicPartition: tp, Offset: n}} }
 		at := func(s int64) []Timestamp { return []Timestamp{{tp, time.Unix(s, 0)}} }
@@ -82,6 +83,7 @@ func TestSeek(t *testing.T) {
 // partition. The last seek is the first one after place has told kgo where to
 // start, when kgo may not have done so yet and would pass over it.
 func TestSeekIsNeverLost(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 1)
 	tp := TopicPartition{Topic: topic, Partition: 0}
@@ -122,6 +124,7 @@ func TestSeekIsNeverLost(t *testing.T) {
 // TestSeekToTheCommittedOffset seeks to where the group's commit is already,
 // which the client lists as committed and no longer as uncommitted.
 func TestSeekToTheCommittedOffset(t *testing.T) {
+	t.Parallel()
 	bothWays(t, func(t *testing.T, i *Instance, tp TopicPartition) {
 		to := []Offset{{TopicPartition: tp, Offset: 5}}
 		ok(t, i.Seek(t.Context(), to, nil))
@@ -134,6 +137,7 @@ func TestSeekToTheCommittedOffset(t *testing.T) {
 // TestSeekThatKafkaClientPassesOverIsNoSuccess: kgo ignores a seek of a
 // partition that it does not have. Here it never will have it.
 func TestSeekThatKafkaClientPassesOverIsNoSuccess(t *testing.T) {
+	t.Parallel()
 	m := newManager(t, testkit.Fake(t).Broker, nil)
 	i := create(t, m, testkit.Group(t), jsonOptions(m))
 	tp := TopicPartition{Topic: testkit.Topic(t), Partition: 0}
@@ -149,6 +153,7 @@ func TestSeekThatKafkaClientPassesOverIsNoSuccess(t *testing.T) {
 }
 
 func TestSeekInterruptsAWaitingRead(t *testing.T) {
+	t.Parallel()
 	bothWays(t, func(t *testing.T, i *Instance, tp TopicPartition) {
 		readN(t, i, 10)
 		got := make(chan []record, 1)
@@ -160,6 +165,7 @@ func TestSeekInterruptsAWaitingRead(t *testing.T) {
 }
 
 func TestSeekWhileReading(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 1)
 	produce(t, b, numbers(topic, 0, 0, 3000)...)

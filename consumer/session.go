@@ -27,9 +27,10 @@ type session struct {
 	life    context.Context // of the client; die ends it when it cannot close in order
 	die     context.CancelFunc
 
-	client *kgo.Client // nil until an assignment is first read
-	joins  joins       // of the client
-	joined bool        // the group has admitted the client, and not dropped it since
+	client  *kgo.Client    // nil until an assignment is first read
+	contact *kafka.Contact // of the client
+	joins   joins          // of the client
+	joined  bool           // the group has admitted the client, and not dropped it since
 	// Bounds of one fetch of the client, in all and of one partition.
 	fetchBytes, partitionBytes int32
 	ended                      bool // no reads any more
@@ -163,8 +164,10 @@ func (s *session) newClient(own ...kgo.Opt) error {
 	case none:
 		reset = kgo.NoResetOffset()
 	}
+	contact := new(kafka.Contact)
 	opts = append(slices.Clip(opts),
 		kgo.WithContext(s.life),
+		kgo.WithHooks(contact),
 		kgo.FetchIsolationLevel(isolation),
 		kgo.ConsumeResetOffset(reset),
 		// fetch.min.bytes is waited for in collect, against the deadline of
@@ -176,7 +179,7 @@ func (s *session) newClient(own ...kgo.Opt) error {
 	if err != nil {
 		return fmt.Errorf("cannot build the Kafka client of a consumer instance: %w", err)
 	}
-	s.client = client
+	s.client, s.contact = client, contact
 	s.fetchBytes, s.partitionBytes = client.OptValue(kgo.FetchMaxBytes).(int32), client.OptValue(kgo.FetchMaxPartitionBytes).(int32)
 	return nil
 }
@@ -317,6 +320,23 @@ func (s *session) fetchError(tp TopicPartition, err error) error {
 		return apierr.KafkaError.Wrap(err, "The records of partition %d of topic %s cannot be fetched.", tp.Partition, tp.Topic)
 	}
 	return api
+}
+
+// unreachable returns why nothing can be read from Kafka; nil if it answers. The caller holds the
+// instance's mu.
+func (s *session) unreachable() error {
+	if healthy := s.inst.m.deps.Healthy; healthy != nil {
+		if err := healthy(); err != nil {
+			return err
+		}
+	}
+	if s.contact == nil {
+		return nil
+	}
+	if cause := s.contact.Lost(); cause != nil {
+		return apierr.Unreachable(cause)
+	}
+	return nil
 }
 
 // blocked returns why the session cannot be read on: a partition that waits

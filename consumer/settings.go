@@ -42,6 +42,8 @@ type Deps struct {
 	// Schemas has the schemas that records were written with; nil: there is no
 	// registry, and no instance can have a format that needs one.
 	Schemas *schema.Registry
+	// Healthy, if not nil, returns the error that no broker can be reached. It must not block.
+	Healthy func() error
 	// Read, if not nil, is told of records of one topic that were read, and of the
 	// bytes of their keys and values. It may be called with an instance locked and
 	// must not block.

@@ -12,6 +12,7 @@ import (
 
 // The metrics follow the readers, and ask Kafka nothing.
 func TestStats(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 1)
 	produce(t, b, numbers(topic, 0, 10, 10)...) // two digits each
@@ -63,6 +64,7 @@ func TestStats(t *testing.T) {
 }
 
 func TestExpiredInstancesAreCounted(t *testing.T) {
+	t.Parallel()
 	m := newManager(t, testkit.Fake(t).Broker, func(s *Settings) { s.InstanceTimeout = 20 * time.Millisecond })
 	create(t, m, testkit.Group(t), jsonOptions(m))
 	testkit.Eventually(t, patience, "the instance to expire", func() bool { return m.Stats().Expired == 1 })

@@ -13,6 +13,7 @@ import (
 )
 
 func TestTopicSubscribesOnce(t *testing.T) {
+	t.Parallel()
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		topic, other := testkit.CreateTopic(t, b, 1), testkit.CreateTopic(t, b, 1)
 		produce(t, b, numbers(topic, 0, 0, 3)...)
@@ -51,6 +52,7 @@ func TestTopicSubscribesOnce(t *testing.T) {
 
 // Of two first calls that name different topics one subscribes.
 func TestTopicRace(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	topics := []string{testkit.CreateTopic(t, b, 1), testkit.CreateTopic(t, b, 1)}
 	m := newManager(t, b, nil)

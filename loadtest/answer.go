@@ -2,9 +2,10 @@ package loadtest
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"strconv"
+
+	"millrace/codec/json"
 )
 
 // failure is one kind of error: HTTP status (0 when there was no answer) and

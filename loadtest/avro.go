@@ -2,10 +2,11 @@ package loadtest
 
 import (
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"os"
+
+	"millrace/codec/json"
 )
 
 // avroSchema is that of the generated events of flows whose format is avro. As

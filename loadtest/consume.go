@@ -3,7 +3,6 @@ package loadtest
 import (
 	"context"
 	"encoding/base64"
-	stdjson "encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -52,7 +51,7 @@ func newConsumers(ctx context.Context, to *endpoint, f *Flow, run string) (*cons
 }
 
 func (c *consumers) add(ctx context.Context, group, name string) error {
-	body, err := stdjson.Marshal(map[string]string{"name": name, "format": c.flow.Format, "auto.offset.reset": "latest"})
+	body, err := json.Marshal(map[string]string{"name": name, "format": c.flow.Format, "auto.offset.reset": "latest"})
 	if err != nil {
 		return err
 	}
@@ -64,7 +63,7 @@ func (c *consumers) add(ctx context.Context, group, name string) error {
 	// to no other host than the one that was named.
 	path := "/consumers/" + url.PathEscape(group) + "/instances/" + url.PathEscape(name)
 	c.paths = append(c.paths, path)
-	if body, err = stdjson.Marshal(map[string][]string{"topics": {c.flow.Topic}}); err != nil {
+	if body, err = json.Marshal(map[string][]string{"topics": {c.flow.Topic}}); err != nil {
 		return err
 	}
 	if _, err = c.do(ctx, http.MethodPost, path+"/subscription", string(body)); err != nil {

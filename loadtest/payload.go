@@ -3,11 +3,12 @@ package loadtest
 import (
 	"bufio"
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"strconv"
+
+	"millrace/codec/json"
 )
 
 const (
@@ -138,15 +139,15 @@ func readLines(file string) ([][]byte, error) {
 	lines := bufio.NewScanner(f)
 	lines.Buffer(nil, maxLine)
 	for n := 1; lines.Scan(); n++ {
-		var compact bytes.Buffer
 		line := bytes.TrimSpace(lines.Bytes())
 		if len(line) == 0 {
 			continue
 		}
-		if line[0] != '{' || json.Compact(&compact, line) != nil {
+		compact, err := json.AppendCompact(nil, line)
+		if err != nil || line[0] != '{' {
 			return nil, fmt.Errorf("cannot use payload %s: line %d is not a JSON object, which every line must be so that it can carry its id", file, n)
 		}
-		out = append(out, compact.Bytes()[1:])
+		out = append(out, compact[1:])
 	}
 	if err := lines.Err(); err != nil {
 		return nil, fmt.Errorf("cannot read payload %s: %w", file, err)

@@ -2,7 +2,6 @@ package loadtest
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -10,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"millrace/codec/json"
 	"millrace/internal/lab"
 )
 
@@ -234,9 +234,12 @@ func (k failure) what() string {
 
 // WriteJSON writes the result for machines, and for a later comparison.
 func (r *Result) WriteJSON(w io.Writer) error {
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", " ")
-	return enc.Encode(r)
+	text, err := json.MarshalIndent(r, " ")
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(append(text, '\n'))
+	return err
 }
 
 // ReadResult reads what WriteJSON wrote.

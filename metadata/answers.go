@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"millrace/codec/json"
 	"millrace/internal/apierr"
 )
 
@@ -106,6 +107,11 @@ func (c *Cache) Answer(ctx context.Context, q Query) (Reply, error) {
 		r.Answer = &t.answers().list
 		return r, nil
 	}
+	if int(q.Partition) >= len(t.Partitions) { // it may have been added
+		if t, err = c.Afresh(ctx, q.Topic); err != nil {
+			return Reply{}, err
+		}
+	}
 	if q.Partition < 0 || int(q.Partition) >= len(t.Partitions) {
 		return Reply{}, apierr.PartitionNotFound.New("Topic %s has no partition %d.", t.Name, q.Partition)
 	}
@@ -189,7 +195,7 @@ func (c *Cache) wholeTopic(ctx context.Context, t *Topic, r Reply, maxAge time.D
 	w := t.whole.Load()
 	if w == nil || !bytes.Equal(w.configs, kept.json) {
 		dst := append([]byte(nil), `{"name":`...)
-		dst = apierr.AppendJSONString(dst, t.Name)
+		dst = json.AppendString(dst, t.Name)
 		dst = append(dst, `,"configs":`...)
 		dst = append(dst, kept.json...)
 		dst = append(dst, `,"partitions":`...)

@@ -79,6 +79,7 @@ func New(client *kgo.Client, s Settings, log *slog.Logger) *Cache {
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.health.first = make(chan struct{})
+	c.health.kick = make(chan struct{}, 1)
 	back := make(chan struct{})
 	c.health.away.Store(&back)
 	c.missing = newMissing()
@@ -112,7 +113,7 @@ func (c *Cache) Snapshot(ctx context.Context) (*Snapshot, error) {
 	}
 	v, r, err := c.fresh(ctx, c.settings.MaxAge)
 	if err == nil && r.Stale {
-		err = errAway
+		err = c.Away()
 	}
 	if err != nil {
 		return nil, err

@@ -19,7 +19,7 @@ import (
 func do[K comparable, T any](ctx context.Context, c *Cache, g *singleflight.Group[K, T], key K, work func(context.Context) (T, error)) (T, error) {
 	var none T
 	if c.isAway() {
-		return none, errAway
+		return none, c.Away()
 	}
 	call, err := start(c, g, key, work)
 	if err != nil {
@@ -39,7 +39,7 @@ func await[T any](ctx context.Context, c *Cache, call *singleflight.Call[T]) (T,
 		}
 		return value, nil
 	case <-c.away():
-		return none, errAway
+		return none, c.Away()
 	case <-ctx.Done():
 		return none, c.explain(fmt.Errorf("cannot wait for Kafka's metadata any longer: %w", ctx.Err()))
 	case <-c.ctx.Done():
@@ -69,8 +69,7 @@ func (c *Cache) spawn(task func()) error {
 }
 
 // explain turns the error of a look-up into one for clients. While no broker can be reached it
-// returns BrokersAway, which is clearer than the symptom: a deadline, a refused connection, a
-// failed handshake.
+// returns the reason, which is clearer than the symptom: a deadline, a refused connection.
 func (c *Cache) explain(err error) error {
 	var own *apierr.Error
 	var code *kerr.Error
@@ -82,7 +81,7 @@ func (c *Cache) explain(err error) error {
 	case errors.As(err, &code), errors.Is(err, context.Canceled), errors.Is(err, kgo.ErrClientClosed):
 		return apierr.From(err)
 	case c.Healthy() != nil:
-		return &apierr.Error{Kind: apierr.BrokersAway, Cause: err}
+		return c.Away()
 	}
 	return apierr.From(err)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"millrace/codec/json"
 	"millrace/internal/apierr"
 	"millrace/internal/bounded"
 	"millrace/internal/singleflight"
@@ -52,7 +53,7 @@ func (c *Cache) topicConfigs(ctx context.Context, topic string, maxAge time.Dura
 		return kept, true, nil
 	}
 	if asked == nil {
-		return nil, false, errAway
+		return nil, false, c.Away()
 	}
 	patient := ctx
 	if instead {
@@ -141,12 +142,12 @@ func appendConfigs(dst []byte, all []kmsg.DescribeConfigsResponseResourceConfig)
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = apierr.AppendJSONString(dst, config.Name)
+		dst = json.AppendString(dst, config.Name)
 		dst = append(dst, ':')
 		if config.Value == nil || config.IsSensitive {
 			dst = append(dst, "null"...)
 		} else {
-			dst = apierr.AppendJSONString(dst, *config.Value)
+			dst = json.AppendString(dst, *config.Value)
 		}
 	}
 	return append(dst, '}')

@@ -2,6 +2,8 @@ package metadata
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -22,16 +24,27 @@ const (
 	// one broker, then one of all, fit in.
 	healthyFor = probeEvery + 2*probeTimeout
 	// retryEvery is the pause between probes while no broker responds.
-	retryEvery = 500 * time.Millisecond
+	retryEvery = 250 * time.Millisecond
 	// maxProbed bounds the brokers that are probed at once.
 	maxProbed = 16
+	// doubleCheck is the pause before the probe that confirms that all brokers refuse.
+	doubleCheck = 100 * time.Millisecond
+	// suspectEvery is how often the end of a connection leads to a probe.
+	suspectEvery = 500 * time.Millisecond
 )
 
-// errAway is shared: every request gets it while the brokers are away.
+// errAway is the error before the first probe has failed.
 var errAway = apierr.BrokersAway.Err()
 
 // health is the time of the last response of a broker.
 type health struct {
+	// refused is set when all brokers have refused two probes: there is nothing to wait for then.
+	refused atomic.Bool
+	// why is the error for clients while the brokers are away; nil before a probe has failed.
+	why atomic.Pointer[apierr.Error]
+	// kick wakes the watch: a client has lost a connection, or got none.
+	kick chan struct{}
+
 	last  atomic.Int64  // nanoseconds since Cache.started; 0: never
 	first chan struct{} // closed with the first response
 	once  sync.Once
@@ -40,13 +53,22 @@ type health struct {
 	away atomic.Pointer[chan struct{}]
 }
 
-// Healthy returns nil when a broker responded within the last four seconds. Otherwise, and before
-// the first response, it returns the error for clients. It costs one reading of the clock.
+// Healthy returns nil when a broker responded within the last four seconds and not all have
+// refused to since. Otherwise, and before the first response, it returns the error for clients,
+// which names the reason. It costs one reading of the clock.
 func (c *Cache) Healthy() error {
-	if c.health.last.Load() == 0 || c.silence() > healthyFor {
-		return errAway
+	if c.health.last.Load() == 0 || c.health.refused.Load() || c.silence() > healthyFor {
+		return c.Away()
 	}
 	return nil
+}
+
+// Away returns the error of a request that is refused because no broker responds.
+func (c *Cache) Away() error {
+	if why := c.health.why.Load(); why != nil {
+		return why
+	}
+	return errAway
 }
 
 // Wait returns nil as soon as a broker has responded for the first time, or the context's error.
@@ -70,7 +92,7 @@ func (c *Cache) isAway() bool {
 	case <-c.away():
 		return true
 	default:
-		return c.silence() > healthyFor
+		return c.health.refused.Load() || c.silence() > healthyFor
 	}
 }
 
@@ -82,75 +104,126 @@ func (c *Cache) silence() time.Duration {
 // answered notes that a broker has responded.
 func (c *Cache) answered() {
 	c.health.last.Store(max(int64(time.Since(c.started)), 1))
+	if c.health.refused.Load() {
+		c.health.refused.Store(false)
+	}
 	c.health.once.Do(func() { close(c.health.first) })
+}
+
+// suspect has the brokers probed at once: a client has lost a connection to one.
+func (c *Cache) suspect() {
+	select {
+	case c.health.kick <- struct{}{}:
+	default:
+	}
 }
 
 // watch keeps the time of the last response up to date until Close. While other look-ups get
 // responses it sends nothing.
 func (c *Cache) watch() {
-	reachable := true
+	reachable, refusals, last := true, 0, time.Time{}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
+		suspected := false
 		select {
 		case <-c.ctx.Done():
 			return
 		case <-timer.C:
+		case <-c.health.kick:
+			if time.Since(last) < suspectEvery {
+				continue // many connections end when a consumer instance does
+			}
+			suspected, last = true, time.Now()
 		}
 		pause := retryEvery
-		if c.probe(reachable) {
-			pause = max(probeEvery-c.silence(), 0)
+		if err := c.probe(reachable && refusals == 0, suspected || refusals > 0); err == nil {
+			refusals, pause = 0, max(probeEvery-c.silence(), 0)
+		} else {
+			c.health.why.Store(apierr.Unreachable(err))
+			if refusals++; errors.Is(err, context.DeadlineExceeded) {
+				refusals = 0
+			}
+			switch {
+			case refusals == 1:
+				pause = doubleCheck
+			case refusals > 1:
+				c.health.refused.Store(true)
+			}
 		}
 		if now := c.Healthy() == nil; now != reachable && c.ctx.Err() == nil {
 			reachable = now
-			if reachable {
-				back := make(chan struct{})
-				c.health.away.Store(&back)
-				c.log.Info("Kafka brokers answer again")
-			} else {
-				close(*c.health.away.Load()) // fails the look-ups that wait for a response
-				c.log.Error("no Kafka broker answers")
-			}
+			c.turned(reachable)
 		}
 		timer.Reset(pause)
 	}
 }
 
-// probe reports whether any broker responds, and sends a probe unless one just has. In good times
-// it probes any one of them; if that fails, or in bad times, all at once, since the one may be
-// the only one that is down. A refresh that is due, or in flight, replaces the probe: brokers are
-// not asked twice in a second.
-func (c *Cache) probe(good bool) bool {
+// turned notes that the brokers respond again, or no more.
+func (c *Cache) turned(reachable bool) {
+	if reachable {
+		back := make(chan struct{})
+		c.health.away.Store(&back)
+		c.log.Info("Kafka brokers answer again")
+		return
+	}
+	close(*c.health.away.Load()) // fails the look-ups that wait for a response
+	c.log.Error("no Kafka broker answers", "err", c.Away())
+}
+
+// probe returns nil if any broker responds, and sends a probe unless one just has and there is no
+// suspicion. In good times it probes any one of them; if that fails, in bad times, and under
+// suspicion, all at once, since the one may be the only one that is down. A refresh that is due,
+// or in flight, replaces the probe: brokers are not asked twice in a second. The error is the most
+// telling one of all brokers, and [context.DeadlineExceeded] if any of them may still respond.
+func (c *Cache) probe(good, suspected bool) error {
 	var refresh *singleflight.Call[*view]
 	if good {
 		refresh = c.keep()
 	}
-	if c.health.last.Load() != 0 && c.silence() < probeEvery {
-		return true
+	if c.health.last.Load() != 0 && c.silence() < probeEvery && !suspected {
+		return nil
 	}
+	good = good && !suspected
 	if good && refresh == nil {
 		refresh = c.refreshing.InFlight(struct{}{})
 	}
 	if good && refresh != nil && succeeds(refresh, probeTimeout) {
-		return true
+		return nil
 	}
-	if good && refresh == nil && c.ask(c.brokers) {
-		return true
+	if good && refresh == nil && c.ask(c.brokers) == nil {
+		return nil
 	}
+	return c.probeAll()
+}
+
+// probeAll probes all brokers at once.
+func (c *Cache) probeAll() error {
 	brokers := c.client.DiscoveredBrokers()
 	rand.Shuffle(len(brokers), func(i, j int) { brokers[i], brokers[j] = brokers[j], brokers[i] })
 	seeds := c.client.SeedBrokers()
 	brokers = append(brokers[:min(len(brokers), maxProbed)], seeds[:min(len(seeds), maxProbed)]...)
-	answers := make(chan bool, len(brokers))
+	answers := make(chan error, len(brokers))
 	for _, b := range brokers {
 		c.tasks.Go(func() { answers <- c.ask(b) })
 	}
+	var worst error
 	for range brokers {
-		if <-answers {
-			return true
+		err := <-answers
+		if err == nil {
+			return nil
+		}
+		if worst == nil || !errors.Is(worst, context.DeadlineExceeded) && isMoreTelling(err, worst) {
+			worst = err
 		}
 	}
-	return false
+	return worst
+}
+
+// isMoreTelling reports whether err says more of why the brokers cannot be reached than other: one
+// that may pass by waiting comes first, then those that name a fault of this node's settings.
+func isMoreTelling(err, other error) bool {
+	return errors.Is(err, context.DeadlineExceeded) || apierr.Unreachable(err).Kind != apierr.BrokersAway && apierr.Unreachable(other).Kind == apierr.BrokersAway
 }
 
 // succeeds reports whether the call has a result in that time.
@@ -165,14 +238,17 @@ func succeeds(call *singleflight.Call[*view], limit time.Duration) bool {
 }
 
 // ask sends the smallest metadata request: one about no topic.
-func (c *Cache) ask(whom kmsg.Requestor) bool {
+func (c *Cache) ask(whom kmsg.Requestor) error {
 	ctx, cancel := context.WithTimeout(c.ctx, probeTimeout)
 	defer cancel()
 	req := kmsg.NewPtrMetadataRequest()
 	req.Topics = []kmsg.MetadataRequestTopic{}
 	if _, err := req.RequestWith(ctx, whom); err != nil {
-		return false
+		if ctx.Err() != nil { // the library has other words for it
+			return fmt.Errorf("a broker did not answer: %w", ctx.Err())
+		}
+		return err
 	}
 	c.answered()
-	return true
+	return nil
 }

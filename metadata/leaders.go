@@ -1,6 +1,7 @@
 package metadata
 
 import (
+	"net"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -40,6 +41,11 @@ func (r replicaHook) OnLeader(topic string, partition, leader int32) {
 	r.h.OnLeader(topic, partition, leader)
 }
 
+// OnBrokerDisconnect implements [kgo.HookBrokerDisconnect].
+func (r replicaHook) OnBrokerDisconnect(b kgo.BrokerMetadata, conn net.Conn) {
+	r.h.OnBrokerDisconnect(b, conn)
+}
+
 type hook struct{ c *Cache }
 
 var _, _ kafka.LeaderHook = hook{}, replicaHook{}
@@ -50,6 +56,10 @@ func (h hook) OnBrokerRead(_ kgo.BrokerMetadata, _ int16, _ int, _, _ time.Durat
 		h.c.answered()
 	}
 }
+
+// OnBrokerDisconnect implements [kgo.HookBrokerDisconnect]. A connection that ends may be the
+// first sign that a broker has died; to look costs one small request.
+func (h hook) OnBrokerDisconnect(kgo.BrokerMetadata, net.Conn) { h.c.suspect() }
 
 // OnProduceBatchWritten implements [kgo.HookProduceBatchWritten].
 func (h hook) OnProduceBatchWritten(b kgo.BrokerMetadata, topic string, partition int32, _ kgo.ProduceBatchMetrics) {
@@ -67,10 +77,15 @@ func (h hook) OnLeader(topic string, partition, leader int32) {
 	if t == nil || partition < 0 || int(partition) >= len(t.Partitions) || t.Partitions[partition].Leader == leader {
 		return
 	}
-	last, now := t.doubted.Load(), int64(time.Since(h.c.started))
+	h.c.doubt(t)
+}
+
+// doubt has the leaders of the topic looked up again, at most once per doubtPause.
+func (c *Cache) doubt(t *Topic) {
+	last, now := t.doubted.Load(), int64(time.Since(c.started))
 	if last == 0 || now-last > int64(doubtPause) {
 		if t.doubted.CompareAndSwap(last, now) {
-			h.c.Invalidate()
+			c.Invalidate()
 		}
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"millrace/internal/apierr"
+	"millrace/codec/json"
 )
 
 // Snapshot is the state of the whole cluster as the brokers reported it at one time. It is
@@ -149,7 +149,7 @@ func appendTopicNames(dst []byte, topics []*Topic) []byte {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = apierr.AppendJSONString(dst, t.Name)
+		dst = json.AppendString(dst, t.Name)
 	}
 	return append(dst, ']')
 }

@@ -56,7 +56,8 @@ type DirectRead struct {
 //
 // Errors: [apierr.TopicNotFound], [apierr.PartitionNotFound], [apierr.OffsetNotFound] for an
 // offset below the first, with the range, [apierr.Undecodable] for a first record that is not in
-// the format, and Kafka's errors. A leader that moves is no error: Append retries at the new one.
+// the format, [apierr.BrokersAway], and Kafka's errors. A leader that moves is no error: Append
+// retries at the new one.
 func (r *Reader) Append(ctx context.Context, dst []byte, q DirectRead) ([]byte, error) {
 	if err := r.admit(q.Topic); err != nil {
 		return dst, err
@@ -72,6 +73,9 @@ func (r *Reader) Append(ctx context.Context, dst []byte, q DirectRead) ([]byte, 
 		q.MaxBytes = r.settings.MaxBytes
 	}
 	if err := r.checkFormat(q.Format); err != nil {
+		return dst, err
+	}
+	if err := r.away(); err != nil {
 		return dst, err
 	}
 	fetch, err := r.fetcher()
@@ -96,7 +100,7 @@ func (r *Reader) Append(ctx context.Context, dst []byte, q DirectRead) ([]byte, 
 		read(q.Format, q.Topic, d.page.n, d.page.bytes)
 	}
 	if err != nil && d.page.n == 0 {
-		return dst[:start], Explain(q.TopicPartition, err)
+		return dst[:start], r.explain(q.TopicPartition, err)
 	}
 	return append(dst, ']'), nil // the next read meets the error after the first record
 }

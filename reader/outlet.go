@@ -8,6 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"millrace/codec"
+	"millrace/codec/json"
 	"millrace/internal/apierr"
 	"millrace/pool"
 )
@@ -146,11 +147,11 @@ func (f *Failure) Unwrap() error { return f.Err }
 
 // append appends the failure as a message of its own.
 func (f *Failure) append(dst []byte, frames Frames, at *Positions) []byte {
-	dst = f.Err.Append(frames.Open(dst, true, at))
+	dst = codec.AppendError(frames.Open(dst, true, at), f.Err)
 	dst = dst[:len(dst)-1] // the message continues
 	if f.Offset >= 0 {
 		dst = append(dst, `,"topic":`...)
-		dst = apierr.AppendJSONString(dst, f.Topic)
+		dst = json.AppendString(dst, f.Topic)
 		dst = append(dst, `,"partition":`...)
 		dst = strconv.AppendInt(dst, int64(f.Partition), 10)
 		dst = append(dst, `,"offset":`...)

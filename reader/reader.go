@@ -39,6 +39,8 @@ type Deps struct {
 	// Schemas has the schemas that records were written with. Without a registry it is nil, and
 	// no record can be read in a format that needs one.
 	Schemas *schema.Registry
+	// Healthy, if not nil, returns the error that no broker can be reached. It must not block.
+	Healthy func() error
 	// Read, if not nil, is called with the number of records of one topic that were read, and the
 	// bytes of their keys and values. It must not block.
 	Read func(f codec.Format, topic string, records, bytes int)
@@ -156,6 +158,30 @@ func notBelow(ctx context.Context, fetch *kafka.Reader, tp TopicPartition, offse
 	}
 	return apierr.OffsetNotFound.New("Offset %d is below the start of partition %d of topic %s, which has the offsets from %d to before %d.",
 		offset, tp.Partition, tp.Topic, first[tp], end[tp])
+}
+
+// away returns why Kafka cannot be reached; nil if it can, as far as is known.
+func (r *Reader) away() error {
+	if r.deps.Healthy == nil {
+		return nil
+	}
+	return r.deps.Healthy()
+}
+
+// explain is Explain for a read that may have failed because Kafka cannot be reached, whatever
+// the error is then: mostly a time-out.
+func (r *Reader) explain(tp TopicPartition, err error) *apierr.Error {
+	if away := r.away(); away != nil && !isKafkas(err) {
+		return apierr.From(away)
+	}
+	return Explain(tp, err)
+}
+
+// isKafkas reports whether Kafka itself has answered with the error, or a read has found it.
+func isKafkas(err error) bool {
+	var code *kerr.Error
+	var own *apierr.Error
+	return errors.As(err, &code) || errors.As(err, &own) || errors.Is(err, kafka.ErrNoPartition)
 }
 
 // Explain turns the error of a read of a partition, without an instance, into the one for the

@@ -105,12 +105,15 @@ type streamPart struct {
 //
 // Errors: [apierr.TopicNotFound], [apierr.PartitionNotFound], [apierr.BadRequest] for an offset
 // with more than one partition, or positions in another topic, [apierr.OffsetNotFound] for an
-// offset below the first, and Kafka's errors.
+// offset below the first, [apierr.BrokersAway], and Kafka's errors.
 func (r *Reader) OpenStream(ctx context.Context, q StreamRead) (*Stream, error) {
 	if err := r.admit(q.Topic); err != nil {
 		return nil, err
 	}
 	if err := r.checkFormat(q.Format); err != nil {
+		return nil, err
+	}
+	if err := r.away(); err != nil {
 		return nil, err
 	}
 	fetch, err := r.fetcher()
@@ -121,7 +124,7 @@ func (r *Reader) OpenStream(ctx context.Context, q StreamRead) (*Stream, error) 
 	defer cancel()
 	s := &Stream{r: r, q: q, fetch: fetch, all: len(q.Partitions) == 0}
 	if s.topic, err = fetch.Topic(ctx, q.Topic); err != nil {
-		return nil, Explain(TopicPartition{Topic: q.Topic}, err)
+		return nil, r.explain(TopicPartition{Topic: q.Topic}, err)
 	}
 	s.at = positionsIn(q.Topic, s.topic.ID)
 	if from := q.Resume; from != nil && !from.sameTopic(&s.at) {
@@ -188,7 +191,7 @@ func (s *Stream) starts(ctx context.Context, which []int32) (map[TopicPartition]
 	}
 	found, err := s.fetch.OffsetsAt(ctx, s.r.committed(), ask)
 	if err != nil {
-		return nil, Explain(TopicPartition{Topic: q.Topic}, err)
+		return nil, s.r.explain(TopicPartition{Topic: q.Topic}, err)
 	}
 	for tp, offset := range known {
 		found[tp] = offset

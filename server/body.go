@@ -245,8 +245,11 @@ func (b *incoming) broken(err error) error {
 	if why := b.charge.Cut(); why != nil {
 		return &apierr.Error{Kind: why, Cause: err}
 	}
+	var refused *apierr.Error // by framing
 	var timeout net.Error
 	switch {
+	case errors.As(err, &refused):
+		return refused
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return &apierr.Error{Kind: apierr.SlowRequest, Cause: err}
 	case errors.Is(err, errWire):

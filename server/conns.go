@@ -149,6 +149,7 @@ type Conn struct {
 	addr     netip.Addr // of the other side
 	secure   bool
 	wire     wire
+	framing  framing
 	spoke    bool // has sent a byte of HTTP; only its own goroutine reads
 	linger   atomic.Bool
 	gone     atomic.Bool // the other side has ended it
@@ -218,18 +219,40 @@ func (c *Conn) Read(b []byte) (int, error) {
 	if b := c.answer.Swap(nil); b != nil {
 		b.Release()
 	}
-	if !c.secure && c.wire.full() {
-		return 0, errWire
+	if !c.secure {
+		if err := c.mayRead(); err != nil {
+			return 0, err
+		}
 	}
 	n, err := c.TCPConn.Read(b)
 	if n > 0 && !c.secure {
-		c.heard()
-		c.wire.read += n
+		n, err = c.passed(b[:n], err)
 	}
 	c.wire.err = err
 	if err != nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, os.ErrDeadlineExceeded) {
 		c.gone.Store(true)
 	}
+	return n, err
+}
+
+// mayRead returns why no more HTTP may be read, or nil.
+func (c *Conn) mayRead() error {
+	if c.framing.refused != nil {
+		c.wire.err = c.framing.refused
+		return c.framing.refused
+	}
+	if c.wire.full() {
+		return errWire
+	}
+	return nil
+}
+
+// passed counts b, which is HTTP that was just read, and returns how much of it fasthttp may see.
+func (c *Conn) passed(b []byte, err error) (int, error) {
+	c.heard()
+	c.wire.read += len(b)
+	n, err := c.framing.pass(b, err)
+	c.wire.err = err
 	return n, err
 }
 
@@ -280,13 +303,12 @@ type secureConn struct {
 
 // Read implements [net.Conn]. The bytes of a handshake do not count as HTTP.
 func (c *secureConn) Read(b []byte) (int, error) {
-	if c.under.wire.full() {
-		return 0, errWire
+	if err := c.under.mayRead(); err != nil {
+		return 0, err
 	}
 	n, err := c.Conn.Read(b)
 	if n > 0 {
-		c.under.heard()
-		c.under.wire.read += n
+		n, err = c.under.passed(b[:n], err)
 	}
 	if errors.Is(err, io.EOF) { // the connection below has not read it
 		c.under.gone.Store(true)

@@ -6,6 +6,9 @@
 // property of its requests: whether they wait, whether they name a consumer instance, which
 // action they do to which resource. Package api puts edge and resources together.
 //
+// The bytes of a connection pass framing.go before fasthttp parses them: nothing reaches its parser
+// of which another HTTP parser could read another number of requests.
+//
 // A request goes through [Server.serve] (panics, strict.go, the body by body.go and package
 // intake, other nodes, hosts.go, crossorigin.go and cors.go, decompression, routing,
 // compression, request log) and its route's Admit and Handle. A handler returns an error

@@ -10,6 +10,8 @@ import (
 	"github.com/valyala/fasthttp"
 	"golang.org/x/time/rate"
 
+	"millrace/codec"
+	"millrace/codec/json"
 	"millrace/internal/apierr"
 	"millrace/internal/tracing"
 	"millrace/pool"
@@ -122,7 +124,7 @@ func (s *Server) fail(ctx *fasthttp.RequestCtx, err error) {
 	}
 	ctx.SetContentType(s.errorType(ctx))
 	body := ctx.Response.SwapBody(nil)
-	ctx.Response.SwapBody(e.Append(body[:0]))
+	ctx.Response.SwapBody(codec.AppendError(body[:0], e))
 }
 
 // errorType returns the media type of an error: plain JSON if the response has that already, or
@@ -159,6 +161,15 @@ func Respond(ctx *fasthttp.RequestCtx, fill func(dst []byte) ([]byte, error)) er
 	}
 	ctx.Response.SwapBody(dst)
 	return err
+}
+
+// RespondJSON makes v the body of the response. Responses that carry records, and those that are
+// rendered once and cached, are appended by hand instead.
+func RespondJSON(ctx *fasthttp.RequestCtx, v any) error {
+	return Respond(ctx, func(dst []byte) ([]byte, error) {
+		text, err := json.Marshal(v)
+		return append(dst, text...), err
+	})
 }
 
 // RespondPooled is [Respond] for responses that may be large. fill takes memory by [pool.Grow]

@@ -47,15 +47,6 @@ func ValidHostName(text string) bool {
 	return len(port) == 0 && validHost([]byte(text))
 }
 
-// hostByte has the bytes of a host name.
-var hostByte = func() (table [256]bool) {
-	for c := range table {
-		table[c] = c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' ||
-			c == '-' || c == '.' || c == '_' || c == '~'
-	}
-	return table
-}()
-
 // cutPort cuts a host from its port, which begins with a colon when there is
 // one. An IPv6 address keeps its brackets. The name of a text that is no host at
 // all is empty.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"millrace/codec"
 	"millrace/internal/apierr"
 )
 
@@ -101,7 +102,7 @@ func (l *limits) turnAway(c *net.TCPConn, k *apierr.Kind, secure bool) {
 
 // refusal returns the response of [Server.fail], for a connection without a request.
 func (l *limits) refusal(k *apierr.Kind) []byte {
-	body := k.Err().Append(nil)
+	body := codec.AppendError(nil, k.Err())
 	dst := append([]byte(nil), "HTTP/1.1 "...)
 	dst = strconv.AppendInt(dst, int64(k.Status), 10)
 	dst = append(dst, ' ')

@@ -213,6 +213,11 @@ func (s *Server) protocolError(ctx *fasthttp.RequestCtx, err error) {
 		_ = ctx.Conn().Close()
 		return
 	}
+	var refused *apierr.Error
+	if errors.As(err, &refused) { // by framing
+		s.refuseUnread(ctx, refused)
+		return
+	}
 	var small *fasthttp.ErrSmallBuffer
 	var netErr net.Error
 	kind := apierr.BadRequest

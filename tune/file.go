@@ -3,12 +3,13 @@ package tune
 import (
 	"bufio"
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"millrace/codec/json"
 )
 
 // maxLine bounds a line of a file.
@@ -33,15 +34,15 @@ func ReadFile(path string, n int) (*Sample, error) {
 		if len(line) == 0 {
 			continue
 		}
-		var value bytes.Buffer
-		if err := json.Compact(&value, line); err != nil {
+		value, err := json.AppendCompact(nil, line)
+		if err != nil {
 			return nil, fmt.Errorf("cannot read the events: %s, line %d is not one JSON value: %w", path, number, err)
 		}
-		if bytesRead += value.Len(); bytesRead > maxSampleBytes && len(s.Records) > 0 {
+		if bytesRead += len(value); bytesRead > maxSampleBytes && len(s.Records) > 0 {
 			s.note("the sample is the first %d MB, %s records", maxSampleBytes>>20, count(len(s.Records)))
 			return s, nil
 		}
-		s.Records = append(s.Records, &kgo.Record{Value: value.Bytes()})
+		s.Records = append(s.Records, &kgo.Record{Value: value})
 	}
 	if err := lines.Err(); errors.Is(err, bufio.ErrTooLong) {
 		return nil, fmt.Errorf("cannot read the events: %s, line %d is longer than %d bytes", path, number+1, maxLine)

@@ -2,13 +2,14 @@ package tune
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
 	"runtime"
 	"slices"
 	"time"
+
+	"millrace/codec/json"
 )
 
 // Defaults of [Options].
@@ -202,9 +203,11 @@ func (r *Report) row(l *laboratory, t *trial) *Row {
 
 // WriteJSON writes the report as JSON, with figures that are not rounded.
 func (r *Report) WriteJSON(w io.Writer) error {
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	if err := enc.Encode(r); err != nil {
+	text, err := json.MarshalIndent(r, "  ")
+	if err == nil {
+		_, err = w.Write(append(text, '\n'))
+	}
+	if err != nil {
 		return fmt.Errorf("cannot write the report: %w", err)
 	}
 	return nil

@@ -41,6 +41,7 @@ func browser(t *testing.T, scripts ...string) (dir, chromium string) {
 
 // The dashboard as people see it: testdata/dashboard.mjs has what is looked at.
 func TestDashboard(t *testing.T) {
+	t.Parallel()
 	dir, chromium := browser(t, "dashboard.mjs", "page.mjs", "figures.mjs", "forms.mjs", "keyboard.mjs")
 	dev := testkit.StartMillrace(t, devForBrowsers...)
 	url := dev.WaitLine(t, `REST API +(http://\S+)`, 20*time.Second)[1]
@@ -79,6 +80,7 @@ func TestPictures(t *testing.T) {
 
 // A page outlives a node that drains and one that comes after it.
 func TestDashboardComesBack(t *testing.T) {
+	t.Parallel()
 	dir, chromium := browser(t, "reconnect.mjs")
 	b := testkit.Fake(t).Broker
 	first, url := serve(t, b)

@@ -43,6 +43,7 @@ func nodeJS(t *testing.T, client, input string, args ...string) string {
 // The examples that come with the npm package kafka-rest, as its README tells
 // to run them, and the calls of its API that they leave out.
 func TestNodeClientOfV1(t *testing.T) {
+	t.Parallel()
 	client := nodeClient(t)
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		_, url := serve(t, b)

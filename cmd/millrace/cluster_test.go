@@ -17,6 +17,7 @@ import (
 // A service of three: one node is asked to go, another is killed, and the
 // client of a consumer instance only ever talks to whoever is left.
 func TestInstanceSurvivesItsNodes(t *testing.T) {
+	t.Parallel()
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		topic := testkit.CreateTopic(t, b, 2)
 		var nodes []*testkit.Process
@@ -97,6 +98,7 @@ func writeNumbers(t *testing.T, b testkit.Broker, topic string, from, n int) {
 // A node that is killed costs the other members of a group nothing: who adopts
 // its instance takes its place in the group before that notices.
 func TestKilledNodeIsNoRebalance(t *testing.T) {
+	t.Parallel()
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		topic := testkit.CreateTopic(t, b, 2)
 		var nodes []*testkit.Process

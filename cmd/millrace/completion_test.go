@@ -12,18 +12,6 @@ import (
 	"millrace/internal/testkit"
 )
 
-// shell skips, aloud, where a shell is not installed; CI has all of them.
-func shell(t *testing.T, name string) {
-	t.Helper()
-	if _, err := exec.LookPath(name); err == nil {
-		return
-	}
-	if os.Getenv("CI") == "1" {
-		t.Fatalf("CI needs %s (Debian: apt-get install %[1]s)", name)
-	}
-	t.Skipf("NOT TESTED: completion in %s, which is not installed (Debian: apt-get install %[1]s)", name)
-}
-
 // installed returns the folder of a program called millrace.
 func installed(t *testing.T) string {
 	t.Helper()
@@ -48,7 +36,8 @@ func inShell(t *testing.T, dir string, command ...string) string {
 }
 
 func TestCompletionInBash(t *testing.T) {
-	shell(t, "bash")
+	t.Parallel()
+	testkit.Needs(t, "bash")
 	dir := installed(t)
 	for line, want := range map[string]string{
 		"millrace chec":            "check-config",
@@ -80,7 +69,8 @@ zpty -d z
 `
 
 func TestCompletionInZsh(t *testing.T) {
-	shell(t, "zsh")
+	t.Parallel()
+	testkit.Needs(t, "zsh")
 	dir := installed(t)
 	functions := filepath.Join(dir, "functions")
 	if err := os.Mkdir(functions, 0o755); err != nil {
@@ -113,7 +103,8 @@ func TestCompletionInZsh(t *testing.T) {
 }
 
 func TestCompletionInFish(t *testing.T) {
-	shell(t, "fish")
+	t.Parallel()
+	testkit.Needs(t, "fish")
 	dir := installed(t)
 	if err := os.WriteFile(filepath.Join(dir, "kafka-rest.properties"), nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -133,6 +124,7 @@ func TestCompletionInFish(t *testing.T) {
 
 // The help of every command has examples and exit codes.
 func TestHelp(t *testing.T) {
+	t.Parallel()
 	binary := testkit.Binary(t)
 	help := func(args ...string) string {
 		t.Helper()

@@ -48,6 +48,7 @@ func accepted(t *testing.T, properties string) {
 }
 
 func TestSampleProperties(t *testing.T) {
+	t.Parallel()
 	sample := deployed(t, "millrace.properties")
 	accepted(t, sample)
 	// With what is commented out, but for the parts of one thing that need
@@ -58,6 +59,7 @@ func TestSampleProperties(t *testing.T) {
 
 // The manifests are YAML, probe paths that exist, and configure what exists.
 func TestKubernetesManifests(t *testing.T) {
+	t.Parallel()
 	s, url := serve(t, testkit.Fake(t).Broker)
 	defer s.Signal(t, os.Interrupt)
 	dec := yaml.NewDecoder(strings.NewReader(deployed(t, "kubernetes", "millrace.yaml")))
@@ -89,6 +91,7 @@ func TestKubernetesManifests(t *testing.T) {
 
 // Variables in the manifests and the compose file are settings.
 func TestDeployedVariables(t *testing.T) {
+	t.Parallel()
 	for _, text := range []string{deployed(t, "docker", "compose.yaml"), deployed(t, "kubernetes", "millrace.yaml")} {
 		var environ []string
 		for _, name := range regexp.MustCompile(`KAFKA_REST_[A-Z_]+`).FindAllString(text, -1) {
@@ -111,6 +114,7 @@ func TestDeployedVariables(t *testing.T) {
 
 // The page about moving shows what check-config really says of a proxy's file.
 func TestMigrationPage(t *testing.T) {
+	t.Parallel()
 	root, err := testkit.ModuleRoot()
 	if err != nil {
 		t.Fatal(err)

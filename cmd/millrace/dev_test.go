@@ -68,6 +68,7 @@ func TestDevListensOnLoopback(t *testing.T) {
 
 // The log says where a listener is: localhost would hide that it is everywhere.
 func TestListenersAreNamedAsTheyAre(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t)
 	p := testkit.StartMillrace(t, "serve", "--set=bootstrap.servers="+strings.Join(b.Addrs, ","), "--set=listeners=http://0.0.0.0:0")
 	if addr := p.WaitLine(t, `msg=serving addresses=\[(\S+)\]`, 20*time.Second)[1]; !strings.HasPrefix(addr, "http://[::]:") && !strings.HasPrefix(addr, "http://0.0.0.0:") {
@@ -79,6 +80,7 @@ func TestListenersAreNamedAsTheyAre(t *testing.T) {
 
 // A web page that is open in a browser on this machine reaches loopback.
 func TestDevKeepsPagesOfOthersOut(t *testing.T) {
+	t.Parallel()
 	p, url, _ := dev(t)
 	registry := p.WaitLine(t, `Registry +(http://\S+)`, 20*time.Second)[1]
 	f := func(method, url, body, host, origin, site string, want int) {
@@ -136,6 +138,7 @@ func TestDevKeepsPagesOfOthersOut(t *testing.T) {
 
 // A flag that cannot work is refused at the start, by its name.
 func TestFlagsOutOfRange(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ flag, args string }{
 		{"--partitions", "dev --partitions=0"},
 		{"--partitions", "dev --partitions=-1"},

@@ -38,6 +38,7 @@ func dockerfile(t *testing.T) (stages [][]instruction) {
 // daemon: it does not build. Instructions are Docker's, what is copied exists
 // and is in the context, and what runs is our make, as nobody.
 func TestDockerfile(t *testing.T) {
+	t.Parallel()
 	root, err := testkit.ModuleRoot()
 	if err != nil {
 		t.Fatal(err)

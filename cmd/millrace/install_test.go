@@ -22,6 +22,7 @@ import (
 // runMake runs make in a folder with the source in it.
 func runMake(t *testing.T, dir string, args ...string) {
 	t.Helper()
+	testkit.Needs(t, "make", "sed")
 	cmd := exec.Command("make", args...)
 	cmd.Dir = dir
 	// A make that runs this test hands its own flags and variables down.
@@ -66,6 +67,9 @@ func copySource(t *testing.T, root string) string {
 // library, so that it runs in an empty container, and says what it is. And what
 // make install has put somewhere is whole.
 func TestBuildAndInstall(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the program twice, which -short leaves out")
+	}
 	root, err := testkit.ModuleRoot()
 	if err != nil {
 		t.Fatal(err)
@@ -159,6 +163,7 @@ func number(t *testing.T, expression string, path ...string) int {
 
 // Every supervisor that ends the node waits longer than a drain takes.
 func TestDrainFits(t *testing.T) {
+	t.Parallel()
 	usual := standard(t, "shutdown.graceful.ms")
 	kubernetes := []string{"kubernetes", "millrace.yaml"}
 	there := number(t, `shutdown\.graceful\.ms=(\d+)`, kubernetes...)
@@ -203,6 +208,7 @@ func standard(t *testing.T, name string) int {
 
 // The images and the manifests agree with the program on ports and commands.
 func TestDeployedCommands(t *testing.T) {
+	t.Parallel()
 	listeners := described(t, "listeners").Default
 	port := listeners[strings.LastIndexByte(listeners, ':')+1:]
 	for expression, path := range map[string][]string{
@@ -248,6 +254,7 @@ func TestDeployedCommands(t *testing.T) {
 
 // The pages about running it name settings that exist.
 func TestDeploymentPagesNameSettings(t *testing.T) {
+	t.Parallel()
 	root, err := testkit.ModuleRoot()
 	if err != nil {
 		t.Fatal(err)

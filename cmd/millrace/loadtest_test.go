@@ -37,6 +37,7 @@ func runLoadtest(t *testing.T, args ...string) (output string, code int) {
 
 // TestLoadtestDev is the real thing, short: the program loads itself.
 func TestLoadtestDev(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	file := filepath.Join(dir, "short.yaml")
 	write := func(p99 string) {
@@ -113,6 +114,7 @@ func between(t *testing.T, url string, answer func(http.ResponseWriter, *http.Re
 // record on its way in, or on its way out: either ends with the exit code for
 // that, and is named.
 func TestLoadtestPlantedLoss(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t)
 	s, url := serve(t, b.Broker)
 	defer s.Signal(t, os.Interrupt)
@@ -176,6 +178,7 @@ flows:
 // Avro, of generated events and of one's own with a schema whose text JSON has
 // to escape, is read back as what was sent.
 func TestLoadtestAvro(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	for name, text := range map[string]string{
 		"mine.ndjson": `{"at":{"long":1},"kind":"A"}` + "\n" + `{"at":null,"kind":"B"}`,
@@ -200,6 +203,7 @@ flows:
 }
 
 func TestLoadtestCannotRun(t *testing.T) {
+	t.Parallel()
 	f := func(want string, args ...string) {
 		t.Helper()
 		if out, code := runLoadtest(t, args...); code != 1 || !strings.Contains(out, want) {

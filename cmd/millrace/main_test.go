@@ -77,11 +77,13 @@ func readme(t *testing.T) string {
 }
 
 func TestReadmeOnDev(t *testing.T) {
+	t.Parallel()
 	_, url, _ := dev(t)
 	testkit.RunReadme(t, readme(t), url)
 }
 
 func TestReadmeOnRealKafka(t *testing.T) {
+	t.Parallel()
 	k := testkit.StartKafka(t, testkit.KafkaOptions{}) // a cluster with no topics yet
 	_, url := serve(t, k.Broker, "--set=schema.registry.url="+testkit.Registry(t))
 	testkit.RunReadme(t, readme(t), url)
@@ -107,6 +109,7 @@ func TestDevIsReadyFast(t *testing.T) {
 }
 
 func TestDevPartitionsAndData(t *testing.T) {
+	t.Parallel()
 	data := t.TempDir()
 	p, url, _ := dev(t, "--partitions=3", "--data="+data)
 	if status, body := call(t, "POST", url+"/topics/kept/partitions/2", `{"records":[{"value":"before"}]}`); status != 200 {
@@ -129,6 +132,7 @@ func TestDevPartitionsAndData(t *testing.T) {
 // The registry of dev mode serves beside the REST API and keeps its schemas over a restart with
 // the same data; it takes another port when its own is taken.
 func TestDevRegistry(t *testing.T) {
+	t.Parallel()
 	data := t.TempDir()
 	p, url, _ := dev(t, "--data="+data)
 	registry := p.WaitLine(t, `Registry\s+(http://\S+)`, 20*time.Second)[1]
@@ -264,6 +268,7 @@ func TestSecondSignalExitsAtOnce(t *testing.T) {
 
 // The node starts before its brokers do, logs that, and is ready once they are.
 func TestServeStartsWithoutBrokers(t *testing.T) {
+	t.Parallel()
 	p, url := serve(t, testkit.Broker{Addrs: []string{"127.0.0.1:1"}}, "--set=shutdown.graceful.ms=2000")
 	testkit.Eventually(t, 10*time.Second, "readiness to be off", func() bool {
 		status, _ := call(t, "GET", url+"/readyz", "")
@@ -283,6 +288,7 @@ func TestServeStartsWithoutBrokers(t *testing.T) {
 }
 
 func TestCheckConfigSaysEverythingAtOnce(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "kafka-rest.properties")
 	text := "bootstrap.servers=PLAINTEXT://k:9092\nlistners=http://0.0.0.0:8082\nproducer.acks=7\nconsumer.threads=50\n"
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
@@ -304,6 +310,7 @@ func TestCheckConfigSaysEverythingAtOnce(t *testing.T) {
 }
 
 func TestVersion(t *testing.T) {
+	t.Parallel()
 	p := testkit.StartMillrace(t, "version")
 	if code := p.WaitExit(t, 20*time.Second); code != 0 || !strings.HasPrefix(p.Output(), "millrace ") {
 		t.Errorf("exit code %d: %s", code, p.Output())

@@ -87,6 +87,7 @@ next:
 
 // Known traffic, then what every part says of it, exactly.
 func TestMetricsAreExact(t *testing.T) {
+	t.Parallel()
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		_, url := serve(t, b, "--set=producer.compression.type=gzip", "--set=topics.auto.create=false")
 		jsonTopic, binaryTopic := testkit.CreateTopic(t, b, 2), testkit.CreateTopic(t, b, 1)
@@ -205,6 +206,7 @@ func (s scraped) wantSome(t testing.TB) {
 // However many topics, groups and paths there are, the series stay few, when
 // every route has been used as well, and refused.
 func TestSeriesAreBounded(t *testing.T) {
+	t.Parallel()
 	const topics, groups = 10_000, 1000
 	names := make([]string, topics)
 	for i := range names {
@@ -364,6 +366,7 @@ func (c *crowd) everyRoute(topic string) (used []string) {
 }
 
 func TestMetricsCommand(t *testing.T) {
+	t.Parallel()
 	p := testkit.StartMillrace(t, "metrics")
 	if code := p.WaitExit(t, 20*time.Second); code != 0 {
 		t.Errorf("exit code %d", code)
@@ -377,6 +380,7 @@ func TestMetricsCommand(t *testing.T) {
 
 // The time that requests wait for Kafka is measured, of one in 16 by chance.
 func TestWaitForKafkaIsTimed(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t, kfake.SeedTopics(1, "t"))
 	_, url := serve(t, b.Broker, "--set=producer.linger.ms=1")
 	testkit.Eventually(t, 30*time.Second, "a request to be timed", func() bool {
@@ -425,6 +429,7 @@ func TestStoppedReaderFallsBehind(t *testing.T) {
 // Pollers that wait for a change are counted and do not count as slow; streams
 // are counted by what they send.
 func TestWaitsAndStreams(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t, kfake.SeedTopics(1, "t"))
 	_, url := serve(t, b.Broker)
 	resp, err := http.Get(url + "/topics/t")

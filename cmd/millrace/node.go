@@ -34,6 +34,8 @@ type node struct {
 	log       *slog.Logger
 	metrics   *metrics.Metrics
 	metadata  *metadata.Cache
+	liveness  *kafka.Liveness // of the brokers, as the producer's client sees them
+	contact   kafka.Contact   // of that client with any of them
 	producer  *batch.Producer
 	member    *cluster.Node    // nil unless the node is one of several
 	schemas   *schema.Registry // nil: there is no schema registry
@@ -119,13 +121,13 @@ func start(cfg *config.Config) (_ *node, err error) {
 		return nil, err
 	}
 	read := countRead(n.metrics)
-	deps := consumer.Deps{Schemas: n.schemas, Read: read, Logger: n.log}
+	deps := consumer.Deps{Schemas: n.schemas, Healthy: n.metadata.Healthy, Read: read, Logger: n.log}
 	if n.member != nil {
 		deps.Directory = n.member
 	}
 	consume := n.consumeSettings()
 	n.consumers = consumer.New(consume, cfg.KafkaConsumer, cfg.Consumer, deps)
-	n.reader = reader.New(consume, cfg.KafkaConsumer, readerSettings(cfg), reader.Deps{Schemas: n.schemas, Read: read})
+	n.reader = reader.New(consume, cfg.KafkaConsumer, readerSettings(cfg), reader.Deps{Schemas: n.schemas, Healthy: n.metadata.Healthy, Read: read})
 	n.live = &live{log: n.log, level: level, compressor: compressor, cfg: cfg}
 	n.server = api.New(apiSettings(cfg), api.Parts{
 		Producer:  n.producer,
@@ -156,13 +158,16 @@ func (n *node) newProducer() (*kafka.Compressor, error) {
 		return nil, err
 	}
 	s := n.clientSettings(n.cfg.KafkaProduce, metrics.ProducerClient)
-	s.Hooks = append(s.Hooks, n.metadata.Hook())
+	n.liveness = kafka.NewLiveness(n.cfg.Producer.SilenceLimit)
+	s.Hooks = append(s.Hooks, n.metadata.Hook(), n.liveness, &n.contact)
 	client, err := kafka.NewSender(s, n.cfg.Producer)
 	if err != nil {
 		return nil, err
 	}
 	around := batch.Cluster{
 		Topic:        n.topic,
+		Afresh:       n.topicAfresh,
+		Lost:         n.lost,
 		Healthy:      n.metadata.Healthy,
 		Contradicted: n.metadata.Invalidate,
 		Waited:       n.metrics.ObserveWait,
@@ -184,6 +189,7 @@ func (n *node) consumeSettings() kafka.Settings {
 	} else {
 		s.Hooks = append(s.Hooks, n.metadata.Hook())
 	}
+	s.Hooks = append(s.Hooks, n.liveness.Witness())
 	return s
 }
 
@@ -267,6 +273,26 @@ func (n *node) topic(ctx context.Context, name string) (string, int32, error) {
 		return "", 0, err
 	}
 	return t.Name, int32(len(t.Partitions)), nil
+}
+
+// topicAfresh is topic for one, or for a partition, that the cache may lack only so far.
+func (n *node) topicAfresh(ctx context.Context, name string) (string, int32, error) {
+	t, err := n.metadata.Afresh(ctx, name)
+	if err != nil {
+		return "", 0, err
+	}
+	return t.Name, int32(len(t.Partitions)), nil
+}
+
+// lost tells the producer whether a broker can be reached, or any if it is negative.
+func (n *node) lost(broker int32) error {
+	if err := n.contact.Lost(); err != nil {
+		return err
+	}
+	if broker < 0 || n.liveness.AllWell() {
+		return nil
+	}
+	return n.liveness.Check(broker)
 }
 
 // drain ends the program in the order that loses nothing: no new requests, the

@@ -32,6 +32,7 @@ const events = 12
 // reads what we wrote and writes what we read: beside the registry that is
 // built in, and beside a real one.
 func TestPythonClient(t *testing.T) {
+	t.Parallel()
 	python := testkit.Python(t, filepath.Join(pythonDir, "requirements.txt"))
 	t.Run("dev", func(t *testing.T) {
 		p, url, kafka := dev(t)

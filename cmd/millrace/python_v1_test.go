@@ -20,6 +20,7 @@ import (
 // max_bytes=1 whose answers it throws away. Records that came meanwhile must not be lost with
 // those responses.
 func TestPythonClientOfV1(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join("testdata", "clients", "python-v1")
 	python := testkit.Python(t, filepath.Join(dir, "requirements.txt"))
 	tokens := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -15,6 +15,7 @@ import (
 // same to clients: clients continue to write it, and to read it, whether subscribed or
 // assigned.
 func TestRecreatedTopic(t *testing.T) {
+	t.Parallel()
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		_, url := serve(t, b, "--set=topics.auto.create=false")
 		topic := testkit.CreateTopic(t, b, 1)
@@ -48,14 +49,9 @@ func TestRecreatedTopic(t *testing.T) {
 			return err == nil
 		})
 		value = 2
-		// The first may be lost to the old topic, and says that it should come again.
-		testkit.Eventually(t, 30*time.Second, "a record to be written", func() bool {
-			status, body := write()
-			if status != 200 && !strings.Contains(body, "50003") && !strings.Contains(body, "40401") {
-				t.Errorf("%d %s", status, body)
-			}
-			return status == 200
-		})
+		if status, body := write(); status != 200 || !strings.Contains(body, `"offset":0`) { // the node has sent it again
+			t.Errorf("%d %s", status, body)
+		}
 		if status, body := write(); status != 200 || !strings.Contains(body, `"offset":1`) {
 			t.Errorf("%d %s", status, body)
 		}
@@ -91,4 +87,45 @@ func instanceReader(t *testing.T, url, of, what string) func() (int, string) {
 	return func() (int, string) {
 		return call(t, "GET", group+"/instances/i/records?timeout=1000", "")
 	}
+}
+
+// A partition that was just added can be written, and looked up, at once.
+func TestAddedPartition(t *testing.T) {
+	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
+		_, url := serve(t, b, "--set=topics.auto.create=false")
+		topic := testkit.CreateTopic(t, b, 1)
+		admin := kadm.NewClient(testkit.Client(t, b))
+		const record = `{"records":[{"value":1}]}`
+		for added := range 3 {
+			target := fmt.Sprintf("%s/topics/%s/partitions/%d", url, topic, added)
+			if added > 0 {
+				if status, body := call(t, "POST", target, record); status != 404 || !strings.Contains(body, "40402") {
+					t.Errorf("before it is there: %d %s", status, body)
+				}
+				grow(t, admin, topic, added+1)
+			}
+			if status, body := call(t, "POST", target, record); status != 200 || !strings.Contains(body, `"offset":0`) {
+				t.Errorf("produce: %d %s", status, body)
+			}
+			if status, body := call(t, "GET", target, ""); status != 200 {
+				t.Errorf("look-up: %d %s", status, body)
+			}
+		}
+		grow(t, admin, topic, 4)
+		if status, body := call(t, "GET", url+"/topics/"+topic+"/partitions/3", ""); status != 200 {
+			t.Errorf("look-up first: %d %s", status, body)
+		}
+	})
+}
+
+// grow gives the topic so many partitions, and returns when Kafka describes them.
+func grow(t *testing.T, admin *kadm.Client, topic string, partitions int) {
+	t.Helper()
+	if _, err := admin.UpdatePartitions(t.Context(), partitions, topic); err != nil {
+		t.Fatal(err)
+	}
+	testkit.Eventually(t, 20*time.Second, "the partition to be described", func() bool {
+		topics, err := admin.ListTopics(t.Context(), topic)
+		return err == nil && len(topics[topic].Partitions) == partitions
+	})
 }

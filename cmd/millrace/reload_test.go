@@ -178,6 +178,7 @@ func TestCompressionChangesUnderLoad(t *testing.T) {
 // A configuration with a fault changes nothing; one without takes over what it
 // can and names the rest.
 func TestReloadIsAllOrNothing(t *testing.T) {
+	t.Parallel()
 	p, url, rewrite := configured(t, testkit.Fake(t).Broker, "producer.compression.type=gzip", "producer.linger.ms=1")
 
 	rewrite("producer.compression.type=zstd", "producer.linger.ms=soon", "listners=x")
@@ -223,6 +224,7 @@ func TestReloadIsAllOrNothing(t *testing.T) {
 }
 
 func TestDevServesAdmin(t *testing.T) {
+	t.Parallel()
 	_, url, _ := dev(t)
 	if s := settingOf(t, url, "admin.enable"); s.Value != "true" || s.Origin != "preset" {
 		t.Errorf("got %+v", s)

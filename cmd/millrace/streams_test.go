@@ -23,6 +23,7 @@ import (
 )
 
 func TestStreamsPage(t *testing.T) {
+	t.Parallel()
 	_, url, _ := dev(t)
 	testkit.RunReadme(t, filepath.Join(filepath.Dir(readme(t)), "docs", "streams.md"), url)
 }
@@ -89,6 +90,7 @@ func TestManyStreamsTakeLittle(t *testing.T) {
 // The sample page sees every record once and in order while the node it reads
 // from is restarted, and while it is killed.
 func TestBrowserStream(t *testing.T) {
+	t.Parallel()
 	dir, chromium := browser(t)
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) { browse(t, b, dir, chromium) })
 }

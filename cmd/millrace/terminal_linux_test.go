@@ -51,6 +51,7 @@ func inTerminal(t *testing.T, cmd *exec.Cmd) string {
 
 // A terminal gets a coloured line a second, all else plain ones.
 func TestLoadtestProgress(t *testing.T) {
+	t.Parallel()
 	stub := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{}") }))
 	defer stub.Close()
 	dir := t.TempDir()
@@ -63,7 +64,7 @@ func TestLoadtestProgress(t *testing.T) {
 		cmd.Env = append(append(os.Environ(), "NO_COLOR=", "TERM=xterm"), environ...)
 		return cmd
 	}
-	line := regexp.MustCompile(`(?m)^   1 s  │ metadata \d+/s`)
+	line := regexp.MustCompile(`(?m)^   1 s  │ metadata [\d.]+/s`)
 	shown := inTerminal(t, command())
 	if !strings.Contains(shown, "\x1b[2m│ \x1b[0mmetadata") || !strings.Contains(shown, "\x1b[32mPASSED\x1b[0m") {
 		t.Errorf("a terminal is shown no colours:\n%q", shown)

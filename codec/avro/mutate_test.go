@@ -199,3 +199,10 @@ func damage(r *rand.Rand, encoded []byte) []byte {
 	}
 	return b
 }
+
+func unquoted(quoted string) (text string) {
+	if err := json.Unmarshal([]byte(quoted), &text); err != nil {
+		panic(err)
+	}
+	return text
+}

@@ -1,5 +1,5 @@
 // Package json checks and compacts JSON text (RFC 8259) in place, without
-// building values.
+// building values, and is the one place where JSON becomes values ([Unmarshal], [Marshal]).
 //
 // A telemetry record is stored as the bytes that the client sent: the same
 // members in the same order, duplicates as sent, the text of every number and
@@ -13,6 +13,12 @@
 // characters in strings, no trailing commas, valid UTF-8 (which costs nothing
 // where a text is ASCII). Nesting is bounded by [MaxDepth].
 //
-// Nothing here allocates but the error of a refused text, and nothing is kept:
+// [Unmarshal] is for whatever must understand a value: notices between nodes, what nodes keep in
+// Kafka, schemas, reports. It is bytedance/sonic in one configuration (value.go), behind [Scan].
+// Records are not decoded by it. The pass-through of json needs no value, and sonic's skipping
+// neither reports white space nor checks UTF-8 (BenchmarkScan). The formats with a schema have
+// readers of their own, each with its figure: codec/avro, codec/protobuf and codec/jsonschema.
+//
+// Only Unmarshal, Marshal and the error of a refused text allocate. Nothing is kept:
 // every function may run on any number of goroutines.
 package json

@@ -26,6 +26,21 @@ func Compact(b []byte) []byte {
 	return b[:out]
 }
 
+// AppendCompact appends text, which must be exactly one JSON value, without insignificant white
+// space. It borrows text. With an error dst is returned as it was.
+func AppendCompact(dst, text []byte) ([]byte, error) {
+	start, end, spaced, err := one(text)
+	if err != nil {
+		return dst, err
+	}
+	n := len(dst)
+	dst = append(dst, text[start:end]...)
+	if spaced {
+		dst = dst[:n+len(Compact(dst[n:]))] // in place, but in the copy
+	}
+	return dst, nil
+}
+
 // stringEnd returns the index behind the closing quote of the valid string at b[i].
 func stringEnd(b []byte, i int) int {
 	for i++; b[i] != '"'; i++ {

@@ -163,13 +163,21 @@ func deep(text []byte) bool {
 }
 
 // BenchmarkScan stands beside sonic's assembly, which neither reports white space to remove nor
-// checks UTF-8.
+// checks UTF-8, beside sonic's values, and beside encoding/json's check. With Scan as 1, the
+// medians of nine alternating runs on a busy machine are 1.7 for sonic's Skip, 20 for its values
+// (62 allocations a record) and 5 for encoding/json; the minima are 1.4, 22 and 4.5.
 func BenchmarkScan(b *testing.B) {
 	b.Run("millrace", func(b *testing.B) {
 		benchmarkScan(b, func(r []byte) bool { _, _, err := Scan(r, 0); return err == nil })
 	})
 	b.Run("sonic", func(b *testing.B) {
 		benchmarkScan(b, func(r []byte) bool { start, _ := decoder.Skip(r); return start >= 0 })
+	})
+	b.Run("sonic-values", func(b *testing.B) {
+		benchmarkScan(b, func(r []byte) bool { var v any; return values.Unmarshal(r, &v) == nil })
+	})
+	b.Run("encoding-json", func(b *testing.B) {
+		benchmarkScan(b, stdjson.Valid)
 	})
 }
 

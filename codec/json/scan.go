@@ -50,6 +50,16 @@ func Scan(b []byte, i int) (end int, spaced bool, err error) {
 	return end, s.spaced, nil
 }
 
+// one is Scan for a text that is exactly one value, with optional white space around it.
+func one(text []byte) (start, end int, spaced bool, err error) {
+	start = SkipSpace(text, 0)
+	end, spaced, err = Scan(text, start)
+	if err == nil && SkipSpace(text, end) < len(text) {
+		err = &SyntaxError{Offset: SkipSpace(text, end), Reason: "unexpected text after the end"}
+	}
+	return start, end, spaced, err
+}
+
 // Valid reports whether b is exactly one JSON value, with optional white space
 // around it.
 func Valid(b []byte) bool {

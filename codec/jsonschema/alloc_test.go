@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"millrace/codec"
+	millrace "millrace/codec/json"
 	"millrace/internal/testkit"
 )
 
@@ -70,6 +71,25 @@ func BenchmarkEncode(b *testing.B) {
 		records := testkit.ParkingCitations(b)
 		benchmark(b, records, alone(citation(b, records[0])))
 	})
+}
+
+// BenchmarkTree has the part of an encoded record that makes a tree of it, beside the decoder of
+// codec/json.
+func BenchmarkTree(b *testing.B) {
+	for name, records := range map[string][][]byte{"small": {[]byte(record)}, "citation": testkit.ParkingCitations(b)} {
+		b.Run("record="+name+"/by=millrace", func(b *testing.B) {
+			benchmark(b, records, func(dst, text []byte, _ codec.Dialect) ([]byte, error) {
+				grow(text)
+				return dst, nil
+			})
+		})
+		b.Run("record="+name+"/by=sonic", func(b *testing.B) {
+			benchmark(b, records, func(dst, text []byte, _ codec.Dialect) ([]byte, error) {
+				var v any
+				return dst, millrace.Unmarshal(text, &v)
+			})
+		})
+	}
 }
 
 func BenchmarkDecode(b *testing.B) {

@@ -1,7 +1,6 @@
 package jsonschema
 
 import (
-	stdjson "encoding/json"
 	"errors"
 	"fmt"
 	"math/big"
@@ -13,6 +12,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 
 	"millrace/codec"
+	"millrace/codec/json"
 )
 
 // explain picks one fault of a report, always the same one, and describes it in our words. A
@@ -210,7 +210,7 @@ func quote(v any) string {
 		return strconv.FormatBool(v)
 	case string:
 		return strconv.Quote(codec.Clip(v))
-	case stdjson.Number:
+	case json.Number:
 		return codec.Clip(v.String())
 	case []any:
 		return "an array"

@@ -106,18 +106,9 @@ var errNotJSON = errors.New("its payload is not JSON")
 // AppendDecoded appends payload without insignificant white space; it must be
 // JSON, but need not fit the schema. It borrows both and allocates nothing.
 func (s *Schema) AppendDecoded(dst, payload []byte, _ codec.Dialect) ([]byte, error) {
-	start := json.SkipSpace(payload, 0)
-	if start == len(payload) {
+	dst, err := json.AppendCompact(dst, payload)
+	if err != nil {
 		return dst, errNotJSON
-	}
-	end, spaced, err := json.Scan(payload, start)
-	if err != nil || json.SkipSpace(payload, end) != len(payload) {
-		return dst, errNotJSON
-	}
-	n := len(dst)
-	dst = append(dst, payload[start:end]...)
-	if spaced {
-		dst = dst[:n+len(json.Compact(dst[n:]))] // in place, but in the copy
 	}
 	return dst, nil
 }

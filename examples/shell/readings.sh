@@ -16,8 +16,9 @@ json=application/vnd.kafka.json.v2+json # records whose values are JSON
 response=$(mktemp)
 trap 'rm -f "$response"' EXIT
 
-# call prints the response. curl retries 429, 503 and 504, and waits for Retry-After. A produce
-# request that timed out (504) may have been written; a retry then writes its records twice.
+# call prints the response. curl retries 429, 503 and 504, and waits for Retry-After. The records of
+# a produce request that was answered with 504 may be written: the retry, which curl makes without
+# being asked to, may write them twice.
 call() {
     : >"$response" # curl leaves the file alone where a response has no body
     if ! curl --silent --show-error --fail-with-body --retry 5 --output "$response" "$@"; then

@@ -61,7 +61,9 @@ var advice = map[*Kind]string{
 	Interrupted:      "A consumer instance was deleted, or its session replaced, while another call used it. Clients repeat the request. Where it stays, have each instance used by one client only.",
 	RegistryAway:     "Look whether the schema registry runs, and whether this node reaches schema.registry.url. Schemas that are cached still work.",
 	RegistryTimedOut: "The schema registry is slow. Look at its load and at the network between.",
-	KafkaTimedOut:    "Kafka does not acknowledge in time. Look for replicas that are out of sync, full disks and slow brokers. The records may arrive all the same.",
+	NotWritten:       "The leader of a partition is down, or Kafka was slower than produce.timeout.ms. Clients send the same again: nothing can be doubled.",
+	WriteUnknown:     "A broker died, or did not acknowledge in time, with records on their way to it: they may be in Kafka. Look for brokers that are down or pause, replicas that are out of sync and full disks. Clients that send again may double these records, clients that do not may lose them; a key or an id in the record lets readers drop what is double.",
+	KafkaTimedOut:    "Kafka does not answer in time. Look for slow brokers, full disks and the network between.",
 }
 
 // Advice says what to do about errors of this kind, in a sentence or two for

@@ -2,7 +2,6 @@ package apierr
 
 import (
 	"errors"
-	"strconv"
 	"time"
 )
 
@@ -71,40 +70,6 @@ func (e *Error) Unwrap() error { return e.Cause }
 func (k *Kind) Is(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && e.Kind == k
-}
-
-// Append appends the JSON object that a client receives,
-// {"error_code":N,"message":"…"}, to dst and returns the extended slice.
-func (e *Error) Append(dst []byte) []byte {
-	dst = append(dst, `{"error_code":`...)
-	dst = strconv.AppendInt(dst, int64(e.Kind.Code), 10)
-	dst = append(dst, `,"message":`...)
-	dst = AppendJSONString(dst, e.Message())
-	return append(dst, '}')
-}
-
-// AppendJSONString appends s to dst as a JSON string (RFC 8259 §7). Bytes that
-// are not UTF-8 are replaced by U+FFFD, so the result is always valid JSON.
-func AppendJSONString(dst []byte, s string) []byte {
-	const hex = "0123456789abcdef"
-	dst = append(dst, '"')
-	for _, r := range s { // ranging over a string yields U+FFFD for bad bytes
-		switch {
-		case r == '"' || r == '\\':
-			dst = append(dst, '\\', byte(r))
-		case r == '\n':
-			dst = append(dst, '\\', 'n')
-		case r == '\r':
-			dst = append(dst, '\\', 'r')
-		case r == '\t':
-			dst = append(dst, '\\', 't')
-		case r < 0x20 || r == 0x7f:
-			dst = append(dst, '\\', 'u', '0', '0', hex[r>>4], hex[r&0xf])
-		default:
-			dst = append(dst, string(r)...)
-		}
-	}
-	return append(dst, '"')
 }
 
 // Reserved returns the error for a request about a topic that no API reads, writes

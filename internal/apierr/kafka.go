@@ -26,15 +26,19 @@ func From(err error) *Error {
 	}
 	switch {
 	case errors.Is(err, kgo.ErrRecordTimeout), errors.Is(err, kgo.ErrRecordRetries):
-		return KafkaTimedOut.Wrap(err, "Kafka did not take the record within the delivery deadline.")
+		return &Error{Kind: WriteUnknown, Cause: err}
 	case errors.Is(err, context.DeadlineExceeded):
 		return KafkaTimedOut.Wrap(err, "Kafka did not answer within the deadline.")
 	case errors.Is(err, kgo.ErrMaxBuffered):
 		return &Error{Kind: Overloaded, Cause: err}
 	case errors.Is(err, kgo.ErrClientClosed), errors.Is(err, context.Canceled):
 		return &Error{Kind: Interrupted, Cause: err}
-	case isNetwork(err):
-		return &Error{Kind: BrokersAway, Cause: err}
+	}
+	if refused := fromHandshake(err); refused != nil {
+		return refused
+	}
+	if isNetwork(err) {
+		return Unreachable(err)
 	}
 	return &Error{Kind: Internal, Cause: err}
 }

@@ -25,8 +25,18 @@ failed has its ` + "`error_code` and `error`" + ` in its own slot of ` + "`offse
 1 (do not retry) or 2 (a retry can help).
 
 **Retry** tells whether the same request can succeed later, unchanged. Where it stands with a number
-of seconds the response has a ` + "`Retry-After`" + ` header of that value. A produce request that is retried
-after a timeout (504) may write its records twice: the first attempt can still reach Kafka.
+of seconds the response has a ` + "`Retry-After`" + ` header of that value.
+
+The status of a produce request that failed tells whether its records can be in Kafka:
+
+| status | error_code in a slot | in Kafka? | what to do |
+|---|---|---|---|
+| 503, 429 | 50003 | no, none of them, now or later | send the same again, after ` + "`Retry-After`" + ` |
+| 504 with 50401 | 50401 | not known: a broker was lost, or was too slow, with the records on their way | send again if they must not be lost: they may be double then; leave it if they must not be double |
+| any other | 50002, 40402 | no | change what the message names, or give up |
+
+A 504 with 50401 has no ` + "`Retry-After`" + `: a library that repeats requests by that header alone doubles
+nothing. In v1 a slot has 2 for both of the first two rows, and only the text tells them apart.
 
 The name stands in the log and in the ` + "`error`" + ` label of [metrics](metrics.md); the dashboard shows the
 advice beside the errors that occur.

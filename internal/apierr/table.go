@@ -80,7 +80,14 @@ var (
 	ArrivalUnknown = &Kind{Name: "arrival_unknown", Status: 503, Code: 50308, Message: "It is not known whether the last records of the consumer instance arrived.", Retry: true, RetryAfter: time.Second}
 	BodiesFull     = &Kind{Name: "request_memory_full", Status: 503, Code: 50309, Message: "The request bodies that are being received hold as much memory as they are allowed to.", Retry: true, RetryAfter: time.Second}
 	BodyDisplaced  = &Kind{Name: "request_displaced", Status: 503, Code: 50310, Message: "The request arrived more slowly than others that needed its memory.", Retry: true, RetryAfter: time.Second}
-	KafkaTimedOut  = &Kind{Name: "kafka_timeout", Status: 504, Code: 50401, Message: "Kafka did not answer within the deadline.", Retry: true, RetryAfter: time.Second}
+	// NotWritten is for records that are certain not to be in Kafka, now or later.
+	NotWritten = &Kind{Name: "not_written", Status: 503, Code: 50312, Message: "Kafka could not be reached in time. Nothing was written: send it again.", Retry: true, RetryAfter: time.Second}
+	// WriteUnknown is for records that were on their way when the node gave up. A Retry-After would
+	// ask the client to double them, so there is none: whether they may be lost or doubled is for
+	// the client to weigh.
+	WriteUnknown = &Kind{Name: "write_unknown", Status: 504, Code: 50401, Message: "It is not known whether Kafka has the records. Sending them again may double them."}
+	// KafkaTimedOut is for what changes no record: to ask again does no harm.
+	KafkaTimedOut = &Kind{Name: "kafka_timeout", Status: 504, Code: 50403, Message: "Kafka did not answer within the deadline.", Retry: true, RetryAfter: time.Second}
 	// Interrupted is for what was given up before Kafka answered, although the
 	// node goes on. While it shuts down it is [Draining].
 	Interrupted = &Kind{Name: "interrupted", Status: 503, Code: 50311, Message: "The request was interrupted before it was complete. Send it again.", Retry: true, RetryAfter: time.Second}
@@ -105,6 +112,6 @@ func Kinds() []*Kind {
 		Unprocessable, SettingOutOfRange, KeySchemaMissing, ValueSchemaMissing, InvalidConsumerConf, InvalidSchema, RegistryRefused,
 		TooManyInstances, TooManyConnections, TooManyWaiters, TooManyOfOneClient, BodiesOfOneFull,
 		Internal, KafkaError, KafkaRetriable, RegistryFailed,
-		Overloaded, Draining, BrokersAway, TooBusy, RegistryAway, StreamsFull, InstanceMoved, ArrivalUnknown, BodiesFull, BodyDisplaced, Interrupted, KafkaTimedOut, RegistryTimedOut,
+		Overloaded, Draining, BrokersAway, TooBusy, RegistryAway, StreamsFull, InstanceMoved, ArrivalUnknown, BodiesFull, BodyDisplaced, Interrupted, NotWritten, WriteUnknown, RegistryTimedOut, KafkaTimedOut,
 	}
 }

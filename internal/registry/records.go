@@ -1,10 +1,11 @@
 package registry
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"github.com/twmb/franz-go/pkg/sr"
+
+	"millrace/codec/json"
 )
 
 // The kinds of records in the topic, as Confluent's registry writes them, so that either registry

@@ -1,8 +1,6 @@
 package registry
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -10,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/sr"
+
+	"millrace/codec/json"
 )
 
 // contentType is the type of the responses of Confluent's registry; clients also accept and send
@@ -85,16 +85,14 @@ func (r *Registry) serve(h handler) http.Handler {
 			}
 			answer = map[string]any{"error_code": code, "message": message}
 		}
-		var body bytes.Buffer
-		enc := json.NewEncoder(&body)
-		enc.SetEscapeHTML(false)
-		if err := enc.Encode(answer); err != nil {
+		body, err := json.Marshal(answer)
+		if err != nil {
 			r.log.Error("a response of the schema registry cannot be written", "path", q.URL.Path, "err", err)
 			status = http.StatusInternalServerError
 		}
 		w.Header().Set("Content-Type", contentType)
 		w.WriteHeader(status)
-		_, _ = w.Write(bytes.TrimSuffix(body.Bytes(), []byte("\n"))) // an error: the client is gone
+		_, _ = w.Write(body) // an error: the client is gone
 	})
 }
 

@@ -50,7 +50,7 @@ func StartAvroOracle(t testing.TB, source string) *AvroOracle {
 		jars, err = avroJars(ctx)
 	}
 	if errors.Is(err, ErrNoJava) {
-		missing(t, err.Error())
+		Missing(t, err.Error())
 	}
 	if err != nil {
 		t.Fatal(err)

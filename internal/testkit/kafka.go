@@ -59,7 +59,7 @@ func StartKafka(t testing.TB, opts KafkaOptions) *Kafka {
 	defer cancel()
 	k, err := NewKafka(ctx, opts)
 	if errors.Is(err, ErrNoJava) {
-		missing(t, err.Error())
+		Missing(t, err.Error())
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -228,6 +228,13 @@ func (k *Kafka) Stop() { k.end(syscall.SIGTERM) }
 // Kill ends the broker as a crash would (SIGKILL). Data and port are kept for
 // [Kafka.Start].
 func (k *Kafka) Kill() { k.end(syscall.SIGKILL) }
+
+// Suspend stops the broker's process where it is (SIGSTOP): its connections stand, and nothing
+// answers on them. Resume lets it go on.
+func (k *Kafka) Suspend() { _ = k.cmd.Process.Signal(syscall.SIGSTOP) }
+
+// Resume lets a suspended broker go on (SIGCONT).
+func (k *Kafka) Resume() { _ = k.cmd.Process.Signal(syscall.SIGCONT) }
 
 // Close kills the broker if it runs, and removes its data.
 func (k *Kafka) Close() {

@@ -34,7 +34,7 @@ func StartKafkas(t testing.TB, n int) []*Kafka {
 		}
 	})
 	if errors.Is(err, ErrNoJava) {
-		missing(t, err.Error())
+		Missing(t, err.Error())
 	}
 	if err != nil {
 		t.Fatal(err)

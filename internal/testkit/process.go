@@ -39,15 +39,32 @@ var binary struct {
 	err  error
 }
 
+// build puts the program at path. It is linked below .cache, where go build finds it again: of
+// the packages whose tests run it only the first one links it, and the others take a copy.
 func build(path string) (string, error) {
 	root, err := ModuleRoot()
 	if err != nil {
 		return "", err
 	}
-	cmd := exec.Command("go", "build", "-buildvcs=false", "-ldflags=-s -w", "-o", path, "./cmd/millrace")
+	dir := filepath.Join(root, ".cache", "test")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", fmt.Errorf("cannot make a folder for the program: %w", err)
+	}
+	unlock, err := lockFile(filepath.Join(dir, "millrace.lock"))
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	kept := filepath.Join(dir, "millrace")
+	cmd := exec.Command("go", "build", "-buildvcs=false", "-ldflags=-s -w", "-o", kept, "./cmd/millrace")
 	cmd.Dir = root
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("cannot build millrace: %w\n%s", err, out)
+	}
+	// By a child: a file that this process had open for writing cannot be run while a fork of it
+	// still has the descriptor.
+	if out, err := exec.Command("cp", kept, path).CombinedOutput(); err != nil {
+		return "", fmt.Errorf("cannot copy the program: %w\n%s", err, out)
 	}
 	return path, nil
 }

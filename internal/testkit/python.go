@@ -24,7 +24,7 @@ func Python(t testing.TB, requirements string) string {
 	}
 	python, err := installPython(requirements)
 	if errors.Is(err, errNoPython) {
-		missing(t, err.Error())
+		Missing(t, err.Error())
 	}
 	if err != nil {
 		t.Fatal(err)

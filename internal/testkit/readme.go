@@ -40,7 +40,7 @@ var errNoCurl = errors.New("README NOT TESTED: needs curl (Debian: apt-get insta
 func RunReadme(t *testing.T, file, base string) {
 	t.Helper()
 	if _, err := exec.LookPath("curl"); err != nil {
-		missing(t, errNoCurl.Error())
+		Missing(t, errNoCurl.Error())
 	}
 	text, err := os.ReadFile(file)
 	if err != nil {

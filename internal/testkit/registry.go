@@ -40,7 +40,7 @@ func Registry(t testing.TB) string {
 	}
 	url, err := sharedRegistry(t)
 	if errors.Is(err, ErrNoJava) {
-		missing(t, err.Error())
+		Missing(t, err.Error())
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"os/exec"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -97,7 +95,7 @@ func RealKafka(t testing.TB) Broker {
 	needRealKafka(t)
 	addr, err := sharedKafka(t)
 	if errors.Is(err, ErrNoJava) {
-		missing(t, err.Error())
+		Missing(t, err.Error())
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -139,42 +137,3 @@ func needRealKafka(t testing.TB) {
 		t.Skip("needs a real Kafka, which -short leaves out")
 	}
 }
-
-// OnDemand skips t, with the line on stderr too, unless the environment variable is set, to 1
-// or to what t needs, as a target of the Makefile does it. It is for what takes minutes, or
-// programs that neither a developer nor CI need otherwise.
-func OnDemand(t testing.TB, variable, line string) {
-	t.Helper()
-	if v := os.Getenv(variable); v != "" && v != "0" {
-		return
-	}
-	fmt.Fprintf(os.Stderr, "\n*** %s ***\n\n", line)
-	t.Skip(line)
-}
-
-// Needs ends t as those that need Java end where a program is not installed: in CI it
-// fails, elsewhere it is skipped with a line on stderr.
-func Needs(t testing.TB, programs ...string) {
-	t.Helper()
-	for _, program := range programs {
-		if _, err := exec.LookPath(program); err != nil {
-			missing(t, t.Name()+" was left out: it needs "+program)
-		}
-	}
-}
-
-// missing ends t because the machine lacks something: a failure in CI, and
-// elsewhere a skip with the line on stderr too, since `go test` shows a skip's
-// reason only with -v.
-func missing(t testing.TB, line string) {
-	t.Helper()
-	if os.Getenv("CI") == "1" {
-		t.Fatal(line)
-	}
-	loud.Do(func() {
-		fmt.Fprintf(os.Stderr, "\n*** %s ***\n\n", strings.TrimSpace(line))
-	})
-	t.Skip(line)
-}
-
-var loud sync.Once

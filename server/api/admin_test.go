@@ -39,6 +39,7 @@ func (s *settings) change(values map[string]string) error {
 }
 
 func TestAdminConfig(t *testing.T) {
+	t.Parallel()
 	held := &settings{values: map[string]string{"a": "1", "b": "two"}}
 	s := start(t, testkit.Fake(t).Broker, func(o *stackOptions) {
 		o.adminOn = true
@@ -85,12 +86,14 @@ func TestAdminConfig(t *testing.T) {
 }
 
 func TestAdminIsOffByDefault(t *testing.T) {
+	t.Parallel()
 	s := start(t, testkit.Fake(t).Broker)
 	s.do(t, "GET", "/admin/config", "").want(t, 404, "There is nothing at")
 	s.do(t, "PUT", "/admin/config", `{"log.level":"debug"}`).want(t, 404, "There is nothing at")
 }
 
 func TestRequestLogIsTurnedOnAndOff(t *testing.T) {
+	t.Parallel()
 	s := start(t, testkit.Fake(t).Broker)
 	lines := func() int { return strings.Count(s.log.String(), "msg=request") }
 	s.do(t, "GET", "/healthz", "")

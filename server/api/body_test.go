@@ -53,6 +53,7 @@ func budgeted(change func(*server.Settings)) func(*stackOptions) {
 // A body that ends early, and one with a broken chunk, are 400 on every route, and the
 // end of their connection: nothing of them may be taken for a request.
 func TestBrokenBodiesOnEveryRoute(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t)
 	s := start(t, b.Broker, budgeted(func(*server.Settings) {}))
 	for route := range everything().Routes() {
@@ -85,6 +86,7 @@ func TestBrokenBodiesOnEveryRoute(t *testing.T) {
 // Requests whose bodies are small, large and chunked follow one another on a connection,
 // sent at once, and each is answered.
 func TestBodiesOfAllSizesOnOneConnection(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t)
 	plain := start(t, b.Broker, budgeted(func(*server.Settings) {}))
 	secure, dial := startTLS(t, b.Broker, budgeted(func(*server.Settings) {}))
@@ -113,6 +115,7 @@ func TestBodiesOfAllSizesOnOneConnection(t *testing.T) {
 
 // Chunk extensions of megabytes are refused; small chunks, and a few extensions, are not.
 func TestChunkExtensionsAreBounded(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t)
 	plain := start(t, b.Broker, budgeted(func(*server.Settings) {}))
 	_, dial := startTLS(t, b.Broker, budgeted(func(*server.Settings) {}))
@@ -170,6 +173,7 @@ func TestAnnouncedBodiesTakeNoMemory(t *testing.T) {
 // Bodies that stop arriving are cut, and until then leave room for small requests; when
 // they are gone, so is what they were charged.
 func TestStalledBodies(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t)
 	s := start(t, b.Broker, budgeted(func(o *server.Settings) {
 		o.Bodies = intake.Settings{Memory: 4 << 20, MinRate: 1024, Grace: time.Second}
@@ -205,6 +209,7 @@ func TestStalledBodies(t *testing.T) {
 
 // A large body that finds no room is given that of one that has stalled.
 func TestSlowestBodyMakesRoom(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t)
 	s := start(t, b.Broker, budgeted(func(o *server.Settings) {
 		o.Bodies = intake.Settings{Memory: 2 << 20, MinRate: 0, Grace: time.Minute}
@@ -224,6 +229,7 @@ func TestSlowestBodyMakesRoom(t *testing.T) {
 
 // One address holds no more than its share, and leaves the rest to others.
 func TestShareOfAnAddress(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t)
 	s := start(t, b.Broker, budgeted(func(o *server.Settings) {
 		o.Bodies = intake.Settings{Memory: 8 << 20, Share: 25}
@@ -253,6 +259,7 @@ func TestShareOfAnAddress(t *testing.T) {
 // A body that cannot be taken is refused by its headers, before a byte of it came, and before a
 // client that asks is told to send it.
 func TestRefusedUnread(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t)
 	s := start(t, b.Broker, budgeted(func(o *server.Settings) {
 		o.MaxBodyBytes = 64 << 20
@@ -296,6 +303,7 @@ func TestRefusedUnread(t *testing.T) {
 
 // Compressed bodies are charged for what they unpack to, of the same budget.
 func TestCompressedBodiesAreCharged(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t)
 	s := start(t, b.Broker, budgeted(func(o *server.Settings) {
 		o.MaxBodyBytes = 4 << 20

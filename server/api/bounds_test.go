@@ -6,10 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"millrace/codec"
 	"millrace/internal/testkit"
 	"millrace/server"
-	"millrace/server/ops"
 )
 
 // The bounds of lists in queries.
@@ -21,64 +19,16 @@ type oversized struct {
 	body string
 }
 
-// TestEveryMemberHasABound sends each member of each body that is not records
-// once as long as it may be and once longer, and each name as long as a body.
-func TestEveryMemberHasABound(t *testing.T) {
-	s := start(t, testkit.Fake(t).Broker, func(o *stackOptions) {
-		o.adminOn, o.admin = true, ops.Config{
-			Settings: func() []ops.Setting { return nil },
-			Change:   func(map[string]string) error { return nil },
-		}
-	})
-	s.do(t, "POST", "/consumers/g", `{"name":"i"}`, plainV2).want(t, 200, "")
-	for r := range everything().Routes() {
-		if r.Body == nil {
-			continue
-		}
-		route, method, path := r.Method+" "+r.Path, r.Method, r.Path
-		path = strings.NewReplacer("{group}", "g", "{instance}", "i").Replace(path)
-		for _, m := range r.Body {
-			t.Run(route+" "+m.Name, func(t *testing.T) {
-				for _, within := range atBound(m) {
-					if r := s.do(t, method, path, within.body, plainV2); strings.Contains(r.body, "too long") {
-						t.Errorf("%s is refused at its bound: %s", within.name, r.body)
-					}
-				}
-				for _, beyond := range beyondBound(m) {
-					r := s.do(t, method, path, beyond.body, plainV2).want(t, 422, "too long")
-					if !strings.Contains(r.body, beyond.name) || len(r.body) > 1<<10 {
-						t.Errorf("%s too long: the refusal does not name it shortly: %.2000s", beyond.name, r.body)
-					}
-				}
-			})
-		}
-		t.Run(route+" any", func(t *testing.T) {
-			s.do(t, method, path, `{"`+strings.Repeat("x", 15<<20)+`":1}`, plainV2).want(t, 422, "too long")
-		})
-	}
-	for line := range strings.SplitSeq(s.log.String(), "\n") {
-		if len(line) > 4<<10 {
-			t.Errorf("a log line has %d bytes: %.200s", len(line), line)
-		}
-	}
-}
-
 // TestEveryBodyIsWalked fails for a route with a body that the test before does
 // not know.
 func TestEveryBodyIsWalked(t *testing.T) {
+	t.Parallel()
 	for r := range everything().Routes() {
 		if (r.Method == "POST" || r.Method == "PUT") && r.Body == nil && r.Action != server.Produce {
 			t.Errorf("nothing bounds the members of the body of %s %s", r.Method, r.Path)
 		}
 	}
 }
-
-// atBound are bodies with the member as large as it may be.
-func atBound(m server.Field) []oversized { return sized(m, 0) }
-
-// beyondBound are bodies with the member larger than it may be: by one, and by
-// very much.
-func beyondBound(m server.Field) []oversized { return append(sized(m, 1), sized(m, 256<<10)...) }
 
 // sized are bodies with the member, or one of its elements, larger than it may be
 // by some.
@@ -128,31 +78,9 @@ func quote(text string) string {
 	return string(quoted)
 }
 
-// TestBoundsOfRecords has records with more headers, and longer keys of them, than
-// they may have.
-func TestBoundsOfRecords(t *testing.T) {
-	s := start(t, testkit.Fake(t).Broker)
-	headers := func(n, key int) string {
-		header := `{"key":"` + strings.Repeat("h", key) + `","value":"aGk="}`
-		return `{"records":[{"value":1,"headers":[` + strings.Repeat(header+",", n-1) + header + `]}]}`
-	}
-	for _, path := range []string{"/topics/t", "/topics/t/partitions/0"} {
-		s.do(t, "POST", path, headers(codec.MaxHeaders, 1), jsonV2).want(t, 200, "")
-		s.do(t, "POST", path, headers(codec.MaxHeaders+1, 1), jsonV2).want(t, 422, "1000 headers")
-		s.do(t, "POST", path, headers(1_000_000, 1), jsonV2).want(t, 422, "1000 headers")
-		s.do(t, "POST", path, headers(1, codec.MaxHeaderKey), jsonV2).want(t, 200, "")
-		s.do(t, "POST", path, headers(1, codec.MaxHeaderKey+1), jsonV2).want(t, 422, "4096 bytes")
-		long := strings.Repeat("x", 4<<20)
-		for _, body := range []string{`{"` + long + `":1}`, `{"records":[{"` + long + `":1}]}`, `{"records":[{"value":1,"headers":[{"` + long + `":1}]}]}`} {
-			if r := s.do(t, "POST", path, body, jsonV2).want(t, 422, ""); len(r.body) > 1<<10 {
-				t.Errorf("the refusal has %d bytes", len(r.body))
-			}
-		}
-	}
-}
-
 // TestBoundsOfPaths has a name in each place of each path that is too long.
 func TestBoundsOfPaths(t *testing.T) {
+	t.Parallel()
 	s := start(t, testkit.Fake(t).Broker, func(o *stackOptions) { o.server.MaxHeaderBytes = 64 << 10 })
 	s.do(t, "POST", "/consumers/g", `{"name":"i"}`, plainV2).want(t, 200, "")
 	status := map[string]int{"group": 422, "instance": 422, "topic": 400, "partition": 422}
@@ -180,6 +108,7 @@ func TestBoundsOfPaths(t *testing.T) {
 
 // TestBoundsOfQueries has query parameters that are too long, or too many.
 func TestBoundsOfQueries(t *testing.T) {
+	t.Parallel()
 	s := start(t, testkit.Fake(t).Broker, func(o *stackOptions) { o.server.MaxHeaderBytes = 1 << 20 })
 	topic := testkit.CreateTopic(t, s.broker, 1)
 	s.do(t, "POST", "/consumers/g", `{"name":"i"}`, plainV2).want(t, 200, "")
@@ -209,6 +138,7 @@ func TestBoundsOfQueries(t *testing.T) {
 
 // TestBoundOfAPattern has patterns that fit and that compile to too much.
 func TestBoundOfAPattern(t *testing.T) {
+	t.Parallel()
 	s := start(t, testkit.Fake(t).Broker)
 	s.do(t, "POST", "/consumers/g", `{"name":"i"}`, plainV2).want(t, 200, "")
 	subscribe := func(pattern string) reply {

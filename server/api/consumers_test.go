@@ -14,6 +14,7 @@ import (
 )
 
 func TestConsumerExchanges(t *testing.T) {
+	t.Parallel()
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		topic := testkit.CreateTopic(t, b, 2)
 		s := start(t, b)
@@ -32,6 +33,7 @@ func createConsumer(t *testing.T, s *stack, more string) string {
 }
 
 func TestConsumerBodiesThatAreRefused(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 1)
 	s := start(t, b)
@@ -109,6 +111,7 @@ func TestConsumerBodiesThatAreRefused(t *testing.T) {
 }
 
 func TestReadRecordsNegotiation(t *testing.T) {
+	t.Parallel()
 	s := start(t, testkit.Fake(t).Broker)
 	i := createConsumer(t, s, "") + "/records"
 	f := func(query, accept string, status, code int) {
@@ -134,6 +137,7 @@ func TestReadRecordsNegotiation(t *testing.T) {
 }
 
 func TestAsyncCommit(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 1)
 	s := start(t, b)
@@ -146,6 +150,7 @@ func TestAsyncCommit(t *testing.T) {
 
 // TestReadTimeouts: 0 does not wait, a negative one means the instance's.
 func TestReadTimeouts(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 1)
 	s := start(t, b)
@@ -171,6 +176,7 @@ func TestReadTimeouts(t *testing.T) {
 
 // TestClientsMistakesAreNotLogged: the client gets an error, and the operator's log does not.
 func TestClientsMistakesAreNotLogged(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t)
 	topic := testkit.CreateTopic(t, b.Broker, 1)
 	s := start(t, b.Broker)
@@ -191,6 +197,7 @@ func TestClientsMistakesAreNotLogged(t *testing.T) {
 }
 
 func TestBaseURI(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	f := func(want, advertised, host string) {
 		t.Helper()
@@ -204,6 +211,7 @@ func TestBaseURI(t *testing.T) {
 }
 
 func TestBaseURIOfAForwardedRequest(t *testing.T) {
+	t.Parallel()
 	s := start(t, testkit.Fake(t).Broker)
 	f := func(want string, headers ...string) {
 		t.Helper()
@@ -223,6 +231,7 @@ func TestBaseURIOfAForwardedRequest(t *testing.T) {
 
 // HEAD responds as GET would, but consumes no records.
 func TestHeadOfRecordsTakesNone(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t)
 	s := start(t, b.Broker)
 	topic := testkit.CreateTopic(t, b.Broker, 1)
@@ -238,6 +247,7 @@ func TestHeadOfRecordsTakesNone(t *testing.T) {
 
 // A v1 read with max_bytes=1 keeps an instance alive and consumes no record.
 func TestKeepAliveOfV1(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t)
 	s := start(t, b.Broker)
 	topic := testkit.CreateTopic(t, b.Broker, 1)

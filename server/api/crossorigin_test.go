@@ -23,6 +23,7 @@ var (
 
 // A browser sends these requests from any page, without asking first.
 func TestOtherSitesChangeNothing(t *testing.T) {
+	t.Parallel()
 	s := start(t, testkit.Fake(t).Broker)
 	topic := testkit.Topic(t)
 	for _, from := range []page{otherSite, otherSameTLD, oldBrowser, sandbox, noOrigin} {
@@ -46,6 +47,7 @@ func TestOtherSitesChangeNothing(t *testing.T) {
 
 // A read of an instance moves its positions, though it is a GET.
 func TestOtherSitesTakeNoRecords(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t)
 	s := start(t, b.Broker)
 	topic := testkit.CreateTopic(t, b.Broker, 1)
@@ -63,6 +65,7 @@ func TestOtherSitesTakeNoRecords(t *testing.T) {
 }
 
 func TestOwnPagesAndOtherProgramsChangeWhatTheyLike(t *testing.T) {
+	t.Parallel()
 	s := start(t, testkit.Fake(t).Broker)
 	for n, from := range []page{
 		{},
@@ -78,12 +81,14 @@ func TestOwnPagesAndOtherProgramsChangeWhatTheyLike(t *testing.T) {
 }
 
 func TestForwardedHostOfAnyoneIsNoOrigin(t *testing.T) {
+	t.Parallel()
 	s := start(t, testkit.Fake(t).Broker, func(o *stackOptions) { o.server.ForwardedTrusted = server.PrivatePrefixes() })
 	s.do(t, "POST", "/consumers/g", "", plainV2, "Origin: https://front.example", "X-Forwarded-Host: front.example").want(t, 403, "")
 }
 
 // A request that CORS allows is not refused for coming from another site.
 func TestAllowedOriginsChangeWhatTheyMay(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	s := start(t, b, func(o *stackOptions) {
 		o.server.AllowOrigin, o.server.AllowMethods = "https://app.example", "GET, POST"
@@ -110,6 +115,7 @@ func TestAllowedOriginsChangeWhatTheyMay(t *testing.T) {
 
 // Where CORS lets pages of others use the API they still do not run the node.
 func TestOtherSitesDoNotRunTheNode(t *testing.T) {
+	t.Parallel()
 	held := &settings{values: map[string]string{"a": "1"}}
 	s := start(t, testkit.Fake(t).Broker, func(o *stackOptions) {
 		o.adminOn, o.server.AllowOrigin = true, "*"

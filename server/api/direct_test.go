@@ -16,6 +16,7 @@ import (
 )
 
 func TestV1Exchanges(t *testing.T) {
+	t.Parallel()
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		s := start(t, b)
 		testkit.RunExchanges(t, "testdata/v1.txt", s.base, map[string]string{
@@ -25,6 +26,7 @@ func TestV1Exchanges(t *testing.T) {
 }
 
 func TestDirectReadExchanges(t *testing.T) {
+	t.Parallel()
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		s := start(t, b)
 		topic := testkit.CreateTopic(t, b, 2)
@@ -41,6 +43,7 @@ func TestDirectReadExchanges(t *testing.T) {
 
 // Today's Confluent proxy does not know the types of v1 that name no format.
 func TestStrictRefusesUnspecificV1(t *testing.T) {
+	t.Parallel()
 	s := start(t, testkit.Fake(t).Broker, func(o *stackOptions) { o.rest.Strict = true })
 	const body = `{"records":[{"value":"MQ=="}]}`
 	for _, media := range []string{"application/json", "application/octet-stream", "application/vnd.kafka+json", "application/vnd.kafka.v1+json"} {
@@ -52,6 +55,7 @@ func TestStrictRefusesUnspecificV1(t *testing.T) {
 // A record that Kafka refuses for now is retriable, one that it refuses for good is not; v1 has
 // codes of its own for both.
 func TestV1RecordCodes(t *testing.T) {
+	t.Parallel()
 	f := testkit.Fake(t)
 	s := start(t, f.Broker, func(o *stackOptions) { o.producer.DeliveryTimeout = 1500 * time.Millisecond })
 	topic := testkit.CreateTopic(t, f.Broker, 2)
@@ -67,6 +71,7 @@ func TestV1RecordCodes(t *testing.T) {
 
 // The error for an offset that retention has deleted names the present range.
 func TestDirectReadBelowTheStart(t *testing.T) {
+	t.Parallel()
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		s := start(t, b)
 		topic := testkit.CreateTopic(t, b, 1)
@@ -86,6 +91,7 @@ func TestDirectReadBelowTheStart(t *testing.T) {
 
 // A read past the end waits no longer than its timeout, and only for the first record.
 func TestDirectReadPastTheEnd(t *testing.T) {
+	t.Parallel()
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		const patience = 20 * time.Second
 		s := start(t, b, func(o *stackOptions) { o.consumer.RequestTimeout = patience })

@@ -20,6 +20,7 @@ func (s *stack) baseURI(t *testing.T, want string, headers ...string) {
 }
 
 func TestBaseURIOfATrustedProxy(t *testing.T) {
+	t.Parallel()
 	s := start(t, testkit.Fake(t).Broker)
 	const host, https = "X-Forwarded-Host: front.example", "X-Forwarded-Proto: https"
 	s.baseURI(t, "https://front.example:8443", https, host, "X-Forwarded-Port: 8443")
@@ -49,6 +50,7 @@ func TestBaseURIOfATrustedProxy(t *testing.T) {
 
 // Forwarding headers of a client that is no trusted proxy are ignored.
 func TestBaseURIOfAnyone(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	for name, trusted := range map[string][]netip.Prefix{"nobody": nil, "another network": server.PrivatePrefixes()} {
 		t.Run(name, func(t *testing.T) {

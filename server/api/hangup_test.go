@@ -49,6 +49,7 @@ func (s *stack) hungUp(t *testing.T) {
 // A client that hangs up gets no further records, so none is consumed for it: neither while its
 // read waits, nor when a record arrives before the node has detected the hang-up.
 func TestClientThatHangsUpLosesNothing(t *testing.T) {
+	t.Parallel()
 	const v2Accept, v1Accept = "application/vnd.kafka.json.v2+json", "application/vnd.kafka.json.v1+json"
 	certificates := httptest.NewTLSServer(nil)
 	defer certificates.Close()
@@ -115,6 +116,7 @@ func TestClientThatHangsUpLosesNothing(t *testing.T) {
 
 // The same where the client hangs up at one node, and another has the instance.
 func TestReadEndsWithItsClientAtAnotherNode(t *testing.T) {
+	t.Parallel()
 	for _, late := range []bool{false, true} {
 		t.Run(fmt.Sprintf("late=%v", late), func(t *testing.T) {
 			b := testkit.Fake(t).Broker
@@ -145,6 +147,7 @@ func TestReadEndsWithItsClientAtAnotherNode(t *testing.T) {
 
 // Other waits end as well when their client has hung up.
 func TestWaitingEndsWithItsClient(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 1)
 	s := start(t, b, func(o *stackOptions) {
@@ -183,6 +186,7 @@ func TestWaitingEndsWithItsClient(t *testing.T) {
 
 // A client that has its response may end the connection as it likes.
 func TestClientThatHangsUpAfterItsAnswer(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 2)
 	s := start(t, b)

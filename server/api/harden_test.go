@@ -12,6 +12,7 @@ import (
 
 // Every response keeps browsers from guessing its type, whatever made it.
 func TestNoSniffEverywhere(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t)
 	s := start(t, b.Broker, withAdmin, func(o *stackOptions) { o.server.MaxConnections, o.server.MaxBodyBytes = 60, 1000 })
 	topic := testkit.CreateTopic(t, b.Broker, 1)
@@ -67,6 +68,7 @@ func (s *stack) written(t *testing.T, text string) io.Reader {
 
 // A message names a path as its client has sent it, and bounds what it quotes.
 func TestUnknownPathsAreNamedAsSent(t *testing.T) {
+	t.Parallel()
 	s := start(t, testkit.Fake(t).Broker)
 	f := func(target, want string) {
 		t.Helper()

@@ -67,6 +67,7 @@ type stackOptions struct {
 	reserved string                   // the topic of nodes
 	via      func(base string) string // where the others reach that one
 	hooks    []kgo.Hook               // of all Kafka clients
+	silence  time.Duration            // of a broker before it is lost
 }
 
 // start runs a node in front of b until t ends. change may alter its settings.
@@ -116,13 +117,13 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 	s := &stack{log: logs, metadata: cache, broker: b}
 	s.producer = newProducer(t, base, &o, cache)
 	node := joinCluster(t, base, &o)
-	deps := consumer.Deps{Schemas: o.schemas, Read: o.read, Logger: log}
+	deps := consumer.Deps{Schemas: o.schemas, Healthy: cache.Healthy, Read: o.read, Logger: log}
 	if node != nil {
 		deps.Directory = node
 	}
 	consumers := consumer.New(base, o.fetch, o.consumer, deps)
 	reads := reader.New(base, o.fetch, reader.Settings{IsolationLevel: o.consumer.IsolationLevel, RequestTimeout: o.consumer.RequestTimeout, MaxBytes: o.consumer.MaxBytes},
-		reader.Deps{Schemas: o.schemas, Read: o.read})
+		reader.Deps{Schemas: o.schemas, Healthy: cache.Healthy, Read: o.read})
 	s.server = api.New(
 		api.Settings{Edge: o.server, REST: o.rest, Peer: o.peer, Admin: o.adminOn, UI: o.ui},
 		api.Parts{Producer: s.producer, Metadata: cache, Consumers: consumers, Reader: reads, Schemas: o.schemas, Cluster: node, Config: o.admin, Logger: log})
@@ -167,7 +168,8 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 // newProducer builds the produce side of a stack.
 func newProducer(t testing.TB, base kafka.Settings, o *stackOptions, cache *metadata.Cache) *batch.Producer {
 	t.Helper()
-	client, err := kafka.NewSender(base.WithHooks(cache.Hook()), o.producer)
+	liveness := kafka.NewLiveness(o.silence)
+	client, err := kafka.NewSender(base.WithHooks(cache.Hook(), liveness), o.producer)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,12 +177,14 @@ func newProducer(t testing.TB, base kafka.Settings, o *stackOptions, cache *meta
 	if err != nil {
 		t.Fatal(err)
 	}
-	return batch.New(client, compressor, batch.Cluster{Topic: topicOf(cache), Healthy: cache.Healthy, Contradicted: cache.Invalidate}, o.batch, o.producer)
+	return batch.New(client, compressor, batch.Cluster{
+		Topic: topicOf(cache.Topic), Afresh: topicOf(cache.Afresh), Healthy: cache.Healthy, Lost: liveness.Check, Contradicted: cache.Invalidate,
+	}, o.batch, o.producer)
 }
 
-func topicOf(cache *metadata.Cache) func(context.Context, string) (string, int32, error) {
+func topicOf(look func(context.Context, string) (*metadata.Topic, error)) func(context.Context, string) (string, int32, error) {
 	return func(ctx context.Context, name string) (string, int32, error) {
-		topic, err := cache.Topic(ctx, name)
+		topic, err := look(ctx, name)
 		if err != nil {
 			return "", 0, err
 		}
@@ -274,7 +278,7 @@ func (s *stack) raw(t testing.TB) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(2 * time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	return conn

@@ -38,6 +38,7 @@ func withAdmin(o *stackOptions) {
 // A page whose name was made to resolve to the node's address is of one origin
 // with it for its browser: it sends an Origin that equals its Host.
 func TestReboundPagesDoNotRunTheNode(t *testing.T) {
+	t.Parallel()
 	s := start(t, testkit.Fake(t).Broker, withAdmin)
 	for _, host := range []string{"evil.example", "evil.example:8082", "localhost.evil.example", "127.0.0.1.evil.example", "1.2.3"} {
 		for _, r := range [][2]string{{"PUT", "/admin/config"}, {"GET", "/admin/config"}, {"GET", "/ui"}, {"GET", "/ui/events"}, {"GET", "/ui/app.js"}} {
@@ -65,6 +66,7 @@ func TestReboundPagesDoNotRunTheNode(t *testing.T) {
 }
 
 func TestOwnHosts(t *testing.T) {
+	t.Parallel()
 	machine, err := os.Hostname()
 	if err != nil {
 		t.Fatal(err)
@@ -90,6 +92,7 @@ func TestOwnHosts(t *testing.T) {
 
 // Where only own hosts are served a page that was rebound gets nothing at all.
 func TestOwnHostsOnly(t *testing.T) {
+	t.Parallel()
 	s := start(t, testkit.Fake(t).Broker, func(o *stackOptions) { o.server.OwnHostsOnly = true })
 	for _, path := range []string{"/topics", "/healthz", "/metrics", "/openapi.yaml", "/nothing"} {
 		if status, body := s.as(t, "evil.example", "GET", path); status != 403 || !strings.Contains(body, `"error_code":40301`) {
@@ -98,5 +101,16 @@ func TestOwnHostsOnly(t *testing.T) {
 	}
 	if status, body := s.as(t, "localhost", "GET", "/topics"); status != 200 {
 		t.Errorf("for localhost: %d %s", status, body)
+	}
+}
+
+// A path that looks like a host to a parser of URLs names none (RFC 9112 §3.2.1): the Host
+// header, which a rebound page cannot choose, still counts.
+func TestPathsThatBeginWithTwoSlashesNameNoHost(t *testing.T) {
+	s := start(t, testkit.Fake(t).Broker, withAdmin)
+	for _, path := range []string{"//localhost/admin/config?x=://", "//localhost/ui?x=://", "//localhost/ui", "//localhost:1/admin/config#://"} {
+		if status, body := s.as(t, "evil.example", "GET", path); status != 400 {
+			t.Errorf("GET %s: %d %s", path, status, body)
+		}
 	}
 }

@@ -37,8 +37,9 @@ func (f *follower) beat() {
 // Heartbeats keep the instance alive, and confirm the records written before them. A new stream
 // continues after those.
 func TestInstanceStreamGoesOn(t *testing.T) {
+	t.Parallel()
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
-		const idle = time.Second
+		const idle = 3 * time.Second
 		topic := testkit.CreateTopic(t, b, 1)
 		s := start(t, b, func(o *stackOptions) {
 			o.rest.StreamHeartbeat = 50 * time.Millisecond
@@ -68,6 +69,7 @@ func TestInstanceStreamGoesOn(t *testing.T) {
 // The stream of a client that does not read ends, and the records that did not reach the client
 // are read again.
 func TestInstanceStreamToASlowClient(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 1)
 	const records, each = 300, 100 << 10
@@ -106,16 +108,18 @@ func TestInstanceStreamToASlowClient(t *testing.T) {
 
 // A drain ends streams of instances in order, and does not wait for a client that does not read.
 func TestDrainWithInstanceStreams(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 1)
-	const records = 40
+	const records = 20 // more than the buffers of a connection hold
 	writer := testkit.Client(t, b)
 	for range records {
 		if err := writer.ProduceSync(t.Context(), &kgo.Record{Topic: topic, Value: []byte(`"` + strings.Repeat("x", 900<<10) + `"`)}).FirstErr(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	s := start(t, b)
+	// The client that does not read has its stream for as long as the other one needs.
+	s := start(t, b, func(o *stackOptions) { o.server.WriteTimeout = 10 * time.Minute })
 	fmt.Fprintf(s.raw(t), "GET %s/stream HTTP/1.1\r\nHost: h\r\n\r\n", s.streamed(t, topic))
 	f := s.follow(t, s.streamed(t, topic)+"/stream")
 	for range records {

@@ -13,6 +13,7 @@ import (
 // Records of uncommitted transactions are returned where the instance's setting asks for them, or
 // the node's.
 func TestIsolationLevel(t *testing.T) {
+	t.Parallel()
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		topic := testkit.CreateTopic(t, b, 1)
 		tx := testkit.Client(t, b, kgo.TransactionalID(topic), kgo.DefaultProduceTopic(topic))
@@ -46,6 +47,7 @@ func TestIsolationLevel(t *testing.T) {
 // The two limits of instances have distinct errors, which name the limit, and admit a new
 // instance after one was deleted.
 func TestInstanceLimits(t *testing.T) {
+	t.Parallel()
 	for _, limit := range []struct {
 		all, each int
 		code      int
@@ -71,6 +73,7 @@ func TestInstanceLimits(t *testing.T) {
 // An instance expires when it was not used for the time of the setting, to the second, and not
 // while a longer read waits.
 func TestExpiryToTheSecond(t *testing.T) {
+	t.Parallel()
 	const idle = 2 * time.Second
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 1)
@@ -89,6 +92,7 @@ func TestExpiryToTheSecond(t *testing.T) {
 
 // A seek past the record that the error names continues, as the message advises.
 func TestSeekPastAnUndecodableRecord(t *testing.T) {
+	t.Parallel()
 	const accept = "Accept: application/vnd.kafka.json.v2+json"
 	b := testkit.Fake(t).Broker
 	topic := mixedTopic(t, b)

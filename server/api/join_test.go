@@ -11,6 +11,7 @@ import (
 // TestCallsWaitForTheJoin makes the calls that need a membership at once after a
 // subscription, which is answered before the group has admitted the instance.
 func TestCallsWaitForTheJoin(t *testing.T) {
+	t.Parallel()
 	for _, protocol := range []string{"classic", "consumer"} {
 		t.Run(protocol, func(t *testing.T) {
 			testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) { callBeforeTheJoin(t, b, protocol) })
@@ -50,6 +51,7 @@ func callBeforeTheJoin(t *testing.T, b testkit.Broker, protocol string) {
 
 // TestCallsThatNoJoinHelps makes them where a membership would not help.
 func TestCallsThatNoJoinHelps(t *testing.T) {
+	t.Parallel()
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		s := start(t, b)
 		topic, group := testkit.CreateTopic(t, b, 1), testkit.Group(t)

@@ -132,7 +132,7 @@ func leaveInTheMiddle(t *testing.T, b testkit.Broker, protocol string) {
 	}
 	busy.Wait()
 	t.Logf("answers %v; the slowest took %v", answers, slowest)
-	if slowest > 4*time.Second {
+	if slowest > 15*time.Second { // a session's timeout is 45 s
 		t.Errorf("a call took %v", slowest)
 	}
 	for n := range instances {
@@ -149,7 +149,7 @@ func leaveInTheMiddle(t *testing.T, b testkit.Broker, protocol string) {
 	})
 	took := time.Since(begun)
 	t.Logf("a new consumer waited %v for its partitions", took)
-	if took > 6*time.Second {
+	if took > 15*time.Second {
 		t.Errorf("a new consumer waited %v for its partitions", took)
 	}
 	s.do(t, "DELETE", instancePath(group, "sole"), "").want(t, 204, "")

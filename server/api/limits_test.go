@@ -66,6 +66,7 @@ func (s *stack) wantRefusal(t testing.TB, status int, text string) {
 
 // The limit holds for all listeners together, and a slot that is given back can be taken again.
 func TestConnectionLimit(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t)
 	s := start(t, b.Broker, func(o *stackOptions) {
 		o.server.MaxConnections = 3
@@ -91,6 +92,7 @@ func TestConnectionLimit(t *testing.T) {
 }
 
 func TestConnectionLimitOfOneAddress(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t)
 	s := start(t, b.Broker, func(o *stackOptions) {
 		o.server.MaxConnectionsPerIP = 2
@@ -124,6 +126,7 @@ func TestConnectionLimitOfOneAddress(t *testing.T) {
 
 // A refused TLS connection gets no reason; accepting continues.
 func TestConnectionLimitWithTLS(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t)
 	s, dial := startTLS(t, b.Broker, func(o *stackOptions) { o.server.MaxConnections = 1 })
 	held := dial(t)
@@ -163,6 +166,7 @@ func startTLS(t testing.TB, b testkit.Broker, change func(*stackOptions)) (s *st
 
 // A process that is out of file descriptors waits for one instead of ending.
 func TestOutOfDescriptors(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t)
 	p := testkit.StartProcess(t, exec.Command("sh", "-c", `ulimit -n 70; exec "$@"`, "sh", testkit.Binary(t), "serve",
 		"--set=bootstrap.servers="+strings.Join(b.Addrs, ","), "--set=listeners=http://127.0.0.1:0"))

@@ -12,6 +12,7 @@ import (
 )
 
 func TestMetadataExchanges(t *testing.T) {
+	t.Parallel()
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		topic := testkit.CreateTopic(t, b, 3) // first, so that no view of the cluster lacks it
 		s := start(t, b)
@@ -20,6 +21,7 @@ func TestMetadataExchanges(t *testing.T) {
 }
 
 func TestMetadataStrict(t *testing.T) {
+	t.Parallel()
 	s := start(t, testkit.Fake(t).Broker, func(o *stackOptions) { o.rest.Strict = true })
 	for _, path := range []string{"/topics/none", "/topics/none/partitions", "/topics/none/partitions/0", "/topics/none/partitions/0/offsets"} {
 		s.do(t, "GET", path, "").want(t, 404, `{"error_code":40403,"message":"This server does not host this topic-partition."}`)
@@ -28,6 +30,7 @@ func TestMetadataStrict(t *testing.T) {
 
 // Reading metadata never creates a topic, though producing would.
 func TestMetadataCreatesNothing(t *testing.T) {
+	t.Parallel()
 	s := start(t, testkit.Fake(t).Broker)
 	for _, path := range []string{"/topics/none", "/topics/none/partitions/0/offsets"} {
 		s.do(t, "GET", path, "").want(t, 404, "40401")
@@ -36,6 +39,7 @@ func TestMetadataCreatesNothing(t *testing.T) {
 }
 
 func TestMetadataForbidden(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t, kfake.SeedTopics(1, "closed"))
 	b.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.DescribeConfigs}, Err: kerr.TopicAuthorizationFailed, Count: -1})
 	s := start(t, b.Broker)

@@ -11,6 +11,7 @@ import (
 
 // The routes that docs/metrics.md names for users of other proxies exist.
 func TestDocumentedRoutesExist(t *testing.T) {
+	t.Parallel()
 	text, err := os.ReadFile("../../docs/metrics.md")
 	if err != nil {
 		t.Fatal(err)
@@ -29,6 +30,7 @@ func TestDocumentedRoutesExist(t *testing.T) {
 
 // The rules exclude the reads that wait, all of them and nothing else.
 func TestRulesKnowWhoWaits(t *testing.T) {
+	t.Parallel()
 	for _, path := range []string{"../../deploy/prometheus/rules.yml", "../../deploy/grafana/millrace.json"} {
 		text, err := os.ReadFile(path)
 		if err != nil {

@@ -82,6 +82,7 @@ func (c *contract) exchange(line, media, body string, want int) {
 
 // The node's responses agree with its document.
 func TestOpenAPIAnswers(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t)
 	s := start(t, b.Broker, func(o *stackOptions) {
 		o.adminOn = true
@@ -156,6 +157,7 @@ func TestOpenAPIAnswers(t *testing.T) {
 
 // The checks of the document, of requests and of responses can fail.
 func TestOpenAPIRefuses(t *testing.T) {
+	t.Parallel()
 	text, err := os.ReadFile("../ops/openapi.yaml")
 	if err != nil {
 		t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 // TestOpenAPIHasTheBounds has the document take each member of each body as long as it
 // may be, and refuse it one longer, as the routes do.
 func TestOpenAPIHasTheBounds(t *testing.T) {
+	t.Parallel()
 	text, err := os.ReadFile("../ops/openapi.yaml")
 	if err != nil {
 		t.Fatal(err)

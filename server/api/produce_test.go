@@ -19,6 +19,7 @@ import (
 )
 
 func TestProduceExchanges(t *testing.T) {
+	t.Parallel()
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		s := start(t, b)
 		testkit.RunExchanges(t, "testdata/produce.txt", s.base, map[string]string{
@@ -31,6 +32,7 @@ func TestProduceExchanges(t *testing.T) {
 // from 16 clients at once: every record is in Kafka once, equal to the sent one, in the order of
 // its client, in the configured compression, and a consumer of the v2 API reads the same.
 func TestRealRecordsArriveOnceAndInOrder(t *testing.T) {
+	t.Parallel()
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		for _, codec := range kafka.Codecs {
 			t.Run(string(codec), func(t *testing.T) {
@@ -175,6 +177,7 @@ func (s *stack) consumer(t testing.TB, body string) string {
 // A text that JSONTestSuite accepts is stored as it is, one that it rejects gets 400; there is no
 // other result.
 func TestJSONTestSuiteOverHTTP(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t)
 	s := start(t, b.Broker)
 	topic := testkit.Topic(t)
@@ -200,6 +203,7 @@ func completes(text []byte) bool {
 }
 
 func TestHeadersAndTimestampsAreStored(t *testing.T) {
+	t.Parallel()
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		s := start(t, b)
 		topic := testkit.Topic(t)
@@ -221,6 +225,7 @@ func TestHeadersAndTimestampsAreStored(t *testing.T) {
 }
 
 func TestKeylessRecordsSpreadEvenly(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t)
 	s := start(t, b.Broker)
 	topic := testkit.CreateTopic(t, b.Broker, 4)
@@ -251,6 +256,7 @@ func TestTopicCreationCanBeSwitchedOff(t *testing.T) {
 
 // Errors of Kafka for single records and for all of them.
 func TestKafkaErrorsByRecord(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t)
 	s := start(t, b.Broker, func(o *stackOptions) { o.producer.Retries = 0 })
 	topic := testkit.CreateTopic(t, b.Broker, 2)
@@ -268,7 +274,7 @@ func TestKafkaErrorsByRecord(t *testing.T) {
 	f(kfake.Fault{Keys: produce, Topic: topic, Err: kerr.MessageTooLarge, Count: -1}, `{"records":[{"value":1}]}`, 413, `"error_code":413`)
 }
 
-// A dead broker gives a fast, retriable error, and no acked record is lost.
+// A dead broker gives a fast error, which asks for a retry only if nothing was written.
 func TestBrokerGone(t *testing.T) {
 	b := testkit.Fake(t)
 	s := start(t, b.Broker, func(o *stackOptions) {
@@ -280,8 +286,8 @@ func TestBrokerGone(t *testing.T) {
 	b.Cluster.Close()
 	began := time.Now()
 	r := s.do(t, "POST", "/topics/"+topic, `{"records":[{"value":2}]}`, jsonV2)
-	if r.status != 503 && r.status != 504 || r.header.Get("Retry-After") == "" {
-		t.Errorf("got %d %s", r.status, r.body)
+	if again := r.header.Get("Retry-After") != ""; r.status != 503 && r.status != 504 || again != (r.status == 503) {
+		t.Errorf("got %d, Retry-After %v: %s", r.status, again, r.body)
 	}
 	if took := time.Since(began); took > 2*time.Second {
 		t.Errorf("it took %v", took)
@@ -295,6 +301,7 @@ func TestBrokerGone(t *testing.T) {
 
 // A full buffer refuses at once, and takes requests again once Kafka answers.
 func TestFullBufferRefusesAtOnce(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t)
 	s := start(t, b.Broker, func(o *stackOptions) { o.batch.BufferBytes = 200_000 })
 	topic := testkit.CreateTopic(t, b.Broker, 1)
@@ -321,6 +328,7 @@ func TestFullBufferRefusesAtOnce(t *testing.T) {
 // Records of one request that go to one partition stay together and in order
 // even when many requests run at once.
 func TestRequestsOfOneConnectionKeepTheirOrder(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t)
 	s := start(t, b.Broker)
 	topic := testkit.CreateTopic(t, b.Broker, 1)

@@ -100,6 +100,7 @@ func (r reply) later(t testing.TB) {
 // While the registry is away, cached schemas work, json and binary are not affected, and other
 // requests get a fast, retriable error.
 func TestRegistryAway(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	f := newFront(t, builtIn(t, b))
 	s := start(t, b, withRegistry(t, f.URL))
@@ -120,6 +121,7 @@ func TestRegistryAway(t *testing.T) {
 // The same for consumers: a record whose schema is cached is returned; the position stays at a
 // record whose schema must be looked up until the registry is back.
 func TestConsumeWhileRegistryIsAway(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	f := newFront(t, builtIn(t, b))
 	topic, plain := testkit.CreateTopic(t, b, 1), testkit.CreateTopic(t, b, 1)
@@ -176,6 +178,7 @@ func TestConsumeWhileRegistryIsAway(t *testing.T) {
 // A record that cannot be decoded is reported with its offset, and a seek past it continues, in
 // both versions of the API.
 func TestConsumeWhatCannotBeDecoded(t *testing.T) {
+	t.Parallel()
 	onBothRegistries(t, func(t *testing.T, b testkit.Broker, url string) {
 		s := start(t, b, withRegistry(t, url))
 		topic := testkit.CreateTopic(t, b, 1)
@@ -254,6 +257,7 @@ func register(t testing.TB, registry, subject string, r registered) (id int) {
 
 // Schemas that refer to others, which refer to others in turn, by their id.
 func TestSchemaReferences(t *testing.T) {
+	t.Parallel()
 	onBothRegistries(t, func(t *testing.T, b testkit.Broker, url string) {
 		s := start(t, b, withRegistry(t, url))
 		for format, c := range map[string]struct {
@@ -308,6 +312,7 @@ func TestSchemaReferences(t *testing.T) {
 
 // A refusal of the registry reaches the client with its reason, and no record is written.
 func TestIncompatibleSchema(t *testing.T) {
+	t.Parallel()
 	onBothRegistries(t, func(t *testing.T, b testkit.Broker, url string) {
 		s := start(t, b, withRegistry(t, url))
 		for format, texts := range map[string][2]string{
@@ -345,6 +350,7 @@ func TestIncompatibleSchema(t *testing.T) {
 
 // Each setting of the registry's client, as a producer sees its effect.
 func TestRegistrySettings(t *testing.T) {
+	t.Parallel()
 	onBothRegistries(t, func(t *testing.T, b testkit.Broker, url string) {
 		with := func(change func(*schema.Settings)) (s *stack, topic string) {
 			return start(t, b, withRegistry(t, url, change)), testkit.CreateTopic(t, b, 1)
@@ -401,6 +407,7 @@ func TestRegistrySettings(t *testing.T) {
 // The node's credentials for the registry, and its response when they are refused: the fault is
 // not the client's.
 func TestRegistryCredentials(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	url := builtIn(t, b)
 	for name, c := range map[string]struct {
@@ -428,6 +435,7 @@ func TestRegistryCredentials(t *testing.T) {
 }
 
 func TestRegistryTLS(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	f := newFront(t, builtIn(t, b), func(f *front) {
 		f.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
@@ -444,6 +452,7 @@ func TestRegistryTLS(t *testing.T) {
 
 // A registry that does not respond costs a producer its time-out, and 504.
 func TestRegistrySilent(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	f := newFront(t, builtIn(t, b))
 	s := start(t, b, withRegistry(t, f.URL, func(s *schema.Settings) { s.Timeout = 300 * time.Millisecond }))

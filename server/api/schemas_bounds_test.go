@@ -57,6 +57,7 @@ func TestDefaultsDoNotFillMemory(t *testing.T) {
 
 // Memory that is charged while records are encoded is given back, whatever their result.
 func TestEncodingIsCharged(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	s := start(t, b, withRegistry(t, builtIn(t, b)), func(o *stackOptions) { o.batch.BufferBytes = 256 << 10 })
 	topic := testkit.CreateTopic(t, b, 1)
@@ -73,6 +74,7 @@ func TestEncodingIsCharged(t *testing.T) {
 // A few bytes in Kafka may be a long text. A response is never longer than its bound, for any
 // request; the next response has the rest, and a longer record is returned alone.
 func TestAnswersAreBounded(t *testing.T) {
+	t.Parallel()
 	const most, records, symbols = 64 << 10, 200, 40
 	b := testkit.Fake(t).Broker
 	s := start(t, b, withRegistry(t, builtIn(t, b)), func(o *stackOptions) { o.consumer.MaxBytes = most })

@@ -21,7 +21,7 @@ import (
 func withRegistry(t testing.TB, url string, change ...func(*schema.Settings)) func(*stackOptions) {
 	t.Helper()
 	settings := schema.Settings{
-		URLs: []string{url}, Timeout: 5 * time.Second, AutoRegister: true, CheckSubject: true,
+		URLs: []string{url}, Timeout: 30 * time.Second, AutoRegister: true, CheckSubject: true,
 		CacheSize: 100, NegativeTTL: 100 * time.Millisecond,
 	}
 	for _, f := range change {
@@ -57,6 +57,7 @@ func onBothRegistries(t *testing.T, test func(t *testing.T, b testkit.Broker, ur
 }
 
 func TestSchemaExchanges(t *testing.T) {
+	t.Parallel()
 	onBothRegistries(t, func(t *testing.T, b testkit.Broker, url string) {
 		s := start(t, b, withRegistry(t, url))
 		vars := map[string]string{"group": testkit.Group(t)}
@@ -72,6 +73,7 @@ const avroV2 = "application/vnd.kafka.avro.v2+json"
 // All the real records, with a schema of 19 fields, are in Kafka as another Avro library reads
 // them, and are read as they were sent.
 func TestRealRecordsAsAvro(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	s := start(t, b, withRegistry(t, builtIn(t, b)))
 	topic := testkit.CreateTopic(t, b, 1)
@@ -111,6 +113,7 @@ func TestRealRecordsAsAvro(t *testing.T) {
 // Streams of a topic and of an instance show Avro in the dialect of the setting, by schemas that
 // this node has not cached; a record that cannot be decoded is reported.
 func TestStreamsOfAvro(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	url := builtIn(t, b)
 	writer := start(t, b, withRegistry(t, url))

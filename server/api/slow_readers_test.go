@@ -26,6 +26,7 @@ func (d *disconnects) OnBrokerDisconnect(kgo.BrokerMetadata, net.Conn) { d.Add(1
 // the connection that all reads share ended with each, the others in flight on it would
 // fail as if Kafka were away.
 func TestReadersThatGiveUp(t *testing.T) {
+	t.Parallel()
 	const readers, times, honest = 40, 25, 4
 	f, ended := testkit.Fake(t), &disconnects{}
 	s := start(t, f.Broker, func(o *stackOptions) { o.hooks = []kgo.Hook{ended} })

@@ -64,6 +64,7 @@ func TestStreamToASlowClient(t *testing.T) {
 
 // A drain does not wait for a client that does not read.
 func TestDrainWithASlowStream(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 1)
 	writer := testkit.Client(t, b)

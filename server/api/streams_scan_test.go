@@ -20,6 +20,7 @@ import (
 // and its position: a stream that is cut off resumes from that position, and not from its
 // beginning.
 func TestStreamPassesOverMuch(t *testing.T) {
+	t.Parallel()
 	const records, each = 100, 100 << 10 // some 50 fetches of a stream
 	f := testkit.Fake(t)
 	topic := testkit.CreateTopic(t, f.Broker, 1)
@@ -81,6 +82,7 @@ func TestStreamPassesOverMuch(t *testing.T) {
 // A topic that was deleted and created again is another one: a client that resumes with positions
 // in the first gets a notice, and all records of the second.
 func TestStreamOfARecreatedTopic(t *testing.T) {
+	t.Parallel()
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		s := start(t, b)
 		topic := testkit.CreateTopic(t, b, 2)
@@ -135,6 +137,7 @@ func recreate(t *testing.T, b testkit.Broker, topic string) {
 
 // Partitions without a leader do not block the others.
 func TestStreamBesideDeadPartitions(t *testing.T) {
+	t.Parallel()
 	const dead = 33
 	f := testkit.Fake(t)
 	topic := testkit.CreateTopic(t, f.Broker, dead+1)

@@ -136,6 +136,7 @@ func (s *stack) put(t testing.TB, topic string, values ...any) {
 }
 
 func TestStream(t *testing.T) {
+	t.Parallel()
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		s := start(t, b)
 		topic := testkit.CreateTopic(t, b, 1)
@@ -164,6 +165,7 @@ func TestStream(t *testing.T) {
 // A stream that is resumed by the id of the last event, on another node, misses nothing and
 // repeats nothing, whatever happens in the topic.
 func TestStreamResumes(t *testing.T) {
+	t.Parallel()
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		const partitions, total = 5, 600
 		first := start(t, b)
@@ -210,6 +212,7 @@ func TestStreamResumes(t *testing.T) {
 
 // A client that has seen no event yet resumes from where the stream began.
 func TestStreamResumesFromItsBeginning(t *testing.T) {
+	t.Parallel()
 	s := start(t, testkit.Fake(t).Broker)
 	topic := "resumed"
 	s.put(t, topic, 0, 1)
@@ -227,6 +230,7 @@ func TestStreamResumesFromItsBeginning(t *testing.T) {
 }
 
 func TestStreamRefusals(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 2)
 	s := start(t, b, func(o *stackOptions) { o.server.MaxStreams = 1 })
@@ -285,6 +289,7 @@ func (s *stack) streams(t testing.TB) (n int) {
 }
 
 func TestStreamFilters(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 4)
 	s := start(t, b, func(o *stackOptions) { o.rest.StreamHeartbeat = 50 * time.Millisecond })
@@ -313,6 +318,7 @@ func TestStreamFilters(t *testing.T) {
 }
 
 func TestStreamFollowsNewPartitions(t *testing.T) {
+	t.Parallel()
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		s := start(t, b)
 		topic := testkit.CreateTopic(t, b, 1)
@@ -331,6 +337,7 @@ func TestStreamFollowsNewPartitions(t *testing.T) {
 
 // A record that cannot be decoded fails the stream, or is skipped, or is shown in base64.
 func TestStreamUndecodable(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	s := start(t, b)
 	s.put(t, "mixed", 0)
@@ -361,6 +368,7 @@ func TestStreamUndecodable(t *testing.T) {
 
 // Records that retention has deleted before the client resumed are reported.
 func TestStreamTellsOfAGap(t *testing.T) {
+	t.Parallel()
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		s := start(t, b)
 		topic := testkit.CreateTopic(t, b, 1)
@@ -387,6 +395,7 @@ func TestStreamTellsOfAGap(t *testing.T) {
 
 // A stream survives errors of Kafka, and continues afterwards.
 func TestStreamOutlastsTrouble(t *testing.T) {
+	t.Parallel()
 	f := testkit.Fake(t)
 	topic := testkit.CreateTopic(t, f.Broker, 1)
 	s := start(t, f.Broker, func(o *stackOptions) { o.rest.StreamHeartbeat = 100 * time.Millisecond })
@@ -416,6 +425,7 @@ func TestStreamOutlastsTrouble(t *testing.T) {
 
 // The deletion of the topic ends its streams.
 func TestStreamOfATopicThatGoes(t *testing.T) {
+	t.Parallel()
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		s := start(t, b)
 		topic := testkit.CreateTopic(t, b, 1)
@@ -437,6 +447,7 @@ func TestStreamOfATopicThatGoes(t *testing.T) {
 // Offsets without records, of transactions and their markers, do not stop a stream, neither at
 // the end of the log nor before.
 func TestStreamOfTransactions(t *testing.T) {
+	t.Parallel()
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		s := start(t, b, func(o *stackOptions) { o.consumer.IsolationLevel = "read_committed" })
 		topic := testkit.CreateTopic(t, b, 1)

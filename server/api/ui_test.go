@@ -16,6 +16,7 @@ import (
 func withUI(o *stackOptions) { o.ui = true }
 
 func TestDashboardFiles(t *testing.T) {
+	t.Parallel()
 	s := start(t, testkit.Fake(t).Broker, withUI)
 	for path, contentType := range map[string]string{
 		"/ui":          "text/html; charset=utf-8",
@@ -73,6 +74,7 @@ func TestDashboardFiles(t *testing.T) {
 }
 
 func TestDashboardCanBeTurnedOff(t *testing.T) {
+	t.Parallel()
 	s := start(t, testkit.Fake(t).Broker)
 	for _, path := range []string{"/ui", "/ui/", "/ui/app.js", "/ui/events"} {
 		s.do(t, "GET", path, "").want(t, 404, "There is nothing at")
@@ -143,6 +145,7 @@ func (f *follower) await(what string, ok func(figures) bool) {
 }
 
 func TestDashboardEvents(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t)
 	held := &settings{values: map[string]string{"a": "1", "secret": "***"}}
 	s := start(t, b.Broker, withUI, func(o *stackOptions) {
@@ -202,6 +205,7 @@ func TestDashboardEvents(t *testing.T) {
 
 // However many viewers there are, one snapshot is made, and all get its bytes.
 func TestViewersShareSnapshots(t *testing.T) {
+	t.Parallel()
 	s := start(t, testkit.Fake(t).Broker, withUI)
 	const viewers, each = 20, 3
 	var all []*follower
@@ -229,6 +233,7 @@ func TestViewersShareSnapshots(t *testing.T) {
 }
 
 func TestDashboardEndsWithTheDrain(t *testing.T) {
+	t.Parallel()
 	s := start(t, testkit.Fake(t).Broker, withUI)
 	f := s.follow(t, "/ui/events")
 	f.snapshot()
@@ -242,6 +247,7 @@ func TestDashboardEndsWithTheDrain(t *testing.T) {
 }
 
 func TestDashboardIsForItsOwnPages(t *testing.T) {
+	t.Parallel()
 	s := start(t, testkit.Fake(t).Broker, withUI, func(o *stackOptions) { o.server.AllowOrigin = "*" })
 	s.do(t, "GET", "/ui/events", "", "Origin: http://elsewhere.example").want(t, 403, "other origins")
 	s.follow(t, "/ui/events", "Origin: "+s.base).snapshot()
@@ -252,6 +258,7 @@ func TestDashboardIsForItsOwnPages(t *testing.T) {
 
 // A closed stream no longer counts against streams.max.
 func TestDashboardGivesStreamsBack(t *testing.T) {
+	t.Parallel()
 	s := start(t, testkit.Fake(t).Broker, withUI, func(o *stackOptions) { o.server.MaxStreams = 1 })
 	f := s.follow(t, "/ui/events")
 	f.snapshot()

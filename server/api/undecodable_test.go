@@ -46,6 +46,7 @@ func (s *stack) readValues(t *testing.T, url, accept string, n int) string {
 
 // An instance treats records that are not in its format as it was configured at its creation.
 func TestInstanceWithUndecodableRecords(t *testing.T) {
+	t.Parallel()
 	const accept = "application/vnd.kafka.json.v2+json"
 	b := testkit.Fake(t).Broker
 	topic := mixedTopic(t, b)
@@ -91,6 +92,7 @@ func TestInstanceWithUndecodableRecords(t *testing.T) {
 
 // A read whose records are all skipped continues to wait.
 func TestReadThatSkipsAllItHas(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 1)
 	s := start(t, b)
@@ -113,6 +115,7 @@ func TestReadThatSkipsAllItHas(t *testing.T) {
 }
 
 func TestUndecodableOutlivesItsNode(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	topic := mixedTopic(t, b)
 	all := nodes(t, b, 2)

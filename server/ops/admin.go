@@ -1,8 +1,6 @@
 package ops
 
 import (
-	"strconv"
-
 	"github.com/valyala/fasthttp"
 
 	"millrace/internal/apierr"
@@ -35,17 +33,23 @@ type Config struct {
 // Setting is a setting in effect.
 type Setting struct {
 	// Name and Value are as a properties file has them.
-	Name, Value string
+	Name  string `json:"name"`
+	Value string `json:"value"`
 	// Origin is where the value was set.
-	Origin string
+	Origin string `json:"origin"`
 	// Runtime marks a setting that can change while the program runs.
-	Runtime bool
+	Runtime bool `json:"runtime"`
+}
+
+// configAnswer is the response of /admin/config.
+type configAnswer struct {
+	Settings []Setting `json:"settings"`
 }
 
 // show handles GET /admin/config: every setting in effect.
 func (a *Admin) show(ctx *fasthttp.RequestCtx) error {
 	ctx.SetContentType(server.MediaJSON)
-	return a.appendConfig(ctx)
+	return server.RespondJSON(ctx, configAnswer{append([]Setting{}, a.config.Settings()...)})
 }
 
 // change handles PUT /admin/config: an object of names and values, applied all or none; the
@@ -60,7 +64,7 @@ func (a *Admin) change(ctx *fasthttp.RequestCtx) error {
 	if err := a.config.Change(values); err != nil {
 		return err
 	}
-	return a.appendConfig(ctx)
+	return server.RespondJSON(ctx, configAnswer{append([]Setting{}, a.config.Settings()...)})
 }
 
 // settingsFields are the members of a change: any setting.
@@ -81,24 +85,4 @@ func readChanges(text []byte) (map[string]string, error) {
 		values[name] = value
 	})
 	return values, err
-}
-
-func (a *Admin) appendConfig(ctx *fasthttp.RequestCtx) error {
-	return server.Respond(ctx, func(dst []byte) ([]byte, error) {
-		dst = append(dst, `{"settings":[`...)
-		for i, setting := range a.config.Settings() {
-			if i > 0 {
-				dst = append(dst, ',')
-			}
-			dst = append(dst, `{"name":`...)
-			dst = apierr.AppendJSONString(dst, setting.Name)
-			dst = append(dst, `,"value":`...)
-			dst = apierr.AppendJSONString(dst, setting.Value)
-			dst = append(dst, `,"origin":`...)
-			dst = apierr.AppendJSONString(dst, setting.Origin)
-			dst = append(dst, `,"runtime":`...)
-			dst = append(strconv.AppendBool(dst, setting.Runtime), '}')
-		}
-		return append(dst, `]}`...), nil
-	})
 }

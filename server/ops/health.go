@@ -39,6 +39,10 @@ func (h *Health) readyz(ctx *fasthttp.RequestCtx) error {
 		return apierr.Draining.Err()
 	}
 	if err := h.ready(); err != nil {
+		why := apierr.From(err)
+		if why.Kind.Status != apierr.BrokersAway.Status { // it is the node that is not ready, not the asker that is at fault
+			return apierr.BrokersAway.Wrap(err, "%s", why.Message())
+		}
 		return err
 	}
 	ctx.SetBodyString(`{"status":"ready"}`)

@@ -3,7 +3,6 @@ package peer
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +16,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"millrace/cluster"
+	"millrace/codec/json"
 	"millrace/consumer"
 	"millrace/internal/apierr"
 	"millrace/server"

@@ -6,6 +6,8 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"millrace/codec"
+	"millrace/codec/json"
 	"millrace/internal/apierr"
 	"millrace/metadata"
 	"millrace/server"
@@ -36,14 +38,14 @@ func (m *Metadata) changes(ctx *fasthttp.RequestCtx) error {
 func (m *Metadata) sendChanges(st *server.Stream) error {
 	w, err := m.cache.Watch(st.Context())
 	if err != nil { // too late for a status
-		return st.Send(server.CloseEvent(apierr.From(err).Append(server.OpenEvent(nil, "error"))))
+		return st.Send(server.CloseEvent(codec.AppendError(server.OpenEvent(nil, "error"), apierr.From(err))))
 	}
 	defer w.Close()
 	topics, brokers := w.Seen()
-	next := server.OpenEvent(server.AppendRetry(nil, comeBack), "start")
-	next = apierr.AppendJSONString(append(next, `{"topics":`...), topics.ETag)
-	next = apierr.AppendJSONString(append(next, `,"brokers":`...), brokers.ETag)
-	next = server.CloseEvent(append(next, '}'))
+	next, err := appendEvent(server.AppendRetry(nil, comeBack), "start", startAnswer{topics.ETag, brokers.ETag})
+	if err != nil {
+		return err
+	}
 	for {
 		if err := st.Send(next); err != nil {
 			return err
@@ -54,7 +56,9 @@ func (m *Metadata) sendChanges(st *server.Stream) error {
 		cancel()
 		switch {
 		case ok:
-			next = appendChanges(next[:0], changes)
+			if next, err = appendChanges(next[:0], changes); err != nil {
+				return err
+			}
 		case st.Context().Err() != nil:
 			return nil
 		case silent:
@@ -66,27 +70,18 @@ func (m *Metadata) sendChanges(st *server.Stream) error {
 }
 
 // appendChanges appends the events for ch.
-func appendChanges(dst []byte, ch metadata.Changes) []byte {
+func appendChanges(dst []byte, ch metadata.Changes) (_ []byte, err error) {
 	if len(ch.Created)+len(ch.Deleted)+len(ch.Changed) > 0 {
-		dst = server.OpenEvent(dst, "topics")
-		dst = appendNames(append(dst, `{"created":`...), ch.Created)
-		dst = appendNames(append(dst, `,"deleted":`...), ch.Deleted)
-		dst = appendNames(append(dst, `,"changed":`...), ch.Changed)
-		dst = server.CloseEvent(append(dst, '}'))
+		dst, err = appendEvent(dst, "topics", changesAnswer{names(ch.Created), names(ch.Deleted), names(ch.Changed)})
 	}
 	if ch.Brokers != nil {
 		dst = server.CloseEvent(append(server.OpenEvent(dst, "brokers"), ch.Brokers.Body...))
 	}
-	return dst
+	return dst, err
 }
 
-func appendNames(dst []byte, names []string) []byte {
-	dst = append(dst, '[')
-	for i, name := range names {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = apierr.AppendJSONString(dst, name)
-	}
-	return append(dst, ']')
+// appendEvent appends an event with v as JSON, which has no line breaks.
+func appendEvent(dst []byte, name string, v any) ([]byte, error) {
+	text, err := json.Marshal(v)
+	return server.CloseEvent(append(server.OpenEvent(dst, name), text...)), err
 }

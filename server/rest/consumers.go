@@ -101,13 +101,7 @@ func (c *Consumers) create(ctx *fasthttp.RequestCtx) error {
 		return err
 	}
 	uri := c.edge.BaseURL(ctx) + "/consumers/" + url.PathEscape(group) + "/instances/" + url.PathEscape(instance.Name())
-	return server.Respond(ctx, func(dst []byte) ([]byte, error) {
-		dst = append(dst, `{"instance_id":`...)
-		dst = apierr.AppendJSONString(dst, instance.Name())
-		dst = append(dst, `,"base_uri":`...)
-		dst = apierr.AppendJSONString(dst, uri)
-		return append(dst, '}'), nil
-	})
+	return server.RespondJSON(ctx, createdAnswer{InstanceID: instance.Name(), BaseURI: uri})
 }
 
 // delete handles DELETE …/{instance}: 404 when the instance is gone already. A client that
@@ -153,16 +147,7 @@ func (c *Consumers) subscription(ctx *fasthttp.RequestCtx) error {
 	if err != nil {
 		return err
 	}
-	return server.Respond(ctx, func(dst []byte) ([]byte, error) {
-		dst = append(dst, `{"topics":[`...)
-		for n, topic := range topics {
-			if n > 0 {
-				dst = append(dst, ',')
-			}
-			dst = apierr.AppendJSONString(dst, topic)
-		}
-		return append(dst, `]}`...), nil
-	})
+	return server.RespondJSON(ctx, topicsAnswer{names(topics)})
 }
 
 // unsubscribe handles DELETE …/subscription.
@@ -191,16 +176,7 @@ func (c *Consumers) assignments(ctx *fasthttp.RequestCtx) error {
 	if err != nil {
 		return err
 	}
-	return server.Respond(ctx, func(dst []byte) ([]byte, error) {
-		dst = append(dst, `{"partitions":[`...)
-		for n, tp := range tps {
-			if n > 0 {
-				dst = append(dst, ',')
-			}
-			dst = append(appendTopicPartition(dst, tp), '}')
-		}
-		return append(dst, `]}`...), nil
-	})
+	return server.RespondJSON(ctx, partitionsAnswer{each(tps, partitionOf)})
 }
 
 // seek handles POST …/positions.
@@ -286,20 +262,9 @@ func (c *Consumers) committed(ctx *fasthttp.RequestCtx) error {
 	if err != nil {
 		return err
 	}
-	return server.Respond(ctx, func(dst []byte) ([]byte, error) {
-		dst = append(dst, `{"offsets":[`...)
-		for n, o := range offsets {
-			if n > 0 {
-				dst = append(dst, ',')
-			}
-			dst = appendTopicPartition(dst, o.TopicPartition)
-			dst = append(dst, `,"offset":`...)
-			dst = strconv.AppendInt(dst, o.Offset, 10)
-			dst = append(dst, `,"metadata":`...)
-			dst = append(apierr.AppendJSONString(dst, o.Metadata), '}')
-		}
-		return append(dst, `]}`...), nil
-	})
+	return server.RespondJSON(ctx, offsetsAnswer{each(offsets, func(o consumer.Offset) offsetAnswer {
+		return offsetAnswer{partitionOf(o.TopicPartition), o.Offset, o.Metadata}
+	})})
 }
 
 // records handles GET …/records.
@@ -424,13 +389,6 @@ func (c *Consumers) instance(ctx *fasthttp.RequestCtx) (*consumer.Instance, erro
 		return nil, err
 	}
 	return c.manager.Get(group, name)
-}
-
-func appendTopicPartition(dst []byte, tp consumer.TopicPartition) []byte {
-	dst = append(dst, `{"topic":`...)
-	dst = apierr.AppendJSONString(dst, tp.Topic)
-	dst = append(dst, `,"partition":`...)
-	return strconv.AppendInt(dst, int64(tp.Partition), 10)
 }
 
 // queryPartitions returns ?topic=t&partition=0&partition=1….

@@ -2,7 +2,6 @@ package rest
 
 import (
 	"context"
-	"strconv"
 	"strings"
 
 	"github.com/valyala/fasthttp"
@@ -48,20 +47,9 @@ func commitAll(ctx *fasthttp.RequestCtx, instance *consumer.Instance) error {
 	if err := instance.Commit(consume, nil); err != nil {
 		return err
 	}
-	return server.Respond(ctx, func(dst []byte) ([]byte, error) {
-		dst = append(dst, '[')
-		for n, p := range instance.Progress() {
-			if n > 0 {
-				dst = append(dst, ',')
-			}
-			dst = appendTopicPartition(dst, p.TopicPartition)
-			dst = append(dst, `,"consumed":`...)
-			dst = strconv.AppendInt(dst, p.Consumed, 10)
-			dst = append(dst, `,"committed":`...)
-			dst = append(strconv.AppendInt(dst, p.Committed, 10), '}')
-		}
-		return append(dst, ']'), nil
-	})
+	return server.RespondJSON(ctx, each(instance.Progress(), func(p consumer.Progress) progressAnswer {
+		return progressAnswer{partitionOf(p.TopicPartition), p.Consumed, p.Committed}
+	}))
 }
 
 // resetOfV1 returns the v2 value for an auto.offset.reset of v1.

@@ -60,6 +60,9 @@ func (r *refusing) Ask(_ context.Context, req kmsg.Request) (kmsg.Response, erro
 	return out, nil
 }
 
+// Reset implements [batch.Client].
+func (*refusing) Reset(int32) {}
+
 // Close implements [batch.Client].
 func (*refusing) Close() {}
 
@@ -79,6 +82,7 @@ func TestFailedRecordsAreCountedByKind(t *testing.T) {
 	p := batch.New(client, none, batch.Cluster{
 		Topic:        func(context.Context, string) (string, int32, error) { return "t", 1000, nil },
 		Healthy:      func() error { return nil },
+		Afresh:       func(context.Context, string) (string, int32, error) { return "t", 1000, nil },
 		Contradicted: func() {},
 	}, batch.Settings{BufferBytes: 1 << 30, Timeout: time.Minute}, once)
 	job := p.Acquire()

@@ -9,6 +9,7 @@ import (
 
 	"millrace/batch"
 	"millrace/codec"
+	"millrace/codec/json"
 	"millrace/internal/apierr"
 	"millrace/schema"
 	"millrace/server"
@@ -169,7 +170,7 @@ func appendSlots(dst []byte, job *batch.Job, code func(*apierr.Kind) int) []byte
 			dst = append(dst, `{"partition":null,"offset":null,"error_code":`...)
 			dst = strconv.AppendInt(dst, int64(code(failed.Kind)), 10)
 			dst = append(dst, `,"error":`...)
-			dst = apierr.AppendJSONString(dst, failed.Message())
+			dst = json.AppendString(dst, failed.Message())
 			dst = append(dst, `},`...)
 			continue
 		}
@@ -193,10 +194,11 @@ func appendSchemaID(dst []byte, id int32) []byte {
 }
 
 // recordErrorCode returns the code in the slot of a record that failed: a partition that does not
-// exist has its own code, other errors have one of two codes, retriable or not.
+// exist, and a record that may be in Kafka, have their own codes; other errors have one of two,
+// retriable or not.
 func recordErrorCode(k *apierr.Kind) int {
 	switch {
-	case k == apierr.PartitionNotFound:
+	case k == apierr.PartitionNotFound, k == apierr.WriteUnknown:
 		return k.Code
 	case k.Retry:
 		return apierr.KafkaRetriable.Code
@@ -204,9 +206,10 @@ func recordErrorCode(k *apierr.Kind) int {
 	return apierr.KafkaError.Code
 }
 
-// recordErrorCodeV1 returns the same for v1, which has only the codes for retriable or not.
+// recordErrorCodeV1 returns the same for v1, which has only the codes for retriable or not. A
+// record that may be in Kafka is retriable, as in Kafka's own clients: the error's text warns.
 func recordErrorCodeV1(k *apierr.Kind) int {
-	if k.Retry {
+	if k.Retry || k == apierr.WriteUnknown {
 		return apierr.V1RecordRetriable
 	}
 	return apierr.V1RecordFailed

@@ -10,6 +10,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"millrace/codec"
+	"millrace/codec/json"
 	"millrace/internal/apierr"
 	"millrace/metadata"
 	"millrace/reader"
@@ -151,7 +152,7 @@ func (m *Media) queryStream(ctx *fasthttp.RequestCtx, q *reader.StreamRead) (err
 	for _, key := range keys {
 		q.Keys = append(q.Keys, []byte(string(key)))
 		if q.Format == codec.JSON { // JSON text is in quotes
-			q.Keys = append(q.Keys, apierr.AppendJSONString(nil, string(key)))
+			q.Keys = append(q.Keys, json.AppendString(nil, string(key)))
 		}
 	}
 	if keys, err = server.QueryTexts(ctx, "key_base64", maxKeys, base64.StdEncoding.EncodedLen(maxKey)); err != nil {

@@ -1,9 +1,9 @@
 package ui
 
 import (
-	"encoding/json"
 	"math"
 
+	"millrace/codec/json"
 	"millrace/metrics"
 )
 

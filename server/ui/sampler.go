@@ -3,11 +3,11 @@ package ui
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"runtime/debug"
 	"sync"
 	"time"
 
+	"millrace/codec/json"
 	"millrace/metrics"
 	"millrace/server"
 )

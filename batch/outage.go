@@ -1,0 +1,144 @@
+package batch
+
+import (
+	"slices"
+	"time"
+
+	"millrace/internal/apierr"
+)
+
+// This file is what the clients of records hear while the broker that leads their partition cannot
+// be reached, and how soon. [Cluster.Lost] knows of each broker; a watch asks it, so that nothing
+// on the way of a request does.
+
+// watchEvery is how often the watch looks.
+const watchEvery = 100 * time.Millisecond
+
+// noBroker stands for any of them: nothing can be reached, not even to look leaders up.
+const noBroker int32 = -1
+
+// refusedBy is the error of records that were not sent, because the broker that could take them
+// cannot be reached.
+func refusedBy(topic string, lost error) *apierr.Error {
+	if why := apierr.Unreachable(lost); why.Kind != apierr.BrokersAway { // such as wrong credentials
+		return why
+	}
+	return apierr.NotWritten.Wrap(lost, "The broker that leads the partition of topic %s cannot be reached. Nothing was written: send it again.", topic)
+}
+
+// unknownAfter is the error of records that were sent to a broker that does not answer.
+func unknownAfter(lost error) *apierr.Error {
+	return apierr.WriteUnknown.Wrap(lost, "A broker was lost while it had the record. It may be written all the same; sending it again may double it.")
+}
+
+// watch ends with the producer's context.
+func (p *Producer) watch() {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-p.ctx.Done():
+			return
+		case <-tick.C:
+			p.lookForLost()
+		}
+	}
+}
+
+// lookForLost asks for each broker whether it can be reached, and answers the clients that wait
+// for one that cannot.
+func (p *Producer) lookForLost() {
+	p.mu.Lock()
+	all := make([]*sender, 0, len(p.senders))
+	for _, s := range p.senders {
+		all = append(all, s)
+	}
+	p.mu.Unlock()
+	lost := p.cluster.Lost(noBroker)
+	p.cut.Store(errorOf(lost))
+	if lost != nil {
+		p.abandon(nil, lost, false)
+	}
+	for _, s := range all {
+		why := p.cluster.Lost(s.id)
+		was := s.lost.Swap(errorOf(why))
+		if why != nil {
+			p.abandon(s, why, was == nil)
+		}
+	}
+}
+
+func errorOf(err error) *error {
+	if err == nil {
+		return nil
+	}
+	return &err
+}
+
+// abandon answers the clients of all that waits for s, or for any broker if it is nil. Connections
+// are ended where that can help: at once, and where a partition has another leader by now, which
+// gets nothing before the requests at s have returned.
+func (p *Producer) abandon(s *sender, why error, first bool) {
+	stuck := false
+	for _, t := range p.router.all() {
+		waits := false
+		for _, part := range *t.partitions.Load() {
+			w, moved := part.abandon(s, why)
+			waits, stuck = waits || w, stuck || moved
+		}
+		if waits && time.Since(time.Unix(0, t.looked.Load())) >= leaderless {
+			p.router.lookUp(t)
+		}
+	}
+	if s != nil && (first || stuck) {
+		p.client.Reset(s.id)
+	}
+	p.drained()
+}
+
+// abandon answers what waits for s: batches that were never sent fail, those of the others hear
+// that the outcome is unknown, while the batch itself goes on. waits reports that s is the leader,
+// moved that it is not, and has requests all the same.
+func (p *partition) abandon(s *sender, why error) (waits, moved bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	leader := p.leader.Load()
+	if p.out > 0 && p.home == s {
+		for _, b := range p.flight {
+			b.tell(p, unknownAfter(why))
+		}
+		moved = leader != s
+	}
+	if leader != s || s == nil && p.out > 0 {
+		return false, moved
+	}
+	p.queue = slices.DeleteFunc(p.queue, func(b *batch) bool {
+		if b.tries == 0 {
+			p.finish(b, 0, refusedBy(p.topic.name, why))
+			return true
+		}
+		b.tell(p, unknownAfter(why))
+		return false
+	})
+	return true, false
+}
+
+// tell answers the runs of a batch whose outcome its clients do not wait for any longer. Its memory
+// is charged until it is written or given up, as that of its jobs was.
+func (b *batch) tell(p *partition, err error) {
+	if b.told {
+		return
+	}
+	b.charge = int64(b.size())
+	p.topic.producer.held.Add(b.charge)
+	b.finish(p.index, 0, err)
+	b.told = true
+}
+
+// lost returns why the partition cannot be written to at the moment, or nil.
+func (p *partition) lost() *error {
+	if s := p.leader.Load(); s != nil {
+		return s.lost.Load()
+	}
+	return p.topic.producer.cut.Load()
+}

@@ -1,0 +1,52 @@
+package api_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"millrace/internal/testkit"
+)
+
+// A record of which Kafka does not say whether it has it has a code of its own in its slot, and
+// takes no other's slot with it. v1 has only the code for a retry; a request of nothing else is
+// 504, and asks for no retry.
+func TestUnknownRecordsHaveTheirCode(t *testing.T) {
+	b := testkit.Fake(t)
+	s := start(t, b.Broker, func(o *stackOptions) { o.producer.DeliveryTimeout = time.Second })
+	topic := testkit.CreateTopic(t, b.Broker, 2)
+	b.ControlKey(int16(kmsg.Produce), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		b.KeepControl()
+		return answerProduce(r.(*kmsg.ProduceRequest)), nil, true
+	})
+	const records = `{"records":[{"value":1,"partition":0},{"value":2,"partition":1}]}`
+	s.do(t, "POST", "/topics/"+topic, records, jsonV2).want(t, 200, `{"partition":0,"offset":7,"error_code":null,"error":null},{"partition":null,"offset":null,"error_code":50401,"error":"It is not known`)
+	s.do(t, "POST", "/topics/"+topic, records, "Content-Type: application/vnd.kafka.json.v1+json").want(t, 200, `"error_code":2,"error":"It is not known`)
+	whole := s.do(t, "POST", "/topics/"+topic+"/partitions/1", `{"records":[{"value":2}]}`, jsonV2)
+	whole.want(t, 504, `"error_code":50401`)
+	if after := whole.header.Get("Retry-After"); after != "" || !strings.Contains(whole.body, "may double") {
+		t.Errorf("Retry-After %q: %s", after, whole.body)
+	}
+}
+
+// answerProduce writes partition 0, and partition 1 to too few replicas.
+func answerProduce(r *kmsg.ProduceRequest) *kmsg.ProduceResponse {
+	resp := r.ResponseKind().(*kmsg.ProduceResponse)
+	for _, asked := range r.Topics {
+		topic := kmsg.NewProduceResponseTopic()
+		topic.Topic, topic.TopicID = asked.Topic, asked.TopicID
+		for _, p := range asked.Partitions {
+			answer := kmsg.NewProduceResponseTopicPartition()
+			answer.Partition, answer.BaseOffset = p.Partition, 7
+			if p.Partition == 1 {
+				answer.ErrorCode, answer.BaseOffset = kerr.NotEnoughReplicasAfterAppend.Code, -1
+			}
+			topic.Partitions = append(topic.Partitions, answer)
+		}
+		resp.Topics = append(resp.Topics, topic)
+	}
+	return resp
+}
