@@ -49,7 +49,7 @@ type partition struct {
 	parked bool      // the router looks after it
 	until  time.Time // when the next attempt may be made
 	fails  int       // attempts that failed since one did not
-	hint   int       // bytes of the last batch: the room of the next
+	hint   int       // the room of the next batch, by the bytes of those of late: growing copies
 	divide divisions
 	lack   time.Time // since when brokers say that there is no such partition
 }
@@ -188,7 +188,12 @@ func (p *partition) take(s *sender, now time.Time, room int) *batch {
 		return nil
 	}
 	p.queue = slices.Delete(p.queue, 0, 1)
-	b.sealed, p.hint = true, len(b.frames.B)
+	b.sealed = true
+	if n := len(b.frames.B); n > p.hint {
+		p.hint = n + n/8
+	} else {
+		p.hint -= (p.hint - n) / 8
+	}
 	p.number(b)
 	p.flight = append(p.flight, b)
 	p.out++

@@ -13,10 +13,9 @@ import (
 // maxAllocs is what a produce request may allocate where many share a request to
 // Kafka, with all libraries included. It holds for 1, 10 and 100 records.
 //
-// At 1000 records it does not: a request of 200 KB is more than its share of a
-// request to Kafka, of which it makes about 0.4 under load and 2 to 3 alone, and each
-// costs maxAllocsKafka inside the Kafka client. That is some 17 allocations a
-// request, or 0.02 a record; what we add ourselves is the same three as with one record.
+// At 1000 records it may be a little more: a request of 200 KB makes about 0.4 requests to Kafka
+// under load, and each costs maxAllocsKafka inside the Kafka client. What we add ourselves is the
+// same three as with one record.
 const maxAllocs = 6
 
 // The parts of a request may allocate, whatever the number of its records:
