@@ -25,7 +25,7 @@ func TestOutageBoundsMemory(t *testing.T) {
 		for range 20 {
 			_, err := produce(t, p, `{"records":[{"value":1}]}`, AnyPartition)
 			switch {
-			case apierr.KafkaTimedOut.Is(err):
+			case apierr.WriteUnknown.Is(err):
 				admitted++
 			case apierr.Overloaded.Is(err):
 				refused++
@@ -105,7 +105,7 @@ func TestTimeoutRacesLastAnswer(t *testing.T) {
 		p := start(t, m, func(_ *Cluster, s *Settings, _ *kafka.Producer) { s.Timeout = 200 * time.Microsecond })
 		for range 300 {
 			got, err := produce(t, p, `{"records":[{"value":1},{"value":2}]}`, AnyPartition)
-			if err != nil && !apierr.KafkaTimedOut.Is(err) {
+			if err != nil && !apierr.WriteUnknown.Is(err) {
 				t.Errorf("unexpected %v", err)
 			}
 			if err == nil && strings.Count(got, "@") != 2 {
@@ -126,7 +126,7 @@ func TestCloseReportsWhatWasLost(t *testing.T) {
 			t.Fatal(err)
 		}
 		p := New(m, none, cluster, Settings{BufferBytes: 1 << 20, Timeout: time.Second, BatchBytes: 1 << 20}, kafka.DefaultProducer())
-		if _, err := produce(t, p, `{"records":[{"value":1}]}`, AnyPartition); !apierr.KafkaTimedOut.Is(err) {
+		if _, err := produce(t, p, `{"records":[{"value":1}]}`, AnyPartition); !apierr.WriteUnknown.Is(err) {
 			t.Errorf("got %v", err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)

@@ -45,10 +45,10 @@ type batch struct {
 	corrupt bool // the broker found the checksum wrong once
 	// told: the clients of the batch were answered before its end, and its runs are of no job any
 	// more. charge is what it has of the producer's memory since then.
-	told    bool
-	charge  int64
-	tries   int
-	answer  verdict // while it waits in flight for those that were sent with it
+	told   bool
+	charge int64
+	tries  int
+	answer verdict // while it waits in flight for those that were sent with it
 
 	head    [headerBytes]byte
 	payload []byte       // what is sent behind head: the frames, or packed

@@ -271,7 +271,7 @@ func (p *partition) finish(b *batch, base int64, err error) {
 
 // failQueue fails all that waits. The clients of batches that may be written are told so.
 func (p *partition) failQueue(err error) {
-	all := p.queue
+	all := p.bequeath(p.queue)
 	p.queue = nil
 	numbered := false
 	for _, b := range all {
@@ -281,6 +281,30 @@ func (p *partition) failQueue(err error) {
 	if numbered && len(p.flight) == 0 {
 		p.bump()
 	}
+}
+
+// bequeath gives batches to the partition of the topic's heir, if there is one, and returns those
+// that it cannot give: they may be written.
+func (p *partition) bequeath(all []*batch) (kept []*batch) {
+	heir := p.topic.heir.Load()
+	if heir == nil {
+		return all
+	}
+	var given []*batch
+	for _, b := range all {
+		if b.unsure {
+			kept = append(kept, b)
+			continue
+		}
+		b.sequence, b.sealed = -1, true
+		given = append(given, b)
+	}
+	to := (*heir.partitions.Load())[p.index]
+	to.mu.Lock()
+	defer to.mu.Unlock()
+	to.queue = slices.Insert(to.queue, 0, given...)
+	to.list(time.Now())
+	return kept
 }
 
 // expire fails the batches that have waited for longer than the delivery timeout. One that has a

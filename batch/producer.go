@@ -60,7 +60,7 @@ type Producer struct {
 	senders map[int32]*sender
 
 	cut      atomic.Pointer[error] // why no broker can be reached, if none can; of the watch
-	buffered atomic.Int64 // records that are framed and not answered
+	buffered atomic.Int64          // records that are framed and not answered
 	closing  atomic.Bool
 	empty    chan struct{} // told while closing when buffered is 0
 

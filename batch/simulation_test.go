@@ -169,11 +169,11 @@ func (w *world) check(t *testing.T, seed uint64) {
 			t.Errorf("seed %d: %s was accepted", seed, c.value)
 		case c.code == 0 && (c.offset >= int64(len(logs[c.partition])) || logs[c.partition][c.offset] != c.value):
 			t.Errorf("seed %d: %s is not at %d@%d", seed, c.value, c.partition, c.offset)
-		case c.code != 0 && !bad && c.code != apierr.KafkaTimedOut.Code:
+		case c.code != 0 && !bad && c.code != apierr.WriteUnknown.Code:
 			t.Errorf("seed %d: %s was refused with %d, and is none of the bad", seed, c.value, c.code)
-		case c.code != 0 && count[c.value] > 0 && c.code != apierr.KafkaTimedOut.Code:
+		case c.code != 0 && count[c.value] > 0 && c.code != apierr.WriteUnknown.Code:
 			t.Errorf("seed %d: %s was refused with %d, and is in Kafka", seed, c.value, c.code)
-		case c.code == apierr.KafkaTimedOut.Code:
+		case c.code == apierr.WriteUnknown.Code:
 			t.Errorf("seed %d: the outcome of %s is unknown", seed, c.value)
 		}
 	}

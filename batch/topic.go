@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"millrace/internal/kafka"
@@ -20,6 +21,7 @@ type topic struct {
 
 	partitions atomic.Pointer[[]*partition] // in order; grows
 	gone       atomic.Pointer[error]        // why nothing can be written any more
+	heir       atomic.Pointer[topic]        // of the same name and size, created since; gets what waits
 	lack       atomic.Int64                 // since when no broker knows it, in Unix nanoseconds
 	looked     atomic.Int64                 // when its leaders were looked up last
 	limit      atomic.Int64                 // bytes that a batch should have at most, 0 if not known
@@ -118,6 +120,24 @@ func (t *topic) learn(b *batch) {
 			return
 		}
 	}
+}
+
+// succeeded ends a topic that was deleted and created again. What waits and is not written goes to
+// the new one, if that has as many partitions: with others, keys would be in others.
+func (t *topic) succeeded(partitions int) {
+	r := t.producer.router
+	heir := newTopic(t.producer, t.name)
+	heir.first(int32(partitions))
+	r.mu.Lock()
+	if r.topics[t.name] == t {
+		r.topics[t.name] = heir
+	}
+	r.mu.Unlock()
+	if partitions == len(*t.partitions.Load()) {
+		t.heir.Store(heir)
+	}
+	t.end(kerr.UnknownTopicID)
+	r.lookUp(heir)
 }
 
 // end has all that waits for the topic fail.

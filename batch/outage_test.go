@@ -1,0 +1,120 @@
+package batch
+
+import (
+	"errors"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"millrace/internal/apierr"
+	"millrace/internal/kafka"
+)
+
+// losing is a producer of which a test says which broker is lost.
+type losing struct {
+	*model
+	broker atomic.Int32 // -2 for none
+	resets atomic.Int32
+}
+
+// Reset implements [Client].
+func (l *losing) Reset(int32) { l.resets.Add(1) }
+
+func startLosing(t *testing.T) (*losing, *Producer) {
+	t.Helper()
+	m := newModel()
+	m.create("t", 3)
+	m.topics["t"].leaders[1] = 2
+	l := &losing{model: m}
+	l.broker.Store(-2)
+	none, err := kafka.NewCompressor(kafka.None, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := cluster
+	c.Lost = func(broker int32) error {
+		if l.broker.Load() == broker {
+			return errors.New("gone")
+		}
+		return nil
+	}
+	p := New(l, none, c, Settings{BufferBytes: 1 << 20, Timeout: time.Minute, BatchBytes: 1 << 20}, kafka.DefaultProducer())
+	t.Cleanup(func() { _ = p.Close(t.Context()) })
+	return l, p
+}
+
+// Records that were sent to a broker that is lost may be written, and their client hears so within
+// the watch's time; those that were not sent are not written. The batch goes on: it is written
+// once, and its memory is charged until then.
+func TestLostBrokerIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, p := startLosing(t)
+		if _, err := produce(t, p, `{"records":[{"value":"first","partition":0}]}`, AnyPartition); err != nil {
+			t.Fatal(err)
+		}
+		l.mu.Lock()
+		hold := make(chan struct{})
+		l.hold = hold
+		leader := l.topics["t"].leaders[0]
+		l.mu.Unlock()
+		sent := begin(t, p, "sent", 0)
+		began := time.Now()
+		l.broker.Store(leader)
+		if err := <-sent; !apierr.WriteUnknown.Is(err) || time.Since(began) > 2*watchEvery {
+			t.Errorf("a record that was sent: %v after %v", err, time.Since(began))
+		}
+		if l.resets.Load() == 0 || p.Held() == 0 {
+			t.Errorf("%d resets, %d bytes held", l.resets.Load(), p.Held())
+		}
+		if err := <-begin(t, p, "refused", 0); !apierr.NotWritten.Is(err) {
+			t.Errorf("a record for a lost broker: %v", err)
+		}
+		for range 10 { // records that may go anywhere go where they can
+			if got, err := produce(t, p, `{"records":[{"value":"other"}]}`, AnyPartition); err != nil || got[0] != '1' {
+				t.Errorf("a record without a partition: %s %v", got, err)
+			}
+		}
+		l.broker.Store(-2)
+		l.mu.Lock()
+		l.hold = nil
+		l.mu.Unlock()
+		close(hold)
+		time.Sleep(time.Second)
+		if err := <-begin(t, p, "after", 0); err != nil {
+			t.Errorf("after the outage: %v", err)
+		}
+		if p.Held() != 0 || p.Buffered() != 0 {
+			t.Errorf("%d bytes are held, %d records buffered", p.Held(), p.Buffered())
+		}
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		log := l.topics["t"].logs[0].records
+		if len(log) != 3 {
+			t.Errorf("the log is %q", log)
+		}
+	})
+}
+
+// Records that no broker could be found for are refused when none can be reached.
+func TestNoBrokerIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, p := startLosing(t)
+		l.mu.Lock()
+		for i := range l.topics["t"].leaders {
+			l.topics["t"].leaders[i] = -1
+		}
+		l.mu.Unlock()
+		waiting := begin(t, p, "waiting", 0)
+		l.broker.Store(noBroker)
+		if err := <-waiting; !apierr.NotWritten.Is(err) {
+			t.Errorf("a record that waited for a leader: %v", err)
+		}
+		if err := <-begin(t, p, "refused", 0); !apierr.NotWritten.Is(err) {
+			t.Errorf("a record without a leader: %v", err)
+		}
+		if p.Held() != 0 {
+			t.Errorf("%d bytes are held", p.Held())
+		}
+	})
+}
