@@ -77,7 +77,7 @@ func (s *sender) hurry() {
 func (s *sender) overdue() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.armed, s.urgent = false, true
+	s.armed, s.urgent = false, len(s.ready) > 0
 	s.kick()
 }
 
@@ -141,7 +141,7 @@ func (w *worker) next() bool {
 	s := w.sender
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for !s.due() {
+	for s.closed || !s.due() {
 		if s.closed {
 			return false
 		}
