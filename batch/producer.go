@@ -221,9 +221,7 @@ func (p *Producer) submit(j *Job, topic string, partition int32) error {
 			continue
 		}
 		next, tell := among[at].add(j, i)
-		if tell != nil {
-			tell.list(among[at])
-		}
+		tell.tell()
 		i = next
 	}
 	pool.Return(j.Body) // the frames are charged in its place; nothing looks at it any more
