@@ -20,8 +20,8 @@ import (
 // makes one; its owner fills Body and Slab and then either gives it to [Producer.Produce] or
 // calls [Job.Release].
 type Job struct {
-	// Body holds the bytes that keys and values are views of. Swap it with
-	// the request's own buffer instead of copying.
+	// Body holds the bytes that keys and values are views of, in memory of package pool. Swap it
+	// with the request's own buffer instead of copying. It goes back once all records are framed.
 	Body []byte
 	// Arena holds the keys and values that were encoded for the job, by formats with a schema, in
 	// place of views of Body.

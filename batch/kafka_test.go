@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kversion"
 
 	"millrace/codec"
 	"millrace/internal/kafka"
@@ -110,6 +112,20 @@ func TestRecordsComeBack(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Brokers since Kafka 2.1 are written to: without ids of topics, and without names of records.
+func TestOldKafka(t *testing.T) {
+	for name, versions := range map[string]*kversion.Versions{"2.1": kversion.V2_1_0(), "2.8": kversion.V2_8_0(), "3.9": kversion.V3_9_0()} {
+		b := testkit.Fake(t, kfake.MaxVersions(versions))
+		p := startOn(t, b.Broker)
+		topic := configured(t, b.Broker, "", "")
+		for i := range 3 {
+			if got, err := to(t, p, topic, `{"records":[{"value":1},{"value":2}]}`); err != nil || got != fmt.Sprintf("0@%d 0@%d", 2*i, 2*i+1) {
+				t.Errorf("%s: %s, %v", name, got, err)
+			}
+		}
+	}
 }
 
 func checkRecords(t *testing.T, r []*kgo.Record, what string) {

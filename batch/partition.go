@@ -46,6 +46,7 @@ type partition struct {
 	acked    time.Time // the last ack
 
 	listed bool      // the home has it among those with something to send
+	entry  uint64    // the number of its listing there
 	parked bool      // the router looks after it
 	until  time.Time // when the next attempt may be made
 	fails  int       // attempts that failed since one did not
@@ -63,8 +64,8 @@ const (
 )
 
 // add frames records of the job, from i on, for as long as they are for this partition. It
-// returns the index behind the last, and the sender to tell of the partition, or nil.
-func (p *partition) add(j *Job, i int) (next int, tell *sender) {
+// returns the index behind the last, and the listing of the partition to tell of.
+func (p *partition) add(j *Job, i int) (next int, tell listing) {
 	records := j.Slab.Records
 	limit := j.producer.batchLimit(p.topic)
 	hurry := false
@@ -108,24 +109,40 @@ func (p *partition) tail(r *kgo.Record, at int64) (b *batch, delta int64, body i
 }
 
 // offer puts the partition on the list of its sender if it has something that may be sent, and
-// has the router look after it if that takes time or a leader. The caller holds mu, and tells the
-// sender that is returned, if any.
-func (p *partition) offer(now time.Time) *sender {
+// has the router look after it if that takes time or a leader. The caller holds mu, and tells of
+// the listing that is returned.
+func (p *partition) offer(now time.Time) listing {
 	p.settleHome()
 	switch {
 	case len(p.queue) == 0 || p.listed:
-		return nil
+		return listing{}
 	case p.topic.gone.Load() != nil:
 		p.failQueue(*p.topic.gone.Load())
-		return nil
+		return listing{}
 	case p.waits(now):
 		p.park()
-		return nil
+		return listing{}
 	case !p.open():
-		return nil // the answers to what is in flight come first
+		return listing{} // the answers to what is in flight come first
 	}
 	p.listed = true
-	return p.home
+	p.entry++
+	return listing{p.home, p, p.entry}
+}
+
+// listing is the entry of a partition on the list of its sender. One with another number than the
+// partition has is void: the partition was listed elsewhere since.
+type listing struct {
+	to     *sender
+	p      *partition
+	number uint64
+}
+
+// tell puts the partition on the list, if it is to be.
+func (l listing) tell() {
+	if l.to != nil {
+		l.to.list(l)
+	}
 }
 
 // waits reports whether something waits for a leader or for the time of its next attempt.
@@ -134,11 +151,7 @@ func (p *partition) waits(now time.Time) bool {
 }
 
 // list is offer for who cannot tell the sender later.
-func (p *partition) list(now time.Time) {
-	if s := p.offer(now); s != nil {
-		s.list(p)
-	}
-}
+func (p *partition) list(now time.Time) { p.offer(now).tell() }
 
 // settleHome moves the partition to the sender of its leader once nothing is in flight.
 func (p *partition) settleHome() {
@@ -170,15 +183,18 @@ func (p *partition) open() bool {
 	return p.serial-p.flight[0].serial < maxInFlight
 }
 
-// take returns the batch that s may send now, of at most so many bytes of frames, or nil, and
+// take returns the batch that the sender may send now, of at most so many bytes of frames, or nil, and
 // lists the partition again if there are more.
-func (p *partition) take(s *sender, now time.Time, room int) *batch {
+func (p *partition) take(l listing, now time.Time, room int) *batch {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if !p.listed || p.entry != l.number {
+		return nil
+	}
 	p.listed = false
 	p.expire(now)
 	p.settleHome()
-	if len(p.queue) == 0 || p.home != s || now.Before(p.until) || p.topic.gone.Load() != nil || !p.open() {
+	if len(p.queue) == 0 || p.home != l.to || now.Before(p.until) || p.topic.gone.Load() != nil || !p.open() {
 		p.list(now)
 		return nil
 	}

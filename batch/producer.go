@@ -15,6 +15,7 @@ import (
 	"millrace/internal/apierr"
 	"millrace/internal/kafka"
 	"millrace/metrics"
+	"millrace/pool"
 )
 
 // Cluster is the produce side's access to the rest of the node. Topic and Healthy must return from
@@ -239,11 +240,11 @@ func (p *Producer) submit(j *Job, topic string, partition int32) error {
 			continue
 		}
 		next, tell := among[at].add(j, i)
-		if tell != nil {
-			tell.list(among[at])
-		}
+		tell.tell()
 		i = next
 	}
+	pool.Return(j.Body) // the frames are charged in its place; nothing looks at it any more
+	j.Body = nil
 	j.drop() // the last answer may have come before
 	return nil
 }

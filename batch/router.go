@@ -327,6 +327,10 @@ func (p *partition) located(f *kmsg.MetadataResponseTopicPartition) {
 		p.until = time.Time{}
 	}
 	p.leaderEpoch = f.LeaderEpoch
+	if p.listed && p.out == 0 && p.home != s {
+		p.listed = false // the former leader may hang, and would keep what is listed there
+	}
+	p.list(time.Now())
 }
 
 // missing notes that the topic does not have the partition, which metadata has. A broker may lag.

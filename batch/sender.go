@@ -31,7 +31,7 @@ type sender struct {
 	work  sync.Cond // something may be due
 	order sync.Cond // turn has changed
 	// ready are the partitions with something to send, each once.
-	ready    []*partition
+	ready    []listing
 	inFlight int  // requests that are built or not answered
 	urgent   bool // ready need not wait any longer
 	closed   bool
@@ -61,10 +61,10 @@ func newSender(p *Producer, id int32) *sender {
 const maxRequestBytes = 100 << 20
 
 // list adds a partition that has something to send.
-func (s *sender) list(p *partition) {
+func (s *sender) list(l listing) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.ready = append(s.ready, p)
+	s.ready = append(s.ready, l)
 	s.kick()
 }
 
@@ -80,7 +80,7 @@ func (s *sender) hurry() {
 func (s *sender) overdue() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.armed, s.urgent = false, true
+	s.armed, s.urgent = false, len(s.ready) > 0
 	s.kick()
 }
 
@@ -124,7 +124,7 @@ func (s *sender) close() {
 type worker struct {
 	*sender
 	ticket uint64
-	taken  []*partition
+	taken  []listing
 	req    produceRequest
 }
 
@@ -144,7 +144,7 @@ func (w *worker) next() bool {
 	s := w.sender
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for !s.due() {
+	for s.closed || !s.due() {
 		if s.closed {
 			return false
 		}
@@ -170,9 +170,9 @@ func (w *worker) build() {
 	w.req.reset()
 	now := time.Now()
 	room := maxRequestBytes
-	for _, p := range w.taken {
-		if b := p.take(w.sender, now, room); b != nil {
-			w.req.batches = append(w.req.batches, sending{p: p, b: b})
+	for _, l := range w.taken {
+		if b := l.p.take(l, now, room); b != nil {
+			w.req.batches = append(w.req.batches, sending{p: l.p, b: b})
 			room -= b.size()
 		}
 	}

@@ -82,12 +82,31 @@ func (b *Buffer) Release() {
 	b.life.End()
 	buffersReturned.Add(1)
 	Poison(b.B)
-	class := bits.Len(uint(cap(b.B))) - 1 - minClass // the class whose minimum the capacity reaches
+	b.put()
+}
+
+// put puts the buffer into the pool of its class: that whose minimum the capacity reaches.
+func (b *Buffer) put() {
+	class := bits.Len(uint(cap(b.B))) - 1 - minClass
 	if class < 0 || cap(b.B) > 1<<maxClass {
+		b.B = nil
+		hollow.Put(b)
 		return
 	}
 	b.B = b.B[:0]
 	buffers[class].Put(b)
+}
+
+// hollow holds buffers whose memory went elsewhere, for memory that comes without one.
+var hollow = sync.Pool{New: func() any { return new(Buffer) }}
+
+// Return puts memory into the pools that came out of a [Buffer] whose B was replaced. Nothing may
+// use it or a view of it afterwards.
+func Return(b []byte) {
+	Poison(b)
+	of := hollow.Get().(*Buffer)
+	of.B = b
+	of.put()
 }
 
 // Abandon ends the buffer's life without returning it to a pool: another goroutine may still be

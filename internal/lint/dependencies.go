@@ -5,7 +5,7 @@ package lint
 // without a row fails the test: a dependency is a decision, and its reason is lost first.
 var dependencies = map[string]string{
 	// Kafka.
-	"github.com/twmb/franz-go":                "The Kafka client: connections, TLS, SASL, metadata, producer and group consumer, in Go without cgo.",
+	"github.com/twmb/franz-go":                "The Kafka client: connections, TLS, SASL, metadata, codecs and group consumer, in Go without cgo.",
 	"github.com/twmb/franz-go/pkg/kadm":       "Requests of Kafka's admin API: topics, configurations, offsets.",
 	"github.com/twmb/franz-go/pkg/kmsg":       "Requests and responses of Kafka's protocol that kgo and kadm do not wrap.",
 	"github.com/twmb/franz-go/pkg/kfake":      "The Kafka broker in process of `millrace dev` and of tests.",
