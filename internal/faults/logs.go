@@ -1,0 +1,74 @@
+package faults
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// entry matches the first line of what a broker logs at once; a stack trace follows it.
+var entry = regexp.MustCompile(`^\[?\S*.*\b(WARN|ERROR)\b `)
+
+// alarming tells of entries that somebody should look at: errors, and exceptions of any level.
+var alarming = regexp.MustCompile(`\bERROR\b|Exception\b|\bError:`)
+
+// excused are entries that brokers log because one of them, or a controller, is gone, and
+// nothing that a client sends causes. Anything else is a failure of the schedule.
+var excused = []*regexp.Regexp{
+	// Followers that cannot reach their leader, and controllers and brokers each other.
+	regexp.MustCompile(`^\S+ \[ReplicaFetcherThread-`),
+	regexp.MustCompile(`^\S+ \[kafka-\d+-raft-`),
+	regexp.MustCompile(`^\S+ \[broker-\d+-to-controller`),
+}
+
+// LogsSince returns the alarming entries that the brokers have logged since it was called last
+// and that a broken peer does not explain, also those of allowed left out.
+func (c *Cluster) LogsSince(allowed *regexp.Regexp) (alarms []string, err error) {
+	for i, k := range c.Brokers {
+		text, err := k.Log()
+		if err != nil {
+			return nil, fmt.Errorf("cannot read the log of broker %d: %w", i+1, err)
+		}
+		fresh := string(text[c.logs[i]:])
+		c.logs[i] = len(text)
+		for _, e := range entries(fresh) {
+			if alarming.MatchString(e) && !excuse(e, allowed) {
+				alarms = append(alarms, fmt.Sprintf("broker %d: %s", i+1, brief(e)))
+			}
+		}
+	}
+	return alarms, nil
+}
+
+// entries cuts a log into what was logged at once.
+func entries(log string) (all []string) {
+	for line := range strings.Lines(log) {
+		if entry.MatchString(line) || len(all) == 0 {
+			all = append(all, line)
+		} else {
+			all[len(all)-1] += line
+		}
+	}
+	return all
+}
+
+func excuse(e string, allowed *regexp.Regexp) bool {
+	if allowed != nil && allowed.MatchString(e) {
+		return true
+	}
+	for _, re := range excused {
+		if re.MatchString(e) {
+			return true
+		}
+	}
+	return false
+}
+
+// brief is the head of an entry: what it says, and the exception if there is one.
+func brief(e string) string {
+	lines := strings.SplitN(e, "\n", 3)
+	for i, line := range lines[:min(2, len(lines))] {
+		lines[i] = line[:min(len(line), 300)]
+	}
+	return strings.TrimSpace(strings.Join(lines[:min(2, len(lines))], " / "))
+}

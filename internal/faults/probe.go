@@ -1,0 +1,155 @@
+package faults
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+const (
+	// probeEvery is how often a probe begins an attempt, whatever became of those before.
+	probeEvery = 50 * time.Millisecond
+	// swift is how long an attempt may take where all is well, on a machine that is busy.
+	swift = 700 * time.Millisecond
+	// probePatience ends an attempt.
+	probePatience = 40 * time.Second
+	// lasting is how long all must be well before it counts as well again.
+	lasting = 2 * time.Second
+)
+
+// attempt is one record that a probe has tried to write.
+type attempt struct {
+	began, ended time.Time // ended is zero while it runs
+	err          error
+}
+
+func (a *attempt) good() bool {
+	return a.err == nil && !a.ended.IsZero() && a.ended.Sub(a.began) <= swift
+}
+
+// Probe finds out when something that stores records does so again: it begins an attempt every
+// [probeEvery], in the partitions of a topic in turn. Two of them, one straight at the brokers
+// and one through a node, differ by what the node adds.
+type Probe struct {
+	send func(ctx context.Context, partition int32) error
+
+	mu       sync.Mutex
+	attempts []*attempt
+}
+
+// run makes attempts until ctx ends, and returns when the last has ended.
+func (p *Probe) run(ctx context.Context, partitions int32) {
+	tick := time.NewTicker(probeEvery)
+	defer tick.Stop()
+	var all sync.WaitGroup
+	defer all.Wait()
+	for n := int32(0); ; n++ {
+		a := &attempt{began: time.Now()}
+		p.mu.Lock()
+		p.attempts = append(p.attempts, a)
+		p.mu.Unlock()
+		all.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, probePatience)
+			defer cancel()
+			err := p.send(ctx, n%partitions)
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			a.err, a.ended = err, time.Now()
+		})
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// recovered is when the first of those attempts began, all of them good, that are the last
+// until now; ok is whether they go back far enough to be believed.
+func (p *Probe) recovered(now time.Time) (at time.Time, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	at = now
+	for i := len(p.attempts) - 1; i >= 0; i-- {
+		a := p.attempts[i]
+		if a.ended.IsZero() && now.Sub(a.began) < swift {
+			continue // nobody knows yet
+		}
+		if !a.good() {
+			break
+		}
+		at = a.began
+	}
+	return at, now.Sub(at) >= lasting
+}
+
+// lastErr is why the last attempt that was not good was not.
+func (p *Probe) lastErr() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := len(p.attempts) - 1; i >= 0; i-- {
+		a := p.attempts[i]
+		switch {
+		case a.good(), a.ended.IsZero() && time.Since(a.began) < swift:
+		case a.err != nil:
+			return a.err
+		case a.ended.IsZero():
+			return errors.New("no answer yet")
+		default:
+			return fmt.Errorf("it took %v", a.ended.Sub(a.began).Round(time.Millisecond))
+		}
+	}
+	return nil
+}
+
+// newBrokerProbe writes to the topic straight at the brokers. Its client waits no longer than it must
+// to look again, so that it is no slower than the cluster.
+func newBrokerProbe(client *kgo.Client, topic string) *Probe {
+	return &Probe{send: func(ctx context.Context, partition int32) error {
+		return client.ProduceSync(ctx, &kgo.Record{Topic: topic, Partition: partition, Value: []byte("probe")}).FirstErr()
+	}}
+}
+
+// probeOpts are the options of a client for [newBrokerProbe].
+var probeOpts = []kgo.Opt{
+	kgo.RecordPartitioner(kgo.ManualPartitioner()),
+	kgo.MetadataMinAge(50 * time.Millisecond),
+	kgo.RetryBackoffFn(func(int) time.Duration { return 50 * time.Millisecond }),
+	kgo.ProducerLinger(0),
+	kgo.DialTimeout(time.Second),
+	// A broker that is silent for so long is given up; its connection is made anew.
+	kgo.RequestTimeoutOverhead(time.Second), kgo.ProduceRequestTimeout(time.Second),
+	kgo.RecordDeliveryTimeout(10 * time.Second), kgo.AllowIdempotentProduceCancellation(),
+}
+
+// newNodeProbe writes to the topic through a node, on a new connection where none is free.
+func newNodeProbe(client *http.Client, url func() string, topic string) *Probe {
+	return &Probe{send: func(ctx context.Context, partition int32) error {
+		body := fmt.Sprintf(`{"records":[{"partition":%d,"value":"probe"}]}`, partition)
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, url()+"/topics/"+topic, strings.NewReader(body))
+		if err != nil {
+			return fmt.Errorf("cannot make a request: %w", err)
+		}
+		req.Header.Set("Content-Type", "application/vnd.kafka.json.v2+json")
+		resp, err := client.Do(req)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = resp.Body.Close() }() // it was read
+		text, err := io.ReadAll(resp.Body)
+		if err != nil {
+			return fmt.Errorf("cannot read the answer: %w", err)
+		}
+		if resp.StatusCode != http.StatusOK || !strings.Contains(string(text), `"error_code":null`) {
+			return fmt.Errorf("the node answers %d %s", resp.StatusCode, text)
+		}
+		return nil
+	}}
+}
