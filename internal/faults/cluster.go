@@ -50,8 +50,7 @@ type Cluster struct {
 
 // properties are those of all brokers of a run. A broker that is gone is found out in 3 s
 // instead of 9, and is not in sync any more after 5 s instead of 30: the schedules wait for it, and the
-// order of things is the same. Rights are those of a cluster that refuses what no rule allows
-// where there is a rule.
+// order of things is the same. Nobody but the brokers themselves may do what no rule allows.
 var properties = map[string]string{
 	"broker.session.timeout.ms":                     "3000",
 	"broker.heartbeat.interval.ms":                  "500",
@@ -61,9 +60,6 @@ var properties = map[string]string{
 	"sasl.enabled.mechanisms":                       "PLAIN",
 	"authorizer.class.name":                         "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
 	"super.users":                                   "User:ANONYMOUS",
-	"allow.everyone.if.no.acl.found":                "true",
-	"log.message.timestamp.before.max.ms":           "86400000",
-	"log.message.timestamp.after.max.ms":            "3600000",
 	"listener.name.clients.sasl.enabled.mechanisms": "PLAIN",
 	"listener.name.clients.plain.sasl.jaas.config": "org.apache.kafka.common.security.plain.PlainLoginModule required " +
 		"user_" + nodeUser + "=\"" + nodePassword + "\";",
@@ -98,6 +94,11 @@ func StartCluster(t testing.TB) *Cluster {
 		c.Proxies[i].Forward(k.ClientAddr)
 	}
 	c.Admin = kadm.NewClient(c.Client(t))
+	all := kadm.NewACLs().Allow("User:" + nodeUser).AllowHosts("*").Topics("*").Groups("*").Clusters().
+		ResourcePatternType(kadm.ACLPatternLiteral).Operations(kadm.OpAll)
+	if _, err := c.Admin.CreateACLs(t.Context(), all); err != nil {
+		t.Fatal(err)
+	}
 	return c
 }
 
@@ -126,11 +127,15 @@ func smallDisk(t testing.TB) string {
 // Client returns a bare client that goes straight to the brokers.
 func (c *Cluster) Client(t testing.TB, opts ...kgo.Opt) *kgo.Client {
 	t.Helper()
-	var b testkit.Broker
+	return testkit.Client(t, testkit.Broker{Name: "kafka", Addrs: c.Straight()}, opts...)
+}
+
+// Straight are the addresses of the brokers that go by no proxy.
+func (c *Cluster) Straight() (addrs []string) {
 	for _, k := range c.Brokers {
-		b.Addrs = append(b.Addrs, k.Addrs[0])
+		addrs = append(addrs, k.Addrs[0])
 	}
-	return testkit.Client(t, b, opts...)
+	return addrs
 }
 
 // Bootstrap is what nodes are told of the brokers: the proxies.

@@ -7,16 +7,19 @@ import (
 
 // Fault is something that breaks under load, for a while.
 type Fault struct {
-	// Begin breaks it, and returns when it is broken.
+	// Begin breaks it, and returns when it is broken; nil: it is broken from the start.
 	Begin func(ctx context.Context, r *Run) error
-	// Survivable says that the Kafka cluster goes on without what is broken, after a moment: then the time
-	// that the service needs is taken before the end as well.
+	// Survivable says that the Kafka cluster goes on without what is broken, after a moment: then
+	// the time that the service needs is taken before the end as well.
 	Survivable bool
 	// Lasts is how long it stays broken, at least.
 	Lasts time.Duration
 	// End mends it, and returns when it is mended; nil: nothing has to be.
 	End func(ctx context.Context, r *Run) error
 }
+
+// survived is how long a broker stays away that the others replace: they have found out after 3 s.
+const survived = 10 * time.Second
 
 // LeaderKilled ends the leader of partition 0 by SIGKILL, and starts it again later.
 func LeaderKilled() Fault {
@@ -29,6 +32,7 @@ func LeaderKilled() Fault {
 			return err
 		},
 		Survivable: true,
+		Lasts:      survived,
 		End:        func(ctx context.Context, r *Run) error { return r.Cluster.Start(ctx, leader) },
 	}
 }
@@ -152,6 +156,7 @@ func DiskFull() Fault {
 			}
 		},
 		Survivable: true,
+		Lasts:      survived,
 		End: func(ctx context.Context, r *Run) error {
 			if err := free(); err != nil {
 				return err

@@ -2,7 +2,6 @@ package faults
 
 import (
 	"fmt"
-	"net/http"
 	"os/exec"
 	"regexp"
 	"strings"
@@ -26,48 +25,64 @@ const (
 	nodeEnd   = time.Minute
 )
 
-// Node is a millrace process.
+// Node is a millrace process. It has one address all its life, whichever process serves there.
 type Node struct {
 	URL string
 
+	program string
+	args    []string
 	process *testkit.Process
-	pid     int
 
 	mu     sync.Mutex
 	steady int64 // the most resident memory before the fault
 	peak   int64 // and in all
-	stop   chan struct{}
-	done   sync.WaitGroup
+	watch  sync.WaitGroup
 }
 
-// startNode starts the program in front of the proxies of c, and returns when it serves.
-func startNode(t testing.TB, c *Cluster, program string, settings ...string) *Node {
-	t.Helper()
-	args := []string{
-		"serve", "--set=listeners=http://127.0.0.1:0",
-		"--set=bootstrap.servers=" + strings.Join(c.Bootstrap(), ","),
-		"--set=client.security.protocol=SASL_PLAINTEXT", "--set=client.sasl.mechanism=PLAIN",
-		fmt.Sprintf("--set=client.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required username=%q password=%q;", nodeUser, nodePassword),
-		fmt.Sprintf("--set=request.buffer.memory=%d", bodyBudget), fmt.Sprintf("--set=producer.buffer.memory=%d", producerBuffer),
-	}
-	for _, s := range settings {
+// nodeArgs are the arguments of a node in front of the proxies of c. Settings that come later win.
+func nodeArgs(c *Cluster, settings []string) []string {
+	args := []string{"serve"}
+	for _, s := range append([]string{
+		"bootstrap.servers=" + strings.Join(c.Bootstrap(), ","),
+		"client.security.protocol=SASL_PLAINTEXT", "client.sasl.mechanism=PLAIN",
+		fmt.Sprintf("client.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required username=%q password=%q;", nodeUser, nodePassword),
+		fmt.Sprintf("request.buffer.memory=%d", bodyBudget), fmt.Sprintf("producer.buffer.memory=%d", producerBuffer),
+		"listeners=http://127.0.0.1:0",
+	}, settings...) {
 		args = append(args, "--set="+s)
 	}
-	cmd := exec.Command(program, args...)
-	n := &Node{process: testkit.StartProcess(t, cmd), stop: make(chan struct{})}
-	n.URL = n.process.WaitLine(t, `msg=serving addresses=\[(http://[^\]]+)\]`, nodeStart)[1]
-	n.pid = cmd.Process.Pid
-	n.done.Go(n.watchMemory)
-	t.Cleanup(n.endWatch)
+	return args
+}
+
+// newNode starts the program, and returns when it serves.
+func newNode(t testing.TB, program string, args []string) *Node {
+	t.Helper()
+	n := &Node{program: program, args: args}
+	n.start(t)
+	n.args = append(n.args, "--set=listeners="+n.URL)
 	return n
 }
 
-// watchMemory looks at the resident memory ten times a second, until the process or the watch ends.
-func (n *Node) watchMemory() {
+// start starts a process, at the address of the one before.
+func (n *Node) start(t testing.TB) {
+	t.Helper()
+	cmd := exec.Command(n.program, n.args...)
+	n.process = testkit.StartProcess(t, cmd)
+	n.URL = n.process.WaitLine(t, `msg=serving addresses=\[(http://[^\]]+)\]`, nodeStart)[1]
+	done := make(chan struct{})
+	n.watch.Go(func() { n.watchMemory(cmd.Process.Pid, done) })
+	t.Cleanup(func() {
+		close(done)
+		n.watch.Wait()
+	})
+}
+
+// watchMemory looks at the resident memory ten times a second, until the process has ended or done is closed.
+func (n *Node) watchMemory(pid int, done <-chan struct{}) {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		u, err := lab.ReadUsage(n.pid)
+		u, err := lab.ReadUsage(pid)
 		if err != nil {
 			return // the process has ended
 		}
@@ -76,21 +91,10 @@ func (n *Node) watchMemory() {
 		n.mu.Unlock()
 		select {
 		case <-tick.C:
-		case <-n.stop:
+		case <-done:
 			return
 		}
 	}
-}
-
-func (n *Node) endWatch() {
-	n.mu.Lock()
-	select {
-	case <-n.stop:
-	default:
-		close(n.stop)
-	}
-	n.mu.Unlock()
-	n.done.Wait()
 }
 
 // atPeace notes the memory that the node has needed up to now.
@@ -105,16 +109,6 @@ func (n *Node) memory() (steady, peak int64) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.steady, n.peak
-}
-
-// ready reports whether the node says that it is.
-func (n *Node) ready() bool {
-	resp, err := http.Get(n.URL + "/readyz")
-	if err != nil {
-		return false
-	}
-	_ = resp.Body.Close()
-	return resp.StatusCode == http.StatusOK
 }
 
 // terminate asks the process to end, and returns its exit code when it has.

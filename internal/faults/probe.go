@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -45,7 +46,7 @@ type Probe struct {
 }
 
 // run makes attempts until ctx ends, and returns when the last has ended.
-func (p *Probe) run(ctx context.Context, partitions int32) {
+func (p *Probe) run(ctx context.Context, partitions *atomic.Int32) {
 	tick := time.NewTicker(probeEvery)
 	defer tick.Stop()
 	var all sync.WaitGroup
@@ -58,7 +59,7 @@ func (p *Probe) run(ctx context.Context, partitions int32) {
 		all.Go(func() {
 			ctx, cancel := context.WithTimeout(ctx, probePatience)
 			defer cancel()
-			err := p.send(ctx, n%partitions)
+			err := p.send(ctx, n%partitions.Load())
 			p.mu.Lock()
 			defer p.mu.Unlock()
 			a.err, a.ended = err, time.Now()
@@ -130,14 +131,14 @@ var probeOpts = []kgo.Opt{
 }
 
 // newNodeProbe writes to the topic through a node, on a new connection where none is free.
-func newNodeProbe(client *http.Client, url func() string, topic string) *Probe {
+func newNodeProbe(client *http.Client, n *Node, topic string, write writer) *Probe {
 	return &Probe{send: func(ctx context.Context, partition int32) error {
-		body := fmt.Sprintf(`{"records":[{"partition":%d,"value":"probe"}]}`, partition)
-		req, err := http.NewRequestWithContext(ctx, http.MethodPost, url()+"/topics/"+topic, strings.NewReader(body))
+		format, body := write(partition)
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, n.URL+"/topics/"+topic, strings.NewReader(body))
 		if err != nil {
 			return fmt.Errorf("cannot make a request: %w", err)
 		}
-		req.Header.Set("Content-Type", "application/vnd.kafka.json.v2+json")
+		req.Header.Set("Content-Type", "application/vnd.kafka."+format+".v2+json")
 		resp, err := client.Do(req)
 		if err != nil {
 			return err
@@ -152,4 +153,21 @@ func newNodeProbe(client *http.Client, url func() string, topic string) *Probe {
 		}
 		return nil
 	}}
+}
+
+// writer returns the format and the body of a produce request of one record.
+type writer func(partition int32) (format, body string)
+
+func writeJSON(partition int32) (format, body string) {
+	return "json", fmt.Sprintf(`{"records":[{"partition":%d,"value":"probe"}]}`, partition)
+}
+
+// writeNewSchemas returns a writer of Avro records, each with a schema that nobody has seen before: the node must
+// ask the registry every time.
+func writeNewSchemas() writer {
+	var last atomic.Int64
+	return func(partition int32) (format, body string) {
+		schema := fmt.Sprintf(`{"type":"record","name":"probe","fields":[{"name":"at","type":"long","doc":"%d"}]}`, last.Add(1))
+		return "avro", fmt.Sprintf(`{"value_schema":%q,"records":[{"partition":%d,"value":{"at":1}}]}`, schema, partition)
+	}
 }

@@ -2,89 +2,95 @@ package faults
 
 import (
 	"context"
-	"fmt"
-	"io"
-	"net/http"
-	"strings"
-	"sync"
 	"time"
+
+	"millrace/loadtest/check"
 )
 
 const (
-	// clients produce at the same time, each on a connection of its own.
+	// clients produce at the same time, each on a connection of its own, with a pause between
+	// two requests.
 	clients = 16
-	// pause is what a client waits between two requests.
-	pause = 40 * time.Millisecond
-	// records of each request.
-	records = 5
-	// patience of a client: more than any node takes for an answer.
-	patience = 60 * time.Second
+	pause   = 40 * time.Millisecond
+	// patience is how long a client waits for an answer.
+	patience = time.Minute
 )
 
-// traffic is what clients do during a schedule.
+// traffic is what clients do during a schedule. They produce to the topic of the run and read it
+// by consumer instances; what they were told is held against the log afterwards.
 type traffic struct {
-	run_ *Run
-
-	mu                            sync.Mutex
-	requests, refused, unanswered int
-	longest                       time.Duration
+	options check.Options
+	began   chan struct{} // closed when history is there
+	history *check.History
+	err     error
 }
 
-func newTraffic(r *Run) *traffic { return &traffic{run_: r} }
+func newTraffic(r *Run, s Schedule, seed uint64) *traffic {
+	tr := &traffic{began: make(chan struct{})}
+	tr.options = check.Options{
+		Dial: check.Brokers(r.Cluster.Straight()...), Seed: seed,
+		Topics: []string{r.Topic}, Partitions: partitions,
+		Clients: clients, Pause: pause, Bad: s.Bad, Groups: []int{2}, Timeout: patience,
+		Started: func(h *check.History) {
+			h.Exclusive = true // the probes have a topic of their own
+			tr.history = h
+			close(tr.began)
+		},
+	}
+	for _, n := range r.Nodes {
+		tr.options.URLs = append(tr.options.URLs, n.URL)
+	}
+	return tr
+}
 
-// run has all clients produce until ctx ends; each waits for its last answer.
+// run has all clients at work until ctx ends, and returns when the consumers have read to the end.
 func (tr *traffic) run(ctx context.Context) {
-	var all sync.WaitGroup
-	for id := range clients {
-		all.Go(func() { tr.produce(ctx, id) })
+	_, tr.err = check.Run(ctx, tr.options)
+	if tr.history == nil {
+		close(tr.began) // nobody may wait for it
 	}
-	all.Wait()
 }
 
-func (tr *traffic) produce(ctx context.Context, id int) {
-	transport := &http.Transport{MaxConnsPerHost: 1}
-	client := &http.Client{Transport: transport, Timeout: patience}
-	defer transport.CloseIdleConnections()
-	tick := time.NewTicker(pause)
-	defer tick.Stop()
-	for n := 0; ; n++ {
-		var b strings.Builder
-		for i := range records {
-			fmt.Fprintf(&b, `,{"partition":%d,"value":"%d-%d-%d"}`, n%partitions, id, n, i)
+// disturb notes a fault in the history, which excuses a consumer that begins anew.
+func (tr *traffic) disturb(name string) {
+	if <-tr.began; tr.history != nil {
+		tr.history.Disturb(name)
+	}
+}
+
+// verify reads the log, past everything, and has it compared with what the clients were told.
+func (tr *traffic) verify(ctx context.Context, into *Result) error {
+	if tr.err != nil {
+		return tr.err
+	}
+	log, err := check.ReadLog(ctx, tr.options.Dial, tr.history)
+	if err != nil {
+		return err
+	}
+	into.Report = check.Check(tr.history, log)
+	for _, op := range tr.history.Ops() {
+		if op.Kind == check.Disturbed || op.Kind == check.Committed {
+			continue // no request to a node
 		}
-		node := tr.run_.Nodes[id%len(tr.run_.Nodes)]
-		tr.send(client, node.URL+"/topics/"+tr.run_.Topic, `{"records":[`+b.String()[1:]+`]}`)
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
+		if op.Status == 0 && op.Outcome == check.Unknown && !op.Late {
+			into.Cut++
+		}
+		if op.Kind == check.Produce {
+			into.Requests++
+			if !good(op) {
+				into.Refused++
+			}
 		}
 	}
+	return nil
 }
 
-func (tr *traffic) send(client *http.Client, url, body string) {
-	began := time.Now()
-	resp, err := client.Post(url, "application/vnd.kafka.json.v2+json", strings.NewReader(body))
-	var text []byte
-	if err == nil {
-		text, err = io.ReadAll(resp.Body)
-		_ = resp.Body.Close()
+// good reports whether all records that may be stored are.
+func good(op check.Op) bool {
+	for _, r := range op.Records {
+		if r.Outcome != check.OK && !r.Bad {
+			return false
+		}
 	}
-	took := time.Since(began)
-	tr.mu.Lock()
-	defer tr.mu.Unlock()
-	tr.requests++
-	switch {
-	case err != nil:
-		tr.unanswered++
-	case resp.StatusCode != http.StatusOK || strings.Count(string(text), `"error_code":null`) != records:
-		tr.refused++
-	}
-	tr.longest = max(tr.longest, took)
-}
-
-func (tr *traffic) report(_ context.Context, into *Result) {
-	tr.mu.Lock()
-	defer tr.mu.Unlock()
-	into.Requests, into.Refused, into.Unanswered, into.Longest = tr.requests, tr.refused, tr.unanswered, tr.longest
+	return true
 }
