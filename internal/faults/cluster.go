@@ -48,8 +48,8 @@ type Cluster struct {
 	logs []int // how much of each broker's log was looked at
 }
 
-// properties are those of all brokers of a run. A broker that is gone is found out in 3 s
-// instead of 9, and is not in sync any more after 5 s instead of 30: the schedules wait for it, and the
+// properties are those of all brokers of a run. A broker that is gone is found out in 3 s instead
+// of 9, and is not in sync any more after 5 s instead of 30: the schedules wait for it, and the
 // order of things is the same. Nobody but the brokers themselves may do what no rule allows.
 var properties = map[string]string{
 	"broker.session.timeout.ms":                     "3000",

@@ -35,7 +35,8 @@ type walk struct {
 	faults   []string                 // what was wrong with answers
 }
 
-// call sends a request and looks at the answer: a status that the table of errors has, and an error that says which.
+// call sends a request and looks at the answer: a status that the table of errors has, and an error
+// that says which.
 func (w *walk) call(method, path, body string) (status int, text []byte) {
 	req, err := http.NewRequest(method, w.url+path, strings.NewReader(body))
 	if err != nil {
@@ -169,9 +170,9 @@ func codes() (all []*kerr.Error) {
 	return all
 }
 
-// TestEveryErrorOfEveryAPI has Kafka answer each request that a node sends with each of its
-// errors, once: the client hears of it in the API's words or not at all, what was acknowledged is stored once,
-// what was refused is not, and the next call is served.
+// TestEveryErrorOfEveryAPI has Kafka answer each request that a node sends with each of its errors,
+// once: the client hears of it in the API's words or not at all, what was acknowledged is stored
+// once, what was refused is not, and the next call is served.
 func TestEveryErrorOfEveryAPI(t *testing.T) {
 	broker := testkit.Fake(t)
 	node := testkit.StartMillrace(t, "serve", "--set=bootstrap.servers="+strings.Join(broker.Addrs, ","), "--set=listeners=http://127.0.0.1:0",

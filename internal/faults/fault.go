@@ -138,8 +138,8 @@ func ConnectionsForgotten() Fault {
 	}}
 }
 
-// DiskFull fills the disk of the broker that has one of its own, which ends it, and starts it again with
-// room. The partitions that it led are led by others meanwhile.
+// DiskFull fills the disk of the broker that has one of its own, which ends it, and starts it again
+// with room. The partitions that it led are led by others meanwhile.
 func DiskFull() Fault {
 	var free func() error
 	return Fault{

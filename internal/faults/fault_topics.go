@@ -8,8 +8,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 )
 
-// TopicRecreated deletes the topic of the probes and creates it again. Clients use another one, and must notice
-// nothing.
+// TopicRecreated deletes the topic of the probes and creates it again. Clients use another one, and
+// must notice nothing.
 func TopicRecreated() Fault {
 	return Fault{Begin: func(ctx context.Context, r *Run) error {
 		if _, err := r.Cluster.Admin.DeleteTopic(ctx, r.Probed); err != nil {

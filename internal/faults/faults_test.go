@@ -13,9 +13,9 @@ import (
 	"millrace/internal/testkit"
 )
 
-// TestFaults runs the schedules: MILLRACE_FAULTS=short those of CI, full all, anything else those whose
-// name it matches as a regular expression. full writes the table of docs/reliability.md as well.
-// MILLRACE_FAULTS_SEED has the clients send what they sent in a run before.
+// TestFaults runs the schedules: MILLRACE_FAULTS=short those of CI, full all, anything else those
+// whose name it matches as a regular expression. full writes the table of docs/reliability.md as
+// well. MILLRACE_FAULTS_SEED has the clients send what they sent in a run before.
 func TestFaults(t *testing.T) {
 	which := os.Getenv("MILLRACE_FAULTS")
 	if which == "" {

@@ -19,6 +19,8 @@ var excused = []*regexp.Regexp{
 	regexp.MustCompile(`^\S+ \[ReplicaFetcherThread-`),
 	regexp.MustCompile(`^\S+ \[kafka-\d+-raft-`),
 	regexp.MustCompile(`^\S+ \[broker-\d+-to-controller`),
+	// A controller that is one no more, and is still asked as if it were.
+	regexp.MustCompile(`(?s)^\S+ \S+ ERROR kafka.server.ControllerApis .*NotControllerException`),
 }
 
 // LogsSince returns the alarming entries that the brokers have logged since it was called last

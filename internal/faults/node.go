@@ -77,7 +77,8 @@ func (n *Node) start(t testing.TB) {
 	})
 }
 
-// watchMemory looks at the resident memory ten times a second, until the process has ended or done is closed.
+// watchMemory looks at the resident memory ten times a second, until the process has ended or done
+// is closed.
 func (n *Node) watchMemory(pid int, done <-chan struct{}) {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()

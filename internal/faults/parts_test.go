@@ -18,14 +18,15 @@ import (
 // outage is a service that is away from one time to another, and slow until a third.
 func outage(began time.Time, from, to, slowTo time.Duration) func(context.Context, int32) error {
 	return func(ctx context.Context, _ int32) error {
+		takes := swift / 2
 		switch at := time.Since(began); {
 		case at < from:
 		case at < to:
 			return errors.New("away")
 		case at < slowTo:
-			time.Sleep(2 * swift)
+			takes = 2 * swift
 		}
-		time.Sleep(swift / 2)
+		<-time.After(takes)
 		return ctx.Err()
 	}
 }

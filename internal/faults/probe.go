@@ -110,24 +110,24 @@ func (p *Probe) lastErr() error {
 	return nil
 }
 
-// newBrokerProbe writes to the topic straight at the brokers. Its client waits no longer than it must
-// to look again, so that it is no slower than the cluster.
+// newBrokerProbe writes to the topic straight at the brokers. Its client waits no longer than it
+// must to look again, so that it is no slower than the cluster.
 func newBrokerProbe(client *kgo.Client, topic string) *Probe {
 	return &Probe{send: func(ctx context.Context, partition int32) error {
 		return client.ProduceSync(ctx, &kgo.Record{Topic: topic, Partition: partition, Value: []byte("probe")}).FirstErr()
 	}}
 }
 
-// probeOpts are the options of a client for [newBrokerProbe].
+// probeOpts are the options of a client for [newBrokerProbe]: what does not come within a second is
+// given up, and nothing is in the way of the next attempt, no order of records either.
 var probeOpts = []kgo.Opt{
 	kgo.RecordPartitioner(kgo.ManualPartitioner()),
-	kgo.MetadataMinAge(50 * time.Millisecond),
+	kgo.DisableIdempotentWrite(), kgo.MaxProduceRequestsInflightPerBroker(5),
+	kgo.MetadataMinAge(50 * time.Millisecond), kgo.MetadataMaxAge(time.Second),
 	kgo.RetryBackoffFn(func(int) time.Duration { return 50 * time.Millisecond }),
 	kgo.ProducerLinger(0),
-	kgo.DialTimeout(time.Second),
-	// A broker that is silent for so long is given up; its connection is made anew.
-	kgo.RequestTimeoutOverhead(time.Second), kgo.ProduceRequestTimeout(time.Second),
-	kgo.RecordDeliveryTimeout(10 * time.Second), kgo.AllowIdempotentProduceCancellation(),
+	kgo.DialTimeout(time.Second), kgo.RequestTimeoutOverhead(500 * time.Millisecond),
+	kgo.ProduceRequestTimeout(500 * time.Millisecond), kgo.RecordDeliveryTimeout(time.Second),
 }
 
 // newNodeProbe writes to the topic through a node, on a new connection where none is free.
@@ -162,8 +162,8 @@ func writeJSON(partition int32) (format, body string) {
 	return "json", fmt.Sprintf(`{"records":[{"partition":%d,"value":"probe"}]}`, partition)
 }
 
-// writeNewSchemas returns a writer of Avro records, each with a schema that nobody has seen before: the node must
-// ask the registry every time.
+// writeNewSchemas returns a writer of Avro records, each with a schema that nobody has seen before:
+// the node must ask the registry every time.
 func writeNewSchemas() writer {
 	var last atomic.Int64
 	return func(partition int32) (format, body string) {

@@ -17,7 +17,7 @@ type Harm struct {
 	Loss float64
 	// Rate is how many bytes a second pass in each direction; 0: any number.
 	Rate int
-	// HoldRequests and HoldAnswers let nothing pass in one direction. What is held passes when
+	// HoldRequests and HoldAnswers let nothing pass in one direction. Held bytes pass when
 	// the harm ends, as after a partition of a network that was shorter than TCP's patience.
 	HoldRequests, HoldAnswers bool
 }

@@ -105,7 +105,7 @@ func TestProxyHoldsOneDirection(t *testing.T) {
 			p.Set(harm)
 			wantSilence(t, c)
 			p.Set(faults.Harm{})
-			// What was held comes first, and then the rest: nothing is lost.
+			// The held bytes come first, and then the rest: nothing is lost.
 			wantTrip(t, c, 4, 0)
 		})
 	}

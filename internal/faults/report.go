@@ -18,12 +18,13 @@ const (
 // Result is what came of a schedule.
 type Result struct {
 	Schedule Schedule
-	// Requests is how many produce requests were sent, Refused those with an answer that was not all
-	// success, Cut those whose connection ended without one.
+	// Requests is how many produce requests were sent, Refused those with an answer that was not
+	// all success, Cut those whose connection ended without one.
 	Requests, Refused, Cut int
 	// Report has what became of each record.
 	Report *check.Report
-	// ClusterAway is how long the Kafka cluster itself took, Recovery how much later the service was.
+	// ClusterAway is how long the Kafka cluster itself took, Recovery how much later the service
+	// was.
 	ClusterAway, Recovery time.Duration
 	// Steady and Peak are resident bytes of the node that needed most beyond its peace.
 	Steady, Peak int64

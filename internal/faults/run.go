@@ -189,8 +189,8 @@ func (r *Run) inflict(ctx context.Context, s Schedule) {
 	r.measure(ctx, since)
 }
 
-// measure waits until brokers and service are well, and notes how much later the service was. since is
-// when it could be at the soonest.
+// measure waits until brokers and service are well, and notes how much later the service was. since
+// is when it could be at the soonest.
 func (r *Run) measure(ctx context.Context, since time.Time) {
 	ctx, cancel := context.WithTimeout(ctx, recoveryTime)
 	defer cancel()

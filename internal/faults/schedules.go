@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"regexp"
 	"time"
 
 	"millrace/loadtest/check"
@@ -9,6 +10,9 @@ import (
 // both directions of a connection.
 var silence = Harm{HoldRequests: true, HoldAnswers: true}
 
+// diskErrors are what a broker logs whose disk is full.
+var diskErrors = regexp.MustCompile(`KafkaStorageException|No space left|all log dirs in|LogDirFailureHandler`)
+
 // sharedBatches is why a record of one client may be refused for that of another.
 const sharedBatches = "requests of strangers share the batches of the client library, which Kafka refuses as a whole"
 
@@ -16,7 +20,7 @@ const sharedBatches = "requests of strangers share the batches of the client lib
 var Schedules = []Schedule{
 	{Name: "the leader of a partition is killed", Fault: LeaderKilled(), Short: true},
 	{Name: "the leader is suspended for 10 s", Fault: LeaderSuspended(10 * time.Second), Short: true},
-	{Name: "the disk of a broker is full", Fault: DiskFull(), Disk: true, Short: true},
+	{Name: "the disk of a broker is full", Fault: DiskFull(), Disk: true, Short: true, Logs: diskErrors},
 	{Name: "all brokers refuse connections for 5 s", Fault: BrokersAway(5 * time.Second), Short: true},
 	{Name: "all brokers refuse connections for 30 s", Fault: BrokersAway(30 * time.Second)},
 	{Name: "all brokers are killed, and are back after 120 s", Fault: BrokersKilled(120 * time.Second)},

@@ -20,7 +20,7 @@ const (
 // by consumer instances; what they were told is held against the log afterwards.
 type traffic struct {
 	options check.Options
-	began   chan struct{} // closed when history is there
+	began   chan struct{} // closed when history is set
 	history *check.History
 	err     error
 }
