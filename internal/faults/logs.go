@@ -2,7 +2,9 @@ package faults
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -21,11 +23,19 @@ var excused = []*regexp.Regexp{
 	regexp.MustCompile(`^\S+ \[broker-\d+-to-controller`),
 	// A controller that is one no more, and is still asked as if it were.
 	regexp.MustCompile(`(?s)^\S+ \S+ ERROR kafka.server.ControllerApis .*NotControllerException`),
+	// A coordinator that lost its partition while it read it.
+	regexp.MustCompile(`(?s)CoordinatorRuntime .*NotLeaderOrFollowerException`),
+	// Too few replicas are in sync for a write.
+	regexp.MustCompile(`NotEnoughReplicas(AfterAppend)?Exception`),
+	// The machine is busy.
+	regexp.MustCompile(`Exceptionally slow controller event`),
 }
 
 // LogsSince returns the alarming entries that the brokers have logged since it was called last
-// and that a broken peer does not explain, also those of allowed left out.
+// and that neither a broken peer explains nor allowed matches. Those that differ in figures alone
+// are counted.
 func (c *Cluster) LogsSince(allowed *regexp.Regexp) (alarms []string, err error) {
+	times, examples := map[string]int{}, map[string]string{}
 	for i, k := range c.Brokers {
 		text, err := k.Log()
 		if err != nil {
@@ -35,12 +45,20 @@ func (c *Cluster) LogsSince(allowed *regexp.Regexp) (alarms []string, err error)
 		c.logs[i] = len(text)
 		for _, e := range entries(fresh) {
 			if alarming.MatchString(e) && !excuse(e, allowed) {
-				alarms = append(alarms, fmt.Sprintf("broker %d: %s", i+1, brief(e)))
+				kind := figures.ReplaceAllString(brief(e), "#")
+				times[kind]++
+				examples[kind] = fmt.Sprintf("broker %d: %s", i+1, brief(e))
 			}
 		}
 	}
+	for _, kind := range slices.Sorted(maps.Keys(times)) {
+		alarms = append(alarms, fmt.Sprintf("%s (%d times)", examples[kind], times[kind]))
+	}
 	return alarms, nil
 }
+
+// figures are what entries of one kind differ in.
+var figures = regexp.MustCompile(`\d+`)
 
 // entries cuts a log into what was logged at once.
 func entries(log string) (all []string) {
