@@ -1,10 +1,5 @@
 package check
 
-import (
-	"fmt"
-	"io"
-)
-
 // Anomaly is a way in which a proxy breaks its promise.
 type Anomaly string
 
@@ -17,6 +12,7 @@ const (
 	NonmonotonicSend    Anomaly = "nonmonotonic-send"
 	WrongPartition      Anomaly = "wrong-partition"
 	StrangerRefused     Anomaly = "stranger-refused"
+	NeighbourRefused    Anomaly = "neighbour-refused"
 	NeverSent           Anomaly = "never-sent"
 	PollSkip            Anomaly = "poll-skip"
 	Unseen              Anomaly = "unseen"
@@ -43,7 +39,8 @@ var Definitions = []Definition{
 	{InconsistentOffsets, true, "A record was acknowledged with, or given to a consumer as, a partition and offset where the log has another record, or none; and the record is in the log elsewhere."},
 	{NonmonotonicSend, true, "Two acknowledged records of a partition stand in the wrong order: the one was sent after the other's acknowledgement (as all later requests of a connection are), or behind it in the same request, and stands before it in the log."},
 	{WrongPartition, false, "A record is in another partition, or another topic, than the client named."},
-	{StrangerRefused, false, "A record that breaks no rule was refused for good, as if it broke one: its batch, or its request, was failed for another's record. Refusals that pass (429, 503) or that the whole topic gets (401, 403, 404) are counted as failed, and not here."},
+	{StrangerRefused, false, "A record was refused for good, as if it broke a rule, and no record of its request breaks one: it was failed for another client's. Refusals that pass (429, 503) or that the whole topic gets (401, 403, 404) are counted as failed, and not here."},
+	{NeighbourRefused, false, "A record that breaks no rule was refused for good beside one of its own request that does. Proxies that promise only whole requests do so; millrace answers each record for itself."},
 	{NeverSent, false, "A record that no client sent is in a topic of the run's own, or was given to a consumer: made up, changed on the way, or another's."},
 	{PollSkip, true, "A record of the log was given to nobody in a group, though a later one of its partition was."},
 	{Unseen, true, "A record of the log was given to nobody in a group, and no later one of its partition either, though the group read on until nothing came."},
@@ -53,18 +50,4 @@ var Definitions = []Definition{
 	{LostCommit, false, "A consumer that is its group's only one was told that all it was given is committed, and the brokers have a lower offset."},
 	{NoAnswer, false, "A request had no response within the time that the client gives it."},
 	{MalformedAnswer, false, "A response of success does not speak for each record: another number of slots, a slot with neither offset nor error, a page that does not parse."},
-}
-
-// WriteReference writes the table of the anomalies.
-func WriteReference(w io.Writer) error {
-	text := "<!-- Generated: go test ./loadtest/check -run TestReference -update -->\n\n| anomaly | |\n|---|---|\n"
-	for _, d := range Definitions {
-		name := "`" + string(d.Anomaly) + "`"
-		if d.Jepsen {
-			name += " (J)"
-		}
-		text += fmt.Sprintf("| %s | %s |\n", name, d.Means)
-	}
-	_, err := io.WriteString(w, text)
-	return err
 }

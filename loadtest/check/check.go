@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"slices"
 )
 
 // Check holds what the clients were told against what the log has.
@@ -83,8 +84,8 @@ func (c *checker) index() {
 			}
 		}
 	}
-	for at, records := range c.log.Records {
-		for _, r := range records {
+	for _, at := range c.log.partitions() {
+		for _, r := range c.log.Records[at] {
 			c.report.Totals.Stored++
 			place := Place{at, r.Offset}
 			switch {
@@ -155,7 +156,11 @@ func (c *checker) slots(op *Op) {
 			code = op.Status
 		}
 		if rec.Outcome == Failed && !rec.Bad && final(code) {
-			c.report.add(StrangerRefused, "record %s, which breaks no rule, was refused with %d in %s", rec.ID, code, op.name())
+			anomaly := StrangerRefused
+			if slices.ContainsFunc(op.Records, func(r Sent) bool { return r.Bad }) {
+				anomaly = NeighbourRefused
+			}
+			c.report.add(anomaly, "record %s, which breaks no rule, was refused with %d in %s", rec.ID, code, op.name())
 		}
 	}
 }

@@ -13,6 +13,9 @@ const (
 	pollWait = 250
 	// pageBytes bounds a page, so that there are many.
 	pageBytes = 8 << 10
+
+	// 404s that speak of something else than the instance.
+	topicNotFound, partitionNotFound = 40401, 40402
 )
 
 // instance is one consuming client: an instance of a group, which reads pages and commits
@@ -40,7 +43,7 @@ func (c *instance) consume(ctx context.Context) {
 			continue
 		}
 		switch page := c.read(ctx); {
-		case page.Status == http.StatusNotFound:
+		case page.Status == http.StatusNotFound && page.Code != topicNotFound && page.Code != partitionNotFound:
 			c.lost(page)
 		case page.Outcome != OK:
 			pause(ctx, retryPause)

@@ -26,11 +26,16 @@ const (
 type Kind string
 
 const (
+	// Produce sends records.
 	Produce Kind = "produce"
-	Read    Kind = "read"   // a page of a consumer instance
-	Commit  Kind = "commit" // of all that the instance was given
-	Join    Kind = "join"   // an instance was created and subscribed
-	Leave   Kind = "leave"  // an instance was deleted, or is not known any more
+	// Read asks for a page of a consumer instance.
+	Read Kind = "read"
+	// Commit commits all that the instance was given.
+	Commit Kind = "commit"
+	// Join creates an instance, or subscribes it.
+	Join Kind = "join"
+	// Leave deletes an instance, or notes that the proxy does not know it any more.
+	Leave Kind = "leave"
 	// Committed is a look at a group's committed offsets, at the brokers.
 	Committed Kind = "committed"
 	// Disturbed marks a fault that was made on purpose. Consumers may be sent back to what
@@ -101,6 +106,7 @@ type Place struct {
 	Offset int64 `json:"offset"`
 }
 
+// String is for reports.
 func (p Place) String() string {
 	return fmt.Sprintf("%s, partition %d, offset %d", p.Topic, p.Number, p.Offset)
 }
@@ -115,6 +121,8 @@ type Header struct {
 	// Topics are those of the run. Exclusive says that nobody else writes to them.
 	Topics    []string `json:"topics"`
 	Exclusive bool     `json:"exclusive"`
+	// Disturbed says that faults are made during the whole run, as [Disturbed] does of a time.
+	Disturbed bool `json:"disturbed,omitempty"`
 	// Starts and Ends bound what the groups had to be given. Ends are looked up when no
 	// client produces any more.
 	Starts []Position `json:"starts"`

@@ -1,7 +1,9 @@
 package check
 
 import (
+	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -66,6 +68,13 @@ func ReadLog(ctx context.Context, dial Dial, h *History) (*Log, error) {
 		return true
 	})
 	return log, err
+}
+
+// partitions returns the partitions that have records, sorted.
+func (l *Log) partitions() []Partition {
+	return slices.SortedFunc(maps.Keys(l.Records), func(a, b Partition) int {
+		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Number, b.Number))
+	})
 }
 
 // at returns the record at a place.

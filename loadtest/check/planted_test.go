@@ -127,7 +127,7 @@ var faultsOfWriting = []planted{
 			finish(x)
 		}
 	}, func(o *Options) { o.Groups, o.Bad = []int{}, .1 }},
-	{"a request fails whole for one bad record", 9, []Anomaly{StrangerRefused}, once(0, func(x *exchange) bool {
+	{"a request fails whole for one bad record", 9, []Anomaly{NeighbourRefused}, once(0, func(x *exchange) bool {
 		return x.isProduce() && len(x.records()) > 1 && slices.ContainsFunc(x.records(), bad) &&
 			!slices.ContainsFunc(x.records()[1:], func(r map[string]any) bool { return bad(r) == bad(x.records()[0]) })
 	}, func(x *exchange) {
@@ -269,8 +269,7 @@ func replay(committed bool) func() func(x *exchange) {
 
 func TestPlantedFaults(t *testing.T) {
 	b := testkit.Fake(t)
-	node := testkit.StartMillrace(t, "serve", "--set=bootstrap.servers="+strings.Join(b.Addrs, ","), "--set=listeners=http://127.0.0.1:0")
-	url := node.WaitLine(t, `msg=serving addresses=\[(http://[^\]]+)\]`, 20*time.Second)[1]
+	_, url := startNode(t, b.Broker)
 	none := planted{name: "none", wants: nil, plant: func() func(x *exchange) { return finish }, change: func(o *Options) {
 		o.Topics, o.Groups, o.Bad = nil, nil, .1
 	}}
@@ -312,11 +311,7 @@ func runPlanted(t *testing.T, b testkit.Broker, url string, fault planted) *Repo
 	if err != nil {
 		t.Fatal(err)
 	}
-	log, err := ReadLog(t.Context(), o.Dial, h)
-	if err != nil {
-		t.Fatal(err)
-	}
-	report := Check(h, log)
+	report, _ := judge(t, o.Dial, h)
 	if report.Totals.Acknowledged == 0 || len(o.Groups) > 0 && report.Totals.Given == 0 {
 		t.Errorf("nothing happened: %+v", report.Totals)
 	}

@@ -2,6 +2,7 @@ package check
 
 import (
 	"maps"
+	"math"
 	"slices"
 	"sort"
 	"time"
@@ -13,8 +14,9 @@ const settleTime = 30 * time.Second
 
 // reading is what one group did, replayed in the order in which its requests ended.
 type reading struct {
-	name string
-	ops  []*Op // of its members, and faults
+	name      string
+	ops       []*Op // of its members, and faults
+	disturbed bool  // by faults
 	// alone is set where the group has had one instance and no fault: nothing moves its
 	// partitions, so a commit speaks for all that the instance was given.
 	alone bool
@@ -55,7 +57,7 @@ func (c *checker) groups() []*reading {
 	for i := range c.ops {
 		if name := c.ops[i].Group; name != "" && byName[name] == nil {
 			byName[name] = &reading{
-				name: name, given: map[Place]bool{}, ahead: map[Place]bool{}, reached: map[Partition]int64{},
+				name: name, disturbed: c.header.Disturbed, given: map[Place]bool{}, ahead: map[Place]bool{}, reached: map[Partition]int64{},
 				committed: map[Partition][]committed{}, members: map[string]*member{},
 			}
 			out = append(out, byName[name])
@@ -77,14 +79,16 @@ func (c *checker) groups() []*reading {
 
 // survey finds the members, and when their assignment was not at rest.
 func (g *reading) survey() {
-	disturbed := false
+	if g.disturbed { // all the time
+		g.shaken = []span{{0, math.MaxInt64}}
+	}
 	for _, op := range g.ops {
 		if op.Instance != "" && g.members[op.Instance] == nil {
 			g.members[op.Instance] = &member{last: map[Partition]lastGiven{}, failed: -1}
 		}
-		disturbed = disturbed || op.Kind == Disturbed
+		g.disturbed = g.disturbed || op.Kind == Disturbed
 	}
-	g.alone = len(g.members) == 1 && !disturbed
+	g.alone = len(g.members) == 1 && !g.disturbed
 	for _, op := range g.ops {
 		if op.Kind == Disturbed || len(g.members) > 1 && (op.Kind == Join || op.Kind == Leave) {
 			g.shaken = append(g.shaken, span{op.Sent, op.Done + settleTime})

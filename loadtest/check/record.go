@@ -14,6 +14,7 @@ type ID struct {
 	Seq    int `json:"n"`
 }
 
+// String returns CLIENT.SEQ.
 func (id ID) String() string { return fmt.Sprintf("%d.%d", id.Client, id.Seq) }
 
 const (

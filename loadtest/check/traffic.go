@@ -56,9 +56,13 @@ type Options struct {
 	// Groups has the number of instances of each consumer group (1 and 2). An empty slice
 	// that is not nil is none.
 	Groups []int
+	// Disturbed says that faults are made during the run which [History.Disturb] does not note.
+	Disturbed bool
 	// Timeout is what a request may take (40 s), which is more than a proxy should.
 	Timeout time.Duration
-	// Patience is for how long the groups wait for what is still missing (10 s).
+	// Patience is for how long the groups wait for what is still missing (10 s). Where a proxy
+	// may lose an instance without leaving the group for it, that must be more than the
+	// group's session timeout, which its partitions wait for.
 	Patience time.Duration
 	// Started is given the history before the first request, for a harness that notes its
 	// faults there. May be nil.
@@ -118,7 +122,7 @@ func Run(ctx context.Context, o Options) (*History, error) {
 	}
 	defer client.Close()
 	t := &traffic{Options: o, admin: kadm.NewClient(client)}
-	t.history = NewHistory(Header{Run: id, Seed: o.Seed, Topics: o.Topics})
+	t.history = NewHistory(Header{Run: id, Seed: o.Seed, Topics: o.Topics, Disturbed: o.Disturbed})
 	if t.history.Starts, err = t.prepare(ctx); err != nil {
 		return nil, err
 	}

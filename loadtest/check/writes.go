@@ -72,11 +72,11 @@ func (c *checker) order() {
 			}
 		}
 	}
-	for partition, records := range c.log.Records {
+	for _, partition := range c.log.partitions() {
 		latest := time.Duration(-1) // sending of the records so far
 		var latestID ID
 		last := map[*Op]int{} // place in its request of the last record of each
-		for _, r := range records {
+		for _, r := range c.log.Records[partition] {
 			ack, ok := at[Place{partition, r.Offset}]
 			if !ok {
 				continue
