@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -160,6 +161,12 @@ func (w *walk) consume() (ok bool) {
 // ways are the kinds of calls. Each needs APIs of Kafka's.
 var ways = map[string]func(*walk) bool{"produce": (*walk).produce, "look": (*walk).look, "consume": (*walk).consume}
 
+// stored are the errors that come from a leader which has stored the records. The client library
+// sends them again under their old epoch, by which the broker knows them, even if a refused batch
+// of another partition has raised the epoch meanwhile. Kafka then accepts the old one in this
+// partition, kfake in none; so nothing else may be refused at the same time.
+var stored = []*kerr.Error{kerr.RequestTimedOut, kerr.NotEnoughReplicasAfterAppend}
+
 // codes are all errors that the client library knows.
 func codes() (all []*kerr.Error) {
 	for n := math.MinInt16; n <= math.MaxInt16; n++ {
@@ -199,23 +206,28 @@ func TestEveryErrorOfEveryAPI(t *testing.T) {
 				for _, w := range walks {
 					w.produce() // there is something to read
 				}
-				hits := 0
-				var mu sync.Mutex
+				var hits atomic.Int64
 				var all sync.WaitGroup
 				slots := make(chan bool, 16)
 				for n, code := range codes() {
+					inject := func() {
+						fault := kfake.Fault{Keys: []kmsg.Key{api}, Err: code}
+						hits.Add(int64(inject(t, broker, walks[topics[n]], fault, ways[way])))
+					}
+					if slices.Contains(stored, code) {
+						all.Wait()
+						inject()
+						continue
+					}
 					slots <- true
 					all.Go(func() {
 						defer func() { <-slots }()
-						hit := inject(t, broker, walks[topics[n]], kfake.Fault{Keys: []kmsg.Key{api}, Err: code}, ways[way])
-						mu.Lock()
-						defer mu.Unlock()
-						hits += hit
+						inject()
 					})
 				}
 				all.Wait()
 				verify(t, broker, walks)
-				t.Logf("%d errors were answered, %v", hits, time.Since(began))
+				t.Logf("%d errors were answered, %v", hits.Load(), time.Since(began))
 			})
 		}
 	}
@@ -251,16 +263,19 @@ func verify(t *testing.T, broker *testkit.FakeKafka, walks map[string]*walk) {
 	}
 	left := int64(0)
 	ends.Each(func(o kadm.ListedOffset) { left += o.Offset })
-	stored := map[string]int{}
+	copies := map[string]int{}
 	for ctx := t.Context(); left > 0; {
 		client.PollFetches(ctx).EachRecord(func(r *kgo.Record) {
-			stored[r.Topic+" "+string(r.Value)]++
+			copies[r.Topic+" "+string(r.Value)]++
 			left--
 		})
 	}
 	for topic, w := range walks {
+		if strings.HasSuffix(topic, fmt.Sprintf("-%d-%d", kmsg.Produce, kerr.DuplicateSequenceNumber.Code)) {
+			continue // it says that the records are stored already
+		}
 		for value, outcome := range w.outcomes {
-			n := stored[fmt.Sprintf("%s %q", topic, value)]
+			n := copies[fmt.Sprintf("%s %q", topic, value)]
 			if n > 1 || outcome == check.OK && n != 1 || outcome == check.Failed && n != 0 {
 				t.Errorf("%s of topic %s is stored %d times, and its outcome was %s", value, topic, n, outcome)
 			}
@@ -273,12 +288,12 @@ func apisOf(t *testing.T, broker *testkit.FakeKafka, newWalk func(string) *walk)
 	t.Helper()
 	found := map[string][]kmsg.Key{}
 	for _, name := range []string{"produce", "look", "consume"} {
+		w := newWalk("well")
+		w.produce() // there is something to read
 		seen := map[kmsg.Key]*kfake.FaultHandle{}
 		for key := range kmsg.Key(kmsg.MaxKey + 1) {
 			seen[key] = broker.Fault(kfake.Fault{Keys: []kmsg.Key{key}, Observe: true, Count: -1})
 		}
-		w := newWalk("well")
-		w.produce()
 		if !ways[name](w) {
 			t.Fatalf("%s does not work where all is well: %s", name, w.faults)
 		}

@@ -20,7 +20,7 @@ const sharedBatches = "requests of strangers share the batches of the client lib
 var Schedules = []Schedule{
 	{Name: "the leader of a partition is killed", Fault: LeaderKilled(), Short: true},
 	{Name: "the leader is suspended for 10 s", Fault: LeaderSuspended(10 * time.Second), Short: true},
-	{Name: "the disk of a broker is full", Fault: DiskFull(), Disk: true, Short: true, Logs: diskErrors},
+	{Name: "the disk of a broker is full", Fault: DiskFull(), Disk: true, Logs: diskErrors},
 	{Name: "all brokers refuse connections for 5 s", Fault: BrokersAway(5 * time.Second), Short: true},
 	{Name: "all brokers refuse connections for 30 s", Fault: BrokersAway(30 * time.Second)},
 	{Name: "all brokers are killed, and are back after 120 s", Fault: BrokersKilled(120 * time.Second)},
@@ -28,7 +28,7 @@ var Schedules = []Schedule{
 
 	{Name: "the leader cannot be reached for 5 s", Fault: LeaderCutOff(silence, 5*time.Second), Short: true},
 	{Name: "the leader cannot be reached for 20 s", Fault: LeaderCutOff(silence, 20*time.Second)},
-	{Name: "answers of the leader do not arrive for 5 s", Fault: LeaderCutOff(Harm{HoldAnswers: true}, 5*time.Second), Short: true},
+	{Name: "answers of the leader do not arrive for 5 s", Fault: LeaderCutOff(Harm{HoldAnswers: true}, 5*time.Second)},
 	{Name: "requests do not arrive at the leader for 5 s", Fault: LeaderCutOff(Harm{HoldRequests: true}, 5*time.Second)},
 	{Name: "all connections to brokers are half open", Fault: ConnectionsForgotten(), Short: true},
 	{Name: "the way to the brokers takes 100 ms longer", Fault: Network(Harm{Latency: 100 * time.Millisecond}, 10*time.Second)},
