@@ -115,19 +115,26 @@ func TestFailures(t *testing.T) {
 	}
 }
 
-func TestSectionIsReplaced(t *testing.T) {
+func TestRowsAreReplaced(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "doc.md")
-	for text, want := range map[string]string{
-		"a\n" + sectionBegin + "\nold\n" + sectionEnd + "\nb\n": "a\n" + sectionBegin + "\nnew\n" + sectionEnd + "\nb\n",
-		"no marks\n": "",
-	} {
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		err := WriteSection(file, "new\n")
-		got, readErr := os.ReadFile(file)
-		if (err == nil) != (want != "") || want != "" && string(got) != want {
-			t.Errorf("%q became %q (%v, %v)", text, got, err, readErr)
-		}
+	kept, replaced := Schedules[0].Name, Schedules[1].Name
+	text := "a\n" + sectionBegin + "\n\n" + head + "| " + kept + " | 1 |\n| " + replaced + " | 2 |\n| gone | 3 |\n\n" + sectionEnd + "\nb\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	result := Result{Schedule: Schedules[1], Report: &check.Report{Totals: check.Totals{Acknowledged: 77}}}
+	if err := WriteTable(file, []Result{result}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(file)
+	want := "a\n" + sectionBegin + "\n\n" + head + "| " + kept + " | 1 |\n" + result.row() + "\n" + sectionEnd + "\nb\n"
+	if err != nil || string(got) != want {
+		t.Errorf("the document is %q (%v), want %q", got, err, want)
+	}
+	if err := os.WriteFile(file, []byte("no marks\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := WriteTable(file, nil); err == nil {
+		t.Error("a document without marks was written")
 	}
 }

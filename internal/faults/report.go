@@ -110,18 +110,32 @@ const (
 	sectionEnd   = "<!-- faults: end -->"
 )
 
-// WriteSection replaces what stands between the marks in the file.
-func WriteSection(file, text string) error {
+// WriteTable replaces the rows of the results in the table between the marks of the file. Rows of
+// other schedules stay, in the order of [Schedules]; those of schedules that exist no more go.
+func WriteTable(file string, results []Result) error {
 	old, err := os.ReadFile(file)
 	if err != nil {
 		return fmt.Errorf("cannot read the document: %w", err)
 	}
 	before, rest, ok1 := strings.Cut(string(old), sectionBegin)
-	_, after, ok2 := strings.Cut(rest, sectionEnd)
+	section, after, ok2 := strings.Cut(rest, sectionEnd)
 	if !ok1 || !ok2 {
 		return fmt.Errorf("cannot write into %s: it has no section between %s and %s", file, sectionBegin, sectionEnd)
 	}
-	fresh := before + sectionBegin + "\n" + text + sectionEnd + after
+	rows := map[string]string{}
+	for line := range strings.Lines(section) {
+		if cells := strings.Split(line, " | "); len(cells) > 1 {
+			rows[strings.TrimPrefix(cells[0], "| ")] = line
+		}
+	}
+	for _, r := range results {
+		rows[r.Schedule.Name] = r.row()
+	}
+	fresh := before + sectionBegin + "\n\n" + head
+	for _, s := range Schedules {
+		fresh += rows[s.Name]
+	}
+	fresh += "\n" + sectionEnd + after
 	if err := os.WriteFile(file, []byte(fresh), 0o644); err != nil {
 		return fmt.Errorf("cannot write the document: %w", err)
 	}
