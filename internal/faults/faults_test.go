@@ -45,6 +45,9 @@ func TestFaults(t *testing.T) {
 			began := time.Now()
 			r := s.Execute(t, c, program, seed)
 			results = append(results, r)
+			if which == "full" || os.Getenv("MILLRACE_FAULTS_WRITE") != "" {
+				write(t, results) // at once: a run that is ended has its rows
+			}
 			t.Logf("%v\n%s", time.Since(began).Round(time.Second), faults.Table([]faults.Result{r}))
 			for _, f := range r.Failures() {
 				t.Error(f)
@@ -52,9 +55,6 @@ func TestFaults(t *testing.T) {
 		})
 	}
 	fmt.Print(faults.Table(results))
-	if which == "full" || os.Getenv("MILLRACE_FAULTS_WRITE") != "" {
-		write(t, results)
-	}
 }
 
 func wanted(s faults.Schedule, which string) bool {
