@@ -28,7 +28,7 @@ var excused = []*regexp.Regexp{
 	// Too few replicas are in sync for a write.
 	regexp.MustCompile(`NotEnoughReplicas(AfterAppend)?Exception`),
 	// The machine is busy.
-	regexp.MustCompile(`Exceptionally slow controller event`),
+	regexp.MustCompile(`Exceptionally slow controller event|controller event queue overloaded`),
 }
 
 // LogsSince returns the alarming entries that the brokers have logged since it was called last

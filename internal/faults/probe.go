@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -114,7 +115,12 @@ func (p *Probe) lastErr() error {
 // must to look again, so that it is no slower than the cluster.
 func newBrokerProbe(client *kgo.Client, topic string) *Probe {
 	return &Probe{send: func(ctx context.Context, partition int32) error {
-		return client.ProduceSync(ctx, &kgo.Record{Topic: topic, Partition: partition, Value: []byte("probe")}).FirstErr()
+		err := client.ProduceSync(ctx, &kgo.Record{Topic: topic, Partition: partition, Value: []byte("probe")}).FirstErr()
+		if errors.Is(err, kerr.UnknownTopicID) {
+			// The library keeps the id of a topic that was created again until it forgets the topic.
+			client.PurgeTopicsFromProducing(topic)
+		}
+		return err
 	}}
 }
 

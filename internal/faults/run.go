@@ -206,13 +206,14 @@ func (r *Run) measure(ctx context.Context, since time.Time) {
 	r.judge(since)
 }
 
-// judge notes how long after since the brokers were well, if they are, and how much later the
-// service was, or how much later it is by now.
+// judge notes how long after since the brokers were well, and how much later the service was, or
+// how much later it is by now. While the brokers are not well, nothing can be said of the service.
 func (r *Run) judge(since time.Time) {
 	now := time.Now()
 	cluster, ok := r.brokers.recovered(now)
 	service, _ := r.service.recovered(now)
 	if !ok {
+		r.result.ClusterAway = now.Sub(since)
 		return
 	}
 	if cluster.Before(since) {
