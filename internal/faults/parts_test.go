@@ -94,13 +94,13 @@ func TestFailures(t *testing.T) {
 	}
 	found := []check.Finding{{Anomaly: check.LostWrite, Count: 2}}
 	for want, break_ := range map[string]func(*Result){
-		"2 of lost-write":           func(r *Result) { r.Report.Findings = found },
-		"no record":                 func(r *Result) { r.Report.Totals.Acknowledged = 0 },
-		"3 requests were cut off":   func(r *Result) { r.Cut = 3 },
-		"was well 4s after":         func(r *Result) { r.Recovery = 4 * time.Second },
-		"the node had":              func(r *Result) { r.Peak = r.Steady + bodyBudget + producerBuffer + 1 },
-		"logged by broker 1: oops":  func(r *Result) { r.Alarms = []string{"broker 1: oops"} },
-		"printed by a node: panic:": func(r *Result) { r.Complaints = []string{"panic: x"} },
+		"2 of lost-write":            func(r *Result) { r.Report.Findings = found },
+		"no record":                  func(r *Result) { r.Report.Totals.Acknowledged = 0 },
+		"1 requests were cut off: x": func(r *Result) { r.Cuts = []string{"x"} },
+		"was well 4s after":          func(r *Result) { r.Recovery = 4 * time.Second },
+		"the node had":               func(r *Result) { r.Peak = r.Steady + bodyBudget + producerBuffer + 1 },
+		"logged by broker 1: oops":   func(r *Result) { r.Alarms = []string{"broker 1: oops"} },
+		"printed by a node: panic:":  func(r *Result) { r.Complaints = []string{"panic: x"} },
 	} {
 		r := fine()
 		break_(&r)

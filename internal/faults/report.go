@@ -19,8 +19,9 @@ const (
 type Result struct {
 	Schedule Schedule
 	// Requests is how many produce requests were sent, Refused those with an answer that was not
-	// all success, Cut those whose connection ended without one.
-	Requests, Refused, Cut int
+	// all success. Cuts are those whose connection ended without one.
+	Requests, Refused int
+	Cuts              []string
 	// Report has what became of each record.
 	Report *check.Report
 	// ClusterAway is how long the Kafka cluster itself took, Recovery how much later the service
@@ -43,8 +44,8 @@ func (r Result) Failures() (all []string) {
 	if r.Report.Totals.Acknowledged == 0 {
 		fail("no record was acknowledged")
 	}
-	if r.Cut > 0 && !r.Schedule.Cuts {
-		fail("%d requests were cut off", r.Cut)
+	if n := len(r.Cuts); n > 0 && !r.Schedule.Cuts {
+		fail("%d requests were cut off: %s", n, strings.Join(r.Cuts[:min(n, 5)], "; "))
 	}
 	if r.Recovery > goalRecovery {
 		fail("the service was well %v after the Kafka cluster, more than %v", r.Recovery, goalRecovery)
@@ -77,7 +78,7 @@ func (r Result) row() string {
 	}
 	cells := []string{
 		r.Schedule.Name, fmt.Sprint(t.Acknowledged), r.count(check.LostWrite), r.count(check.Duplicate), r.count(check.StrangerRefused), fmt.Sprint(others),
-		fmt.Sprintf("%.1f %% of %d", 100*float64(r.Refused)/float64(max(1, r.Requests)), r.Requests), fmt.Sprint(r.Cut),
+		fmt.Sprintf("%.1f %% of %d", 100*float64(r.Refused)/float64(max(1, r.Requests)), r.Requests), fmt.Sprint(len(r.Cuts)),
 		seconds(r.ClusterAway), seconds(r.Recovery), seconds(t.Longest), megabytes(r.Steady), megabytes(r.Peak),
 	}
 	return "| " + strings.Join(cells, " | ") + " |\n"

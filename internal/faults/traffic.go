@@ -2,6 +2,7 @@ package faults
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"millrace/loadtest/check"
@@ -73,7 +74,8 @@ func (tr *traffic) verify(ctx context.Context, into *Result) error {
 			continue // no request to a node
 		}
 		if op.Status == 0 && op.Outcome == check.Unknown && !op.Late {
-			into.Cut++
+			into.Cuts = append(into.Cuts, fmt.Sprintf("%s %d of client %d on connection %d, after %v: %s",
+				op.Kind, op.Seq, op.Client, op.Conn, (op.Done-op.Sent).Round(time.Millisecond), op.Note))
 		}
 		if op.Kind == check.Produce {
 			into.Requests++
