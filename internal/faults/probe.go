@@ -168,12 +168,13 @@ func writeJSON(partition int32) (format, body string) {
 	return "json", fmt.Sprintf(`{"records":[{"partition":%d,"value":"probe"}]}`, partition)
 }
 
-// writeNewSchemas returns a writer of Avro records, each with a schema that nobody has seen before:
-// the node must ask the registry every time.
+// writeNewSchemas returns a writer of Avro records. Each tenth has a schema that nobody has seen
+// before: the node must ask the registry for it. With a new one each time the registry, which
+// stores them one after the other in Kafka, would be what is measured.
 func writeNewSchemas() writer {
-	var last atomic.Int64
+	var n atomic.Int64
 	return func(partition int32) (format, body string) {
-		schema := fmt.Sprintf(`{"type":"record","name":"probe","fields":[{"name":"at","type":"long","doc":"%d"}]}`, last.Add(1))
+		schema := fmt.Sprintf(`{"type":"record","name":"probe","fields":[{"name":"at","type":"long","doc":"%d"}]}`, n.Add(1)/10)
 		return "avro", fmt.Sprintf(`{"value_schema":%q,"records":[{"partition":%d,"value":{"at":1}}]}`, schema, partition)
 	}
 }
