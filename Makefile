@@ -22,7 +22,7 @@ GOLDFLAGS ?= -s -w
 GOBUILD  := CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags "$(GOLDFLAGS) -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.committed=$(DATE)"
 KAFKA    := .cache/bin/kafka
 
-.PHONY: run build test test-short race fuzz lint attacks bench pollers clients browser screenshots cluster-proof upgrade-proof proofs kafka loadtest install clean help budget all-but-lint $(KAFKA)
+.PHONY: run build test test-short race fuzz lint attacks faults faults-short bench pollers clients browser screenshots cluster-proof upgrade-proof proofs kafka loadtest install clean help budget all-but-lint $(KAFKA)
 
 run: build ## build millrace and run it with a broker in process, on :8082
 	bin/millrace dev
@@ -115,6 +115,12 @@ pollers: ## 1,000 clients that poll metadata for half a minute
 
 attacks: build ## what attacks on its memory cost the program (MILLRACE_BIN), the table of docs/reliability.md (Linux; minutes)
 	MILLRACE_ATTACKS=1 MILLRACE_BIN=$(abspath $(or $(MILLRACE_BIN),$(BIN))) go test -count=1 -timeout=10m -run '^TestAttacks$$' ./cmd/millrace
+
+faults: ## every schedule of internal/faults on three real brokers, and their table in docs/reliability.md (Linux; needs Java 17 and Maven; 20 minutes)
+	MILLRACE_FAULTS=full go test -count=1 -timeout=60m -v -run '^TestFaults$$' ./internal/faults
+
+faults-short: ## those schedules that CI has time for, and every error of every API of Kafka (needs Java 17 and Maven; 6 minutes)
+	MILLRACE_FAULTS=short go test -count=1 -timeout=15m -run '^TestFaults$$|^TestEveryErrorOfEveryAPI$$' ./internal/faults
 
 bench: ## benchmarks beside their limits
 	go run ./bench

@@ -173,6 +173,10 @@ func (s *Server) Drain() {
 // Draining reports whether [Server.Drain] was called.
 func (s *Server) Draining() bool { return s.draining.Load() }
 
+// keepAliveGrace is how long the connections that stand still get responses in a drain, each the
+// last of its connection (Connection: close).
+const keepAliveGrace = time.Second
+
 // Shutdown drains, closes the listeners and waits until the requests in flight
 // are answered, but no longer than ctx.
 func (s *Server) Shutdown(ctx context.Context) error {
@@ -180,6 +184,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	done := make(chan struct{})
 	defer close(done)
 	go s.closeSilent(done)
+	s.awaitClients(ctx)
 	if err := s.http.ShutdownWithContext(ctx); err != nil {
 		return fmt.Errorf("cannot finish all requests: %w", err)
 	}
@@ -187,6 +192,26 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		s.deps.Peers.Flush(ctx)
 	}
 	return nil
+}
+
+// awaitClients returns when no connection is left, or after [keepAliveGrace]. fasthttp closes idle
+// connections at once when it shuts down. A client that sends its next request in that moment
+// gets a reset for it and cannot tell whether it was carried out; so a client that is at work is
+// told by a response first.
+func (s *Server) awaitClients(ctx context.Context) {
+	over := time.NewTimer(keepAliveGrace)
+	defer over.Stop()
+	tick := time.NewTicker(keepAliveGrace / 50)
+	defer tick.Stop()
+	for s.http.GetOpenConnectionsCount() > 0 {
+		select {
+		case <-tick.C:
+		case <-over.C:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // closeSilent closes, until done, the connections on which no request has begun.

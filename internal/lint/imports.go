@@ -24,6 +24,7 @@ var layers = [][]string{
 	{"server/api"},
 	{"config"},
 	{"bench", "loadtest", "tune"},
+	{"internal/faults"},
 	{"cmd"},
 }
 
@@ -34,13 +35,15 @@ var edgeImports = []string{"pool", "metrics", "codec", "internal/apierr", "inter
 const (
 	testkit = "internal/testkit"
 	lab     = "internal/lab"
+	faulty  = "internal/faults"
 )
 
-// reserved are packages of the row of "internal" that the product does without: tests may
-// import them, and the components named here.
+// reserved are packages that the product does without: tests may import them, and the
+// components named here.
 var reserved = map[string][]string{
-	testkit: {testkit, "bench", "loadtest"},     // starts brokers and child processes
-	lab:     {lab, "bench", "loadtest", "tune"}, // measures
+	testkit: {testkit, faulty, "bench", "loadtest"},     // starts brokers and child processes
+	lab:     {lab, faulty, "bench", "loadtest", "tune"}, // measures
+	faulty:  {faulty},                                   // breaks
 }
 
 // fence says where a library, or a package of ours, may be imported.
@@ -59,7 +62,7 @@ var fences = []fence{
 	{"encoding/json", []string{"codec/json", "cluster/record.go", lab, testkit, "internal/lint", "bench", "examples", testsOnly}, "one place decides how JSON is read: use codec/json"},
 	{"github.com/hamba/avro", []string{"codec/avro"}, "it is no longer maintained: changing it must stay a change of one folder"},
 	{"github.com/twmb/franz-go/pkg/kfake", []string{"internal/testkit", "cmd", "bench", "loadtest", testsOnly}, "the product talks to brokers and holds none, but for dev mode"},
-	{Module + "/internal/registry", []string{"internal/registry", "cmd", testsOnly}, "the product is a client of a registry, and is none but in dev mode"},
+	{Module + "/internal/registry", []string{"internal/registry", faulty, "cmd", testsOnly}, "the product is a client of a registry, and is none but in dev mode"},
 	{"github.com/pavlo-v-chernykh/keystore-go", []string{"internal/javaconf", testsOnly}, "one place reads what Java wrote"},
 	{"software.sslmate.com/src/go-pkcs12", []string{"internal/javaconf", testsOnly}, "one place reads what Java wrote"},
 	{"github.com/HdrHistogram/hdrhistogram-go", []string{lab}, "one histogram for all that measures"},

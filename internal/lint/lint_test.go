@@ -79,7 +79,7 @@ func TestImportRules(t *testing.T) {
 		{Layers, "schema/a_test.go", "millrace/internal/registry", "never up or sideways"},
 		{Layers, "tune/a.go", "millrace/internal/lab", ""},
 		{Layers, "codec/avro/a_test.go", "millrace/internal/lab", ""},
-		{Layers, "cmd/millrace/a.go", "millrace/internal/lab", "is for tests and internal/lab, bench"},
+		{Layers, "cmd/millrace/a.go", "millrace/internal/lab", "is for tests and internal/lab, internal/faults, bench"},
 		{Layers, "internal/lab/a.go", "millrace/internal/kafka", "never up or sideways"},
 		{Layers, "extra/a.go", "millrace/pool", "has no layer"},
 

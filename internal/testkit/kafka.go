@@ -33,10 +33,13 @@ type KafkaOptions struct {
 // methods must not be called from two goroutines at once.
 type Kafka struct {
 	Broker
+	// ClientAddr is where the listener is that [KafkasOptions.Advertised] asks for.
+	ClientAddr string
 
 	java, jars string
-	dir        string // holds server.properties, data/ and broker.log
-	voters     string // controllers of several brokers; empty for one on its own
+	dir        string   // holds server.properties, data/ and broker.log
+	voters     string   // controllers of several brokers; empty for one on its own
+	flags      []string // of the virtual machine
 
 	// The running process; nil while the broker is down.
 	cmd    *exec.Cmd
@@ -109,7 +112,7 @@ func newKafka(ctx context.Context, java, jars string, opts KafkaOptions) (*Kafka
 	}
 	k := &Kafka{
 		Broker: Broker{Name: "kafka", Addrs: []string{"127.0.0.1:" + strconv.Itoa(ports[0])}},
-		java:   java, jars: jars, dir: dir,
+		java:   java, jars: jars, dir: dir, flags: []string{"-Xmx1g"},
 	}
 	if err := k.format(ctx, ports[1], opts.Properties); err != nil {
 		k.Close()
@@ -236,6 +239,17 @@ func (k *Kafka) Suspend() { _ = k.cmd.Process.Signal(syscall.SIGSTOP) }
 // Resume lets a suspended broker go on (SIGCONT).
 func (k *Kafka) Resume() { _ = k.cmd.Process.Signal(syscall.SIGCONT) }
 
+// Restart starts a broker as [Kafka.Start] does, on any goroutine: it returns the error.
+func (k *Kafka) Restart(ctx context.Context) error {
+	if k.cmd != nil {
+		return errors.New("cannot restart a Kafka that is running")
+	}
+	return k.start(ctx)
+}
+
+// Log returns all that the broker has printed, of all its starts.
+func (k *Kafka) Log() ([]byte, error) { return os.ReadFile(k.path("broker.log")) }
+
 // Close kills the broker if it runs, and removes its data.
 func (k *Kafka) Close() {
 	k.Kill()
@@ -269,10 +283,11 @@ func (k *Kafka) start(ctx context.Context) error {
 		return fmt.Errorf("cannot open Kafka's log: %w", err)
 	}
 	defer func() { _ = log.Close() }() // the child has its own
-	cmd := exec.Command(k.java, "-Xmx1g", "-cp", filepath.Join(k.jars, "*"),
+	cmd := exec.Command(k.java, append(slices.Clone(k.flags), "-cp", filepath.Join(k.jars, "*"),
 		"-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
 		"-Dorg.slf4j.simpleLogger.showDateTime=true",
-		"kafka.Kafka", k.path("server.properties"))
+		"kafka.Kafka", k.path("server.properties"))...)
+	cmd.Dir = k.dir // where a virtual machine that crashes leaves its report
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = childAttr()
 	if err := cmd.Start(); err != nil {

@@ -311,6 +311,50 @@ func TestSilentConnectionsDoNotHoldUpADrain(t *testing.T) {
 	}
 }
 
+// Clients that send one request after the other on a connection are told that it ends, and none of
+// their requests is without a response.
+func TestDrainCutsNoRequestOnConnectionsAtWork(t *testing.T) {
+	b := testkit.Fake(t)
+	s := start(t, b.Broker)
+	var cut, working atomic.Int32
+	var clients sync.WaitGroup
+	for range 32 {
+		conn := s.raw(t)
+		clients.Go(func() {
+			answers := bufio.NewReader(conn)
+			for n := 0; ; n++ {
+				if _, err := io.WriteString(conn, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
+					cut.Add(1)
+					return
+				}
+				resp, err := http.ReadResponse(answers, nil)
+				if err != nil {
+					cut.Add(1)
+					return
+				}
+				_, _ = io.Copy(io.Discard, resp.Body) // it is short
+				if n == 0 {
+					working.Add(1)
+				}
+				if resp.Close {
+					return
+				}
+				<-time.After(time.Millisecond) // the connection is idle meanwhile
+			}
+		})
+	}
+	testkit.Eventually(t, 20*time.Second, "all clients at work", func() bool { return working.Load() == 32 })
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := s.server.Shutdown(ctx); err != nil {
+		t.Fatal(err)
+	}
+	clients.Wait()
+	if n := cut.Load(); n > 0 {
+		t.Errorf("%d clients had no response to a request", n)
+	}
+}
+
 // The decompressed bodies of all requests together are bounded.
 func TestManyCompressedBodiesAtOnce(t *testing.T) {
 	manyCompressedBodies(t, intake.DefaultMemory/10)

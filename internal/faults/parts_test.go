@@ -1,0 +1,140 @@
+package faults
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"millrace/loadtest/check"
+)
+
+// outage is a service that is away from one time to another, and slow until a third.
+func outage(began time.Time, from, to, slowTo time.Duration) func(context.Context, int32) error {
+	return func(ctx context.Context, _ int32) error {
+		takes := swift / 2
+		switch at := time.Since(began); {
+		case at < from:
+		case at < to:
+			return errors.New("away")
+		case at < slowTo:
+			takes = 2 * swift
+		}
+		<-time.After(takes)
+		return ctx.Err()
+	}
+}
+
+func TestProbeFindsTheEndOfAnOutage(t *testing.T) {
+	for name, want := range map[string]struct{ to, slowTo, recovered time.Duration }{
+		"refused":          {to: 15 * time.Second, recovered: 15 * time.Second},
+		"refused and slow": {to: 15 * time.Second, slowTo: 17 * time.Second, recovered: 17 * time.Second},
+		"never away":       {recovered: 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				began := time.Now()
+				p := &Probe{send: outage(began, 10*time.Second, want.to, want.slowTo)}
+				ctx, cancel := context.WithCancel(t.Context())
+				var partitions atomic.Int32
+				partitions.Store(2)
+				var running sync.WaitGroup
+				running.Go(func() { p.run(ctx, &partitions) })
+				defer running.Wait()
+				defer cancel()
+				time.Sleep(want.recovered + time.Second)
+				if _, ok := p.recovered(time.Now()); ok {
+					t.Error("it counts as recovered after a second")
+				}
+				time.Sleep(5 * time.Second)
+				at, ok := p.recovered(time.Now())
+				if got := at.Sub(began); !ok || got < want.recovered || got > want.recovered+2*probeEvery {
+					t.Errorf("recovered %v, after %v, want %v", ok, got, want.recovered)
+				}
+			})
+		})
+	}
+}
+
+const log = `12 [ReplicaFetcherThread-0-1] WARN kafka.server.ReplicaFetcherThread - Error in response for fetch request
+java.io.IOException: Connection to 1 was disconnected before the response was read
+	at org.apache.kafka.clients.NetworkClientUtils.sendAndReceive(NetworkClientUtils.java:111)
+13 [data-plane-kafka-request-handler-6] ERROR kafka.server.ReplicaManager - Error processing append operation
+java.lang.IllegalStateException: there is no room
+	at kafka.server.ReplicaManager.append(ReplicaManager.scala:1)
+14 [main] WARN org.apache.kafka.Harmless - nothing to see
+`
+
+func TestLogsAreCutIntoEntriesAndExcused(t *testing.T) {
+	var alarms []string
+	for _, e := range entries(log) {
+		if alarming.MatchString(e) && !excuse(e, nil) {
+			alarms = append(alarms, brief(e))
+		}
+	}
+	const want = "13 [data-plane-kafka-request-handler-6] ERROR kafka.server.ReplicaManager - Error processing append operation / java.lang.IllegalStateException: there is no room"
+	if len(alarms) != 1 || alarms[0] != want {
+		t.Errorf("alarms are %q", alarms)
+	}
+}
+
+// TestFailures misses each goal, one after the other.
+func TestFailures(t *testing.T) {
+	fine := func() Result {
+		return Result{Schedule: Schedule{Name: "x"}, Report: &check.Report{Totals: check.Totals{Acknowledged: 1}}, Requests: 1}
+	}
+	if got := fine().Failures(); len(got) > 0 {
+		t.Errorf("a result that meets all goals fails: %q", got)
+	}
+	found := []check.Finding{{Anomaly: check.LostWrite, Count: 2}}
+	for want, break_ := range map[string]func(*Result){
+		"2 of lost-write":            func(r *Result) { r.Report.Findings = found },
+		"no record":                  func(r *Result) { r.Report.Totals.Acknowledged = 0 },
+		"1 requests were cut off: x": func(r *Result) { r.Cuts = []string{"x"} },
+		"was well 4s after":          func(r *Result) { r.Recovery = 4 * time.Second },
+		"the node had":               func(r *Result) { r.Peak = r.Steady + bodyBudget + producerBuffer + 1 },
+		"logged by broker 1: oops":   func(r *Result) { r.Alarms = []string{"broker 1: oops"} },
+		"printed by a node: panic:":  func(r *Result) { r.Complaints = []string{"panic: x"} },
+	} {
+		r := fine()
+		break_(&r)
+		if got := r.Failures(); len(got) != 1 || !strings.Contains(got[0], want) {
+			t.Errorf("failures are %q, want %q", got, want)
+		}
+	}
+	r := fine()
+	r.Report.Findings, r.Schedule.Expected = found, map[check.Anomaly]string{check.LostWrite: "known"}
+	if got := r.Failures(); len(got) > 0 || !strings.Contains(r.row(), "2 (expected)") {
+		t.Errorf("an expected anomaly: %q, %s", got, r.row())
+	}
+}
+
+func TestRowsAreReplaced(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "doc.md")
+	kept, replaced := Schedules[0].Name, Schedules[1].Name
+	text := "a\n" + sectionBegin + "\n\n" + head + "| " + kept + " | 1 |\n| " + replaced + " | 2 |\n| gone | 3 |\n\n" + sectionEnd + "\nb\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	result := Result{Schedule: Schedules[1], Report: &check.Report{Totals: check.Totals{Acknowledged: 77}}}
+	if err := WriteTable(file, []Result{result}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(file)
+	want := "a\n" + sectionBegin + "\n\n" + head + "| " + kept + " | 1 |\n" + result.row() + "\n" + sectionEnd + "\nb\n"
+	if err != nil || string(got) != want {
+		t.Errorf("the document is %q (%v), want %q", got, err, want)
+	}
+	if err := os.WriteFile(file, []byte("no marks\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := WriteTable(file, nil); err == nil {
+		t.Error("a document without marks was written")
+	}
+}
