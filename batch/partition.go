@@ -183,8 +183,8 @@ func (p *partition) open() bool {
 	return p.serial-p.flight[0].serial < maxInFlight
 }
 
-// take returns the batch that the sender may send now, of at most so many bytes of frames, or nil, and
-// lists the partition again if there are more.
+// take returns the batch that the sender may send now, of at most so many bytes of frames, or nil,
+// and lists the partition again if there are more.
 func (p *partition) take(l listing, now time.Time, room int) *batch {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -14,8 +14,8 @@ import (
 // Kafka, with all libraries included. It holds for 1, 10 and 100 records.
 //
 // At 1000 records it may be a little more: a request of 200 KB makes about 0.4 requests to Kafka
-// under load, and each costs maxAllocsKafka inside the Kafka client. What we add ourselves is the
-// same three as with one record.
+// under load, and each costs maxAllocsKafka inside the Kafka client. Our own part is the same three
+// as with one record.
 const maxAllocs = 6
 
 // The parts of a request may allocate, whatever the number of its records:
