@@ -154,6 +154,31 @@ func readN(t *testing.T, i *Instance, n int) []record {
 	return all
 }
 
+// gather polls until the backlog has n records, of whichever partitions: one poll brings what
+// Kafka's nodes have answered by then, which on a busy machine is not all.
+func gather(t *testing.T, i *Instance, n int) {
+	t.Helper()
+	i.lease <- struct{}{} // as of a read: it is not parked meanwhile
+	defer func() { <-i.lease }()
+	testkit.Eventually(t, patience, "all records are in the backlog", func() bool {
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		i.session.unpark()
+		i.poll(t.Context(), i.session, true)
+		return i.session.backlog.records == n
+	})
+}
+
+// buffered waits until the Kafka client has fetched n records beyond the backlog.
+func buffered(t *testing.T, i *Instance, n int64) {
+	t.Helper()
+	testkit.Eventually(t, patience, "the client has fetched the records", func() bool {
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		return i.session.client.BufferedFetchRecords() == n
+	})
+}
+
 // nothing fails unless a read has nothing to answer.
 func nothing(t *testing.T, i *Instance) {
 	t.Helper()

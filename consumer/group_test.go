@@ -50,6 +50,8 @@ func TestRebalanceWithABacklog(t *testing.T) {
 				}
 			}
 		}
+		note(read(t, one, ReadOptions{MaxBytes: 20}))
+		gather(t, one, parts*each-total)
 		for total < 50 {
 			note(read(t, one, ReadOptions{MaxBytes: 20}))
 		}

@@ -148,6 +148,7 @@ func TestReadWaitsForMinBytes(t *testing.T) {
 	}
 	// At the deadline there is less, and it is answered.
 	produce(t, b, text(10))
+	buffered(t, i, 1)
 	if n := len(read(t, i, ReadOptions{Timeout: 500 * time.Millisecond})); n != 1 {
 		t.Errorf("read %d records at the deadline, want 1", n)
 	}

@@ -88,17 +88,7 @@ func (v *verifier) place(ctx context.Context, group, topic string) error {
 func (v *verifier) extent(ctx context.Context) ([]lab.Span, error) {
 	ctx, cancel := context.WithTimeout(ctx, prepareTimeout)
 	defer cancel()
-	for {
-		spans, err := lab.Extent(ctx, v.adm, v.topics...)
-		if err == nil {
-			return spans, nil
-		}
-		select {
-		case <-ctx.Done():
-			return nil, err
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
+	return lab.AwaitExtent(ctx, v.adm, v.topics...)
 }
 
 // read compares all that came to the topics since prepare with the ledgers.

@@ -59,15 +59,17 @@ func (loadtestCommand) Help() string {
     millrace loadtest --dev mixed
     millrace loadtest --url http://proxy:8082 --brokers kafka:9092 produce-1x64
     millrace loadtest --url http://proxy:8082 --header 'Authorization: Bearer ${TOKEN}' --config client.properties my.yaml
+    millrace loadtest --check --dev
+    millrace loadtest --check --url http://proxy:8082 --brokers kafka:9092 --duration 60s --seed 7
     millrace loadtest targets produce-10x64 > targets.json
 
-The flags are those of "millrace loadtest run --help"; run may be left out. With --brokers, or --config, all that was acknowledged is read back from Kafka, and what consumers were given is held against it. The report and its JSON go to loadtest-results. The first Ctrl-C ends the sending, after which there is still a report; the second ends the program.
+The flags are those of "millrace loadtest run --help"; run may be left out. With --brokers, or --config, all that was acknowledged is read back from Kafka, and what consumers were given is held against it. The report and its JSON go to loadtest-results. With --check there is no scenario and no load: clients produce and consume, each request and its answer is noted, Kafka is read past the proxy, and every difference is reported by name (docs/check.md). The first Ctrl-C ends the sending, after which there is still a report; the second ends the program.
 
 Exit codes:
 
     0  all that was expected held
     1  the run could not take place
-    2  something that was expected did not hold, or a record was lost, doubled, reordered or not delivered`
+    2  something that was expected did not hold, or a record was lost, doubled, reordered or not delivered, or a check found an anomaly`
 }
 
 // Help is of tune.

@@ -31,7 +31,7 @@ type loadtestCommand struct {
 }
 
 type loadtestRun struct {
-	Scenario string        `arg:"" help:"A YAML file, or the name of one that comes with the program."`
+	Scenario string        `arg:"" optional:"" help:"A YAML file, or the name of one that comes with the program."`
 	URL      string        `help:"The proxy." default:"http://localhost:8082"`
 	Header   []string      `help:"'Name: value' to send, for example to authenticate. $${NAME} is taken from the environment, @FILE from a file; values are never shown. May be repeated." placeholder:"HEADER" sep:"none"`
 	CA       string        `help:"PEM file with the authority that signed the proxy's certificate." type:"path" placeholder:"FILE"`
@@ -43,6 +43,8 @@ type loadtestRun struct {
 	Duration time.Duration `help:"Take about this long instead of what the scenario says." placeholder:"TIME"`
 	Out      string        `help:"Directory of the report and its JSON." default:"loadtest-results" type:"path" placeholder:"DIR"`
 	Compare  string        `help:"JSON of an earlier run, to set beside this one." type:"existingfile" placeholder:"FILE"`
+
+	checkFlags
 }
 
 // Validate is called by kong.
@@ -53,13 +55,20 @@ func (c loadtestRun) Validate() error {
 	if c.PID < 0 {
 		return errors.New("--pid must not be negative")
 	}
-	return nil
+	if c.Check == (c.Scenario != "") {
+		return errors.New("name a scenario, or say --check")
+	}
+	return c.checkFlags.validate()
 }
 
 // Run carries out the scenario. The process exits with loadtestFailed when the
-// scenario's expectations were missed, or a record.
+// scenario's expectations were missed, or a record, or a check found an anomaly.
 func (c loadtestRun) Run() error {
-	pass, err := c.run()
+	run := c.run
+	if c.Check {
+		run = c.check
+	}
+	pass, err := run()
 	if err == nil && !pass {
 		os.Exit(loadtestFailed)
 	}

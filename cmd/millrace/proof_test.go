@@ -332,20 +332,26 @@ func TestClusterProof(t *testing.T) {
 	began := time.Now()
 	var written atomic.Int64
 	p.running.Go(func() { write(t, b, topic, &written) })
+	promises := startPromises(t, b, p.base)
 	// The faults, by how far the writing has come.
 	rebalances := p.watch(ctx, urls)
 	p.until(&written, 20)
+	promises.disturb("a node is asked to go")
 	nodes[0].Signal(t, syscall.SIGTERM)
 	p.until(&written, 45)
+	promises.disturb("a node is killed")
 	nodes[1].Signal(t, syscall.SIGKILL)
 	p.until(&written, 70)
+	promises.disturb("a broker is killed")
 	brokers[1].Kill()
 	p.until(&written, 85)
+	promises.disturb("the broker is back")
 	brokers[1].Start(t)
 	for g, l := range p.ledgers {
 		testkit.Eventually(t, 3*time.Minute, fmt.Sprintf("group %d to have read all", g), func() bool { return l.done() == proofRecords || t.Failed() })
 	}
 	took := time.Since(began)
+	promises.judge(t)
 	stop()
 	p.running.Wait()
 	p.report(took)

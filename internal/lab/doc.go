@@ -18,8 +18,8 @@
 // Two things stay outside. loadtest fires its requests by vegeta's attacker, which takes
 // its times from a Pacer; bench fires finished bodies over one fasthttp connection a
 // worker, which costs less CPU, because generator and server share a machine. And
-// loadtest compares a ledger of every record with what was read back, where bench, whose
-// bodies name no record, compares a Content.
+// loadtest compares a ledger of every record with what was read back, and loadtest/check
+// a history of every request, where bench, whose bodies name no record, compares a Content.
 //
 // No function here speaks HTTP or knows a record's format, and none is used while
 // millrace serves. A Histogram belongs to one goroutine. A Pacer and a Load may be used

@@ -37,6 +37,25 @@ func Extent(ctx context.Context, admin *kadm.Client, topics ...string) ([]Span, 
 	return spans, nil
 }
 
+// leaderWait is how long AwaitExtent waits before it looks again.
+const leaderWait = 100 * time.Millisecond
+
+// AwaitExtent is Extent of topics whose partitions may have no leader yet, or not again: it
+// looks until all have one, or ctx ends.
+func AwaitExtent(ctx context.Context, admin *kadm.Client, topics ...string) ([]Span, error) {
+	for {
+		spans, err := Extent(ctx, admin, topics...)
+		if err == nil {
+			return spans, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(leaderWait):
+		}
+	}
+}
+
 // ErrStalled is the error of a [ReadBack] that got no record for its patience.
 var ErrStalled = errors.New("no record came")
 

@@ -56,6 +56,9 @@ func TestReadBack(t *testing.T) {
 	if want := []Span{{"t", 0, 0, 3}, {"t", 1, 0, 1}}; err != nil || !slices.Equal(spans, want) {
 		t.Fatalf("%v, %v, want %v", spans, err, want)
 	}
+	if awaited, err := AwaitExtent(t.Context(), admin, "t"); err != nil || len(awaited) != len(spans) {
+		t.Errorf("awaited: %v, %v", awaited, err)
+	}
 	b := ReadBack{Dial: dial, Patience: 10 * time.Second}
 	f := func(spans []Span, enough, want string) {
 		t.Helper()
@@ -87,6 +90,9 @@ func TestReadBackStalls(t *testing.T) {
 	}
 	if _, err := Extent(t.Context(), admin, "no such topic"); err == nil {
 		t.Error("a topic that is not there has an extent")
+	}
+	if _, err := AwaitExtent(ctx, admin, "no such topic"); err == nil {
+		t.Error("a topic that is waited for no longer has an extent")
 	}
 }
 

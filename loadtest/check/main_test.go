@@ -1,0 +1,9 @@
+package check
+
+import (
+	"testing"
+
+	"millrace/internal/testkit"
+)
+
+func TestMain(m *testing.M) { testkit.Main(m) }
