@@ -95,12 +95,16 @@ var misled = []error{
 }
 
 // definite reports whether a refusal says that the batch was not written by an attempt before
-// either: the broker has looked at its records, or its sequence, and not found it. A broker that
-// has forgotten the producer cannot know.
+// either: the same records would have been refused then too, or the broker has looked for the
+// sequence and not found it. What the broker finds before it looks at records, such as missing
+// rights or bytes that broke on the way, says nothing of attempts before, nor does a broker that
+// has forgotten the producer.
 func (v *verdict) definite() bool {
 	switch v.meaning {
-	case named, unnamed, tooLarge, refused:
+	case named, tooLarge:
 		return true
+	case unnamed:
+		return !isCorrupt(v.err)
 	case lost:
 		return errors.Is(v.err, kerr.OutOfOrderSequenceNumber)
 	}

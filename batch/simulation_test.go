@@ -60,13 +60,20 @@ func simulate(t *testing.T, seed uint64) {
 		return 0
 	}
 	failing := []*kerr.Error{kerr.RequestTimedOut, kerr.NotEnoughReplicasAfterAppend, kerr.NotEnoughReplicas, kerr.CorruptMessage, kerr.KafkaStorageError}
-	w.fault = func(string, int32, *kmsg.RecordBatch) int16 {
-		if w.chance(codes) {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			return failing[w.rng.IntN(len(failing))].Code
+	var broke [3]bool // bytes do not break on the way twice in a row
+	w.fault = func(_ string, partition int32, _ *kmsg.RecordBatch) int16 {
+		again := broke[partition]
+		broke[partition] = false
+		if !w.chance(codes) {
+			return 0
 		}
-		return 0
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		err := failing[w.rng.IntN(len(failing))]
+		if broke[partition] = err == kerr.CorruptMessage; again && broke[partition] {
+			return 0
+		}
+		return err.Code
 	}
 	codecs := kafka.Codecs[:4] // zstd's decoder has a finalizer, which a bubble of synctest does not bear
 	codec := codecs[int(seed)%len(codecs)]

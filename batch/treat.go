@@ -135,7 +135,11 @@ func (p *partition) replace(f *batch, at []int32, culprits []culprit) {
 
 // isolate divides f until the record stands alone that the broker refuses without naming it.
 func (p *partition) isolate(f *batch, v verdict, now time.Time) {
-	if isCorrupt(v.err) && !f.corrupt { // on the way, perhaps
+	if isCorrupt(v.err) && (!f.corrupt || f.unsure) { // on the way, perhaps
+		if f.corrupt {
+			p.fails++
+			p.backOff(now)
+		}
 		f.corrupt = true
 		p.queue = slices.Insert(p.queue, 0, f)
 		return
