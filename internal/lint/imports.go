@@ -23,6 +23,7 @@ var layers = [][]string{
 	{"server/api"},
 	{"config"},
 	{"bench", "loadtest", "tune"},
+	{"internal/simulation"},
 	{"cmd"},
 }
 
