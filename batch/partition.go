@@ -26,6 +26,7 @@ type partition struct {
 	// home is the sender that has the partition: leader, once nothing is in flight at another.
 	home        *sender
 	leaderEpoch int32
+	rewinds     int // look-ups in a row that named a lower epoch
 	// queue holds what is to be sent, in order. Only the last one takes frames.
 	queue []*batch
 	// flight holds what was sent, in order, until it is written or treated; out of them are not
@@ -154,7 +155,7 @@ func (p *partition) open() bool {
 	}
 	switch head := p.queue[0]; {
 	case p.failing:
-		return p.resolving && p.unresolved(p.queue)
+		return p.resolving && p.resolvable(p.queue)
 	case len(p.flight) == 0:
 		return true
 	case head.suspect || p.flight[0].suspect || p.fresh:
@@ -242,7 +243,7 @@ func (p *partition) answered(b *batch, v verdict, base int64, now time.Time) {
 		b.unsure = v.meaning == unknown || v.meaning == broken || b.unsure && !v.definite()
 		p.failing = true
 	}
-	if p.failing && p.out == 0 && !(p.resolving && p.unresolved(p.queue)) {
+	if p.failing && p.out == 0 && !(p.resolving && p.resolvable(p.queue)) {
 		p.treat(now)
 	}
 	p.list(now)

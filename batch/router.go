@@ -219,9 +219,11 @@ func (r *router) find(topics []*topic) {
 }
 
 // isFatal reports whether a broker refused a look-up for good, so that nothing can be written.
+// That a broker failed at it says nothing of the next look-up, though Kafka does not count that
+// error among those to retry.
 func isFatal(err error) bool {
 	var code *kerr.Error
-	return errors.As(err, &code) && !code.Retriable
+	return errors.As(err, &code) && !code.Retriable && !errors.Is(err, kerr.UnknownServerError)
 }
 
 // identify gets a producer id, unless there is one or none is needed.
@@ -300,14 +302,22 @@ func (t *topic) located(found *kmsg.MetadataResponseTopic) {
 	}
 }
 
+// maxRewinds is how many look-ups may name an epoch that is lower than one that was known.
+const maxRewinds = 5
+
 // located takes what a broker says of the partition. What another broker has said meanwhile is
-// newer if its epoch is higher.
+// newer if its epoch is higher. A broker that lags catches up; if several look-ups name the lower
+// epoch, the topic was deleted and created again, and counts anew. Where topics have no ids (before
+// Kafka 2.8) nothing else tells so, and otherwise the node would ask the former leader without end.
 func (p *partition) located(f *kmsg.MetadataResponseTopicPartition) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if f.LeaderEpoch < p.leaderEpoch && f.LeaderEpoch >= 0 {
-		return
+		if p.rewinds++; p.rewinds < maxRewinds {
+			return
+		}
 	}
+	p.rewinds = 0
 	if f.Leader < 0 {
 		p.leader.Store(nil)
 		return
