@@ -41,6 +41,8 @@ func producing(w *world, s schedule) []string {
 	w.heal()
 	clients.Wait()
 	w.writable(p)
+	if len(w.problems) > 0 {
+	}
 
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
@@ -74,6 +76,9 @@ func (w *world) producer(settings kafka.Settings, cache *metadata.Cache) *batch.
 	}
 	around := batch.Cluster{Healthy: cache.Healthy, Contradicted: cache.Invalidate, Topic: func(ctx context.Context, name string) (string, int32, error) {
 		topic, err := cache.Topic(ctx, name)
+		if apierr.KafkaError.Is(err) { // for good by the API's contract, though a look-up later may succeed
+			err = apierr.KafkaRetriable.Wrap(err, "The broker failed.")
+		}
 		if err != nil {
 			return "", 0, err
 		}
@@ -126,10 +131,20 @@ func (rec *planned) spoil(topic string) {
 	case topic == compacted:
 		rec.key = nil
 	case topic == "small":
-		rec.header = make([]byte, smallLimit)
+		rec.header = noise(smallLimit, rec.Seq)
 	default:
 		rec.at = time.Now().Add(30 * 24 * time.Hour)
 	}
+}
+
+// noise are bytes that do not become fewer by compression.
+func noise(n, seed int) []byte {
+	r := rand.New(rand.NewPCG(uint64(seed), 0))
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(r.Uint32())
+	}
+	return b
 }
 
 // send sends one request, and notes what came of it.

@@ -2,6 +2,9 @@ package simulation
 
 import (
 	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"hash/fnv"
 	"io"
 	"math"
 	"net"
@@ -42,9 +45,12 @@ func breaks(topic string, r *kgo.Record, now time.Time) *kerr.Error {
 	return nil
 }
 
-// screen gives a kfake broker what it lacks: batches with a record that breaks a rule are taken
-// out of each produce request, before kfake sees it, and refused in the response, which names
-// the records.
+// screen gives a kfake broker what it lacks:
+//
+//   - Batches with a record that breaks a rule are taken out of each produce request, before kfake
+//     sees it, and refused in the response, which names the records.
+//   - A producer's epoch is one for each partition, as in Kafka's ProducerStateManager. kfake has
+//     one for all partitions, so each of them sees a producer id of its own.
 type screen struct {
 	net.Listener
 	node    int32
@@ -111,16 +117,40 @@ func (c *screened) request(frame []byte) []byte {
 	if err := req.ReadFrom(slices.Clone(r.Src)); err != nil {
 		panic(err)
 	}
-	refused := c.screen.refuse(req)
-	if len(refused) == 0 {
-		return frame
+	if refused := c.screen.refuse(req); len(refused) > 0 {
+		c.mu.Lock()
+		c.refused[correlation] = refusal{version, refused}
+		c.mu.Unlock()
 	}
-	c.mu.Lock()
-	c.refused[correlation] = refusal{version, refused}
-	c.mu.Unlock()
+	for _, t := range req.Topics {
+		name := c.screen.name(&t)
+		for _, p := range t.Partitions {
+			separate(name, p)
+		}
+	}
 	out := req.AppendTo(frame[:head:head])
 	binary.BigEndian.PutUint32(out, uint32(len(out)-4))
 	return out
+}
+
+// The bytes of a record batch that [separate] changes.
+const (
+	batchCRC, batchAttributes, batchProducer = 17, 21, 43
+	batchHeader                              = 61
+)
+
+// separate makes the producer's id one of the partition.
+func separate(topic string, p kmsg.ProduceRequestTopicPartition) {
+	b := p.Records
+	if len(b) < batchHeader {
+		return
+	}
+	sum := fnv.New32a()
+	fmt.Fprint(sum, topic, p.Partition)
+	if was := int64(binary.BigEndian.Uint64(b[batchProducer:])); was >= 0 {
+		binary.BigEndian.PutUint64(b[batchProducer:], uint64(was)^uint64(sum.Sum32()))
+		binary.BigEndian.PutUint32(b[batchCRC:], crc32.Checksum(b[batchAttributes:], crc32.MakeTable(crc32.Castagnoli)))
+	}
 }
 
 // refuse takes the batches that break a rule out of req, and returns their part of the response.
@@ -128,10 +158,7 @@ func (s *screen) refuse(req *kmsg.ProduceRequest) []kmsg.ProduceResponseTopic {
 	var out []kmsg.ProduceResponseTopic
 	for i := range req.Topics {
 		t := &req.Topics[i]
-		name := t.Topic
-		if info := s.cluster().TopicIDInfo(t.TopicID); info != nil {
-			name = info.Topic
-		}
+		name := s.name(t)
 		of := kmsg.NewProduceResponseTopic()
 		of.Topic, of.TopicID = t.Topic, t.TopicID
 		t.Partitions = slices.DeleteFunc(t.Partitions, func(p kmsg.ProduceRequestTopicPartition) bool {
@@ -150,6 +177,14 @@ func (s *screen) refuse(req *kmsg.ProduceRequest) []kmsg.ProduceResponseTopic {
 	}
 	req.Topics = slices.DeleteFunc(req.Topics, func(t kmsg.ProduceRequestTopic) bool { return len(t.Partitions) == 0 })
 	return out
+}
+
+// name is the topic's. Requests since version 13 have its id only.
+func (s *screen) name(t *kmsg.ProduceRequestTopic) string {
+	if info := s.cluster().TopicIDInfo(t.TopicID); info != nil {
+		return info.Topic
+	}
+	return t.Topic
 }
 
 // limit is how large a batch of the topic may be. A larger one is refused as such.
