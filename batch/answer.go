@@ -96,9 +96,9 @@ var misled = []error{
 
 // definite reports whether a refusal says that the batch was not written by an attempt before
 // either: the same records would have been refused then too, or the broker has looked for the
-// sequence and not found it. What the broker finds before it looks at records, such as missing
-// rights or bytes that broke on the way, says nothing of attempts before, nor does a broker that
-// has forgotten the producer.
+// sequence and not found it. A reason that the broker finds before it looks at records, such as
+// missing rights or bytes that broke on the way, says nothing of attempts before, nor does a broker
+// that has forgotten the producer.
 func (v *verdict) definite() bool {
 	switch v.meaning {
 	case named, tooLarge:

@@ -87,6 +87,7 @@ func TestTooLargeForTheTopic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newModel()
 		m.create("t", 1).limit = 1000
+		m.configs = map[string]string{"max.message.bytes": "1000"}
 		p := quick(t, m)
 		value := strings.Repeat("x", 200)
 		if got, err := produce(t, p, `{"records":[`+strings.Repeat(`{"value":"`+value+`"},`, 19)+`{"value":"`+value+`"}]}`, 0); err != nil || strings.Count(got, "0@") != 20 {

@@ -129,7 +129,7 @@ func TestInFlightIsBounded(t *testing.T) {
 	})
 }
 
-// What the broker asks to be left alone for is kept.
+// A broker that throttles is left alone for as long as it asks for.
 func TestThrottle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, p := lingering(t)

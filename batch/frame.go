@@ -107,6 +107,15 @@ func appendRecord(dst []byte, r *kgo.Record, body int, timeDelta int64, offsetDe
 	return dst
 }
 
+// HeaderBytes is the size of the header of a record batch, which is not compressed.
+const HeaderBytes = headerBytes
+
+// AppendRecord appends r as it stands in a batch as record number offsetDelta, timeDelta
+// milliseconds after the first. It is for measuring what batches take.
+func AppendRecord(dst []byte, r *kgo.Record, timeDelta int64, offsetDelta int) []byte {
+	return appendRecord(dst, r, bodyLen(r, timeDelta, int32(offsetDelta)), timeDelta, int32(offsetDelta))
+}
+
 func appendField(dst, f []byte) []byte {
 	if f == nil {
 		return append(dst, 1) // the varint of -1

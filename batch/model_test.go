@@ -37,7 +37,9 @@ type model struct {
 	// unnamed: brokers do not say which records they refuse.
 	unnamed  bool
 	throttle int32
-	hold     chan struct{} // not nil: requests wait for it before they are answered
+	hold     chan struct{}     // not nil: requests wait for it before they are answered
+	configs  map[string]string // of all topics
+	asked    int               // for configs
 	requests int
 	sizes    []int // records of each batch that came
 	closed   bool
@@ -153,7 +155,7 @@ func (m *model) Send(id int32, req kmsg.Request) (kmsg.Response, error) {
 	if hold != nil {
 		<-hold
 	}
-	time.Sleep(wait)
+	<-time.After(wait)
 	b.mu.Lock()
 	ended := b.connection != mine
 	b.mu.Unlock()
@@ -318,6 +320,17 @@ func (m *model) Ask(_ context.Context, req kmsg.Request) (kmsg.Response, error) 
 		out := kmsg.NewPtrInitProducerIDResponse()
 		m.ids++
 		out.ProducerID = m.ids
+		return out, nil
+	case *kmsg.DescribeConfigsRequest:
+		m.asked++
+		out, of := kmsg.NewPtrDescribeConfigsResponse(), kmsg.NewDescribeConfigsResponseResource()
+		of.ResourceName = r.Resources[0].ResourceName
+		for name, value := range m.configs {
+			c := kmsg.NewDescribeConfigsResponseResourceConfig()
+			c.Name, c.Value = name, kmsg.StringPtr(value)
+			of.Configs = append(of.Configs, c)
+		}
+		out.Resources = append(out.Resources, of)
 		return out, nil
 	case *kmsg.MetadataRequest:
 		out := kmsg.NewPtrMetadataResponse()

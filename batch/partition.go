@@ -80,8 +80,8 @@ func (p *partition) add(j *Job, i int) (next int, tell *sender) {
 		}
 		if b == nil {
 			delta, body = 0, bodyLen(r, 0, 0)
-			if headerBytes+zigzagLen(int64(body))+body > limit {
-				j.tooLarge(i, headerBytes+zigzagLen(int64(body))+body, limit)
+			if size := headerBytes + zigzagLen(int64(body)) + body; size > j.producer.settings.BatchBytes {
+				j.tooLarge(i, size)
 				continue
 			}
 			b = newBatch(max(p.hint, zigzagLen(int64(body))+body), limit, j.ready)
@@ -240,6 +240,7 @@ func (p *partition) answered(b *batch, v verdict, base int64, now time.Time) {
 		p.finish(b, base, nil)
 	} else {
 		b.answer = v
+		b.corrupt = b.corrupt && isCorrupt(v.err)
 		b.unsure = v.meaning == unknown || v.meaning == broken || b.unsure && !v.definite()
 		p.failing = true
 	}
@@ -263,7 +264,7 @@ func (p *partition) finish(b *batch, base int64, err error) {
 	producer.drained()
 }
 
-// failQueue fails all that waits. What may be written already is told so.
+// failQueue fails all that waits. The clients of batches that may be written are told so.
 func (p *partition) failQueue(err error) {
 	all := p.queue
 	p.queue = nil

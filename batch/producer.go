@@ -203,12 +203,15 @@ func (p *Producer) submit(j *Job, topic string, partition int32) error {
 	if err != nil {
 		return err
 	}
-	if j.prepare(name, partition, partitions) == 0 {
-		return j.failure()
-	}
+	valid := j.prepare(name, partition, partitions)
 	t, among := p.router.topic(name, partitions)
+	if j.screen(t, valid) == 0 {
+		if err := j.failure(); err != nil {
+			return err
+		}
+	}
 	t.choose(j.Slab.Records, among, p.settings.StickyBytes)
-	j.beginSpans()
+	j.beginSpans(name)
 	j.left.Store(1)
 	for i := 0; i < j.Len(); {
 		at := j.Slab.Records[i].Partition
@@ -251,8 +254,8 @@ func (j *Job) prepare(topic string, partition, partitions int32) (valid int) {
 }
 
 // tooLarge fails a record that is in no batch because none may be as large.
-func (j *Job) tooLarge(i, size, limit int) {
-	j.fail(i, apierr.BodyTooLarge.New("The record takes %d bytes in Kafka; producer.max.request.size and max.message.bytes of the topic allow %d.", size, limit))
+func (j *Job) tooLarge(i, size int) {
+	j.fail(i, apierr.BodyTooLarge.New("The record takes %d bytes in Kafka, which is more than producer.max.request.size.", size))
 }
 
 func noPartition(topic string, partition, partitions int32) *apierr.Error {

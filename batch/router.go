@@ -305,8 +305,8 @@ func (t *topic) located(found *kmsg.MetadataResponseTopic) {
 // maxRewinds is how many look-ups may name an epoch that is lower than one that was known.
 const maxRewinds = 5
 
-// located takes what a broker says of the partition. What another broker has said meanwhile is
-// newer if its epoch is higher. A broker that lags catches up; if several look-ups name the lower
+// located takes what a broker says of the partition, unless another broker has named a leader of
+// a higher epoch meanwhile. A broker that lags catches up; if several look-ups name the lower
 // epoch, the topic was deleted and created again, and counts anew. Where topics have no ids (before
 // Kafka 2.8) nothing else tells so, and otherwise the node would ask the former leader without end.
 func (p *partition) located(f *kmsg.MetadataResponseTopicPartition) {

@@ -108,7 +108,7 @@ func (s *sender) arm() {
 	}
 }
 
-// close ends the workers. What is listed stays there.
+// close ends the workers. Listed partitions stay listed.
 func (s *sender) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -257,7 +257,7 @@ func (w *worker) done() {
 
 // Client is the part of a Kafka client that the produce side uses.
 type Client interface {
-	// Send sends the request to a broker, and returns when the response is there or cannot come.
+	// Send sends the request to a broker, and returns with the response, or when none can come.
 	// Requests are written in the order of the calls. It does not retry.
 	Send(broker int32, req kmsg.Request) (kmsg.Response, error)
 	// Ask sends the request to the broker that it is for, and retries.

@@ -1,7 +1,6 @@
 package batch
 
 import (
-	"math"
 	"time"
 
 	"millrace/internal/kafka"
@@ -26,20 +25,15 @@ type Settings struct {
 type settings struct {
 	Settings
 	kafka.Producer
-	BufferBytes int64
-	BatchBytes  int
-	Linger      time.Duration
-	StickyBytes int // of keyless records that go to one partition
+	BatchBytes  int // of Settings
+	StickyBytes int // of keyless records that go to one partition: BatchBytes of Producer
 }
 
 func (s Settings) with(k kafka.Producer) settings {
-	all := settings{Settings: s, Producer: k.WithDefaults(), BufferBytes: s.BufferBytes, BatchBytes: s.BatchBytes, Linger: s.Linger}
+	all := settings{Settings: s, Producer: k.WithDefaults(), BatchBytes: s.BatchBytes}
 	all.StickyBytes = all.Producer.BatchBytes
 	if all.BatchBytes <= 0 {
 		all.BatchBytes = max(all.Producer.BatchBytes, all.MaxRequestBytes)
-	}
-	if all.Retries < 0 {
-		all.Retries = math.MaxInt // until the delivery timeout
 	}
 	return all
 }

@@ -60,22 +60,24 @@ func simulate(t *testing.T, seed uint64) {
 		return 0
 	}
 	failing := []*kerr.Error{kerr.RequestTimedOut, kerr.NotEnoughReplicasAfterAppend, kerr.NotEnoughReplicas, kerr.CorruptMessage, kerr.KafkaStorageError}
-	var broke [3]bool // bytes do not break on the way twice in a row
-	w.fault = func(_ string, partition int32, _ *kmsg.RecordBatch) int16 {
-		again := broke[partition]
-		broke[partition] = false
+	broken := map[string]bool{} // batches whose bytes broke on the way: that is once
+	w.fault = func(_ string, partition int32, b *kmsg.RecordBatch) int16 {
 		if !w.chance(codes) {
 			return 0
 		}
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		err := failing[w.rng.IntN(len(failing))]
-		if broke[partition] = err == kerr.CorruptMessage; again && broke[partition] {
-			return 0
+		if err == kerr.CorruptMessage {
+			name := fmt.Sprint(partition, b.ProducerEpoch, b.FirstSequence)
+			if broken[name] {
+				return 0
+			}
+			broken[name] = true
 		}
 		return err.Code
 	}
-	codecs := kafka.Codecs[:4] // zstd's decoder has a finalizer, which a bubble of synctest does not bear
+	codecs := kafka.Codecs[:4] // zstd's decoder has a finalizer, which no bubble of synctest bears
 	codec := codecs[int(seed)%len(codecs)]
 	p := start(t, w.model, func(_ *Cluster, s *Settings, k *kafka.Producer) {
 		s.Timeout, s.BatchBytes = time.Minute, 4000
@@ -196,9 +198,9 @@ func (w *world) ordered(t *testing.T, seed uint64, logs [][]string) {
 	}
 }
 
-// Whatever fails, and in whatever order: each record that its client was told of is in Kafka once,
-// where the client was told; each that was refused is not; only bad ones are refused. MILLRACE_SEEDS
-// is how many worlds are run, MILLRACE_SEED the only one.
+// Each record that its client was told of is in Kafka once, where the client was told; each that
+// was refused is not; only bad ones are refused. So it is whatever fails, and in whatever order.
+// MILLRACE_SEEDS is how many worlds are run, MILLRACE_SEED the only one.
 func TestSimulation(t *testing.T) {
 	from, n := uint64(0), 60
 	if text := os.Getenv("MILLRACE_SEEDS"); text != "" {

@@ -1,7 +1,7 @@
 package batch
 
 // beginSpans has each record that will be framed begin its span, which may add headers to it.
-func (j *Job) beginSpans() {
+func (j *Job) beginSpans(topic string) {
 	begin := j.producer.cluster.Begin
 	if begin == nil {
 		return
@@ -9,7 +9,7 @@ func (j *Job) beginSpans() {
 	for i := range j.Slab.Records {
 		r := &j.Slab.Records[i]
 		if r.Partition != failedRecord {
-			r.Context = j.Trace
+			r.Topic, r.Context = topic, j.Trace
 			begin(r)
 		}
 	}

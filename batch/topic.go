@@ -7,7 +7,6 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"millrace/internal/apierr"
 	"millrace/internal/kafka"
 )
 
@@ -21,9 +20,11 @@ type topic struct {
 
 	partitions atomic.Pointer[[]*partition] // in order; grows
 	gone       atomic.Pointer[error]        // why nothing can be written any more
-	lack       atomic.Int64                 // since when no broker knows it, as nanoseconds of 1970; 0: one does
+	lack       atomic.Int64                 // since when no broker knows it, in Unix nanoseconds
 	looked     atomic.Int64                 // when its leaders were looked up last
-	limit      atomic.Int64                 // bytes of a batch that are too many, 0 if not known
+	limit      atomic.Int64                 // bytes that a batch should have at most, 0 if not known
+	rules      atomic.Pointer[rules]        // nil: not known
+	asking     atomic.Bool                  // for rules
 
 	mu     sync.Mutex // of the choice among partitions, and of growing
 	sticky int        // the partition of keyless records; modulo the count, which may change
@@ -105,7 +106,8 @@ func stickyLen(r *kgo.Record) int {
 	return n
 }
 
-// learn remembers that the topic takes no batch as large as b. Batches to come are half as large.
+// learn remembers that the topic takes no batch as large as b. Batches to come are half as large,
+// until it is known how large they may be.
 func (t *topic) learn(b *batch) {
 	limit := int64(b.wireLen() / 2)
 	if b.records() == 1 {
@@ -116,11 +118,6 @@ func (t *topic) learn(b *batch) {
 			return
 		}
 	}
-}
-
-// tooLarge is the error of a record that is too large alone.
-func (t *topic) tooLarge(b *batch, cause error) error {
-	return apierr.BodyTooLarge.Wrap(cause, "The record takes %d bytes in Kafka, which is more than max.message.bytes of topic %s.", b.wireLen(), t.name)
 }
 
 // end has all that waits for the topic fail.
@@ -136,7 +133,8 @@ func (t *topic) end(err error) {
 	}
 }
 
-// batchLimit is how large a batch of the topic may be.
+// batchLimit is how large a batch of several records may be. It is a guess at what the topic takes,
+// so no record is refused for it.
 func (p *Producer) batchLimit(t *topic) int {
 	if limit := t.limit.Load(); limit > 0 {
 		return int(min(limit, int64(p.settings.BatchBytes)))

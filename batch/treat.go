@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// What a partition does after a failure, once all that was in flight is answered: the oldest
-// failed batch is treated, and all go on. Nothing here waits. The caller of each holds mu.
+// This file is the way of a partition after a failure, once all that was in flight is answered: the
+// oldest failed batch is treated, and all go on. Nothing here waits. The caller of each holds mu.
 
 // treat treats the oldest batch in flight.
 func (p *partition) treat(now time.Time) {
@@ -33,7 +33,7 @@ func (p *partition) treat(now time.Time) {
 	case unnamed:
 		p.isolate(f, v, now)
 	case tooLarge:
-		p.shrink(f, v)
+		p.shrink(f, v, now)
 	case lost:
 		p.restart(f, v, now)
 	default:
@@ -127,6 +127,7 @@ func (p *partition) without(f *batch, v verdict, now time.Time) {
 		job.left.Add(1)
 		job.settle(i, answer{partition: p.index, count: 1, err: culpritError(v.err, i, c)})
 	}
+	p.topic.askRules(now)
 	p.topic.producer.buffered.Add(-int64(len(v.culprit)))
 	p.replace(f, nil, v.culprit)
 }
@@ -151,6 +152,7 @@ func (p *partition) isolate(f *batch, v verdict, now time.Time) {
 		p.queue = slices.Insert(p.queue, 0, f)
 		return
 	}
+	p.topic.askRules(now)
 	if f.records() == 1 {
 		p.drop(f, v.err)
 		return
@@ -182,8 +184,9 @@ func (d *divisions) tooMany(now time.Time) bool {
 func (d *divisions) next() time.Time { return d.second.Add(time.Second) }
 
 // shrink divides a batch that is too large for the topic, and remembers that it was.
-func (p *partition) shrink(f *batch, v verdict) {
+func (p *partition) shrink(f *batch, v verdict, now time.Time) {
 	p.topic.learn(f)
+	p.topic.askRules(now)
 	if f.records() == 1 {
 		p.drop(f, p.topic.tooLarge(f, v.err))
 		return

@@ -17,19 +17,19 @@ import (
 // request to Kafka, of which it makes about 0.4 under load and 2 to 3 alone, and each
 // costs maxAllocsKafka inside the Kafka client. That is some 17 allocations a
 // request, or 0.02 a record; what we add ourselves is the same three as with one record.
-const maxAllocs = 12
+const maxAllocs = 6
 
 // The parts of a request may allocate, whatever the number of its records:
 //
 //   - an HTTP request: 3 allocations, two of them the router's, for the path parameter,
 //     and one that the HTTP library makes for the stream of a body;
-//   - a Kafka request: 39 with one record batch, all inside the Kafka client, 3 of
+//   - a Kafka request: 9 with any number of record batches, all inside the Kafka client, 3 of
 //     them for the hooks that metrics are counted by.
 //
 // Both with a tenth on top.
 const (
 	maxAllocsHTTP  = 3.3
-	maxAllocsKafka = 43.0
+	maxAllocsKafka = 9.9
 )
 
 // load is how produce requests are sent, and what each may come to.
@@ -39,14 +39,12 @@ type load struct {
 	maxAllocs        float64 // 0: as the Kafka requests allow
 }
 
-// Each HTTP request that is sent alone makes one Kafka request, and seldom two, when the client
-// begins to write before it has all records. (A batch of 1000 may be cut so up to as often as
-// requests to a broker may be in flight, which is 5.) Under load, requests share.
+// Each HTTP request that is sent alone makes one Kafka request. Under load, requests share.
 var loads = []load{
 	{1, 1, 1.25, 0},
 	{10, 1, 1.25, 0},
 	{100, 1, 1.25, 0},
-	{1000, 1, 5, 0},
+	{1000, 1, 1.25, 0},
 	{1, 64, 0.2, maxAllocs},
 	{10, 64, 0.2, maxAllocs},
 	{100, 32, 0.2, maxAllocs},

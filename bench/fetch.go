@@ -7,8 +7,6 @@ import (
 	"sync"
 
 	"github.com/twmb/franz-go/pkg/kgo"
-
-	"millrace/internal/kafka"
 )
 
 // Names of the readers of the fetch suite.
@@ -92,7 +90,7 @@ func (b *bench) filledTopic(ctx context.Context, values [][]byte) (string, error
 	if err != nil {
 		return "", err
 	}
-	client, err := kafka.NewProducer(kafka.Settings{Brokers: b.cluster.brokers}, kafka.DefaultProducer())
+	client, err := kgo.NewClient(kgo.SeedBrokers(b.cluster.brokers...), kgo.ProducerLinger(0))
 	if err != nil {
 		return "", err
 	}
@@ -103,7 +101,7 @@ func (b *bench) filledTopic(ctx context.Context, values [][]byte) (string, error
 		var failure error
 		for range min(fillGroup, b.opts.fetchRecords-sent) {
 			group.Add(1)
-			r := &kgo.Record{Topic: topic, Partition: kafka.AnyPartition, Value: values[sent%len(values)]}
+			r := &kgo.Record{Topic: topic, Value: values[sent%len(values)]}
 			client.Produce(ctx, r, func(_ *kgo.Record, err error) {
 				if err != nil {
 					mu.Lock()

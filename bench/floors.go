@@ -85,6 +85,7 @@ type kafkaFloorSpec struct {
 	Brokers  []string
 	Topics   []string // of the groups, in turn
 	Settings kafka.Producer
+	Linger   time.Duration
 	Values   [][]byte
 	// Workers each produce Records records and wait for all of them, again
 	// and again, as the connections of the HTTP load do.
@@ -125,7 +126,7 @@ func newBareProducer(spec kafkaFloorSpec) (*kgo.Client, error) {
 	client, err := kgo.NewClient(
 		kgo.SeedBrokers(spec.Brokers...),
 		kgo.ProducerBatchCompression(codec),
-		kgo.ProducerLinger(spec.Settings.Linger),
+		kgo.ProducerLinger(spec.Linger),
 		kgo.ProducerBatchMaxBytes(int32(spec.Settings.MaxRequestBytes)),
 		kgo.MaxBufferedRecords(math.MaxInt),
 	)

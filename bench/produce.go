@@ -229,9 +229,8 @@ func (b *bench) kafkaFloorWith(linger int) func(context.Context, place, []string
 		}
 		settings := kafka.DefaultProducer()
 		settings.Compression = kafka.Codec(at.Compression)
-		settings.Linger = time.Duration(linger) * time.Millisecond
 		return callChild(ctx, childKafkaFloor, kafkaFloorSpec{
-			Brokers: b.cluster.brokers, Topics: topics, Settings: settings, Values: body.stored,
+			Brokers: b.cluster.brokers, Topics: topics, Settings: settings, Linger: time.Duration(linger) * time.Millisecond, Values: body.stored,
 			Workers: at.Connections, Records: at.Records, Rate: at.Rate, Timing: b.opts.timing,
 		})
 	}

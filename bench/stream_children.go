@@ -11,7 +11,6 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"millrace/internal/kafka"
 	"millrace/internal/lab"
 )
 
@@ -92,7 +91,7 @@ func (c *streamClient) pass(h *lab.Histogram) (reads int, err error) {
 // runStreamLive writes records one at a time, with a pause, and measures how
 // long each takes from then to the stream's client. It reports each as a request.
 func runStreamLive(spec fetchSpec) (window, error) {
-	client, err := kafka.NewProducer(kafka.Settings{Brokers: spec.Brokers}, kafka.DefaultProducer())
+	client, err := kgo.NewClient(kgo.SeedBrokers(spec.Brokers...), kgo.ProducerLinger(0))
 	if err != nil {
 		return window{}, err
 	}
@@ -112,7 +111,7 @@ func runStreamLive(spec fetchSpec) (window, error) {
 	return own.passes(spec.PID, func(h *lab.Histogram) (int, error) {
 		for range own.Records {
 			began := time.Now()
-			r := &kgo.Record{Topic: spec.Topic, Partition: kafka.AnyPartition, Value: fmt.Appendf(nil, `{"n":%d}`, offset)}
+			r := &kgo.Record{Topic: spec.Topic, Value: fmt.Appendf(nil, `{"n":%d}`, offset)}
 			client.Produce(ctx, r, nil)
 			if err := c.next(lines, offset); err != nil {
 				return 0, err

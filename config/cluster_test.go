@@ -104,7 +104,7 @@ func TestEveryAllowedValueMakesAClient(t *testing.T) {
 			continue
 		}
 		admin.Close()
-		producer, err := kafka.NewProducer(c.KafkaProduce, c.Producer)
+		producer, err := kafka.NewSender(c.KafkaProduce, c.Producer)
 		if err != nil {
 			t.Errorf("%q: %v", set, err)
 			continue

@@ -142,7 +142,6 @@ var producerRows = []row{
 		store: into(
 			size[int64](1, math.MaxInt64),
 			func(d *draft) *int64 { return &d.Batch.BufferBytes },
-			func(d *draft) *int64 { return &d.Producer.BufferBytes },
 		),
 	},
 	{

@@ -154,7 +154,7 @@ var storedCases = map[string]struct {
 	"producer.linger.ms":                             {"19", func(c *Config) any { return c.Batch.Linger }, "19ms"},
 	"producer.batch.size":                            {"2000000", func(c *Config) any { return c.Producer.BatchBytes }, "2000000"},
 	"producer.max.request.size":                      {"2048", func(c *Config) any { return c.Producer.MaxRequestBytes }, "2048"},
-	"producer.buffer.memory":                         {"20", func(c *Config) any { return []int64{c.Batch.BufferBytes, c.Producer.BufferBytes} }, "[20 20]"},
+	"producer.buffer.memory":                         {"20", func(c *Config) any { return c.Batch.BufferBytes }, "20"},
 	"producer.delivery.timeout.ms":                   {"40000", func(c *Config) any { return c.Producer.DeliveryTimeout }, "40s"},
 	"producer.request.timeout.ms":                    {"250", func(c *Config) any { return c.Producer.RequestTimeout }, "250ms"},
 	"produce.timeout.ms":                             {"21", func(c *Config) any { return c.Batch.Timeout }, "21ms"},

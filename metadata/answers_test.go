@@ -16,7 +16,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"millrace/internal/apierr"
-	"millrace/internal/kafka"
+	"millrace/internal/testkit"
 )
 
 // body returns the body of the answer to q.
@@ -191,11 +191,7 @@ func TestOffsets(t *testing.T) {
 	cluster := newCluster(t, kfake.SeedTopics(2, "t"))
 	c := newCache(t, cluster, Settings{})
 	ctx := testContext(t)
-	producer, err := kafka.NewProducer(kafka.Settings{Brokers: cluster.ListenAddrs()}, kafka.DefaultProducer())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer producer.Close()
+	producer := testkit.Client(t, testkit.Broker{Addrs: cluster.ListenAddrs()}, kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	for range 5 {
 		if err := producer.ProduceSync(ctx, &kgo.Record{Topic: "t", Partition: 1}).FirstErr(); err != nil {
 			t.Fatal(err)

@@ -10,7 +10,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"millrace/internal/apierr"
-	"millrace/internal/kafka"
 	"millrace/internal/testkit"
 )
 
@@ -44,13 +43,9 @@ func TestBrokers(t *testing.T) {
 			t.Errorf("the topics are %s, error %v", out, err)
 		}
 
-		producer, err := kafka.NewProducer(kafka.Settings{Brokers: b.Addrs}, kafka.DefaultProducer(), kgo.WithHooks(creating.Hook()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer producer.Close()
+		producer := testkit.Client(t, b, kgo.WithHooks(creating.Hook()))
 		for range 3 {
-			if err := producer.ProduceSync(ctx, &kgo.Record{Topic: name, Partition: kafka.AnyPartition}).FirstErr(); err != nil {
+			if err := producer.ProduceSync(ctx, &kgo.Record{Topic: name}).FirstErr(); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -64,7 +64,7 @@ var (
 	produceHeld     = gauge("produce_held_bytes", "Bytes of requests admitted and not yet answered by Kafka, those of requests that were answered with 504 among them.")
 	produceLimit    = gauge("produce_held_limit_bytes", "Bound of millrace_produce_held_bytes: producer.buffer.memory.")
 	produceRefused  = counter("produce_refused_requests_total", "Produce requests refused because millrace_produce_held_bytes was at its bound.")
-	produceBuffered = gauge("produce_buffered_records", "Records in the Kafka client that Kafka has not answered for.")
+	produceBuffered = gauge("produce_buffered_records", "Records in record batches that Kafka has not answered for.")
 
 	compressBatches  = counter("compression_batches_total", "Record batches given to the codec.", "codec")
 	compressEnlarged = counter("compression_enlarged_batches_total", "Record batches that the codec made no smaller; they were sent uncompressed.", "codec")
@@ -154,7 +154,7 @@ var (
 var (
 	poolGets   = counter("pool_gets_total", "Things taken from a pool: jobs are produce requests, buffers what is compressed and streamed into, fetch_bytes and fetch_records where fetched record batches are decoded.", "pool")
 	poolMisses = counter("pool_misses_total", "Things that had to be allocated because the pool had none that fits.", "pool")
-	poolOut    = gauge("pool_outstanding", "Things taken from a pool and not given back; jobs are with those that were answered with 504 while their records are still at the Kafka client. Not of fetch_…: records that are dropped unread never come back.", "pool")
+	poolOut    = gauge("pool_outstanding", "Things taken from a pool and not given back; jobs are with those that were answered with 504 while Kafka has not answered for their records. Not of fetch_…: records that are dropped unread never come back.", "pool")
 	poolKept   = gauge("pool_kept_bytes", "Bytes that a pool keeps for the next one to ask. Not of jobs and buffers: what those keep is the garbage collector's to take at any time, and cannot be known.", "pool")
 	buildInfo  = gauge("build_info", "1, with what this program was built from.", "version", "revision", "go_version")
 )

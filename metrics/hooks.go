@@ -23,7 +23,7 @@ var codecNames = [...]string{"none", "gzip", "snappy", "lz4", "zstd"}
 // clients may share a name.
 func (m *Metrics) Hook(client string) kgo.Hook { return m.clients[client] }
 
-// ObserveWait counts how long a request's records were with the Kafka client.
+// ObserveWait counts how long Kafka took to answer for a request's records.
 func (m *Metrics) ObserveWait(d time.Duration) { m.waited.Observe(d.Seconds()) }
 
 // clientHook is kprom for many clients, with our own counts of record batches.

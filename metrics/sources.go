@@ -14,7 +14,7 @@ import (
 type Sources struct {
 	Server      func() Server
 	Producer    func() Producer
-	Buffered    func() int64 // records in the Kafka client of the produce side
+	Buffered    func() int64 // records that Kafka has not answered for
 	Compression func() []Codec
 	Consumers   func() Consumers
 	Metadata    func() Metadata

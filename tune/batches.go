@@ -1,15 +1,15 @@
 package tune
 
 import (
-	"encoding/binary"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	write "millrace/batch"
 )
 
-// batchHeader is the size of a record batch's header (version 2), which is
-// never compressed.
-const batchHeader = 61
+// batchHeader is the size of a record batch's header, which is never compressed.
+const batchHeader = write.HeaderBytes
 
 // batch is the part of a record batch that a codec compresses: its encoded records.
 type batch struct {
@@ -25,21 +25,20 @@ func cut(records []*kgo.Record, limit int, rate float64) []batch {
 	var all []batch
 	var now batch
 	var base time.Time
-	var scratch []byte
 	for i, r := range records {
 		at := timestamp(r, i, rate)
 		if now.records == 0 {
 			base = at
 		}
 		before := len(now.bytes)
-		now.bytes, scratch = appendRecord(now.bytes, scratch, r, at.UnixMilli()-base.UnixMilli(), now.records)
+		now.bytes = write.AppendRecord(now.bytes, r, at.UnixMilli()-base.UnixMilli(), now.records)
 		if now.records++; batchHeader+len(now.bytes) <= limit || now.records == 1 {
 			continue
 		}
 		// One too many: it begins the next batch, with other deltas.
 		all = append(all, batch{now.records - 1, now.bytes[:before:before]})
 		now, base = batch{records: 1}, at
-		now.bytes, scratch = appendRecord(make([]byte, 0, before+len(scratch)), scratch, r, 0, 0)
+		now.bytes = write.AppendRecord(make([]byte, 0, before), r, 0, 0)
 	}
 	if len(all) == 0 || now.records == 1 && batchHeader+len(now.bytes) > limit {
 		all = append(all, now)
@@ -53,28 +52,4 @@ func timestamp(r *kgo.Record, i int, rate float64) time.Time {
 		return r.Timestamp
 	}
 	return time.UnixMilli(int64(float64(i) / rate * 1000))
-}
-
-// appendRecord appends a record as it stands in a batch (KIP-98, message format 2): its length
-// and then its fields, numbers as zigzag varints, a null as the length -1. scratch is memory for
-// it and is returned.
-func appendRecord(dst, scratch []byte, r *kgo.Record, timeDelta int64, offsetDelta int) (out, room []byte) {
-	b := append(scratch[:0], 0) // attributes, of which there are none
-	b = binary.AppendVarint(b, timeDelta)
-	b = binary.AppendVarint(b, int64(offsetDelta))
-	b = appendNullable(b, r.Key)
-	b = appendNullable(b, r.Value)
-	b = binary.AppendVarint(b, int64(len(r.Headers)))
-	for _, h := range r.Headers {
-		b = append(binary.AppendVarint(b, int64(len(h.Key))), h.Key...)
-		b = appendNullable(b, h.Value)
-	}
-	return append(binary.AppendVarint(dst, int64(len(b))), b...), b
-}
-
-func appendNullable(b, field []byte) []byte {
-	if field == nil {
-		return binary.AppendVarint(b, -1)
-	}
-	return append(binary.AppendVarint(b, int64(len(field))), field...)
 }

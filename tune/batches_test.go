@@ -2,17 +2,18 @@ package tune
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"hash/crc32"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	write "millrace/batch"
 	"millrace/internal/kafka"
 	"millrace/internal/testkit"
 )
@@ -106,20 +107,8 @@ func TestCutSpacesRecordsWithoutTime(t *testing.T) {
 	}
 }
 
-// writtenBatches records the batches that a producer sends.
-type writtenBatches struct {
-	mu  sync.Mutex
-	all []kgo.ProduceBatchMetrics
-}
-
-func (w *writtenBatches) OnProduceBatchWritten(_ kgo.BrokerMetadata, _ string, _ int32, m kgo.ProduceBatchMetrics) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.all = append(w.all, m)
-}
-
-// TestBatchIsTheProducers sends the records through the node's own producer: the batches that it
-// compresses equal those that are measured here, to the byte.
+// TestBatchIsTheProducers sends the records through the node's own producer: the batch that it
+// compresses equals that which is measured here, to the byte.
 func TestBatchIsTheProducers(t *testing.T) {
 	b := testkit.Fake(t)
 	topic := testkit.CreateTopic(t, b.Broker, 1)
@@ -127,35 +116,29 @@ func TestBatchIsTheProducers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	written := new(writtenBatches)
-	p := kafka.DefaultProducer()
-	p.Linger = time.Minute // all in one batch, which goes when it is flushed
-	client, err := kafka.NewProducer(kafka.Settings{Brokers: b.Addrs}, p, kgo.WithHooks(written), kgo.WithCompressor(compressor))
+	client, err := kafka.NewSender(kafka.Settings{Brokers: b.Addrs}, kafka.DefaultProducer())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer client.Close()
-	records := varied(100)
-	now := time.Now().Truncate(time.Millisecond)
-	for i, r := range records {
-		r.Topic, r.Partition, r.Timestamp = topic, 0, now.Add(time.Duration(i%7)*time.Millisecond)
-		client.Produce(t.Context(), r, func(_ *kgo.Record, err error) {
-			if err != nil {
-				t.Error(err)
-			}
-		})
+	written := make(chan kgo.ProduceBatchMetrics, 10)
+	p := write.New(client, compressor, write.Cluster{
+		Topic:   func(context.Context, string) (string, int32, error) { return topic, 1, nil },
+		Healthy: func() error { return nil },
+		Written: func(_ int32, _ string, _ int32, m kgo.ProduceBatchMetrics) { written <- m },
+	}, write.Settings{BufferBytes: 1 << 20, Timeout: time.Minute, BatchBytes: 1 << 20}, kafka.DefaultProducer())
+	records, job := varied(100), p.Acquire()
+	for _, r := range records {
+		*job.Slab.Add() = *r
 	}
-	if err := client.Flush(t.Context()); err != nil {
+	if _, err := p.Produce(job, topic, 0, nil, func(dst []byte, _ *write.Job) []byte { return dst }); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	ours := cut(records, 1<<20, 1)[0]
 	out, _ := compressor.Compress(new(bytes.Buffer), ours.bytes)
-	written.mu.Lock()
-	defer written.mu.Unlock()
-	if len(written.all) != 1 {
-		t.Fatalf("the producer made %d batches", len(written.all))
-	}
-	if m := written.all[0]; m.UncompressedBytes != len(ours.bytes) || m.CompressedBytes != len(out) || m.NumRecords != ours.records {
+	if m := <-written; len(written) > 0 || m.UncompressedBytes != len(ours.bytes) || m.CompressedBytes != len(out) || m.NumRecords != ours.records {
 		t.Errorf("the producer sent %+v, measured are %d records of %d bytes, %d compressed", m, ours.records, len(ours.bytes), len(out))
 	}
 }

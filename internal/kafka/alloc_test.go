@@ -9,23 +9,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-func TestPartitionerAllocations(t *testing.T) {
-	p := Partitioner(100).ForTopic("t")
-	records := []*kgo.Record{
-		{Partition: 2},
-		{Partition: AnyPartition, Key: []byte("some key of a record")},
-		{Partition: AnyPartition, Value: []byte("value"), Headers: []kgo.RecordHeader{{Key: "k", Value: []byte("v")}}},
-	}
-	if n := testing.AllocsPerRun(100, func() {
-		for _, r := range records {
-			p.RequiresConsistency(r)
-			p.Partition(r, 7)
-		}
-	}); n != 0 {
-		t.Errorf("%v allocations for three records", n)
-	}
-}
-
 func TestPoolsAllocations(t *testing.T) {
 	p := newPools(1<<20, 1<<20)
 	compressed := make([]byte, 5000)

@@ -12,12 +12,10 @@ import (
 )
 
 // Compressor compresses the batches of producers with a codec that can be replaced while they
-// run, and counts its cost and gain. Pass it to [NewProducer] as kgo.WithCompressor(c).
+// run, and counts its cost and gain.
 //
-// A batch is compressed by the codec that is current when its request is written. A batch that is
-// retried, after a fail-over for example, is compressed again, perhaps with another codec; the
-// broker identifies it by its sequence number, not by its bytes. A change therefore loses,
-// doubles or reorders no in-flight batch.
+// A batch is compressed once, by the codec that is current then. One that is retried keeps its
+// bytes, so a change loses, doubles or reorders no in-flight batch.
 //
 // The client library's own codecs do the work. All methods may be called concurrently.
 type Compressor struct {
@@ -40,7 +38,7 @@ type counters struct{ batches, enlarged, bytesIn, bytesOut, nanos atomic.Uint64 
 // compressed they may differ by those.
 type CodecStats struct {
 	Codec Codec
-	// Batches counts the batches that were given to the codec, retries included.
+	// Batches counts the batches that were given to the codec.
 	Batches uint64
 	// Enlarged counts those of them that it made no smaller. They are sent uncompressed, and
 	// BytesOut has their size as it was.
@@ -119,12 +117,11 @@ func (c *Compressor) Compress(dst *bytes.Buffer, src []byte, flags ...kgo.Compre
 	began := time.Now()
 	out, used := with.Compress(dst, src, flags...)
 	if used == kgo.CodecError {
-		return out, used // the library sends the batch as it is
+		return out, used // the caller sends the batch as it is
 	}
 	n := &c.counters[used]
 	if used != kgo.CodecNone && len(out) >= len(src) {
-		// The library would notice and leave the batch as it is; decided here, the count cannot
-		// differ from the library's decision.
+		// No batch is sent larger than it was.
 		n.enlarged.Add(1)
 		out, used = src, kgo.CodecNone
 	}

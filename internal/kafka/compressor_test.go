@@ -155,7 +155,7 @@ func TestCompressorChangesUnderLoad(t *testing.T) {
 	_, settings := newCluster(t, kfake.SeedTopics(4, "c"))
 	ctx := testContext(t)
 	c := newCompressor(t, None, 0)
-	producer := newProducer(t, settings, DefaultProducer(), kgo.WithCompressor(c))
+	producer := newProducer(t, settings, c)
 
 	const partitions, each = 4, 3000
 	var wg sync.WaitGroup

@@ -1,6 +1,6 @@
 // Package kafka builds the Kafka clients of the process from settings.
 //
-// There are four kinds: one producer that all produce requests share ([NewProducer]), one client
+// There are four kinds: one that sends the produce requests of package batch ([NewSender]), one
 // for look-ups that never reads or writes records ([NewAdmin]), one for reads that need no
 // consumer ([Reader]), and one consumer for each consumer instance, which package consumer builds
 // from [ConsumerOpts] and its own group options. They are kept apart so that a slow fetch or a
@@ -8,10 +8,10 @@
 //
 // Every option of the client library whose default matters to us is set here, with the reason
 // beside it, so that an upgrade of the library cannot change how millrace behaves without a diff.
-// client.go holds what all clients share, producer.go and consumer.go the rest.
+// client.go holds what all clients share, sender.go and consumer.go the rest.
 //
-// partitioner.go chooses partitions as Kafka's Java producer does. compressor.go holds the one
-// part of a client that can change while it runs. pools.go lends fetches their memory; all
+// partitioner.go gives keys the partitions that Kafka's Java producer does. compressor.go holds the
+// one part of producing that can change while it runs. pools.go lends fetches their memory; all
 // consumers of the process share one bounded pool. log.go forwards the library's log to slog.
 //
 // The package never creates topics, never decides when a response is sent, and runs no goroutine

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
-	"math"
 	"strconv"
 	"strings"
 	"testing"
@@ -33,9 +32,10 @@ func newCluster(t *testing.T, opts ...kfake.Opt) (*kfake.Cluster, Settings) {
 	return cluster, Settings{Brokers: cluster.ListenAddrs()}
 }
 
-func newProducer(t *testing.T, s Settings, p Producer, opts ...kgo.Opt) *kgo.Client {
+// newProducer returns a client of the library for records to read.
+func newProducer(t *testing.T, s Settings, c kgo.Compressor) *kgo.Client {
 	t.Helper()
-	client, err := NewProducer(s, p, opts...)
+	client, err := kgo.NewClient(kgo.SeedBrokers(s.Brokers...), kgo.WithCompressor(c), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,9 +67,7 @@ func TestCompression(t *testing.T) {
 
 	f := func(codec Codec, level int, want uint8) {
 		t.Helper()
-		p := DefaultProducer()
-		p.Compression, p.Level = codec, level
-		producer := newProducer(t, settings, p)
+		producer := newProducer(t, settings, newCompressor(t, codec, level))
 		value := []byte(string(codec) + strconv.Itoa(level) + strings.Repeat(" to be compressed", 100))
 		record := &kgo.Record{Topic: "c", Partition: 0, Value: value}
 		if err := producer.ProduceSync(ctx, record).FirstErr(); err != nil {
@@ -103,13 +101,13 @@ func TestCompression(t *testing.T) {
 	}
 }
 
-func TestProducerRefuses(t *testing.T) {
+func TestSenderRefuses(t *testing.T) {
 	base := Settings{Brokers: []string{"127.0.0.1:1"}}
 	f := func(want string, base Settings, change func(*Producer)) {
 		t.Helper()
 		p := DefaultProducer()
 		change(&p)
-		client, err := NewProducer(base, p)
+		client, err := NewSender(base, p)
 		if err == nil {
 			client.Close()
 			t.Errorf("no error, want %q", want)
@@ -127,7 +125,6 @@ func TestProducerRefuses(t *testing.T) {
 	f("lz4 has no level 18", base, func(p *Producer) { p.Compression, p.Level = LZ4, 18 })
 	f("zstd has no level 23", base, func(p *Producer) { p.Compression, p.Level = Zstd, 23 })
 	f("batches of 1073741824 bytes", base, func(p *Producer) { p.MaxRequestBytes = 1 << 30 })
-	f("linger", base, func(p *Producer) { p.Linger = time.Hour }) // the library's own checks are returned
 
 	if _, err := ConsumerOpts(base, Consumer{GroupProtocol: "eager"}); err == nil || !strings.Contains(err.Error(), `"eager"`) {
 		t.Errorf("group protocol eager: %v", err)
@@ -137,26 +134,26 @@ func TestProducerRefuses(t *testing.T) {
 	}
 }
 
-// TestProducerOptions checks the library's options on which package batch relies: it never
-// blocks, never lingers, never holds a record without a deadline, and creates no topic.
-func TestProducerOptions(t *testing.T) {
-	p := DefaultProducer()
-	p.BufferBytes = 1 << 20
-	client := newProducer(t, Settings{Brokers: []string{"127.0.0.1:1"}}, p)
-	f := func(name string, opt, want any) {
-		t.Helper()
-		if got := client.OptValue(opt); got != want {
-			t.Errorf("%s is %v (%T), want %v", name, got, got, want)
+// TestSenderOptions checks the library's options on which package batch relies: the client has no
+// producer id of its own, and no acks but those of the settings in requests without.
+func TestSenderOptions(t *testing.T) {
+	for acks, want := range map[int]kgo.Acks{0: kgo.NoAck(), 1: kgo.LeaderAck(), -1: kgo.AllISRAcks()} {
+		sender, err := NewSender(Settings{Brokers: []string{"127.0.0.1:1"}}, Producer{Acks: acks})
+		if err != nil {
+			t.Fatal(err)
 		}
+		f := func(name string, opt, want any) {
+			t.Helper()
+			if got := sender.client.OptValue(opt); got != want {
+				t.Errorf("%s is %v (%T), want %v", name, got, got, want)
+			}
+		}
+		f("acks", kgo.RequiredAcks, want)
+		f("idempotence off", kgo.DisableIdempotentWrite, true)
+		f("topic creation", kgo.AllowAutoTopicCreation, false)
+		f("client telemetry", kgo.DisableClientMetrics, true)
+		sender.Close()
 	}
-	f("linger", kgo.ProducerLinger, time.Duration(0))
-	f("buffered records", kgo.MaxBufferedRecords, int64(math.MaxInt))
-	f("buffered bytes", kgo.MaxBufferedBytes, int64(2<<20+maxAnswerBytes))
-	f("delivery deadline", kgo.RecordDeliveryTimeout, 2*time.Minute)
-	f("deadline for what was sent", kgo.AllowIdempotentProduceCancellation, true)
-	f("retries", kgo.RecordRetries, int64(math.MaxInt))
-	f("topic creation", kgo.AllowAutoTopicCreation, false)
-	f("client telemetry", kgo.DisableClientMetrics, true)
 }
 
 // TestClientsWork drives the other combinations against a broker: they must be
@@ -164,12 +161,9 @@ func TestProducerOptions(t *testing.T) {
 func TestClientsWork(t *testing.T) {
 	cluster, settings := newCluster(t, kfake.SeedTopics(1, "t"))
 	ctx := testContext(t)
-	for _, acks := range []int{0, 1, -1} {
-		p := Producer{Acks: acks, Retries: 3}
-		producer := newProducer(t, settings, p)
-		if err := producer.ProduceSync(ctx, &kgo.Record{Topic: "t", Partition: AnyPartition}).FirstErr(); err != nil {
-			t.Errorf("acks %d: %v", acks, err)
-		}
+	producer := newProducer(t, settings, nil)
+	if err := producer.ProduceSync(ctx, &kgo.Record{Topic: "t"}, &kgo.Record{Topic: "t"}, &kgo.Record{Topic: "t"}).FirstErr(); err != nil {
+		t.Fatal(err)
 	}
 	var software string
 	cluster.ControlKey(int16(kmsg.ApiVersions), func(r kmsg.Request) (kmsg.Response, error, bool) {

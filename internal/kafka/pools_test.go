@@ -70,9 +70,7 @@ func TestPoolsLent(t *testing.T) {
 	ctx := testContext(t)
 	const count = 300
 	for _, codec := range Codecs {
-		p := DefaultProducer()
-		p.Compression = codec
-		producer := newProducer(t, settings, p)
+		producer := newProducer(t, settings, newCompressor(t, codec, 0))
 		for i := range count {
 			producer.Produce(ctx, &kgo.Record{Topic: "p", Partition: 0, Value: fmt.Appendf(nil, "%s %d %0100d", codec, i, i)}, nil)
 		}

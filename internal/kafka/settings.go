@@ -65,12 +65,9 @@ type Producer struct {
 	// Idempotent lets the broker drop a batch that it already has (needs Acks -1).
 	Idempotent bool
 	// MaxInFlight bounds unanswered produce requests per broker. With
-	// Idempotent it may be 1 to 5 and changes nothing: the client keeps up to
-	// 5, and sequence numbers keep their order.
+	// Idempotent it may be 1 to 5 and changes nothing: there are up to 5,
+	// and sequence numbers keep their order.
 	MaxInFlight int
-	// Linger is how long the client library holds back a batch that is not full. It is 0 in the
-	// product: package batch decides when records are flushed.
-	Linger time.Duration
 	// BatchBytes is how many bytes of keyless records go to one partition before the next one
 	// (batch.size). It does not cut batches: under load they grow to MaxRequestBytes, or to
 	// BatchBytes if that is more.
@@ -81,9 +78,6 @@ type Producer struct {
 	// Compression is the codec of every batch, Level its level (0: the codec's default).
 	Compression Codec
 	Level       int
-	// BufferBytes bounds keys and values held for Kafka. Package batch refuses records that would
-	// exceed it; the client's own bound is set far above.
-	BufferBytes int64
 	// DeliveryTimeout is how long a record may take in all, retries included.
 	DeliveryTimeout time.Duration
 	// RequestTimeout is how long a broker may take to answer one produce request.

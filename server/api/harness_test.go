@@ -113,16 +113,8 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 	if err := cache.Wait(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	client, err := kafka.NewSender(base.WithHooks(cache.Hook()), o.producer)
-	if err != nil {
-		t.Fatal(err)
-	}
 	s := &stack{log: logs, metadata: cache, broker: b}
-	compressor, err := kafka.NewCompressor(o.producer.Compression, o.producer.Level)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.producer = batch.New(client, compressor, batch.Cluster{Topic: topicOf(cache), Healthy: cache.Healthy, Contradicted: cache.Invalidate}, o.batch, o.producer)
+	s.producer = newProducer(t, base, &o, cache)
 	node := joinCluster(t, base, &o)
 	deps := consumer.Deps{Schemas: o.schemas, Read: o.read, Logger: log}
 	if node != nil {
@@ -170,6 +162,20 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 		}
 	})
 	return s
+}
+
+// newProducer builds the produce side of a stack.
+func newProducer(t testing.TB, base kafka.Settings, o *stackOptions, cache *metadata.Cache) *batch.Producer {
+	t.Helper()
+	client, err := kafka.NewSender(base.WithHooks(cache.Hook()), o.producer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	compressor, err := kafka.NewCompressor(o.producer.Compression, o.producer.Level)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return batch.New(client, compressor, batch.Cluster{Topic: topicOf(cache), Healthy: cache.Healthy, Contradicted: cache.Invalidate}, o.batch, o.producer)
 }
 
 func topicOf(cache *metadata.Cache) func(context.Context, string) (string, int32, error) {
