@@ -1,10 +1,13 @@
 package batch
 
 import (
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"millrace/internal/apierr"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -83,6 +86,31 @@ func TestOutcomeThatNoBrokerTells(t *testing.T) {
 		}
 		if attempts[2] > 3 {
 			t.Errorf("a batch was sent %d times", attempts[2])
+		}
+	})
+}
+
+// A topic that brokers did not know for a while, and that is still there, is written to under
+// another epoch: batches of the same one that begin with sequence 0 again would be acked as those
+// that the topic has, and stored nowhere.
+func TestTopicUnknownForAWhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newModel()
+		m.version = 7 // the former leader does not name the next
+		p := start(t, m)
+		if got, err := produce(t, p, `{"records":[{"value":1}]}`, 0); got != "0@0" || err != nil {
+			t.Fatal(got, err)
+		}
+		m.move("t", 0, 2)
+		m.lookUps = slices.Repeat([]int16{kerr.UnknownTopicOrPartition.Code}, 1000)
+		if _, err := produce(t, p, `{"records":[{"value":2}]}`, 0); !apierr.TopicNotFound.Is(err) {
+			t.Fatal(err)
+		}
+		m.mu.Lock()
+		m.lookUps = nil
+		m.mu.Unlock()
+		if got, err := produce(t, p, `{"records":[{"value":3}]}`, 0); got != "0@1" || err != nil {
+			t.Errorf("%q, %v; the log is %v", got, err, m.log("t", 0))
 		}
 	})
 }

@@ -42,9 +42,10 @@ type partition struct {
 	// would accept any first sequence, so one at a time is sent.
 	fresh    bool
 	producer producerEpoch
-	sequence int32     // of the next record that gets one
-	serial   int       // of the next batch that gets a sequence
-	acked    time.Time // the last ack
+	former   producerEpoch // that a topic of that name used before
+	sequence int32         // of the next record that gets one
+	serial   int           // of the next batch that gets a sequence
+	acked    time.Time     // the last ack
 
 	listed bool      // the home has it among those with something to send
 	parked bool      // the router looks after it
@@ -210,7 +211,7 @@ func (p *partition) number(b *batch) {
 		return
 	}
 	if p.producer.id < 0 {
-		p.producer, p.sequence, p.fresh = p.topic.producer.router.identity(), 0, true
+		p.begin()
 	}
 	if p.out == 0 && !p.acked.IsZero() && time.Since(p.acked) > idleFor {
 		p.fresh = true
@@ -219,6 +220,14 @@ func (p *partition) number(b *batch) {
 	p.serial++
 	h.producer, h.sequence = p.producer, b.sequence
 	p.sequence = addSequence(p.sequence, b.records())
+}
+
+// begin takes an epoch that the partition has not used.
+func (p *partition) begin() {
+	p.producer, p.sequence, p.fresh = p.topic.producer.router.identity(), 0, true
+	if p.producer.id == p.former.id && p.former.epoch < math.MaxInt16 {
+		p.producer.epoch = max(p.producer.epoch, p.former.epoch+1)
+	}
 }
 
 // addSequence counts on as Kafka does, from 2^31-1 to 0.

@@ -55,17 +55,31 @@ func newRouter(p *Producer) *router {
 func (r *router) topic(name string, n int32) (*topic, []*partition) {
 	r.mu.Lock()
 	t := r.topics[name]
-	if t == nil || t.gone.Load() != nil {
-		t = newTopic(r.producer, name)
-		r.topics[name] = t
-	}
 	r.mu.Unlock()
+	if t == nil || t.gone.Load() != nil {
+		t = r.begin(name, t)
+	}
 	fresh := len(*t.partitions.Load()) < int(n)
 	all := t.first(n)
 	if fresh {
 		r.lookUp(t)
 	}
 	return t, all
+}
+
+// begin makes a topic in place of a former one of that name, or of none, unless another request
+// has.
+func (r *router) begin(name string, former *topic) *topic {
+	epochs := former.epochs()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if t := r.topics[name]; t != nil && t != former {
+		return t
+	}
+	t := newTopic(r.producer, name)
+	t.former = epochs
+	r.topics[name] = t
+	return t
 }
 
 // lookUp has the leaders of a topic looked up soon.
