@@ -53,8 +53,9 @@ type world struct {
 	problems  []string
 }
 
-// newWorld makes a world as its seed has it, which ends with t.
-func newWorld(t *testing.T, seed uint64) *world {
+// newWorld makes a world as its seed has it, which ends with t. Some have brokers of Kafka 2.3,
+// unless all must be modern.
+func newWorld(t *testing.T, seed uint64, modern bool) *world {
 	w := &world{t: t, seed: seed, rng: rand.New(rand.NewPCG(seed, 1))}
 	w.nodes = 1 + w.rng.Int32N(3)
 	base := []time.Duration{0, 200 * time.Microsecond, 2 * time.Millisecond, 20 * time.Millisecond}[w.rng.IntN(4)]
@@ -68,7 +69,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 		ports = append(ports, firstPort+int(i))
 	}
 	opts = append(opts, kfake.Ports(ports...))
-	if w.rng.IntN(4) == 0 { // brokers that name no records, and know no ids of topics
+	if old := w.rng.IntN(4) == 0; old && !modern { // brokers that name no records, and know no ids of topics
 		opts = append(opts, kfake.MaxVersions(kversion.V2_3_0()))
 	}
 	cluster, err := kfake.NewCluster(opts...)

@@ -22,8 +22,9 @@ var verbose = os.Getenv("MILLRACE_SIMULATION_LOG") != ""
 
 // scenario is what runs in a world, on which events of some kinds fall.
 type scenario struct {
-	kinds []kind
-	run   func(w *world, s schedule) []string
+	kinds  []kind
+	run    func(w *world, s schedule) []string
+	modern bool // the brokers are
 }
 
 // outcome is one run of a seed.
@@ -42,7 +43,7 @@ func once(t *testing.T, sc scenario, seed uint64, keep func(i int) bool) (out ou
 		}
 	}()
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, seed)
+		w := newWorld(t, seed, sc.modern)
 		for i, e := range newSchedule(seed, w.nodes, sc.kinds) {
 			if keep(i) {
 				out.schedule = append(out.schedule, e)
@@ -118,7 +119,7 @@ func report(t *testing.T, sc scenario, seed uint64, out outcome) {
 }
 
 func TestProduce(t *testing.T) {
-	simulate(t, 100, scenario{writing, producing})
+	simulate(t, 100, scenario{kinds: writing, run: producing})
 }
 
 // fingerprint is a hash of what clients did and were told, without the times.
