@@ -127,12 +127,17 @@ func TestLeaderHint(t *testing.T) {
 	})
 }
 
-// Records for a topic that was created again are refused as such, and later ones go there.
+// Records for a topic that was created again go to the new one. With other partitions they are
+// refused, because keys would be in others; later ones go there.
 func TestTopicCreatedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newModel()
 		p := quick(t, m)
 		m.create("t", 3)
+		if got, err := produce(t, p, `{"records":[{"value":1}]}`, 0); err != nil || got != "0@0" {
+			t.Errorf("%s, %v", got, err)
+		}
+		m.create("t", 4)
 		if _, err := produce(t, p, `{"records":[{"value":1}]}`, 0); !apierr.KafkaRetriable.Is(err) {
 			t.Errorf("got %v", err)
 		}

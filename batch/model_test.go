@@ -32,6 +32,8 @@ type model struct {
 	// cut, if not nil, is asked with each request whether its connection is to end before
 	// (1) or after (2) it is carried out.
 	cut func() int
+	// lookUps are the codes of the next look-ups of topics.
+	lookUps []int16
 	// unnamed: brokers do not say which records they refuse.
 	unnamed  bool
 	throttle int32
@@ -343,6 +345,10 @@ func (m *model) Ask(_ context.Context, req kmsg.Request) (kmsg.Response, error) 
 func (m *model) describe(name string) kmsg.MetadataResponseTopic {
 	out := kmsg.NewMetadataResponseTopic()
 	out.Topic = kmsg.StringPtr(name)
+	if len(m.lookUps) > 0 {
+		out.ErrorCode, m.lookUps = m.lookUps[0], m.lookUps[1:]
+		return out
+	}
 	t := m.topics[name]
 	if t == nil {
 		out.ErrorCode = kerr.UnknownTopicOrPartition.Code

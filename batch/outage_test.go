@@ -64,6 +64,9 @@ func TestLostBrokerIsTold(t *testing.T) {
 		if err := <-sent; !apierr.WriteUnknown.Is(err) || time.Since(began) > 2*watchEvery {
 			t.Errorf("a record that was sent: %v after %v", err, time.Since(began))
 		}
+		l.mu.Lock()
+		l.hold = nil // of requests to come
+		l.mu.Unlock()
 		if l.resets.Load() == 0 || p.Held() == 0 {
 			t.Errorf("%d resets, %d bytes held", l.resets.Load(), p.Held())
 		}
@@ -76,9 +79,6 @@ func TestLostBrokerIsTold(t *testing.T) {
 			}
 		}
 		l.broker.Store(-2)
-		l.mu.Lock()
-		l.hold = nil
-		l.mu.Unlock()
 		close(hold)
 		time.Sleep(time.Second)
 		if err := <-begin(t, p, "after", 0); err != nil {

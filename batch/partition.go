@@ -26,6 +26,7 @@ type partition struct {
 	// home is the sender that has the partition: leader, once nothing is in flight at another.
 	home        *sender
 	leaderEpoch int32
+	rewinds     int // look-ups in a row that named a lower epoch
 	// queue holds what is to be sent, in order. Only the last one takes frames.
 	queue []*batch
 	// flight holds what was sent, in order, until it is written or treated; out of them are not
@@ -41,9 +42,10 @@ type partition struct {
 	// would accept any first sequence, so one at a time is sent.
 	fresh    bool
 	producer producerEpoch
-	sequence int32     // of the next record that gets one
-	serial   int       // of the next batch that gets a sequence
-	acked    time.Time // the last ack
+	former   producerEpoch // that a topic of that name used before
+	sequence int32         // of the next record that gets one
+	serial   int           // of the next batch that gets a sequence
+	acked    time.Time     // the last ack
 
 	listed bool      // the home has it among those with something to send
 	entry  uint64    // the number of its listing there
@@ -167,7 +169,7 @@ func (p *partition) open() bool {
 	}
 	switch head := p.queue[0]; {
 	case p.failing:
-		return p.resolving && p.unresolved(p.queue)
+		return p.resolving && p.resolvable(p.queue)
 	case len(p.flight) == 0:
 		return true
 	case head.suspect || p.flight[0].suspect || p.fresh:
@@ -230,7 +232,7 @@ func (p *partition) number(b *batch) {
 		return
 	}
 	if p.producer.id < 0 {
-		p.producer, p.sequence, p.fresh = p.topic.producer.router.identity(), 0, true
+		p.begin()
 	}
 	if p.out == 0 && !p.acked.IsZero() && time.Since(p.acked) > idleFor {
 		p.fresh = true
@@ -239,6 +241,14 @@ func (p *partition) number(b *batch) {
 	p.serial++
 	h.producer, h.sequence = p.producer, b.sequence
 	p.sequence = addSequence(p.sequence, b.records())
+}
+
+// begin takes an epoch that the partition has not used.
+func (p *partition) begin() {
+	p.producer, p.sequence, p.fresh = p.topic.producer.router.identity(), 0, true
+	if p.producer.id == p.former.id && p.former.epoch < math.MaxInt16 {
+		p.producer.epoch = max(p.producer.epoch, p.former.epoch+1)
+	}
 }
 
 // addSequence counts on as Kafka does, from 2^31-1 to 0.
@@ -264,7 +274,7 @@ func (p *partition) answered(b *batch, v verdict, base int64, now time.Time) {
 		b.unsure = v.meaning == unknown || v.meaning == broken || b.unsure && !v.definite()
 		p.failing = true
 	}
-	if p.failing && p.out == 0 && !(p.resolving && p.unresolved(p.queue)) {
+	if p.failing && p.out == 0 && !(p.resolving && p.resolvable(p.queue)) {
 		p.treat(now)
 	}
 	p.list(now)

@@ -57,11 +57,10 @@ func newRouter(p *Producer) *router {
 func (r *router) topic(name string, n int32) (*topic, []*partition) {
 	r.mu.Lock()
 	t := r.topics[name]
-	if t == nil || t.gone.Load() != nil {
-		t = newTopic(r.producer, name)
-		r.topics[name] = t
-	}
 	r.mu.Unlock()
+	if t == nil || t.gone.Load() != nil {
+		t = r.begin(name, t)
+	}
 	fresh := len(*t.partitions.Load()) < int(n)
 	all := t.first(n)
 	if fresh {
@@ -75,6 +74,21 @@ func (r *router) all() []*topic {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Collect(maps.Values(r.topics))
+}
+
+// begin makes a topic in place of a former one of that name, or of none, unless another request
+// has.
+func (r *router) begin(name string, former *topic) *topic {
+	epochs := former.epochs()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if t := r.topics[name]; t != nil && t != former {
+		return t
+	}
+	t := newTopic(r.producer, name)
+	t.former = epochs
+	r.topics[name] = t
+	return t
 }
 
 // lookUp has the leaders of a topic looked up soon.
@@ -228,9 +242,11 @@ func (r *router) find(topics []*topic) {
 }
 
 // isFatal reports whether a broker refused a look-up for good, so that nothing can be written.
+// That a broker failed at it says nothing of the next look-up, though Kafka does not count that
+// error among those to retry.
 func isFatal(err error) bool {
 	var code *kerr.Error
-	return errors.As(err, &code) && !code.Retriable
+	return errors.As(err, &code) && !code.Retriable && !errors.Is(err, kerr.UnknownServerError)
 }
 
 // identify gets a producer id, unless there is one or none is needed.
@@ -309,14 +325,22 @@ func (t *topic) located(found *kmsg.MetadataResponseTopic) {
 	}
 }
 
+// maxRewinds is how many look-ups may name an epoch that is lower than one that was known.
+const maxRewinds = 5
+
 // located takes what a broker says of the partition, unless another broker has named a leader of
-// a higher epoch meanwhile.
+// a higher epoch meanwhile. A broker that lags catches up; if several look-ups name the lower
+// epoch, the topic was deleted and created again, and counts anew. Where topics have no ids (before
+// Kafka 2.8) nothing else tells so, and otherwise the node would ask the former leader without end.
 func (p *partition) located(f *kmsg.MetadataResponseTopicPartition) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if f.LeaderEpoch < p.leaderEpoch && f.LeaderEpoch >= 0 {
-		return
+		if p.rewinds++; p.rewinds < maxRewinds {
+			return
+		}
 	}
+	p.rewinds = 0
 	if f.Leader < 0 {
 		p.leader.Store(nil)
 		return

@@ -27,6 +27,10 @@ type topic struct {
 	limit      atomic.Int64                 // bytes that a batch should have at most, 0 if not known
 	rules      atomic.Pointer[rules]        // nil: not known
 	asking     atomic.Bool                  // for rules
+	// former has the epoch that each partition of the topic of that name before this one used
+	// last. Perhaps it is the same topic, which brokers did not know for a while: they would take
+	// batches of the same epoch with sequences from 0 for ones that they have, and ack them.
+	former []producerEpoch
 
 	mu     sync.Mutex // of the choice among partitions, and of growing
 	sticky int        // the partition of keyless records; modulo the count, which may change
@@ -48,10 +52,31 @@ func (t *topic) first(n int32) []*partition {
 	defer t.mu.Unlock()
 	all := append([]*partition(nil), *t.partitions.Load()...)
 	for i := int32(len(all)); i < n; i++ {
-		all = append(all, &partition{topic: t, index: i, producer: producerEpoch{id: -1}, leaderEpoch: -1})
+		p := &partition{topic: t, index: i, producer: producerEpoch{id: -1}, former: producerEpoch{id: -1}, leaderEpoch: -1}
+		if int(i) < len(t.former) {
+			p.former = t.former[i]
+		}
+		all = append(all, p)
 	}
 	t.partitions.Store(&all)
 	return all[:n]
+}
+
+// epochs returns the epoch that each partition used last.
+func (t *topic) epochs() []producerEpoch {
+	if t == nil {
+		return nil
+	}
+	all := *t.partitions.Load()
+	out := make([]producerEpoch, len(all))
+	for i, p := range all {
+		p.mu.Lock()
+		if out[i] = p.producer; p.producer.id < 0 {
+			out[i] = p.former
+		}
+		p.mu.Unlock()
+	}
+	return out
 }
 
 // choose gives the records that name no partition one, as Kafka's Java producer does:
@@ -125,19 +150,13 @@ func (t *topic) learn(b *batch) {
 // succeeded ends a topic that was deleted and created again. What waits and is not written goes to
 // the new one, if that has as many partitions: with others, keys would be in others.
 func (t *topic) succeeded(partitions int) {
-	r := t.producer.router
-	heir := newTopic(t.producer, t.name)
+	heir := t.producer.router.begin(t.name, t)
 	heir.first(int32(partitions))
-	r.mu.Lock()
-	if r.topics[t.name] == t {
-		r.topics[t.name] = heir
-	}
-	r.mu.Unlock()
 	if partitions == len(*t.partitions.Load()) {
 		t.heir.Store(heir)
 	}
 	t.end(kerr.UnknownTopicID)
-	r.lookUp(heir)
+	t.producer.router.lookUp(heir)
 }
 
 // end has all that waits for the topic fail.

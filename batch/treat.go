@@ -46,7 +46,7 @@ func (p *partition) treat(now time.Time) {
 // out of order, which means that it was not written. It reports whether there is any.
 func (p *partition) resolve(now time.Time) bool {
 	if !p.idempotent() || now.Sub(p.flight[0].since) >= p.topic.producer.settings.DeliveryTimeout ||
-		!p.unresolved(p.flight[1:]) && !p.unresolved(p.queue) {
+		!p.resolvable(p.flight[1:]) && !p.resolvable(p.queue) {
 		return false
 	}
 	if p.resolving { // not for the first time
@@ -62,6 +62,13 @@ func (p *partition) resolve(now time.Time) bool {
 // unresolved reports whether the outcome of one of those that have a sequence is unknown.
 func (p *partition) unresolved(of []*batch) bool {
 	return slices.ContainsFunc(of, func(b *batch) bool { return b.unsure })
+}
+
+// resolvable reports whether to send one of those again may tell its outcome. A broker that has
+// lost its state of the producer, as brokers before Kafka 2.5 do with the records, will never tell;
+// asked again until the delivery timeout, it would hold up the partition for as long.
+func (p *partition) resolvable(of []*batch) bool {
+	return slices.ContainsFunc(of, func(b *batch) bool { return b.unsure && b.answer.meaning != lost })
 }
 
 func (p *partition) idempotent() bool { return p.topic.producer.settings.Idempotent }

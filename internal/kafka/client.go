@@ -92,6 +92,9 @@ func baseOpts(s Settings, clientID string) ([]kgo.Opt, error) {
 	if s.TLS != nil {
 		opts = append(opts, kgo.DialTLSConfig(s.TLS))
 	}
+	if s.Dial != nil {
+		opts = append(opts, kgo.Dialer(s.Dial))
+	}
 	opts = append(opts, kgo.DialTimeout(orElse(s.DialTimeout, defaultDialTimeout)))
 	if s.SASL != nil {
 		opts = append(opts, kgo.SASL(s.SASL))

@@ -1,8 +1,10 @@
 package kafka
 
 import (
+	"context"
 	"crypto/tls"
 	"log/slog"
+	"net"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -25,6 +27,9 @@ type Settings struct {
 	RequestTimeout time.Duration
 	// DialTimeout bounds the opening of one connection.
 	DialTimeout time.Duration
+	// Dial opens connections in place of the operating system's network; nil: that one. It does
+	// not go together with TLS.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 	// MetadataMaxAge is how old the client's view of topics and leaders may get.
 	MetadataMaxAge time.Duration
 	// Logger receives the clients' log; nil drops it.

@@ -24,7 +24,7 @@ var layers = [][]string{
 	{"server/api"},
 	{"config"},
 	{"bench", "loadtest", "tune"},
-	{"internal/faults"},
+	{"internal/faults", "internal/simulation"},
 	{"cmd"},
 }
 

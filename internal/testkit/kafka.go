@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -125,18 +126,24 @@ func newKafka(ctx context.Context, java, jars string, opts KafkaOptions) (*Kafka
 	return k, nil
 }
 
-// freePorts returns n different ports that nothing listens on at 127.0.0.1.
+// freePorts returns n different ports that nothing listens on at 127.0.0.1. They lie below those
+// that systems give to outgoing connections: one of these could take a port before the broker
+// does, or while it is down.
 func freePorts(n int) ([]int, error) {
+	const lowest, highest = 12000, 32000
 	var ports []int
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+	for range 100 * n {
+		port := lowest + rand.IntN(highest-lowest)
+		l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
 		if err != nil {
-			return nil, fmt.Errorf("cannot find a free port: %w", err)
+			continue
 		}
 		defer func() { _ = l.Close() }() // at the end, so that all differ
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+		if ports = append(ports, port); len(ports) == n {
+			return ports, nil
+		}
 	}
-	return ports, nil
+	return nil, fmt.Errorf("cannot find %d free ports from %d to %d", n, lowest, highest)
 }
 
 // format writes server.properties and gives the data folder its cluster id.

@@ -216,13 +216,13 @@ func TestValues(t *testing.T) {
 	for client := range 5 {
 		for seq := range 50 {
 			id := ID{client, seq}
-			value := appendValue(nil, "0badcafe", id)
+			value := AppendValue(nil, "0badcafe", id)
 			lengths[len(value)] = true
-			if got, ok := parseValue("0badcafe", bytes.ReplaceAll(value, []byte(":"), []byte(" :\n"))); !ok || got != id {
+			if got, ok := ParseValue("0badcafe", bytes.ReplaceAll(value, []byte(":"), []byte(" :\n"))); !ok || got != id {
 				t.Fatalf("%s is %v, %v", value, got, ok)
 			}
 			for _, other := range [][]byte{value[1:], append([]byte("x"), value...), bytes.Replace(value, []byte("0bad"), []byte("0bed"), 1), bytes.Replace(value, []byte(`"}`), []byte(`a"}`), 1)} {
-				if got, ok := parseValue("0badcafe", other); ok {
+				if got, ok := ParseValue("0badcafe", other); ok {
 					t.Fatalf("%s is taken for %v", other, got)
 				}
 			}
@@ -232,7 +232,7 @@ func TestValues(t *testing.T) {
 		t.Errorf("only %d lengths", len(lengths))
 	}
 	for _, foreign := range []string{"", "null", "1", `"check"`, `{"check":"0badcafe.1"}`, "\xff"} {
-		if _, ok := parseValue("0badcafe", []byte(foreign)); ok {
+		if _, ok := ParseValue("0badcafe", []byte(foreign)); ok {
 			t.Errorf("%q is one of ours", foreign)
 		}
 	}

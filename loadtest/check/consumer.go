@@ -160,7 +160,7 @@ func (c *instance) page(op *Op, body []byte) error {
 		}
 		given := Given{Place: Place{Partition{*r.Topic, *r.Partition}, *r.Offset}}
 		var ours bool
-		if given.ID, ours = parseValue(c.run.history.Run, value); !ours {
+		if given.ID, ours = ParseValue(c.run.history.Run, value); !ours {
 			given.Foreign = preview(value)
 		}
 		page = append(page, given)

@@ -61,7 +61,7 @@ func ReadLog(ctx context.Context, dial Dial, h *History) (*Log, error) {
 		at := Partition{r.Topic, r.Partition}
 		rec := Stored{Offset: r.Offset}
 		var ours bool
-		if rec.ID, ours = parseValue(h.Run, r.Value); !ours {
+		if rec.ID, ours = ParseValue(h.Run, r.Value); !ours {
 			rec.Foreign = preview(r.Value)
 		}
 		log.Records[at] = append(log.Records[at], rec)

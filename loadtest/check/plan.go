@@ -69,7 +69,7 @@ func (p *plan) body(run string, client, seq int, now time.Time) []byte {
 		if rec.bad {
 			b = fmt.Appendf(b, `"timestamp":%d,`, now.Add(badTimestamp).UnixMilli())
 		}
-		b = p.appendText(append(b, `"value":`...), appendValue(nil, run, ID{client, seq + i}))
+		b = p.appendText(append(b, `"value":`...), AppendValue(nil, run, ID{client, seq + i}))
 		b = append(b, '}')
 	}
 	return append(b, "]}"...)

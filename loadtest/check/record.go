@@ -28,9 +28,9 @@ const (
 	previewBytes = 60
 )
 
-// appendValue appends the value of a record. It is a function of run and id, so that one
+// AppendValue appends the value of a record. It is a function of run and id, so that one
 // that was changed on its way is found out.
-func appendValue(dst []byte, run string, id ID) []byte {
+func AppendValue(dst []byte, run string, id ID) []byte {
 	dst = append(dst, valueHead...)
 	dst = fmt.Appendf(dst, "%s.%d.%d", run, id.Client, id.Seq)
 	dst = append(dst, valuePad...)
@@ -44,9 +44,9 @@ func appendValue(dst []byte, run string, id ID) []byte {
 	return append(dst, valueTail...)
 }
 
-// parseValue returns the id of a value of this run. It fails for a value that this run did
+// ParseValue returns the id of a value of this run. It fails for a value that this run did
 // not make, to the byte; only white space may differ, for the value is JSON.
-func parseValue(run string, value []byte) (ID, bool) {
+func ParseValue(run string, value []byte) (ID, bool) {
 	var compact bytes.Buffer
 	if json.Compact(&compact, value) != nil {
 		return ID{}, false
@@ -64,7 +64,7 @@ func parseValue(run string, value []byte) (ID, bool) {
 	c, err1 := strconv.Atoi(client)
 	s, err2 := strconv.Atoi(seq)
 	id := ID{Client: c, Seq: s}
-	if err1 != nil || err2 != nil || !bytes.Equal(value, appendValue(nil, run, id)) {
+	if err1 != nil || err2 != nil || !bytes.Equal(value, AppendValue(nil, run, id)) {
 		return ID{}, false
 	}
 	return id, true

@@ -1,0 +1,116 @@
+package batch
+
+import (
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"millrace/internal/apierr"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// Brokers before Kafka 2.8 have no ids of topics. A topic that was created again there is known by
+// its epochs, which begin anew, and is written to at its new leader.
+func TestTopicCreatedAgainWithoutID(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newModel()
+		m.version = 7
+		m.create("t", 3).id = [16]byte{}
+		m.topics["t"].epochs[0] = 9
+		p := start(t, m)
+		if got, err := produce(t, p, `{"records":[{"value":1}]}`, 0); got != "0@0" || err != nil {
+			t.Fatal(got, err)
+		}
+		again := m.create("t", 3)
+		again.id, again.leaders[0] = [16]byte{}, 2
+		if got, err := produce(t, p, `{"records":[{"value":2}]}`, 0); got != "0@0" || err != nil {
+			t.Errorf("%q, %v", got, err)
+		}
+	})
+}
+
+// A look-up at which a broker fails is made again, and nothing is refused for it.
+func TestBrokerFailsAtLookUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newModel()
+		m.lookUps = []int16{kerr.UnknownServerError.Code, kerr.UnknownServerError.Code}
+		p := start(t, m)
+		if got, err := produce(t, p, `{"records":[{"value":1}]}`, 0); got != "0@0" || err != nil {
+			t.Errorf("%q, %v", got, err)
+		}
+	})
+}
+
+// A broker that has lost its state of the producer never tells whether a batch was written. It
+// does not hold up the partition: the outcome of that batch is unknown, and others go on.
+func TestOutcomeThatNoBrokerTells(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newModel()
+		m.latency = func() time.Duration { return 20 * time.Millisecond }
+		attempts := map[int32]int{}
+		m.fault = func(_ string, _ int32, b *kmsg.RecordBatch) int16 {
+			if b.ProducerEpoch > 0 {
+				return 0
+			}
+			attempts[b.FirstSequence]++
+			switch {
+			case b.FirstSequence == 1:
+				return kerr.UnknownServerError.Code
+			case b.FirstSequence == 2 && attempts[2] == 1:
+				return kerr.RequestTimedOut.Code
+			case b.FirstSequence == 2:
+				return kerr.UnknownProducerID.Code
+			}
+			return 0
+		}
+		p := start(t, m)
+		if got, err := produce(t, p, `{"records":[{"value":0}]}`, 0); got != "0@0" || err != nil {
+			t.Fatal(got, err)
+		}
+		var both sync.WaitGroup
+		for _, body := range []string{`{"records":[{"value":1}]}`, `{"records":[{"value":2}]}`} {
+			both.Go(func() {
+				if got, err := produce(t, p, body, 0); err == nil {
+					t.Errorf("%s: %s", body, got)
+				}
+			})
+			time.Sleep(5 * time.Millisecond)
+		}
+		both.Wait()
+		if got, err := produce(t, p, `{"records":[{"value":3}]}`, 0); got != "0@1" || err != nil {
+			t.Errorf("%q, %v", got, err)
+		}
+		if attempts[2] > 3 {
+			t.Errorf("a batch was sent %d times", attempts[2])
+		}
+	})
+}
+
+// A topic that brokers did not know for a while, and that is still there, is written to under
+// another epoch: batches of the same one that begin with sequence 0 again would be acked as those
+// that the topic has, and stored nowhere.
+func TestTopicUnknownForAWhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newModel()
+		m.version = 7 // the former leader does not name the next
+		p := start(t, m)
+		if got, err := produce(t, p, `{"records":[{"value":1}]}`, 0); got != "0@0" || err != nil {
+			t.Fatal(got, err)
+		}
+		m.move("t", 0, 2)
+		m.lookUps = slices.Repeat([]int16{kerr.UnknownTopicOrPartition.Code}, 1000)
+		if _, err := produce(t, p, `{"records":[{"value":2}]}`, 0); !apierr.TopicNotFound.Is(err) {
+			t.Fatal(err)
+		}
+		m.mu.Lock()
+		m.lookUps = nil
+		m.mu.Unlock()
+		if got, err := produce(t, p, `{"records":[{"value":3}]}`, 0); got != "0@1" || err != nil {
+			t.Errorf("%q, %v; the log is %v", got, err, m.log("t", 0))
+		}
+	})
+}
