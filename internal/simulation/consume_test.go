@@ -273,5 +273,5 @@ func (g *readers) finish() {
 }
 
 func TestConsume(t *testing.T) {
-	simulate(t, 40, scenario{kinds: reading, run: consuming, modern: true})
+	simulate(t, 15, scenario{kinds: reading, run: consuming, modern: true})
 }
