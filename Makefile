@@ -22,7 +22,7 @@ GOLDFLAGS ?= -s -w
 GOBUILD  := CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags "$(GOLDFLAGS) -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.committed=$(DATE)"
 KAFKA    := .cache/bin/kafka
 
-.PHONY: run build test test-short race fuzz lint attacks faults faults-short bench pollers clients browser screenshots cluster-proof upgrade-proof proofs kafka loadtest install clean help budget all-but-lint $(KAFKA)
+.PHONY: run build test test-short race fuzz lint simulate attacks faults faults-short bench pollers clients browser screenshots cluster-proof upgrade-proof proofs kafka loadtest install clean help budget all-but-lint $(KAFKA)
 
 run: build ## build millrace and run it with a broker in process, on :8082
 	bin/millrace dev
@@ -112,6 +112,9 @@ lint: ## go vet, staticcheck, gofumpt and the rules of the house
 
 pollers: ## 1,000 clients that poll metadata for half a minute
 	MILLRACE_POLLERS=full go test -count=1 -v -run '^TestPollers$$' ./server/api
+
+simulate: ## SEEDS (10000) schedules of faults on kfake in memory, from seed FROM (0) on; a failure prints its seed (minutes)
+	MILLRACE_SEEDS=$(or $(SEEDS),10000) MILLRACE_SEED_FROM=$(or $(FROM),0) go test -count=1 -timeout=2h ./internal/simulation
 
 attacks: build ## what attacks on its memory cost the program (MILLRACE_BIN), the table of docs/reliability.md (Linux; minutes)
 	MILLRACE_ATTACKS=1 MILLRACE_BIN=$(abspath $(or $(MILLRACE_BIN),$(BIN))) go test -count=1 -timeout=10m -run '^TestAttacks$$' ./cmd/millrace

@@ -114,3 +114,45 @@ func TestTopicUnknownForAWhile(t *testing.T) {
 		}
 	})
 }
+
+// A refused batch that waits for the outcome of one behind it is answered when the topic is
+// deleted meanwhile, and so is the other.
+func TestTopicDeletedWhileAnOutcomeIsUnknown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newModel()
+		m.version = 7
+		m.latency = func() time.Duration { return 20 * time.Millisecond }
+		told := false
+		m.fault = func(_ string, _ int32, b *kmsg.RecordBatch) int16 {
+			switch {
+			case b.FirstSequence == 1:
+				m.lookUps = slices.Repeat([]int16{kerr.UnknownTopicOrPartition.Code}, 1000)
+				return kerr.UnknownServerError.Code
+			case b.FirstSequence == 2 && !told:
+				told = true
+				return kerr.RequestTimedOut.Code
+			case b.FirstSequence == 2:
+				return kerr.NotLeaderForPartition.Code
+			}
+			return 0
+		}
+		p := start(t, m)
+		if got, err := produce(t, p, `{"records":[{"value":0}]}`, 0); got != "0@0" || err != nil {
+			t.Fatal(got, err)
+		}
+		began := time.Now()
+		var both sync.WaitGroup
+		for _, body := range []string{`{"records":[{"value":1}]}`, `{"records":[{"value":2}]}`} {
+			both.Go(func() {
+				if got, err := produce(t, p, body, 0); err == nil {
+					t.Errorf("%s: %s", body, got)
+				}
+			})
+			time.Sleep(5 * time.Millisecond)
+		}
+		both.Wait()
+		if took := time.Since(began); took > unknownFor+2*time.Second {
+			t.Errorf("the requests were answered after %v", took)
+		}
+	})
+}

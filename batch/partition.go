@@ -299,6 +299,10 @@ func (p *partition) finish(b *batch, base int64, err error) {
 func (p *partition) failQueue(err error) {
 	all := p.bequeath(p.queue)
 	p.queue = nil
+	if p.out == 0 { // a refused batch may have waited for the outcome of those behind it
+		all = append(p.flight, all...)
+		p.flight, p.failing, p.resolving = nil, false, false
+	}
 	numbered := false
 	for _, b := range all {
 		numbered = numbered || b.sequence >= 0

@@ -131,7 +131,10 @@ type worker struct {
 // run sends one request after another until the sender is closed.
 func (s *sender) run() {
 	w := &worker{sender: s}
-	w.req.acks, w.req.timeout = int16(s.producer.settings.Acks), s.producer.settings.RequestTimeout
+	// Replicas may take up to the request timeout; but a broker is asked to say after the limit of
+	// its silence that it still waits. It is sent the batch again then, which it knows, and goes on
+	// waiting. A broker that says nothing has lost the connection.
+	w.req.acks, w.req.timeout = int16(s.producer.settings.Acks), min(s.producer.settings.RequestTimeout, s.producer.settings.SilenceLimit)
 	w.req.written = w.pass
 	for w.next() {
 		w.build()

@@ -49,6 +49,9 @@ func (p *partition) resolve(now time.Time) bool {
 		!p.resolvable(p.flight[1:]) && !p.resolvable(p.queue) {
 		return false
 	}
+	if slices.ContainsFunc(p.flight[1:], func(b *batch) bool { return b.answer.meaning == moved || isTransport(b.answer.err) }) {
+		p.topic.producer.router.lookUp(p.topic)
+	}
 	if p.resolving { // not for the first time
 		p.backOff(now)
 	}

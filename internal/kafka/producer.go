@@ -37,6 +37,7 @@ func (p Producer) WithDefaults() Producer {
 	p.MaxInFlight = orElse(p.MaxInFlight, defaultInFlight)
 	p.DeliveryTimeout = orElse(p.DeliveryTimeout, defaultDelivery)
 	p.RequestTimeout = orElse(p.RequestTimeout, defaultRequestTimeout)
+	p.SilenceLimit = orElse(p.SilenceLimit, DefaultSilence)
 	if p.Retries < 0 || p.Retries >= math.MaxInt32 {
 		p.Retries = math.MaxInt // Java's maximum means "until the delivery timeout"
 	}

@@ -71,7 +71,8 @@ func newWorld(t *testing.T, seed uint64, modern bool) *world {
 		ports = append(ports, firstPort+int(i))
 	}
 	opts = append(opts, kfake.Ports(ports...))
-	if old := w.rng.IntN(4) == 0; old && !modern { // brokers that name no records, and know no ids of topics
+	// Old brokers name no records that they refuse, and know no ids of topics.
+	if old := w.rng.IntN(4) == 0; old && !modern {
 		opts = append(opts, kfake.MaxVersions(kversion.V2_3_0()))
 	}
 	cluster, err := kfake.NewCluster(opts...)

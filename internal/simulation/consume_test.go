@@ -80,7 +80,7 @@ func consuming(w *world, s schedule) []string {
 		members.Go(func() { g.member(m) })
 	}
 	s.run(w)
-	time.Sleep(15 * time.Second)
+	pause(15 * time.Second)
 	w.heal()
 	writer.Wait()
 	g.finish()
@@ -118,7 +118,7 @@ func (w *world) fill() {
 		w.history.Append(check.Op{
 			Kind: check.Produce, Seq: seq, Sent: sent, Done: w.history.Now(), Topic: topic, Records: []check.Sent{rec}, Outcome: rec.Outcome, Status: 200,
 		})
-		time.Sleep(time.Duration(r.Int64N(int64(200 * time.Millisecond))))
+		pause(time.Duration(r.Int64N(int64(200 * time.Millisecond))))
 	}
 }
 
@@ -183,7 +183,7 @@ func (c *reader) live() {
 		cancel()
 		op.settle(c.world, err)
 		if subscribed = err == nil; err != nil {
-			time.Sleep(100 * time.Millisecond)
+			pause(100 * time.Millisecond)
 		}
 	}
 	for n := 0; n < reads && !c.stop.Load(); n++ {
@@ -228,7 +228,7 @@ func (c *reader) read() {
 	c.mu.Unlock()
 	op.settle(c.world, err)
 	if err != nil {
-		time.Sleep(100 * time.Millisecond)
+		pause(100 * time.Millisecond)
 	}
 }
 
@@ -262,7 +262,7 @@ func (g *readers) finish() {
 			total += int(p.HighWatermark)
 		}
 	}
-	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); pause(100 * time.Millisecond) {
 		g.mu.Lock()
 		n := len(g.given)
 		g.mu.Unlock()
@@ -273,5 +273,5 @@ func (g *readers) finish() {
 }
 
 func TestConsume(t *testing.T) {
-	simulate(t, 40, scenario{kinds: reading, run: consuming, modern: true})
+	simulate(t, 15, scenario{kinds: reading, run: consuming, modern: true})
 }

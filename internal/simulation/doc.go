@@ -1,5 +1,5 @@
-// Package simulation runs the produce side, the consume side and the nodes of a service on a Kafka
-// cluster in memory, with a clock of their own, while everything that a seed can think of fails.
+// Package simulation runs the produce side and the consume side on a Kafka cluster in memory, with
+// a clock of their own, while everything that a seed can think of fails.
 // All of it is in the tests, which hold what clients were told against the log.
 //
 // A seed decides a world (how many brokers, the latency, the versions of Kafka's requests), what
@@ -12,16 +12,19 @@
 //   - broker_test.go: kfake on that network. screen_test.go gives it what a real broker has and
 //     kfake does not: records that break a rule of their topic are refused by name.
 //   - schedule_test.go: the events, from a seed.
-//   - produce_test.go, consume_test.go, nodes_test.go: what runs, and what must hold.
+//   - produce_test.go, consume_test.go: the clients, and what must hold.
 //   - run_test.go: seeds, their reports, and how a schedule that fails is made shorter.
 //
-// What clients did and were told is a history of package millrace/loadtest/check, and is judged
-// by it.
+// The clients' requests and their answers are a history of package millrace/loadtest/check, which
+// judges it.
 //
 // The clock is that of [testing/synctest]: it moves only when everything waits, so that a schedule
 // of a minute takes milliseconds. A seed decides all of the above, and not the order in which
 // goroutines run that could run at once, nor the jitter of retries; a seed that fails does so most
 // of the time, not always.
+//
+// Groups read by the protocol of KIP-848 alone. With the classic one the client library waits for a
+// lock that it holds over JoinGroup, which keeps the clock of a bubble from moving.
 //
 // MILLRACE_SEED runs one seed, MILLRACE_SEEDS that many of them.
 package simulation

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// pipe is one direction of a connection. What is written arrives later, in order, and without a
-// bound, as if the buffers of the operating system were large.
+// pipe is one direction of a connection. Bytes arrive later, in order, and without a bound, as if
+// the buffers of the operating system were large.
 type pipe struct {
 	mu       sync.Mutex
 	changed  sync.Cond
@@ -93,7 +93,7 @@ func (p *pipe) setDeadline(t time.Time) {
 	}
 }
 
-// close ends the bytes with err. What is on its way is lost if so.
+// close ends the bytes with err. Those on their way are lost if so.
 func (p *pipe) close(err error, lost bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

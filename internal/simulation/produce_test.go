@@ -37,7 +37,7 @@ func producing(w *world, s schedule) []string {
 		clients.Go(func() { w.write(p, c) })
 	}
 	s.run(w)
-	time.Sleep(15 * time.Second) // what lasts is over
+	pause(15 * time.Second) // what lasts is over
 	w.heal()
 	clients.Wait()
 	w.writable(p)
@@ -76,7 +76,7 @@ func (w *world) producer(settings kafka.Settings, cache *metadata.Cache) *batch.
 	}
 	around := batch.Cluster{Healthy: cache.Healthy, Contradicted: cache.Invalidate, Topic: func(ctx context.Context, name string) (string, int32, error) {
 		topic, err := cache.Topic(ctx, name)
-		if apierr.KafkaError.Is(err) { // for good by the API's contract, though a look-up later may succeed
+		if apierr.KafkaError.Is(err) { // for good, by the API's contract
 			err = apierr.KafkaRetriable.Wrap(err, "The broker failed.")
 		}
 		if err != nil {
@@ -90,11 +90,11 @@ func (w *world) producer(settings kafka.Settings, cache *metadata.Cache) *batch.
 // write sends requests one after another until the schedule is about over.
 func (w *world) write(p *batch.Producer, client int) {
 	r := rand.New(rand.NewPCG(w.seed, uint64(100+client)))
-	pause := choose(r, time.Millisecond, 30*time.Millisecond, 500*time.Millisecond)
+	between := choose(r, time.Millisecond, 30*time.Millisecond, 500*time.Millisecond)
 	for seq, n := 0, 0; n < 40; n++ {
 		records := w.request(r, client, &seq)
 		w.send(p, topics[r.IntN(len(topics))].name, records, client, n)
-		time.Sleep(time.Duration(r.Int64N(int64(2 * pause))))
+		pause(time.Duration(r.Int64N(int64(2 * between))))
 	}
 }
 
@@ -222,7 +222,7 @@ func (w *world) writable(p *batch.Producer) {
 					w.problem("%s-%d cannot be written to 30 s after the cluster is well: %s", topic.name, partition, op.Note)
 					break
 				}
-				time.Sleep(100 * time.Millisecond)
+				pause(100 * time.Millisecond)
 			}
 		}
 	}

@@ -119,7 +119,7 @@ func report(t *testing.T, sc scenario, seed uint64, out outcome) {
 }
 
 func TestProduce(t *testing.T) {
-	simulate(t, 100, scenario{kinds: writing, run: producing})
+	simulate(t, 40, scenario{kinds: writing, run: producing})
 }
 
 // fingerprint is a hash of what clients did and were told, without the times.

@@ -68,7 +68,7 @@ func newSchedule(seed uint64, nodes int32, kinds []kind) schedule {
 func (s schedule) run(w *world) {
 	start := time.Now()
 	for _, e := range s {
-		time.Sleep(time.Until(start.Add(e.at)))
+		pause(time.Until(start.Add(e.at)))
 		if verbose {
 			w.t.Logf("%v: %s", e.at, e.name)
 		}
@@ -77,13 +77,13 @@ func (s schedule) run(w *world) {
 	}
 }
 
-// heal ends all that an event may have begun.
-func (w *world) heal(handles ...*kfake.FaultHandle) {
+// pause waits by the clock of the world, which moves on at once when all wait.
+func pause(d time.Duration) { <-time.After(d) }
+
+// heal has all brokers back.
+func (w *world) heal() {
 	for i := range w.nodes {
 		w.net.broker(i).leave(false)
-	}
-	for _, h := range handles {
-		h.Remove()
 	}
 }
 

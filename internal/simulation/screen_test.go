@@ -34,7 +34,7 @@ const limitConfig = "max.message.bytes"
 // (KIP-467).
 const recordErrorsSince = 8
 
-// breaks returns why a broker refuses the record, or nil. The order is that of Kafka's LogValidator.
+// breaks returns why a broker refuses the record, or nil, in the order of Kafka's LogValidator.
 func breaks(topic string, r *kgo.Record, now time.Time) *kerr.Error {
 	switch {
 	case topic == compacted && r.Key == nil:
