@@ -21,7 +21,7 @@ type topic struct {
 
 	partitions atomic.Pointer[[]*partition] // in order; grows
 	gone       atomic.Pointer[error]        // why nothing can be written any more
-	heir       atomic.Pointer[topic]        // of the same name and size, created since; gets what waits
+	heir       atomic.Pointer[topic]        // created since, of the same name and size; gets the queues
 	lack       atomic.Int64                 // since when no broker knows it, in Unix nanoseconds
 	looked     atomic.Int64                 // when its leaders were looked up last
 	limit      atomic.Int64                 // bytes that a batch should have at most, 0 if not known
@@ -147,8 +147,8 @@ func (t *topic) learn(b *batch) {
 	}
 }
 
-// succeeded ends a topic that was deleted and created again. What waits and is not written goes to
-// the new one, if that has as many partitions: with others, keys would be in others.
+// succeeded ends a topic that was deleted and created again. Batches that are not written go to the
+// new one if that has as many partitions. With another number, keys would be in other partitions.
 func (t *topic) succeeded(partitions int) {
 	heir := t.producer.router.begin(t.name, t)
 	heir.first(int32(partitions))

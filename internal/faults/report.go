@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"strings"
@@ -47,8 +48,8 @@ func (r Result) Failures() (all []string) {
 	if n := len(r.Cuts); n > 0 && !r.Schedule.Cuts {
 		fail("%d requests were cut off: %s", n, strings.Join(r.Cuts[:min(n, 5)], "; "))
 	}
-	if r.Recovery > goalRecovery {
-		fail("the service was well %v after the Kafka cluster, more than %v", r.Recovery, goalRecovery)
+	if goal := cmp.Or(r.Schedule.Recovery, goalRecovery); r.Recovery > goal {
+		fail("the service was well %v after the Kafka cluster, more than %v", r.Recovery, goal)
 	}
 	if bound := r.Steady + bodyBudget + producerBuffer; r.Peak > bound {
 		fail("the node had %d MB, more than %d", r.Peak/1e6, bound/1e6)

@@ -45,6 +45,8 @@ type Schedule struct {
 	Disk bool
 	// Cuts allows requests to be cut off, because it is their node that dies.
 	Cuts bool
+	// Recovery is how much later than the Kafka cluster the service may be; 0: [goalRecovery].
+	Recovery time.Duration
 	// Expected are anomalies that are known, each with what will mend it.
 	Expected map[check.Anomaly]string
 	// Logs matches what brokers log because of the fault itself.

@@ -120,7 +120,7 @@ func senderOpts(p Producer) ([]kgo.Opt, error) {
 		kgo.ProduceRequestTimeout(p.RequestTimeout),
 		// A response that is not there this long after the time that the request itself leaves the
 		// broker will not come: the connection is half open, perhaps.
-		kgo.RequestTimeoutOverhead(p.SilenceLimit/2),
+		kgo.RequestTimeoutOverhead(p.SilenceLimit / 2),
 		kgo.DisableIdempotentWrite(),
 		kgo.BrokerMaxWriteBytes(maxAnswerBytes),
 		// A broker that came or moved is known this soon.
