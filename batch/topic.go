@@ -21,7 +21,7 @@ type topic struct {
 
 	partitions atomic.Pointer[[]*partition] // in order; grows
 	gone       atomic.Pointer[error]        // why nothing can be written any more
-	heir       atomic.Pointer[topic]        // created since, of the same name and size; gets the queues
+	heir       atomic.Pointer[topic]        // of that name and size, created since; gets the queues
 	lack       atomic.Int64                 // since when no broker knows it, in Unix nanoseconds
 	looked     atomic.Int64                 // when its leaders were looked up last
 	limit      atomic.Int64                 // bytes that a batch should have at most, 0 if not known
