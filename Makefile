@@ -119,11 +119,11 @@ simulate: ## SEEDS (10000) schedules of faults on kfake in memory, from seed FRO
 attacks: build ## what attacks on its memory cost the program (MILLRACE_BIN), the table of docs/reliability.md (Linux; minutes)
 	MILLRACE_ATTACKS=1 MILLRACE_BIN=$(abspath $(or $(MILLRACE_BIN),$(BIN))) go test -count=1 -timeout=10m -run '^TestAttacks$$' ./cmd/millrace
 
-faults: ## every schedule of internal/faults on three real brokers, and their table in docs/reliability.md (Linux; needs Java 17 and Maven; 20 minutes)
-	MILLRACE_FAULTS=full go test -count=1 -timeout=60m -v -run '^TestFaults$$' ./internal/faults
+faults: ## every schedule of internal/faults on three real brokers, every error of every API of Kafka, and their table in docs/reliability.md (Linux; needs Java 17 and Maven; 20 minutes)
+	MILLRACE_FAULTS=full go test -count=1 -timeout=60m -v -run '^TestFaults$$|^TestEveryErrorOfEveryAPI$$' ./internal/faults
 
-faults-short: ## those schedules that CI has time for, and every error of every API of Kafka (needs Java 17 and Maven; 6 minutes)
-	MILLRACE_FAULTS=short go test -count=1 -timeout=15m -run '^TestFaults$$|^TestEveryErrorOfEveryAPI$$' ./internal/faults
+faults-short: ## those schedules that CI has time for (needs Java 17 and Maven; 6 minutes)
+	MILLRACE_FAULTS=short go test -count=1 -timeout=15m -run '^TestFaults$$' ./internal/faults
 
 bench: ## benchmarks beside their limits
 	go run ./bench

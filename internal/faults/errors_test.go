@@ -181,7 +181,7 @@ func codes() (all []*kerr.Error) {
 // once: the client hears of it in the API's words or not at all, what was acknowledged is stored
 // once, what was refused is not, and the next call is served.
 func TestEveryErrorOfEveryAPI(t *testing.T) {
-	testkit.OnDemand(t, "MILLRACE_FAULTS", "every error of every API of Kafka was not tried: make faults-short does")
+	testkit.OnDemand(t, "MILLRACE_FAULTS", "every error of every API of Kafka was not tried: make faults does")
 	broker := testkit.Fake(t)
 	node := testkit.StartMillrace(t, "serve", "--set=bootstrap.servers="+strings.Join(broker.Addrs, ","), "--set=listeners=http://127.0.0.1:0",
 		"--set=metadata.max.age.ms=0")

@@ -16,7 +16,6 @@ import (
 )
 
 func TestAnyNodeServesAnInstance(t *testing.T) {
-	t.Parallel()
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 2)
 	all := nodes(t, b, 3)
@@ -42,7 +41,6 @@ func TestAnyNodeServesAnInstance(t *testing.T) {
 }
 
 func TestOneNameOnTwoNodes(t *testing.T) {
-	t.Parallel()
 	b := testkit.Fake(t).Broker
 	all := nodes(t, b, 3)
 	for round := range 10 {
@@ -67,7 +65,6 @@ func TestOneNameOnTwoNodes(t *testing.T) {
 }
 
 func TestNodesTrustOnlyTheirSecret(t *testing.T) {
-	t.Parallel()
 	b := testkit.Fake(t).Broker
 	all := nodes(t, b, 2)
 	i := createConsumer(t, all[0], "")
@@ -85,7 +82,6 @@ func TestNodesTrustOnlyTheirSecret(t *testing.T) {
 }
 
 func TestInstanceOutlivesItsNode(t *testing.T) {
-	t.Parallel()
 	for _, how := range []string{"subscription", "assignments"} {
 		for _, end := range []struct {
 			name string
@@ -115,7 +111,6 @@ func TestInstanceOutlivesItsNode(t *testing.T) {
 }
 
 func TestNodeThatIsCutOffStopsToServe(t *testing.T) {
-	t.Parallel()
 	b := testkit.Fake(t).Broker
 	all := nodes(t, b, 2)
 	i, _ := prepare(t, all, "subscription", "", 10)
@@ -128,7 +123,6 @@ func TestNodeThatIsCutOffStopsToServe(t *testing.T) {
 }
 
 func TestPositionsOutliveTheirNode(t *testing.T) {
-	t.Parallel()
 	for _, how := range []string{"subscription", "assignments"} {
 		t.Run(how, func(t *testing.T) {
 			b := testkit.Fake(t).Broker
@@ -157,7 +151,6 @@ func TestPositionsOutliveTheirNode(t *testing.T) {
 // An instance that begins at the end of the log must not miss records that arrive between its
 // node's death and its adoption.
 func TestLatestStaysWhereItBegan(t *testing.T) {
-	t.Parallel()
 	for _, how := range []string{"subscription", "assignments"} {
 		t.Run(how, func(t *testing.T) {
 			b := testkit.Fake(t).Broker
@@ -185,7 +178,6 @@ func TestLatestStaysWhereItBegan(t *testing.T) {
 }
 
 func TestNodeThatComesBackFindsItsInstances(t *testing.T) {
-	t.Parallel()
 	b := testkit.Fake(t).Broker
 	first := nodes(t, b, 1)
 	i, _ := prepare(t, first, "subscription", `,"auto.commit.enable":"false"`, 10)
@@ -198,7 +190,6 @@ func TestNodeThatComesBackFindsItsInstances(t *testing.T) {
 
 // A page whose response was lost between two nodes is not confirmed.
 func TestAnswerLostBetweenNodesComesAgain(t *testing.T) {
-	t.Parallel()
 	b := testkit.Fake(t).Broker
 	way := newLossy(t)
 	owner := start(t, b, asNode("node-a"), func(o *stackOptions) { o.via = way.before })
@@ -223,7 +214,6 @@ func TestAnswerLostBetweenNodesComesAgain(t *testing.T) {
 
 // A change of an instance's node is no rebalance: the other members keep their partitions.
 func TestAdoptionIsNoRebalance(t *testing.T) {
-	t.Parallel()
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		place := "_" + testkit.Topic(t)
 		own := func(o *stackOptions) {
@@ -270,7 +260,6 @@ func TestAdoptionIsNoRebalance(t *testing.T) {
 }
 
 func TestInstanceThatCannotBeRecovered(t *testing.T) {
-	t.Parallel()
 	b := testkit.Fake(t).Broker
 	all := nodes(t, b, 2)
 	i, topic := prepare(t, all, "assignments", "", 10)
@@ -302,7 +291,6 @@ func TestInstancesOfOneClientAreBounded(t *testing.T) {
 }
 
 func TestStreamOfAnotherNode(t *testing.T) {
-	t.Parallel()
 	b := testkit.Fake(t).Broker
 	all := nodes(t, b, 2)
 	i, topic := prepare(t, all, "subscription", "", 100)
@@ -334,7 +322,6 @@ func TestStreamOfAnotherNode(t *testing.T) {
 
 // Where the broker assigns, the adoption is a member that leaves and another that joins.
 func TestAdoptionWithTheBrokersOwnGroups(t *testing.T) {
-	t.Parallel()
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		place := "_" + testkit.Topic(t)
 		own := func(o *stackOptions) {
@@ -357,7 +344,6 @@ func TestAdoptionWithTheBrokersOwnGroups(t *testing.T) {
 
 // A DELETE that a node retries, because it got no response, succeeds.
 func TestRepeatedDelete(t *testing.T) {
-	t.Parallel()
 	b := testkit.Fake(t).Broker
 	s := nodes(t, b, 1)[0]
 	i := createConsumer(t, s, "")

@@ -109,7 +109,6 @@ var credentials = []string{"Authorization: Basic dTpw", "Cookie: session=1", "X-
 
 // A Kafka client that may write the topic cannot make itself a node.
 func TestForgedRecordsDoNotCount(t *testing.T) {
-	t.Parallel()
 	b := testkit.Fake(t).Broker
 	all := nodes(t, b, 2)
 	evil := newImpostor(t)
@@ -155,7 +154,6 @@ func TestForgedRecordsDoNotCount(t *testing.T) {
 
 // Records that verified once do not bring back what they said.
 func TestRecordsThatComeAgain(t *testing.T) {
-	t.Parallel()
 	b := testkit.Fake(t).Broker
 	former := newImpostor(t) // has the address of a node that has moved since
 	moved := start(t, b, asNode("node-x"), func(o *stackOptions) { o.via = func(string) string { return former.URL } })
@@ -265,7 +263,6 @@ func (p *tap) change(answer func(*http.Response)) {
 
 // A request between nodes has neither the secret nor the client's credentials.
 func TestNothingOfTheClientGoesAlong(t *testing.T) {
-	t.Parallel()
 	b := testkit.Fake(t).Broker
 	p := newTap(t)
 	owner := start(t, b, asNode("node-a"), func(o *stackOptions) { o.via = p.before(t) })
@@ -290,7 +287,6 @@ func TestNothingOfTheClientGoesAlong(t *testing.T) {
 // A response from the address of a node that is not proven to be the node's does not reach the
 // client.
 func TestResponsesAreThoseOfTheNode(t *testing.T) {
-	t.Parallel()
 	b := testkit.Fake(t).Broker
 	p := newTap(t)
 	owner := start(t, b, asNode("node-a"), func(o *stackOptions) { o.via = p.before(t) })
@@ -331,7 +327,6 @@ func TestResponsesAreThoseOfTheNode(t *testing.T) {
 
 // A request of a node holds as it is, at the node that it is for, once.
 func TestRequestsOfNodesHoldOnce(t *testing.T) {
-	t.Parallel()
 	b := testkit.Fake(t).Broker
 	all := nodes(t, b, 2)
 	s := all[0]
@@ -414,7 +409,6 @@ func TestRequestsOfNodesHoldOnce(t *testing.T) {
 // A request overheard between two nodes cannot be replayed to either of them, nor to a later
 // node of the same name.
 func TestOverheardRequestsAreWorthNothing(t *testing.T) {
-	t.Parallel()
 	b := testkit.Fake(t).Broker
 	p := newTap(t)
 	owner := start(t, b, asNode("node-a"), func(o *stackOptions) { o.via = p.before(t) })

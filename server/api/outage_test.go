@@ -23,8 +23,8 @@ func TestUnknownRecordsHaveTheirCode(t *testing.T) {
 		return answerProduce(r.(*kmsg.ProduceRequest)), nil, true
 	})
 	const records = `{"records":[{"value":1,"partition":0},{"value":2,"partition":1}]}`
-	s.do(t, "POST", "/topics/"+topic, records, jsonV2).want(t, 200, `{"partition":0,"offset":7,"error_code":null,"error":null},{"partition":null,"offset":null,"error_code":50401,"error":"It is not known`)
-	s.do(t, "POST", "/topics/"+topic, records, "Content-Type: application/vnd.kafka.json.v1+json").want(t, 200, `"error_code":2,"error":"It is not known`)
+	s.do(t, "POST", "/topics/"+topic, records, jsonV2).want(t, 200, `{"partition":0,"offset":7,"error_code":null,"error":null},{"partition":null,"offset":null,"error_code":50401,"error":"Kafka did not say`)
+	s.do(t, "POST", "/topics/"+topic, records, "Content-Type: application/vnd.kafka.json.v1+json").want(t, 200, `"error_code":2,"error":"Kafka did not say`)
 	whole := s.do(t, "POST", "/topics/"+topic+"/partitions/1", `{"records":[{"value":2}]}`, jsonV2)
 	whole.want(t, 504, `"error_code":50401`)
 	if after := whole.header.Get("Retry-After"); after != "" || !strings.Contains(whole.body, "may double") {
