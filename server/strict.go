@@ -35,7 +35,7 @@ func checkTarget(h *fasthttp.RequestHeader) string {
 	}
 	target := h.RequestURI()
 	if !allTarget(target) {
-		return "The request target must be of ASCII characters other than \", <, >, \\ and #. Percent-encode those."
+		return "The request target may have no backslash, no #, no control character and no byte that UTF-8 never has. Percent-encode those."
 	}
 	switch {
 	case h.IsConnect():
@@ -67,10 +67,13 @@ func checkTarget(h *fasthttp.RequestHeader) string {
 // tokenByte has the bytes of a token (RFC 9110 §5.6.2).
 var tokenByte = bytesOf("!#$%&'*+-.^_`|~", isAlphanumeric)
 
-// targetByte has the bytes of a request target. RFC 3986 has fewer: browsers send {, |, } and a few
-// more as they are in a query. A backslash is a slash to some, and a fragment is not sent
+// targetByte has the bytes of a request target. RFC 3986 has fewer: browsers, curl and libraries
+// send quotation marks (of an ETag), {, |, } and UTF-8 as they are, and no parser ends a request
+// there. A backslash is a slash to some, as are bytes of overlong UTF-8, and a fragment is not sent
 // (RFC 9112 §3.2).
-var targetByte = bytesOf("", func(c byte) bool { return c > ' ' && c < 0x7f && bytes.IndexByte([]byte(`"<>\#`), c) < 0 })
+var targetByte = bytesOf("", func(c byte) bool {
+	return c > ' ' && c != 0x7f && c != '\\' && c != '#' && c != 0xc0 && c != 0xc1 && c < 0xf5
+})
 
 // allTarget reports whether target is of such bytes only.
 func allTarget(target []byte) bool {
