@@ -16,6 +16,7 @@ import (
 
 	"millrace/internal/apierr"
 	"millrace/internal/kafka"
+	"millrace/pool"
 )
 
 // claim is what a client was told of one of its records.
@@ -203,6 +204,9 @@ func (w *world) ordered(t *testing.T, seed uint64, logs [][]string) {
 // MILLRACE_SEEDS is how many worlds are run, MILLRACE_SEED the only one.
 func TestSimulation(t *testing.T) {
 	from, n := uint64(0), 60
+	if pool.Checked { // with the race detector each takes twenty times as long
+		n = 6
+	}
 	if text := os.Getenv("MILLRACE_SEEDS"); text != "" {
 		n, _ = strconv.Atoi(text)
 	}

@@ -61,7 +61,7 @@ const (
 // testWindow is longer with the race detector, which costs several times as much.
 func testWindow() time.Duration {
 	if pool.Checked {
-		return 400 * time.Millisecond
+		return 600 * time.Millisecond
 	}
 	return 200 * time.Millisecond
 }

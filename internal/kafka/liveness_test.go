@@ -3,6 +3,7 @@ package kafka
 import (
 	"errors"
 	"net"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -22,7 +23,7 @@ var (
 type scene struct {
 	*Liveness
 	// ask is what a ping does; nil: it is written and never answered.
-	ask func() error
+	ask atomic.Pointer[func() error]
 }
 
 // play runs f in a bubble of time, with one connection to broker 1.
@@ -31,17 +32,21 @@ func play(t *testing.T, f func(t *testing.T, s *scene)) {
 		s := &scene{Liveness: NewLiveness(0)}
 		s.OnBrokerConnect(brokerOne, 0, &net.TCPConn{}, nil)
 		go s.watch(func(int32) error {
-			if s.ask == nil {
+			ask := s.ask.Load()
+			if ask == nil {
 				s.wrote()
 				<-s.stop
 				return kgo.ErrClientClosed
 			}
-			return s.ask()
+			return (*ask)()
 		})
 		f(t, s)
 		s.OnClientClosed(nil)
 	})
 }
+
+// pings sets what a ping does from now on.
+func (s *scene) pings(do func() error) { s.ask.Store(&do) }
 
 func (s *scene) wrote() { s.OnBrokerWrite(brokerOne, 0, 100, 0, 0, nil) }
 func (s *scene) read()  { s.OnBrokerRead(brokerOne, 0, 100, 0, 0, nil) }
@@ -90,7 +95,7 @@ func TestSilentBroker(t *testing.T) {
 // has announced a throttle.
 func TestSlowRequestIsNoSilence(t *testing.T) {
 	play(t, func(t *testing.T, s *scene) {
-		s.ask = s.answers
+		s.pings(s.answers)
 		s.wrote()
 		s.want(t, 20*time.Second, nil)
 	})
@@ -116,7 +121,7 @@ func TestSlowRequestIsNoSilence(t *testing.T) {
 // found out without requests, and back with its first answer.
 func TestDownBroker(t *testing.T) {
 	play(t, func(t *testing.T, s *scene) {
-		s.ask = s.refuses
+		s.pings(s.refuses)
 		s.wrote()
 		s.OnBrokerDisconnect(brokerOne, nil)
 		s.want(t, time.Hour, nil) // an idle connection ends so too
@@ -126,31 +131,31 @@ func TestDownBroker(t *testing.T) {
 		if err := s.Check(1); !errors.Is(err, syscall.ECONNREFUSED) {
 			t.Errorf("%v lacks its cause", err)
 		}
-		s.ask = func() error {
+		s.pings(func() error {
 			s.OnBrokerConnect(brokerOne, 0, &net.TCPConn{}, nil)
 			return s.answers()
-		}
+		})
 		s.want(t, downPause+watchEvery, nil)
 	})
 	play(t, func(t *testing.T, s *scene) { // one connection of two
-		s.ask = s.answers
+		s.pings(s.answers)
 		s.OnBrokerConnect(brokerOne, 0, nil, errRefused)
 		s.want(t, time.Minute, nil)
 	})
 	play(t, func(t *testing.T, s *scene) { // a handshake fails: the hook for the end is called first
 		s.OnBrokerDisconnect(brokerOne, nil)
-		s.ask = func() error {
+		s.pings(func() error {
 			s.OnBrokerDisconnect(brokerOne, nil)
 			s.OnBrokerConnect(brokerOne, 0, &net.TCPConn{}, errRefused)
 			return errRefused
-		}
-		_ = s.ask()
+		})
+		_ = (*s.ask.Load())()
 		s.want(t, downAfter+watchEvery, ErrDown)
 	})
 	play(t, func(t *testing.T, s *scene) { // it is no broker of the cluster any more
 		s.OnBrokerDisconnect(brokerOne, nil)
 		s.OnBrokerConnect(brokerOne, 0, nil, errRefused)
-		s.ask = func() error { return errors.New("there is no such broker") }
+		s.pings(func() error { return errors.New("there is no such broker") })
 		s.want(t, time.Minute, nil)
 	})
 }

@@ -13,6 +13,7 @@ import (
 
 	"millrace/internal/testkit"
 	"millrace/loadtest/check"
+	"millrace/pool"
 )
 
 func TestMain(m *testing.M) { testkit.Main(m) }
@@ -71,6 +72,9 @@ func seeds(t *testing.T, n uint64) (from, to uint64) {
 	}
 	if seed, ok := number("MILLRACE_SEED"); ok {
 		return seed, seed + 1
+	}
+	if pool.Checked { // with the race detector each takes ten times as long
+		n = n/10 + 1
 	}
 	if many, ok := number("MILLRACE_SEEDS"); ok {
 		n = many

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"testing"
 	"time"
@@ -47,6 +48,9 @@ func (r *refusing) Send(_ int32, req kmsg.Request) (kmsg.Response, error) {
 func (r *refusing) Ask(_ context.Context, req kmsg.Request) (kmsg.Response, error) {
 	if _, ok := req.(*kmsg.InitProducerIDRequest); ok {
 		return kmsg.NewPtrInitProducerIDResponse(), nil
+	}
+	if _, ok := req.(*kmsg.MetadataRequest); !ok {
+		return nil, errors.New("that is not known here")
 	}
 	topic := kmsg.NewMetadataResponseTopic()
 	topic.Topic = kmsg.StringPtr("t")
