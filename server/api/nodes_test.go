@@ -49,8 +49,8 @@ func joinCluster(t testing.TB, base kafka.Settings, o *stackOptions) *cluster.No
 	return node
 }
 
-// nodes starts a cluster of n. Its tests run alone: leases of two seconds end early on a machine that
-// is busy with other tests.
+// nodes starts a cluster of n. Its tests run alone: leases of two seconds end early on a machine
+// that is busy with other tests.
 func nodes(t *testing.T, b testkit.Broker, n int) []*stack {
 	t.Helper()
 	var all []*stack
