@@ -410,11 +410,10 @@ func TestRefusalsAreLoggedSparingly(t *testing.T) {
 
 // A connection without a byte of a request is closed without a response. Otherwise a pool would
 // take that response for the one to its next request.
-func TestSilentConnectionsAreClosedQuietly(t *testing.T) {
-	t.Parallel()
+func TestSilentConnectionsAreClosedQuietly(t *testing.T) { // alone: its times are short
 	b := testkit.Fake(t)
 	quick := func(o *stackOptions) {
-		o.server.ReadTimeout, o.server.IdleTimeout = 200*time.Millisecond, 200*time.Millisecond
+		o.server.ReadTimeout, o.server.IdleTimeout = 400*time.Millisecond, 400*time.Millisecond
 		o.server.RequestLog = true
 	}
 	wantEOF := func(what string, conn io.Reader) {
