@@ -6,9 +6,9 @@ MAKEFLAGS   += --no-print-directory
 .DEFAULT_GOAL := help
 
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-FUZZTIME ?= 5000x
+FUZZTIME ?= 2000x
 # Of the fuzzers named FuzzCalls…, whose inputs are whole conversations with a node.
-CALLSFUZZTIME ?= 300x
+CALLSFUZZTIME ?= 60x
 COMMIT   := $(shell git log -1 --format=%h --abbrev=12 2>/dev/null)
 DATE     := $(shell TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null)
 PREFIX   ?= /usr/local
@@ -86,7 +86,7 @@ budget: ## tests that count allocations or compute for long, without the race de
 	$(GOTEST) -timeout=10m -run '$(PLAIN)' $$(printf '%s\n' "$${packages[@]}" | sort -u)
 
 # One binary a package, of which each fuzzer is run on its own.
-fuzz: ## each fuzzer for FUZZTIME (5000x), those of conversations for CALLSFUZZTIME (300x)
+fuzz: ## each fuzzer for FUZZTIME (2000x), those of conversations for CALLSFUZZTIME (60x)
 	@echo "== fuzzers, $(FUZZTIME) each"
 	@shopt -s globstar; out=$$(mktemp -d); trap 'rm -rf "$$out"' EXIT; corpus=$$(go env GOCACHE)/fuzz/millrace; \
 	for file in **/*_test.go; do \
