@@ -79,11 +79,11 @@ func errorOf(err error) *error {
 // are ended where that can help: at once, and where a partition has another leader by now, which
 // gets nothing before the requests at s have returned.
 func (p *Producer) abandon(s *sender, why error, first bool) {
-	stuck := false
+	stuck, unknown := false, unknownAfter(why)
 	for _, t := range p.router.all() {
 		waits := false
 		for _, part := range *t.partitions.Load() {
-			w, moved := part.abandon(s, why)
+			w, moved := part.abandon(s, why, unknown)
 			waits, stuck = waits || w, stuck || moved
 		}
 		if waits && time.Since(time.Unix(0, t.looked.Load())) >= leaderless {
@@ -99,13 +99,13 @@ func (p *Producer) abandon(s *sender, why error, first bool) {
 // abandon answers what waits for s: batches that were never sent fail, those of the others hear
 // that the outcome is unknown, while the batch itself goes on. waits reports that s is the leader,
 // moved that it is not, and has requests all the same.
-func (p *partition) abandon(s *sender, why error) (waits, moved bool) {
+func (p *partition) abandon(s *sender, why, unknown error) (waits, moved bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	leader := p.leader.Load()
 	if p.out > 0 && p.home == s {
 		for _, b := range p.flight {
-			b.tell(p, unknownAfter(why))
+			b.tell(p, unknown)
 		}
 		moved = leader != s
 	}
@@ -117,7 +117,7 @@ func (p *partition) abandon(s *sender, why error) (waits, moved bool) {
 			p.finish(b, 0, refusedBy(p.topic.name, why))
 			return true
 		}
-		b.tell(p, unknownAfter(why))
+		b.tell(p, unknown)
 		return false
 	})
 	return true, false

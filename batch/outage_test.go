@@ -96,6 +96,35 @@ func TestLostBrokerIsTold(t *testing.T) {
 	})
 }
 
+// A batch whose clients were told, and of which the broker then refuses all records, gives back the
+// memory that it was charged with.
+func TestToldBatchIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, p := startLosing(t)
+		if _, err := produce(t, p, `{"records":[{"value":"first","partition":0}]}`, AnyPartition); err != nil {
+			t.Fatal(err)
+		}
+		l.mu.Lock()
+		l.hold = make(chan struct{})
+		hold := l.hold
+		l.mu.Unlock()
+		sent := begin(t, p, "bad", 0)
+		l.broker.Store(1)
+		if err := <-sent; !apierr.WriteUnknown.Is(err) || p.Held() == 0 {
+			t.Errorf("%v, %d bytes held", err, p.Held())
+		}
+		l.broker.Store(-2)
+		l.mu.Lock()
+		l.hold = nil
+		l.mu.Unlock()
+		close(hold)
+		time.Sleep(time.Second)
+		if p.Held() != 0 || p.Buffered() != 0 {
+			t.Errorf("%d bytes are held, %d records buffered", p.Held(), p.Buffered())
+		}
+	})
+}
+
 // Records that no broker could be found for are refused when none can be reached.
 func TestNoBrokerIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

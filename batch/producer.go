@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -217,8 +216,7 @@ func (p *Producer) submit(j *Job, topic string, partition int32) error {
 	if err != nil {
 		return err
 	}
-	partitions = p.lookAgain(j, topic, partition, partitions)
-	valid := j.prepare(name, partition, partitions)
+	valid, partitions := p.prepare(j, name, partition, partitions)
 	t, among := p.router.topic(name, partitions)
 	if j.screen(t, valid) == 0 {
 		if err := j.failure(); err != nil {
@@ -249,32 +247,24 @@ func (p *Producer) submit(j *Job, topic string, partition int32) error {
 	return nil
 }
 
-// lookAgain returns how many partitions the topic has. It is looked up once more if the request
-// names one that it did not have: that may have been added since.
-func (p *Producer) lookAgain(j *Job, topic string, partition, partitions int32) int32 {
-	named := partition >= partitions || slices.ContainsFunc(j.Slab.Records, func(r kgo.Record) bool { return r.Partition >= partitions })
-	if !named || p.cluster.Afresh == nil {
-		return partitions
-	}
-	if _, now, err := p.cluster.Afresh(p.ctx, topic); err == nil && now > partitions {
-		return now
-	}
-	return partitions
-}
-
 // prepare sets what the records have in common and gives each record with a partition that does
-// not exist its error. It returns the number of the others.
-func (j *Job) prepare(topic string, partition, partitions int32) (valid int) {
+// not exist its error. It returns the number of the others, and of the topic's partitions: they
+// are looked up once more if a record names one that they lack, which may have been added since.
+func (p *Producer) prepare(j *Job, topic string, partition, partitions int32) (valid int, of int32) {
 	if cap(j.answers) < j.Len() {
 		j.answers = make([]answer, j.Len())
 	}
 	j.answers = j.answers[:cap(j.answers)]
 	j.ready = time.Now() // one reading of the clock a request, not a record
 	j.stamp = j.ready.UnixMilli()
+	looked := false
 	for i := range j.Slab.Records {
 		r := &j.Slab.Records[i]
 		if r.Partition == AnyPartition {
 			r.Partition = partition
+		}
+		if r.Partition >= partitions && !looked {
+			partitions, looked = p.lookAgain(topic, partitions), true
 		}
 		if r.Partition >= partitions || r.Partition == codec.NegativePartition {
 			j.fail(i, noPartition(topic, r.Partition, partitions))
@@ -283,7 +273,19 @@ func (j *Job) prepare(topic string, partition, partitions int32) (valid int) {
 		}
 		valid++
 	}
-	return valid
+	return valid, partitions
+}
+
+// lookAgain returns how many partitions the topic has by now.
+func (p *Producer) lookAgain(topic string, partitions int32) int32 {
+	if p.cluster.Afresh == nil {
+		return partitions
+	}
+	_, now, err := p.cluster.Afresh(p.ctx, topic)
+	if err != nil {
+		return partitions
+	}
+	return max(partitions, now)
 }
 
 // tooLarge fails a record that is in no batch because none may be as large.

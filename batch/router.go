@@ -227,7 +227,7 @@ func (r *router) find(topics []*topic) {
 		r.fails = 0
 	} else {
 		r.fails++
-		r.nextLook = time.Now().Add(backoff(r.fails))
+		r.nextLook = time.Now().Add(kafka.Backoff(r.fails))
 		for _, t := range topics {
 			r.wanted[t] = struct{}{}
 		}

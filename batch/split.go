@@ -84,9 +84,6 @@ func (b *batch) cut(at []int32, skip []culprit) []*batch {
 		}
 		from = to
 	}
-	if len(parts) > 0 {
-		parts[0].charge = b.charge
-	}
 	for i := range b.runs {
 		if !b.told {
 			b.runs[i].job.drop()

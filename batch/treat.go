@@ -2,9 +2,10 @@ package batch
 
 import (
 	"math"
-	"math/rand/v2"
 	"slices"
 	"time"
+
+	"millrace/internal/kafka"
 )
 
 // This file is the way of a partition after a failure, once all that was in flight is answered: the
@@ -102,19 +103,7 @@ func (p *partition) retry(f *batch, v verdict, now time.Time) {
 
 // backOff holds the next attempt back.
 func (p *partition) backOff(now time.Time) {
-	p.until = now.Add(backoff(p.fails))
-}
-
-const minBackoff, maxBackoff = 100 * time.Millisecond, time.Second // retry.backoff(.max).ms of the Java clients
-
-// backoff is the wait after so many failures: doubling, with a fifth of jitter so that many
-// partitions do not return in step.
-func backoff(fails int) time.Duration {
-	wait := maxBackoff
-	if fails <= 4 { // 100, 200, 400, 800 ms
-		wait = minBackoff << max(fails-1, 0)
-	}
-	return time.Duration(float64(wait) * (0.8 + 0.4*rand.Float64()))
+	p.until = now.Add(kafka.Backoff(p.fails))
 }
 
 // without fails the records of f that the broker names, and sends the rest.
@@ -141,8 +130,14 @@ func (p *partition) without(f *batch, v verdict, now time.Time) {
 // replace puts the parts of f, divided at the records of at and without the culprits, where f
 // was. They begin with the sequence that f had.
 func (p *partition) replace(f *batch, at []int32, culprits []culprit) {
-	sequence := f.sequence
-	p.queue = slices.Insert(p.queue, 0, f.cut(at, culprits)...)
+	sequence, charge := f.sequence, f.charge
+	parts := f.cut(at, culprits)
+	if len(parts) > 0 {
+		parts[0].charge = charge
+	} else {
+		p.topic.producer.held.Add(-charge)
+	}
+	p.queue = slices.Insert(p.queue, 0, parts...)
 	p.renumber(sequence)
 	p.topic.producer.drained()
 }

@@ -303,3 +303,18 @@ func validName(name string) bool {
 	}
 	return true
 }
+
+// Afresh returns a topic that a reader missed, or missed a partition of: one that was created or
+// got partitions since the view was taken. It waits for a view that is taken from now on, which
+// all that wait share: those who ask without end for what does not exist are slowed down to the
+// rate limit, and the brokers asked no more often. It creates nothing.
+func (c *Cache) Afresh(ctx context.Context, name string) (*Topic, error) {
+	v, r, err := c.fresh(ctx, 0)
+	if err != nil {
+		return nil, err
+	}
+	if r.Stale {
+		return nil, c.Away()
+	}
+	return c.find(ctx, v, name)
+}

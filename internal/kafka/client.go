@@ -76,7 +76,7 @@ func baseOpts(s Settings, clientID string) ([]kgo.Opt, error) {
 		kgo.RequestTimeoutOverhead(orElse(s.RequestTimeout, defaultRequestTimeout)),
 		kgo.ConnIdleTimeout(idleTimeout),
 		kgo.MetadataMaxAge(orElse(s.MetadataMaxAge, defaultMetadataMaxAge)),
-		kgo.RetryBackoffFn(backoff),
+		kgo.RetryBackoffFn(Backoff),
 		// The library's default, spelled out: with our backoff that is about the time that a
 		// broker needs to restart.
 		kgo.RequestRetries(20),
@@ -105,9 +105,9 @@ func baseOpts(s Settings, clientID string) ([]kgo.Opt, error) {
 	return opts, nil
 }
 
-// backoff is the wait before retry number fails: doubling, with a fifth of
+// Backoff is the wait before retry number fails: doubling, with a fifth of
 // jitter so that many clients do not return in step.
-func backoff(fails int) time.Duration {
+func Backoff(fails int) time.Duration {
 	wait := maxBackoff
 	if fails <= 4 { // 100, 200, 400, 800 ms
 		wait = minBackoff << max(fails-1, 0)

@@ -226,12 +226,12 @@ func TestLogger(t *testing.T) {
 
 func TestBackoff(t *testing.T) {
 	for fails := range 100 {
-		got := backoff(fails)
+		got := Backoff(fails)
 		if got < 80*time.Millisecond || got > 1200*time.Millisecond {
 			t.Errorf("back-off %d is %v", fails, got)
 		}
 	}
-	if first, later := backoff(1), backoff(5); later < 6*first {
+	if first, later := Backoff(1), Backoff(5); later < 6*first {
 		t.Errorf("back-off grows from %v to %v only", first, later)
 	}
 }

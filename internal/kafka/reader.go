@@ -151,7 +151,7 @@ func (r *Reader) Fetch(ctx context.Context, at PartitionRead) (kgo.FetchPartitio
 			return part, next, err
 		}
 		select {
-		case <-time.After(backoff(fails)):
+		case <-time.After(Backoff(fails)):
 		case <-r.open.Done():
 			return part, next, kgo.ErrClientClosed
 		case <-ctx.Done():
