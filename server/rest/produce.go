@@ -125,8 +125,12 @@ func (p *Produce) produce(ctx *fasthttp.RequestCtx, partition int32) error {
 	return err
 }
 
-// encode looks up the schemas that a request named and encodes its records with them.
+// encode looks up the schemas that a request named and encodes its records with them. The topic is
+// looked up before: a schema must not be registered for a topic that does not exist.
 func (p *Produce) encode(job *batch.Job, media recordsMedia, topic string, named codec.Schemas) error {
+	if err := p.producer.CheckTopic(topic); err != nil {
+		return err
+	}
 	key, err := p.resolve(schema.Wanted{Format: media.format, Topic: topic, Key: true, Text: named.Key, ID: named.KeyID})
 	if err != nil {
 		return err
