@@ -101,6 +101,14 @@ func (i *Instance) Subscription() ([]string, error) {
 	}
 }
 
+// IsSubscribed reports whether the instance has a subscription: by a pattern, or by names.
+func (i *Instance) IsSubscribed(byPattern bool) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	s := i.session
+	return s != nil && s.subscribed() && (s.pattern != "") == byPattern
+}
+
 // join builds the client of a subscription, which begins to join the group in
 // the background. The caller holds the instance's mu.
 func (s *session) join() error {

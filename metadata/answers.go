@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"strconv"
 	"time"
 
@@ -135,12 +136,13 @@ func (c *Cache) find(ctx context.Context, v *view, name string) (*Topic, error) 
 	return c.lookUp(ctx, name, false)
 }
 
-// topicsAnswer returns the names of all topics.
+// topicsAnswer returns the names of all topics but Kafka's own, as the Confluent proxy does.
 func (v *view) topicsAnswer() *Answer {
 	if a := v.list.Load(); a != nil {
 		return a
 	}
-	a := newAnswer(appendTopicNames(nil, v.all()))
+	listed := slices.DeleteFunc(slices.Clone(v.all()), func(t *Topic) bool { return t.Internal })
+	a := newAnswer(appendTopicNames(nil, listed))
 	v.list.Store(a)
 	return a
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"strconv"
 	"unicode/utf8"
 
@@ -28,7 +29,7 @@ type ObjectReader struct {
 // ReadObject has member called for each member of the object that text is, one of
 // known; it must step over the member's value.
 func ReadObject(text []byte, known Fields, member func(b *ObjectReader, name string)) error {
-	if len(text) == 0 {
+	if IsAbsent(text) {
 		return apierr.Unprocessable.New("The request needs a body: a JSON object.")
 	}
 	if !utf8.Valid(text) {
@@ -49,6 +50,11 @@ func ReadObject(text []byte, known Fields, member func(b *ObjectReader, name str
 		return apierr.BadRequest.New("The body is not valid JSON: %s.", err.Error())
 	}
 	return nil
+}
+
+// IsAbsent reports whether a body is none: empty, or null.
+func IsAbsent(text []byte) bool {
+	return len(text) == 0 || string(bytes.TrimSpace(text)) == "null"
 }
 
 // Members goes through the members of the object that was entered, which are
