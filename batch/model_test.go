@@ -107,6 +107,13 @@ func (m *model) log(topic string, partition int) []string {
 	return append([]string(nil), m.topics[topic].logs[partition].records...)
 }
 
+// count is how many produce requests were sent.
+func (m *model) count() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.requests
+}
+
 func (m *model) broker(id int32) *modelBroker {
 	m.mu.Lock()
 	defer m.mu.Unlock()

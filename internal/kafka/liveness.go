@@ -22,6 +22,8 @@ const (
 	downAfter = time.Second
 	// pingAfter is how long a broker with requests waiting may be silent before it is asked.
 	pingAfter = time.Second
+	// quietAfter is when it has not answered that either.
+	quietAfter = pingAfter + 500*time.Millisecond
 	// downPause is the pause between attempts to reach a broker that is down, and so the longest
 	// that its return goes unnoticed.
 	downPause = 250 * time.Millisecond
@@ -71,7 +73,8 @@ func (e *UnreachableError) Unwrap() []error { return []error{e.State, e.Cause} }
 // broker answers others: with acks=all it may wait for a slow follower, during which Kafka reads
 // nothing more from that connection. So that there are others, a broker that is silent with
 // requests waiting is pinged after a second, on a connection without produce requests. Throttling
-// is no silence either: Kafka announces it.
+// is no silence either: Kafka announces it. A silence ends with an answer alone, also when the
+// connections that were waited on end: until then the broker is pinged.
 //
 // The library's hooks do not name the connection. When one dies with several requests in flight
 // and another stays, some are counted as waiting until that ends too. This costs pings, and no
@@ -81,7 +84,8 @@ func (e *UnreachableError) Unwrap() []error { return []error{e.State, e.Cause} }
 type Liveness struct {
 	limit time.Duration
 	stop  chan struct{}
-	lost  atomic.Int32 // brokers that are lost
+	lost  atomic.Int32                       // brokers that are lost
+	reset atomic.Pointer[func(broker int32)] // of [Liveness.OnHalfOpen]
 
 	mu      sync.RWMutex
 	brokers map[int32]*pulse
@@ -110,6 +114,21 @@ func (l *Liveness) Check(broker int32) error {
 	}
 	return nil
 }
+
+// Quiet reports whether the broker has let requests wait for a second, and a ping after that for
+// half of one, and has answered nobody meanwhile. It may be lost, and nobody can know yet. It costs
+// two loads.
+func (l *Liveness) Quiet(broker int32) bool {
+	l.mu.RLock()
+	p := l.brokers[broker]
+	l.mu.RUnlock()
+	return p != nil && p.quiet.Load()
+}
+
+// OnHalfOpen has reset called when a broker answers on a new connection after it has let a ping on
+// an older one wait in vain: its older connections lead nowhere, perhaps, and what waits on them
+// would wait for its own time-out.
+func (l *Liveness) OnHalfOpen(reset func(broker int32)) { l.reset.Store(&reset) }
 
 // Witness returns a hook for other clients of the process: an answer to one of them shows that
 // the broker is not silent.
@@ -214,10 +233,16 @@ func (l *Liveness) watch(ask func(broker int32) error) {
 		case now := <-tick.C:
 			for _, p := range l.all() {
 				if p.judge(now, l.limit) {
-					go p.ping(ask)
+					go l.ping(p, ask)
 				}
 			}
 		}
+	}
+}
+
+func (l *Liveness) ping(p *pulse, ask func(broker int32) error) {
+	if reset := l.reset.Load(); p.ping(ask, l.limit) && reset != nil {
+		(*reset)(p.broker)
 	}
 }
 
