@@ -41,6 +41,7 @@ type model struct {
 	configs  map[string]string // of all topics
 	asked    int               // for configs
 	requests int
+	disorder int // batches that were refused for their sequence
 	sizes    []int // records of each batch that came
 	closed   bool
 }
@@ -256,6 +257,9 @@ func (m *model) write(broker int32, version int16, of kmsg.ProduceRequestTopic, 
 	}
 	if out.ErrorCode == 0 {
 		t.logs[p.Partition].append(&b, records, &out)
+	}
+	if out.ErrorCode == kerr.OutOfOrderSequenceNumber.Code {
+		m.disorder++
 	}
 	return out
 }

@@ -24,12 +24,17 @@ const (
 	pingAfter = time.Second
 	// quietAfter is when it has not answered that either.
 	quietAfter = pingAfter + 500*time.Millisecond
+	// backlogAfter is how long after its first answer a broker that was only paused may take for
+	// the oldest of the requests that it has.
+	backlogAfter = 500 * time.Millisecond
 	// downPause is the pause between attempts to reach a broker that is down, and so the longest
 	// that its return goes unnoticed.
 	downPause = 250 * time.Millisecond
 	// watchEvery is how often the watch looks.
 	watchEvery = 100 * time.Millisecond
 )
+
+const produceKey = 0
 
 // DefaultSilence is how long a broker may be silent before it is given up. Kafka's controller
 // counts a broker as dead after 9 s (broker.session.timeout.ms), and the garbage collections of a
@@ -126,8 +131,8 @@ func (l *Liveness) Quiet(broker int32) bool {
 }
 
 // OnHalfOpen has reset called when a broker answers on a new connection after it has let a ping on
-// an older one wait in vain: its older connections lead nowhere, perhaps, and what waits on them
-// would wait for its own time-out.
+// an older one wait in vain, and answers nothing on those with produce requests: they lead nowhere,
+// and what waits on them would wait for its own time-out.
 func (l *Liveness) OnHalfOpen(reset func(broker int32)) { l.reset.Store(&reset) }
 
 // Witness returns a hook for other clients of the process: an answer to one of them shows that
@@ -194,9 +199,9 @@ func (l *Liveness) OnBrokerWrite(b kgo.BrokerMetadata, _ int16, _ int, _, _ time
 }
 
 // OnBrokerRead implements [kgo.HookBrokerRead].
-func (l *Liveness) OnBrokerRead(b kgo.BrokerMetadata, _ int16, _ int, _, _ time.Duration, err error) {
+func (l *Liveness) OnBrokerRead(b kgo.BrokerMetadata, key int16, _ int, _, _ time.Duration, err error) {
 	if p := l.pulse(b); p != nil {
-		p.read(err)
+		p.read(key, err)
 	}
 }
 
@@ -241,9 +246,15 @@ func (l *Liveness) watch(ask func(broker int32) error) {
 }
 
 func (l *Liveness) ping(p *pulse, ask func(broker int32) error) {
-	if reset := l.reset.Load(); p.ping(ask, l.limit) && reset != nil {
-		(*reset)(p.broker)
+	reset := l.reset.Load()
+	if !p.ping(ask, l.limit) || reset == nil {
+		return
 	}
+	time.AfterFunc(backlogAfter, func() {
+		if p.halfOpen() {
+			(*reset)(p.broker)
+		}
+	})
 }
 
 func (l *Liveness) all() []*pulse {

@@ -52,7 +52,11 @@ func (s *scene) wrote() { s.OnBrokerWrite(brokerOne, 0, 100, 0, 0, nil) }
 func (s *scene) read()  { s.OnBrokerRead(brokerOne, 0, 100, 0, 0, nil) }
 
 // answers is a ping that the broker answers.
-func (s *scene) answers() error { s.wrote(); s.read(); return nil }
+func (s *scene) answers() error {
+	s.OnBrokerWrite(brokerOne, 3, 100, 0, 0, nil)
+	s.OnBrokerRead(brokerOne, 3, 100, 0, 0, nil)
+	return nil
+}
 
 // refuses is a ping to a broker that takes no connection.
 func (s *scene) refuses() error {
@@ -126,13 +130,13 @@ func TestSlowBrokerIsNotQuiet(t *testing.T) {
 }
 
 // A ping that an open connection does not carry, and an answer on a new one, tell of connections
-// that are half open. A broker that took no connection meanwhile was just away.
+// that are half open, unless the broker was only paused, or away, and answers what it had.
 func TestHalfOpenConnections(t *testing.T) {
 	for _, of := range []struct {
-		name    string
-		refused bool
-		resets  int32
-	}{{"the connection is dead", false, 1}, {"the broker was away", true, 0}} {
+		name            string
+		refused, paused bool
+		resets          int32
+	}{{"the connection is dead", false, false, 1}, {"the broker was away", true, false, 0}, {"the broker was paused", false, true, 0}} {
 		t.Run(of.name, func(t *testing.T) {
 			play(t, func(t *testing.T, s *scene) {
 				var resets atomic.Int32
@@ -143,13 +147,16 @@ func TestHalfOpenConnections(t *testing.T) {
 						s.OnBrokerDisconnect(brokerOne, nil)
 						return s.refuses()
 					}
-					s.OnBrokerRead(brokerOne, 0, 0, 0, 0, errRefused)
+					s.OnBrokerRead(brokerOne, 3, 0, 0, 0, errRefused)
 					return errRefused
 				})
 				s.wrote()
 				s.want(t, pingAfter+watchEvery/2, nil)
 				s.pings(s.answers)
-				s.want(t, time.Second, nil)
+				s.want(t, backlogAfter/2, nil)
+				if of.paused {
+					s.read()
+				}
 				s.want(t, 10*time.Second, nil)
 				if got := resets.Load(); got != of.resets {
 					t.Errorf("%d resets, want %d", got, of.resets)

@@ -22,6 +22,7 @@ type pulse struct {
 	waiting int       // requests that were written and not answered
 	since   time.Time // of the first of them, or of the last answer
 	heard   time.Time // of the last answer to anybody, or the end of a throttle
+	acked   time.Time // of the last answer to a produce request
 	// muteSince is the beginning of a silence that has lasted for pingAfter; zero: there is none.
 	// Only an answer ends it. The end of the connections that were waited on does not: the broker
 	// would seem well then, with nothing waiting, and be trusted with requests for as long again.
@@ -75,8 +76,8 @@ func (p *pulse) wrote() {
 	}
 }
 
-// read notes an answer to the client, or the end of the wait for one.
-func (p *pulse) read(err error) {
+// read notes an answer to a request of the client, or the end of the wait for one.
+func (p *pulse) read(key int16, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.events++
@@ -85,6 +86,9 @@ func (p *pulse) read(err error) {
 		return
 	}
 	p.heard = time.Now()
+	if key == produceKey {
+		p.acked = p.heard
+	}
 	p.since, p.refused, p.cause = p.heard, time.Time{}, nil
 	p.speaks()
 	p.verdict(nil)
@@ -163,9 +167,9 @@ func later(a, b time.Time) time.Time {
 }
 
 // ping asks the broker. The hooks note the outcome, unless there is no such broker any more: then
-// nothing waits for it. It reports whether the broker is well while connections that are older than
-// the one that it answers on are not: they did not carry the ping before this one.
-func (p *pulse) ping(ask func(broker int32) error, limit time.Duration) (halfOpen bool) {
+// nothing waits for it. It reports whether the broker answers, after it has let a ping on an older
+// connection wait in vain.
+func (p *pulse) ping(ask func(broker int32) error, limit time.Duration) (suspicious bool) {
 	p.mu.Lock()
 	before := p.events
 	p.mu.Unlock()
@@ -175,7 +179,7 @@ func (p *pulse) ping(ask func(broker int32) error, limit time.Duration) (halfOpe
 	p.pinging, p.pinged = false, time.Now()
 	switch {
 	case err == nil:
-		halfOpen = p.pinged.Sub(p.ignored) < limit
+		suspicious = p.pinged.Sub(p.ignored) < limit
 		p.ignored = time.Time{}
 	case p.events == before:
 		p.refused, p.cause, p.waiting = time.Time{}, nil, 0
@@ -183,5 +187,13 @@ func (p *pulse) ping(ask func(broker int32) error, limit time.Duration) (halfOpe
 	case p.refused.IsZero():
 		p.ignored = p.pinged
 	}
-	return halfOpen
+	return suspicious
+}
+
+// halfOpen reports whether requests wait on connections that have brought nothing since the last
+// ping was answered.
+func (p *pulse) halfOpen() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.waiting > 0 && p.acked.Before(p.pinged)
 }
