@@ -164,10 +164,12 @@ func (n *node) newProducer() (*kafka.Compressor, error) {
 	if err != nil {
 		return nil, err
 	}
+	n.liveness.OnHalfOpen(client.Reset)
 	around := batch.Cluster{
 		Topic:        n.topic,
 		Afresh:       n.topicAfresh,
 		Lost:         n.lost,
+		Quiet:        n.liveness.Quiet,
 		Healthy:      n.metadata.Healthy,
 		Contradicted: n.metadata.Invalidate,
 		Waited:       n.metrics.ObserveWait,

@@ -178,7 +178,7 @@ func newProducer(t testing.TB, base kafka.Settings, o *stackOptions, cache *meta
 		t.Fatal(err)
 	}
 	return batch.New(client, compressor, batch.Cluster{
-		Topic: topicOf(cache.Topic), Afresh: topicOf(cache.Afresh), Healthy: cache.Healthy, Lost: liveness.Check, Contradicted: cache.Invalidate,
+		Topic: topicOf(cache.Topic), Afresh: topicOf(cache.Afresh), Healthy: cache.Healthy, Lost: liveness.Check, Quiet: liveness.Quiet, Contradicted: cache.Invalidate,
 	}, o.batch, o.producer)
 }
 
