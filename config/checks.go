@@ -20,6 +20,7 @@ func (d *draft) check() {
 		d.fault("consumer.session.timeout.ms", "has no meaning with consumer.group.protocol=consumer; allowed: leave it out, the broker's group.consumer.session.timeout.ms holds")
 	}
 	d.checkCluster()
+	d.checkAccess()
 	d.reserve()
 	d.checkBodies()
 	if len(d.advertised) > 0 {

@@ -2,7 +2,9 @@ package config
 
 import (
 	"log/slog"
+	"time"
 
+	"millrace/auth"
 	"millrace/batch"
 	"millrace/cluster"
 	"millrace/consumer"
@@ -44,6 +46,10 @@ type Config struct {
 	Server server.Settings
 	REST   rest.Settings
 	Peer   peer.Settings
+	// Access is who callers can be and what they may do; AccessInterval is how often its files are
+	// looked at.
+	Access         auth.Settings
+	AccessInterval time.Duration
 	// Admin serves /admin/config (admin.enable), UI the dashboard (ui.enable).
 	Admin, UI bool
 

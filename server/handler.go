@@ -116,8 +116,8 @@ func (s *Server) fail(ctx *fasthttp.RequestCtx, err error) {
 	}
 	ctx.Response.ResetBody()
 	ctx.SetStatusCode(e.Kind.Status)
-	if e.Kind.RetryAfter > 0 {
-		ctx.Response.Header.Set(fasthttp.HeaderRetryAfter, strconv.Itoa(int(e.Kind.RetryAfter/time.Second)))
+	if after := e.RetryAfter(); after > 0 {
+		ctx.Response.Header.Set(fasthttp.HeaderRetryAfter, strconv.Itoa(int((after+time.Second-1)/time.Second)))
 	}
 	if s.deps.Peers != nil {
 		s.deps.Peers.Failed(ctx, e)

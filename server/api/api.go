@@ -5,6 +5,7 @@ package api
 import (
 	"log/slog"
 
+	"millrace/auth"
 	"millrace/batch"
 	"millrace/cluster"
 	"millrace/consumer"
@@ -50,6 +51,8 @@ type Parts struct {
 	// Metrics are written to by requests and shown on /metrics; nil: New makes its own, without
 	// the figures of other parts.
 	Metrics *metrics.Metrics
+	// Access decides about callers; nil: nobody is asked who they are.
+	Access *auth.Access
 	// Tracing reports requests to a collector; nil: tracing is off.
 	Tracing *tracing.Tracing
 	// Logger gets the program's log and, when turned on, the request log.
@@ -68,10 +71,10 @@ type API struct {
 func New(s Settings, p Parts) *API {
 	media := rest.NewMedia(s.REST, p.Schemas != nil)
 	a := &API{}
-	d := server.Deps{Metrics: p.Metrics, Tracing: p.Tracing, Logger: p.Logger, ErrorType: media.ErrorType, Ready: rest.Ready(p.Producer)}
+	d := server.Deps{Metrics: p.Metrics, Tracing: p.Tracing, Logger: p.Logger, ErrorType: media.ErrorType, Ready: rest.Ready(p.Producer), Access: p.Access}
 	var peers rest.Peers // a nil interface without a cluster
 	if p.Cluster != nil {
-		a.Forwarder = peer.New(p.Cluster, p.Consumers, s.Peer)
+		a.Forwarder = peer.New(p.Cluster, p.Consumers, p.Access, s.Peer)
 		d.Peers, peers = a.Forwarder, a.Forwarder
 	}
 	a.Server = server.New(s.Edge, d)

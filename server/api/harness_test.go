@@ -15,6 +15,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"millrace/auth"
 	"millrace/batch"
 	"millrace/cluster"
 	"millrace/codec"
@@ -45,6 +46,7 @@ type stack struct {
 	consumers *consumer.Manager
 	broker    testkit.Broker
 	log       *logBuffer
+	access    *auth.Access // nil: nobody is asked who they are
 }
 
 // stackOptions are the defaults of a stack, for a test to change.
@@ -68,6 +70,7 @@ type stackOptions struct {
 	via      func(base string) string // where the others reach that one
 	hooks    []kgo.Hook               // of all Kafka clients
 	silence  time.Duration            // of a broker before it is lost
+	access   auth.Settings            // who callers can be
 }
 
 // start runs a node in front of b until t ends. change may alter its settings.
@@ -124,9 +127,14 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 	consumers := consumer.New(base, o.fetch, o.consumer, deps)
 	reads := reader.New(base, o.fetch, reader.Settings{IsolationLevel: o.consumer.IsolationLevel, RequestTimeout: o.consumer.RequestTimeout, MaxBytes: o.consumer.MaxBytes},
 		reader.Deps{Schemas: o.schemas, Healthy: cache.Healthy, Read: o.read})
+	access, err := auth.New(o.access, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.access = access
 	s.server = api.New(
 		api.Settings{Edge: o.server, REST: o.rest, Peer: o.peer, Admin: o.adminOn, UI: o.ui},
-		api.Parts{Producer: s.producer, Metadata: cache, Consumers: consumers, Reader: reads, Schemas: o.schemas, Cluster: node, Config: o.admin, Logger: log})
+		api.Parts{Producer: s.producer, Metadata: cache, Consumers: consumers, Reader: reads, Schemas: o.schemas, Cluster: node, Config: o.admin, Access: access, Logger: log})
 	addrs, err := s.server.Listen()
 	if err != nil {
 		t.Fatal(err)
@@ -158,6 +166,7 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 		}
 		cache.Close()
 		admin.Close()
+		access.Close()
 		if t.Failed() {
 			t.Logf("the node's log:\n%s", logs)
 		}

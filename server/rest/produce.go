@@ -117,6 +117,7 @@ func (p *Produce) produce(ctx *fasthttp.RequestCtx, partition int32) error {
 	}
 	server.ReleaseBody(ctx) // the producer accounts for it now
 	records := job.Len()
+	server.ChargeRecords(ctx, records)
 	dst, err := p.producer.Produce(job, topic, partition, ctx.Response.SwapBody(nil)[:0], p.appends[media.version][media.format])
 	ctx.Response.SwapBody(dst)
 	if err != nil {
