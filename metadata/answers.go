@@ -84,7 +84,7 @@ func (c *Cache) Answer(ctx context.Context, q Query) (Reply, error) {
 	if q.Bounded {
 		maxAge = min(maxAge, max(q.Younger, 0))
 	}
-	if q.Of >= OneTopic && !validName(q.Topic) {
+	if q.Of >= OneTopic && !ValidTopicName(q.Topic) {
 		return Reply{}, errBadName
 	}
 	v, r, err := c.fresh(ctx, maxAge)

@@ -22,6 +22,9 @@ type Route struct {
 	Method string
 	// Path is the route template; path parameters are in braces.
 	Path string
+	// Name is the name that the settings api.endpoints.allowlist and blocklist have for the
+	// route, as api.v3.topics.list; empty: they do not reach it.
+	Name string
 	// Admit is called before Handle, to negotiate media types. Nil: Handle negotiates.
 	Admit Handler
 	// Body are the members that the JSON object in the body may have, with their

@@ -3,8 +3,12 @@
 package api
 
 import (
+	"bytes"
 	"log/slog"
 
+	"github.com/valyala/fasthttp"
+
+	"millrace/admin"
 	"millrace/auth"
 	"millrace/batch"
 	"millrace/cluster"
@@ -19,6 +23,7 @@ import (
 	"millrace/server/peer"
 	"millrace/server/rest"
 	"millrace/server/ui"
+	v3 "millrace/server/v3"
 )
 
 // Settings of the API of a node.
@@ -39,6 +44,7 @@ type Settings struct {
 type Parts struct {
 	Producer  *batch.Producer
 	Metadata  *metadata.Cache
+	Admin     *admin.Admin
 	Consumers *consumer.Manager
 	Reader    *reader.Reader
 	// Schemas is nil where there is no schema registry.
@@ -71,7 +77,7 @@ type API struct {
 func New(s Settings, p Parts) *API {
 	media := rest.NewMedia(s.REST, p.Schemas != nil)
 	a := &API{}
-	d := server.Deps{Metrics: p.Metrics, Tracing: p.Tracing, Logger: p.Logger, ErrorType: media.ErrorType, Ready: rest.Ready(p.Producer), Access: p.Access}
+	d := server.Deps{Metrics: p.Metrics, Tracing: p.Tracing, Logger: p.Logger, ErrorType: errorType(media), Ready: rest.Ready(p.Producer), Access: p.Access}
 	var peers rest.Peers // a nil interface without a cluster
 	if p.Cluster != nil {
 		a.Forwarder = peer.New(p.Cluster, p.Consumers, p.Access, s.Peer)
@@ -84,6 +90,7 @@ func New(s Settings, p Parts) *API {
 	edge.Handle(rest.NewConsumers(edge, media, p.Consumers, peers).Routes()...)
 	edge.Handle(rest.NewDirect(media, p.Metadata, p.Reader).Routes()...)
 	edge.Handle(rest.NewStreams(edge, media, p.Metadata, p.Reader).Routes()...)
+	edge.Handle(v3.Routes(v3.Parts{Edge: edge, Metadata: p.Metadata, Admin: p.Admin, Strict: s.REST.Strict, Logger: p.Logger})...)
 	edge.Handle(ops.NewHealth(edge, p.Metadata.Healthy).Routes()...)
 	edge.Handle(ops.NewMetrics(edge).Routes()...)
 	edge.Handle(ops.OpenAPI{}.Routes()...)
@@ -98,6 +105,17 @@ func New(s Settings, p Parts) *API {
 		edge.Handle(a.Forwarder.Routes()...)
 	}
 	return a
+}
+
+// errorType returns the function that chooses the media type of an error: plain JSON below /v3, or
+// that of v1 or v2.
+func errorType(media *rest.Media) func(ctx *fasthttp.RequestCtx) string {
+	return func(ctx *fasthttp.RequestCtx) string {
+		if ctx != nil && bytes.HasPrefix(ctx.Path(), []byte("/v3/")) {
+			return server.MediaJSON
+		}
+		return media.ErrorType(ctx)
+	}
 }
 
 // Serve is [server.Server.Serve], with the dashboard.

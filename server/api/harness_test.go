@@ -15,6 +15,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"millrace/admin"
 	"millrace/auth"
 	"millrace/batch"
 	"millrace/cluster"
@@ -108,13 +109,17 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 		base.Reserved = kafka.Reserved{o.reserved}
 		o.metadata.Reserved = base.Reserved
 	}
-	admin, err := kafka.NewAdmin(base)
+	lookups, err := kafka.NewAdmin(base)
 	if err != nil {
 		t.Fatal(err)
 	}
 	o.metadata.CreateTopics = o.create
-	cache := metadata.New(admin, o.metadata, log)
+	cache := metadata.New(lookups, o.metadata, log)
 	if err := cache.Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	changes, err := kafka.NewAdmin(base)
+	if err != nil {
 		t.Fatal(err)
 	}
 	s := &stack{log: logs, metadata: cache, broker: b}
@@ -134,7 +139,7 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 	s.access = access
 	s.server = api.New(
 		api.Settings{Edge: o.server, REST: o.rest, Peer: o.peer, Admin: o.adminOn, UI: o.ui},
-		api.Parts{Producer: s.producer, Metadata: cache, Consumers: consumers, Reader: reads, Schemas: o.schemas, Cluster: node, Config: o.admin, Access: access, Logger: log})
+		api.Parts{Producer: s.producer, Metadata: cache, Admin: newAdmin(changes, cache, base), Consumers: consumers, Reader: reads, Schemas: o.schemas, Cluster: node, Config: o.admin, Access: access, Logger: log})
 	addrs, err := s.server.Listen()
 	if err != nil {
 		t.Fatal(err)
@@ -165,13 +170,19 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 			node.Close(ctx, true)
 		}
 		cache.Close()
-		admin.Close()
 		access.Close()
+		lookups.Close()
+		changes.Close()
 		if t.Failed() {
 			t.Logf("the node's log:\n%s", logs)
 		}
 	})
 	return s
+}
+
+// newAdmin builds what changes the cluster.
+func newAdmin(client *kgo.Client, cache *metadata.Cache, base kafka.Settings) *admin.Admin {
+	return admin.New(client, admin.Settings{Reserved: base.Reserved}, admin.Deps{Changed: cache.Invalidate})
 }
 
 // newProducer builds the produce side of a stack.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"strings"
 	"testing"
 
@@ -158,10 +157,7 @@ func TestOpenAPIAnswers(t *testing.T) {
 // The checks of the document, of requests and of responses can fail.
 func TestOpenAPIRefuses(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile("../ops/openapi.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := ops.Document()
 	doc, err := parseOpenAPI(text)
 	if err != nil {
 		t.Fatal(err)
