@@ -14,6 +14,7 @@ import (
 	"millrace/server"
 	"millrace/server/peer"
 	"millrace/server/rest"
+	"millrace/server/v3"
 )
 
 // Sources are the places that settings come from, in rising order of weight.
@@ -39,11 +40,12 @@ type Config struct {
 	LogLevel  slog.Level
 	LogFormat string
 
-	// Server is of the HTTP edge, REST of the v1 and v2 API, Peer of requests
-	// between nodes.
-	Server server.Settings
-	REST   rest.Settings
-	Peer   peer.Settings
+	// Server is of the HTTP edge, REST of the v1 and v2 API, Produce of the records of v3, Peer of
+	// requests between nodes.
+	Server  server.Settings
+	REST    rest.Settings
+	Produce v3.ProduceSettings
+	Peer    peer.Settings
 	// Admin serves /admin/config (admin.enable), UI the dashboard (ui.enable).
 	Admin, UI bool
 

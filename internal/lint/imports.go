@@ -20,7 +20,7 @@ var layers = [][]string{
 	{"batch", "consumer", "metadata", "auth", "cluster"},
 	{"server/intake"},
 	{"server"},
-	{"server/rest", "server/ops", "server/peer", "server/ui", "ingest"},
+	{"server/rest", "server/v3", "server/ops", "server/peer", "server/ui", "ingest"},
 	{"server/api"},
 	{"config"},
 	{"bench", "loadtest", "tune"},
