@@ -42,7 +42,6 @@ type Exchange struct {
 	charge   intake.Body
 
 	out     io.Writer
-	sent    []byte // the response to a client of HTTP/1.0, which is sent at once
 	counted bool   // among the open streams
 	stopped atomic.Bool
 }
@@ -98,7 +97,25 @@ func (s *Server) Exchange(ctx *fasthttp.RequestCtx, contentType string, run func
 		ctx.Response.Header.Set("X-Accel-Buffering", "no") // nginx would buffer the pieces
 		ctx.Response.ImmediateHeaderFlush = true           // clients may wait for it before they send
 	}
+	if !ctx.Request.Header.IsHTTP11() {
+		return x.whole()
+	}
 	ctx.Response.SetBodyStream(x, -1)
+	return nil
+}
+
+// whole carries the request of a client of HTTP/1.0, which has no chunks: it gets the response when
+// that is whole.
+func (x *Exchange) whole() error {
+	defer x.Close()
+	if most := x.server.settings.MaxBodyBytes; x.arriving.announced > most {
+		return apierr.BodyTooLarge.New("The request body has %d bytes; for HTTP/1.0, request.max.bytes is %d.", x.arriving.announced, most)
+	}
+	var response bytes.Buffer
+	if _, err := x.WriteTo(&response); err != nil {
+		return err
+	}
+	x.ctx.Response.SetBodyRaw(response.Bytes())
 	return nil
 }
 
@@ -294,20 +311,7 @@ func (x *Exchange) Close() error {
 	return nil
 }
 
-// Read implements [io.Reader]. fasthttp reads only for clients of HTTP/1.0, which have no chunks:
-// the response is whole before it is sent.
-func (x *Exchange) Read(b []byte) (int, error) {
-	if x.out == nil {
-		var whole bytes.Buffer
-		if _, err := x.WriteTo(&whole); err != nil {
-			return 0, err
-		}
-		x.sent = whole.Bytes()
-	}
-	if len(x.sent) == 0 {
-		return 0, io.EOF
-	}
-	n := copy(b, x.sent)
-	x.sent = x.sent[n:]
-	return n, nil
+// Read implements [io.Reader]. fasthttp calls WriteTo instead.
+func (x *Exchange) Read([]byte) (int, error) {
+	return 0, errors.New("an exchange is written, not read")
 }

@@ -20,7 +20,7 @@ const (
 	leastRoom = 4 << 10
 	// flightRecords bounds the records of a flight, flightsOfStream and bytesOfStream what a stream
 	// has in flight: then it waits, and so does its client.
-	flightRecords, flightsOfStream, bytesOfStream = 1000, 64, 4 << 20
+	flightRecords, flightsOfStream, bytesOfStream = 1000, 256, 4 << 20
 )
 
 // stream carries one request of records: it reads and decodes them and hands them to the producer,
@@ -75,6 +75,7 @@ func (s *stream) run(x *server.Exchange) (err error) {
 		s.in.B = s.in.B[:at+n]
 		s.received(s.in.B[at:])
 		switch {
+		case s.over:
 		case errors.Is(err, io.EOF):
 			s.flush()
 			if s.cut && !s.over {
@@ -115,15 +116,13 @@ func (s *stream) room() bool {
 		s.in.B = s.in.B[:copy(s.in.B, s.in.B[s.from:])]
 		s.from = 0
 	}
+	if limit := s.of.settings.MaxRecordBytes; s.cut && len(s.in.B)-s.from > limit {
+		s.skip(apierr.BodyTooLarge.New("The record is larger than %d bytes (request.max.bytes).", limit))
+	}
 	if free() >= leastRoom || s.over {
 		return !s.over
 	}
-	limit := s.of.settings.MaxRecordBytes
-	room := min(2*cap(s.in.B), limit+leastRoom)
-	if room-len(s.in.B) < leastRoom {
-		s.skip(apierr.BodyTooLarge.New("The record is larger than %d bytes (request.max.bytes).", limit))
-		return true
-	}
+	room := 2 * cap(s.in.B)
 	if err := s.x.Charge(pool.Room(room)); err != nil {
 		s.skip(apierr.From(err))
 		return true
@@ -162,6 +161,9 @@ func (s *stream) flush() {
 	}
 	if s.unsent.Load() > 0 {
 		s.startSender()
+	}
+	if s.over { // and so nothing is to be waited for
+		s.x.Stop()
 	}
 }
 
