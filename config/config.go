@@ -16,6 +16,7 @@ import (
 	"millrace/server"
 	"millrace/server/peer"
 	"millrace/server/rest"
+	v3 "millrace/server/v3"
 )
 
 // Sources are the places that settings come from, in rising order of weight.
@@ -41,11 +42,12 @@ type Config struct {
 	LogLevel  slog.Level
 	LogFormat string
 
-	// Server is of the HTTP edge, REST of the v1 and v2 API, Peer of requests
-	// between nodes.
-	Server server.Settings
-	REST   rest.Settings
-	Peer   peer.Settings
+	// Server is of the HTTP edge, REST of the v1 and v2 API, Produce of the records of v3, Peer of
+	// requests between nodes.
+	Server  server.Settings
+	REST    rest.Settings
+	Produce v3.ProduceSettings
+	Peer    peer.Settings
 	// Access is who callers can be and what they may do; AccessInterval is how often its files are
 	// looked at.
 	Access         auth.Settings

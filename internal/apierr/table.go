@@ -52,6 +52,8 @@ var (
 	PayloadError        = &Kind{Name: "payload_error", Status: 422, Code: 42206, Message: "Payload error."}
 	RegistryRefused     = &Kind{Name: "schema_registry_refused", Status: 422, Code: 42207, Message: "The schema registry refused the schema, or does not have it under this subject."}
 
+	BatchRefused        = &Kind{Name: "batch_refused", Status: 422, Code: 42208, Message: "The batch has no entries, too many, or entries whose ids are not valid and distinct."}
+
 	// 429: too much from one client.
 
 	TooManyInstances   = &Kind{Name: "too_many_instances", Status: 429, Code: 42901, Message: "This node holds as many consumer instances as it is allowed to.", Retry: true, RetryAfter: 5 * time.Second}
@@ -113,7 +115,7 @@ func Kinds() []*Kind {
 		NotFound, TopicNotFound, PartitionNotFound, InstanceNotFound, OffsetNotFound, TopicNotFoundStrict,
 		MethodNotAllowed, NotAcceptable, FormatMismatch, SlowRequest, Undecodable, ClientGone,
 		OtherTopic, AlreadyExists, IllegalState, BodyTooLarge, UnsupportedMedia, HeadersTooLarge,
-		Unprocessable, SettingOutOfRange, KeySchemaMissing, ValueSchemaMissing, InvalidConsumerConf, InvalidSchema, PayloadError, RegistryRefused,
+		Unprocessable, SettingOutOfRange, KeySchemaMissing, ValueSchemaMissing, InvalidConsumerConf, InvalidSchema, PayloadError, RegistryRefused, BatchRefused,
 		TooManyInstances, TooManyConnections, TooManyWaiters, TooManyOfOneClient, BodiesOfOneFull, TooManyLogins, QuotaExceeded,
 		Internal, KafkaError, KafkaRetriable, RegistryFailed,
 		Overloaded, Draining, BrokersAway, TooBusy, RegistryAway, StreamsFull, InstanceMoved, ArrivalUnknown, BodiesFull, BodyDisplaced, Interrupted, KeysAway, NotWritten, WriteUnknown, RegistryTimedOut, KafkaTimedOut,

@@ -28,11 +28,12 @@ import (
 
 // Settings of the API of a node.
 type Settings struct {
-	// Edge is of HTTP itself, REST of the v1 and v2 API, Peer of the requests
-	// between nodes.
-	Edge server.Settings
-	REST rest.Settings
-	Peer peer.Settings
+	// Edge is of HTTP itself, REST of the v1 and v2 API, Produce of the records of v3, Peer of the
+	// requests between nodes.
+	Edge    server.Settings
+	REST    rest.Settings
+	Produce v3.ProduceSettings
+	Peer    peer.Settings
 	// Admin serves /admin/config (admin.enable).
 	Admin bool
 	// UI serves the dashboard at /ui (ui.enable).
@@ -86,6 +87,7 @@ func New(s Settings, p Parts) *API {
 	a.Server = server.New(s.Edge, d)
 	edge := a.Server
 	edge.Handle(rest.NewProduce(edge, media, p.Producer, p.Schemas).Routes()...)
+	edge.Handle(v3.NewProduce(edge, p.Metadata, p.Producer, p.Schemas, v3.ProduceSettings{MaxRecordBytes: s.Edge.MaxBodyBytes, MaxEntries: s.Produce.MaxEntries, Dialect: s.REST.Avro}).Routes()...)
 	edge.Handle(rest.NewMetadata(edge, media, p.Metadata).Routes()...)
 	edge.Handle(rest.NewConsumers(edge, media, p.Consumers, peers).Routes()...)
 	edge.Handle(rest.NewDirect(media, p.Metadata, p.Reader).Routes()...)
