@@ -6,6 +6,7 @@ import (
 	"millrace/batch"
 	"millrace/cluster"
 	"millrace/consumer"
+	"millrace/ingest"
 	"millrace/internal/kafka"
 	"millrace/internal/tracing"
 	"millrace/metadata"
@@ -44,6 +45,8 @@ type Config struct {
 	Server server.Settings
 	REST   rest.Settings
 	Peer   peer.Settings
+	// Ingest is of the routes for events without an envelope.
+	Ingest ingest.Settings
 	// Admin serves /admin/config (admin.enable), UI the dashboard (ui.enable).
 	Admin, UI bool
 

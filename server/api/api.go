@@ -5,9 +5,12 @@ package api
 import (
 	"log/slog"
 
+	"github.com/valyala/fasthttp"
+
 	"millrace/batch"
 	"millrace/cluster"
 	"millrace/consumer"
+	"millrace/ingest"
 	"millrace/internal/tracing"
 	"millrace/metadata"
 	"millrace/metrics"
@@ -26,7 +29,9 @@ type Settings struct {
 	// between nodes.
 	Edge server.Settings
 	REST rest.Settings
-	Peer peer.Settings
+	// Ingest is of the routes for events without an envelope.
+	Ingest ingest.Settings
+	Peer   peer.Settings
 	// Admin serves /admin/config (admin.enable).
 	Admin bool
 	// UI serves the dashboard at /ui (ui.enable).
@@ -68,7 +73,7 @@ type API struct {
 func New(s Settings, p Parts) *API {
 	media := rest.NewMedia(s.REST, p.Schemas != nil)
 	a := &API{}
-	d := server.Deps{Metrics: p.Metrics, Tracing: p.Tracing, Logger: p.Logger, ErrorType: media.ErrorType, Ready: rest.Ready(p.Producer)}
+	d := server.Deps{Metrics: p.Metrics, Tracing: p.Tracing, Logger: p.Logger, ErrorType: errorType(media), Ready: ready(p.Producer)}
 	var peers rest.Peers // a nil interface without a cluster
 	if p.Cluster != nil {
 		a.Forwarder = peer.New(p.Cluster, p.Consumers, s.Peer)
@@ -77,6 +82,7 @@ func New(s Settings, p Parts) *API {
 	a.Server = server.New(s.Edge, d)
 	edge := a.Server
 	edge.Handle(rest.NewProduce(edge, media, p.Producer, p.Schemas).Routes()...)
+	edge.Handle(ingest.New(edge, p.Producer, s.Ingest).Routes()...)
 	edge.Handle(rest.NewMetadata(edge, media, p.Metadata).Routes()...)
 	edge.Handle(rest.NewConsumers(edge, media, p.Consumers, peers).Routes()...)
 	edge.Handle(rest.NewDirect(media, p.Metadata, p.Reader).Routes()...)
@@ -95,6 +101,27 @@ func New(s Settings, p Parts) *API {
 		edge.Handle(a.Forwarder.Routes()...)
 	}
 	return a
+}
+
+// errorType returns [server.Deps.ErrorType]: errors of the front door are plain JSON.
+func errorType(media *rest.Media) func(ctx *fasthttp.RequestCtx) string {
+	return func(ctx *fasthttp.RequestCtx) string {
+		if ctx != nil && ingest.Owns(ctx) {
+			return server.MediaJSON
+		}
+		return media.ErrorType(ctx)
+	}
+}
+
+// ready returns [server.Deps.Ready] of all resources that produce.
+func ready(p *batch.Producer) func(ctx *fasthttp.RequestCtx, size int) error {
+	records := rest.Ready(p)
+	return func(ctx *fasthttp.RequestCtx, size int) error {
+		if ctx.IsPost() && ingest.Owns(ctx) {
+			return p.Ready(max(size, 0))
+		}
+		return records(ctx, size)
+	}
 }
 
 // Serve is [server.Server.Serve], with the dashboard.

@@ -19,6 +19,7 @@ import (
 	"millrace/cluster"
 	"millrace/codec"
 	"millrace/consumer"
+	"millrace/ingest"
 	"millrace/internal/kafka"
 	"millrace/internal/testkit"
 	"millrace/metadata"
@@ -51,6 +52,7 @@ type stack struct {
 type stackOptions struct {
 	server   server.Settings
 	rest     rest.Settings
+	ingest   ingest.Settings
 	peer     peer.Settings
 	batch    batch.Settings
 	consumer consumer.Settings
@@ -81,8 +83,9 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 			GracefulTimeout:  10 * time.Second,
 			ForwardedTrusted: server.LoopbackPrefixes(),
 		},
-		rest:  rest.Settings{MaxRecords: 100_000},
-		batch: batch.Settings{BufferBytes: 64 << 20, Timeout: 30 * time.Second, Linger: time.Millisecond, BatchBytes: 1 << 20},
+		rest:   rest.Settings{MaxRecords: 100_000},
+		ingest: ingest.Settings{DefaultRoutes: true, MaxEvents: 100_000},
+		batch:  batch.Settings{BufferBytes: 64 << 20, Timeout: 30 * time.Second, Linger: time.Millisecond, BatchBytes: 1 << 20},
 		consumer: consumer.Settings{
 			OffsetReset: "latest", IsolationLevel: "read_uncommitted", RequestTimeout: 10 * time.Second, MaxBytes: 64 << 20,
 			InstanceTimeout: 5 * time.Minute, AutoCommitInterval: 5 * time.Second, MaxInstances: 1000,
@@ -125,7 +128,7 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 	reads := reader.New(base, o.fetch, reader.Settings{IsolationLevel: o.consumer.IsolationLevel, RequestTimeout: o.consumer.RequestTimeout, MaxBytes: o.consumer.MaxBytes},
 		reader.Deps{Schemas: o.schemas, Healthy: cache.Healthy, Read: o.read})
 	s.server = api.New(
-		api.Settings{Edge: o.server, REST: o.rest, Peer: o.peer, Admin: o.adminOn, UI: o.ui},
+		api.Settings{Edge: o.server, REST: o.rest, Ingest: o.ingest, Peer: o.peer, Admin: o.adminOn, UI: o.ui},
 		api.Parts{Producer: s.producer, Metadata: cache, Consumers: consumers, Reader: reads, Schemas: o.schemas, Cluster: node, Config: o.admin, Logger: log})
 	addrs, err := s.server.Listen()
 	if err != nil {
