@@ -135,9 +135,7 @@ func (in *Ingest) deliver(ctx *fasthttp.RequestCtx, d *delivery, topic string, f
 func respond(ctx *fasthttp.RequestCtx, d *delivery, empty bool) {
 	switch {
 	case empty:
-		ctx.Response.Header.SetNoDefaultContentType(true)
-		ctx.Response.Header.SetContentType("")
-		ctx.SetStatusCode(fasthttp.StatusNoContent)
+		server.RespondNothing(ctx)
 	case d.failed > 0:
 		ctx.SetStatusCode(fasthttp.StatusMultiStatus)
 		if d.retryAfter > 0 {
