@@ -22,6 +22,7 @@ func (d *draft) check() {
 	d.checkCluster()
 	d.reserve()
 	d.checkBodies()
+	d.readRoutes()
 	if len(d.advertised) > 0 {
 		d.Server.Advertised = d.advertised[0]
 	}

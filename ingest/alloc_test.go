@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"testing"
 
+	"github.com/valyala/fasthttp"
+
 	"millrace/internal/testkit"
 	"millrace/pool"
 )
@@ -22,20 +24,36 @@ func eventLines(t testing.TB, n int) []byte {
 
 // Making records of events costs nothing once the slab has grown.
 func TestParseAllocs(t *testing.T) {
+	table, faults := ParseRoutes([]byte(`routes:
+  plain: {}
+  rules: {key: {pointer: /Ticket}, timestamp: {pointer: /nothing}, headers: {a: {pointer: /Make}, b: fixed, c: {pointer: /ViolationDescr}}}
+`))
+	if len(faults) > 0 {
+		t.Fatal(faults)
+	}
 	for _, n := range []int{1, 100, 1000} {
 		body := eventLines(t, n)
 		array := append([]byte{'['}, bytes.ReplaceAll(bytes.TrimSpace(body), []byte("\n"), []byte(","))...)
 		array = append(array, ']')
 		for f, body := range map[form][]byte{lines: body, values: array, raw: body} {
-			var slab pool.Slab
-			if allocs := testing.AllocsPerRun(50, func() {
-				slab.Reset()
-				p := parser{body: body, slab: &slab, max: n}
-				if err := p.parse(f); err != nil {
-					t.Fatal(err)
+			for _, route := range []*Route{table.routes["plain"], table.routes["rules"]} {
+				var slab pool.Slab
+				var ctx fasthttp.RequestCtx
+				d := newDelivery()
+				arena := make([]byte, 0, 1<<20)
+				if allocs := testing.AllocsPerRun(50, func() {
+					slab.Reset()
+					d.reset()
+					d.body, d.slab, d.max = body, &slab, n
+					if err := d.rules.begin(&ctx, route, arena); err != nil {
+						t.Fatal(err)
+					}
+					if err := d.parse(f); err != nil {
+						t.Fatal(err)
+					}
+				}); allocs > 0 {
+					t.Errorf("%d events in form %d to %s: %v allocations", n, f, route.name, allocs)
 				}
-			}); allocs > 0 {
-				t.Errorf("%d events in form %d: %v allocations", n, f, allocs)
 			}
 		}
 	}

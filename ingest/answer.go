@@ -32,7 +32,9 @@ func newDelivery() *delivery {
 // reset makes the delivery ready for its next life; answer and the memory of refused are kept.
 func (d *delivery) reset() {
 	clear(d.refused)
-	d.parser = parser{refused: d.refused[:0]}
+	clear(d.rules.shared)
+	clear(d.rules.picked)
+	d.parser = parser{refused: d.refused[:0], rules: rules{shared: d.rules.shared[:0], picked: d.rules.picked[:0]}}
 	if cap(d.refused) > maxRefused/10 {
 		d.refused = nil
 	}

@@ -23,7 +23,9 @@ const maxRefused = 1000
 type parser struct {
 	body    []byte
 	slab    *pool.Slab
+	rules   rules
 	max     int       // of events
+	most    int       // bytes of an event; 0 is any number
 	events  int       // so far: the index of the next one
 	refused []refusal // in the order of their indexes
 }
@@ -37,8 +39,8 @@ func (p *parser) parse(f form) (err error) {
 		err = p.lines()
 	default:
 		if len(p.body) > 0 {
-			p.slab.Add().Value = p.body
-			p.events = 1
+			p.rules.opaque = true
+			err = p.add(p.body)
 		}
 	}
 	if err == nil && p.events == 0 {
@@ -50,12 +52,17 @@ func (p *parser) parse(f form) (err error) {
 // add makes the next event a record.
 func (p *parser) add(event []byte) error {
 	if p.events == p.max {
-		return apierr.BodyTooLarge.New("The request has more than %d events, which is the limit of this node (request.max.records). Send several requests.", p.max)
+		return apierr.BodyTooLarge.New("The request has more than %d events, which is the limit (request.max.records, or that of the route). Send several requests.", p.max)
 	}
-	if event[0] == 'n' {
+	switch {
+	case event[0] == 'n' && !p.rules.opaque:
 		return p.refuse(apierr.BadRequest.New("An event must not be null."))
+	case p.most > 0 && len(event) > p.most:
+		return p.refuse(apierr.BodyTooLarge.New("The event has %d bytes; the route takes %d.", len(event), p.most))
 	}
-	p.slab.Add().Value = event
+	if why := p.rules.apply(p.slab, event); why != nil {
+		return p.refuse(why)
+	}
 	p.events++
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -20,6 +21,10 @@ type Settings struct {
 	DefaultRoutes bool
 	// MaxEvents bounds the events of one request (request.max.records).
 	MaxEvents int
+	// File is where the routes are from (ingest.routes.file); empty is none.
+	File string
+	// Routes are those of the file, or nil; [Ingest.SetRoutes] changes them later.
+	Routes *Table
 }
 
 // Ingest is the resource that takes events. Many goroutines may use it.
@@ -29,13 +34,23 @@ type Ingest struct {
 	producer   *batch.Producer
 	counts     *metrics.Format
 	deliveries sync.Pool
+	table      atomic.Pointer[Table] // never nil
 }
 
 // New returns the resource.
 func New(edge *server.Server, p *batch.Producer, s Settings) *Ingest {
 	in := &Ingest{settings: s, edge: edge, producer: p, counts: edge.Metrics().Format("ingest")}
 	in.deliveries.New = func() any { return newDelivery() }
+	in.SetRoutes(s.Routes)
 	return in
+}
+
+// SetRoutes makes t the routes of requests from now on. Nil is none.
+func (in *Ingest) SetRoutes(t *Table) {
+	if t == nil {
+		t = &Table{}
+	}
+	in.table.Store(t)
 }
 
 // Prefix begins the path of every request for this package.
@@ -52,6 +67,7 @@ func Owns(ctx *fasthttp.RequestCtx) bool {
 func (in *Ingest) Routes() []server.Route {
 	return []server.Route{
 		{Method: "POST", Path: Prefix + "{topic}", Admit: answersJSON, Action: server.Produce, Resource: server.Topic, Handle: in.post},
+		{Method: "GET", Path: Prefix + "{topic}/pixel.gif", Admit: answersJSON, Action: server.Produce, Resource: server.Topic, Handle: in.getPixel},
 	}
 }
 
@@ -64,7 +80,7 @@ func answersJSON(ctx *fasthttp.RequestCtx) error {
 
 // post handles POST /ingest/{topic}.
 func (in *Ingest) post(ctx *fasthttp.RequestCtx) error {
-	topic, err := in.topic(ctx)
+	route, topic, err := in.route(ctx)
 	if err != nil {
 		return err
 	}
@@ -72,9 +88,47 @@ func (in *Ingest) post(ctx *fasthttp.RequestCtx) error {
 	if err != nil {
 		return err
 	}
+	if n := len(server.RequestBody(ctx)); route.maxBytes > 0 && n > route.maxBytes {
+		return apierr.BodyTooLarge.New("The request body has %d bytes; the ingest route takes %d.", n, route.maxBytes)
+	}
+	job := in.producer.Acquire()
+	job.Body = server.SwapBody(ctx, job.Body)
+	return in.deliver(ctx, job, request{route, topic, form, beacon || server.PrefersMinimal(ctx)})
+}
+
+// request is what is known of a request before its body is read.
+type request struct {
+	route   *Route
+	topic   string
+	form    form
+	minimal bool // of its answer: see [delivery]
+}
+
+// route returns the route of a request, and the topic of its events.
+func (in *Ingest) route(ctx *fasthttp.RequestCtx) (*Route, string, error) {
+	name, err := server.PathParam(ctx, "topic")
+	if err != nil {
+		return nil, "", err
+	}
+	if r := in.table.Load().routes[name]; r != nil {
+		topic, err := r.topicOf(ctx)
+		if err == nil {
+			err = r.checkQuery(ctx)
+		}
+		return r, topic, err
+	}
+	if !in.settings.DefaultRoutes {
+		return nil, "", apierr.NotFound.New("There is no ingest route %s, and topics have none of their own here (ingest.routes.default).", name)
+	}
+	return defaultRoute, name, defaultRoute.checkQuery(ctx)
+}
+
+// deliver makes records of the events in the job's body, writes them, and answers. It takes the
+// job.
+func (in *Ingest) deliver(ctx *fasthttp.RequestCtx, job *batch.Job, r request) error {
 	d := in.deliveries.Get().(*delivery)
-	d.minimal = beacon || server.PrefersMinimal(ctx)
-	err = in.deliver(ctx, d, topic, form)
+	d.minimal = r.minimal
+	err := in.write(ctx, d, job, r)
 	for _, t := range d.tally {
 		if t.kind != nil {
 			in.edge.RecordsFailed(t.kind, t.events)
@@ -85,28 +139,18 @@ func (in *Ingest) post(ctx *fasthttp.RequestCtx) error {
 	return err
 }
 
-// topic returns the topic of the request's events.
-func (in *Ingest) topic(ctx *fasthttp.RequestCtx) (string, error) {
-	name, err := server.PathParam(ctx, "topic")
-	if err != nil {
-		return "", err
-	}
-	if !in.settings.DefaultRoutes {
-		return "", apierr.NotFound.New("There is no ingest route %s, and topics have none of their own here (ingest.routes.default).", name)
-	}
-	for key := range ctx.QueryArgs().All() {
-		return "", apierr.BadRequest.New("The ingest route %s takes no query parameter %q.", name, key)
-	}
-	return name, nil
-}
-
-// deliver moves the body into a job, makes records of its events there, and submits the job.
-func (in *Ingest) deliver(ctx *fasthttp.RequestCtx, d *delivery, topic string, f form) error {
-	job := in.producer.Acquire()
-	job.Body = server.SwapBody(ctx, job.Body)
+func (in *Ingest) write(ctx *fasthttp.RequestCtx, d *delivery, job *batch.Job, r request) error {
 	job.Trace = server.TraceOf(ctx)
-	d.body, d.slab, d.max = job.Body, &job.Slab, in.settings.MaxEvents
-	err := d.parse(f)
+	d.body, d.slab = job.Body, &job.Slab
+	d.max, d.most = in.settings.MaxEvents, r.route.maxEventBytes
+	if r.route.maxEvents > 0 {
+		d.max = min(d.max, r.route.maxEvents)
+	}
+	err := d.rules.begin(ctx, r.route, job.Arena)
+	if err == nil {
+		err = d.parse(r.form)
+		job.Arena = d.rules.arena
+	}
 	if err == nil && job.Len() == 0 { // a request that failed as a whole has no 2xx status
 		first := d.refused[0]
 		err = first.err.Kind.New("No event was written. Event %d: %s", first.index, first.err.Message())
@@ -120,7 +164,7 @@ func (in *Ingest) deliver(ctx *fasthttp.RequestCtx, d *delivery, topic string, f
 	}
 	server.ReleaseBody(ctx) // the producer accounts for it now
 	records := job.Len()
-	dst, err := in.producer.Produce(job, topic, batch.AnyPartition, ctx.Response.SwapBody(nil)[:0], d.answer)
+	dst, err := in.producer.Produce(job, r.topic, batch.AnyPartition, ctx.Response.SwapBody(nil)[:0], d.answer)
 	ctx.Response.SwapBody(dst)
 	if err != nil {
 		in.edge.RecordsFailed(apierr.From(err).Kind, records)

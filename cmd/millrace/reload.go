@@ -50,7 +50,7 @@ func (l *live) reload(load func() (*config.Config, error)) {
 		l.log.Error("configuration not reloaded, nothing is changed", "err", err)
 		return
 	}
-	l.log.Info("configuration reloaded", "changed", strings.Join(changed, ","))
+	l.log.Info("configuration reloaded", "changed", strings.Join(changed, ","), "ingest_routes", reloaded.Ingest.Routes.Len())
 	if len(restart) > 0 {
 		l.log.Warn("changed settings that need a restart", "settings", strings.Join(restart, ","))
 	}
@@ -78,6 +78,7 @@ func (l *live) apply(next *config.Config) error {
 	}
 	l.level.Set(next.LogLevel)
 	l.server.SetRequestLog(next.Server.RequestLog)
+	l.server.SetIngestRoutes(next.Ingest.Routes)
 	l.cfg = next
 	return nil
 }

@@ -67,6 +67,7 @@ type API struct {
 	// Forwarder is nil without a cluster.
 	Forwarder *peer.Forwarder
 	dashboard *ui.Dashboard // nil without the dashboard
+	ingest    *ingest.Ingest
 }
 
 // New returns an API that does not listen yet.
@@ -82,7 +83,8 @@ func New(s Settings, p Parts) *API {
 	a.Server = server.New(s.Edge, d)
 	edge := a.Server
 	edge.Handle(rest.NewProduce(edge, media, p.Producer, p.Schemas).Routes()...)
-	edge.Handle(ingest.New(edge, p.Producer, s.Ingest).Routes()...)
+	a.ingest = ingest.New(edge, p.Producer, s.Ingest)
+	edge.Handle(a.ingest.Routes()...)
 	edge.Handle(rest.NewMetadata(edge, media, p.Metadata).Routes()...)
 	edge.Handle(rest.NewConsumers(edge, media, p.Consumers, peers).Routes()...)
 	edge.Handle(rest.NewDirect(media, p.Metadata, p.Reader).Routes()...)
@@ -102,6 +104,9 @@ func New(s Settings, p Parts) *API {
 	}
 	return a
 }
+
+// SetIngestRoutes makes t the routes of /ingest, beside those of topics, from the next request on.
+func (a *API) SetIngestRoutes(t *ingest.Table) { a.ingest.SetRoutes(t) }
 
 // errorType returns [server.Deps.ErrorType]: errors of the front door are plain JSON.
 func errorType(media *rest.Media) func(ctx *fasthttp.RequestCtx) string {

@@ -117,7 +117,7 @@ func TestOpenAPIAnswers(t *testing.T) {
 		{"POST /ingest/" + topic, "text/csv", `a,b`, 200},
 		{"POST /ingest/" + topic, "application/x-ndjson", "1\nx\n", 207},
 		{"POST /ingest/" + topic, "application/x-ndjson", "x\n", 400},
-		{"POST /ingest/" + topic + "?key=a", "application/json", "{}", 400},
+		{"POST /ingest/" + topic + "?kex=a", "application/json", "{}", 400},
 		{"GET /", "", "", 200},
 		{"GET /topics", "", "", 200},
 		{"GET /topics", "|" + j1, "", 200},
