@@ -23,6 +23,7 @@ func (d *draft) check() {
 	d.checkAccess()
 	d.reserve()
 	d.checkBodies()
+	d.readRoutes()
 	if len(d.advertised) > 0 {
 		d.Server.Advertised = d.advertised[0]
 	}

@@ -8,6 +8,7 @@ import (
 	"millrace/batch"
 	"millrace/cluster"
 	"millrace/consumer"
+	"millrace/ingest"
 	"millrace/internal/kafka"
 	"millrace/internal/tracing"
 	"millrace/metadata"
@@ -48,6 +49,8 @@ type Config struct {
 	REST    rest.Settings
 	Produce v3.ProduceSettings
 	Peer    peer.Settings
+	// Ingest is of the routes for events without an envelope.
+	Ingest ingest.Settings
 	// Access is who callers can be and what they may do; AccessInterval is how often its files are
 	// looked at.
 	Access         auth.Settings

@@ -187,6 +187,12 @@ func RespondJSON(ctx *fasthttp.RequestCtx, v any) error {
 	})
 }
 
+// RespondNothing makes the response a 204, which has no media type.
+func RespondNothing(ctx *fasthttp.RequestCtx) {
+	ctx.Response.Header.SetContentType("")
+	ctx.SetStatusCode(fasthttp.StatusNoContent)
+}
+
 // RespondPooled is [Respond] for responses that may be large. fill takes memory by [pool.Grow]
 // once it has something to append. The connection holds that memory until the response is
 // written; fasthttp would hold it as long as the connection, or allocate it anew each time.

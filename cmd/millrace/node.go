@@ -231,7 +231,7 @@ func (n *node) consumeSettings() kafka.Settings {
 }
 
 func apiSettings(cfg *config.Config) api.Settings {
-	return api.Settings{Edge: cfg.Server, REST: cfg.REST, Produce: cfg.Produce, Peer: cfg.Peer, Admin: cfg.Admin, UI: cfg.UI}
+	return api.Settings{Edge: cfg.Server, REST: cfg.REST, Produce: cfg.Produce, Ingest: cfg.Ingest, Peer: cfg.Peer, Admin: cfg.Admin, UI: cfg.UI}
 }
 
 // readerSettings are those of the instances, where they mean the same.

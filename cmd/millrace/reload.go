@@ -52,7 +52,7 @@ func (l *live) reload(load func() (*config.Config, error)) {
 		l.log.Error("configuration not reloaded, nothing is changed", "err", err)
 		return
 	}
-	l.log.Info("configuration reloaded", "changed", strings.Join(changed, ","))
+	l.log.Info("configuration reloaded", "changed", strings.Join(changed, ","), "ingest_routes", reloaded.Ingest.Routes.Len())
 	if changed, err := l.access.Reload(); err != nil {
 		l.log.Error("identities and rules not reloaded, nothing is changed", "err", err)
 	} else if changed {
@@ -85,6 +85,7 @@ func (l *live) apply(next *config.Config) error {
 	}
 	l.level.Set(next.LogLevel)
 	l.server.SetRequestLog(next.Server.RequestLog)
+	l.server.SetIngestRoutes(next.Ingest.Routes)
 	l.cfg = next
 	return nil
 }

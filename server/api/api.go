@@ -13,6 +13,7 @@ import (
 	"millrace/batch"
 	"millrace/cluster"
 	"millrace/consumer"
+	"millrace/ingest"
 	"millrace/internal/tracing"
 	"millrace/metadata"
 	"millrace/metrics"
@@ -34,6 +35,8 @@ type Settings struct {
 	REST    rest.Settings
 	Produce v3.ProduceSettings
 	Peer    peer.Settings
+	// Ingest is of the routes for events without an envelope.
+	Ingest ingest.Settings
 	// Admin serves /admin/config (admin.enable).
 	Admin bool
 	// UI serves the dashboard at /ui (ui.enable).
@@ -72,13 +75,14 @@ type API struct {
 	// Forwarder is nil without a cluster.
 	Forwarder *peer.Forwarder
 	dashboard *ui.Dashboard // nil without the dashboard
+	ingest    *ingest.Ingest
 }
 
 // New returns an API that does not listen yet.
 func New(s Settings, p Parts) *API {
 	media := rest.NewMedia(s.REST, p.Schemas != nil)
 	a := &API{}
-	d := server.Deps{Metrics: p.Metrics, Tracing: p.Tracing, Logger: p.Logger, ErrorType: errorType(media), Ready: rest.Ready(p.Producer), Access: p.Access}
+	d := server.Deps{Metrics: p.Metrics, Tracing: p.Tracing, Logger: p.Logger, ErrorType: errorType(media), Ready: ready(p.Producer), Access: p.Access}
 	var peers rest.Peers // a nil interface without a cluster
 	if p.Cluster != nil {
 		a.Forwarder = peer.New(p.Cluster, p.Consumers, p.Access, s.Peer)
@@ -88,6 +92,8 @@ func New(s Settings, p Parts) *API {
 	edge := a.Server
 	edge.Handle(rest.NewProduce(edge, media, p.Producer, p.Schemas).Routes()...)
 	edge.Handle(v3.NewProduce(edge, p.Metadata, p.Producer, p.Schemas, v3.ProduceSettings{MaxRecordBytes: s.Edge.MaxBodyBytes, MaxEntries: s.Produce.MaxEntries, Dialect: s.REST.Avro}).Routes()...)
+	a.ingest = ingest.New(edge, p.Producer, s.Ingest)
+	edge.Handle(a.ingest.Routes()...)
 	edge.Handle(rest.NewMetadata(edge, media, p.Metadata).Routes()...)
 	edge.Handle(rest.NewConsumers(edge, media, p.Consumers, peers).Routes()...)
 	edge.Handle(rest.NewDirect(media, p.Metadata, p.Reader).Routes()...)
@@ -109,14 +115,27 @@ func New(s Settings, p Parts) *API {
 	return a
 }
 
-// errorType returns the function that chooses the media type of an error: plain JSON below /v3, or
-// that of v1 or v2.
+// SetIngestRoutes makes t the routes of /ingest, beside those of topics, from the next request on.
+func (a *API) SetIngestRoutes(t *ingest.Table) { a.ingest.SetRoutes(t) }
+
+// errorType returns [server.Deps.ErrorType]: errors of v3 and of the front door are plain JSON.
 func errorType(media *rest.Media) func(ctx *fasthttp.RequestCtx) string {
 	return func(ctx *fasthttp.RequestCtx) string {
-		if ctx != nil && bytes.HasPrefix(ctx.Path(), []byte("/v3/")) {
+		if ctx != nil && (bytes.HasPrefix(ctx.Path(), []byte("/v3/")) || ingest.Owns(ctx)) {
 			return server.MediaJSON
 		}
 		return media.ErrorType(ctx)
+	}
+}
+
+// ready returns [server.Deps.Ready] of all resources that produce.
+func ready(p *batch.Producer) func(ctx *fasthttp.RequestCtx, size int) error {
+	records := rest.Ready(p)
+	return func(ctx *fasthttp.RequestCtx, size int) error {
+		if ctx.IsPost() && ingest.Owns(ctx) {
+			return p.Ready(max(size, 0))
+		}
+		return records(ctx, size)
 	}
 }
 

@@ -21,6 +21,7 @@ import (
 	"millrace/cluster"
 	"millrace/codec"
 	"millrace/consumer"
+	"millrace/ingest"
 	"millrace/internal/kafka"
 	"millrace/internal/testkit"
 	"millrace/metadata"
@@ -54,6 +55,7 @@ type stack struct {
 type stackOptions struct {
 	server   server.Settings
 	rest     rest.Settings
+	ingest   ingest.Settings
 	peer     peer.Settings
 	batch    batch.Settings
 	consumer consumer.Settings
@@ -85,8 +87,9 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 			GracefulTimeout:  10 * time.Second,
 			ForwardedTrusted: server.LoopbackPrefixes(),
 		},
-		rest:  rest.Settings{MaxRecords: 100_000},
-		batch: batch.Settings{BufferBytes: 64 << 20, Timeout: 30 * time.Second, Linger: time.Millisecond, BatchBytes: 1 << 20},
+		rest:   rest.Settings{MaxRecords: 100_000},
+		ingest: ingest.Settings{DefaultRoutes: true, MaxEvents: 100_000},
+		batch:  batch.Settings{BufferBytes: 64 << 20, Timeout: 30 * time.Second, Linger: time.Millisecond, BatchBytes: 1 << 20},
 		consumer: consumer.Settings{
 			OffsetReset: "latest", IsolationLevel: "read_uncommitted", RequestTimeout: 10 * time.Second, MaxBytes: 64 << 20,
 			InstanceTimeout: 5 * time.Minute, AutoCommitInterval: 5 * time.Second, MaxInstances: 1000,
@@ -138,7 +141,7 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 	}
 	s.access = access
 	s.server = api.New(
-		api.Settings{Edge: o.server, REST: o.rest, Peer: o.peer, Admin: o.adminOn, UI: o.ui},
+		api.Settings{Edge: o.server, REST: o.rest, Ingest: o.ingest, Peer: o.peer, Admin: o.adminOn, UI: o.ui},
 		api.Parts{Producer: s.producer, Metadata: cache, Admin: newAdmin(changes, cache, base), Consumers: consumers, Reader: reads, Schemas: o.schemas, Cluster: node, Config: o.admin, Access: access, Logger: log})
 	addrs, err := s.server.Listen()
 	if err != nil {
