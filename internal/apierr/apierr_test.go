@@ -15,9 +15,17 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kbin"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
+
+// A response of Kafka that cannot be read is Kafka's error, not a defect of this program.
+func TestUnreadableResponse(t *testing.T) {
+	if got := From(fmt.Errorf("cannot take part in the group: %w", kbin.ErrNotEnoughData)); got.Kind != KafkaError {
+		t.Error(got)
+	}
+}
 
 func TestKinds(t *testing.T) {
 	names := map[string]bool{}

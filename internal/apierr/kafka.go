@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 
+	"github.com/twmb/franz-go/pkg/kbin"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -39,6 +40,9 @@ func From(err error) *Error {
 	}
 	if isNetwork(err) {
 		return Unreachable(err)
+	}
+	if errors.Is(err, kbin.ErrNotEnoughData) {
+		return KafkaError.Wrap(err, "A response of Kafka cannot be read.")
 	}
 	return &Error{Kind: Internal, Cause: err}
 }
