@@ -83,8 +83,9 @@ func TestKindsIsComplete(t *testing.T) {
 var notRepeatable = []*kerr.Error{kerr.UnknownTopicOrPartition, kerr.UnknownTopicID}
 
 // repeatable are the codes that Kafka calls fatal for the one request; the
-// next one, which the client makes after the rebalance, succeeds.
-var repeatable = []*kerr.Error{kerr.RebalanceInProgress, kerr.IllegalGeneration, kerr.UnknownMemberID}
+// next one, which the client makes after the rebalance, or which another broker
+// answers, succeeds.
+var repeatable = []*kerr.Error{kerr.RebalanceInProgress, kerr.IllegalGeneration, kerr.UnknownMemberID, kerr.UnknownServerError}
 
 // TestKafkaCodes walks every code that the client library knows.
 func TestKafkaCodes(t *testing.T) {

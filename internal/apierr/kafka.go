@@ -80,6 +80,10 @@ func kindOf(code *kerr.Error) *Kind {
 		return BodyTooLarge
 	case kerr.RequestTimedOut:
 		return KafkaTimedOut
+	case kerr.UnknownServerError:
+		// A broker met an error that it has no code for. Kafka does not call it retriable, because a
+		// write may have been carried out, see [FromWrite]; to ask again does no harm.
+		return KafkaRetriable
 	case kerr.RebalanceInProgress, kerr.IllegalGeneration, kerr.UnknownMemberID:
 		// Kafka calls these fatal for the one request; for our client the
 		// next call, after the rebalance, succeeds.
