@@ -3,8 +3,6 @@ package faults
 import (
 	"regexp"
 	"time"
-
-	"millrace/loadtest/check"
 )
 
 // both directions of a connection.
@@ -18,10 +16,6 @@ var lateTopics = regexp.MustCompile(`Expected partition \S+ with topic id \S+ to
 
 // badTimestamps is what brokers log of records that they refuse.
 var badTimestamps = regexp.MustCompile(`InvalidTimestampException`)
-
-// halfRefused is why a record is refused with 50002 by its slot: other records of its request were
-// stored before the right was taken, and a slot has no code of its own for a right.
-const halfRefused = "a request of which a part was stored has no 403"
 
 // Schedules are all there are, in the order of the table.
 var Schedules = []Schedule{
@@ -45,9 +39,7 @@ var Schedules = []Schedule{
 
 	{Name: "a topic is deleted and created again", Fault: TopicRecreated(), Short: true},
 	{Name: "partitions are added", Fault: PartitionsAdded(), Short: true, Logs: lateTopics, Settings: []string{"client.metadata.max.age.ms=2000"}},
-	{Name: "the right to write is taken for 3 s", Fault: RightTaken(3 * time.Second), Short: true, Expected: map[check.Anomaly]string{
-		check.StrangerRefused: halfRefused,
-	}},
+	{Name: "the right to write is taken for 3 s", Fault: RightTaken(3 * time.Second), Short: true},
 	{Name: "clients have clocks that are wrong by a month", Bad: 0.01, Short: true, Logs: badTimestamps},
 
 	{Name: "one of two nodes is terminated", Nodes: 2, Fault: NodeTerminated(), Short: true},
