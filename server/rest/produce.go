@@ -216,14 +216,15 @@ func appendSchemaID(dst []byte, id int32) []byte {
 	return strconv.AppendInt(dst, int64(id), 10)
 }
 
-// recordErrorCode returns the code in the slot of a record that failed: a partition that does not
-// exist, and a record that may be in Kafka, have their own codes; other errors have one of two,
-// retriable or not.
+// recordErrorCode returns the code in the slot of a record that failed. What a client can do
+// something about has a code of its own: a partition or a topic that does not exist, a right that is
+// missing, a record that may be in Kafka. Other errors have one of two, retriable or not.
 func recordErrorCode(k *apierr.Kind) int {
-	switch {
-	case k == apierr.PartitionNotFound, k == apierr.WriteUnknown:
+	switch k {
+	case apierr.PartitionNotFound, apierr.TopicNotFound, apierr.Unauthorized, apierr.Unauthenticated, apierr.WriteUnknown:
 		return k.Code
-	case k.Retry:
+	}
+	if k.Retry {
 		return apierr.KafkaRetriable.Code
 	}
 	return apierr.KafkaError.Code
