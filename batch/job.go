@@ -153,6 +153,13 @@ func (j *Job) Result(i int) (partition int32, offset int64, err *apierr.Error) {
 	return a.partition, a.offset + int64(i-j.cursor), nil
 }
 
+// Row is [Job.Result] for record i and those behind it with the same fate: count records are in
+// the partition at offsets that count up from offset, or failed with err.
+func (j *Job) Row(i int) (count int, partition int32, offset int64, err *apierr.Error) {
+	partition, offset, err = j.Result(i)
+	return j.cursor + int(j.answers[j.cursor].count) - i, partition, offset, err
+}
+
 // runs yields the answers of the job, in the order of its records.
 func (j *Job) runs(yield func(a *answer) bool) {
 	for i := 0; i < j.Len(); i += int(j.answers[i].count) {
