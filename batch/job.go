@@ -73,8 +73,8 @@ const (
 )
 
 // recordBytes is the memory of a record besides its key and value: its slot in the slab, its
-// frame and its answer.
-const recordBytes = 320
+// frame and its answer. jobBytes is that of a job besides its records.
+const recordBytes, jobBytes = 320, 1 << 10
 
 // Acquire returns an empty job. The caller owns it.
 func (p *Producer) Acquire() *Job {

@@ -41,6 +41,9 @@ type sender struct {
 	armed         bool // the timer runs
 	timer         *time.Timer
 	throttled     time.Time // until when the broker wants nothing
+	// writing is what is charged for the library's copy of the request that it writes, which has the
+	// ticket before turn. It makes the next copy when that one is written.
+	writing int64
 
 	lost atomic.Pointer[error] // why the broker cannot be reached, nil if it can; of the watch
 }
@@ -59,6 +62,15 @@ func newSender(p *Producer, id int32) *sender {
 // maxRequestBytes bounds the batches of one request: what a broker takes by default
 // (socket.request.max.bytes).
 const maxRequestBytes = 100 << 20
+
+// requestShare is the part of producer.buffer.memory that the batches of one request may have, and
+// the library's copy of them then takes beside them.
+const requestShare = 8
+
+// requestBytes bounds the batches of one request. Each batch has room in a request of its own.
+func (p *Producer) requestBytes() int {
+	return min(maxRequestBytes, max(p.settings.BatchBytes, int(min(p.settings.BufferBytes/requestShare, maxRequestBytes))))
+}
 
 // list adds a partition that has something to send.
 func (s *sender) list(l listing) {
@@ -135,7 +147,7 @@ func (s *sender) run() {
 	// its silence that it still waits. It is sent the batch again then, which it knows, and goes on
 	// waiting. A broker that says nothing has lost the connection.
 	w.req.acks, w.req.timeout = int16(s.producer.settings.Acks), min(s.producer.settings.RequestTimeout, s.producer.settings.SilenceLimit)
-	w.req.written = w.pass
+	w.req.written = w.copied
 	for w.next() {
 		w.build()
 		w.send()
@@ -172,7 +184,7 @@ func (w *worker) next() bool {
 func (w *worker) build() {
 	w.req.reset()
 	now := time.Now()
-	room := maxRequestBytes
+	room := w.producer.requestBytes()
 	for _, l := range w.taken {
 		if b := l.p.take(l, now, room); b != nil {
 			w.req.batches = append(w.req.batches, sending{p: l.p, b: b})
@@ -236,8 +248,22 @@ func (w *worker) await() {
 	}
 }
 
-// pass lets the next request be handed to the library. The library calls it when it writes this
-// one, perhaps twice.
+// copied charges the library's copy of the request, in place of that of the one before it, and lets
+// the next request be handed in. The library calls it when it writes this one, perhaps twice.
+func (w *worker) copied() {
+	w.mu.Lock()
+	w.writes(int64(w.req.size))
+	w.mu.Unlock()
+	w.pass()
+}
+
+// writes sets what is charged for the library's copy of a request. The caller holds mu.
+func (s *sender) writes(bytes int64) {
+	s.producer.held.Add(bytes - s.writing)
+	s.writing = bytes
+}
+
+// pass lets the next request be handed to the library.
 func (w *worker) pass() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -258,7 +284,9 @@ func (w *worker) throttle(until time.Time) {
 func (w *worker) done() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.inFlight--
+	if w.inFlight--; w.turn == w.ticket+1 {
+		w.writes(0) // no other was written since
+	}
 }
 
 // Client is the part of a Kafka client that the produce side uses.
