@@ -63,11 +63,13 @@
 //
 // Produce takes the job. A request that gives up waiting abandons its job: the last run's answer
 // releases it, and its bytes stay admitted until then. Otherwise an outage of the brokers would
-// turn time-outs into unbounded memory. What is admitted is body, slab and arena; a batch charges its
-// frames, and what they are compressed to, when it makes them, a sender the library's copy of the
-// request that is written. Those are never refused, so they may exceed the bound, by the copy of one
-// request (an eighth of the bound) and what it was compressed to. A batch belongs to its partition, and goes back to its pool
+// turn time-outs into unbounded memory. A batch belongs to its partition, and goes back to its pool
 // once it is answered, when no request has it any more.
+//
+// A job is charged its body, slab and arena, and refused if they do not fit. A batch charges its
+// frames and what they are compressed to when it makes them, a sender the library's copy of the
+// request that is being written. Those are not refused, so that they may exceed the bound, but by
+// no more than one request, which has an eighth of producer.buffer.memory, takes twice.
 //
 // Requests are sent with a context that never ends: to give one up the library ends the connection,
 // and all that is in flight there.
