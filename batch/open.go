@@ -53,20 +53,21 @@ type batch struct {
 	payload []byte       // what is sent behind head: the frames, or packed
 	packed  bytes.Buffer // the frames, compressed
 	// charged are the bytes of frames and packed, as they are charged to the producer's memory.
-	charged  int64
-	producer *Producer
+	charged int64
+	topic   *topic
 }
 
 var batches = sync.Pool{New: func() any { return new(batch) }}
 
 // newBatch returns an empty batch with room for so many bytes of frames, or for as many as the limit
 // allows.
-func newBatch(p *Producer, room, limit int, since time.Time) *batch {
+func newBatch(t *topic, room, limit int, since time.Time) *batch {
 	b := batches.Get().(*batch)
 	b.frames = pool.GetBuffer(min(room, limit))
 	b.header = header{}
 	b.since, b.limit, b.sequence = since, limit, -1
-	b.producer = p
+	b.topic = t
+	t.uses.Add(1)
 	b.account()
 	return b
 }
@@ -75,14 +76,15 @@ func newBatch(p *Producer, room, limit int, since time.Time) *batch {
 // was admitted must be framed and sent, but there is less room for the next request.
 func (b *batch) account() {
 	bytes := int64(cap(b.frames.B) + b.packed.Cap())
-	b.producer.held.Add(bytes - b.charged)
+	b.topic.producer.held.Add(bytes - b.charged)
 	b.charged = bytes
 }
 
 // release takes the batch back. runs and the memory of packed are kept for the next life.
 func (b *batch) release() {
-	b.producer.held.Add(-b.charged)
-	b.charged, b.producer = 0, nil
+	b.topic.producer.held.Add(-b.charged)
+	b.topic.leave()
+	b.charged, b.topic = 0, nil
 	b.frames.Release()
 	b.frames, b.payload = nil, nil
 	clear(b.runs)
@@ -120,6 +122,13 @@ func (b *batch) add(j *Job, i int32, r *kgo.Record, delta int64, body int) {
 		j.left.Add(1)
 	}
 	h.records++
+}
+
+// reserve charges what compression may take before it begins, so that no other request begins
+// meanwhile with the same memory. [batch.pack] sets it right.
+func (b *batch) reserve() {
+	b.charged += int64(len(b.frames.B))
+	b.topic.producer.held.Add(int64(len(b.frames.B)))
 }
 
 // grow makes room for n bytes more of frames.

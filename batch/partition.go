@@ -86,7 +86,7 @@ func (p *partition) add(j *Job, i int) (next int, tell listing) {
 				j.tooLarge(i, size)
 				continue
 			}
-			b = newBatch(j.producer, p.room(zigzagLen(int64(body))+body), limit, j.ready)
+			b = newBatch(p.topic, p.room(zigzagLen(int64(body))+body), limit, j.ready)
 			p.queue = append(p.queue, b)
 		}
 		b.add(j, int32(i), r, delta, body)
@@ -335,6 +335,9 @@ func (p *partition) bequeath(all []*batch) (kept []*batch) {
 			continue
 		}
 		b.sequence, b.sealed = -1, true
+		heir.uses.Add(1)
+		b.topic.leave()
+		b.topic = heir
 		given = append(given, b)
 	}
 	to := (*heir.partitions.Load())[p.index]

@@ -217,6 +217,7 @@ func (p *Producer) submit(j *Job, topic string, partition int32) error {
 	}
 	valid, partitions := p.prepare(j, name, partition, partitions)
 	t, among := p.router.topic(name, partitions)
+	defer t.leave()
 	if j.screen(t, valid) == 0 {
 		if err := j.failure(); err != nil {
 			return err

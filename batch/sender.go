@@ -98,8 +98,14 @@ func (s *sender) overdue() {
 
 // due reports whether a request is to be sent now.
 func (s *sender) due() bool {
-	return len(s.ready) > 0 && s.inFlight < s.max && (s.inFlight == 0 || s.urgent || s.producer.settings.Linger == 0) &&
+	return len(s.ready) > 0 && s.inFlight < s.max && !s.full() && (s.inFlight == 0 || s.urgent || s.producer.settings.Linger == 0) &&
 		(s.throttled.IsZero() || !time.Now().Before(s.throttled))
+}
+
+// full reports whether the next request waits for the answer to one in flight, because the memory
+// for records is used up: compressed and copied, a request takes more of it than its batches had.
+func (s *sender) full() bool {
+	return s.inFlight > 0 && s.producer.held.Load() > s.producer.settings.BufferBytes
 }
 
 // kick wakes a worker if a request is due, and else has the timer do so. The caller holds mu.
@@ -117,7 +123,7 @@ func (s *sender) kick() {
 
 // arm starts the timer if something waits for it.
 func (s *sender) arm() {
-	if len(s.ready) > 0 && !s.armed && s.inFlight < s.max {
+	if len(s.ready) > 0 && !s.armed && s.inFlight < s.max && !s.full() {
 		s.armed = true
 		s.timer.Reset(max(s.producer.settings.Linger, time.Until(s.throttled)))
 	}

@@ -6,7 +6,7 @@ import "slices"
 // sorted, with the runs that they are of. b keeps its runs, whose jobs now wait for both: the
 // caller answers the records that are in no part, and releases b. Returns nil for no record.
 func (b *batch) part(from, to int32, skip []culprit) *batch {
-	n := newBatch(b.producer, len(b.frames.B), b.limit, b.since)
+	n := newBatch(b.topic, len(b.frames.B), b.limit, b.since)
 	n.sealed, n.suspect, n.tries, n.corrupt = true, b.suspect, b.tries, b.corrupt
 	frames := b.frames.B
 	for at := int32(0); at < to; at++ {
