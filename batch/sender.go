@@ -46,6 +46,7 @@ type sender struct {
 	writing int64
 
 	lost atomic.Pointer[error] // why the broker cannot be reached, nil if it can; of the watch
+	away atomic.Bool           // it is lost, or quiet; of the watch
 }
 
 func newSender(p *Producer, id int32) *sender {
