@@ -51,7 +51,7 @@ func heap() int64 {
 // memory that it then holds is within that, but for what was made last of records that were admitted
 // before, which is at most a request: bodies, slabs, arenas, frames, compressed bytes, and the
 // library's copies.
-func TestOutageMemory(t *testing.T) {
+func TestOutageMemoryBudget(t *testing.T) {
 	const limit = 32 << 20
 	const bound = limit + limit/requestShare*3/2 // a copy of a request, in memory that append rounds up
 	for _, c := range []struct {
