@@ -57,7 +57,7 @@ type Data struct {
 }
 
 // Entry is one record of a v3 request. The entries without Err have, in order, the records of the
-// request's slab. Of data with a schema the record has the JSON text, see [EncodeEntries].
+// request's slab. Of data with a schema the record has the JSON text, see [EncodeData].
 type Entry struct {
 	Err        *apierr.Error // why the record is refused, or nil
 	ID         string        // within records:batch

@@ -9,8 +9,10 @@ import (
 
 	"millrace/batch"
 	"millrace/codec"
+	"millrace/codec/json"
 	"millrace/internal/apierr"
 	"millrace/pool"
+	"millrace/schema"
 )
 
 // flight is a row of records of a stream that are on their way together. It is one goroutine's at a
@@ -19,6 +21,8 @@ type flight struct {
 	entries []codec.Entry
 	job     *batch.Job // of the entries without an error; nil: there is none
 	err     error      // why no entry's record is in Kafka
+	located []located  // the schemas of each entry's data, or empty where no data has one
+	spans   []span     // memory of an encoder
 	held    int64      // bytes of the stream
 }
 
@@ -50,8 +54,10 @@ func (f *flight) drop() {
 func (f *flight) release() {
 	f.drop()
 	clear(f.entries)
+	clear(f.located)
+	f.located = f.located[:0]
 	if cap(f.entries) > pool.MaxPooledRecords {
-		f.entries = nil
+		f.entries, f.located, f.spans = nil, nil, nil
 	}
 	f.entries, f.err, f.held = f.entries[:0], nil, 0
 	flights.Put(f)
@@ -159,7 +165,8 @@ func (o *sender) results(dst []byte, job *batch.Job) []byte {
 			written[e.Value.Type]++
 			dst = append(dst, `{"error_code":200,`...)
 			dst = o.appendPlace(dst, partition, offset)
-			dst = o.appendRecord(dst, e, &job.Slab.Records[i], job.Stamp())
+			dst = o.clock.appendTime(dst, &job.Slab.Records[i], job.Stamp())
+			dst = f.appendData(dst, n, &job.Slab.Records[i])
 			dst = append(dst, '}', '\r', '\n')
 		}
 		i++
@@ -180,31 +187,34 @@ func (o *sender) appendPlace(dst []byte, partition int32, offset int64) []byte {
 	return strconv.AppendInt(dst, offset, 10)
 }
 
-// appendRecord appends what else is known of a record that is in Kafka: its time, which is ms if it
-// has none of its own, and its data.
-func (o *sender) appendRecord(dst []byte, e *codec.Entry, r *kgo.Record, ms int64) []byte {
-	dst = append(dst, `,"timestamp":"`...)
-	if !r.Timestamp.IsZero() {
-		ms = r.Timestamp.UnixMilli()
+// appendData appends what is known of the key and value of entry n, whose record is in Kafka.
+func (f *flight) appendData(dst []byte, n int, r *kgo.Record) []byte {
+	var of located
+	if len(f.located) > 0 {
+		of = f.located[n]
 	}
-	dst = append(o.clock.append(dst, ms), '"')
-	if e.Key.Type != codec.NoData {
-		dst = appendData(append(dst, `,"key":`...), &e.Key, r.Key)
+	if t := f.entries[n].Key.Type; t != codec.NoData {
+		dst = appendHalf(append(dst, `,"key":`...), t, &of.key, r.Key)
 	}
-	if e.Value.Type != codec.NoData {
-		dst = appendData(append(dst, `,"value":`...), &e.Value, r.Value)
+	if t := f.entries[n].Value.Type; t != codec.NoData {
+		dst = appendHalf(append(dst, `,"value":`...), t, &of.value, r.Value)
 	}
 	return dst
 }
 
-// appendData appends what is known of a key or value. Of stored, only the length may be used.
-func appendData(dst []byte, d *codec.Data, stored []byte) []byte {
+// appendHalf appends what is known of a key or value. Of stored, only the length may be used.
+func appendHalf(dst []byte, t codec.DataType, of *schema.Located, stored []byte) []byte {
 	size := len(stored)
 	if stored == nil {
 		size = -1
 	}
-	dst = append(append(dst, `{"type":"`...), d.Type.String()...)
-	dst = append(dst, `","size":`...)
+	dst = append(append(append(dst, `{"type":"`...), t.String()...), '"')
+	if of.ID != 0 {
+		dst = json.AppendString(append(dst, `,"subject":`...), of.Subject)
+		dst = strconv.AppendInt(append(dst, `,"schema_id":`...), int64(of.ID), 10)
+		dst = strconv.AppendInt(append(dst, `,"schema_version":`...), int64(of.Version), 10)
+	}
+	dst = append(dst, `,"size":`...)
 	return append(strconv.AppendInt(dst, int64(size), 10), '}')
 }
 
@@ -212,6 +222,14 @@ func appendData(dst []byte, d *codec.Data, stored []byte) []byte {
 type instant struct {
 	ms   int64
 	text []byte
+}
+
+// appendTime appends the time of a record: its own, or else ms.
+func (t *instant) appendTime(dst []byte, r *kgo.Record, ms int64) []byte {
+	if !r.Timestamp.IsZero() {
+		ms = r.Timestamp.UnixMilli()
+	}
+	return append(t.append(append(dst, `,"timestamp":"`...), ms), '"')
 }
 
 // append appends a time of so many milliseconds, as Java's Instant does: without a fraction of a

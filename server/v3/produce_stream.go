@@ -189,6 +189,7 @@ func (s *stream) decode() {
 		}
 	}
 	s.seen += int64(len(entries))
+	s.of.encode(f, s.topic)
 	s.launch(f)
 	if s.over {
 		s.refuse(apierr.BadRequest.New("Record %d is not valid JSON: %s. The stream ends here.", s.seen+1, fault.Reason))
