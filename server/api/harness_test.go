@@ -29,6 +29,7 @@ import (
 	"millrace/server/ops"
 	"millrace/server/peer"
 	"millrace/server/rest"
+	"millrace/server/v3"
 )
 
 func TestMain(m *testing.M) { testkit.Main(m) }
@@ -51,6 +52,7 @@ type stack struct {
 type stackOptions struct {
 	server   server.Settings
 	rest     rest.Settings
+	produce  v3.ProduceSettings
 	peer     peer.Settings
 	batch    batch.Settings
 	consumer consumer.Settings
@@ -125,7 +127,7 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 	reads := reader.New(base, o.fetch, reader.Settings{IsolationLevel: o.consumer.IsolationLevel, RequestTimeout: o.consumer.RequestTimeout, MaxBytes: o.consumer.MaxBytes},
 		reader.Deps{Schemas: o.schemas, Healthy: cache.Healthy, Read: o.read})
 	s.server = api.New(
-		api.Settings{Edge: o.server, REST: o.rest, Peer: o.peer, Admin: o.adminOn, UI: o.ui},
+		api.Settings{Edge: o.server, REST: o.rest, Produce: o.produce, Peer: o.peer, Admin: o.adminOn, UI: o.ui},
 		api.Parts{Producer: s.producer, Metadata: cache, Consumers: consumers, Reader: reads, Schemas: o.schemas, Cluster: node, Config: o.admin, Logger: log})
 	addrs, err := s.server.Listen()
 	if err != nil {

@@ -55,6 +55,7 @@ func (p *Produce) Routes() []server.Route {
 	const records = "/v3/clusters/{cluster_id}/topics/{topic}/records"
 	return []server.Route{
 		{Method: "POST", Path: records, Streamed: true, Waits: true, Action: server.Produce, Resource: server.Topic, Handle: p.records},
+		{Method: "POST", Path: records + ":batch", Action: server.Produce, Resource: server.Topic, Handle: p.batch},
 	}
 }
 
