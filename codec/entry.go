@@ -78,6 +78,7 @@ type Entry struct {
 // may also have changed the bytes behind those that it returns as taken.
 func DecodeEntries(body []byte, slab *pool.Slab, entries []Entry, max int) (all []Entry, taken int, err *json.SyntaxError) {
 	d := entryDecoder{w: json.NewWalker(body), slab: slab}
+	taken = d.w.Offset()
 	for begun := len(entries); len(entries)-begun < max && d.w.More(); {
 		entries = append(entries, Entry{})
 		d.entry(&entries[len(entries)-1])

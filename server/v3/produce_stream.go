@@ -225,7 +225,7 @@ func (s *stream) launch(f *flight) {
 func (s *stream) admit(job *batch.Job) error {
 	for {
 		err := s.of.producer.Admit(job)
-		if !apierr.Overloaded.Is(err) || s.unsent.Load() == 0 {
+		if err == nil || !apierr.Overloaded.Is(err) || s.unsent.Load() == 0 {
 			return err
 		}
 		s.awaitSent()
