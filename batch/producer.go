@@ -29,6 +29,9 @@ type Cluster struct {
 	// Lost, if not nil, returns why a broker cannot be reached, or for -1 why none can, and nil
 	// while an answer may be expected. It must return from memory.
 	Lost func(broker int32) error
+	// Quiet, if not nil, reports whether a broker that is not lost lets requests wait and answers
+	// nobody. It must return from memory.
+	Quiet func(broker int32) bool
 	// Healthy returns nil, or the error that no broker can be reached.
 	Healthy func() error
 	// Contradicted is called when Kafka refused a record and thereby contradicted the result of

@@ -87,7 +87,11 @@ func (d *decoder) refuse(k *apierr.Kind, member, problem string) {
 
 func (d *decoder) envelope() {
 	if !d.w.Enter('{') {
-		if d.w.Value(); d.w.Err() == nil {
+		switch raw := d.w.Value(); {
+		case raw == nil:
+		case isNull(raw):
+			d.err = apierr.Unprocessable.New("The request needs a body: {\"records\":[…]}.")
+		default:
 			d.err = apierr.BadRequest.New("The body must be a JSON object with a member \"records\".")
 		}
 		return

@@ -2,10 +2,13 @@ package config
 
 import (
 	"log/slog"
+	"time"
 
+	"millrace/auth"
 	"millrace/batch"
 	"millrace/cluster"
 	"millrace/consumer"
+	"millrace/ingest"
 	"millrace/internal/kafka"
 	"millrace/internal/tracing"
 	"millrace/metadata"
@@ -14,7 +17,7 @@ import (
 	"millrace/server"
 	"millrace/server/peer"
 	"millrace/server/rest"
-	"millrace/server/v3"
+	v3 "millrace/server/v3"
 )
 
 // Sources are the places that settings come from, in rising order of weight.
@@ -46,6 +49,12 @@ type Config struct {
 	REST    rest.Settings
 	Produce v3.ProduceSettings
 	Peer    peer.Settings
+	// Ingest is of the routes for events without an envelope.
+	Ingest ingest.Settings
+	// Access is who callers can be and what they may do; AccessInterval is how often its files are
+	// looked at.
+	Access         auth.Settings
+	AccessInterval time.Duration
 	// Admin serves /admin/config (admin.enable), UI the dashboard (ui.enable).
 	Admin, UI bool
 

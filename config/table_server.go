@@ -117,8 +117,8 @@ var limitRows = []row{
 		store: into(size(1024, 1<<20), func(d *draft) *int { return &d.Server.MaxHeaderBytes }),
 	},
 	{
-		name: "request.max.records", def: "100000", doc: "Bound of the records of one produce request.",
-		store: into(whole(1, largest), func(d *draft) *int { return &d.REST.MaxRecords }),
+		name: "request.max.records", def: "100000", doc: "Bound of the records of one produce request, and of the events of one request to `/ingest`.",
+		store: into(whole(1, largest), func(d *draft) *int { return &d.REST.MaxRecords }, func(d *draft) *int { return &d.Ingest.MaxEvents }),
 	},
 	{
 		name: "connections.max", def: "10000", doc: "Bound of open connections.",

@@ -281,6 +281,9 @@ func (s *Server) refuseEarly(ctx *fasthttp.RequestCtx) error {
 	if n > s.settings.MaxBodyBytes {
 		return apierr.BodyTooLarge.New("The request body has %d bytes; request.max.bytes is %d.", n, s.settings.MaxBodyBytes)
 	}
+	if err := s.refuseStranger(ctx); err != nil {
+		return err
+	}
 	if s.deps.Ready != nil {
 		if err := s.deps.Ready(ctx, n); err != nil {
 			return err

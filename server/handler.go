@@ -131,8 +131,8 @@ func (s *Server) fail(ctx *fasthttp.RequestCtx, err error) {
 	}
 	ctx.Response.ResetBody()
 	ctx.SetStatusCode(e.Kind.Status)
-	if e.Kind.RetryAfter > 0 {
-		ctx.Response.Header.Set(fasthttp.HeaderRetryAfter, strconv.Itoa(int(e.Kind.RetryAfter/time.Second)))
+	if after := e.RetryAfter(); after > 0 {
+		ctx.Response.Header.Set(fasthttp.HeaderRetryAfter, strconv.Itoa(int((after+time.Second-1)/time.Second)))
 	}
 	if s.deps.Peers != nil {
 		s.deps.Peers.Failed(ctx, e)
@@ -185,6 +185,12 @@ func RespondJSON(ctx *fasthttp.RequestCtx, v any) error {
 		text, err := json.Marshal(v)
 		return append(dst, text...), err
 	})
+}
+
+// RespondNothing makes the response a 204, which has no media type.
+func RespondNothing(ctx *fasthttp.RequestCtx) {
+	ctx.Response.Header.SetContentType("")
+	ctx.SetStatusCode(fasthttp.StatusNoContent)
 }
 
 // RespondPooled is [Respond] for responses that may be large. fill takes memory by [pool.Grow]

@@ -9,6 +9,7 @@ import (
 	"github.com/fasthttp/router"
 	"github.com/valyala/fasthttp"
 
+	"millrace/auth"
 	"millrace/internal/apierr"
 )
 
@@ -23,6 +24,9 @@ type Route struct {
 	Method string
 	// Path is the route template; path parameters are in braces.
 	Path string
+	// Name is the name that the settings api.endpoints.allowlist and blocklist have for the
+	// route, as api.v3.topics.list; empty: they do not reach it.
+	Name string
 	// Admit is called before Handle, to negotiate media types. Nil: Handle negotiates.
 	Admit Handler
 	// Body are the members that the JSON object in the body may have, with their
@@ -40,52 +44,61 @@ type Route struct {
 	OwnHost bool
 	// SameOrigin refuses pages of other origins, even those that CORS allows.
 	SameOrigin bool
-	// Action is what a request does, and Resource to what kind of thing.
+	// Action is what a request does, and Resource to what kind of thing: the rules about callers
+	// are checked by them before anything else of the route. A path parameter topic or group is
+	// checked too, whatever Resource says. A route without an Action is refused to everybody
+	// where callers are asked who they are.
 	Action   Action
 	Resource Resource
+	// Guarded marks what is dangerous and not in the Confluent proxy: while there are no rules
+	// about callers, it is for those on this machine.
+	Guarded bool
+	// KeyInQuery accepts an API key as the query parameter api_key, for clients that cannot set a
+	// header, such as the beacons of a web page.
+	KeyInQuery bool
 	// Handle handles the request.
 	Handle Handler
 }
 
-// Action is the action of a route's requests.
-type Action uint8
+// Action is what a route's requests do; the rules about callers read it ([auth.Action]).
+type Action = auth.Action
 
 // The actions.
 const (
-	// Describe reads metadata of a resource.
-	Describe Action = iota
-	// Produce writes records.
-	Produce
-	// Consume reads records, or changes what a consumer has read.
-	Consume
-	// Administer changes or shows the configuration of the node or the Kafka cluster.
-	Administer
-	// Probe reads the node's own state: its health, its metrics, its documents.
-	Probe
-	// Notify is a notification from one node to another.
-	Notify
+	Describe   = auth.Describe
+	Produce    = auth.Produce
+	Consume    = auth.Consume
+	Administer = auth.Administer
+	Ingest     = auth.Ingest
+	Probe      = auth.Probe
+	Notify     = auth.Notify
 )
 
-// Resource is the kind of object of a route.
-type Resource uint8
+// Resource is the kind of object of a route ([auth.Resource]).
+type Resource = auth.Resource
 
 // The resources.
 const (
-	// Node is the node that responds.
-	Node Resource = iota
-	// Cluster is the Kafka cluster: its brokers, its list of topics.
-	Cluster
+	// Node is the node that responds, by the path of the route.
+	Node = auth.Node
+	// Cluster is the Kafka cluster: its brokers, its ACLs; by the path of the route.
+	Cluster = auth.Cluster
 	// Topic is the topic that the path parameter topic names.
-	Topic
+	Topic = auth.Topic
 	// Group is the consumer group that the path parameter group names.
-	Group
+	Group = auth.Group
+	// Topics and Groups are several that the path does not name. A handler that lists them leaves
+	// out those that [MayDescribe] is false for; one that gets names in a body or a query asks
+	// [Allow] for each.
+	Topics = auth.Topics
+	Groups = auth.Groups
 )
 
 // Handle registers routes. It is for start-up, before [Server.Serve]. A route that conflicts with
 // a registered one is a defect, and panics.
 func (s *Server) Handle(routes ...Route) {
 	for _, rt := range routes {
-		h := s.bind(rt)
+		h := s.bind(newGate(rt))
 		methods := []string{rt.Method}
 		if rt.Method == fasthttp.MethodGet {
 			methods = append(methods, fasthttp.MethodHead)
@@ -154,16 +167,19 @@ func matches(template string, path []byte) bool {
 }
 
 // bind makes the router's handler of a route.
-func (s *Server) bind(rt Route) fasthttp.RequestHandler {
+func (s *Server) bind(g *gate) fasthttp.RequestHandler {
 	return func(ctx *fasthttp.RequestCtx) {
-		if err := s.respondTo(rt, ctx); err != nil {
+		if err := s.respondTo(g, ctx); err != nil {
 			s.fail(ctx, err)
 		}
 	}
 }
 
-func (s *Server) respondTo(rt Route, ctx *fasthttp.RequestCtx) error {
-	if err := s.checkPage(rt, ctx); err != nil {
+func (s *Server) respondTo(rt *gate, ctx *fasthttp.RequestCtx) error {
+	if err := s.checkPage(&rt.Route, ctx); err != nil {
+		return err
+	}
+	if err := s.authorize(rt, ctx); err != nil {
 		return err
 	}
 	if rt.Instance && s.deps.Peers != nil {
@@ -176,7 +192,11 @@ func (s *Server) respondTo(rt Route, ctx *fasthttp.RequestCtx) error {
 			return err
 		}
 	}
-	return rt.Handle(ctx)
+	err := rt.Handle(ctx)
+	if rt.Action == Administer && !isSafe(ctx.Method()) {
+		s.auditChange(ctx, err)
+	}
+	return err
 }
 
 // trimSlash removes trailing slashes of the request's path, which clients of the Confluent proxy

@@ -14,6 +14,7 @@ import (
 	"github.com/fasthttp/router"
 	"github.com/valyala/fasthttp"
 
+	"millrace/auth"
 	"millrace/internal/apierr"
 	"millrace/internal/tracing"
 	"millrace/metrics"
@@ -37,6 +38,8 @@ type Deps struct {
 	Ready func(ctx *fasthttp.RequestCtx, size int) error
 	// Peers is this node among others; nil where there are none.
 	Peers Peers
+	// Access decides about callers; nil: nobody is asked who they are.
+	Access *auth.Access
 }
 
 // Peers handles requests between the nodes of one service.
@@ -49,6 +52,9 @@ type Peers interface {
 	Forward(s *Server, ctx *fasthttp.RequestCtx) (done bool, err error)
 	// Failed is called when the response is an error.
 	Failed(ctx *fasthttp.RequestCtx, err *apierr.Error)
+	// Claims reports whether a request claims to be of another node, before [Peers.Receive] has
+	// looked at its proof.
+	Claims(ctx *fasthttp.RequestCtx) bool
 	// Done is called when the response is complete.
 	Done(ctx *fasthttp.RequestCtx)
 	// Flush is called in a shutdown, after all responses were written.
@@ -77,6 +83,7 @@ type Server struct {
 	budget     *intake.Budget // of request bodies
 	unpackers  *unpackers
 	sparing    sparing
+	refusals   sparing // of callers, for the log
 	requestLog atomic.Bool
 	limits     *limits
 	opened     []*listener    // opened by Listen

@@ -5,12 +5,12 @@ import (
 	"testing"
 
 	"millrace/internal/testkit"
-	"millrace/server/v3"
+	v3api "millrace/server/v3"
 )
 
 func TestV3Batch(t *testing.T) {
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
-		s := start(t, b, func(o *stackOptions) { o.produce = v3.ProduceSettings{MaxEntries: 10} })
+		s := start(t, b, func(o *stackOptions) { o.produce = v3api.ProduceSettings{MaxEntries: 10} })
 		topic := testkit.CreateTopic(t, b, 1)
 		post := func(body string) reply { return s.do(t, "POST", s.v3(topic)+"/records:batch", body, plainJSON) }
 		entry := func(id, data string) string { return `{"id":"` + id + `","value":{"type":` + data + `}}` }

@@ -102,6 +102,11 @@ func (p *Produce) toTopics(ctx *fasthttp.RequestCtx) error {
 		return err
 	}
 	for i := range m.parts {
+		if err := server.Allow(ctx, server.Produce, server.Topic, m.parts[i].topic); err != nil {
+			return err
+		}
+	}
+	for i := range m.parts {
 		if err := p.prepare(&m.parts[i], media, named); err != nil {
 			return err
 		}

@@ -12,7 +12,7 @@ import (
 
 // batch handles POST …/records:batch: a few records, all of which are answered by one response.
 func (p *Produce) batch(ctx *fasthttp.RequestCtx) error {
-	topic, err := p.admit(ctx)
+	topic, err := p.target(ctx)
 	if err != nil {
 		return err
 	}
