@@ -50,7 +50,8 @@ func NewProduce(edge *server.Server, m *Media, p *batch.Producer, schemas *schem
 // The request has not been routed yet; nothing but records is posted below /topics.
 func Ready(p *batch.Producer) func(ctx *fasthttp.RequestCtx, size int) error {
 	return func(ctx *fasthttp.RequestCtx, size int) error {
-		if !ctx.IsPost() || !bytes.HasPrefix(ctx.URI().PathOriginal(), topicsPath) {
+		path := ctx.URI().PathOriginal()
+		if !ctx.IsPost() || !bytes.HasPrefix(path, topicsPath) && !bytes.Equal(path, topicsPath[:len(topicsPath)-1]) {
 			return nil
 		}
 		return p.Ready(max(size, 0))
@@ -82,6 +83,7 @@ func (p *Produce) counting(format codec.Format, f appendResponse) responses {
 // Routes returns the resource's routes.
 func (p *Produce) Routes() []server.Route {
 	return []server.Route{
+		{Method: "POST", Path: "/topics", Admit: p.media.negotiate, Action: server.Produce, Resource: server.Topics, Handle: p.toTopics},
 		{Method: "POST", Path: "/topics/{topic}", Admit: p.media.negotiate, Action: server.Produce, Resource: server.Topic, Handle: p.toTopic},
 		{Method: "POST", Path: partitionPath, Admit: p.media.negotiate, Action: server.Produce, Resource: server.Topic, Handle: p.toPartition},
 	}
