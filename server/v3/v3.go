@@ -36,6 +36,10 @@ func Routes(p Parts) []server.Route {
 		(&clusters{s}).routes(),
 		(&brokers{s}).routes(),
 		(&topics{s}).routes(),
+		s.configRoutes(),
+		(&reassignments{s}).routes(),
+		(&groups{s}).routes(),
+		(&lags{s}).routes(),
 		(&partitions{s}).routes(),
 	)
 }
