@@ -5,8 +5,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/valyala/fasthttp"
-
 	"millrace/admin"
 	"millrace/internal/apierr"
 	"millrace/metadata"
@@ -467,7 +465,5 @@ func (s *allConfigs) alterTopics(c *call) error {
 			answer.Failures = append(answer.Failures, newRefusal(string(d.Topic), s.strictly(err)))
 		}
 	}
-	c.note("failed", len(failed))
-	c.SetStatusCode(fasthttp.StatusMultiStatus)
-	return c.respond(answer)
+	return c.respondMulti(answer, len(failed))
 }

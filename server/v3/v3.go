@@ -40,6 +40,9 @@ func Routes(p Parts) []server.Route {
 		(&reassignments{s}).routes(),
 		(&groups{s}).routes(),
 		(&lags{s}).routes(),
+		(&acls{s}).routes(),
+		(&records{s}).routes(),
+		(&groupChanges{s}).routes(),
 		(&partitions{s}).routes(),
 	)
 }
