@@ -12,6 +12,7 @@ import (
 	"millrace/metrics"
 	"millrace/schema"
 	"millrace/server"
+	"millrace/server/api"
 	"millrace/server/peer"
 	"millrace/server/rest"
 )
@@ -43,7 +44,9 @@ type Config struct {
 	// between nodes.
 	Server server.Settings
 	REST   rest.Settings
-	Peer   peer.Settings
+	// Endpoints are those that are served.
+	Endpoints api.Endpoints
+	Peer      peer.Settings
 	// Admin serves /admin/config (admin.enable), UI the dashboard (ui.enable).
 	Admin, UI bool
 
