@@ -45,12 +45,6 @@ func parseNetwork(text string) (netip.Prefix, error) {
 	return prefix.Masked(), nil
 }
 
-// words is a list of names.
-var words = kind[[]string]{
-	allowed: "names, separated by commas",
-	parse:   func(s string) ([]string, error) { return commaList(s), nil },
-}
-
 // hostNames is a list of host names without ports.
 var hostNames = kind[[]string]{
 	allowed: "host names without ports, separated by commas",

@@ -9,9 +9,11 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"millrace/admin"
+	"millrace/auth"
 	"millrace/batch"
 	"millrace/cluster"
 	"millrace/consumer"
+	"millrace/ingest"
 	"millrace/internal/tracing"
 	"millrace/metadata"
 	"millrace/metrics"
@@ -27,11 +29,14 @@ import (
 
 // Settings of the API of a node.
 type Settings struct {
-	// Edge is of HTTP itself, REST of the v1 and v2 API, Peer of the requests
-	// between nodes.
-	Edge server.Settings
-	REST rest.Settings
-	Peer peer.Settings
+	// Edge is of HTTP itself, REST of the v1 and v2 API, Produce of the records of v3, Peer of the
+	// requests between nodes.
+	Edge    server.Settings
+	REST    rest.Settings
+	Produce v3.ProduceSettings
+	Peer    peer.Settings
+	// Ingest is of the routes for events without an envelope.
+	Ingest ingest.Settings
 	// Endpoints are those that are served.
 	Endpoints Endpoints
 	// Admin serves /admin/config (admin.enable).
@@ -58,6 +63,8 @@ type Parts struct {
 	// Metrics are written to by requests and shown on /metrics; nil: New makes its own, without
 	// the figures of other parts.
 	Metrics *metrics.Metrics
+	// Access decides about callers; nil: nobody is asked who they are.
+	Access *auth.Access
 	// Tracing reports requests to a collector; nil: tracing is off.
 	Tracing *tracing.Tracing
 	// Logger gets the program's log and, when turned on, the request log.
@@ -70,6 +77,7 @@ type API struct {
 	// Forwarder is nil without a cluster.
 	Forwarder *peer.Forwarder
 	dashboard *ui.Dashboard // nil without the dashboard
+	ingest    *ingest.Ingest
 	endpoints Endpoints
 }
 
@@ -77,15 +85,18 @@ type API struct {
 func New(s Settings, p Parts) *API {
 	media := rest.NewMedia(s.REST, p.Schemas != nil)
 	a := &API{endpoints: s.Endpoints}
-	d := server.Deps{Metrics: p.Metrics, Tracing: p.Tracing, Logger: p.Logger, ErrorType: errorType(media), Ready: rest.Ready(p.Producer)}
+	d := server.Deps{Metrics: p.Metrics, Tracing: p.Tracing, Logger: p.Logger, ErrorType: errorType(media), Ready: ready(p.Producer), Access: p.Access}
 	var peers rest.Peers // a nil interface without a cluster
 	if p.Cluster != nil {
-		a.Forwarder = peer.New(p.Cluster, p.Consumers, s.Peer)
+		a.Forwarder = peer.New(p.Cluster, p.Consumers, p.Access, s.Peer)
 		d.Peers, peers = a.Forwarder, a.Forwarder
 	}
 	a.Server = server.New(s.Edge, d)
 	edge := a.Server
 	a.handle(rest.NewProduce(edge, media, p.Producer, p.Schemas).Routes()...)
+	a.handle(v3.NewProduce(edge, p.Metadata, p.Producer, p.Schemas, v3.ProduceSettings{MaxRecordBytes: s.Edge.MaxBodyBytes, MaxEntries: s.Produce.MaxEntries, Dialect: s.REST.Avro}).Routes()...)
+	a.ingest = ingest.New(edge, p.Producer, s.Ingest)
+	a.handle(a.ingest.Routes()...)
 	a.handle(rest.NewMetadata(edge, media, p.Metadata).Routes()...)
 	a.handle(rest.NewConsumers(edge, media, p.Consumers, peers).Routes()...)
 	a.handle(rest.NewDirect(media, p.Metadata, p.Reader).Routes()...)
@@ -107,14 +118,27 @@ func New(s Settings, p Parts) *API {
 	return a
 }
 
-// errorType returns the function that chooses the media type of an error: plain JSON below /v3, or
-// that of v1 or v2.
+// SetIngestRoutes makes t the routes of /ingest, beside those of topics, from the next request on.
+func (a *API) SetIngestRoutes(t *ingest.Table) { a.ingest.SetRoutes(t) }
+
+// errorType returns [server.Deps.ErrorType]: errors of v3 and of the front door are plain JSON.
 func errorType(media *rest.Media) func(ctx *fasthttp.RequestCtx) string {
 	return func(ctx *fasthttp.RequestCtx) string {
-		if ctx != nil && bytes.HasPrefix(ctx.Path(), []byte("/v3/")) {
+		if ctx != nil && (bytes.HasPrefix(ctx.Path(), []byte("/v3/")) || ingest.Owns(ctx)) {
 			return server.MediaJSON
 		}
 		return media.ErrorType(ctx)
+	}
+}
+
+// ready returns [server.Deps.Ready] of all resources that produce.
+func ready(p *batch.Producer) func(ctx *fasthttp.RequestCtx, size int) error {
+	records := rest.Ready(p)
+	return func(ctx *fasthttp.RequestCtx, size int) error {
+		if ctx.IsPost() && ingest.Owns(ctx) {
+			return p.Ready(max(size, 0))
+		}
+		return records(ctx, size)
 	}
 }
 

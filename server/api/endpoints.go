@@ -20,10 +20,10 @@ type Endpoints struct {
 	Block []string
 }
 
-// names are the names of the routes of v1 and v2: those that the Confluent proxy has for them, and
+// names are the names of the routes of v1 and v2, and of those that write records: those that the Confluent proxy has for them, and
 // our own. It has names for each format of a produce and of a read, which are one route here.
-// Routes of v3 have their names themselves, and those of operations have none: the settings do not
-// reach them.
+// The other routes of v3 have their names themselves, and those of operations have none: the
+// settings do not reach them.
 var names = map[string]string{
 	"GET /":                                     "api.v2.root.get",
 	"GET /topics":                               "api.v2.topics.list",
@@ -31,6 +31,10 @@ var names = map[string]string{
 	"GET /topics/{topic}/partitions":            "api.v2.partitions.list",
 	"GET " + partition:                          "api.v2.partitions.get",
 	"GET " + partition + "/offsets":             "api.v2.partitions.get-offsets",
+	"POST " + records:                           "api.v3.produce.produce-to-topic",
+	"POST " + records + ":batch":                "api.v3.batch-produce.produce-to-topic",
+	"POST /ingest/{topic}":                      "millrace.ingest.post",
+	"GET /ingest/{topic}/pixel.gif":             "millrace.ingest.pixel",
 	"GET /brokers":                              "api.v2.brokers.list",
 	"GET /metadata/changes":                     "millrace.metadata.changes",
 	"POST /topics":                              "millrace.produce-to-topics.all",
@@ -58,6 +62,7 @@ var names = map[string]string{
 }
 
 const (
+	records   = "/v3/clusters/{cluster_id}/topics/{topic}/records"
 	partition = "/topics/{topic}/partitions/{partition}"
 	instance  = "/consumers/{group}/instances/{instance}"
 )
@@ -69,7 +74,7 @@ func (a *API) handle(routes ...server.Route) {
 			rt.Name = names[rt.Method+" "+rt.Path]
 		}
 		if rt.Name != "" && !a.endpoints.serves(rt.Name) {
-			rt.Instance, rt.Admit, rt.Handle = false, nil, blocked
+			rt.Instance, rt.Streamed, rt.Admit, rt.Handle = false, false, nil, blocked
 		}
 		a.Handle(rt)
 	}

@@ -155,7 +155,7 @@ func TestEndpointsThatAreNotServed(t *testing.T) {
 func TestEveryEndpointHasAName(t *testing.T) {
 	t.Parallel()
 	for rt := range everything().Routes() {
-		operation := rt.Action == server.Probe || rt.Action == server.Notify || strings.HasPrefix(rt.Path, "/admin") || strings.HasPrefix(rt.Path, "/ui")
+		operation := rt.Action == server.Probe || rt.Action == server.Notify || strings.HasPrefix(rt.Path, "/admin") || rt.Path == "/metrics" || strings.HasPrefix(rt.Path, "/ui")
 		if !operation && strings.Count(rt.Name, ".") < 2 {
 			t.Errorf("%s %s is called %q", rt.Method, rt.Path, rt.Name)
 		}
@@ -207,7 +207,7 @@ func TestV3LinksBehindAProxy(t *testing.T) {
 }
 
 // Requests that cannot be carried out say why, in the API's form.
-func TestV3Refusals(t *testing.T) {
+func TestV3RefusesWhatCannotBe(t *testing.T) {
 	t.Parallel()
 	s := startV3(t, testkit.Fake(t, kfake.SeedTopics(1, "t")).Broker)
 	for _, r := range []struct {
