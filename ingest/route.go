@@ -1,12 +1,14 @@
 package ingest
 
 import (
+	"net/url"
 	"slices"
 	"strings"
 
 	"github.com/valyala/fasthttp"
 
 	"millrace/internal/apierr"
+	"millrace/server"
 )
 
 // Route is one route: the rules that make records of events. It is immutable.
@@ -24,6 +26,8 @@ type Route struct {
 	perEvent bool
 	// The bounds of a body, of its events and of one event; 0 is the node's own.
 	maxBytes, maxEvents, maxEventBytes int
+	// cors is who may post from a page of another origin; nil: whom the node's settings allow.
+	cors *server.CORS
 	// pixel serves pixel.gif.
 	pixel bool
 }
@@ -50,6 +54,22 @@ func (t *Table) Len() int {
 // defaultRoute is the route of each topic that has none in the file. The topic is the name in the
 // path.
 var defaultRoute = &Route{key: &source{of: "key", from: query, name: "key"}, params: []string{"key"}}
+
+// CORS returns the policy of the route that a request, which is not routed yet, is for; nil where
+// it has none of its own.
+func (in *Ingest) CORS(ctx *fasthttp.RequestCtx) *server.CORS {
+	if !Owns(ctx) {
+		return nil
+	}
+	name, _, _ := strings.Cut(string(ctx.URI().PathOriginal()[len(Prefix):]), "/")
+	if strings.Contains(name, "%") { // as the router's handler will have it
+		name, _ = url.PathUnescape(name)
+	}
+	if r := in.table.Load().routes[name]; r != nil {
+		return r.cors
+	}
+	return nil
+}
 
 // topicOf returns the topic of a request's events.
 func (r *Route) topicOf(ctx *fasthttp.RequestCtx) (string, error) {

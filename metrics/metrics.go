@@ -32,6 +32,8 @@ type Metrics struct {
 	Streams atomic.Int64
 	// Panics counts handlers that panicked.
 	Panics atomic.Uint64
+	// OriginsRefused counts requests of web pages of origins that are not allowed.
+	OriginsRefused atomic.Uint64
 
 	settings Settings
 	build    Build
@@ -190,6 +192,7 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	}
 	httpInFlight.put(to, float64(m.InFlight.Load()))
 	httpStreams.put(to, float64(m.Streams.Load()))
+	httpOrigins.put(to, float64(m.OriginsRefused.Load()))
 	httpPanics.put(to, float64(m.Panics.Load()))
 	buildInfo.put(to, 1, m.build.Version, m.build.Revision, runtime.Version())
 	for i := range m.fetched {

@@ -35,6 +35,9 @@ type Deps struct {
 	// Ready is asked before a body of so many bytes is read, -1 where that is not
 	// known: its error refuses the request unread. Nil: all bodies are read.
 	Ready func(ctx *fasthttp.RequestCtx, size int) error
+	// CORS returns the policy of a request's path, which is not routed yet, or nil for the
+	// server's own. A nil function means that no path has one.
+	CORS func(ctx *fasthttp.RequestCtx) *CORS
 	// Peers is this node among others; nil where there are none.
 	Peers Peers
 }
@@ -65,7 +68,7 @@ type Server struct {
 	http     *fasthttp.Server
 	router   *router.Router
 	routes   []Route // all registered routes
-	cors     cors
+	cors     *CORS
 	hosts    ownHosts
 	figures  figures
 
@@ -84,7 +87,7 @@ type Server struct {
 
 // New returns an edge that has no routes and does not listen yet.
 func New(s Settings, d Deps) *Server {
-	srv := &Server{settings: s, deps: d, log: d.Logger, cors: newCORS(s), hosts: newOwnHosts(s), figures: newFigures(d.Metrics)}
+	srv := &Server{settings: s, deps: d, log: d.Logger, cors: newCORS(s, d.Tracing != nil), hosts: newOwnHosts(s), figures: newFigures(d.Metrics)}
 	srv.streaming, srv.endStreams = context.WithCancel(context.Background())
 	srv.requestLog.Store(s.RequestLog)
 	srv.limits = newLimits(s, srv.errorType(nil), srv.turnedAway)
@@ -262,6 +265,7 @@ func (s *Server) expected(ctx *fasthttp.RequestCtx) int {
 		s.refuseUnread(ctx, apierr.From(err))
 		return ctx.Response.StatusCode()
 	}
+	s.corsOf(ctx).mark(ctx, s.fromOtherOrigin(ctx))
 	err := s.refuseEarly(ctx)
 	if err == nil {
 		return fasthttp.StatusContinue

@@ -74,7 +74,8 @@ type API struct {
 func New(s Settings, p Parts) *API {
 	media := rest.NewMedia(s.REST, p.Schemas != nil)
 	a := &API{}
-	d := server.Deps{Metrics: p.Metrics, Tracing: p.Tracing, Logger: p.Logger, ErrorType: errorType(media), Ready: ready(p.Producer)}
+	policy := func(ctx *fasthttp.RequestCtx) *server.CORS { return a.ingest.CORS(ctx) }
+	d := server.Deps{Metrics: p.Metrics, Tracing: p.Tracing, Logger: p.Logger, ErrorType: errorType(media), Ready: ready(p.Producer), CORS: policy}
 	var peers rest.Peers // a nil interface without a cluster
 	if p.Cluster != nil {
 		a.Forwarder = peer.New(p.Cluster, p.Consumers, s.Peer)
