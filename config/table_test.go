@@ -73,9 +73,13 @@ var storedCases = map[string]struct {
 
 	"metrics.topics.max": {"7", func(c *Config) any { return c.Metrics.Topics }, "7"},
 
-	"access.control.allow.origin":  {"*", func(c *Config) any { return c.Server.AllowOrigin }, "*"},
-	"access.control.allow.methods": {"GET", func(c *Config) any { return c.Server.AllowMethods }, "GET"},
-	"access.control.allow.headers": {"X", func(c *Config) any { return c.Server.AllowHeaders }, "X"},
+	"access.control.allow.origin":      {"*", func(c *Config) any { return c.Server.AllowOrigin }, "*"},
+	"access.control.allow.methods":     {"GET", func(c *Config) any { return c.Server.AllowMethods }, "GET"},
+	"access.control.allow.headers":     {"X", func(c *Config) any { return c.Server.AllowHeaders }, "X"},
+	"access.control.allow.credentials": {"true", func(c *Config) any { return c.Server.AllowCredentials }, "true"},
+
+	"ingest.routes.default": {"false", func(c *Config) any { return c.Ingest.DefaultRoutes }, "false"},
+	"ingest.routes.file":    {"testdata/routes.yaml", func(c *Config) any { return c.Ingest.Routes.Len() }, "1"},
 
 	"request.max.bytes":           {"1", func(c *Config) any { return c.Server.MaxBodyBytes }, "1"},
 	"request.buffer.memory":       {"33554432", func(c *Config) any { return c.Server.Bodies.Memory }, "33554432"},
