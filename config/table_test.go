@@ -78,8 +78,11 @@ var storedCases = map[string]struct {
 	"access.control.allow.headers":     {"X", func(c *Config) any { return c.Server.AllowHeaders }, "X"},
 	"access.control.allow.credentials": {"true", func(c *Config) any { return c.Server.AllowCredentials }, "true"},
 
-	"ingest.routes.default": {"false", func(c *Config) any { return c.Ingest.DefaultRoutes }, "false"},
-	"ingest.routes.file":    {"testdata/routes.yaml", func(c *Config) any { return c.Ingest.Routes.Len() }, "1"},
+	"ingest.spool.dir":        {"/s", func(c *Config) any { return c.Ingest.SpoolDir }, "/s"},
+	"ingest.spool.max.bytes":  {"2000000", func(c *Config) any { return c.Ingest.SpoolLimits.MaxBytes }, "2000000"},
+	"ingest.spool.max.age.ms": {"7", func(c *Config) any { return c.Ingest.SpoolLimits.MaxAge }, "7ms"},
+	"ingest.routes.default":   {"false", func(c *Config) any { return c.Ingest.DefaultRoutes }, "false"},
+	"ingest.routes.file":      {"testdata/routes.yaml", func(c *Config) any { return c.Ingest.Routes.Len() }, "1"},
 
 	"request.max.bytes":           {"1", func(c *Config) any { return c.Server.MaxBodyBytes }, "1"},
 	"request.buffer.memory":       {"33554432", func(c *Config) any { return c.Server.Bodies.Memory }, "33554432"},

@@ -179,13 +179,22 @@ func (r *reader) route(of member) *Route {
 			}
 		case "limits":
 			r.limits(route, m)
+		case "ack":
+			route.ack = r.ack(m)
+		case "fallback":
+			if route.fallback = r.text(m) == "disk"; !route.fallback {
+				r.fault(m.value, "%s is %q; allowed: disk", m.path, m.value.Value)
+			}
 		case "cors":
 			route.cors = r.cors(m)
 		case "pixel":
 			route.pixel = r.boolean(m)
 		default:
-			r.unknown(m, "topic, key, partition, timestamp, headers, limits, cors, pixel")
+			r.unknown(m, "topic, key, partition, timestamp, headers, limits, ack, fallback, cors, pixel")
 		}
+	}
+	if route.fallback && route.ack != ackKafka {
+		r.fault(of.key, "%s.fallback is for ack: kafka only", of.path)
 	}
 	route.index()
 	return route
@@ -274,6 +283,19 @@ func (r *reader) sourceAmong(m member) (s *source, among []string) {
 		return nil, nil
 	}
 	return s, among
+}
+
+func (r *reader) ack(m member) ack {
+	switch r.text(m) {
+	case "kafka":
+	case "disk":
+		return ackDisk
+	case "memory":
+		return ackMemory
+	default:
+		r.fault(m.value, "%s is %q; allowed: kafka, disk, memory", m.path, m.value.Value)
+	}
+	return ackKafka
 }
 
 // originForm is an origin, or one with * for the first labels of its host.

@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -26,11 +27,26 @@ type Route struct {
 	perEvent bool
 	// The bounds of a body, of its events and of one event; 0 is the node's own.
 	maxBytes, maxEvents, maxEventBytes int
+	// ack is what an answer promises, and fallback whether the spool takes what Kafka cannot.
+	ack      ack
+	fallback bool
 	// cors is who may post from a page of another origin; nil: whom the node's settings allow.
 	cors *server.CORS
 	// pixel serves pixel.gif.
 	pixel bool
 }
+
+// ack is what a success promises.
+type ack uint8
+
+const (
+	// ackKafka: all in-sync replicas have the events.
+	ackKafka ack = iota
+	// ackDisk: the disk of this node has them.
+	ackDisk
+	// ackMemory: nothing; they are on their way.
+	ackMemory
+)
 
 // headerRule is a header of the records.
 type headerRule struct {
@@ -41,6 +57,19 @@ type headerRule struct {
 // Table is the routes of a file. It is immutable; the zero Table has none.
 type Table struct {
 	routes map[string]*Route
+}
+
+// NeedsSpool returns the name of a route that needs a spool, or "".
+func (t *Table) NeedsSpool() string {
+	if t == nil {
+		return ""
+	}
+	for _, name := range slices.Sorted(maps.Keys(t.routes)) {
+		if r := t.routes[name]; r.ack == ackDisk || r.fallback {
+			return name
+		}
+	}
+	return ""
 }
 
 // Len returns how many routes there are.
@@ -58,6 +87,14 @@ var defaultRoute = &Route{key: &source{of: "key", from: query, name: "key"}, par
 // CORS returns the policy of the route that a request, which is not routed yet, is for; nil where
 // it has none of its own.
 func (in *Ingest) CORS(ctx *fasthttp.RequestCtx) *server.CORS {
+	if r := in.named(ctx); r != nil {
+		return r.cors
+	}
+	return nil
+}
+
+// named returns the route of the file that a request, which is not routed yet, is for, or nil.
+func (in *Ingest) named(ctx *fasthttp.RequestCtx) *Route {
 	if !Owns(ctx) {
 		return nil
 	}
@@ -65,10 +102,7 @@ func (in *Ingest) CORS(ctx *fasthttp.RequestCtx) *server.CORS {
 	if strings.Contains(name, "%") { // as the router's handler will have it
 		name, _ = url.PathUnescape(name)
 	}
-	if r := in.table.Load().routes[name]; r != nil {
-		return r.cors
-	}
-	return nil
+	return in.table.Load().routes[name]
 }
 
 // topicOf returns the topic of a request's events.

@@ -45,7 +45,7 @@ type cursor struct {
 // done. It waits for one until the context ends.
 func (s *Spool) Next(ctx context.Context) (Entry, error) {
 	for {
-		e, ok, err := s.tryNext()
+		e, ok, err := s.TryNext()
 		if ok || err != nil {
 			return e, err
 		}
@@ -66,8 +66,8 @@ func (s *Spool) Rewind() {
 	s.cursor.at, s.cursor.taken = s.cursor.done, 0
 }
 
-// tryNext is Next without waiting; ok is false when there is no entry.
-func (s *Spool) tryNext() (e Entry, ok bool, err error) {
+// TryNext is [Spool.Next] without waiting; ok is false when there is no entry.
+func (s *Spool) TryNext() (e Entry, ok bool, err error) {
 	for {
 		s.mu.Lock()
 		seg := s.find()

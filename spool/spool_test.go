@@ -45,7 +45,7 @@ func open(t *testing.T, dir string, s Settings) *Spool {
 func take(t *testing.T, s *Spool, done bool) (all []string) {
 	t.Helper()
 	for {
-		e, ok, err := s.tryNext()
+		e, ok, err := s.TryNext()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -81,7 +81,7 @@ func TestEntriesOutliveTheProcess(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir, Settings{SegmentBytes: 60})
 	add(t, s, "a", "b", "c", "d", "e")
-	if _, ok, _ := s.tryNext(); !ok {
+	if _, ok, _ := s.TryNext(); !ok {
 		t.Fatal("there is no entry")
 	}
 	if err := s.Done(); err != nil {
