@@ -26,8 +26,14 @@ type recordsClient struct {
 
 var resultEnd = []byte("}}\r\n")
 
+// recordsForm is the format of values, and how many records are a chunk.
+type recordsForm struct {
+	format   string
+	perChunk int
+}
+
 // newRecordsClient begins a stream whose pieces have n records of values.
-func newRecordsClient(t testing.TB, addr string, values [][]byte, n int, format string, perChunk int) *recordsClient {
+func newRecordsClient(t testing.TB, addr string, values [][]byte, n int, form recordsForm) *recordsClient {
 	t.Helper()
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
@@ -37,11 +43,11 @@ func newRecordsClient(t testing.TB, addr string, values [][]byte, n int, format 
 	if err := conn.SetDeadline(time.Now().Add(5 * time.Minute)); err != nil {
 		t.Fatal(err)
 	}
-	kind := map[string]string{"json": "JSON", "binary": "BINARY"}[format]
+	kind := map[string]string{"json": "JSON", "binary": "BINARY"}[form.format]
 	var piece, chunk []byte
 	for i := range n {
-		chunk = append(appendDatum(append(chunk, `{"value":{"type":"`+kind+`","data":`...), values[i%len(values)], format), "}}\n"...)
-		if (i+1)%perChunk == 0 || i+1 == n {
+		chunk = append(appendDatum(append(chunk, `{"value":{"type":"`+kind+`","data":`...), values[i%len(values)], form.format), "}}\n"...)
+		if (i+1)%form.perChunk == 0 || i+1 == n {
 			piece = append(fmt.Appendf(piece, "%x\r\n", len(chunk)), chunk...)
 			piece, chunk = append(piece, "\r\n"...), chunk[:0]
 		}
@@ -118,7 +124,7 @@ func TestStreamAllocationBudget(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	for _, format := range []string{"json", "binary"} {
 		for _, records := range []int{1, 100, 1000} {
-			c := newRecordsClient(t, s.addr, values, records, format, records)
+			c := newRecordsClient(t, s.addr, values, records, recordsForm{format, records})
 			pieces := max(20_000/records, 50)
 			var got perRequest
 			budget := 0.0
@@ -165,7 +171,7 @@ func BenchmarkStream(b *testing.B) {
 	v2 := newRawClient(b, s.addr, values, records)
 	busy := func(perChunk int) func(b *testing.B) {
 		return func(b *testing.B) {
-			c := newRecordsClient(b, s.addr, values, records, "json", perChunk)
+			c := newRecordsClient(b, s.addr, values, records, recordsForm{"json", perChunk})
 			measure(b, records, func(n int) error {
 				sent := make(chan error, 1)
 				go func() {
@@ -212,4 +218,3 @@ func measure(b *testing.B, records int, do func(n int) error) {
 	}
 	b.ReportMetric(float64((lab.ProcessCPU()-began).Nanoseconds())/float64(b.N*records), "cpu-ns/record")
 }
-

@@ -120,8 +120,8 @@ func moveViews(slab *pool.Slab, all []byte) {
 }
 
 // EncodeData converts one key or value, a JSON text, to the bytes that Kafka stores, and appends
-// them to arena, which it takes and returns grown; older views of arena may be of memory that it has
-// outgrown. half names the text in errors, which are [apierr.Error] values.
+// them to arena, which it takes and returns grown. Older views of arena may be of memory that it
+// has outgrown. half names the text in errors, which are [apierr.Error] values.
 func EncodeData(arena []byte, s Registered, half string, text []byte, e Encoding) ([]byte, error) {
 	arena, _, err := e.append(arena, &s, text)
 	if err != nil {

@@ -13,8 +13,8 @@
 // intake, other nodes, hosts.go, crossorigin.go and cors.go, decompression, routing,
 // compression, request log) and its route's Admit and Handle. A handler returns an error
 // instead of writing one; [Server.fail] renders it, so that every error looks alike. Responses
-// without an end go by stream.go, which also writes events. hangup.go notices clients that are gone
-// while their request waits.
+// without an end go by stream.go, which also writes events; requests whose body is read while they
+// are answered, by exchange.go. hangup.go notices clients that are gone while their request waits.
 //
 // One goroutine, the connection's, carries a request from end to end. A handler must not keep the
 // RequestCtx, or a view of the request, after it returns.

@@ -31,7 +31,7 @@ func TestRecordsOfSeveralTopics(t *testing.T) {
 			t.Errorf("%s has %v", one, got)
 		}
 		post(record("no-such-topic", `"value":1`), record(one, `"value":5`), record(one, `"partition":7,"value":6`)).
-			want(t, 200, `{"offsets":[{"topic":"no-such-topic","partition":null,"offset":null,"error_code":50002,"error":"`).
+			want(t, 200, `{"offsets":[{"topic":"no-such-topic","partition":null,"offset":null,"error_code":40401,"error":"`).
 			want(t, 200, at(one, `"partition":0,"offset":2`)).
 			want(t, 200, `{"topic":"`+one+`","partition":null,"offset":null,"error_code":40402,"error":"Topic `+one+` has no partition 7`)
 		post(record("no-such-topic", `"value":1`), record("nor-this", `"value":1`)).want(t, 404, `"error_code":40401`)

@@ -351,7 +351,7 @@ func TestV3StreamIsDrained(t *testing.T) {
 	}
 }
 
-// What a silent client, one that is there too long, and one of too many are told.
+// A stream ends that is silent, or lasts too long, and one of too many does not begin.
 func TestV3StreamBounds(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 1)

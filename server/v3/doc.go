@@ -10,8 +10,11 @@
 //   - clusters.go, brokers.go, topics.go, partitions.go, offsets.go, configs.go, groups.go, lags.go
 //     and reassignments.go are resources of the Confluent proxy.
 //
-// Bodies and answers are structs with tags, read and written by package codec/json: nothing here is
-// hot. The tag max of a member of a body bounds its value, or the elements of its list; without one
+// The files that begin with produce write records. They are hot: package codec reads the records,
+// nothing is allocated for one, and [Produce] is a resource of its own. A stream of records is read
+// on the goroutine of its connection, which makes flights of them, and answered on another.
+//
+// Other bodies and answers are structs with tags, read and written by package codec/json. The tag max of a member of a body bounds its value, or the elements of its list; without one
 // the member is a number or a truth value. A body is bounded by [maxBody], a list of an answer by
 // page_size.
 //

@@ -81,17 +81,29 @@ func (p *Produce) target(ctx *fasthttp.RequestCtx) (topic string, err error) {
 	if err != nil {
 		return "", err
 	}
-	if known := p.clusterID(); id != known {
+	known, err := p.clusterID()
+	if err != nil {
+		return "", err
+	}
+	if id != known {
 		return "", apierr.NotFound.New("There is no cluster %q here; this node serves %q.", id, known)
 	}
 	return server.PathParam(ctx, "topic")
 }
 
-func (p *Produce) clusterID() string {
-	if s := p.cache.Known(); s != nil {
-		return s.ClusterID
+// clusterID returns the id of the Kafka cluster, which never changes.
+func (p *Produce) clusterID() (string, error) {
+	if id := p.cache.Known().ClusterID; id != "" {
+		return id, nil
 	}
-	return ""
+	if err := p.cache.Healthy(); err != nil {
+		return "", err
+	}
+	view, err := p.cache.Snapshot(context.Background()) // bounded by the cache's own timeout
+	if err != nil {
+		return "", err
+	}
+	return view.ClusterID, nil
 }
 
 // requireJSON refuses a body that is not JSON.
@@ -113,6 +125,3 @@ func (p *Produce) head(ctx *fasthttp.RequestCtx, topic string) []byte {
 	dst = json.AppendString(append(dst, `,"topic_name":`...), topic)
 	return append(dst, `,"partition_id":`...)
 }
-
-// traced is the context of the records of a request, or nil.
-type traced = context.Context

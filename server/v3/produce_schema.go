@@ -28,9 +28,8 @@ var (
 	failedSpan = span{-2, -2} // the record cannot be encoded
 )
 
-// encode encodes the data with schemas, and gives each entry whose data cannot be encoded its error.
-// The job has the
-// records of the other entries then.
+// encode encodes the data with schemas. An entry whose data cannot be encoded gets its error, and
+// the job has the records of the other entries then.
 func (p *Produce) encode(f *flight, topic string) {
 	if !f.needsSchemas() {
 		return

@@ -82,8 +82,8 @@ func (o *sender) answer(f *flight) {
 	}
 }
 
-// appendResults appends a line for each entry of the present flight. job is nil if no record of it is
-// in Kafka.
+// appendResults appends a line for each entry of the present flight. job is nil if no record of it
+// is in Kafka.
 func (o *sender) appendResults(dst []byte, job *batch.Job) []byte {
 	for n, outcome := range (landed{o.now, job}).each {
 		if outcome.err != nil {

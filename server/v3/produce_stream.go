@@ -1,6 +1,7 @@
 package v3
 
 import (
+	"context"
 	"errors"
 	"io"
 	"sync/atomic"
@@ -35,7 +36,7 @@ type stream struct {
 	x     *server.Exchange
 	topic string
 	head  []byte
-	trace traced
+	trace context.Context // of the records, or nil
 
 	in   *pool.Buffer // what was received
 	from int          // in.B[from:] is not decoded yet
