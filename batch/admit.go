@@ -73,7 +73,7 @@ func (j *Job) arenaGrown(capacity int) error { return j.producer.admit(j, capaci
 
 // size returns the job's memory with an arena of so many bytes.
 func (j *Job) size(arena int) int64 {
-	return int64(jobBytes + cap(j.Body) + arena + j.Slab.HeaderBytes() + j.Len()*recordBytes)
+	return int64(jobBytes + cap(j.Body) + j.Lent + arena + j.Slab.HeaderBytes() + j.Len()*recordBytes)
 }
 
 // admit charges the job's bytes, or those not charged yet, to the producer's memory, or refuses.

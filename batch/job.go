@@ -26,6 +26,9 @@ type Job struct {
 	// Arena holds the keys and values that were encoded for the job, by formats with a schema, in
 	// place of views of Body.
 	Arena []byte
+	// Lent is how many bytes the keys, values and headers have that are views of memory of somebody
+	// else, who keeps it until the job was submitted.
+	Lent int
 	// Slab holds the records.
 	Slab pool.Slab
 	// Trace is the context of the records, where the request is traced, or nil.
@@ -96,7 +99,7 @@ func (p *Producer) Acquire() *Job {
 func (j *Job) Release() {
 	j.discard()
 	j.charge = 0
-	j.Trace = nil
+	j.Trace, j.Lent = nil, 0
 	j.KeySchema, j.ValueSchema = 0, 0
 	j.Slab.Reset()
 	if j.failed.Load() > 0 {

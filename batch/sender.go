@@ -46,7 +46,9 @@ type sender struct {
 	writing int64
 
 	lost atomic.Pointer[error] // why the broker cannot be reached, nil if it can; of the watch
-	away atomic.Bool           // it is lost, or quiet; of the watch
+	away atomic.Bool           // it is lost, or quiet, or its connections are renewed; of the watch
+
+	renewing atomic.Bool // see [Producer.Renew]
 }
 
 func newSender(p *Producer, id int32) *sender {
@@ -150,10 +152,10 @@ type worker struct {
 // run sends one request after another until the sender is closed.
 func (s *sender) run() {
 	w := &worker{sender: s}
-	// Replicas may take up to the request timeout; but a broker is asked to say after the limit of
-	// its silence that it still waits. It is sent the batch again then, which it knows, and goes on
-	// waiting. A broker that says nothing has lost the connection.
-	w.req.acks, w.req.timeout = int16(s.producer.settings.Acks), min(s.producer.settings.RequestTimeout, s.producer.settings.SilenceLimit)
+	// Replicas may take up to the request timeout; but a broker is asked to say after half the
+	// limit of its silence that it still waits. It is sent the batch again then, which it knows, and
+	// goes on waiting. The client gives up after the other half: the connection is half open.
+	w.req.acks, w.req.timeout = int16(s.producer.settings.Acks), min(s.producer.settings.RequestTimeout, s.producer.settings.SilenceLimit/2)
 	w.req.written = w.copied
 	for w.next() {
 		w.build()

@@ -50,7 +50,8 @@ func NewProduce(edge *server.Server, m *Media, p *batch.Producer, schemas *schem
 // The request has not been routed yet; nothing but records is posted below /topics.
 func Ready(p *batch.Producer) func(ctx *fasthttp.RequestCtx, size int) error {
 	return func(ctx *fasthttp.RequestCtx, size int) error {
-		if !ctx.IsPost() || !bytes.HasPrefix(ctx.URI().PathOriginal(), topicsPath) {
+		path := ctx.URI().PathOriginal()
+		if !ctx.IsPost() || !bytes.HasPrefix(path, topicsPath) && !bytes.Equal(path, topicsPath[:len(topicsPath)-1]) {
 			return nil
 		}
 		return p.Ready(max(size, 0))
@@ -82,6 +83,7 @@ func (p *Produce) counting(format codec.Format, f appendResponse) responses {
 // Routes returns the resource's routes.
 func (p *Produce) Routes() []server.Route {
 	return []server.Route{
+		{Method: "POST", Path: "/topics", Admit: p.media.negotiate, Action: server.Produce, Resource: server.Topics, Handle: p.toTopics},
 		{Method: "POST", Path: "/topics/{topic}", Admit: p.media.negotiate, Action: server.Produce, Resource: server.Topic, Handle: p.toTopic},
 		{Method: "POST", Path: partitionPath, Admit: p.media.negotiate, Action: server.Produce, Resource: server.Topic, Handle: p.toPartition},
 	}
@@ -263,14 +265,15 @@ func appendSchemaID(dst []byte, id int32) []byte {
 	return strconv.AppendInt(dst, int64(id), 10)
 }
 
-// recordErrorCode returns the code in the slot of a record that failed: a partition that does not
-// exist, and a record that may be in Kafka, have their own codes; other errors have one of two,
-// retriable or not.
+// recordErrorCode returns the code in the slot of a record that failed. What a client can do
+// something about has a code of its own: a partition or a topic that does not exist, a right that is
+// missing, a record that may be in Kafka. Other errors have one of two, retriable or not.
 func recordErrorCode(k *apierr.Kind) int {
-	switch {
-	case k == apierr.PartitionNotFound, k == apierr.WriteUnknown:
+	switch k {
+	case apierr.PartitionNotFound, apierr.TopicNotFound, apierr.Unauthorized, apierr.Unauthenticated, apierr.WriteUnknown:
 		return k.Code
-	case k.Retry:
+	}
+	if k.Retry {
 		return apierr.KafkaRetriable.Code
 	}
 	return apierr.KafkaError.Code
