@@ -143,7 +143,7 @@ func (s *scanner) object(b []byte, i, depth int) int {
 		if i >= len(b) || b[i] != '"' {
 			return s.expected(b, i, "expected a member name")
 		}
-		if i = s.str(b, s.stops.members(b, i+1)); i < 0 {
+		if i = s.str(b, i+1); i < 0 {
 			return i
 		}
 		if i < len(b) && b[i] <= ' ' {
@@ -156,7 +156,10 @@ func (s *scanner) object(b []byte, i, depth int) int {
 			i = s.space(b, i)
 		}
 		if i < len(b) && b[i] == '"' { // most values are strings: one call less
-			i = s.str(b, i+1)
+			if i = s.str(b, i+1); i >= 0 && i+1 < len(b) && b[i] == ',' && b[i+1] == '"' {
+				i = s.stops.members(b, i+2) - 1 // others like it may follow
+				continue
+			}
 		} else {
 			i = s.value(b, i, depth)
 		}

@@ -1,6 +1,7 @@
 package json
 
 import (
+	"bytes"
 	"math"
 	"math/bits"
 
@@ -65,6 +66,9 @@ func (s *stops) next(b []byte, i int) int {
 	}
 }
 
+// spaces are a block without a stop.
+var spaces = [blockBytes]byte(bytes.Repeat([]byte{' '}, blockBytes))
+
 // fill makes the chunk that begins with i.
 func (s *stops) fill(b []byte, i int) {
 	s.carried = s.carried || s.isWide(s.end)
@@ -73,10 +77,8 @@ func (s *stops) fill(b []byte, i int) {
 	if left >= blockBytes {
 		text = text[:min(left/blockBytes, maxBlocks)*blockBytes]
 	} else {
-		var last [blockBytes]byte
-		for k := copy(last[:], text); k < len(last); k++ {
-			last[k] = ' ' // no stop
-		}
+		last := spaces
+		copy(last[:], text)
 		text = last[:]
 	}
 	var done int
