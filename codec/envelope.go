@@ -144,7 +144,7 @@ func (d *decoder) records() {
 	}
 	for d.w.Element() {
 		if len(d.slab.Records) == d.max {
-			d.err = apierr.BodyTooLarge.New("The request has more than %d records, which is the limit of this node. Send several requests.", d.max)
+			d.err = apierr.BodyTooLarge.New("The request has more than %d records (request.max.records). Send several requests.", d.max)
 			return
 		}
 		d.slab.Add()

@@ -26,6 +26,8 @@ type Route struct {
 	// Body are the members that the JSON object in the body may have, with their
 	// bounds; nil where there is no body, or one of records.
 	Body Fields
+	// Query are the query parameters that requests may have.
+	Query Query
 	// Waits says that requests wait for something that may not come, so that the
 	// time they take is no latency.
 	Waits bool
@@ -118,13 +120,13 @@ func (s *Server) newRouter() *router.Router {
 // bind makes the router's handler of a route.
 func (s *Server) bind(rt Route) fasthttp.RequestHandler {
 	return func(ctx *fasthttp.RequestCtx) {
-		if err := s.respondTo(rt, ctx); err != nil {
+		if err := s.respondTo(&rt, ctx); err != nil {
 			s.fail(ctx, err)
 		}
 	}
 }
 
-func (s *Server) respondTo(rt Route, ctx *fasthttp.RequestCtx) error {
+func (s *Server) respondTo(rt *Route, ctx *fasthttp.RequestCtx) error {
 	if err := s.checkPage(rt, ctx); err != nil {
 		return err
 	}
@@ -137,6 +139,9 @@ func (s *Server) respondTo(rt Route, ctx *fasthttp.RequestCtx) error {
 		if err := rt.Admit(ctx); err != nil {
 			return err
 		}
+	}
+	if err := rt.Query.check(ctx); err != nil {
+		return err
 	}
 	return rt.Handle(ctx)
 }

@@ -33,7 +33,7 @@ var dependencies = map[string]string{
 
 	// Settings and the command line.
 	"github.com/alecthomas/kong":                 "Subcommands, flags, help.",
-	"github.com/agnivade/levenshtein":            "The nearest name of a setting that does not exist.",
+	"github.com/agnivade/levenshtein":            "The nearest name of a setting or a query parameter that does not exist.",
 	"github.com/pavlo-v-chernykh/keystore-go/v4": "Java key stores (JKS).",
 	"software.sslmate.com/src/go-pkcs12":         "PKCS#12 key and trust stores.",
 

@@ -71,7 +71,7 @@ var fences = []fence{
 	{"go.uber.org/goleak", []string{testkit, testsOnly}, "it belongs to tests"},
 	{"github.com/twmb/avro", []string{testsOnly}, "the product has one Avro library; this one is a second opinion in tests"},
 	{"github.com/alecthomas/kong", []string{"cmd"}, "only the command line knows flags"},
-	{"github.com/agnivade/levenshtein", []string{"config"}, "only settings have a nearest name"},
+	{"github.com/agnivade/levenshtein", []string{"config", "server"}, "only settings and query parameters have a nearest name"},
 	{"github.com/prometheus", []string{"metrics", testsOnly}, "one place names the figures; the other packages count"},
 	{"github.com/twmb/franz-go/plugin/kprom", []string{"metrics"}, "one place names the figures; the other packages count"},
 	{"go.opentelemetry.io/otel", []string{"internal/tracing"}, "tracing is off by default, and the other packages must not notice"},

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"strconv"
+	"strings"
 
 	"github.com/valyala/fasthttp"
 
@@ -68,9 +69,10 @@ func (p *Produce) counting(format codec.Format, f appendResponse) appendResponse
 
 // Routes returns the resource's routes.
 func (p *Produce) Routes() []server.Route {
+	query := server.Query{InBody: []string{"key", "partition", "headers", "timestamp"}}
 	return []server.Route{
-		{Method: "POST", Path: "/topics/{topic}", Admit: p.media.negotiate, Action: server.Produce, Resource: server.Topic, Handle: p.toTopic},
-		{Method: "POST", Path: partitionPath, Admit: p.media.negotiate, Action: server.Produce, Resource: server.Topic, Handle: p.toPartition},
+		{Method: "POST", Path: "/topics/{topic}", Query: query, Admit: p.media.negotiate, Action: server.Produce, Resource: server.Topic, Handle: p.toTopic},
+		{Method: "POST", Path: partitionPath, Query: query, Admit: p.media.negotiate, Action: server.Produce, Resource: server.Topic, Handle: p.toPartition},
 	}
 }
 
@@ -112,6 +114,7 @@ func (p *Produce) produce(ctx *fasthttp.RequestCtx, partition int32) error {
 		err = p.producer.Admit(job)
 	}
 	if err != nil {
+		err = media.explain(job.Body, err)
 		job.Release()
 		return err
 	}
@@ -121,6 +124,21 @@ func (p *Produce) produce(ctx *fasthttp.RequestCtx, partition int32) error {
 	ctx.Response.SwapBody(dst)
 	if err != nil {
 		p.edge.RecordsFailed(apierr.From(err).Kind, records)
+	}
+	return err
+}
+
+// explain adds to the error of a body what its client most likely got wrong before that.
+func (m recordsMedia) explain(body []byte, err error) error {
+	if !apierr.BadRequest.Is(err) {
+		return err
+	}
+	if packed := server.Packed(body); packed != nil {
+		return packed
+	}
+	if m.implied {
+		return apierr.BadRequest.Wrap(err, "%s. The Content-Type does not name a format, which means binary: for JSON values send Content-Type: %s.",
+			strings.TrimSuffix(apierr.From(err).Message(), "."), jsonRecordsV2)
 	}
 	return err
 }
