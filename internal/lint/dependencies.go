@@ -29,6 +29,7 @@ var dependencies = map[string]string{
 	"github.com/bufbuild/protocompile":         "Compiles Protobuf schemas at run time.",
 	"google.golang.org/protobuf":               "Protobuf messages of schemas that are known only at run time, and their JSON.",
 	"github.com/santhosh-tekuri/jsonschema/v6": "Validates values against JSON Schema, all drafts.",
+	"github.com/dlclark/regexp2":               "Patterns of JSON Schema that RE2 does not have, within a time.",
 	"github.com/bytedance/sonic":               "Decodes and encodes JSON wherever a value must be understood.",
 
 	// Settings and the command line.

@@ -79,6 +79,7 @@ var fences = []fence{
 	{"go.opentelemetry.io/proto/otlp", []string{testkit, testsOnly}, "only the collector of the tests reads spans"},
 	{"github.com/bufbuild/protocompile", []string{"codec/protobuf", testsOnly}, "one place compiles Protobuf schemas"},
 	{"github.com/santhosh-tekuri/jsonschema", []string{"codec/jsonschema", testsOnly}, "one place validates by JSON Schema, and bounds its work"},
+	{"github.com/dlclark/regexp2", []string{"codec/jsonschema"}, "it backtracks: one place bounds its time"},
 	{"github.com/twmb/franz-go/pkg/sr", []string{"schema", "internal/registry", "bench", testsOnly}, "one client of the registry, with one cache and one set of bounds"},
 	{"github.com/pierrec/lz4", []string{"internal/kafka"}, "only batches for Kafka are lz4"},
 	{"github.com/minio/simdjson-go", []string{"bench", testkit}, "only its test data is used, as input of tests and benchmarks"},
