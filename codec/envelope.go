@@ -201,17 +201,23 @@ func (d *decoder) partition() int32 {
 	if raw == nil || isNull(raw) {
 		return -1
 	}
-	raw = bare(raw)
-	if len(raw) > 1 && raw[0] == '-' {
-		if _, ok := integer(raw[1:], math.MaxInt32); ok {
-			return NegativePartition
-		}
-	}
-	n, ok := integer(raw, math.MaxInt32)
+	n, ok := partitionNumber(raw)
 	if !ok {
 		d.refuse(apierr.BadRequest, ".partition", "must be a partition number")
 	}
-	return int32(n)
+	return n
+}
+
+// partitionNumber reads a partition's number, which is not null. It may stand in quotes.
+func partitionNumber(raw []byte) (n int32, ok bool) {
+	raw = bare(raw)
+	if len(raw) > 1 && raw[0] == '-' {
+		if _, ok := integer(raw[1:], math.MaxInt32); ok {
+			return NegativePartition, true
+		}
+	}
+	whole, ok := integer(raw, math.MaxInt32)
+	return int32(whole), ok
 }
 
 // NegativePartition stands in a record's Partition when the client named a negative one. It is

@@ -20,8 +20,10 @@ func (d *draft) check() {
 		d.fault("consumer.session.timeout.ms", "has no meaning with consumer.group.protocol=consumer; allowed: leave it out, the broker's group.consumer.session.timeout.ms holds")
 	}
 	d.checkCluster()
+	d.checkAccess()
 	d.reserve()
 	d.checkBodies()
+	d.readRoutes()
 	if len(d.advertised) > 0 {
 		d.Server.Advertised = d.advertised[0]
 	}

@@ -109,6 +109,26 @@ func (i *Instance) IsSubscribed(byPattern bool) bool {
 	return s != nil && s.subscribed() && (s.pattern != "") == byPattern
 }
 
+// Topics returns the topics that a read of the instance may have records of: those of its
+// subscription or assignment.
+func (i *Instance) Topics() ([]string, error) {
+	i.mu.Lock()
+	subscribed := i.session == nil || i.session.subscribed()
+	i.mu.Unlock()
+	if subscribed {
+		return i.Subscription()
+	}
+	tps, err := i.Assignment()
+	if err != nil {
+		return nil, err
+	}
+	topics := make([]string, len(tps))
+	for n, tp := range tps {
+		topics[n] = tp.Topic
+	}
+	return slices.Compact(topics), nil // they are sorted
+}
+
 // join builds the client of a subscription, which begins to join the group in
 // the background. The caller holds the instance's mu.
 func (s *session) join() error {
