@@ -9,8 +9,8 @@ import (
 
 // RE2 refuses what JavaScript has and its own bounds forbid: repeat counts over 1,000, look-ahead
 // and look-behind, back-references. Such a pattern is left to an engine that backtracks, as that of
-// the Confluent proxy does, so that the rest of its schema stands. What it may take is bounded in
-// time, which a pattern like (a+)+$ exceeds, and in the length of the text, and with that in memory.
+// the Confluent proxy does, so that the rest of its schema stands. It is bounded in time, which a
+// pattern like (a+)+$ exceeds, and in the length of the text, and with that in memory.
 const (
 	// maxMatch bounds one match. The engine looks at the clock every 100 ms.
 	maxMatch = 100 * time.Millisecond
