@@ -13,8 +13,8 @@ func environ(variables ...string) Sources {
 	return Sources{Preset: []string{"bootstrap.servers=a:1"}, Environ: variables}
 }
 
-// What Kubernetes sets for any service of a name like kafka-rest, and what clients of a REST proxy
-// are told by, does not stop the start.
+// The variables of Kubernetes for any service of a name like kafka-rest, and those of clients of a
+// REST proxy, do not stop the start.
 func TestVariablesOfOthers(t *testing.T) {
 	for _, service := range []string{"", "PROXY_", "V2_", "HEADLESS_2_"} {
 		config, err := Load(environ(
@@ -112,7 +112,7 @@ func TestUnknownNamesAsWarnings(t *testing.T) {
 	}
 }
 
-// What a file says twice, and credentials that are not sent, are told.
+// A setting that a file has twice, and credentials that are not sent, are reported.
 func TestIneffectiveSettingsAreTold(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "p")
 	text := `bootstrap.servers=a:1

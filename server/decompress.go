@@ -76,8 +76,8 @@ func tooLargeUnpacked(most int) error {
 	return apierr.BodyTooLarge.New("The request body is larger than %d bytes (request.max.bytes) once it is decompressed.", most)
 }
 
-// Packed returns the error of a body that is compressed, where JSON is expected, in a request that
-// does not say so; nil for any other body.
+// Packed returns the error of a compressed body in a request without a Content-Encoding, where JSON
+// is expected; nil for any other body.
 func Packed(body []byte) error {
 	for magic, encoding := range map[string]string{"\x1f\x8b": "gzip", "\x28\xb5\x2f\xfd": "zstd"} {
 		if bytes.HasPrefix(body, []byte(magic)) {

@@ -14,7 +14,7 @@ import (
 	"millrace/server"
 )
 
-// What a first request gets wrong is named in its error, with what to send instead.
+// The error of a first request names its mistake, and the header or member to send instead.
 func TestFirstErrors(t *testing.T) {
 	t.Parallel()
 	b := testkit.Fake(t).Broker

@@ -326,13 +326,6 @@ func (c *Consumers) records(ctx *fasthttp.RequestCtx) error {
 	})
 }
 
-// tellCap tells a client that asked for more time than it gets.
-func tellCap(ctx *fasthttp.RequestCtx, asked, most time.Duration) {
-	if asked > most {
-		ctx.Response.Header.Set(server.HeaderTimeout, strconv.FormatInt(most.Milliseconds(), 10))
-	}
-}
-
 // readBy reads from an instance for a client, or for the node that forwarded the request.
 func (c *Consumers) readBy(ctx *fasthttp.RequestCtx, i *consumer.Instance, read func(life context.Context, dst []byte, d consumer.Delivery) ([]byte, error)) error {
 	if c.repeated(ctx) {
