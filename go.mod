@@ -11,6 +11,7 @@ require (
 	github.com/andybalholm/brotli v1.2.8
 	github.com/bufbuild/protocompile v0.14.1
 	github.com/bytedance/sonic v1.15.5
+	github.com/dlclark/regexp2 v1.12.0
 	github.com/fasthttp/router v1.5.4
 	github.com/hamba/avro/v2 v2.31.0
 	github.com/klauspost/compress v1.20.3

@@ -139,7 +139,7 @@ func (d *decoder) id(member string) int32 {
 	if raw == nil || isNull(raw) {
 		return 0
 	}
-	n, ok := integer(raw, math.MaxInt32)
+	n, ok := integer(bare(raw), math.MaxInt32)
 	if !ok {
 		d.err = apierr.BadRequest.New("%s must be a number between 0 and %d.", member, math.MaxInt32)
 	} else if n == 0 && d.format.NeedsSchema() {
@@ -159,7 +159,7 @@ func (d *decoder) records() {
 	}
 	for d.w.Element() {
 		if len(d.slab.Records) == d.max {
-			d.err = apierr.BodyTooLarge.New("The request has more than %d records, which is the limit of this node. Send several requests.", d.max)
+			d.err = apierr.BodyTooLarge.New("The request has more than %d records (request.max.records). Send several requests.", d.max)
 			return
 		}
 		d.slab.Add()
@@ -247,9 +247,7 @@ func (d *decoder) partition() int32 {
 
 // partitionNumber reads a partition's number, which is not null. It may stand in quotes.
 func partitionNumber(raw []byte) (n int32, ok bool) {
-	if raw[0] == '"' {
-		raw = json.Unquote(raw)
-	}
+	raw = bare(raw)
 	if len(raw) > 1 && raw[0] == '-' {
 		if _, ok := integer(raw[1:], math.MaxInt32); ok {
 			return NegativePartition, true
@@ -271,7 +269,7 @@ func (d *decoder) timestamp() time.Time {
 	if raw == nil || isNull(raw) {
 		return time.Time{}
 	}
-	ms, ok := integer(raw, maxTimestamp)
+	ms, ok := integer(raw, maxTimestamp) // in quotes it could be ISO-8601: "2020" is not 2.02 s
 	if !ok {
 		d.refuse(apierr.BadRequest, ".timestamp", "must be a number of milliseconds since 1970-01-01 UTC")
 	}
@@ -369,6 +367,15 @@ func undoBase64(slab *pool.Slab) error {
 }
 
 func isNull(raw []byte) bool { return raw[0] == 'n' }
+
+// bare returns the text of a number, which may stand in quotes in each member that the Confluent
+// proxy has.
+func bare(raw []byte) []byte {
+	if raw[0] == '"' {
+		return json.Unquote(raw)
+	}
+	return raw
+}
 
 // integer reads decimal digits that do not exceed limit. Fractions, exponents
 // and signs are not integers.

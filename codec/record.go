@@ -3,6 +3,7 @@ package codec
 import (
 	"errors"
 	"strconv"
+	"strings"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -140,7 +141,9 @@ func undecodable(r *kgo.Record, half string, f Format, why error) error {
 		return known
 	}
 	because := ""
-	if f.NeedsSchema() {
+	if known != nil {
+		because = ": " + strings.TrimSuffix(known.Message(), ".")
+	} else if f.NeedsSchema() {
 		because = ": " + why.Error()
 	}
 	return apierr.Undecodable.Wrap(why, "The %s of the record at offset %d of partition %d of topic %s is not %s%s. Seek past it to read on.",

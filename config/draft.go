@@ -17,6 +17,8 @@ type draft struct {
 	// what was written.
 	shown  map[string]string
 	faults Faults
+	// unknown are the entries whose names nobody knows.
+	unknown []entry
 
 	listeners      []listener
 	advertised     []string
@@ -45,7 +47,7 @@ func (d *draft) isFaulty(names ...string) bool {
 // fault reports a problem at the place that the setting was given. The same
 // problem is reported once, though both sides of Kafka may meet it.
 func (d *draft) fault(name, format string, args ...any) {
-	f := Fault{Name: name, Problem: fmt.Sprintf(format, args...), at: d.given[name].at}
+	f := Fault{Name: name, Problem: fmt.Sprintf(format, args...), at: d.given[name].at, written: d.given[name].written}
 	if !slices.Contains(d.faults, f) {
 		d.faults = append(d.faults, f)
 	}

@@ -49,18 +49,19 @@ func (o origin) String() string {
 
 // Fault is one thing that is wrong with a configuration.
 type Fault struct {
-	// Name is the setting, as it was written; empty when the fault is not about one.
+	// Name is the setting; empty when the fault is not about one.
 	Name string
 	// Problem says what is wrong and what is allowed. It never holds a secret.
 	Problem string
 
-	at origin
+	at      origin
+	written string // the name as it was written, where that is another one
 }
 
 // String places the fault: "file:line: name: problem", "VARIABLE: problem",
 // "--set name: problem", or "name: problem" for a setting that nobody gave.
 func (f Fault) String() string {
-	name := f.Name
+	name := cmp.Or(f.written, f.Name)
 	if name != "" {
 		name += ": "
 	}

@@ -1,6 +1,9 @@
 package config
 
-import "strings"
+import (
+	"regexp"
+	"strings"
+)
 
 // javaNames are settings of the Confluent proxy and its web server that have
 // no meaning in this program. A name that ends in * stands for all that begin so.
@@ -43,6 +46,20 @@ var javaNames = []struct{ name, why string }{
 	{"streaming.*", "the v3 API does not exist yet"},
 	{"schema.registry.max.schemas.per.subject", "schema.registry.cache.size bounds the schemas in memory"},
 	{"schema.registry.*", "no setting of this program's client of the registry"},
+	{"max.poll.records", "max_bytes bounds an answer"},
+	{"use.custom.request.logging", "request.log turns the request log on"},
+	{"disable.response.size.metrics.collection", "sizes of responses are counted"},
+	{"dos.filter.*", "dos.filter.enabled, which is refused, turns it on"},
+	{"expected.sni.headers", "any server name is answered"},
+	{"prefix.sni.*", "any server name is answered"},
+	{"reject.invalid.sni.headers", "any server name is answered"},
+	{"network.forwarded.request.customizer.enable", "forwarded.trusted says whose headers are believed"},
+	{"network.traffic.rate.limit.*", "network.traffic.rate.limit.enable, which is refused, turns it on"},
+	{"percentile.max.latency.ms", "latencies are counted in histograms"},
+	{"proxy.protocol.accepted.ip.range", "proxy.protocol.enabled, which is refused, turns it on"},
+	{"request.timeout.interrupt.enable", "there is no thread to interrupt"},
+	{"request.timeout.ms", "request.read.timeout.ms and produce.timeout.ms bound a request"},
+	{"return.429.instead.of.500.for.jetty.response.errors", "there is no Jetty"},
 	{"confluent.*", "a setting of Confluent's own plugins"},
 	{"crn.*", "a setting of Confluent's own plugins"},
 	{"client.timeout.ms", "client.request.timeout.ms bounds a request"},
@@ -92,6 +109,7 @@ var javaClientNames = []struct{ name, why string }{
 	{"metadata.recovery.*", "the client renews metadata by itself"},
 	{"buffer.memory.allocation.strategy", "there is one way to count the buffer"},
 	{"transaction.*", "transactions are not used"},
+	{"bootstrap.controllers", "brokers are asked, not controllers"},
 	{"group.id", "a consumer's group is in its URL"},
 	{"group.instance.id", "with cluster.enable it is made of an instance's name, else instances are dynamic members"},
 	{"enable.auto.commit", "an instance says its own auto.commit.enable"},
@@ -127,9 +145,15 @@ var javaVariables = []struct{ name, why string }{
 	{"TOOLS_LOG4J_*", "log.level and log.format shape the log"},
 	{"LOG_DIR", "the log goes to standard error"},
 	{"CUB_*", "for the container image's start script"},
-	{"SERVICE_*", "set by Kubernetes for a service of the name kafka-rest"},
-	{"PORT_*", "set by Kubernetes for a service of the name kafka-rest"},
+	{"URL", "for clients of a REST proxy"},
+	{"PROXY_URL", "for clients of a REST proxy"},
+	{"PROXY_HOST", "for clients of a REST proxy"},
+	{"PROXY_PORT", "for clients of a REST proxy"},
 }
+
+// kubernetesVariable are the variables, without KAFKA_REST_, that Kubernetes makes in every pod for
+// a service whose name is kafka-rest or begins so. No setting has such a name.
+var kubernetesVariable = regexp.MustCompile(`^([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$`)
 
 // dangerous are settings of the Confluent proxy that protect something and do
 // not work here yet: any value but the harmless one is refused, for a node
@@ -145,6 +169,12 @@ var dangerous = []struct{ name, harmless, why string }{
 	{"csrf.prevention.enable", "false", "is not supported; allowed: false"},
 	{"dos.filter.enabled", "false", "is not supported; allowed: false, and connections.max.per.ip"},
 	{"proxy.protocol.enabled", "false", "is not supported; allowed: false"},
+	{"client.transactional.id", "", "transactions are not supported; allowed: leave it out"},
+	{"hsts.header.enable", "false", "is not supported; allowed: false, and the header from the proxy in front"},
+	{"network.traffic.rate.limit.enable", "false", "is not supported; allowed: false"},
+	{"dos.filter.tenant.enabled", "false", "is not supported; allowed: false"},
+	{"ssl.spire.enabled", "false", "is not supported; allowed: false, and a key store"},
+	{"ssl.spire.trust.only.enabled", "false", "is not supported; allowed: false, and a trust store"},
 	{"producer.transactional.id", "", "transactions are not supported; allowed: leave it out"},
 	{"server.connection.limit", "0", "has another name here; allowed: connections.max"},
 	{"port", "", "has another name here; allowed: listeners=http://0.0.0.0:PORT"},
@@ -156,6 +186,9 @@ func refusal(name, text string) (why string, refused bool) {
 		if s.name == name && !strings.EqualFold(strings.TrimSpace(text), s.harmless) {
 			return s.why, true
 		}
+	}
+	if why, listed := notUsedName(name); listed && rowNamed(name) == nil && credential.MatchString(name) && !exact(name) {
+		return "is a credential that nothing here uses: " + why + "; allowed: leave it out", true
 	}
 	return "", false
 }
@@ -188,8 +221,9 @@ func notUsedName(name string) (why string, ok bool) {
 
 // notUsedVariable says the same of a variable, given without its prefix.
 func notUsedVariable(short, text string) (why string, ok bool) {
-	if short == "PORT" && strings.Contains(text, "://") {
-		short = "PORT_" // Kubernetes' tcp://host:port, not somebody's port
+	// Kubernetes' PORT is tcp://host:port, and not somebody's port.
+	if kubernetesVariable.MatchString(short) || strings.Contains(text, "://") && (short == "PORT" || strings.HasSuffix(short, "_PORT")) {
+		return "set by Kubernetes for a service", true
 	}
 	for _, s := range javaVariables {
 		if fits(short, s.name) {
@@ -204,4 +238,24 @@ func fits(name, pattern string) bool {
 		return strings.HasPrefix(name, prefix)
 	}
 	return name == pattern
+}
+
+// credential are the names of secrets. One that is not used is a protection that somebody believes
+// to have, so no wildcard lists it as merely not used.
+var credential = regexp.MustCompile(`\b(password|secret|token|user\.info|jaas\.config|api\.key)$`)
+
+// exact reports whether a name stands in a list of names without a wildcard.
+func exact(name string) bool {
+	_, rest, _ := strings.Cut(name, ".")
+	for _, s := range javaNames {
+		if s.name == name {
+			return true
+		}
+	}
+	for _, s := range javaClientNames {
+		if s.name == rest {
+			return true
+		}
+	}
+	return false
 }

@@ -56,6 +56,8 @@ func TestProtocolFromPrefixes(t *testing.T) {
 		{[]string{"bootstrap.servers=a:1"}, false, "a:1"},
 		{[]string{"bootstrap.servers=PLAINTEXT://a:1, PLAINTEXT://[::1]:2,"}, false, "a:1 [::1]:2"},
 		{[]string{"bootstrap.servers=ssl://a:1,SSL://b:2"}, true, "a:1 b:2"},
+		{[]string{"bootstrap.servers=SSL://a:1,b:2"}, true, "a:1 b:2"},
+		{[]string{"bootstrap.servers=PLAINTEXT://a:1,b:2"}, false, "a:1 b:2"},
 		{[]string{"bootstrap.servers=SSL://a:1,PLAINTEXT://b:2", "client.security.protocol=SSL"}, true, "a:1 b:2"},
 		{[]string{"bootstrap.servers=SASL_SSL://a:1", "client.security.protocol=PLAINTEXT"}, false, "a:1"},
 	} {
@@ -65,12 +67,12 @@ func TestProtocolFromPrefixes(t *testing.T) {
 		}
 	}
 	for set, want := range map[string]string{
-		"bootstrap.servers=SSL://a:1,b:2":   "has brokers with different prefixes",
-		"bootstrap.servers=INTERNAL://a:1":  `"INTERNAL://a:1" has an unknown prefix`,
-		"bootstrap.servers=a":               `"a" is not host:port`,
-		"bootstrap.servers=a:0":             `"a:0" is not host:port`,
-		"bootstrap.servers= , ":             "is empty",
-		"client.security.protocol=SASL_TLS": `"SASL_TLS" is not supported; allowed: PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL`,
+		"bootstrap.servers=SSL://a:1,PLAINTEXT://b:2": "has brokers with different prefixes",
+		"bootstrap.servers=INTERNAL://a:1":            `"INTERNAL://a:1" has an unknown prefix`,
+		"bootstrap.servers=a":                         `"a" is not host:port`,
+		"bootstrap.servers=a:0":                       `"a:0" is not host:port`,
+		"bootstrap.servers= , ":                       "is empty",
+		"client.security.protocol=SASL_TLS":           `"SASL_TLS" is not supported; allowed: PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL`,
 	} {
 		if got := loadFault(t, set); !strings.Contains(got, want) {
 			t.Errorf("%s: got %s, want %s", set, got, want)

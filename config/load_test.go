@@ -154,7 +154,7 @@ func TestLoadUnknownNames(t *testing.T) {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
 	}
-	if got := loadFault(t, "qqqqqqqqqqqqqqqqqqqqqqqqqq=x"); !strings.Contains(got, "docs/settings.md") {
+	if got := loadFault(t, "qqqqqqqqqqqqqqqqqqqqqqqqqq=x"); !strings.Contains(got, "`millrace settings`") {
 		t.Errorf("a name near to nothing: got %s", got)
 	}
 }

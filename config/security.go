@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -79,6 +80,16 @@ func (d *draft) connectSide(s side, target *kafka.Settings) {
 	}
 	if protocol == "SASL_PLAINTEXT" || protocol == "SASL_SSL" {
 		target.SASL = d.mechanismOf(s)
+	} else if jaas := d.sideName(s, "sasl.jaas.config"); l.jaas != "" {
+		d.tell(d.given[jaas], "the security protocol is "+protocol+", so that nobody logs in and these credentials are not sent")
+	}
+}
+
+// tell is notUsed for what several sides may meet.
+func (d *draft) tell(e entry, why string) {
+	before := slices.Clone(d.NotUsed)
+	if d.notUsed(e, why); slices.Contains(before, d.NotUsed[len(before)]) {
+		d.NotUsed = before
 	}
 }
 
@@ -103,8 +114,10 @@ func (d *draft) protocolOf(s side) string {
 	prefixes := map[string]bool{}
 	protocol := ""
 	for _, b := range l.brokers {
-		prefixes[b.protocol] = true
-		protocol = b.protocol
+		if b.protocol != "" { // else it has that of the others
+			prefixes[b.protocol] = true
+			protocol = b.protocol
+		}
 	}
 	if len(prefixes) > 1 {
 		d.fault(d.sideName(s, "bootstrap.servers"), "has brokers with different prefixes; allowed: the same prefix for all, or client.security.protocol")

@@ -59,6 +59,10 @@ var serverRows = []row{
 		store: into(dialect, func(d *draft) *codec.Dialect { return &d.REST.Avro }),
 	},
 	{
+		name: unknownNames, def: "refuse", doc: "What a name does that is no setting: it is refused, or listed at start as not used. The Confluent proxy ignores such a name.",
+		store: into(oneOf("refuse", "warn"), func(*draft) *string { return new(string) }),
+	},
+	{
 		name: "log.level", def: "info", runtime: true, doc: "The least severe messages to log.",
 		store: into(logLevel, func(d *draft) *slog.Level { return &d.LogLevel }),
 	},

@@ -152,7 +152,8 @@ var storedCases = map[string]struct {
 	"client.socket.connection.setup.timeout.ms": {"16", all(func(s kafka.Settings) any { return s.DialTimeout }), "16ms 16ms 16ms"},
 	"client.metadata.max.age.ms":                {"1700", all(func(s kafka.Settings) any { return s.MetadataMaxAge }), "1.7s 1.7s 1.7s"},
 
-	"schema.registry.url":                            {"http://a:1, https://b", func(c *Config) any { return c.Schema.URLs }, "[http://a:1 https://b]"},
+	"config.unknown":      {"warn", nil, ""},
+	"schema.registry.url": {"http://a:1, https://b", func(c *Config) any { return c.Schema.URLs }, "[http://a:1 https://b]"},
 	"schema.registry.basic.auth.credentials.source":  {"URL", nil, ""}, // who may come in is in TestRegistryCredentials
 	"schema.registry.basic.auth.user.info":           {"u:p", nil, ""},
 	"schema.registry.bearer.auth.credentials.source": {"STATIC_TOKEN", nil, ""},

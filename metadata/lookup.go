@@ -100,6 +100,9 @@ func (c *Cache) lookUp(ctx context.Context, name string, create bool) (*Topic, e
 		if err := c.missing.get(key.topic, create); err != nil {
 			return nil, err
 		}
+		if other := c.view.Load().collision(key.topic); create && other != "" {
+			return nil, apierr.KafkaInvalid.New("Topic %s collides with existing topics: %s. Kafka takes '.' and '_' for the same in the names of metrics.", key.topic, other)
+		}
 		t, err := c.search(ctx, key.topic, create)
 		if err == nil {
 			c.add(t)
@@ -109,6 +112,21 @@ func (c *Cache) lookUp(ctx context.Context, name string, create bool) (*Topic, e
 		c.missing.note(key.topic, create, err)
 		return nil, err
 	})
+}
+
+// collision returns a topic that Kafka does not let one of this name stand beside, or "". A broker
+// that is asked for it by a metadata request does not tell, and creates nothing.
+func (v *view) collision(name string) string {
+	if !strings.ContainsAny(name, "._") {
+		return ""
+	}
+	same := strings.ReplaceAll(name, ".", "_")
+	for _, t := range v.all() {
+		if len(t.Name) == len(name) && t.Name != name && strings.ReplaceAll(t.Name, ".", "_") == same {
+			return t.Name
+		}
+	}
+	return ""
 }
 
 // search looks the topic up until it exists, cannot exist, or time is up.

@@ -68,6 +68,9 @@ type Reader struct {
 	closed bool              // no part is built any more
 }
 
+// RequestTimeout returns how long a read waits at most.
+func (r *Reader) RequestTimeout() time.Duration { return r.settings.RequestTimeout }
+
 // New returns a reader. Nothing connects to Kafka before the first read.
 func New(base kafka.Settings, c kafka.Consumer, s Settings, d Deps) *Reader {
 	r := &Reader{base: base, conf: c, settings: s, deps: d, tails: make(map[tailKey]*tail)}

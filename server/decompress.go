@@ -73,7 +73,18 @@ func (s *Server) decompress(ctx *fasthttp.RequestCtx) error {
 }
 
 func tooLargeUnpacked(most int) error {
-	return apierr.BodyTooLarge.New("The request body is larger than %d bytes once it is decompressed.", most)
+	return apierr.BodyTooLarge.New("The request body is larger than %d bytes (request.max.bytes) once it is decompressed.", most)
+}
+
+// Packed returns the error of a compressed body in a request without a Content-Encoding, where JSON
+// is expected; nil for any other body.
+func Packed(body []byte) error {
+	for magic, encoding := range map[string]string{"\x1f\x8b": "gzip", "\x28\xb5\x2f\xfd": "zstd"} {
+		if bytes.HasPrefix(body, []byte(magic)) {
+			return apierr.BadRequest.New("The body is compressed with %s, and the request does not say so: send Content-Encoding: %s.", encoding, encoding)
+		}
+	}
+	return nil
 }
 
 // open returns a decoder of packed. It is borrowed until done is called.

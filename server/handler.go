@@ -269,10 +269,17 @@ const noSniff = "X-Content-Type-Options: nosniff"
 var (
 	headerTypeOptions = []byte("X-Content-Type-Options")
 	valueNoSniff      = []byte("nosniff")
+
+	headerCacheControl = []byte(fasthttp.HeaderCacheControl)
+	valueNoStore       = []byte("no-store")
 )
 
 // harden adds the headers that every response has, whatever made it. A stream
 // is written later, with the header that it has by now.
 func harden(ctx *fasthttp.RequestCtx) {
-	ctx.Response.Header.SetCanonical(headerTypeOptions, valueNoSniff)
+	h := &ctx.Response.Header
+	h.SetCanonical(headerTypeOptions, valueNoSniff)
+	if (ctx.IsGet() || ctx.IsHead()) && len(h.PeekBytes(headerCacheControl)) == 0 {
+		h.SetCanonical(headerCacheControl, valueNoStore) // a second read has other records
+	}
 }

@@ -32,6 +32,9 @@ func ReadObject(text []byte, known Fields, member func(b *ObjectReader, name str
 	if IsAbsent(text) {
 		return apierr.Unprocessable.New("The request needs a body: a JSON object.")
 	}
+	if packed := Packed(text); packed != nil {
+		return packed
+	}
 	if !utf8.Valid(text) {
 		return apierr.BadRequest.New("The body is not valid UTF-8.")
 	}

@@ -33,6 +33,10 @@ func PathParam(ctx *fasthttp.RequestCtx, name string) (string, error) {
 	return "", TooLong("The name of the "+name+" in the path", MaxName)
 }
 
+// HeaderTimeout is a header of the response to a read: how long in milliseconds it waits at most,
+// where that is less than its client asked for.
+const HeaderTimeout = "X-Millrace-Timeout"
+
 // QueryTexts returns the values of a query parameter: at most count, of at most max
 // characters each.
 func QueryTexts(ctx *fasthttp.RequestCtx, name string, count, max int) ([][]byte, error) {

@@ -34,6 +34,8 @@ type Route struct {
 	Body Fields
 	// Streamed says that the handler reads the body while it arrives, by [Server.Exchange].
 	Streamed bool
+	// Query are the query parameters that requests may have.
+	Query Query
 	// Waits says that requests wait for something that may not come, so that the
 	// time they take is no latency.
 	Waits bool
@@ -191,6 +193,9 @@ func (s *Server) respondTo(rt *gate, ctx *fasthttp.RequestCtx) error {
 		if err := rt.Admit(ctx); err != nil {
 			return err
 		}
+	}
+	if err := rt.Query.check(ctx); err != nil {
+		return err
 	}
 	err := rt.Handle(ctx)
 	if rt.Action == Administer && !isSafe(ctx.Method()) {

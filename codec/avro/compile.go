@@ -254,13 +254,18 @@ func validName(name string) bool {
 	return name != "" && utf8.ValidString(name)
 }
 
+// validFullName is strict about the name, as validName is, and takes a namespace as registries hold
+// them, with '-' and '$' in it: Java checks no namespace, and tools make one of a cluster's name or
+// of a nested class.
 func validFullName(name string) bool {
-	for part := range strings.SplitSeq(name, ".") {
-		if !validName(part) {
+	last := strings.LastIndexByte(name, '.')
+	for i, part := range strings.Split(name[:max(last, 0)], ".") {
+		plain := strings.NewReplacer("-", "_", "$", "_").Replace(part)
+		if !validName("_"+plain) || part == "" && (i > 0 || last >= 0) {
 			return false
 		}
 	}
-	return true
+	return validName(name[last+1:])
 }
 
 func isPrimitive(name string) bool {

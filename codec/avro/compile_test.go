@@ -24,6 +24,10 @@ func TestCompileRefuses(t *testing.T) {
 		{`{"type":"record","name":"R","fields":[{"name":"a b","type":"int"}]}`, `"a b" is not a field name that Avro allows`},
 		{`{"type":"record","name":"R","fields":[{"name":"a","type":"int"},{"name":"a","type":"int"}]}`, `duplicate field name "a"`},
 		{`{"type":"record","name":"1R","fields":[]}`, `"1R" is not a name that Avro allows`},
+		{`{"type":"record","name":"a.b-c","fields":[]}`, `"a.b-c" is not a name that Avro allows`},
+		{`{"type":"record","name":"R","namespace":"a..b","fields":[]}`, `invalid name part "a..b.R" in name "": name must be a non-empty`},
+		{`{"type":"record","name":"R","namespace":"a b","fields":[]}`, `"a b.R" is not a name that Avro allows`},
+		{`{"type":"record","name":"R","fields":[{"name":"a-b","type":"int"}]}`, `"a-b" is not a field name that Avro allows`},
 		{`{"type":"fixed","name":"F","size":-1}`, `fixed size cannot be negative`},
 		{`{"type":"fixed","name":"F"}`, `fixed must have a size`},
 		{`{"type":"enum","name":"E","symbols":[]}`, `enum must have a non-empty array of symbols`},
@@ -52,6 +56,28 @@ func TestNames(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", c.text, got, c.want)
 		}
 	}
+}
+
+// Namespaces in registries have what Java never checked.
+func TestNamespacesOfOthers(t *testing.T) {
+	f := func(schema, name, text, want string) {
+		t.Helper()
+		s := compile(t, schema)
+		if s.Name() != name {
+			t.Errorf("%s: got %q, want %q", schema, s.Name(), name)
+		}
+		got, err := s.AppendEncoded(nil, []byte(text), codec.Tagged, nil)
+		if err != nil || string(got) != want {
+			t.Errorf("%s of %s: %q, %v", text, schema, got, err)
+		}
+		if back, err := s.AppendDecoded(nil, got, codec.Tagged); err != nil || string(back) != text {
+			t.Errorf("%s is read as %s, %v", text, back, err)
+		}
+	}
+	f(`{"type":"record","name":"Test","namespace":"connect-test.core","fields":[{"name":"a","type":"string"}]}`, "connect-test.core.Test", `{"a":"x"}`, "\x02x")
+	f(`{"type":"record","name":"Batch","namespace":"org.apache.hadoop.hdfs.inotify","fields":[{"name":"e","type":["null",{"type":"record","name":"Create","namespace":"org.apache.hadoop.hdfs.inotify.Event$","fields":[{"name":"n","type":"int"}]}]}]}`,
+		"org.apache.hadoop.hdfs.inotify.Batch", `{"e":{"org.apache.hadoop.hdfs.inotify.Event$.Create":{"n":1}}}`, "\x02\x02")
+	f(`{"type":"enum","name":"2024-q1.E","symbols":["A"]}`, "2024-q1.E", `"A"`, "\x00")
 }
 
 // A schema may name types of the registry's references, which may name others in turn.

@@ -185,7 +185,7 @@ func (s source) compile() (*checker, error) {
 		parts = append(parts, ctx.Enqueue(nil))
 		return nil, nil
 	}}
-	regexps := patterns{effort: &c.effort, known: map[string]*pattern{}}
+	regexps := patterns{effort: &c.effort, known: map[string]jsonschema.Regexp{}}
 	lib := jsonschema.NewCompiler()
 	lib.DefaultDraft(cmp.Or(draft(s.docs[rootURL]), jsonschema.Draft7))
 	lib.UseLoader(s.docs)

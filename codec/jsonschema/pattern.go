@@ -23,6 +23,11 @@ func isPattern(v any) error {
 		return errPatternLong
 	}
 	_, err := syntax.Parse(translate(text), syntax.Perl)
+	if err != nil {
+		if _, other := backtracking(text); other == nil {
+			return nil
+		}
+	}
 	return err
 }
 
@@ -30,7 +35,7 @@ func isPattern(v any) error {
 type patterns struct {
 	effort       *effort
 	instructions int
-	known        map[string]*pattern // each pattern is compiled twice without it
+	known        map[string]jsonschema.Regexp // each pattern is compiled twice without it
 }
 
 var (
@@ -49,7 +54,7 @@ func (p *patterns) compile(text string) (jsonschema.Regexp, error) {
 	translated := translate(text)
 	parsed, err := syntax.Parse(translated, syntax.Perl)
 	if err != nil {
-		return nil, err
+		return p.compileSlow(text, err)
 	}
 	program, err := syntax.Compile(parsed.Simplify())
 	if err != nil {
@@ -57,14 +62,14 @@ func (p *patterns) compile(text string) (jsonschema.Regexp, error) {
 	}
 	size := len(program.Inst)
 	if size > maxInstructions {
-		return nil, errPatternBig
+		return p.compileSlow(text, errPatternBig)
 	}
 	if p.instructions += size; p.instructions > maxAllPatterns {
 		return nil, errPatternsBig
 	}
 	re, err := regexp.Compile(translated)
 	if err != nil {
-		return nil, err
+		return p.compileSlow(text, err)
 	}
 	p.known[text] = &pattern{Regexp: re, text: text, size: size, effort: p.effort}
 	return p.known[text], nil

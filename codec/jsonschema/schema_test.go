@@ -269,7 +269,7 @@ func TestCompileErrors(t *testing.T) {
 	f(`{"type":"strin"}`, `the JSON schema is not valid at ".type": it fits none of the alternatives of "anyOf", got "strin"`)
 	f(`{"properties":{"a":{"minLength":"x"}}}`, `the JSON schema is not valid at ".properties.a.minLength": expected integer, got "x"`)
 	f(`{"title":1}`, `the JSON schema is not valid at ".title": expected string, got 1`)
-	f(`{"pattern":"(?=x)"}`, "the JSON schema has at \".pattern\" the pattern \"(?=x)\", which cannot be used: error parsing regexp: invalid or unsupported Perl syntax: `(?=`")
+	f(`{"pattern":"(?=x"}`, "the JSON schema has at \".pattern\" the pattern \"(?=x\", which cannot be used: error parsing regexp: invalid or unsupported Perl syntax: `(?=`")
 	f(`{"$ref":"http://x.com/a.json"}`, `the JSON schema refers to "http://x.com/a.json", which is not among its references; nothing is fetched from elsewhere`)
 	f(`{"$ref":"file:///etc/passwd"}`, `the JSON schema refers to "file:///etc/passwd", which is not among its references; nothing is fetched from elsewhere`)
 	f(`{"$ref":"a.json"}`, `the JSON schema refers to "a.json", which is not among its references; nothing is fetched from elsewhere`)
@@ -283,7 +283,6 @@ func TestCompileErrors(t *testing.T) {
 	f(`{"enum":[`+strings.Repeat(`{},`, maxObjects)+`{}]}`, `the JSON schema is too large: with its references it has more than 5000 objects, true and false`)
 	f(`{"allOf":[`+strings.Repeat(`true,`, maxObjects)+`true]}`, `the JSON schema is too large: with its references it has more than 5000 objects, true and false`)
 	f(chain(maxPointers+1, `{"$ref":"#/x/%d"}`, `{}`), `the JSON schema refers to more than 500 places that are no definitions`)
-	f(`{"pattern":"(abcdefghijk){1000}"}`, `the JSON schema has at ".pattern" the pattern "(abcdefghijk){1000}", which cannot be used: it repeats too much`)
 	f(`{"patternProperties":{"[":true}}`, "the JSON schema has at \".patternProperties\" the pattern \"[\", which cannot be used: error parsing regexp: missing closing ]: `[`")
 }
 

@@ -25,6 +25,7 @@ import (
 func (f *file) open(path string) (statements int, err error) {
 	if descriptor := deserialize(f.text); descriptor != nil {
 		descriptor.Name = &path
+		nameFields(descriptor.MessageType, descriptor.Extension)
 		f.descriptor = descriptor
 		return measure(descriptor)
 	}
@@ -73,6 +74,21 @@ func deserialize(text string) *descriptorpb.FileDescriptorProto {
 		return nil
 	}
 	return &descriptor
+}
+
+// nameFields gives each field the JSON name that descriptor.proto deduces where there is none: the
+// descriptors within the code that protoc generates for Python, Java and C# have none, and neither
+// the compiler nor the runtime deduces it.
+func nameFields(messages []*descriptorpb.DescriptorProto, fields []*descriptorpb.FieldDescriptorProto) {
+	for _, f := range fields {
+		if f.JsonName == nil {
+			f.JsonName = proto.String(jsonName(f.GetName()))
+		}
+	}
+	for _, m := range messages {
+		nameFields(m.NestedType, m.Field)
+		nameFields(nil, m.Extension)
+	}
 }
 
 // measure is count for descriptors.

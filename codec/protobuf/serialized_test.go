@@ -41,6 +41,48 @@ func TestSerialized(t *testing.T) {
 	f(compile(t, serialized(t, all, nil)), `{"Another":"x"}`, "0082020178")
 }
 
+// Descriptors as protoc puts them into Python code have no JSON names.
+func TestSerializedWithoutJSONNames(t *testing.T) {
+	f := func(s *Schema, text, want string) {
+		t.Helper()
+		got, err := s.AppendEncoded(nil, []byte(text), codec.Tagged, nil)
+		if err != nil || hex.EncodeToString(got) != want {
+			t.Errorf("%s: got %x, %v; want %s", text, got, err, want)
+			return
+		}
+		if back, err := s.AppendDecoded(nil, got, codec.Tagged); err != nil || string(back) != text {
+			t.Errorf("%x is read as %s, %v; want %s", got, back, err, text)
+		}
+	}
+	// first_name and b; user_name.
+	f(compile(t, "CgdtLnByb3RvEgF4IiIKAU0SEgoKZmlyc3RfbmFtZRgBIAEoCRIJCgFiGAIgASgJYgZwcm90bzM="), `{"firstName":"a","b":"c"}`, "000a0161120163")
+	f(compile(t, "CgdtLnByb3RvEgF4IhYKAU0SEQoJdXNlcl9uYW1lGAEgASgJYgZwcm90bzM="), `{"userName":"a"}`, "000a0161")
+
+	strip := func(d *descriptorpb.FileDescriptorProto) {
+		var visit func([]*descriptorpb.DescriptorProto)
+		clear := func(fields []*descriptorpb.FieldDescriptorProto) {
+			for _, f := range fields {
+				f.JsonName = nil
+			}
+		}
+		visit = func(all []*descriptorpb.DescriptorProto) {
+			for _, m := range all {
+				clear(m.Field)
+				clear(m.Extension)
+				visit(m.NestedType)
+			}
+		}
+		visit(d.MessageType)
+		clear(d.Extension)
+	}
+	const nested = `syntax = "proto3"; package p; message M { message In { message Deep { string a_b = 1; } Deep deep_in = 1; } In in_m = 1; map<string, int32> some_map = 2; oneof one_of { string of_one = 3; } }`
+	f(compile(t, serialized(t, nested, strip)), `{"inM":{"deepIn":{"aB":"x"}},"someMap":{"k":1},"ofOne":"y"}`, "000a050a030a017812050a016b10011a0179")
+	const old = `syntax = "proto2"; package p; message M { optional group SomeGroup = 1 { optional string in_it = 2; } extensions 100 to 200; } extend M { optional string an_ext = 100; }`
+	f(compile(t, serialized(t, old, strip)), `{"somegroup":{"inIt":"x"}}`, "000b1201780c")
+	const edition = `edition = "2023"; package p; message M { string some_name = 1; int32 a_number = 2 [features.field_presence = IMPLICIT]; }`
+	f(compile(t, serialized(t, edition, strip)), `{"someName":"x","aNumber":7}`, "000a01781007")
+}
+
 // Maps written out, as Confluent's registry printed them, are maps. They count
 // among the messages then.
 func TestSpelledMaps(t *testing.T) {

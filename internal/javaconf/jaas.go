@@ -129,6 +129,8 @@ func (s *jaasScanner) skip() {
 		switch {
 		case rest[0] <= ' ':
 			s.pos++
+		case strings.HasPrefix(rest, "\\\n"), strings.HasPrefix(rest, "\\\r\n"):
+			s.pos++ // a line that goes on, as in a properties file, in a variable
 		case strings.HasPrefix(rest, "//"):
 			s.pos += lengthThrough(rest, "\n")
 		case strings.HasPrefix(rest, "/*"):

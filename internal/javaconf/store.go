@@ -58,6 +58,12 @@ func (s Store) Trusted() ([]*x509.Certificate, error) {
 		return jksTrusted(s.Data, s.Password)
 	}
 	certs, err := pkcs12.DecodeTrustStore(s.Data, s.Password)
+	if err != nil || len(certs) == 0 {
+		// Of a key store Java trusts the certificate of each key, and nothing behind it.
+		if _, own, _, keyErr := pkcs12.DecodeChain(s.Data, s.Password); keyErr == nil {
+			return []*x509.Certificate{own}, nil
+		}
+	}
 	return certs, pkcs12Error(err)
 }
 

@@ -154,6 +154,22 @@ func TestPKCS12(t *testing.T) {
 	}
 }
 
+// Java trusts the certificates of the keys in a key store that it is given as trust store.
+func TestKeyStoreAsTrustStore(t *testing.T) {
+	id := newIdentity(t)
+	keys, err := pkcs12.Modern.Encode(id.key, id.cert, nil, storePassword)
+	if err != nil {
+		t.Fatal(err)
+	}
+	trusted, err := Store{Type: "PKCS12", Data: keys, Password: storePassword}.Trusted()
+	if err != nil || len(trusted) != 1 || !trusted[0].Equal(id.cert) {
+		t.Errorf("%d certificates, %v", len(trusted), err)
+	}
+	if _, err := (Store{Type: "PKCS12", Data: keys, Password: "other"}).Trusted(); err == nil {
+		t.Error("a wrong password opens it")
+	}
+}
+
 func TestPEM(t *testing.T) {
 	id, other := newIdentity(t), newIdentity(t)
 	text := append(id.keyPEM(), append(other.certPEM(), id.certPEM()...)...)

@@ -29,11 +29,12 @@ var dependencies = map[string]string{
 	"github.com/bufbuild/protocompile":         "Compiles Protobuf schemas at run time.",
 	"google.golang.org/protobuf":               "Protobuf messages of schemas that are known only at run time, and their JSON.",
 	"github.com/santhosh-tekuri/jsonschema/v6": "Validates values against JSON Schema, all drafts.",
+	"github.com/dlclark/regexp2":               "Patterns of JSON Schema that RE2 does not have, within a time.",
 	"github.com/bytedance/sonic":               "Decodes and encodes JSON wherever a value must be understood.",
 
 	// Settings and the command line.
 	"github.com/alecthomas/kong":                 "Subcommands, flags, help.",
-	"github.com/agnivade/levenshtein":            "The nearest name of a setting that does not exist.",
+	"github.com/agnivade/levenshtein":            "The nearest name of a setting or a query parameter that does not exist.",
 	"github.com/pavlo-v-chernykh/keystore-go/v4": "Java key stores (JKS).",
 	"software.sslmate.com/src/go-pkcs12":         "PKCS#12 key and trust stores.",
 

@@ -166,3 +166,25 @@ func TestNoSchemaForAMissingTopic(t *testing.T) {
 		t.Errorf("the registry has the subjects %s (%v)", subjects, err)
 	}
 }
+
+// A schema's id may stand in quotes, and schemas are taken as other tools write them: a descriptor
+// without JSON names, a namespace with '-', a pattern that RE2 does not have.
+func TestSchemasOfOthers(t *testing.T) {
+	t.Parallel()
+	b := testkit.Fake(t).Broker
+	s := start(t, b, withRegistry(t, builtIn(t, b)))
+	f := func(format, schema, value string) {
+		t.Helper()
+		topic := testkit.CreateTopic(t, b, 1)
+		media := "application/vnd.kafka." + format + ".v2+json"
+		r := s.do(t, "POST", "/topics/"+topic, fmt.Sprintf(`{"value_schema":%q,"records":[{"value":%s}]}`, schema, value), "Content-Type: "+media).want(t, 200, `"offset":0`)
+		_, id, _ := strings.Cut(r.body, `"value_schema_id":`)
+		id = strings.TrimSuffix(id, "}")
+		s.do(t, "POST", "/topics/"+topic, fmt.Sprintf(`{"value_schema_id":%q,"records":[{"value":%s}]}`, id, value), "Content-Type: "+media).want(t, 200, `"offset":1`).want(t, 200, `"value_schema_id":`+id)
+		i := s.instance(t, topic, format)
+		s.do(t, "GET", i+"/records?timeout=10000", "", "Accept: "+media).want(t, 200, `"value":`+value+`,"partition":0,"offset":0}`)
+	}
+	f("protobuf", "CgdtLnByb3RvEgF4IhYKAU0SEQoJdXNlcl9uYW1lGAEgASgJYgZwcm90bzM=", `{"userName":"a"}`)
+	f("avro", `{"type":"record","name":"Test","namespace":"connect-test.core","fields":[{"name":"a","type":"string"}]}`, `{"a":"x"}`)
+	f("jsonschema", `{"type":"object","properties":{"a":{"type":"string","pattern":"^(?!x).{1,2048}$"}}}`, `{"a":"y"}`)
+}

@@ -354,7 +354,7 @@ var forwardedHeaders = [...]string{
 // sentBack are the headers of another node's response that the client gets.
 var sentBack = [...]string{
 	fasthttp.HeaderContentType, fasthttp.HeaderContentEncoding, fasthttp.HeaderRetryAfter,
-	fasthttp.HeaderCacheControl, fasthttp.HeaderAllow, "X-Accel-Buffering",
+	fasthttp.HeaderCacheControl, fasthttp.HeaderAllow, "X-Accel-Buffering", server.HeaderTimeout,
 }
 
 // errMedia says that the response is not of a type that nodes answer with.

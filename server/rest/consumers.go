@@ -52,11 +52,17 @@ func (c *Consumers) Routes() []server.Route {
 		r.Body = members
 		return r
 	}
-	waits := func(path string, h server.Handler) server.Route {
+	reads := func(path string, h server.Handler) server.Route {
 		r := route("GET", path, nil, h)
-		r.Waits = true
+		r.Waits, r.Query.Known = true, readQuery
 		return r
 	}
+	asks := func(r server.Route, query ...string) server.Route {
+		r.Query.Known = query
+		return r
+	}
+	stream := route("GET", "/stream", nil, c.stream)
+	stream.Query = server.Query{Known: []string{"on_decode_error", "headers", "timestamps"}, Only: true}
 	m := c.media
 	return []server.Route{
 		{Method: "POST", Path: "/consumers/{group}", Body: instanceFields, Admit: m.callOfBoth, Action: server.Consume, Resource: server.Group, Handle: c.create},
@@ -69,13 +75,16 @@ func (c *Consumers) Routes() []server.Route {
 		withBody("POST", "/positions", positionsFields, m.call, c.seek),
 		withBody("POST", "/positions/beginning", partitionsFields, m.call, c.seekToBeginning),
 		withBody("POST", "/positions/end", partitionsFields, m.call, c.seekToEnd),
-		withBody("POST", "/offsets", offsetsFields, m.callOfBoth, c.commit),
-		withBody("GET", "/offsets", partitionsFields, m.call, c.committed),
-		waits("/records", c.records),
-		waits("/topics/{topic}", c.readTopic),
-		route("GET", "/stream", nil, c.stream),
+		asks(withBody("POST", "/offsets", offsetsFields, m.callOfBoth, c.commit), "async"),
+		asks(withBody("GET", "/offsets", partitionsFields, m.call, c.committed), "topic", "partition"),
+		reads("/records", c.records),
+		reads("/topics/{topic}", c.readTopic),
+		stream,
 	}
 }
+
+// readQuery are the query parameters of a read of records.
+var readQuery = []string{"timeout", "max_bytes", "headers", "timestamps"}
 
 // consume is the context of all calls of an instance but reads, which end with their client
 // ([server.Wait]). These calls bound themselves, and complete even if the client hangs up; a
@@ -308,6 +317,7 @@ func (c *Consumers) records(ctx *fasthttp.RequestCtx) error {
 	if err := mayRead(ctx, instance); err != nil {
 		return err
 	}
+	tellCap(ctx, o.Timeout, instance.Options().RequestTimeout)
 	if ctx.IsHead() {
 		return nil // a HEAD request must not consume records that its client cannot see
 	}

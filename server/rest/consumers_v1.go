@@ -30,6 +30,7 @@ func (c *Consumers) readTopic(ctx *fasthttp.RequestCtx) error {
 	if err != nil {
 		return err
 	}
+	tellCap(ctx, o.Timeout, instance.Options().RequestTimeout)
 	if ctx.IsHead() {
 		return nil // as for the records of v2
 	}

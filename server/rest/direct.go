@@ -30,10 +30,13 @@ func NewDirect(m *Media, cache *metadata.Cache, r *reader.Reader) *Direct {
 // Routes returns the resource's routes.
 func (d *Direct) Routes() []server.Route {
 	return []server.Route{
-		{Method: "GET", Path: partitionPath + "/records", Waits: true, Action: server.Consume, Resource: server.Topic, Handle: d.records},
-		{Method: "GET", Path: partitionPath + "/messages", Waits: true, Action: server.Consume, Resource: server.Topic, Handle: d.messages},
+		{Method: "GET", Path: partitionPath + "/records", Query: server.Query{Known: directQuery, Only: true}, Waits: true, Action: server.Consume, Resource: server.Topic, Handle: d.records},
+		{Method: "GET", Path: partitionPath + "/messages", Query: server.Query{Known: []string{"offset", "count"}}, Waits: true, Action: server.Consume, Resource: server.Topic, Handle: d.messages},
 	}
 }
+
+// directQuery are the query parameters of a direct read of v2.
+var directQuery = append([]string{"offset", "timestamp"}, readQuery...)
 
 // records handles GET …/partitions/{partition}/records, v2: from ?offset= or ?timestamp=.
 func (d *Direct) records(ctx *fasthttp.RequestCtx) error {
@@ -41,6 +44,7 @@ func (d *Direct) records(ctx *fasthttp.RequestCtx) error {
 	if err != nil {
 		return err
 	}
+	tellCap(ctx, o.Timeout, d.reader.RequestTimeout())
 	return d.read(ctx, v2, reader.DirectRead{Timeout: o.Timeout, NoWait: o.NoWait, MaxBytes: o.MaxBytes, Show: o.Show})
 }
 

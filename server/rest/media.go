@@ -210,7 +210,11 @@ func (m *Media) pick(ctx *fasthttp.RequestCtx, offers []string) error {
 		best = server.PickAccepted(string(accept), slices.DeleteFunc(slices.Clone(offers), func(t string) bool { return t == server.MediaJSON }))
 	}
 	if best == "" {
-		return apierr.NotAcceptable.New("This answers with %s, which Accept does not admit.", offers[0])
+		or := " or " + server.MediaJSON
+		if m.settings.Strict {
+			or = ""
+		}
+		return apierr.NotAcceptable.New("This answers with %s%s, which Accept does not admit.", offers[0], or)
 	}
 	ctx.SetContentType(best)
 	return nil

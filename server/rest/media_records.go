@@ -18,6 +18,7 @@ type recordsMedia struct {
 	format  codec.Format
 	version version
 	dialect codec.Dialect
+	implied bool // the Content-Type does not name the format
 }
 
 func (m *Media) records(ctx *fasthttp.RequestCtx) (r recordsMedia, err error) {
@@ -49,7 +50,7 @@ func (m *Media) parseRecords(ctx *fasthttp.RequestCtx) (recordsMedia, error) {
 		return recordsMedia{}, err
 	}
 	if m.impliesV1(c.name) || c.name == mediaV1 && !m.settings.Strict {
-		return recordsMedia{format: codec.Binary, version: v1}, nil
+		return recordsMedia{format: codec.Binary, version: m.version(ctx), implied: true}, nil
 	}
 	if !c.kafka || !c.media.hasFormat {
 		return recordsMedia{}, apierr.UnsupportedMedia.New("The Content-Type of a produce request must be application/vnd.kafka.FORMAT.v2+json (or v1) with FORMAT json, binary, avro, jsonschema or protobuf.")

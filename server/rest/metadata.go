@@ -28,17 +28,17 @@ func NewMetadata(edge *server.Server, m *Media, cache *metadata.Cache) *Metadata
 // Routes returns the resource's routes.
 func (m *Metadata) Routes() []server.Route {
 	route := func(path string, of server.Resource, h server.Handler) server.Route {
-		return server.Route{Method: "GET", Path: path, Admit: m.media.negotiate, Action: server.Describe, Resource: of, Handle: h}
+		return server.Route{Method: "GET", Path: path, Admit: m.media.negotiate, Action: server.Describe, Resource: of, Handle: h, Query: server.Query{Known: []string{"max_age", "wait"}}}
 	}
 	return []server.Route{
-		route("/", server.Node, m.root),
+		{Method: "GET", Path: "/", Admit: m.media.negotiate, Action: server.Describe, Resource: server.Node, Handle: m.root},
 		route("/topics", server.Topics, m.listTopics),
 		route("/topics/{topic}", server.Topic, m.describeTopic),
 		route("/topics/{topic}/partitions", server.Topic, m.listPartitions),
 		route(partitionPath, server.Topic, m.describePartition),
 		route(partitionPath+"/offsets", server.Topic, m.partitionOffsets),
 		route(brokersPath, server.Cluster, m.listBrokers),
-		{Method: "GET", Path: "/metadata/changes", Action: server.Describe, Resource: server.Topics, Handle: m.changes},
+		{Method: "GET", Path: "/metadata/changes", Query: server.Query{Only: true}, Action: server.Describe, Resource: server.Topics, Handle: m.changes},
 	}
 }
 

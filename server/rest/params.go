@@ -2,6 +2,7 @@ package rest
 
 import (
 	"strconv"
+	"time"
 
 	"github.com/valyala/fasthttp"
 
@@ -24,4 +25,11 @@ func pathPartition(ctx *fasthttp.RequestCtx) (int32, error) {
 		return 0, apierr.PartitionNotFound.New("There is no partition %d; partitions count from 0.", n)
 	}
 	return int32(n), nil
+}
+
+// tellCap tells a client that asked for more time than it gets.
+func tellCap(ctx *fasthttp.RequestCtx, asked, most time.Duration) {
+	if asked > most {
+		ctx.Response.Header.Set(server.HeaderTimeout, strconv.FormatInt(most.Milliseconds(), 10))
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/valyala/fasthttp"
 
@@ -82,10 +83,11 @@ func (p *Produce) counting(format codec.Format, f appendResponse) responses {
 
 // Routes returns the resource's routes.
 func (p *Produce) Routes() []server.Route {
+	query := server.Query{InBody: []string{"key", "partition", "headers", "timestamp"}}
 	return []server.Route{
-		{Method: "POST", Path: "/topics", Admit: p.media.negotiate, Action: server.Produce, Resource: server.Topics, Handle: p.toTopics},
-		{Method: "POST", Path: "/topics/{topic}", Admit: p.media.negotiate, Action: server.Produce, Resource: server.Topic, Handle: p.toTopic},
-		{Method: "POST", Path: partitionPath, Admit: p.media.negotiate, Action: server.Produce, Resource: server.Topic, Handle: p.toPartition},
+		{Method: "POST", Path: "/topics", Query: query, Admit: p.media.negotiate, Action: server.Produce, Resource: server.Topics, Handle: p.toTopics},
+		{Method: "POST", Path: "/topics/{topic}", Query: query, Admit: p.media.negotiate, Action: server.Produce, Resource: server.Topic, Handle: p.toTopic},
+		{Method: "POST", Path: partitionPath, Query: query, Admit: p.media.negotiate, Action: server.Produce, Resource: server.Topic, Handle: p.toPartition},
 	}
 }
 
@@ -127,6 +129,7 @@ func (p *Produce) produce(ctx *fasthttp.RequestCtx, partition int32) error {
 		err = p.producer.Admit(job)
 	}
 	if err != nil {
+		err = media.explain(job.Body, err)
 		job.Release()
 		return err
 	}
@@ -144,6 +147,21 @@ func (p *Produce) produce(ctx *fasthttp.RequestCtx, partition int32) error {
 		p.edge.RecordsFailed(apierr.From(err).Kind, records)
 	case len(dst) == 0:
 		server.RespondNothing(ctx)
+	}
+	return err
+}
+
+// explain adds to the error of a body what its client most likely got wrong before that.
+func (m recordsMedia) explain(body []byte, err error) error {
+	if !apierr.BadRequest.Is(err) {
+		return err
+	}
+	if packed := server.Packed(body); packed != nil {
+		return packed
+	}
+	if m.implied {
+		return apierr.BadRequest.Wrap(err, "%s. The Content-Type does not name a format, which means binary: for JSON values send Content-Type: %s.",
+			strings.TrimSuffix(apierr.From(err).Message(), "."), jsonRecordsV2)
 	}
 	return err
 }

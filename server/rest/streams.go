@@ -32,9 +32,11 @@ func NewStreams(edge *server.Server, m *Media, cache *metadata.Cache, r *reader.
 
 // Routes returns the resource's routes.
 func (s *Streams) Routes() []server.Route {
+	of := []string{"from", "timestamp", "format", "key", "key_base64", "on_decode_error", "headers", "timestamps"}
+	all := server.Query{Known: append([]string{"partition"}, of...), Only: true}
 	return []server.Route{
-		{Method: "GET", Path: "/topics/{topic}/stream", Action: server.Consume, Resource: server.Topic, Handle: s.topic},
-		{Method: "GET", Path: partitionPath + "/stream", Action: server.Consume, Resource: server.Topic, Handle: s.partition},
+		{Method: "GET", Path: "/topics/{topic}/stream", Query: all, Action: server.Consume, Resource: server.Topic, Handle: s.topic},
+		{Method: "GET", Path: partitionPath + "/stream", Query: server.Query{Known: of, Only: true}, Action: server.Consume, Resource: server.Topic, Handle: s.partition},
 	}
 }
 

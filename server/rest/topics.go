@@ -96,7 +96,7 @@ func (p *Produce) toTopics(ctx *fasthttp.RequestCtx) error {
 	m.whole.Trace = server.TraceOf(ctx)
 	named, topics, err := codec.DecodeTopics(m.whole.Body, media.format, &m.whole.Slab, p.limit, m.topics)
 	if m.topics = topics; err != nil {
-		return err
+		return media.explain(m.whole.Body, err)
 	}
 	if err := m.split(p.producer); err != nil {
 		return err
