@@ -128,6 +128,7 @@ func start(cfg *config.Config) (_ *node, err error) {
 	}
 	consume := n.consumeSettings()
 	n.consumers = consumer.New(consume, cfg.KafkaConsumer, cfg.Consumer, deps)
+	n.metadata.OnGrown(n.consumers.Grown)
 	n.reader = reader.New(consume, cfg.KafkaConsumer, readerSettings(cfg), reader.Deps{Schemas: n.schemas, Healthy: n.metadata.Healthy, Read: read})
 	n.live = &live{log: n.log, level: level, compressor: compressor, cfg: cfg}
 	n.server = api.New(apiSettings(cfg), api.Parts{
