@@ -197,13 +197,11 @@ func (p *partition) abandon(s *sender, why, unknown error) (waits, moved bool) {
 }
 
 // tell answers the runs of a batch whose outcome its clients do not wait for any longer. Its memory
-// is charged until it is written or given up, as that of its jobs was.
+// stays charged until it is written or given up.
 func (b *batch) tell(p *partition, err error) {
 	if b.told {
 		return
 	}
-	b.charge = int64(b.size())
-	p.topic.producer.held.Add(b.charge)
 	b.finish(p.index, 0, err)
 	b.told = true
 }

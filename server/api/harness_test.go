@@ -15,10 +15,13 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"millrace/admin"
+	"millrace/auth"
 	"millrace/batch"
 	"millrace/cluster"
 	"millrace/codec"
 	"millrace/consumer"
+	"millrace/ingest"
 	"millrace/internal/kafka"
 	"millrace/internal/testkit"
 	"millrace/metadata"
@@ -45,12 +48,14 @@ type stack struct {
 	consumers *consumer.Manager
 	broker    testkit.Broker
 	log       *logBuffer
+	access    *auth.Access // nil: nobody is asked who they are
 }
 
 // stackOptions are the defaults of a stack, for a test to change.
 type stackOptions struct {
 	server   server.Settings
 	rest     rest.Settings
+	ingest   ingest.Settings
 	peer     peer.Settings
 	batch    batch.Settings
 	consumer consumer.Settings
@@ -68,6 +73,7 @@ type stackOptions struct {
 	via      func(base string) string // where the others reach that one
 	hooks    []kgo.Hook               // of all Kafka clients
 	silence  time.Duration            // of a broker before it is lost
+	access   auth.Settings            // who callers can be
 }
 
 // start runs a node in front of b until t ends. change may alter its settings.
@@ -81,8 +87,9 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 			GracefulTimeout:  10 * time.Second,
 			ForwardedTrusted: server.LoopbackPrefixes(),
 		},
-		rest:  rest.Settings{MaxRecords: 100_000},
-		batch: batch.Settings{BufferBytes: 64 << 20, Timeout: 30 * time.Second, Linger: time.Millisecond, BatchBytes: 1 << 20},
+		rest:   rest.Settings{MaxRecords: 100_000},
+		ingest: ingest.Settings{DefaultRoutes: true, MaxEvents: 100_000},
+		batch:  batch.Settings{BufferBytes: 64 << 20, Timeout: 30 * time.Second, Linger: time.Millisecond, BatchBytes: 1 << 20},
 		consumer: consumer.Settings{
 			OffsetReset: "latest", IsolationLevel: "read_uncommitted", RequestTimeout: 10 * time.Second, MaxBytes: 64 << 20,
 			InstanceTimeout: 5 * time.Minute, AutoCommitInterval: 5 * time.Second, MaxInstances: 1000,
@@ -105,13 +112,17 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 		base.Reserved = kafka.Reserved{o.reserved}
 		o.metadata.Reserved = base.Reserved
 	}
-	admin, err := kafka.NewAdmin(base)
+	lookups, err := kafka.NewAdmin(base)
 	if err != nil {
 		t.Fatal(err)
 	}
 	o.metadata.CreateTopics = o.create
-	cache := metadata.New(admin, o.metadata, log)
+	cache := metadata.New(lookups, o.metadata, log)
 	if err := cache.Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	changes, err := kafka.NewAdmin(base)
+	if err != nil {
 		t.Fatal(err)
 	}
 	s := &stack{log: logs, metadata: cache, broker: b}
@@ -124,9 +135,14 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 	consumers := consumer.New(base, o.fetch, o.consumer, deps)
 	reads := reader.New(base, o.fetch, reader.Settings{IsolationLevel: o.consumer.IsolationLevel, RequestTimeout: o.consumer.RequestTimeout, MaxBytes: o.consumer.MaxBytes},
 		reader.Deps{Schemas: o.schemas, Healthy: cache.Healthy, Read: o.read})
+	access, err := auth.New(o.access, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.access = access
 	s.server = api.New(
-		api.Settings{Edge: o.server, REST: o.rest, Peer: o.peer, Admin: o.adminOn, UI: o.ui},
-		api.Parts{Producer: s.producer, Metadata: cache, Consumers: consumers, Reader: reads, Schemas: o.schemas, Cluster: node, Config: o.admin, Logger: log})
+		api.Settings{Edge: o.server, REST: o.rest, Ingest: o.ingest, Peer: o.peer, Admin: o.adminOn, UI: o.ui},
+		api.Parts{Producer: s.producer, Metadata: cache, Admin: newAdmin(changes, cache, base), Consumers: consumers, Reader: reads, Schemas: o.schemas, Cluster: node, Config: o.admin, Access: access, Logger: log})
 	addrs, err := s.server.Listen()
 	if err != nil {
 		t.Fatal(err)
@@ -157,12 +173,19 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 			node.Close(ctx, true)
 		}
 		cache.Close()
-		admin.Close()
+		access.Close()
+		lookups.Close()
+		changes.Close()
 		if t.Failed() {
 			t.Logf("the node's log:\n%s", logs)
 		}
 	})
 	return s
+}
+
+// newAdmin builds what changes the cluster.
+func newAdmin(client *kgo.Client, cache *metadata.Cache, base kafka.Settings) *admin.Admin {
+	return admin.New(client, admin.Settings{Reserved: base.Reserved}, admin.Deps{Changed: cache.Invalidate})
 }
 
 // newProducer builds the produce side of a stack.

@@ -3,6 +3,8 @@ package rest
 import (
 	"bytes"
 	"context"
+	"math"
+	"slices"
 	"strconv"
 
 	"github.com/valyala/fasthttp"
@@ -22,13 +24,17 @@ type Produce struct {
 	producer *batch.Producer
 	schemas  *schema.Registry
 	limit    int // of records in a request
-	// appends has, by version and format, the function that appends a response and counts its
+	// appends has, by version and format, the functions that append a response and count its
 	// records. The functions are made at start, since making one allocates.
-	appends [v1 + 1][codec.Protobuf + 1]appendResponse
+	appends [v1 + 1][codec.Protobuf + 1]responses
 }
 
 // appendResponse appends the response to a produce request.
 type appendResponse func(dst []byte, job *batch.Job) []byte
+
+// responses are the two forms of a response. The minimal one is empty when all records are
+// written, and else the whole one.
+type responses struct{ whole, minimal appendResponse }
 
 // NewProduce returns the resource. schemas is nil without a registry.
 func NewProduce(edge *server.Server, m *Media, p *batch.Producer, schemas *schema.Registry) *Produce {
@@ -53,10 +59,10 @@ func Ready(p *batch.Producer) func(ctx *fasthttp.RequestCtx, size int) error {
 
 var topicsPath = []byte("/topics/")
 
-// counting is f with the records counted as of the format.
-func (p *Produce) counting(format codec.Format, f appendResponse) appendResponse {
+// counting is both forms of f with the records counted as of the format.
+func (p *Produce) counting(format codec.Format, f appendResponse) responses {
 	counts := p.edge.Metrics().Format(format.String())
-	return func(dst []byte, job *batch.Job) []byte {
+	whole := func(dst []byte, job *batch.Job) []byte {
 		written := job.Written()
 		counts.Produced.Add(uint64(written))
 		if written < job.Len() {
@@ -64,6 +70,13 @@ func (p *Produce) counting(format codec.Format, f appendResponse) appendResponse
 		}
 		return f(dst, job)
 	}
+	return responses{whole, func(dst []byte, job *batch.Job) []byte {
+		if job.Written() < job.Len() {
+			return whole(dst, job)
+		}
+		counts.Produced.Add(uint64(job.Len()))
+		return dst
+	}}
 }
 
 // Routes returns the resource's routes.
@@ -117,16 +130,28 @@ func (p *Produce) produce(ctx *fasthttp.RequestCtx, partition int32) error {
 	}
 	server.ReleaseBody(ctx) // the producer accounts for it now
 	records := job.Len()
-	dst, err := p.producer.Produce(job, topic, partition, ctx.Response.SwapBody(nil)[:0], p.appends[media.version][media.format])
+	server.ChargeRecords(ctx, records)
+	answer := p.appends[media.version][media.format]
+	if server.PrefersMinimal(ctx) {
+		answer.whole = answer.minimal
+	}
+	dst, err := p.producer.Produce(job, topic, partition, ctx.Response.SwapBody(nil)[:0], answer.whole)
 	ctx.Response.SwapBody(dst)
-	if err != nil {
+	switch {
+	case err != nil:
 		p.edge.RecordsFailed(apierr.From(err).Kind, records)
+	case len(dst) == 0:
+		server.RespondNothing(ctx)
 	}
 	return err
 }
 
-// encode looks up the schemas that a request named and encodes its records with them.
+// encode looks up the schemas that a request named and encodes its records with them. The topic is
+// looked up before: a schema must not be registered for a topic that does not exist.
 func (p *Produce) encode(job *batch.Job, media recordsMedia, topic string, named codec.Schemas) error {
+	if err := p.producer.CheckTopic(topic); err != nil {
+		return err
+	}
 	key, err := p.resolve(schema.Wanted{Format: media.format, Topic: topic, Key: true, Text: named.Key, ID: named.KeyID})
 	if err != nil {
 		return err
@@ -164,26 +189,71 @@ func appendOffsetsV1(dst []byte, job *batch.Job) []byte {
 // failed one.
 func appendSlots(dst []byte, job *batch.Job, code func(*apierr.Kind) int) []byte {
 	dst = append(dst, `{"offsets":[`...)
-	for i := range job.Len() {
-		partition, offset, failed := job.Result(i)
-		if failed != nil {
-			dst = append(dst, `{"partition":null,"offset":null,"error_code":`...)
-			dst = strconv.AppendInt(dst, int64(code(failed.Kind)), 10)
-			dst = append(dst, `,"error":`...)
-			dst = json.AppendString(dst, failed.Message())
-			dst = append(dst, `},`...)
+	for i := 0; i < job.Len(); {
+		count, partition, offset, failed := job.Row(i)
+		i += count
+		if failed == nil {
+			dst = appendWritten(dst, partition, offset, count)
 			continue
 		}
-		dst = append(dst, `{"partition":`...)
-		dst = strconv.AppendInt(dst, int64(partition), 10)
-		dst = append(dst, `,"offset":`...)
-		dst = strconv.AppendInt(dst, offset, 10)
-		dst = append(dst, `,"error_code":null,"error":null},`...)
+		slot := len(dst)
+		dst = append(dst, `{"partition":null,"offset":null,"error_code":`...)
+		dst = strconv.AppendInt(dst, int64(code(failed.Kind)), 10)
+		dst = append(dst, `,"error":`...)
+		dst = json.AppendString(dst, failed.Message())
+		dst = append(dst, `},`...)
+		for end := len(dst); count > 1; count-- {
+			dst = append(dst, dst[slot:end]...)
+		}
 	}
 	dst = dst[:len(dst)-1] // the comma; there is at least one record
 	dst = appendSchemaID(append(dst, `],"key_schema_id":`...), job.KeySchema)
 	dst = appendSchemaID(append(dst, `,"value_schema_id":`...), job.ValueSchema)
 	return append(dst, '}')
+}
+
+// appendWritten appends the slots of count records that are in a partition from offset on. A slot
+// differs from the one before it in the offset alone: it is copied, and counted up in place.
+func appendWritten(dst []byte, partition int32, offset int64, count int) []byte {
+	for end := offset + int64(count); offset < end; {
+		slot := len(dst)
+		dst = append(dst, `{"partition":`...)
+		dst = strconv.AppendInt(dst, int64(partition), 10)
+		dst = append(dst, `,"offset":`...)
+		dst = strconv.AppendInt(dst, offset, 10)
+		digits := len(dst) - slot
+		dst = append(dst, `,"error_code":null,"error":null},`...)
+		size, alike := len(dst)-slot, min(end, sameDigits(offset))
+		dst = slices.Grow(dst, int(alike-offset-1)*size)
+		for offset++; offset < alike; offset++ {
+			dst = append(dst, dst[len(dst)-size:]...)
+			countUp(dst[:len(dst)-size+digits])
+		}
+	}
+	return dst
+}
+
+// sameDigits returns the first number above n that has more digits, or that follows a negative n.
+func sameDigits(n int64) int64 {
+	if n < 0 {
+		return n + 1
+	}
+	limit := int64(10)
+	for ; n >= limit; limit *= 10 {
+		if limit == 1e18 {
+			return math.MaxInt64 // there are numbers of 19 digits, and not all of 20
+		}
+	}
+	return limit
+}
+
+// countUp adds one to the decimal number that b ends with, which has a digit other than 9.
+func countUp(b []byte) {
+	i := len(b) - 1
+	for ; b[i] == '9'; i-- {
+		b[i] = '0'
+	}
+	b[i]++
 }
 
 func appendSchemaID(dst []byte, id int32) []byte {
