@@ -275,9 +275,9 @@ func (m *Manager) list() []*Instance {
 	return all
 }
 
-// Grown tells the instances that subscribe to the topic that it has more partitions by now, of which
-// their clients would learn when their metadata is client.metadata.max.age.ms old. It does not
-// block, and may be called from any goroutine.
+// Grown tells the instances that subscribe to the topic that it has more partitions by now. Their
+// clients would only learn of them when their metadata is client.metadata.max.age.ms old. It does
+// not block, and may be called from any goroutine.
 func (m *Manager) Grown(topic string) {
 	m.spawn(func() {
 		m.mu.Lock()
