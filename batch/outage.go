@@ -79,9 +79,9 @@ func (p *Producer) lookForLost() {
 	}
 }
 
-// Renew ends the connections to a broker that answers, but not on these. Nothing is sent there until
-// all that was in flight has returned: a batch on the new connection would arrive before those in
-// front of it, which have to be sent again, and the broker would take it for out of order.
+// Renew ends the connections to a broker that answers, but not on these. Nothing is sent there
+// until all that was in flight has returned: a batch on the new connection would arrive before
+// those in front of it, which have to be sent again, and the broker would take it for out of order.
 func (p *Producer) Renew(broker int32) {
 	p.mu.Lock()
 	s := p.senders[broker]
@@ -106,8 +106,8 @@ func (s *sender) renews() bool {
 }
 
 // follow looks for other leaders of the partitions that wait for s, which is quiet. If the Kafka
-// cluster has replaced it, the requests at s are ended, and their batches go to the new leaders, long
-// before s would count as lost: nobody is told anything.
+// cluster has replaced it, the requests at s are ended, and their batches go to the new leaders,
+// long before s would count as lost: nobody is told anything.
 func (p *Producer) follow(s *sender) {
 	stuck := false
 	for _, t := range p.router.all() {

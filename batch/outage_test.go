@@ -235,8 +235,8 @@ func TestQuietLeaderReturns(t *testing.T) {
 	})
 }
 
-// Connections that carry nothing are renewed, with what was sent on them: no batch overtakes those
-// that have to be sent again.
+// When connections that carry nothing are renewed, no batch overtakes those in front of it, which
+// have to be sent again.
 func TestRenewedConnectionKeepsOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, p := startLosing(t)

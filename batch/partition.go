@@ -156,8 +156,8 @@ func (l listing) tell() {
 	}
 }
 
-// waits reports whether something waits for a leader, for one that is not there at the moment, or for
-// the time of its next attempt.
+// waits reports whether something waits for a leader, for one that is away, or for the time of its
+// next attempt.
 func (p *partition) waits(now time.Time) bool {
 	return len(p.queue) > 0 && (p.home == nil || p.home.away.Load() || now.Before(p.until))
 }

@@ -38,8 +38,8 @@ func (p *partition) treat(now time.Time) {
 	case lost:
 		p.restart(f, v, now)
 	case refused:
-		// What stands behind a refused batch in flight is out of order when the reason goes, and
-		// brokers log that as an error. So one at a time is tried until one is acked.
+		// Batches in flight behind a refused one are out of order when the reason goes, and brokers
+		// log that as an error. So one at a time is tried until one is acked.
 		p.drop(f, v.err)
 		p.fresh = true
 	default:

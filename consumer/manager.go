@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -272,6 +273,24 @@ func (m *Manager) list() []*Instance {
 		all = append(all, i)
 	}
 	return all
+}
+
+// Grown tells the instances that subscribe to the topic that it has more partitions by now. Their
+// clients would only learn of them when their metadata is client.metadata.max.age.ms old. It does
+// not block, and may be called from any goroutine.
+func (m *Manager) Grown(topic string) {
+	m.spawn(func() {
+		m.mu.Lock()
+		all := m.list()
+		m.mu.Unlock()
+		for _, i := range all {
+			i.mu.Lock()
+			if s := i.session; s != nil && s.client != nil && (s.pattern != "" || slices.Contains(s.topics, topic)) {
+				s.client.ForceMetadataRefresh() // soon; the library has its own rate limit
+			}
+			i.mu.Unlock()
+		}
+	})
 }
 
 // janitor expires idle instances, commits for those with auto-commit, and bounds

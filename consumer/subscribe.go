@@ -194,15 +194,38 @@ func (s *session) startAt(ctx context.Context, offsets map[string]map[int32]kgo.
 			}
 		}
 	}
-	listed, err := i.m.cluster.offsetsAt(ctx, i.opts.IsolationLevel, ask)
+	listed, err := i.offsetsOfAssigned(ctx, ask)
 	if err != nil {
 		return nil, err
 	}
-
 	if i.placeAt(s, starts, listed, offsets) {
 		i.recordLater()
 	}
 	return offsets, nil
+}
+
+const (
+	// addedPause is the pause between two looks at a partition that was added just now, addedLooks
+	// how many there are.
+	addedPause = 250 * time.Millisecond
+	addedLooks = 20
+)
+
+// offsetsOfAssigned returns offsets of partitions that the group has assigned, so that they exist.
+// The client that asks may not have heard of one that was added just now, and asks again then: a
+// read would be answered with 404 otherwise, once.
+func (i *Instance) offsetsOfAssigned(ctx context.Context, ask map[TopicPartition]int64) (map[TopicPartition]int64, error) {
+	for n := 1; ; n++ {
+		listed, err := i.m.cluster.offsetsAt(ctx, i.opts.IsolationLevel, ask)
+		if n == addedLooks || !apierr.PartitionNotFound.Is(err) {
+			return listed, err
+		}
+		select {
+		case <-time.After(addedPause):
+		case <-ctx.Done():
+			return nil, err
+		}
+	}
 }
 
 // placeAt does the work of place once it is known what the group has committed

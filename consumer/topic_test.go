@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
+
 	"millrace/codec"
 	"millrace/internal/apierr"
 	"millrace/internal/testkit"
@@ -72,5 +74,25 @@ func TestTopicRace(t *testing.T) {
 	wantKind(t, z, apierr.OtherTopic)
 	if topics, err := i.Subscription(); err != nil || len(topics) != 1 {
 		t.Errorf("subscribed to %v, %v", topics, err)
+	}
+}
+
+// Partitions that are added to a topic are read once the manager is told, not when the metadata of
+// the client is old.
+func TestAddedPartitionIsRead(t *testing.T) {
+	b := testkit.Fake(t).Broker
+	topic := testkit.CreateTopic(t, b, 1)
+	m := newManager(t, b, nil)
+	i := create(t, m, testkit.Group(t), jsonOptions(m))
+	ok(t, i.Subscribe(t.Context(), []string{topic}))
+	produce(t, b, numbers(topic, 0, 0, 1)...)
+	readN(t, i, 1)
+	if _, err := kadm.NewClient(testkit.Client(t, b)).UpdatePartitions(t.Context(), 2, topic); err != nil {
+		t.Fatal(err)
+	}
+	m.Grown(topic)
+	produce(t, b, numbers(topic, 1, 1, 1)...)
+	if got := readN(t, i, 1); got[0].Partition != 1 {
+		t.Errorf("read %v", got)
 	}
 }

@@ -38,6 +38,7 @@ type Cache struct {
 	// spawning orders Close and the start of a task.
 	spawning sync.Mutex
 
+	grown  atomic.Pointer[func(topic string)] // of [Cache.OnGrown]
 	view   atomic.Pointer[view]
 	viewMu sync.Mutex // held while a new view is made from the old one
 	// doubts counts the times that the view was found wrong. A view that was taken before the

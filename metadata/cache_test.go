@@ -267,6 +267,8 @@ func TestChanges(t *testing.T) {
 		return strings.Contains(string(got), `"leader":`+strconv.Itoa(int(1-leader))+`,`)
 	})
 
+	grown := make(chan string, 8)
+	c.OnGrown(func(topic string) { grown <- topic })
 	req := kmsg.NewPtrCreatePartitionsRequest()
 	add := kmsg.NewCreatePartitionsRequestTopic()
 	add.Topic, add.Count = "a", 3
@@ -282,6 +284,9 @@ func TestChanges(t *testing.T) {
 		}
 		return len(got) == 3
 	})
+	if got := <-grown; got != "a" || len(grown) > 0 {
+		t.Errorf("%q has grown, and %d others", got, len(grown))
+	}
 	if _, err := body(ctx, c, Query{Of: OnePartition, Topic: "a", Partition: 2}); err != nil {
 		t.Error(err)
 	}

@@ -224,8 +224,31 @@ func (c *Cache) show(next, last *view) {
 	c.view.Store(next)
 	if !same {
 		c.watchers.wake()
+		c.tellGrown(next, last)
 	}
 }
+
+// tellGrown tells of the topics that have more partitions than they had.
+func (c *Cache) tellGrown(next, last *view) {
+	tell := c.grown.Load()
+	if tell == nil {
+		return
+	}
+	for name, t := range next.byName {
+		if was := last.byName[name]; was != nil && was != t && len(t.Partitions) > len(was.Partitions) {
+			(*tell)(name)
+		}
+	}
+	for name, f := range next.beside {
+		if was := last.topic(name); was != nil && was != f.topic && len(f.topic.Partitions) > len(was.Partitions) {
+			(*tell)(name)
+		}
+	}
+}
+
+// OnGrown has tell called with each topic that is seen to have more partitions than before. tell
+// must not block, nor call the cache.
+func (c *Cache) OnGrown(tell func(topic string)) { c.grown.Store(&tell) }
 
 // add puts a topic that a look-up by name found beside the view.
 func (c *Cache) add(t *Topic) {

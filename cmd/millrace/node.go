@@ -144,6 +144,7 @@ func start(cfg *config.Config) (_ *node, err error) {
 	}
 	consume := n.consumeSettings()
 	n.consumers = consumer.New(consume, cfg.KafkaConsumer, cfg.Consumer, deps)
+	n.metadata.OnGrown(n.consumers.Grown)
 	n.reader = reader.New(consume, cfg.KafkaConsumer, readerSettings(cfg), reader.Deps{Schemas: n.schemas, Healthy: n.metadata.Healthy, Read: read})
 	if err := n.openSpool(); err != nil {
 		return nil, err

@@ -16,8 +16,8 @@ const (
 	maxAsked = 3
 )
 
-// Ask sends a request that any broker can answer, with retries until ctx ends, and returns the first
-// response. From metadata the client learns the brokers' addresses.
+// Ask sends a request that any broker can answer, with retries until ctx ends, and returns the
+// first response. From metadata the client learns the brokers' addresses.
 //
 // The requests that lose are not cancelled: the library would end their connections, with whatever
 // else waits there. They end with the library's time-outs.

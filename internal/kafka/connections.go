@@ -41,8 +41,8 @@ func (c *Connections) OnBrokerDisconnect(b kgo.BrokerMetadata, conn net.Conn) {
 	delete(c.byBroker[b.NodeID], conn)
 }
 
-// Reset ends the connections to the broker. What is in flight there fails; the library opens new
-// ones when they are needed.
+// Reset ends the connections to the broker. The requests in flight there fail; the library opens
+// new connections when they are needed.
 func (c *Connections) Reset(broker int32) {
 	c.mu.Lock()
 	all := slices.Collect(maps.Keys(c.byBroker[broker]))

@@ -128,9 +128,9 @@ func (l *Liveness) Quiet(broker int32) bool {
 	return p != nil && p.quiet.Load()
 }
 
-// OnHalfOpen has reset called when a produce request has waited for longer than the broker was asked
-// to take, and the broker answers others: the connection leads nowhere, and so may all that are as
-// old. It is called before the requests that were in flight return.
+// OnHalfOpen has reset called when a produce request has waited for longer than the broker was
+// asked to take, and the broker answers others: the connection leads nowhere, and so may all that
+// are as old. It is called before the requests that were in flight return.
 func (l *Liveness) OnHalfOpen(reset func(broker int32)) { l.reset.Store(&reset) }
 
 // Witness returns a hook for other clients of the process: an answer to one of them shows that

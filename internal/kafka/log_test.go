@@ -12,8 +12,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// What the library says of a broker at each attempt is logged once while it is the same, and once
-// more when it is something else, or has not been said for a while.
+// A warning that the library gives at each attempt is logged once while it is the same, and once
+// more when it is another, or was not logged for a while.
 func TestRepeatedLinesAreLoggedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var text bytes.Buffer

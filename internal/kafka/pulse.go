@@ -136,8 +136,8 @@ func (p *pulse) verdict(lost *UnreachableError) {
 	p.lost.Store(lost)
 }
 
-// judge sets what [Liveness.Check] and [Liveness.Quiet] return, and reports whether the caller is to
-// ping.
+// judge sets what [Liveness.Check] and [Liveness.Quiet] return, and reports whether the caller is
+// to ping.
 func (p *pulse) judge(now time.Time, limit time.Duration) (ping bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

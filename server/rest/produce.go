@@ -283,9 +283,9 @@ func appendSchemaID(dst []byte, id int32) []byte {
 	return strconv.AppendInt(dst, int64(id), 10)
 }
 
-// recordErrorCode returns the code in the slot of a record that failed. What a client can do
-// something about has a code of its own: a partition or a topic that does not exist, a right that is
-// missing, a record that may be in Kafka. Other errors have one of two, retriable or not.
+// recordErrorCode returns the code in the slot of a record that failed. A partition or a topic that
+// does not exist, a right that is missing and a record that may be in Kafka have codes of their
+// own; other errors have one of two, retriable or not.
 func recordErrorCode(k *apierr.Kind) int {
 	switch k {
 	case apierr.PartitionNotFound, apierr.TopicNotFound, apierr.Unauthorized, apierr.Unauthenticated, apierr.WriteUnknown:
