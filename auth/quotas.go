@@ -76,6 +76,8 @@ func (q *quota) check() error {
 		return fmt.Errorf("per is %q; allowed: %s, %s, %s", q.Per, perIdentity, perAddress, perAll)
 	case min(q.Requests, q.Records, q.Bytes, q.Burst) < 0 || q.Consumers < 0 || most > 1e12 || q.Burst > 3600:
 		return errors.New("a number is out of range")
+	case slices.ContainsFunc([]float64{q.Requests, q.Records, q.Bytes}, func(rate float64) bool { return rate > 0 && rate*q.Burst < 1 }):
+		return errors.New("burst is too short for one at that rate")
 	case most == 0 && q.Consumers == 0:
 		return errors.New("none of requests, records, bytes and consumers is given")
 	}
@@ -116,14 +118,14 @@ func (q *quota) rate(m meter) float64 {
 // up at the rate. It is ahead of the clock by what was taken in advance.
 type bucket struct{ ahead atomic.Int64 }
 
-// take takes n units of the given nanoseconds each if the bucket is not ahead by more than the
-// window already. So a request that is larger than the window passes once, and is paid for by
-// those after it. It returns how far ahead the bucket is, or was when it refused.
+// take takes n units of the given nanoseconds each if there is room for one within the window. So
+// a request that is larger than the window passes once, and is paid for by those after it. It
+// returns how far ahead the bucket is, or was when it refused.
 func (b *bucket) take(now, n, unit, window int64) (ahead int64, ok bool) {
 	for {
 		was := b.ahead.Load()
 		from := max(was, now)
-		if from-now >= window {
+		if from-now+unit > window {
 			return from - now, false
 		}
 		if n == 0 || b.ahead.CompareAndSwap(was, from+n*unit) {
@@ -176,7 +178,7 @@ func (b *buckets) of(key bucketKey) *[meters]bucket {
 func (p *policy) limitsOf(id *Identity) (all []limit) {
 	for i := range p.quotas {
 		q := &p.quotas[i]
-		if q.index = i; !q.names(id) {
+		if !q.names(id) {
 			continue
 		}
 		l := limit{quota: q}
@@ -251,7 +253,7 @@ func (id *Identity) Take(addr netip.Addr, path string, u Usage) (left Left, ok b
 				Reset: time.Duration(ahead), Window: time.Duration(window),
 			}
 			if !taken {
-				left.Wait = time.Duration(ahead - window + unit)
+				left.Wait = time.Duration(ahead + unit - window)
 				return left, false
 			}
 		}
