@@ -35,6 +35,16 @@ type Settings struct {
 	Mapping      Mapping
 	// Tokens are signed tokens that are accepted.
 	Tokens TokenSettings
+	// Limits are quotas beside those of the file of rules. They hold where nobody is asked, too.
+	Limits []Limit
+}
+
+// Limit bounds requests a second, for each address or for all together.
+type Limit struct {
+	Name       string // of the setting
+	Requests   float64
+	PerAddress bool
+	Paths      []string // patterns; none: all
 }
 
 // Enabled reports whether callers are asked who they are.
@@ -100,10 +110,10 @@ type memory struct {
 	until    time.Time
 }
 
-// New reads the files and returns what decides by them. Nil settings that enable nothing give a
-// nil Access, which asks nobody. Errors are [FileError] values.
+// New reads the files and returns what decides by them. Settings that enable nothing give a nil
+// Access, which asks nobody and limits nobody. Errors are [FileError] values.
 func New(s Settings, log *slog.Logger) (*Access, error) {
-	if !s.Enabled() {
+	if !s.Enabled() && len(s.Limits) == 0 {
 		return nil, nil
 	}
 	a := &Access{settings: s, log: log, logins: newLogins(), end: make(chan struct{})}
@@ -112,7 +122,9 @@ func New(s Settings, log *slog.Logger) (*Access, error) {
 		return nil, err
 	}
 	a.policy.Store(p)
-	a.warn(p)
+	if a.Asks() {
+		a.warn(p)
+	}
 	if s.Tokens.Enabled() {
 		if a.tokens, err = newVerifier(s.Tokens, log); err != nil {
 			return nil, err
@@ -120,6 +132,10 @@ func New(s Settings, log *slog.Logger) (*Access, error) {
 	}
 	return a, nil
 }
+
+// Asks reports whether callers are asked who they are. If not, all are anonymous and may do
+// everything, within the limits.
+func (a *Access) Asks() bool { return a != nil && a.settings.Enabled() }
 
 // Check reports what is wrong with the files, without keeping anything.
 func Check(s Settings) error {
@@ -225,6 +241,14 @@ func (a *Access) load() (*policy, error) {
 	if err != nil {
 		return nil, err
 	}
+	for _, l := range s.Limits {
+		q := quota{Name: l.Name, Who: []string{"*"}, Per: perAll, Requests: l.Requests, Burst: 1, index: len(p.quotas)}
+		if l.PerAddress {
+			q.Per = perAddress
+		}
+		q.setPaths(l.Paths)
+		p.quotas = append(p.quotas, q)
+	}
 	p.anonymous = p.newIdentity(Anonymous, "", nil)
 	return p, nil
 }
@@ -285,7 +309,7 @@ func (p *policy) newIdentity(kind Kind, name string, roles []string) *Identity {
 	case p.ruled:
 		id.rights = compile(p.rules, id)
 	default:
-		id.rights.open = kind != Anonymous
+		id.rights.open = kind != Anonymous || !p.settings.Enabled()
 	}
 	id.limits = p.limitsOf(id)
 	return id
@@ -338,6 +362,7 @@ func (p *policy) rememberUntil(tag [sha256.Size]byte, id *Identity, until time.T
 func (a *Access) Identify(c Credentials) (*Identity, error) {
 	p := a.policy.Load()
 	switch {
+	case !a.settings.Enabled():
 	case len(c.Authorization) > maxCredentials:
 		return nil, errWrong
 	case len(c.Authorization) > 0:

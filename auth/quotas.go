@@ -81,11 +81,16 @@ func (q *quota) check() error {
 	case most == 0 && q.Consumers == 0:
 		return errors.New("none of requests, records, bytes and consumers is given")
 	}
-	q.paths = patterns{any: len(q.Paths) == 0}
-	for _, path := range q.Paths {
+	q.setPaths(q.Paths)
+	return nil
+}
+
+// setPaths has the quota count the routes of the patterns; none: all.
+func (q *quota) setPaths(list []string) {
+	q.paths = patterns{any: len(list) == 0}
+	for _, path := range list {
 		q.paths.add(path)
 	}
-	return nil
 }
 
 // names reports whether the quota is for the identity. Other than a rule, one for * holds for

@@ -24,6 +24,7 @@ type draft struct {
 	authentication string // cluster.authentication
 	method         string // authentication.method
 	jaasFile       string
+	limits         givenLimits
 	https          tlsSource
 	links          [sideCount]link
 	registry       registry

@@ -69,7 +69,7 @@ func (c authTestCommand) Run() error {
 	if err != nil {
 		return err
 	}
-	if access == nil {
+	if !access.Asks() {
 		return errors.New("nobody is asked who they are: neither authentication.… nor authorization.rules.file is set")
 	}
 	defer access.Close()

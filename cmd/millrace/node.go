@@ -164,7 +164,7 @@ func (n *node) openAccess() (err error) {
 		return err
 	}
 	n.access.Watch(n.cfg.AccessInterval)
-	if n.access == nil && !onLoopback(n.cfg.Server.Listeners) {
+	if !n.access.Asks() && !onLoopback(n.cfg.Server.Listeners) {
 		n.log.Warn("NOBODY IS ASKED WHO THEY ARE: whoever reaches this node may do all that its Kafka principal may. Set authentication.passwords.file, authentication.keys.file or authentication.certificates, and authorization.rules.file, or let only those reach it that are trusted")
 	}
 	return nil

@@ -301,6 +301,22 @@ quotas:
 	s.do(t, "POST", "/consumers/g", `{"name":"3"}`, alice, plainV2).want(t, 200, "")
 }
 
+// Limits hold where nobody is asked who they are, and credentials mean nothing there.
+func TestLimitsWithoutIdentities(t *testing.T) {
+	t.Parallel()
+	s := start(t, testkit.Fake(t).Broker, func(o *stackOptions) {
+		o.access = auth.Settings{Limits: []auth.Limit{{Name: "dos.filter", Requests: 3, PerAddress: true}}}
+	})
+	for range 3 {
+		s.do(t, "GET", "/brokers", "", "Authorization: Basic eA==", "X-Api-Key: x").want(t, 200, "brokers")
+	}
+	testkit.Eventually(t, 20*time.Second, "a request over the limit", func() bool { // three a second may come again
+		r := s.do(t, "GET", "/brokers", "")
+		return r.status == 429 && r.header.Get("Retry-After") == "1" && strings.Contains(r.body, "quota dos.filter is used up")
+	})
+	s.do(t, "GET", "/healthz", "").want(t, 200, "")
+}
+
 // A body of somebody whose credentials are wrong, or missing, is refused before it has arrived.
 func TestBodiesOfStrangersAreNotRead(t *testing.T) {
 	t.Parallel()
