@@ -80,8 +80,6 @@ type Access struct {
 	tokens   *verifier // nil: no tokens are accepted
 	policy   atomic.Pointer[policy]
 	loading  sync.Mutex
-	end      chan struct{}
-	watching sync.WaitGroup
 }
 
 // policy is a snapshot of all files, with what was learned under it.
@@ -116,7 +114,7 @@ func New(s Settings, log *slog.Logger) (*Access, error) {
 	if !s.Enabled() && len(s.Limits) == 0 {
 		return nil, nil
 	}
-	a := &Access{settings: s, log: log, logins: newLogins(), end: make(chan struct{})}
+	a := &Access{settings: s, log: log, logins: newLogins()}
 	p, err := a.load()
 	if err != nil {
 		return nil, err
@@ -144,14 +142,11 @@ func Check(s Settings) error {
 	return err
 }
 
-// Close ends [Access.Watch] and what fetches keys of tokens.
+// Close closes the connections to where the keys of tokens are.
 func (a *Access) Close() {
-	if a == nil {
-		return
+	if a != nil {
+		a.tokens.close()
 	}
-	close(a.end)
-	a.watching.Wait()
-	a.tokens.close()
 }
 
 // Reload reads the files again. If one of them cannot be used, all stay as they were. changed is
@@ -177,36 +172,6 @@ func (a *Access) Reload() (changed bool, err error) {
 	a.policy.Store(next)
 	a.warn(next)
 	return true, nil
-}
-
-// Watch reads the files again at the interval, until [Access.Close].
-func (a *Access) Watch(every time.Duration) {
-	if a == nil || every <= 0 {
-		return
-	}
-	a.watching.Go(func() {
-		tick := time.NewTicker(every)
-		defer tick.Stop()
-		failed := ""
-		for {
-			select {
-			case <-a.end:
-				return
-			case <-tick.C:
-			}
-			changed, err := a.Reload()
-			switch {
-			case err != nil && err.Error() != failed: // once, not at each interval
-				failed = err.Error()
-				a.log.Error("identities and rules not reloaded, nothing is changed", "err", err)
-			case err == nil:
-				failed = ""
-			}
-			if changed {
-				a.log.Info("identities and rules reloaded")
-			}
-		}
-	})
 }
 
 // load reads all files.

@@ -19,6 +19,7 @@ type draft struct {
 	faults Faults
 
 	listeners      []listener
+	ownListeners   [3]ownListeners
 	advertised     []string
 	peerURL        []string
 	authentication string // cluster.authentication

@@ -57,6 +57,9 @@ var storedCases = map[string]struct {
 }{
 	"id":                       {"a", func(c *Config) any { return c.ID }, "a"},
 	"listeners":                {"http://h:1", func(c *Config) any { return c.Server.Listeners[0].Addr }, "h:1"},
+	"listeners.admin":          {"http://h:5", served, "[{0.0.0.0:8082 <nil> 13} {h:5 <nil> 2}]"},
+	"listeners.dashboard":      {"http://h:5", served, "[{0.0.0.0:8082 <nil> 11} {h:5 <nil> 4}]"},
+	"listeners.metrics":        {"http://h:5", served, "[{0.0.0.0:8082 <nil> 7} {h:5 <nil> 8}]"},
 	"host.name":                {" h ", func(c *Config) any { return c.Server.HostName }, "h"},
 	"advertised.listeners":     {"http://h:1", func(c *Config) any { return c.Server.Advertised }, "http://h:1"},
 	"hosts.own":                {" a.example, B_2 ", func(c *Config) any { return c.Server.OwnHosts }, "[a.example B_2]"},
@@ -213,6 +216,8 @@ func TestEverySettingIsStored(t *testing.T) {
 		}
 	}
 }
+
+func served(c *Config) any { return c.Server.Listeners }
 
 // all shows a setting of the three sides.
 func all(of func(kafka.Settings) any) func(*Config) any {

@@ -22,6 +22,19 @@ func newGate(rt Route) *gate {
 	return &gate{Route: rt, topic: strings.Contains(rt.Path, "{topic}"), group: strings.Contains(rt.Path, "{group}")}
 }
 
+// servedOn reports whether the listener of the request serves the route.
+func (g *gate) servedOn(ctx *fasthttp.RequestCtx) bool {
+	c := ConnOf(ctx)
+	if c == nil || c.listener.serves == 0 || g.Action == Probe {
+		return true
+	}
+	part := g.Part
+	if part == 0 {
+		part = DataPart
+	}
+	return c.listener.serves&part != 0
+}
+
 // callerKey is the key of a request's caller among its user values.
 type callerKey struct{}
 
