@@ -113,7 +113,7 @@ rules:
   - {who: ["*"], deny: [all], topics: [secret]}
 `
 
-// What is denied is denied, whatever else allows it; what no rule allows is not allowed.
+// A denied action is denied, whatever else allows it; without a rule nothing is allowed.
 func TestDecisions(t *testing.T) {
 	t.Parallel()
 	a := accessOf(t, someRules, "", "")

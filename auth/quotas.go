@@ -18,8 +18,9 @@ import (
 type quota struct {
 	// Name is what a refused client reads.
 	Name string `yaml:"name"`
-	// Who is as in a rule. Paths are patterns of the routes that count; none: all.
-	Who   []string `yaml:"who"`
+	// The quota is for the callers that Who names, as in a rule.
+	Who []string `yaml:"who"`
+	// Paths are patterns of the routes that count; none: all.
 	Paths []string `yaml:"paths"`
 	// Per is who has a quota of its own: each identity (the default), each address, or all
 	// together.
@@ -219,7 +220,7 @@ type Left struct {
 	Name, What string
 	// Limit is a window's worth, Remaining what is left of it.
 	Limit, Remaining int64
-	// Reset is when all is there again; Wait, of a refusal, when something is.
+	// Reset is when the whole limit is available again; Wait, of a refusal, when one unit is.
 	Reset, Wait time.Duration
 	Window      time.Duration
 }
@@ -294,7 +295,7 @@ func (id *Identity) Charge(addr netip.Addr, path string, u Usage) {
 func (id *Identity) Counts() bool { return id != nil && len(id.limits) > 0 }
 
 // MaxConsumers returns how many consumer instances the identity may have on this node; 0: no
-// bound. name is the quota that says so.
+// bound. name is that of the quota.
 func (id *Identity) MaxConsumers() (most int, name string) {
 	if id == nil {
 		return 0, ""

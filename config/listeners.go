@@ -92,7 +92,7 @@ func newOwnListeners() [3]ownListeners {
 	}
 }
 
-// listenOn adds listeners that serve the part. One that is there already serves it too.
+// listenOn adds listeners that serve the part. One with an address that is known serves it too.
 func (d *draft) listenOn(setting string, listeners []listener, part server.Part, config *tls.Config) {
 	for _, l := range listeners {
 		s := server.Listener{Addr: l.address, Serves: part}

@@ -190,7 +190,8 @@ var storedCases = map[string]struct {
 }
 
 // TestEverySettingIsStored gives each setting a value that is not its default and looks for it
-// where its package reads it. Settings that secure connections, or name files, have tests of their own.
+// where its package reads it. Settings that secure connections, or name files, have tests of their
+// own.
 func TestEverySettingIsStored(t *testing.T) {
 	for _, r := range rows() {
 		if strings.Contains(r.name, "ssl.") || strings.Contains(r.name, "sasl.") || strings.Contains(r.name, "security.protocol") || r.oneSide || r.name == "cluster.enable" {

@@ -35,6 +35,36 @@ func (g *gate) servedOn(ctx *fasthttp.RequestCtx) bool {
 	return c.listener.serves&part != 0
 }
 
+// Check is one of the questions that the rules are asked about a request.
+type Check struct {
+	Resource Resource
+	Name     string
+}
+
+// String names what it is about.
+func (c Check) String() string { return nouns[c.Resource] + " " + c.Name }
+
+// Checks are the questions about a request of the route with these path parameters, for a person
+// who wants to see them; [Server.authorize] asks the same.
+func (rt Route) Checks(params map[string]string) (all []Check) {
+	g := newGate(rt)
+	if g.topic {
+		all = append(all, Check{Topic, params["topic"]})
+	}
+	if g.group {
+		all = append(all, Check{Group, params["group"]})
+	}
+	if !g.byName() {
+		all = append(all, Check{rt.Resource, rt.Path})
+	}
+	return all
+}
+
+// byName reports whether the names in the path are all that the rules are asked about.
+func (g *gate) byName() bool {
+	return (g.topic || g.group) && (g.Resource == Topic || g.Resource == Group)
+}
+
 // callerKey is the key of a request's caller among its user values.
 type callerKey struct{}
 
@@ -151,7 +181,7 @@ func (s *Server) permit(rt *gate, ctx *fasthttp.RequestCtx, id *auth.Identity) e
 			return err
 		}
 	}
-	if (rt.topic || rt.group) && (rt.Resource == Topic || rt.Resource == Group) {
+	if rt.byName() {
 		return nil
 	}
 	return allow(id, rt.Action, rt.Resource, rt.Path)

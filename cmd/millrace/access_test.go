@@ -47,7 +47,7 @@ func TestKeysAndRulesByCommand(t *testing.T) {
 		{"anonymous", "GET", "/healthz", true, "open to everyone"},
 		{"anonymous", "GET", "/topics", false, ""},
 		{"key:none", "GET", "/topics", false, "there is nobody"},
-		{"key:edge-1", "GET", "/nothing", false, "no route"},
+		{"key:edge-1", "GET", "/nothing", false, "no route serves"},
 	} {
 		args := append([]string{"auth", "test", "--as", c.who}, settings...)
 		stdout, stderr, err := run(append(args, c.method, c.path)...)

@@ -159,7 +159,7 @@ func start(cfg *config.Config) (_ *node, err error) {
 	return n, err
 }
 
-// openAccess reads who callers can be. A node that asks nobody says so.
+// openAccess reads who callers can be. A node that asks nobody logs a warning.
 func (n *node) openAccess() (err error) {
 	if n.access, err = auth.New(n.cfg.Access, n.log); err != nil {
 		return err

@@ -231,9 +231,9 @@ func TestKeysOfTokensRotate(t *testing.T) {
 	produce(unused).want(t, 401, "not valid")
 }
 
-// Between nodes a client stays who it is: the node that has an instance knows whose request is
-// forwarded, and nobody says so who is no node. After the death of the node the instance is still
-// its maker's.
+// Between nodes a client keeps its identity: the node that has an instance knows whose request is
+// forwarded, and a client cannot claim to be another one. After the death of the node the instance
+// is still its maker's.
 func TestCallersGoAlongBetweenNodes(t *testing.T) {
 	t.Parallel()
 	b := testkit.Fake(t, kfake.SeedTopics(1, "telemetry-a")).Broker
