@@ -137,11 +137,29 @@ func (s *Server) identify(rt *gate, ctx *fasthttp.RequestCtx) (*auth.Identity, e
 	if rt != nil && rt.KeyInQuery && len(c.Authorization)+len(c.Key) == 0 {
 		c.Key = ctx.QueryArgs().Peek(keyParam)
 	}
+	if err := s.checkAmbient(ctx, &c); err != nil {
+		return nil, err
+	}
 	id, err := s.deps.Access.Identify(c)
 	if err == nil {
 		SetCaller(ctx, id)
 	}
 	return id, err
+}
+
+// checkAmbient takes from a page of another origin the credentials that its browser adds by itself,
+// a password that was typed once and a certificate, unless the origin is allowed by name. Where
+// all are allowed (*), any page could else use its reader's rights, by requests without preflight.
+func (s *Server) checkAmbient(ctx *fasthttp.RequestCtx, c *auth.Credentials) error {
+	if !s.cors.any || !s.deps.Access.Asks() || !s.fromOtherOrigin(ctx) {
+		return nil
+	}
+	c.Certificate = nil
+	const basic = "basic "
+	if len(c.Authorization) >= len(basic) && strings.EqualFold(string(c.Authorization[:len(basic)]), basic) {
+		return apierr.Unauthorized.New("Pages of other origins may use a password only where access.control.allow.origin names their origin, not by *.")
+	}
+	return nil
 }
 
 // keyParam is the query parameter of an API key.

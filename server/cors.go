@@ -55,7 +55,7 @@ func (c *cors) admit(ctx *fasthttp.RequestCtx, other bool) bool {
 		origin = "*"
 	}
 	ctx.Response.Header.Set(fasthttp.HeaderAccessControlAllowOrigin, origin)
-	ctx.Response.Header.Set(fasthttp.HeaderAccessControlExposeHeaders, "ETag, Retry-After")
+	ctx.Response.Header.Set(fasthttp.HeaderAccessControlExposeHeaders, "ETag, Retry-After, RateLimit, RateLimit-Policy")
 	return true
 }
 
@@ -84,7 +84,7 @@ func (c *cors) options(ctx *fasthttp.RequestCtx) {
 	ctx.Response.Header.Set(fasthttp.HeaderAccessControlAllowMethods, methods)
 	headers := c.headers
 	if headers == "" {
-		headers = "Content-Type, Accept, Content-Encoding, If-None-Match, Origin, X-Requested-With, Last-Event-ID"
+		headers = "Content-Type, Accept, Content-Encoding, If-None-Match, Origin, X-Requested-With, Last-Event-ID, Authorization, X-Api-Key"
 	}
 	ctx.Response.Header.Set(fasthttp.HeaderAccessControlAllowHeaders, headers)
 	ctx.Response.Header.Set(fasthttp.HeaderAccessControlMaxAge, "1800")

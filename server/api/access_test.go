@@ -288,6 +288,22 @@ func TestInstancesBelongToTheirMaker(t *testing.T) {
 	read().want(t, 403, "telemetry-a")
 }
 
+// A page of another origin, where all are allowed, has the key that it brings and not the password
+// that its browser remembers.
+func TestPagesDoNotUseTheirReadersPassword(t *testing.T) {
+	t.Parallel()
+	d := newDoors(t, testRules)
+	for origins, status := range map[string]int{"*": 403, "https://evil.example": 200} {
+		s := start(t, testkit.Fake(t).Broker, func(o *stackOptions) { o.access = d.settings; o.server.AllowOrigin = origins })
+		create := func(headers ...string) reply { return s.do(t, "POST", "/consumers/g", "", headers...) }
+		for _, from := range []page{otherSite, oldBrowser} {
+			create(append(page{basic("alice", "wonder")}, from...)...).want(t, status, "")
+			create(append(page{d.rootKey}, from...)...).want(t, 200, "instance_id")
+		}
+		create(basic("alice", "wonder"), "Origin: "+s.base).want(t, 200, "instance_id")
+	}
+}
+
 // Without rules about callers, what runs the node is for its own machine.
 func TestAdminIsForThisMachineWithoutRules(t *testing.T) {
 	t.Parallel()
