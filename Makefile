@@ -50,7 +50,7 @@ all-but-lint: budget fuzz race
 
 test-short: ## quick tests, only on the broker in process; go test remembers those that nothing has changed for
 	$(call aloud,go test -short ./...)
-	@echo "Left out by -short: Kafka and the registry, Java's Avro, Python, the bench, lint, fuzzers and the race detector. make test has them."
+	@echo "Left out by -short: Kafka and the registry, Java, Python and shells, budgets and long comparisons, the bench, lint, fuzzers and the race detector. make test has them."
 
 # Lint has vetted all packages by then. The packages whose tests take longest begin first, beside
 # the others, and are not left to the end. Most tests wait more than they compute: hence three

@@ -51,14 +51,20 @@ func (p *Producer) weigh(j *Job, charge int64) {
 	}
 }
 
-// Admit charges the job's bytes to the producer's memory, or refuses it. A job that is
-// not admitted yet is by [Producer.Produce]; who accounts for the bytes of its body
-// until then calls this first, and lets go of them after it.
-func (p *Producer) Admit(j *Job) error {
+// Admit charges the job's bytes to the producer's memory, or refuses it. [Producer.Produce] admits
+// a job that is not admitted yet. The owner of its body calls this first, and gives up its own
+// charge for the body afterwards, so that at no time nobody has charged it.
+func (p *Producer) Admit(j *Job) error { return p.admit(j, cap(j.Arena)) }
+
+// CheckTopic returns the error of a topic that takes no records whatever they are, or of a Kafka
+// that is away. A caller whose encoding has effects, such as registering a schema, calls it first.
+// It creates the topic where [Producer.Produce] would.
+func (p *Producer) CheckTopic(topic string) error {
 	if err := p.cluster.Healthy(); err != nil {
 		return err
 	}
-	return p.admit(j, cap(j.Arena))
+	_, _, err := p.cluster.Topic(p.ctx, topic)
+	return err
 }
 
 // arenaGrown is the budget's Grown.

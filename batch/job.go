@@ -240,6 +240,21 @@ func (j *Job) wait(timeout time.Duration) bool {
 	return true
 }
 
+// Abandon ends a job that was submitted and whose results nobody wants any more. Its bytes stay
+// admitted until Kafka has answered.
+func (j *Job) Abandon() {
+	if j.state.CompareAndSwap(waiting, abandoned) {
+		return
+	}
+	<-j.done
+	j.endSpans()
+	j.Release()
+}
+
+// Stamp returns the time, in milliseconds, of the records without one of their own. It may be
+// called where [Job.Result] may.
+func (j *Job) Stamp() int64 { return j.stamp }
+
 // failure returns the one reason for which all records failed, or nil when a record is in Kafka
 // or the reasons differ.
 func (j *Job) failure() error {

@@ -41,6 +41,7 @@ type model struct {
 	configs  map[string]string // of all topics
 	asked    int               // for configs
 	requests int
+	disorder int // batches that were refused for their sequence
 	sizes    []int // records of each batch that came
 	closed   bool
 }
@@ -105,6 +106,13 @@ func (m *model) log(topic string, partition int) []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return append([]string(nil), m.topics[topic].logs[partition].records...)
+}
+
+// count is how many produce requests were sent.
+func (m *model) count() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.requests
 }
 
 func (m *model) broker(id int32) *modelBroker {
@@ -249,6 +257,9 @@ func (m *model) write(broker int32, version int16, of kmsg.ProduceRequestTopic, 
 	}
 	if out.ErrorCode == 0 {
 		t.logs[p.Partition].append(&b, records, &out)
+	}
+	if out.ErrorCode == kerr.OutOfOrderSequenceNumber.Code {
+		m.disorder++
 	}
 	return out
 }

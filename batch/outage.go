@@ -8,8 +8,9 @@ import (
 )
 
 // This file is what the clients of records hear while the broker that leads their partition cannot
-// be reached, and how soon. [Cluster.Lost] knows of each broker; a watch asks it, so that nothing
-// on the way of a request does.
+// be reached, and how soon. [Cluster.Lost] and [Cluster.Quiet] know of each broker; a watch asks
+// them, so that nothing on the way of a request does. Nothing is sent to a broker that is either:
+// what is not sent can go to another leader, and its client hears that nothing was written.
 
 // watchEvery is how often the watch looks.
 const watchEvery = 100 * time.Millisecond
@@ -59,13 +60,59 @@ func (p *Producer) lookForLost() {
 	if lost != nil {
 		p.abandon(nil, lost, false)
 	}
+	back := false
 	for _, s := range all {
 		why := p.cluster.Lost(s.id)
+		quiet := why == nil && p.cluster.Quiet != nil && p.cluster.Quiet(s.id)
 		was := s.lost.Swap(errorOf(why))
-		if why != nil {
+		away := why != nil || quiet
+		back = s.away.Swap(away) && !away || back
+		switch {
+		case why != nil:
 			p.abandon(s, why, was == nil)
+		case quiet:
+			p.follow(s)
 		}
 	}
+	if back {
+		p.router.ring()
+	}
+}
+
+// follow looks for other leaders of the partitions that wait for s, which is quiet. If the Kafka
+// cluster has replaced it, the requests at s are ended, and their batches go to the new leaders, long
+// before s would count as lost: nobody is told anything.
+func (p *Producer) follow(s *sender) {
+	stuck := false
+	for _, t := range p.router.all() {
+		waits := false
+		for _, part := range *t.partitions.Load() {
+			w, moved := part.waitsFor(s)
+			waits, stuck = waits || w, stuck || moved
+		}
+		if waits {
+			p.lookAgainSoon(t)
+		}
+	}
+	if stuck {
+		p.client.Reset(s.id)
+	}
+}
+
+// lookAgainSoon has the leaders of a topic looked up, unless that was done just now.
+func (p *Producer) lookAgainSoon(t *topic) {
+	if time.Since(time.Unix(0, t.looked.Load())) >= leaderless {
+		p.router.lookUp(t)
+	}
+}
+
+// waitsFor reports whether the partition has something that is at s or is for it, and whether it
+// has another leader by now, which gets nothing before the requests at s have returned.
+func (p *partition) waitsFor(s *sender) (waits, moved bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	at, leader := p.out > 0 && p.home == s, p.leader.Load()
+	return at || leader == s && len(p.queue) > 0, at && leader != s && leader != nil
 }
 
 func errorOf(err error) *error {
@@ -86,8 +133,8 @@ func (p *Producer) abandon(s *sender, why error, first bool) {
 			w, moved := part.abandon(s, why, unknown)
 			waits, stuck = waits || w, stuck || moved
 		}
-		if waits && time.Since(time.Unix(0, t.looked.Load())) >= leaderless {
-			p.router.lookUp(t)
+		if waits {
+			p.lookAgainSoon(t)
 		}
 	}
 	if s != nil && (first || stuck) {

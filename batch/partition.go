@@ -147,9 +147,10 @@ func (l listing) tell() {
 	}
 }
 
-// waits reports whether something waits for a leader or for the time of its next attempt.
+// waits reports whether something waits for a leader, for one that is not there at the moment, or for
+// the time of its next attempt.
 func (p *partition) waits(now time.Time) bool {
-	return len(p.queue) > 0 && (p.home == nil || now.Before(p.until))
+	return len(p.queue) > 0 && (p.home == nil || p.home.away.Load() || now.Before(p.until))
 }
 
 // list is offer for who cannot tell the sender later.
@@ -196,7 +197,7 @@ func (p *partition) take(l listing, now time.Time, room int) *batch {
 	p.listed = false
 	p.expire(now)
 	p.settleHome()
-	if len(p.queue) == 0 || p.home != l.to || now.Before(p.until) || p.topic.gone.Load() != nil || !p.open() {
+	if len(p.queue) == 0 || p.home != l.to || p.waits(now) || p.topic.gone.Load() != nil || !p.open() {
 		p.list(now)
 		return nil
 	}

@@ -43,6 +43,7 @@ type sender struct {
 	throttled     time.Time // until when the broker wants nothing
 
 	lost atomic.Pointer[error] // why the broker cannot be reached, nil if it can; of the watch
+	away atomic.Bool           // it is lost, or quiet; of the watch
 }
 
 func newSender(p *Producer, id int32) *sender {

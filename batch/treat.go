@@ -37,6 +37,11 @@ func (p *partition) treat(now time.Time) {
 		p.shrink(f, v, now)
 	case lost:
 		p.restart(f, v, now)
+	case refused:
+		// What stands behind a refused batch in flight is out of order when the reason goes, and
+		// brokers log that as an error. So one at a time is tried until one is acked.
+		p.drop(f, v.err)
+		p.fresh = true
 	default:
 		p.drop(f, v.err)
 	}

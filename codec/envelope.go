@@ -73,7 +73,11 @@ func (d *decoder) refuse(k *apierr.Kind, member, problem string) {
 
 func (d *decoder) envelope() {
 	if !d.w.Enter('{') {
-		if d.w.Value(); d.w.Err() == nil {
+		switch raw := d.w.Value(); {
+		case raw == nil:
+		case isNull(raw):
+			d.err = apierr.Unprocessable.New("The request needs a body: {\"records\":[…]}.")
+		default:
 			d.err = apierr.BadRequest.New("The body must be a JSON object with a member \"records\".")
 		}
 		return
@@ -197,19 +201,25 @@ func (d *decoder) partition() int32 {
 	if raw == nil || isNull(raw) {
 		return -1
 	}
+	n, ok := partitionNumber(raw)
+	if !ok {
+		d.refuse(apierr.BadRequest, ".partition", "must be a partition number")
+	}
+	return n
+}
+
+// partitionNumber reads a partition's number, which is not null. It may stand in quotes.
+func partitionNumber(raw []byte) (n int32, ok bool) {
 	if raw[0] == '"' {
 		raw = json.Unquote(raw)
 	}
 	if len(raw) > 1 && raw[0] == '-' {
 		if _, ok := integer(raw[1:], math.MaxInt32); ok {
-			return NegativePartition
+			return NegativePartition, true
 		}
 	}
-	n, ok := integer(raw, math.MaxInt32)
-	if !ok {
-		d.refuse(apierr.BadRequest, ".partition", "must be a partition number")
-	}
-	return int32(n)
+	whole, ok := integer(raw, math.MaxInt32)
+	return int32(whole), ok
 }
 
 // NegativePartition stands in a record's Partition when the client named a negative one. It is

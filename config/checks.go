@@ -23,11 +23,10 @@ func (d *draft) check() {
 	d.checkAccess()
 	d.reserve()
 	d.checkBodies()
+	d.readRoutes()
 	if len(d.advertised) > 0 {
 		d.Server.Advertised = d.advertised[0]
 	}
-	// Records that the client's batches can hold need not wait for more.
-	d.Batch.BatchBytes = max(d.Producer.BatchBytes, d.Producer.MaxRequestBytes)
 }
 
 // checkCluster looks at what a node of several needs.

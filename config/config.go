@@ -8,6 +8,7 @@ import (
 	"millrace/batch"
 	"millrace/cluster"
 	"millrace/consumer"
+	"millrace/ingest"
 	"millrace/internal/kafka"
 	"millrace/internal/tracing"
 	"millrace/metadata"
@@ -16,6 +17,7 @@ import (
 	"millrace/server"
 	"millrace/server/peer"
 	"millrace/server/rest"
+	v3 "millrace/server/v3"
 )
 
 // Sources are the places that settings come from, in rising order of weight.
@@ -44,11 +46,14 @@ type Config struct {
 	// Certificates are those of the HTTPS listeners.
 	Certificates *Certificates
 
-	// Server is of the HTTP edge, REST of the v1 and v2 API, Peer of requests
-	// between nodes.
-	Server server.Settings
-	REST   rest.Settings
-	Peer   peer.Settings
+	// Server is of the HTTP edge, REST of the v1 and v2 API, Produce of the records of v3, Peer of
+	// requests between nodes.
+	Server  server.Settings
+	REST    rest.Settings
+	Produce v3.ProduceSettings
+	Peer    peer.Settings
+	// Ingest is of the routes for events without an envelope.
+	Ingest ingest.Settings
 	// Access is who callers can be and what they may do; AccessInterval is how often its files are
 	// looked at.
 	Access         auth.Settings

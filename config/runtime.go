@@ -38,11 +38,15 @@ func (c *Config) Change(values map[string]string) (*Config, error) {
 
 // Reload returns a copy of c that has taken over from next, a configuration
 // that was loaded afresh, what can change at run time. changed lists those
-// settings where next differs from c, restart the differing ones that c keeps.
+// settings where next differs from c, restart the differing ones that c keeps. The routes of
+// ingest are those that their file has now, unless it is another file.
 func (c *Config) Reload(next *Config) (reloaded *Config, changed, restart []string) {
 	reloaded, faults := c.withRuntime(next.runtime)
 	if len(faults) > 0 {
 		panic("BUG: settings that were loaded are not allowed: " + faults.Error())
+	}
+	if reloaded.Ingest.File == next.Ingest.File {
+		reloaded.Ingest.Routes = next.Ingest.Routes
 	}
 	was, is := marks(c), marks(next)
 	for _, r := range rows() {

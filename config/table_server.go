@@ -129,8 +129,8 @@ var limitRows = []row{
 		store: into(size(1024, 1<<20), func(d *draft) *int { return &d.Server.MaxHeaderBytes }),
 	},
 	{
-		name: "request.max.records", def: "100000", doc: "Bound of the records of one produce request.",
-		store: into(whole(1, largest), func(d *draft) *int { return &d.REST.MaxRecords }),
+		name: "request.max.records", def: "100000", doc: "Bound of the records of one produce request, and of the events of one request to `/ingest`.",
+		store: into(whole(1, largest), func(d *draft) *int { return &d.REST.MaxRecords }, func(d *draft) *int { return &d.Ingest.MaxEvents }),
 	},
 	{
 		name: "connections.max", def: "10000", doc: "Bound of open connections.",
@@ -147,6 +147,14 @@ var limitRows = []row{
 	{
 		name: "streams.heartbeat.ms", def: "15000", doc: "How long a stream may be silent. A client that is gone is noticed when something is sent to it.",
 		store: into(millis(100, largest), func(d *draft) *time.Duration { return &d.REST.StreamHeartbeat }),
+	},
+	{
+		name: "streaming.connection.max.duration.ms", def: "86400000", doc: "How long the records of one request of the v3 API may be streamed; 0 is without an end.",
+		store: into(millis(0, largest), func(d *draft) *time.Duration { return &d.Server.StreamTime }),
+	},
+	{
+		name: "produce.batch.maximum.entries", def: "10", doc: "Bound of the entries of one records:batch of the v3 API.",
+		store: into(whole(1, 10_000), func(d *draft) *int { return &d.Produce.MaxEntries }),
 	},
 	{
 		name: "request.read.timeout.ms", def: "30000", doc: "How long a whole request may take to arrive.",

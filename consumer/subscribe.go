@@ -101,6 +101,14 @@ func (i *Instance) Subscription() ([]string, error) {
 	}
 }
 
+// IsSubscribed reports whether the instance has a subscription: by a pattern, or by names.
+func (i *Instance) IsSubscribed(byPattern bool) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	s := i.session
+	return s != nil && s.subscribed() && (s.pattern != "") == byPattern
+}
+
 // Topics returns the topics that a read of the instance may have records of: those of its
 // subscription or assignment.
 func (i *Instance) Topics() ([]string, error) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"strconv"
 	"time"
 
@@ -83,7 +84,7 @@ func (c *Cache) Answer(ctx context.Context, q Query) (Reply, error) {
 	if q.Bounded {
 		maxAge = min(maxAge, max(q.Younger, 0))
 	}
-	if q.Of >= OneTopic && !validName(q.Topic) {
+	if q.Of >= OneTopic && !ValidTopicName(q.Topic) {
 		return Reply{}, errBadName
 	}
 	v, r, err := c.fresh(ctx, maxAge)
@@ -137,12 +138,13 @@ func (c *Cache) find(ctx context.Context, v *view, name string) (*Topic, error) 
 	return c.lookUp(ctx, name, false)
 }
 
-// topicsAnswer returns the names of all topics.
+// topicsAnswer returns the names of all topics but Kafka's own, as the Confluent proxy does.
 func (v *view) topicsAnswer() *Answer {
 	if a := v.list.Load(); a != nil {
 		return a
 	}
-	a := newAnswer(appendTopicNames(nil, v.all()))
+	listed := slices.DeleteFunc(slices.Clone(v.all()), func(t *Topic) bool { return t.Internal })
+	a := newAnswer(appendTopicNames(nil, listed))
 	v.list.Store(a)
 	return a
 }

@@ -69,7 +69,7 @@ type findKey struct {
 // lookUp asks the brokers about one topic that the view does not have. It borrows the name, and
 // caches a copy.
 func (c *Cache) lookUp(ctx context.Context, name string, create bool) (*Topic, error) {
-	if !validName(name) {
+	if !ValidTopicName(name) {
 		return nil, errBadName
 	}
 	if c.settings.Reserved.Has(name) {
@@ -289,8 +289,8 @@ func (m *missing) note(name string, create bool, err error) {
 	m.names.Put(name, &absent{err: err, create: create, until: time.Now().Add(missingFor)})
 }
 
-// validName reports whether Kafka allows a topic of that name.
-func validName(name string) bool {
+// ValidTopicName reports whether Kafka allows a topic of that name.
+func ValidTopicName(name string) bool {
 	if len(name) == 0 || len(name) > maxTopicName || name == "." || name == ".." {
 		return false
 	}

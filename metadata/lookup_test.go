@@ -195,7 +195,7 @@ func TestTopicNames(t *testing.T) {
 	c := newCache(t, cluster, Settings{CreateTopics: true})
 	f := func(name string, valid bool) {
 		t.Helper()
-		if validName(name) != valid {
+		if ValidTopicName(name) != valid {
 			t.Errorf("%q is valid: %v", name, !valid)
 		}
 		if valid {

@@ -1,9 +1,12 @@
 package server
 
 import (
+	"bytes"
 	"mime"
 	"strconv"
 	"strings"
+
+	"github.com/valyala/fasthttp"
 )
 
 // MediaJSON is the media type of plain JSON.
@@ -56,4 +59,23 @@ func quality(params map[string]string) float64 {
 		return 0
 	}
 	return q
+}
+
+var (
+	headerPrefer  = []byte("Prefer")
+	returnMinimal = []byte("return=minimal")
+)
+
+// PrefersMinimal reports whether the client prefers an answer without a body where all went well
+// (Prefer: return=minimal, RFC 7240 §4.2).
+func PrefersMinimal(ctx *fasthttp.RequestCtx) bool {
+	for list := ctx.Request.Header.PeekCanonical(headerPrefer); len(list) > 0; {
+		var preference []byte
+		preference, list, _ = bytes.Cut(list, []byte{','})
+		preference, _, _ = bytes.Cut(preference, []byte{';'})
+		if bytes.EqualFold(bytes.TrimSpace(preference), returnMinimal) {
+			return true
+		}
+	}
+	return false
 }

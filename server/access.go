@@ -111,6 +111,9 @@ func (s *Server) authorize(rt *gate, ctx *fasthttp.RequestCtx) error {
 	if rt.Action == Probe || rt.Action == Notify {
 		return nil
 	}
+	if rt.KeyInQuery {
+		defer ctx.QueryArgs().Del(keyParam) // a query may be an event, and a key is no part of it
+	}
 	access := s.deps.Access
 	if access == nil || access.Skips(rt.Path) {
 		return s.requireLocal(rt, ctx)

@@ -113,6 +113,10 @@ func (b *incoming) end() {
 // holds nothing is read: it is treated as if its client had asked whether to send it.
 func (s *Server) headerReceived(h *fasthttp.RequestHeader) (c fasthttp.RequestConfig) {
 	n := h.ContentLength()
+	if s.streamed(h) { // the rest of a small one, too, may come late
+		c.MaxRequestBodySize = 1
+		return c
+	}
 	if n > prefetched {
 		c.MaxRequestBodySize = 1
 	}
@@ -240,11 +244,24 @@ func (b *incoming) grow(n int) error {
 	return nil
 }
 
+// arrivingOf returns the request's body as it arrives, or nil if it was read or there is none.
+func arrivingOf(ctx *fasthttp.RequestCtx) io.Reader {
+	if bodyOf(ctx) != nil {
+		return nil
+	}
+	return ctx.Request.BodyStream()
+}
+
 // broken says why a body could not be read to its end.
 func (b *incoming) broken(err error) error {
 	if why := b.charge.Cut(); why != nil {
 		return &apierr.Error{Kind: why, Cause: err}
 	}
+	return brokenBody(err)
+}
+
+// brokenBody says what is wrong with a body that nobody has cut.
+func brokenBody(err error) error {
 	var refused *apierr.Error // by framing
 	var timeout net.Error
 	switch {

@@ -66,6 +66,10 @@ func (s *Server) dispatch(ctx *fasthttp.RequestCtx) (received int) {
 		s.fail(ctx, closing(ctx, err)) // what follows on the connection cannot be trusted
 		return 0
 	}
+	if s.streamed(&ctx.Request.Header) {
+		s.routeStreamed(ctx)
+		return 0
+	}
 	received, err := s.readBody(ctx)
 	if err == nil {
 		err = s.route(ctx)
@@ -76,6 +80,17 @@ func (s *Server) dispatch(ctx *fasthttp.RequestCtx) (received int) {
 		s.fail(ctx, err)
 	}
 	return received
+}
+
+// routeStreamed gives the request, whose body is still arriving, to its route. After an answer that
+// did not look at it, the body is not read.
+func (s *Server) routeStreamed(ctx *fasthttp.RequestCtx) {
+	if err := s.route(ctx); err != nil {
+		s.fail(ctx, err)
+	}
+	if !ctx.Response.IsBodyStream() && ctx.Request.Header.ContentLength() != 0 {
+		_ = closing(ctx, nil)
+	}
 }
 
 // route gives the request, whose body was read, to its route.
@@ -170,6 +185,12 @@ func RespondJSON(ctx *fasthttp.RequestCtx, v any) error {
 		text, err := json.Marshal(v)
 		return append(dst, text...), err
 	})
+}
+
+// RespondNothing makes the response a 204, which has no media type.
+func RespondNothing(ctx *fasthttp.RequestCtx) {
+	ctx.Response.Header.SetContentType("")
+	ctx.SetStatusCode(fasthttp.StatusNoContent)
 }
 
 // RespondPooled is [Respond] for responses that may be large. fill takes memory by [pool.Grow]

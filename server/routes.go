@@ -1,8 +1,10 @@
 package server
 
 import (
+	"bytes"
 	"iter"
 	"slices"
+	"strings"
 
 	"github.com/fasthttp/router"
 	"github.com/valyala/fasthttp"
@@ -22,11 +24,16 @@ type Route struct {
 	Method string
 	// Path is the route template; path parameters are in braces.
 	Path string
+	// Name is the name that the settings api.endpoints.allowlist and blocklist have for the
+	// route, as api.v3.topics.list; empty: they do not reach it.
+	Name string
 	// Admit is called before Handle, to negotiate media types. Nil: Handle negotiates.
 	Admit Handler
 	// Body are the members that the JSON object in the body may have, with their
 	// bounds; nil where there is no body, or one of records.
 	Body Fields
+	// Streamed says that the handler reads the body while it arrives, by [Server.Exchange].
+	Streamed bool
 	// Waits says that requests wait for something that may not come, so that the
 	// time they take is no latency.
 	Waits bool
@@ -104,6 +111,11 @@ func (s *Server) Handle(routes ...Route) {
 		}
 	}
 	s.routes = append(s.routes, routes...)
+	for _, rt := range routes {
+		if rt.Streamed {
+			s.streamedRoutes = append(s.streamedRoutes, rt)
+		}
+	}
 }
 
 // Routes yields every registered route.
@@ -130,6 +142,35 @@ func (s *Server) newRouter() *router.Router {
 
 func (s *Server) nothingAt(ctx *fasthttp.RequestCtx) error {
 	return apierr.NotFound.New("There is nothing at %s.", SentPath(ctx))
+}
+
+// streamed reports whether the handler of a request, of which the header is known, reads its body
+// while it arrives.
+func (s *Server) streamed(h *fasthttp.RequestHeader) bool {
+	path, _, _ := bytes.Cut(h.RequestURI(), []byte("?"))
+	return slices.ContainsFunc(s.streamedRoutes, func(rt Route) bool {
+		return rt.Method == string(h.Method()) && matches(rt.Path, path)
+	})
+}
+
+// matches reports whether a path, which may end with slashes, is one of a route's template.
+func matches(template string, path []byte) bool {
+	path = bytes.TrimRight(path, "/")
+	for template != "" && len(path) > 0 {
+		part, rest, _ := strings.Cut(template[1:], "/")
+		end := bytes.IndexByte(path[1:], '/') + 1
+		if end == 0 {
+			end = len(path)
+		}
+		if path[0] != '/' || end == 1 || part[0] != '{' && part != string(path[1:end]) {
+			return false
+		}
+		path = path[end:]
+		if template = ""; rest != "" {
+			template = "/" + rest
+		}
+	}
+	return template == "" && len(path) == 0
 }
 
 // bind makes the router's handler of a route.
@@ -162,7 +203,7 @@ func (s *Server) respondTo(rt *gate, ctx *fasthttp.RequestCtx) error {
 		}
 	}
 	err := rt.Handle(ctx)
-	if rt.Action == Administer && !isSafe(ctx.Method()) {
+	if rt.Part == AdminPart && !isSafe(ctx.Method()) { // of the node; package v3 logs those of Kafka
 		s.auditChange(ctx, err)
 	}
 	return err

@@ -71,9 +71,11 @@ type Server struct {
 	http     *fasthttp.Server
 	router   *router.Router
 	routes   []Route // all registered routes
-	cors     cors
-	hosts    ownHosts
-	figures  figures
+	// streamedRoutes are the routes with Streamed.
+	streamedRoutes []Route
+	cors           cors
+	hosts          ownHosts
+	figures        figures
 
 	draining   atomic.Bool
 	streaming  context.Context // of streams; ends with the drain
@@ -269,7 +271,10 @@ func (s *Server) expected(ctx *fasthttp.RequestCtx) int {
 		s.refuseUnread(ctx, apierr.From(err))
 		return ctx.Response.StatusCode()
 	}
-	err := s.refuseEarly(ctx)
+	var err error
+	if !s.streamed(&ctx.Request.Header) {
+		err = s.refuseEarly(ctx)
+	}
 	if err == nil {
 		return fasthttp.StatusContinue
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"millrace/admin"
 	"millrace/auth"
 	"millrace/batch"
 	"millrace/cluster"
@@ -37,6 +38,7 @@ type node struct {
 	log       *slog.Logger
 	metrics   *metrics.Metrics
 	metadata  *metadata.Cache
+	changes   *kgo.Client     // of what describes and changes the cluster
 	liveness  *kafka.Liveness // of the brokers, as the producer's client sees them
 	contact   kafka.Contact   // of that client with any of them
 	producer  *batch.Producer
@@ -113,11 +115,14 @@ func start(cfg *config.Config) (_ *node, err error) {
 	if err := n.openAccess(); err != nil {
 		return nil, err
 	}
-	admin, err := kafka.NewAdmin(n.clientSettings(cfg.Kafka, metrics.MetadataClient))
+	lookups, err := kafka.NewAdmin(n.clientSettings(cfg.Kafka, metrics.MetadataClient))
 	if err != nil {
 		return nil, err
 	}
-	n.metadata = metadata.New(admin, cfg.Metadata, n.log)
+	n.metadata = metadata.New(lookups, cfg.Metadata, n.log)
+	if n.changes, err = kafka.NewAdmin(n.clientSettings(cfg.Kafka, metrics.AdminClient)); err != nil {
+		return nil, err
+	}
 	compressor, err := n.newProducer()
 	if err != nil {
 		return nil, err
@@ -140,6 +145,7 @@ func start(cfg *config.Config) (_ *node, err error) {
 	n.server = api.New(apiSettings(cfg), api.Parts{
 		Producer:  n.producer,
 		Metadata:  n.metadata,
+		Admin:     admin.New(n.changes, admin.Settings{Reserved: cfg.Metadata.Reserved}, admin.Deps{Changed: n.metadata.Invalidate}),
 		Consumers: n.consumers,
 		Reader:    n.reader,
 		Cluster:   n.member,
@@ -195,10 +201,12 @@ func (n *node) newProducer() (*kafka.Compressor, error) {
 	if err != nil {
 		return nil, err
 	}
+	n.liveness.OnHalfOpen(client.Reset)
 	around := batch.Cluster{
 		Topic:        n.topic,
 		Afresh:       n.topicAfresh,
 		Lost:         n.lost,
+		Quiet:        n.liveness.Quiet,
 		Healthy:      n.metadata.Healthy,
 		Contradicted: n.metadata.Invalidate,
 		Waited:       n.metrics.ObserveWait,
@@ -225,7 +233,7 @@ func (n *node) consumeSettings() kafka.Settings {
 }
 
 func apiSettings(cfg *config.Config) api.Settings {
-	return api.Settings{Edge: cfg.Server, REST: cfg.REST, Peer: cfg.Peer, Admin: cfg.Admin, UI: cfg.UI}
+	return api.Settings{Edge: cfg.Server, REST: cfg.REST, Produce: cfg.Produce, Ingest: cfg.Ingest, Peer: cfg.Peer, Admin: cfg.Admin, UI: cfg.UI}
 }
 
 // readerSettings are those of the instances, where they mean the same.
@@ -382,6 +390,9 @@ func (n *node) close(ctx context.Context) (err error) {
 	}
 	if n.schemas != nil {
 		n.schemas.Close()
+	}
+	if n.changes != nil {
+		n.changes.Close()
 	}
 	if n.metadata != nil {
 		n.metadata.Close()

@@ -53,7 +53,7 @@ func (l *live) reload(load func() (*config.Config, error)) {
 		l.log.Error("configuration not reloaded, nothing is changed", "err", err)
 		return
 	}
-	l.log.Info("configuration reloaded", "changed", strings.Join(changed, ","))
+	l.log.Info("configuration reloaded", "changed", strings.Join(changed, ","), "ingest_routes", reloaded.Ingest.Routes.Len())
 	l.reloadFiles("identities and rules", l.access.Reload)
 	l.reloadFiles("certificates", l.cfg.Certificates.Reload)
 	if len(restart) > 0 {
@@ -120,6 +120,7 @@ func (l *live) apply(next *config.Config) error {
 	}
 	l.level.Set(next.LogLevel)
 	l.server.SetRequestLog(next.Server.RequestLog)
+	l.server.SetIngestRoutes(next.Ingest.Routes)
 	l.cfg = next
 	return nil
 }

@@ -36,6 +36,8 @@ var advice = map[*Kind]string{
 	ValueSchemaMissing:  "Send value_schema or value_schema_id along.",
 	InvalidConsumerConf: "A client creates an instance with a value that its setting cannot have.",
 	InvalidSchema:       "A client sends the text of a schema that cannot be read as its format. The answer's message says where.",
+	PayloadError:        "A client asks to create a topic without a body, or with a name that Kafka does not allow.",
+	BatchRefused:        "The client sends a records:batch whose entries are none, too many, or whose ids are not distinct. The message says which.",
 	RegistryRefused:     "The schema registry knows no such schema, or finds it incompatible with the subject's former ones. Compare with what the registry has.",
 
 	TooManyInstances:   "Clients create instances and do not delete them: see the groups below. Or raise consumer.instances.max.",

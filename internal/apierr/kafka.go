@@ -43,6 +43,19 @@ func From(err error) *Error {
 	return &Error{Kind: Internal, Cause: err}
 }
 
+// FromKafka is [From] for an error that the broker has explained: its own words say more than the
+// description of the code. Without an error it returns nil.
+func FromKafka(err error, explained string) error {
+	if err == nil {
+		return nil
+	}
+	e := From(err)
+	if explained == "" {
+		return e
+	}
+	return e.Kind.Wrap(err, "%s", explained)
+}
+
 // isNetwork reports whether err says that a broker could not be talked to.
 func isNetwork(err error) bool {
 	var netErr net.Error
@@ -64,8 +77,12 @@ func kindOf(code *kerr.Error) *Kind {
 	case kerr.InvalidTopicException, kerr.TopicAlreadyExists, kerr.InvalidPartitions,
 		kerr.InvalidReplicationFactor, kerr.InvalidReplicaAssignment, kerr.InvalidConfig,
 		kerr.InvalidRequest, kerr.PolicyViolation, kerr.InvalidGroupID, kerr.InvalidTimestamp,
-		kerr.InvalidSessionTimeout, kerr.InvalidRegularExpression, kerr.OffsetMetadataTooLarge:
+		kerr.InvalidSessionTimeout, kerr.InvalidRegularExpression, kerr.OffsetMetadataTooLarge,
+		kerr.SecurityDisabled, kerr.TopicDeletionDisabled, kerr.NonEmptyGroup, kerr.GroupSubscribedToTopic,
+		kerr.DuplicateResource, kerr.InvalidPrincipalType, kerr.FeatureUpdateFailed:
 		return KafkaInvalid
+	case kerr.GroupIDNotFound, kerr.NoReassignmentInProgress, kerr.ResourceNotFound:
+		return NotFound
 	case kerr.SaslAuthenticationFailed, kerr.UnsupportedSaslMechanism, kerr.IllegalSaslState,
 		kerr.UnacceptableCredential:
 		return Unauthenticated

@@ -49,7 +49,10 @@ var (
 	ValueSchemaMissing  = &Kind{Name: "value_schema_missing", Status: 422, Code: 42202, Message: "The values need a schema and none came with the request."}
 	InvalidConsumerConf = &Kind{Name: "invalid_consumer_config", Status: 422, Code: 42204, Message: "Invalid consumer configuration."}
 	InvalidSchema       = &Kind{Name: "invalid_schema", Status: 422, Code: 42205, Message: "The schema is invalid."}
+	PayloadError        = &Kind{Name: "payload_error", Status: 422, Code: 42206, Message: "Payload error."}
 	RegistryRefused     = &Kind{Name: "schema_registry_refused", Status: 422, Code: 42207, Message: "The schema registry refused the schema, or does not have it under this subject."}
+
+	BatchRefused = &Kind{Name: "batch_refused", Status: 422, Code: 42208, Message: "The batch has no entries, too many, or entries whose ids are not valid and distinct."}
 
 	// 429: too much from one client.
 
@@ -112,7 +115,7 @@ func Kinds() []*Kind {
 		NotFound, TopicNotFound, PartitionNotFound, InstanceNotFound, OffsetNotFound, TopicNotFoundStrict,
 		MethodNotAllowed, NotAcceptable, FormatMismatch, SlowRequest, Undecodable, ClientGone,
 		OtherTopic, AlreadyExists, IllegalState, BodyTooLarge, UnsupportedMedia, HeadersTooLarge,
-		Unprocessable, SettingOutOfRange, KeySchemaMissing, ValueSchemaMissing, InvalidConsumerConf, InvalidSchema, RegistryRefused,
+		Unprocessable, SettingOutOfRange, KeySchemaMissing, ValueSchemaMissing, InvalidConsumerConf, InvalidSchema, PayloadError, RegistryRefused, BatchRefused,
 		TooManyInstances, TooManyConnections, TooManyWaiters, TooManyOfOneClient, BodiesOfOneFull, TooManyLogins, QuotaExceeded,
 		Internal, KafkaError, KafkaRetriable, RegistryFailed,
 		Overloaded, Draining, BrokersAway, TooBusy, RegistryAway, StreamsFull, InstanceMoved, ArrivalUnknown, BodiesFull, BodyDisplaced, Interrupted, KeysAway, NotWritten, WriteUnknown, RegistryTimedOut, KafkaTimedOut,

@@ -37,8 +37,8 @@ var Schedules = []Schedule{
 	{Name: "the leader cannot be reached for 20 s", Fault: LeaderCutOff(silence, 20*time.Second)},
 	{Name: "answers of the leader do not arrive for 5 s", Fault: LeaderCutOff(Harm{HoldAnswers: true}, 5*time.Second)},
 	{Name: "requests do not arrive at the leader for 5 s", Fault: LeaderCutOff(Harm{HoldRequests: true}, 5*time.Second)},
-	// The limit of silence (5 s) and half of it: only then is it known that no response will come.
-	{Name: "all connections to brokers are half open", Fault: ConnectionsForgotten(), Short: true, Recovery: 9 * time.Second},
+	// A ping after 1 s, its time-out of 2.5 s, and a look at what else comes: only then is it known.
+	{Name: "all connections to brokers are half open", Fault: ConnectionsForgotten(), Short: true, Recovery: 5 * time.Second},
 	{Name: "the way to the brokers takes 100 ms longer", Fault: Network(Harm{Latency: 100 * time.Millisecond}, 10*time.Second)},
 	{Name: "2 % of what is sent is lost at first", Fault: Network(Harm{Loss: 0.02}, 10*time.Second)},
 	{Name: "the way to the brokers takes 64 KB a second", Fault: Network(Harm{Rate: 64 << 10}, 10*time.Second)},

@@ -52,7 +52,11 @@ func (s *scene) wrote() { s.OnBrokerWrite(brokerOne, 0, 100, 0, 0, nil) }
 func (s *scene) read()  { s.OnBrokerRead(brokerOne, 0, 100, 0, 0, nil) }
 
 // answers is a ping that the broker answers.
-func (s *scene) answers() error { s.wrote(); s.read(); return nil }
+func (s *scene) answers() error {
+	s.OnBrokerWrite(brokerOne, 3, 100, 0, 0, nil)
+	s.OnBrokerRead(brokerOne, 3, 100, 0, 0, nil)
+	return nil
+}
 
 // refuses is a ping to a broker that takes no connection.
 func (s *scene) refuses() error {
@@ -89,6 +93,77 @@ func TestSilentBroker(t *testing.T) {
 		s.read()
 		s.want(t, 0, nil)
 	})
+}
+
+// A silence ends with an answer alone. When the connections end on which requests waited, nothing
+// waits, and nothing is known of the broker that was not known before.
+func TestSilenceOutlivesConnections(t *testing.T) {
+	play(t, func(t *testing.T, s *scene) {
+		s.wrote()
+		s.want(t, 2*time.Second, nil)
+		if !s.Quiet(1) {
+			t.Error("a broker that has not answered for two seconds is not quiet")
+		}
+		s.OnBrokerDisconnect(brokerOne, nil) // and is not followed by a new one that a request waits on
+		s.want(t, DefaultSilence-2*time.Second+watchEvery, ErrSilent)
+		s.want(t, time.Minute, ErrSilent)
+		s.pings(s.answers) // those to come; one waits
+		s.read()
+		s.want(t, watchEvery, nil)
+		if s.Quiet(1) {
+			t.Error("a broker that answers is quiet")
+		}
+	})
+}
+
+// A broker that answers pings is never quiet, however long a request waits.
+func TestSlowBrokerIsNotQuiet(t *testing.T) {
+	play(t, func(t *testing.T, s *scene) {
+		s.pings(s.answers)
+		s.wrote()
+		for range 100 {
+			if s.want(t, watchEvery, nil); s.Quiet(1) {
+				t.Fatal("a broker that answers pings is quiet")
+			}
+		}
+	})
+}
+
+// A ping that an open connection does not carry, and an answer on a new one, tell of connections
+// that are half open, unless the broker was only paused, or away, and answers what it had.
+func TestHalfOpenConnections(t *testing.T) {
+	for _, of := range []struct {
+		name            string
+		refused, paused bool
+		resets          int32
+	}{{"the connection is dead", false, false, 1}, {"the broker was away", true, false, 0}, {"the broker was paused", false, true, 0}} {
+		t.Run(of.name, func(t *testing.T) {
+			play(t, func(t *testing.T, s *scene) {
+				var resets atomic.Int32
+				s.OnHalfOpen(func(int32) { resets.Add(1) })
+				s.pings(func() error {
+					s.wrote()
+					if of.refused {
+						s.OnBrokerDisconnect(brokerOne, nil)
+						return s.refuses()
+					}
+					s.OnBrokerRead(brokerOne, 3, 0, 0, 0, errRefused)
+					return errRefused
+				})
+				s.wrote()
+				s.want(t, pingAfter+watchEvery/2, nil)
+				s.pings(s.answers)
+				s.want(t, backlogAfter/2, nil)
+				if of.paused {
+					s.read()
+				}
+				s.want(t, 10*time.Second, nil)
+				if got := resets.Load(); got != of.resets {
+					t.Errorf("%d resets, want %d", got, of.resets)
+				}
+			})
+		})
+	}
 }
 
 // A request that waits long is no silence while the broker answers a ping, or another client, or

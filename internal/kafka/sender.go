@@ -151,12 +151,6 @@ func (s *Sender) broker(id int32) *kgo.Broker {
 	return b
 }
 
-// Ask sends the request to the broker that it is for, with retries until ctx ends. From metadata
-// the client learns the brokers' addresses.
-func (s *Sender) Ask(ctx context.Context, req kmsg.Request) (kmsg.Response, error) {
-	return s.client.Request(ctx, req)
-}
-
 // Close ends all connections. Requests in flight fail.
 func (s *Sender) Close() { s.client.Close() }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"millrace/auth"
+	"millrace/ingest"
 	"millrace/internal/testkit"
 	"millrace/server"
 	"millrace/server/ops"
@@ -39,6 +40,9 @@ rules:
     allow: [describe, consume]
     topics: [telemetry-*]
     groups: [dash-*]
+  - who: [key:edge]
+    allow: [ingest]
+    topics: [telemetry-a]
   - who: [user:alice, user:bob]
     allow: [describe, produce, consume]
     topics: ["*"]
@@ -286,6 +290,29 @@ func TestInstancesBelongToTheirMaker(t *testing.T) {
 		t.Fatal(changed, err)
 	}
 	read().want(t, 403, "telemetry-a")
+}
+
+// A beacon brings its key in the query, and that is no part of its event; on other routes a query
+// has no key.
+func TestKeysOfBeacons(t *testing.T) {
+	t.Parallel()
+	d := newDoors(t, testRules)
+	f := testkit.Fake(t, kfake.SeedTopics(1, "telemetry-a", "telemetry-b"))
+	routes, faults := ingest.ParseRoutes([]byte("routes:\n  telemetry-a:\n    topic: telemetry-a\n    pixel: true\n"))
+	if len(faults) > 0 {
+		t.Fatal(faults)
+	}
+	s := start(t, f.Broker, func(o *stackOptions) { o.access = d.settings; o.ingest.Routes = routes })
+	key := strings.TrimPrefix(d.writeKey, "X-Api-Key: ")
+	s.do(t, "GET", "/ingest/telemetry-a/pixel.gif?page=1&api_key="+key, "").want(t, 200, "")
+	s.do(t, "GET", "/ingest/telemetry-a/pixel.gif?page=1&api_key="+key+"x", "").want(t, 401, "")
+	s.do(t, "GET", "/ingest/telemetry-a/pixel.gif?page=1", "").want(t, 401, "")
+	s.do(t, "GET", "/ingest/telemetry-b/pixel.gif?page=1&api_key="+key, "").want(t, 403, "")
+	s.do(t, "POST", "/topics/telemetry-a?api_key="+key, `{"records":[{"value":1}]}`, jsonV2).want(t, 401, "")
+	got := s.do(t, "GET", "/topics/telemetry-a/partitions/0/records?offset=0", "", d.rootKey, "Accept: application/vnd.kafka.json.v2+json")
+	if !strings.Contains(got.want(t, 200, `"page"`).body, "telemetry-a") || strings.Contains(got.body, "mrk_") {
+		t.Errorf("the record is %s", got.body)
+	}
 }
 
 // A page of another origin, where all are allowed, has the key that it brings and not the password

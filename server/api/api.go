@@ -3,12 +3,17 @@
 package api
 
 import (
+	"bytes"
 	"log/slog"
 
+	"github.com/valyala/fasthttp"
+
+	"millrace/admin"
 	"millrace/auth"
 	"millrace/batch"
 	"millrace/cluster"
 	"millrace/consumer"
+	"millrace/ingest"
 	"millrace/internal/tracing"
 	"millrace/metadata"
 	"millrace/metrics"
@@ -19,15 +24,19 @@ import (
 	"millrace/server/peer"
 	"millrace/server/rest"
 	"millrace/server/ui"
+	v3 "millrace/server/v3"
 )
 
 // Settings of the API of a node.
 type Settings struct {
-	// Edge is of HTTP itself, REST of the v1 and v2 API, Peer of the requests
-	// between nodes.
-	Edge server.Settings
-	REST rest.Settings
-	Peer peer.Settings
+	// Edge is of HTTP itself, REST of the v1 and v2 API, Produce of the records of v3, Peer of the
+	// requests between nodes.
+	Edge    server.Settings
+	REST    rest.Settings
+	Produce v3.ProduceSettings
+	Peer    peer.Settings
+	// Ingest is of the routes for events without an envelope.
+	Ingest ingest.Settings
 	// Admin serves /admin/config (admin.enable).
 	Admin bool
 	// UI serves the dashboard at /ui (ui.enable).
@@ -39,6 +48,7 @@ type Settings struct {
 type Parts struct {
 	Producer  *batch.Producer
 	Metadata  *metadata.Cache
+	Admin     *admin.Admin
 	Consumers *consumer.Manager
 	Reader    *reader.Reader
 	// Schemas is nil where there is no schema registry.
@@ -65,13 +75,14 @@ type API struct {
 	// Forwarder is nil without a cluster.
 	Forwarder *peer.Forwarder
 	dashboard *ui.Dashboard // nil without the dashboard
+	ingest    *ingest.Ingest
 }
 
 // New returns an API that does not listen yet.
 func New(s Settings, p Parts) *API {
 	media := rest.NewMedia(s.REST, p.Schemas != nil)
 	a := &API{}
-	d := server.Deps{Metrics: p.Metrics, Tracing: p.Tracing, Logger: p.Logger, ErrorType: media.ErrorType, Ready: rest.Ready(p.Producer), Access: p.Access}
+	d := server.Deps{Metrics: p.Metrics, Tracing: p.Tracing, Logger: p.Logger, ErrorType: errorType(media), Ready: ready(p.Producer), Access: p.Access}
 	var peers rest.Peers // a nil interface without a cluster
 	if p.Cluster != nil {
 		a.Forwarder = peer.New(p.Cluster, p.Consumers, p.Access, s.Peer)
@@ -80,10 +91,14 @@ func New(s Settings, p Parts) *API {
 	a.Server = server.New(s.Edge, d)
 	edge := a.Server
 	edge.Handle(rest.NewProduce(edge, media, p.Producer, p.Schemas).Routes()...)
+	edge.Handle(v3.NewProduce(edge, p.Metadata, p.Producer, p.Schemas, v3.ProduceSettings{MaxRecordBytes: s.Edge.MaxBodyBytes, MaxEntries: s.Produce.MaxEntries, Dialect: s.REST.Avro}).Routes()...)
+	a.ingest = ingest.New(edge, p.Producer, s.Ingest)
+	edge.Handle(a.ingest.Routes()...)
 	edge.Handle(rest.NewMetadata(edge, media, p.Metadata).Routes()...)
 	edge.Handle(rest.NewConsumers(edge, media, p.Consumers, peers).Routes()...)
 	edge.Handle(rest.NewDirect(media, p.Metadata, p.Reader).Routes()...)
 	edge.Handle(rest.NewStreams(edge, media, p.Metadata, p.Reader).Routes()...)
+	edge.Handle(v3.Routes(v3.Parts{Edge: edge, Metadata: p.Metadata, Admin: p.Admin, Strict: s.REST.Strict, Logger: p.Logger})...)
 	edge.Handle(ops.NewHealth(edge, p.Metadata.Healthy).Routes()...)
 	edge.Handle(ops.NewMetrics(edge).Routes()...)
 	edge.Handle(ops.OpenAPI{}.Routes()...)
@@ -98,6 +113,30 @@ func New(s Settings, p Parts) *API {
 		edge.Handle(a.Forwarder.Routes()...)
 	}
 	return a
+}
+
+// SetIngestRoutes makes t the routes of /ingest, beside those of topics, from the next request on.
+func (a *API) SetIngestRoutes(t *ingest.Table) { a.ingest.SetRoutes(t) }
+
+// errorType returns [server.Deps.ErrorType]: errors of v3 and of the front door are plain JSON.
+func errorType(media *rest.Media) func(ctx *fasthttp.RequestCtx) string {
+	return func(ctx *fasthttp.RequestCtx) string {
+		if ctx != nil && (bytes.HasPrefix(ctx.Path(), []byte("/v3/")) || ingest.Owns(ctx)) {
+			return server.MediaJSON
+		}
+		return media.ErrorType(ctx)
+	}
+}
+
+// ready returns [server.Deps.Ready] of all resources that produce.
+func ready(p *batch.Producer) func(ctx *fasthttp.RequestCtx, size int) error {
+	records := rest.Ready(p)
+	return func(ctx *fasthttp.RequestCtx, size int) error {
+		if ctx.IsPost() && ingest.Owns(ctx) {
+			return p.Ready(max(size, 0))
+		}
+		return records(ctx, size)
+	}
 }
 
 // Serve is [server.Server.Serve], with the dashboard.

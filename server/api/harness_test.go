@@ -15,11 +15,13 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"millrace/admin"
 	"millrace/auth"
 	"millrace/batch"
 	"millrace/cluster"
 	"millrace/codec"
 	"millrace/consumer"
+	"millrace/ingest"
 	"millrace/internal/kafka"
 	"millrace/internal/testkit"
 	"millrace/metadata"
@@ -53,6 +55,7 @@ type stack struct {
 type stackOptions struct {
 	server   server.Settings
 	rest     rest.Settings
+	ingest   ingest.Settings
 	peer     peer.Settings
 	batch    batch.Settings
 	consumer consumer.Settings
@@ -84,8 +87,9 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 			GracefulTimeout:  10 * time.Second,
 			ForwardedTrusted: server.LoopbackPrefixes(),
 		},
-		rest:  rest.Settings{MaxRecords: 100_000},
-		batch: batch.Settings{BufferBytes: 64 << 20, Timeout: 30 * time.Second, Linger: time.Millisecond, BatchBytes: 1 << 20},
+		rest:   rest.Settings{MaxRecords: 100_000},
+		ingest: ingest.Settings{DefaultRoutes: true, MaxEvents: 100_000},
+		batch:  batch.Settings{BufferBytes: 64 << 20, Timeout: 30 * time.Second, Linger: time.Millisecond, BatchBytes: 1 << 20},
 		consumer: consumer.Settings{
 			OffsetReset: "latest", IsolationLevel: "read_uncommitted", RequestTimeout: 10 * time.Second, MaxBytes: 64 << 20,
 			InstanceTimeout: 5 * time.Minute, AutoCommitInterval: 5 * time.Second, MaxInstances: 1000,
@@ -108,13 +112,17 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 		base.Reserved = kafka.Reserved{o.reserved}
 		o.metadata.Reserved = base.Reserved
 	}
-	admin, err := kafka.NewAdmin(base)
+	lookups, err := kafka.NewAdmin(base)
 	if err != nil {
 		t.Fatal(err)
 	}
 	o.metadata.CreateTopics = o.create
-	cache := metadata.New(admin, o.metadata, log)
+	cache := metadata.New(lookups, o.metadata, log)
 	if err := cache.Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	changes, err := kafka.NewAdmin(base)
+	if err != nil {
 		t.Fatal(err)
 	}
 	s := &stack{log: logs, metadata: cache, broker: b}
@@ -127,14 +135,10 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 	consumers := consumer.New(base, o.fetch, o.consumer, deps)
 	reads := reader.New(base, o.fetch, reader.Settings{IsolationLevel: o.consumer.IsolationLevel, RequestTimeout: o.consumer.RequestTimeout, MaxBytes: o.consumer.MaxBytes},
 		reader.Deps{Schemas: o.schemas, Healthy: cache.Healthy, Read: o.read})
-	access, err := auth.New(o.access, log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.access = access
+	s.access = newAccess(t, &o, log)
 	s.server = api.New(
-		api.Settings{Edge: o.server, REST: o.rest, Peer: o.peer, Admin: o.adminOn, UI: o.ui},
-		api.Parts{Producer: s.producer, Metadata: cache, Consumers: consumers, Reader: reads, Schemas: o.schemas, Cluster: node, Config: o.admin, Access: access, Logger: log})
+		api.Settings{Edge: o.server, REST: o.rest, Ingest: o.ingest, Peer: o.peer, Admin: o.adminOn, UI: o.ui},
+		api.Parts{Producer: s.producer, Metadata: cache, Admin: newAdmin(changes, cache, base), Consumers: consumers, Reader: reads, Schemas: o.schemas, Cluster: node, Config: o.admin, Access: s.access, Logger: log})
 	addrs, err := s.server.Listen()
 	if err != nil {
 		t.Fatal(err)
@@ -165,13 +169,29 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 			node.Close(ctx, true)
 		}
 		cache.Close()
-		admin.Close()
-		access.Close()
+		lookups.Close()
+		changes.Close()
 		if t.Failed() {
 			t.Logf("the node's log:\n%s", logs)
 		}
 	})
 	return s
+}
+
+// newAdmin builds what changes the cluster.
+func newAdmin(client *kgo.Client, cache *metadata.Cache, base kafka.Settings) *admin.Admin {
+	return admin.New(client, admin.Settings{Reserved: base.Reserved}, admin.Deps{Changed: cache.Invalidate})
+}
+
+// newAccess returns what decides about the callers of a stack.
+func newAccess(t testing.TB, o *stackOptions, log *slog.Logger) *auth.Access {
+	t.Helper()
+	access, err := auth.New(o.access, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(access.Close)
+	return access
 }
 
 // newProducer builds the produce side of a stack.
@@ -187,7 +207,7 @@ func newProducer(t testing.TB, base kafka.Settings, o *stackOptions, cache *meta
 		t.Fatal(err)
 	}
 	return batch.New(client, compressor, batch.Cluster{
-		Topic: topicOf(cache.Topic), Afresh: topicOf(cache.Afresh), Healthy: cache.Healthy, Lost: liveness.Check, Contradicted: cache.Invalidate,
+		Topic: topicOf(cache.Topic), Afresh: topicOf(cache.Afresh), Healthy: cache.Healthy, Lost: liveness.Check, Quiet: liveness.Quiet, Contradicted: cache.Invalidate,
 	}, o.batch, o.producer)
 }
 

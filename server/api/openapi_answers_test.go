@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"strings"
 	"testing"
 
@@ -112,6 +111,12 @@ func TestOpenAPIAnswers(t *testing.T) {
 		{"POST " + t0, json, `{"records":`, 400},
 		{"POST " + t0, "text/plain", `x`, 415},
 		{"POST " + t0, old + "|" + j1, `{"records":[]}`, 422},
+		{"POST /ingest/" + topic, "application/json", `[1,2]`, 200},
+		{"POST /ingest/" + topic, "text/plain", `[1,2]`, 204},
+		{"POST /ingest/" + topic, "text/csv", `a,b`, 200},
+		{"POST /ingest/" + topic, "application/x-ndjson", "1\nx\n", 207},
+		{"POST /ingest/" + topic, "application/x-ndjson", "x\n", 400},
+		{"POST /ingest/" + topic + "?kex=a", "application/json", "{}", 400},
 		{"GET /", "", "", 200},
 		{"GET /topics", "", "", 200},
 		{"GET /topics", "|" + j1, "", 200},
@@ -158,10 +163,7 @@ func TestOpenAPIAnswers(t *testing.T) {
 // The checks of the document, of requests and of responses can fail.
 func TestOpenAPIRefuses(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile("../ops/openapi.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := ops.Document()
 	doc, err := parseOpenAPI(text)
 	if err != nil {
 		t.Fatal(err)

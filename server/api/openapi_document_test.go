@@ -334,7 +334,7 @@ func (d *openAPI) checkBody(content place, contentType, body string) error {
 	if schema.value == nil {
 		return fmt.Errorf("no body of %s is declared", media)
 	}
-	if !strings.HasSuffix(media, "json") {
+	if !strings.HasSuffix(media, "json") || strings.HasSuffix(media, "ndjson") {
 		return d.check(schema, body)
 	}
 	v, err := jsonschema.UnmarshalJSON(strings.NewReader(body))

@@ -59,18 +59,18 @@ func (c *Consumers) Routes() []server.Route {
 	}
 	m := c.media
 	return []server.Route{
-		{Method: "POST", Path: "/consumers/{group}", Body: instanceFields, Admit: m.anyBody, Action: server.Consume, Resource: server.Group, Handle: c.create},
-		route("DELETE", "", m.negotiate, c.delete),
-		withBody("POST", "/subscription", subscriptionFields, m.v2Body, c.subscribe),
-		route("GET", "/subscription", m.negotiate, c.subscription),
-		route("DELETE", "/subscription", m.negotiate, c.unsubscribe),
-		withBody("POST", "/assignments", partitionsFields, m.v2Body, c.assign),
-		route("GET", "/assignments", m.negotiate, c.assignments),
-		withBody("POST", "/positions", positionsFields, m.v2Body, c.seek),
-		withBody("POST", "/positions/beginning", partitionsFields, m.v2Body, c.seekToBeginning),
-		withBody("POST", "/positions/end", partitionsFields, m.v2Body, c.seekToEnd),
-		withBody("POST", "/offsets", offsetsFields, m.anyBody, c.commit),
-		withBody("GET", "/offsets", partitionsFields, m.v2Body, c.committed),
+		{Method: "POST", Path: "/consumers/{group}", Body: instanceFields, Admit: m.callOfBoth, Action: server.Consume, Resource: server.Group, Handle: c.create},
+		route("DELETE", "", m.call, c.delete),
+		withBody("POST", "/subscription", subscriptionFields, m.call, c.subscribe),
+		route("GET", "/subscription", m.call, c.subscription),
+		route("DELETE", "/subscription", m.call, c.unsubscribe),
+		withBody("POST", "/assignments", partitionsFields, m.call, c.assign),
+		route("GET", "/assignments", m.call, c.assignments),
+		withBody("POST", "/positions", positionsFields, m.call, c.seek),
+		withBody("POST", "/positions/beginning", partitionsFields, m.call, c.seekToBeginning),
+		withBody("POST", "/positions/end", partitionsFields, m.call, c.seekToEnd),
+		withBody("POST", "/offsets", offsetsFields, m.callOfBoth, c.commit),
+		withBody("GET", "/offsets", partitionsFields, m.call, c.committed),
 		waits("/records", c.records),
 		waits("/topics/{topic}", c.readTopic),
 		route("GET", "/stream", nil, c.stream),
@@ -133,6 +133,8 @@ func (c *Consumers) subscribe(ctx *fasthttp.RequestCtx) error {
 			return err
 		case topics != nil && pattern != nil:
 			return apierr.IllegalState.New("A subscription has either topics or a topic_pattern, not both.")
+		case c.media.settings.Strict && i.IsSubscribed(topics != nil):
+			return apierr.IllegalState.New("Subscriptions to topics and to a topic_pattern exclude each other; delete the former first (api.compatibility.strict).")
 		case pattern != nil && !server.CallerOf(ctx).MayAll(server.Consume, server.Topic):
 			return apierr.Unauthorized.New("A topic_pattern is for callers that may consume from every topic. Name the topics.")
 		case pattern != nil:
@@ -241,8 +243,8 @@ func (c *Consumers) commit(ctx *fasthttp.RequestCtx) error {
 		return err
 	}
 	var offsets []consumer.Offset
-	if len(server.RequestBody(ctx)) > 0 {
-		if offsets, err = readOffsets(server.RequestBody(ctx)); err != nil {
+	if body := server.RequestBody(ctx); !server.IsAbsent(body) {
+		if offsets, err = readOffsets(body); err != nil {
 			return err
 		}
 		for _, o := range offsets {

@@ -22,13 +22,17 @@ type Produce struct {
 	producer *batch.Producer
 	schemas  *schema.Registry
 	limit    int // of records in a request
-	// appends has, by version and format, the function that appends a response and counts its
+	// appends has, by version and format, the functions that append a response and count its
 	// records. The functions are made at start, since making one allocates.
-	appends [v1 + 1][codec.Protobuf + 1]appendResponse
+	appends [v1 + 1][codec.Protobuf + 1]responses
 }
 
 // appendResponse appends the response to a produce request.
 type appendResponse func(dst []byte, job *batch.Job) []byte
+
+// responses are the two forms of a response. The minimal one is empty when all records are
+// written, and else the whole one.
+type responses struct{ whole, minimal appendResponse }
 
 // NewProduce returns the resource. schemas is nil without a registry.
 func NewProduce(edge *server.Server, m *Media, p *batch.Producer, schemas *schema.Registry) *Produce {
@@ -53,10 +57,10 @@ func Ready(p *batch.Producer) func(ctx *fasthttp.RequestCtx, size int) error {
 
 var topicsPath = []byte("/topics/")
 
-// counting is f with the records counted as of the format.
-func (p *Produce) counting(format codec.Format, f appendResponse) appendResponse {
+// counting is both forms of f with the records counted as of the format.
+func (p *Produce) counting(format codec.Format, f appendResponse) responses {
 	counts := p.edge.Metrics().Format(format.String())
-	return func(dst []byte, job *batch.Job) []byte {
+	whole := func(dst []byte, job *batch.Job) []byte {
 		written := job.Written()
 		counts.Produced.Add(uint64(written))
 		if written < job.Len() {
@@ -64,6 +68,13 @@ func (p *Produce) counting(format codec.Format, f appendResponse) appendResponse
 		}
 		return f(dst, job)
 	}
+	return responses{whole, func(dst []byte, job *batch.Job) []byte {
+		if job.Written() < job.Len() {
+			return whole(dst, job)
+		}
+		counts.Produced.Add(uint64(job.Len()))
+		return dst
+	}}
 }
 
 // Routes returns the resource's routes.
@@ -118,16 +129,27 @@ func (p *Produce) produce(ctx *fasthttp.RequestCtx, partition int32) error {
 	server.ReleaseBody(ctx) // the producer accounts for it now
 	records := job.Len()
 	server.ChargeRecords(ctx, records)
-	dst, err := p.producer.Produce(job, topic, partition, ctx.Response.SwapBody(nil)[:0], p.appends[media.version][media.format])
+	answer := p.appends[media.version][media.format]
+	if server.PrefersMinimal(ctx) {
+		answer.whole = answer.minimal
+	}
+	dst, err := p.producer.Produce(job, topic, partition, ctx.Response.SwapBody(nil)[:0], answer.whole)
 	ctx.Response.SwapBody(dst)
-	if err != nil {
+	switch {
+	case err != nil:
 		p.edge.RecordsFailed(apierr.From(err).Kind, records)
+	case len(dst) == 0:
+		server.RespondNothing(ctx)
 	}
 	return err
 }
 
-// encode looks up the schemas that a request named and encodes its records with them.
+// encode looks up the schemas that a request named and encodes its records with them. The topic is
+// looked up before: a schema must not be registered for a topic that does not exist.
 func (p *Produce) encode(job *batch.Job, media recordsMedia, topic string, named codec.Schemas) error {
+	if err := p.producer.CheckTopic(topic); err != nil {
+		return err
+	}
 	key, err := p.resolve(schema.Wanted{Format: media.format, Topic: topic, Key: true, Text: named.Key, ID: named.KeyID})
 	if err != nil {
 		return err

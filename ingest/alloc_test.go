@@ -1,0 +1,60 @@
+//go:build !race
+
+package ingest
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/valyala/fasthttp"
+
+	"millrace/internal/testkit"
+	"millrace/pool"
+)
+
+// eventLines is a body of n real records, one a line.
+func eventLines(t testing.TB, n int) []byte {
+	records := testkit.ParkingCitations(t)
+	var body []byte
+	for i := range n {
+		body = append(append(body, records[i%len(records)]...), '\n')
+	}
+	return body
+}
+
+// Making records of events costs nothing once the slab has grown.
+func TestParseAllocs(t *testing.T) {
+	table, faults := ParseRoutes([]byte(`routes:
+  plain: {}
+  rules: {key: {pointer: /Ticket}, timestamp: {pointer: /nothing}, headers: {a: {pointer: /Make}, b: fixed, c: {pointer: /ViolationDescr}}}
+`))
+	if len(faults) > 0 {
+		t.Fatal(faults)
+	}
+	for _, n := range []int{1, 100, 1000} {
+		body := eventLines(t, n)
+		array := append([]byte{'['}, bytes.ReplaceAll(bytes.TrimSpace(body), []byte("\n"), []byte(","))...)
+		array = append(array, ']')
+		for f, body := range map[form][]byte{lines: body, values: array, raw: body} {
+			for _, route := range []*Route{table.routes["plain"], table.routes["rules"]} {
+				var slab pool.Slab
+				var ctx fasthttp.RequestCtx
+				d := newDelivery()
+				arena := make([]byte, 0, 1<<20)
+				if allocs := testing.AllocsPerRun(50, func() {
+					slab.Reset()
+					d.reset()
+					d.body, d.slab, d.max = body, &slab, n
+					if err := d.rules.begin(&ctx, route, arena); err != nil {
+						t.Fatal(err)
+					}
+					if err := d.parse(f); err != nil {
+						t.Fatal(err)
+					}
+				}); allocs > 0 {
+					t.Errorf("%d events in form %d to %s: %v allocations", n, f, route.name, allocs)
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,114 @@
+package ingest
+
+import (
+	"strconv"
+	"time"
+
+	"millrace/batch"
+	"millrace/codec/json"
+	"millrace/internal/apierr"
+)
+
+// delivery is one request's events on their way, and what became of them. It is pooled.
+type delivery struct {
+	parser
+	// minimal leaves the body of the answer away when all events are written.
+	minimal bool
+	// failed counts the events that are not written, and retryAfter is the longest time that one
+	// of them asks its sender to wait.
+	failed     int
+	retryAfter time.Duration
+	tally      tally
+	// answer is the method appendAnswer, made once since making it allocates.
+	answer func(dst []byte, job *batch.Job) []byte
+}
+
+func newDelivery() *delivery {
+	d := &delivery{}
+	d.answer = d.appendAnswer
+	return d
+}
+
+// reset makes the delivery ready for its next life; answer and the memory of refused are kept.
+func (d *delivery) reset() {
+	clear(d.refused)
+	clear(d.rules.shared)
+	clear(d.rules.picked)
+	d.parser = parser{refused: d.refused[:0], rules: rules{shared: d.rules.shared[:0], picked: d.rules.picked[:0]}}
+	if cap(d.refused) > maxRefused/10 {
+		d.refused = nil
+	}
+	d.minimal, d.failed, d.retryAfter, d.tally = false, 0, 0, tally{}
+}
+
+// appendAnswer appends the answer: the counts and, of each event that is not written, its index
+// in the body, the reason, and whether it is to be sent again. It appends nothing to a minimal
+// answer without failures.
+func (d *delivery) appendAnswer(dst []byte, job *batch.Job) []byte {
+	d.failed = len(d.refused) + job.Len() - job.Written()
+	if d.failed == 0 && d.minimal {
+		return dst
+	}
+	dst = append(dst, `{"accepted":`...)
+	dst = strconv.AppendInt(dst, int64(job.Written()), 10)
+	dst = append(dst, `,"refused":`...)
+	dst = strconv.AppendInt(dst, int64(d.failed), 10)
+	if d.failed > 0 {
+		dst = d.appendErrors(append(dst, `,"errors":[`...), job)
+		dst[len(dst)-1] = ']' // the last comma
+	}
+	return append(dst, '}')
+}
+
+// appendErrors walks the refused events and the job's records in the order of their indexes.
+func (d *delivery) appendErrors(dst []byte, job *batch.Job) []byte {
+	refused := d.refused
+	for index, record := 0, 0; index < d.events; index++ {
+		if len(refused) > 0 && refused[0].index == index {
+			dst = d.appendError(dst, index, refused[0].err)
+			refused = refused[1:]
+			continue
+		}
+		if job.Written() < job.Len() {
+			if _, _, failed := job.Result(record); failed != nil {
+				dst = d.appendError(dst, index, failed)
+			}
+		}
+		record++
+	}
+	return dst
+}
+
+func (d *delivery) appendError(dst []byte, index int, err *apierr.Error) []byte {
+	d.tally.add(err.Kind)
+	d.retryAfter = max(d.retryAfter, err.Kind.RetryAfter)
+	dst = append(dst, `{"index":`...)
+	dst = strconv.AppendInt(dst, int64(index), 10)
+	dst = append(dst, `,"error_code":`...)
+	dst = strconv.AppendInt(dst, int64(err.Kind.Code), 10)
+	dst = append(dst, `,"message":`...)
+	dst = json.AppendString(dst, err.Message())
+	dst = append(dst, `,"retry":`...)
+	dst = strconv.AppendBool(dst, err.Kind.Retry)
+	return append(dst, `},`...)
+}
+
+// tally counts events by the reason for which they are not written. A request has few reasons;
+// those beyond the room are counted with the last.
+type tally [4]struct {
+	kind   *apierr.Kind
+	events int
+}
+
+func (t *tally) add(k *apierr.Kind) {
+	for i := range t {
+		c := &t[i]
+		if c.kind == nil || c.kind == k || i == len(t)-1 {
+			if c.kind == nil {
+				c.kind = k
+			}
+			c.events++
+			return
+		}
+	}
+}

@@ -1,0 +1,177 @@
+package ingest
+
+import (
+	"bytes"
+
+	"millrace/codec/json"
+	"millrace/internal/apierr"
+	"millrace/pool"
+)
+
+// refusal is an event that is not written because of what it is.
+type refusal struct {
+	index int // among the events of the body
+	err   *apierr.Error
+}
+
+// maxRefused bounds the events of a body that are refused one by one, since an answer names each:
+// a body of nothing but short bad lines would have an answer many times its size.
+const maxRefused = 1000
+
+// parser makes a record of each event of one body. Records are views of the body, which it does
+// not change.
+type parser struct {
+	body    []byte
+	slab    *pool.Slab
+	rules   rules
+	max     int       // of events
+	most    int       // bytes of an event; 0 is any number
+	events  int       // so far: the index of the next one
+	refused []refusal // in the order of their indexes
+}
+
+// parse fills the slab, which must be empty. Its error refuses the body as a whole.
+func (p *parser) parse(f form) (err error) {
+	switch f {
+	case values:
+		err = p.values()
+	case lines:
+		err = p.lines()
+	default:
+		if len(p.body) > 0 {
+			p.rules.opaque = true
+			err = p.add(p.body)
+		}
+	}
+	if err == nil && p.events == 0 {
+		err = apierr.Unprocessable.New("The body has no event.")
+	}
+	return err
+}
+
+// add makes the next event a record.
+func (p *parser) add(event []byte) error {
+	if p.events == p.max {
+		return apierr.BodyTooLarge.New("The request has more than %d events, which is the limit (request.max.records, or that of the route). Send several requests.", p.max)
+	}
+	switch {
+	case event[0] == 'n' && !p.rules.opaque:
+		return p.refuse(apierr.BadRequest.New("An event must not be null."))
+	case p.most > 0 && len(event) > p.most:
+		return p.refuse(apierr.BodyTooLarge.New("The event has %d bytes; the route takes %d.", len(event), p.most))
+	}
+	if why := p.rules.apply(p.slab, event); why != nil {
+		return p.refuse(why)
+	}
+	p.events++
+	return nil
+}
+
+// refuse leaves the next event out. Its error is that there are too many such events.
+func (p *parser) refuse(why *apierr.Error) error {
+	if len(p.refused) == maxRefused {
+		return apierr.BadRequest.New("More than %d events are malformed, and nothing was written. The first is event %d: %s", maxRefused, p.refused[0].index, p.refused[0].err.Message())
+	}
+	p.refused = append(p.refused, refusal{p.events, why})
+	p.events++
+	return nil
+}
+
+// values reads JSON values one after another, with or without white space between.
+func (p *parser) values() error {
+	b := p.body
+	for i := json.SkipSpace(b, afterMark(b)); i < len(b); i = json.SkipSpace(b, i) {
+		var err error
+		if b[i] == '[' {
+			i, err = p.elements(i + 1)
+		} else {
+			i, err = p.value(i)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// value reads the JSON value at i as an event, and returns the index behind it.
+func (p *parser) value(i int) (int, error) {
+	end, _, err := json.Scan(p.body, i)
+	if err != nil {
+		return i, p.malformed(err.Error())
+	}
+	return end, p.add(p.body[i:end:end])
+}
+
+// elements reads the rest of an array from i on, and returns the index behind it.
+func (p *parser) elements(i int) (int, error) {
+	b := p.body
+	i = json.SkipSpace(b, i)
+	if i < len(b) && b[i] == ']' {
+		return i + 1, nil
+	}
+	for {
+		var err error
+		if i, err = p.value(i); err != nil {
+			return i, err
+		}
+		i = json.SkipSpace(b, i)
+		switch {
+		case i < len(b) && b[i] == ',':
+			i = json.SkipSpace(b, i+1)
+		case i < len(b) && b[i] == ']':
+			return i + 1, nil
+		case i < len(b):
+			return i, p.malformed((&json.SyntaxError{Offset: i, Reason: "expected ',' or ']' in an array"}).Error())
+		default:
+			return i, p.malformed((&json.SyntaxError{Offset: i, Reason: "unexpected end"}).Error())
+		}
+	}
+}
+
+// malformed returns the error of a body whose next event is not JSON. Where the event behind it
+// begins is not known.
+func (p *parser) malformed(fault string) error {
+	return apierr.BadRequest.New("The body is not valid JSON, and nothing was written: %s, in or after event %d.", fault, p.events)
+}
+
+// lines reads a JSON value a line. Lines of white space count for nothing.
+func (p *parser) lines() error {
+	b := p.body
+	for i := afterMark(b); i < len(b); {
+		end := len(b)
+		if n := bytes.IndexByte(b[i:], '\n'); n >= 0 {
+			end = i + n
+		}
+		if err := p.line(b[:end], json.SkipSpace(b[:end], i)); err != nil {
+			return err
+		}
+		i = end + 1
+	}
+	return nil
+}
+
+// line reads the line that begins at i, behind its white space, and ends with b.
+func (p *parser) line(b []byte, i int) error {
+	if i == len(b) {
+		return nil
+	}
+	end, _, err := json.Scan(b, i)
+	if err == nil {
+		if rest := json.SkipSpace(b, end); rest < len(b) {
+			err = &json.SyntaxError{Offset: rest, Reason: "unexpected text after the end"}
+		}
+	}
+	if err != nil {
+		return p.refuse(apierr.BadRequest.New("The line is not one JSON value: %s of the body.", err))
+	}
+	return p.add(b[i:end:end])
+}
+
+// afterMark returns the index behind a UTF-8 byte order mark.
+func afterMark(b []byte) int {
+	if bytes.HasPrefix(b, []byte("\xEF\xBB\xBF")) {
+		return 3
+	}
+	return 0
+}

@@ -1,0 +1,87 @@
+package ingest
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// Every fault of a file is found at once, with its line.
+func TestRouteFaults(t *testing.T) {
+	const text = `routes:
+  "a b": {}
+  ok: {topic: clicks}
+  twice: {}
+  twice: {}
+  wrong:
+    topic: {pointer: /t}
+    key: {pointer: user, query: u}
+    partition: []
+    timestamp: {among: [a]}
+    colour: red
+    headers:
+      h: {header: X-H, required: yes}
+      i: {pointer: user}
+    limits: {bytes: 0, lines: 3}
+    pixel: 1
+  open: {topic: {query: topic}}
+  fixed: {topic: {fixed: "a/b", among: [a]}}
+  merged: {<<: {}, key: *x}
+extra: 1
+`
+	_, faults := ParseRoutes([]byte(strings.Replace(text, "*x", "''", 1)))
+	var got []string
+	for _, f := range faults {
+		got = append(got, fmt.Sprintf("%d: %s", f.Line, f.Problem))
+	}
+	want := []string{
+		`2: the name of the route "a b" is not allowed; allowed: letters, digits, . _ and -`,
+		`5: routes.twice is there twice`,
+		`7: routes.wrong.topic is the same for all events of a request; allowed: a name, query or header`,
+		`8: routes.wrong.key.pointer: a JSON pointer begins with "/", as /user/id does`,
+		`8: routes.wrong.key must have one of pointer, query, header and fixed`,
+		`9: routes.wrong.partition must be a mapping`,
+		`9: routes.wrong.partition must have one of pointer, query, header and fixed`,
+		`10: routes.wrong.timestamp must have one of pointer, query, header and fixed`,
+		`11: routes.wrong.colour is not known here; allowed: topic, key, partition, timestamp, headers, limits, pixel`,
+		`13: routes.wrong.headers.h.required must be true or false`,
+		`14: routes.wrong.headers.i.pointer: a JSON pointer begins with "/", as /user/id does`,
+		`15: routes.wrong.limits.bytes must be a whole number, 1 or more`,
+		`15: routes.wrong.limits.lines is not known here; allowed: bytes, events, event_bytes`,
+		`16: routes.wrong.pixel must be true or false`,
+		`17: routes.open.topic comes from the request, and lists no topics; allowed: among: [NAME, …] beside it`,
+		`18: routes.fixed.topic is fixed, and among has no meaning`,
+		`19: routes.merged.<< is not known here; allowed: topic, key, partition, timestamp, headers, limits, pixel`,
+		`19: routes.merged.key must be a text`,
+		`20: extra is not known here; allowed: routes`,
+	}
+	if a, b := strings.Join(got, "\n"), strings.Join(want, "\n"); a != b {
+		t.Errorf("the faults are\n%s\nwant\n%s", a, b)
+	}
+	f := func(text, want string) {
+		t.Helper()
+		if _, faults := ParseRoutes([]byte(text)); len(faults) != 1 || fmt.Sprintf("%d: %s", faults[0].Line, faults[0].Problem) != want {
+			t.Errorf("%q: %v, want %s", text, faults, want)
+		}
+	}
+	f("routes: [", "1: did not find expected node content")
+	f("a\n---\nb", "0: the file has more than one document")
+	f("- a", "1: the file must be a mapping")
+	f("routes: {}\na: 1", "2: a is not known here; allowed: routes")
+	f("routes: {a: &x {}, b: *x}", "1: routes.b must be a name with a value of its own: aliases and merges are not supported")
+	for _, empty := range []string{"", "# nothing", "routes: {}"} {
+		if table, faults := ParseRoutes([]byte(empty)); table.Len() != 0 || len(faults) > 0 {
+			t.Errorf("%q: %v", empty, faults)
+		}
+	}
+}
+
+func FuzzParseRoutes(f *testing.F) {
+	f.Add("routes: {a: {topic: {query: t, among: [x]}, key: {pointer: /a}, headers: {h: v}}}")
+	f.Add("routes:\n  a: &x {}\n  b: *x\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		if table, faults := ParseRoutes([]byte(text)); table == nil && len(faults) == 0 {
+			t.Fatalf("%q is neither routes nor faults", text)
+		}
+	})
+}

@@ -1,0 +1,189 @@
+package ingest
+
+import (
+	"bytes"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"millrace/batch"
+	"millrace/internal/apierr"
+	"millrace/metrics"
+	"millrace/server"
+)
+
+// Settings of the front door.
+type Settings struct {
+	// DefaultRoutes makes a route of each topic, under its name (ingest.routes.default).
+	DefaultRoutes bool
+	// MaxEvents bounds the events of one request (request.max.records).
+	MaxEvents int
+	// File is where the routes are from (ingest.routes.file); empty is none.
+	File string
+	// Routes are those of the file, or nil; [Ingest.SetRoutes] changes them later.
+	Routes *Table
+}
+
+// Ingest is the resource that takes events. Many goroutines may use it.
+type Ingest struct {
+	settings   Settings
+	edge       *server.Server
+	producer   *batch.Producer
+	counts     *metrics.Format
+	deliveries sync.Pool
+	table      atomic.Pointer[Table] // never nil
+}
+
+// New returns the resource.
+func New(edge *server.Server, p *batch.Producer, s Settings) *Ingest {
+	in := &Ingest{settings: s, edge: edge, producer: p, counts: edge.Metrics().Format("ingest")}
+	in.deliveries.New = func() any { return newDelivery() }
+	in.SetRoutes(s.Routes)
+	return in
+}
+
+// SetRoutes makes t the routes of requests from now on. Nil is none.
+func (in *Ingest) SetRoutes(t *Table) {
+	if t == nil {
+		t = &Table{}
+	}
+	in.table.Store(t)
+}
+
+// Prefix begins the path of every request for this package.
+const Prefix = "/ingest/"
+
+var prefix = []byte(Prefix)
+
+// Owns reports whether a request, which may not be routed yet, is for this package.
+func Owns(ctx *fasthttp.RequestCtx) bool {
+	return bytes.HasPrefix(ctx.URI().PathOriginal(), prefix)
+}
+
+// Routes returns the resource's routes.
+func (in *Ingest) Routes() []server.Route {
+	return []server.Route{
+		{Method: "POST", Path: Prefix + "{topic}", Admit: answersJSON, KeyInQuery: true, Action: server.Ingest, Resource: server.Topic, Handle: in.post},
+		{Method: "GET", Path: Prefix + "{topic}/pixel.gif", Admit: answersJSON, KeyInQuery: true, Action: server.Ingest, Resource: server.Topic, Handle: in.getPixel},
+	}
+}
+
+// answersJSON makes answer and errors plain JSON, whatever Accept says: an event is not lost
+// because its sender, who may not look at the answer, asks for another type.
+func answersJSON(ctx *fasthttp.RequestCtx) error {
+	ctx.SetContentType(server.MediaJSON)
+	return nil
+}
+
+// post handles POST /ingest/{topic}.
+func (in *Ingest) post(ctx *fasthttp.RequestCtx) error {
+	route, topic, err := in.route(ctx)
+	if err != nil {
+		return err
+	}
+	form, beacon, err := formOf(ctx.Request.Header.ContentType())
+	if err != nil {
+		return err
+	}
+	if n := len(server.RequestBody(ctx)); route.maxBytes > 0 && n > route.maxBytes {
+		return apierr.BodyTooLarge.New("The request body has %d bytes; the ingest route takes %d.", n, route.maxBytes)
+	}
+	job := in.producer.Acquire()
+	job.Body = server.SwapBody(ctx, job.Body)
+	return in.deliver(ctx, job, request{route, topic, form, beacon || server.PrefersMinimal(ctx)})
+}
+
+// request is what is known of a request before its body is read.
+type request struct {
+	route   *Route
+	topic   string
+	form    form
+	minimal bool // of its answer: see [delivery]
+}
+
+// route returns the route of a request, and the topic of its events.
+func (in *Ingest) route(ctx *fasthttp.RequestCtx) (*Route, string, error) {
+	name, err := server.PathParam(ctx, "topic")
+	if err != nil {
+		return nil, "", err
+	}
+	if r := in.table.Load().routes[name]; r != nil {
+		topic, err := r.topicOf(ctx)
+		if err == nil {
+			err = r.checkQuery(ctx)
+		}
+		return r, topic, err
+	}
+	if !in.settings.DefaultRoutes {
+		return nil, "", apierr.NotFound.New("There is no ingest route %s, and topics have none of their own here (ingest.routes.default).", name)
+	}
+	return defaultRoute, name, defaultRoute.checkQuery(ctx)
+}
+
+// deliver makes records of the events in the job's body, writes them, and answers. It takes the
+// job.
+func (in *Ingest) deliver(ctx *fasthttp.RequestCtx, job *batch.Job, r request) error {
+	d := in.deliveries.Get().(*delivery)
+	d.minimal = r.minimal
+	err := in.write(ctx, d, job, r)
+	for _, t := range d.tally {
+		if t.kind != nil {
+			in.edge.RecordsFailed(t.kind, t.events)
+		}
+	}
+	d.reset()
+	in.deliveries.Put(d)
+	return err
+}
+
+func (in *Ingest) write(ctx *fasthttp.RequestCtx, d *delivery, job *batch.Job, r request) error {
+	job.Trace = server.TraceOf(ctx)
+	d.body, d.slab = job.Body, &job.Slab
+	d.max, d.most = in.settings.MaxEvents, r.route.maxEventBytes
+	if r.route.maxEvents > 0 {
+		d.max = min(d.max, r.route.maxEvents)
+	}
+	err := d.rules.begin(ctx, r.route, job.Arena)
+	if err == nil {
+		err = d.parse(r.form)
+		job.Arena = d.rules.arena
+	}
+	if err == nil && job.Len() == 0 { // a request that failed as a whole has no 2xx status
+		first := d.refused[0]
+		err = first.err.Kind.New("No event was written. Event %d: %s", first.index, first.err.Message())
+	}
+	if err == nil {
+		err = in.producer.Admit(job)
+	}
+	if err != nil {
+		job.Release()
+		return err
+	}
+	server.ReleaseBody(ctx) // the producer accounts for it now
+	records := job.Len()
+	dst, err := in.producer.Produce(job, r.topic, batch.AnyPartition, ctx.Response.SwapBody(nil)[:0], d.answer)
+	ctx.Response.SwapBody(dst)
+	if err != nil {
+		in.edge.RecordsFailed(apierr.From(err).Kind, records)
+		return err
+	}
+	in.counts.Produced.Add(uint64(d.events - d.failed))
+	respond(ctx, d, len(dst) == 0)
+	return nil
+}
+
+// respond sets the status of a request of which events were written.
+func respond(ctx *fasthttp.RequestCtx, d *delivery, empty bool) {
+	switch {
+	case empty:
+		server.RespondNothing(ctx)
+	case d.failed > 0:
+		ctx.SetStatusCode(fasthttp.StatusMultiStatus)
+		if d.retryAfter > 0 {
+			ctx.Response.Header.Set(fasthttp.HeaderRetryAfter, strconv.Itoa(int(d.retryAfter/time.Second)))
+		}
+	}
+}
