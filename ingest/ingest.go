@@ -164,6 +164,7 @@ func (in *Ingest) write(ctx *fasthttp.RequestCtx, d *delivery, job *batch.Job, r
 	}
 	server.ReleaseBody(ctx) // the producer accounts for it now
 	records := job.Len()
+	server.ChargeRecords(ctx, records)
 	dst, err := in.producer.Produce(job, r.topic, batch.AnyPartition, ctx.Response.SwapBody(nil)[:0], d.answer)
 	ctx.Response.SwapBody(dst)
 	if err != nil {

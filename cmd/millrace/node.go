@@ -38,9 +38,10 @@ type node struct {
 	log       *slog.Logger
 	metrics   *metrics.Metrics
 	metadata  *metadata.Cache
-	changes   *kgo.Client     // of what describes and changes the cluster
-	liveness  *kafka.Liveness // of the brokers, as the producer's client sees them
-	contact   kafka.Contact   // of that client with any of them
+	changes   *kgo.Client       // of what describes and changes the cluster
+	liveness  *kafka.Liveness   // of the brokers, as the producer's client sees them
+	contact   kafka.Contact     // of that client with any of them
+	conns     kafka.Connections // of the other clients
 	producer  *batch.Producer
 	member    *cluster.Node    // nil unless the node is one of several
 	schemas   *schema.Registry // nil: there is no schema registry
@@ -201,7 +202,6 @@ func (n *node) newProducer() (*kafka.Compressor, error) {
 	if err != nil {
 		return nil, err
 	}
-	n.liveness.OnHalfOpen(client.Reset)
 	around := batch.Cluster{
 		Topic:        n.topic,
 		Afresh:       n.topicAfresh,
@@ -216,6 +216,10 @@ func (n *node) newProducer() (*kafka.Compressor, error) {
 		around.Begin, around.End = n.tracing.Records(s.ClientID)
 	}
 	n.producer = batch.New(client, compressor, around, n.cfg.Batch, n.cfg.Producer)
+	n.liveness.OnHalfOpen(func(broker int32) {
+		n.producer.Renew(broker)
+		n.conns.Reset(broker) // those of the other clients are as old, and wait for longer
+	})
 	return compressor, nil
 }
 
@@ -289,6 +293,9 @@ func newRegistry(cfg *config.Config, log *slog.Logger) (*schema.Registry, error)
 func (n *node) clientSettings(s kafka.Settings, name string) kafka.Settings {
 	s.Logger = n.log
 	s.Hooks = []kgo.Hook{n.metrics.Hook(name)}
+	if name != metrics.ProducerClient {
+		s.Hooks = append(s.Hooks, &n.conns)
+	}
 	if n.tracing != nil && name == metrics.ConsumerClient {
 		s.Hooks = append(s.Hooks, n.tracing.Hook(s.ClientID))
 	}

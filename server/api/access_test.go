@@ -198,6 +198,7 @@ func TestRulesHold(t *testing.T) {
 		{"POST", "/topics/other", one, "X-None: 1", 401, "needs credentials"},
 		{"POST", "/topics/secret", one, alice, 403, "topic secret"},
 		{"POST", "/topics/s%65cret", one, alice, 403, "topic secret"},
+		{"POST", "/topics", `{"records":[{"topic":"telemetry-a","value":1},{"topic":"other","value":1}]}`, d.writeKey, 403, "topic other"},
 		{"GET", "/topics", "", alice, 200, `["other","telemetry-a"]`},
 		{"GET", "/topics", "", d.dashKey, 200, `["telemetry-a"]`},
 		{"GET", "/topics", "", d.rootKey, 200, `["other","telemetry-a"]`},
@@ -209,6 +210,14 @@ func TestRulesHold(t *testing.T) {
 		{"GET", "/healthz", "", "X-None: 1", 200, ""},
 	} {
 		s.do(t, c.method, c.path, c.body, c.who, jsonV2).want(t, c.status, c.text)
+	}
+	found := regexp.MustCompile(`"cluster_id":"([^"]+)"`).FindStringSubmatch(s.do(t, "GET", "/v3/clusters", "", d.rootKey).body)
+	if found == nil {
+		t.Fatal("the cluster has no id")
+	}
+	list := s.do(t, "GET", "/v3/clusters/"+found[1]+"/topics", "", d.dashKey).want(t, 200, `"topic_name":"telemetry-a"`)
+	if strings.Contains(list.body, "other") || strings.Contains(list.body, "secret") {
+		t.Errorf("the list of v3 shows other topics: %s", list.body)
 	}
 	if log := s.log.String(); !strings.Contains(log, "request refused") || !strings.Contains(log, "caller=key:edge") {
 		t.Errorf("refusals are not in the log:\n%s", log)
