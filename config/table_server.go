@@ -55,6 +55,14 @@ var serverRows = []row{
 		store: into(millis(0, largest), func(d *draft) *time.Duration { return &d.Server.GracefulTimeout }),
 	},
 	{
+		name: "api.endpoints.allowlist", doc: "Names of the endpoints that are served, separated by commas, as `api.v3.topics.list`, or `api.v3.topics.*` for all of a resource; empty: all. Others answer 404 to GET and 405 otherwise. The log has the names of changes (\"audit\"), docs/api.md lists all.",
+		store: into(words, func(d *draft) *[]string { return &d.Endpoints.Allow }),
+	},
+	{
+		name: "api.endpoints.blocklist", doc: "Names of endpoints that are not served.",
+		store: into(words, func(d *draft) *[]string { return &d.Endpoints.Block }),
+	},
+	{
 		name: "api.compatibility.strict", def: "false", doc: "Answer as today's Confluent proxy where millrace is kinder or follows the documentation.",
 		store: into(boolean, func(d *draft) *bool { return &d.REST.Strict }),
 	},
@@ -90,7 +98,7 @@ var serverRows = []row{
 
 var corsRows = []row{
 	{
-		name: "access.control.allow.origin", doc: "Origins whose web pages may use the API, separated by commas, or *. Without it a page of another origin changes nothing: its POST, PUT and DELETE, and its reads of a consumer instance, are 403.",
+		name: "access.control.allow.origin", doc: "Origins whose web pages may use the API, separated by commas, or *; `https://*.example.com` is each subdomain. Without it a page of another origin changes nothing: its POST, PUT and DELETE, and its reads of a consumer instance, are 403.",
 		store: into(text, func(d *draft) *string { return &d.Server.AllowOrigin }),
 	},
 	{
@@ -100,6 +108,10 @@ var corsRows = []row{
 	{
 		name: "access.control.allow.headers", doc: "Headers that such a call may send, separated by commas; without it those that the API reads.",
 		store: into(text, func(d *draft) *string { return &d.Server.AllowHeaders }),
+	},
+	{
+		name: "access.control.allow.credentials", def: "false", doc: "Let pages of the allowed origins send what the browser has stored for this node, as `navigator.sendBeacon` always does. Not with the origin *.",
+		store: into(boolean, func(d *draft) *bool { return &d.Server.AllowCredentials }),
 	},
 }
 

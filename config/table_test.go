@@ -65,6 +65,8 @@ var storedCases = map[string]struct {
 	"hosts.own":                {" a.example, B_2 ", func(c *Config) any { return c.Server.OwnHosts }, "[a.example B_2]"},
 	"hosts.own.only":           {"true", func(c *Config) any { return c.Server.OwnHostsOnly }, "true"},
 	"forwarded.trusted":        {"10.1.2.3/8, 2001:db8::1", func(c *Config) any { return c.Server.ForwardedTrusted }, "[10.0.0.0/8 2001:db8::1/128]"},
+	"api.endpoints.allowlist":  {"api.v3.topics.*, api.v2.root.get", func(c *Config) any { return c.Endpoints.Allow }, "[api.v3.topics.* api.v2.root.get]"},
+	"api.endpoints.blocklist":  {"api.v3.acls.*", func(c *Config) any { return c.Endpoints.Block }, "[api.v3.acls.*]"},
 	"shutdown.graceful.ms":     {"0", func(c *Config) any { return c.Server.GracefulTimeout }, "0s"},
 	"api.compatibility.strict": {"TRUE", func(c *Config) any { return c.REST.Strict }, "true"},
 	"avro.dialect":             {"Plain", func(c *Config) any { return c.REST.Avro }, "1"},
@@ -76,9 +78,16 @@ var storedCases = map[string]struct {
 
 	"metrics.topics.max": {"7", func(c *Config) any { return c.Metrics.Topics }, "7"},
 
-	"access.control.allow.origin":  {"*", func(c *Config) any { return c.Server.AllowOrigin }, "*"},
-	"access.control.allow.methods": {"GET", func(c *Config) any { return c.Server.AllowMethods }, "GET"},
-	"access.control.allow.headers": {"X", func(c *Config) any { return c.Server.AllowHeaders }, "X"},
+	"access.control.allow.origin":      {"*", func(c *Config) any { return c.Server.AllowOrigin }, "*"},
+	"access.control.allow.methods":     {"GET", func(c *Config) any { return c.Server.AllowMethods }, "GET"},
+	"access.control.allow.headers":     {"X", func(c *Config) any { return c.Server.AllowHeaders }, "X"},
+	"access.control.allow.credentials": {"true", func(c *Config) any { return c.Server.AllowCredentials }, "true"},
+
+	"ingest.spool.dir":        {"/s", func(c *Config) any { return c.Ingest.SpoolDir }, "/s"},
+	"ingest.spool.max.bytes":  {"2000000", func(c *Config) any { return c.Ingest.SpoolLimits.MaxBytes }, "2000000"},
+	"ingest.spool.max.age.ms": {"7", func(c *Config) any { return c.Ingest.SpoolLimits.MaxAge }, "7ms"},
+	"ingest.routes.default":   {"false", func(c *Config) any { return c.Ingest.DefaultRoutes }, "false"},
+	"ingest.routes.file":      {"testdata/routes.yaml", func(c *Config) any { return c.Ingest.Routes.Len() }, "1"},
 
 	"request.max.bytes":                    {"1", func(c *Config) any { return c.Server.MaxBodyBytes }, "1"},
 	"request.buffer.memory":                {"33554432", func(c *Config) any { return c.Server.Bodies.Memory }, "33554432"},

@@ -154,7 +154,7 @@ func (s *Server) identify(rt *gate, ctx *fasthttp.RequestCtx) (*auth.Identity, e
 // a password that was typed once and a certificate, unless the origin is allowed by name. Where
 // all are allowed (*), any page could else use its reader's rights, by requests without preflight.
 func (s *Server) checkAmbient(ctx *fasthttp.RequestCtx, c *auth.Credentials) error {
-	if !s.cors.any || !s.deps.Access.Asks() || !s.fromOtherOrigin(ctx) {
+	if !s.corsOf(ctx).any || !s.deps.Access.Asks() || !s.fromOtherOrigin(ctx) {
 		return nil
 	}
 	c.Certificate = nil

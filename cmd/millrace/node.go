@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"syscall"
 	"time"
@@ -29,6 +30,7 @@ import (
 	"millrace/server"
 	"millrace/server/api"
 	"millrace/server/ops"
+	"millrace/spool"
 )
 
 // node is the running program: its parts in the order in which they are
@@ -47,6 +49,8 @@ type node struct {
 	schemas   *schema.Registry // nil: there is no schema registry
 	consumers *consumer.Manager
 	reader    *reader.Reader
+	spool     *spool.Spool // nil: there is none; dead too
+	dead      *spool.Spool
 	server    *api.API
 	access    *auth.Access     // nil: nobody is asked who they are
 	tracing   *tracing.Tracing // nil: off
@@ -142,6 +146,9 @@ func start(cfg *config.Config) (_ *node, err error) {
 	consume := n.consumeSettings()
 	n.consumers = consumer.New(consume, cfg.KafkaConsumer, cfg.Consumer, deps)
 	n.reader = reader.New(consume, cfg.KafkaConsumer, readerSettings(cfg), reader.Deps{Schemas: n.schemas, Healthy: n.metadata.Healthy, Read: read})
+	if err := n.openSpool(); err != nil {
+		return nil, err
+	}
 	n.live = &live{log: n.log, level: level, compressor: compressor, access: n.access, cfg: cfg}
 	n.server = api.New(apiSettings(cfg), api.Parts{
 		Producer:  n.producer,
@@ -151,12 +158,17 @@ func start(cfg *config.Config) (_ *node, err error) {
 		Reader:    n.reader,
 		Cluster:   n.member,
 		Schemas:   n.schemas,
+		Spool:     n.spool,
+		Dead:      n.dead,
 		Config:    ops.Config{Settings: n.live.settings, Change: n.live.change},
 		Metrics:   n.metrics,
 		Access:    n.access,
 		Tracing:   n.tracing,
 		Logger:    n.log,
 	})
+	if err := n.server.CheckEndpoints(); err != nil {
+		return nil, err
+	}
 	n.watch(compressor)
 	n.live.server = n.server
 	n.awaitBrokers()
@@ -237,7 +249,7 @@ func (n *node) consumeSettings() kafka.Settings {
 }
 
 func apiSettings(cfg *config.Config) api.Settings {
-	return api.Settings{Edge: cfg.Server, REST: cfg.REST, Produce: cfg.Produce, Ingest: cfg.Ingest, Peer: cfg.Peer, Admin: cfg.Admin, UI: cfg.UI}
+	return api.Settings{Endpoints: cfg.Endpoints, Edge: cfg.Server, REST: cfg.REST, Produce: cfg.Produce, Ingest: cfg.Ingest, Peer: cfg.Peer, Admin: cfg.Admin, UI: cfg.UI}
 }
 
 // readerSettings are those of the instances, where they mean the same.
@@ -278,6 +290,23 @@ func (n *node) peerURL() string {
 	}
 	first.Host = net.JoinHostPort(host, first.Port())
 	return first.String()
+}
+
+// openSpool opens the spool of events, if the settings have one.
+func (n *node) openSpool() (err error) {
+	s := n.cfg.Ingest.SpoolLimits
+	if n.cfg.Ingest.SpoolDir == "" {
+		return nil
+	}
+	s.Corrupt = func(path string, err error) {
+		n.log.Error("a segment of the spool cannot be read to its end", "kept", path, "err", err)
+	}
+	if n.spool, err = spool.Open(n.cfg.Ingest.SpoolDir, s); err != nil {
+		return err
+	}
+	s.MaxAge = 0 // nothing takes these away but people
+	n.dead, err = spool.Open(filepath.Join(n.cfg.Ingest.SpoolDir, "dead"), s)
+	return err
 }
 
 // newRegistry returns the schema registry's client, nil where there is none.
@@ -389,6 +418,19 @@ func (n *node) close(ctx context.Context) (err error) {
 	}
 	if n.member != nil { // what the consumers gave up stands in its topic
 		n.member.Close(ctx, true)
+	}
+	if n.spool != nil {
+		if n.server != nil {
+			n.server.StopForwarding()
+		}
+		if failed := n.spool.Close(); failed != nil && err == nil {
+			err = failed
+		}
+	}
+	if n.dead != nil {
+		if failed := n.dead.Close(); failed != nil && err == nil {
+			err = failed
+		}
 	}
 	if n.producer != nil {
 		if failed := n.producer.Close(ctx); failed != nil && err == nil {

@@ -25,6 +25,7 @@ import (
 	"millrace/server/rest"
 	"millrace/server/ui"
 	v3 "millrace/server/v3"
+	"millrace/spool"
 )
 
 // Settings of the API of a node.
@@ -37,6 +38,8 @@ type Settings struct {
 	Peer    peer.Settings
 	// Ingest is of the routes for events without an envelope.
 	Ingest ingest.Settings
+	// Endpoints are those that are served.
+	Endpoints Endpoints
 	// Admin serves /admin/config (admin.enable).
 	Admin bool
 	// UI serves the dashboard at /ui (ui.enable).
@@ -53,6 +56,9 @@ type Parts struct {
 	Reader    *reader.Reader
 	// Schemas is nil where there is no schema registry.
 	Schemas *schema.Registry
+	// Spool keeps events until Kafka has them, Dead those that Kafka will never take; nil where
+	// there is none.
+	Spool, Dead *spool.Spool
 	// Cluster is this node of the service, nil for a single node.
 	Cluster *cluster.Node
 	// Config serves /admin; it is required when the settings turn that on. The dashboard shows
@@ -76,13 +82,17 @@ type API struct {
 	Forwarder *peer.Forwarder
 	dashboard *ui.Dashboard // nil without the dashboard
 	ingest    *ingest.Ingest
+	endpoints Endpoints
+	// stopForwarding ends what New has begun.
+	stopForwarding func()
 }
 
 // New returns an API that does not listen yet.
 func New(s Settings, p Parts) *API {
 	media := rest.NewMedia(s.REST, p.Schemas != nil)
-	a := &API{}
-	d := server.Deps{Metrics: p.Metrics, Tracing: p.Tracing, Logger: p.Logger, ErrorType: errorType(media), Ready: ready(p.Producer), Access: p.Access}
+	a := &API{endpoints: s.Endpoints}
+	policy := func(ctx *fasthttp.RequestCtx) *server.CORS { return a.ingest.CORS(ctx) }
+	d := server.Deps{Metrics: p.Metrics, Tracing: p.Tracing, Logger: p.Logger, ErrorType: errorType(media), Ready: a.ready(p.Producer), CORS: policy, Access: p.Access}
 	var peers rest.Peers // a nil interface without a cluster
 	if p.Cluster != nil {
 		a.Forwarder = peer.New(p.Cluster, p.Consumers, p.Access, s.Peer)
@@ -90,33 +100,38 @@ func New(s Settings, p Parts) *API {
 	}
 	a.Server = server.New(s.Edge, d)
 	edge := a.Server
-	edge.Handle(rest.NewProduce(edge, media, p.Producer, p.Schemas).Routes()...)
-	edge.Handle(v3.NewProduce(edge, p.Metadata, p.Producer, p.Schemas, v3.ProduceSettings{MaxRecordBytes: s.Edge.MaxBodyBytes, MaxEntries: s.Produce.MaxEntries, Dialect: s.REST.Avro}).Routes()...)
-	a.ingest = ingest.New(edge, p.Producer, s.Ingest)
-	edge.Handle(a.ingest.Routes()...)
-	edge.Handle(rest.NewMetadata(edge, media, p.Metadata).Routes()...)
-	edge.Handle(rest.NewConsumers(edge, media, p.Consumers, peers).Routes()...)
-	edge.Handle(rest.NewDirect(media, p.Metadata, p.Reader).Routes()...)
-	edge.Handle(rest.NewStreams(edge, media, p.Metadata, p.Reader).Routes()...)
-	edge.Handle(v3.Routes(v3.Parts{Edge: edge, Metadata: p.Metadata, Admin: p.Admin, Strict: s.REST.Strict, Logger: p.Logger})...)
-	edge.Handle(ops.NewHealth(edge, p.Metadata.Healthy).Routes()...)
-	edge.Handle(ops.NewMetrics(edge).Routes()...)
-	edge.Handle(ops.OpenAPI{}.Routes()...)
+	a.handle(rest.NewProduce(edge, media, p.Producer, p.Schemas).Routes()...)
+	a.handle(v3.NewProduce(edge, p.Metadata, p.Producer, p.Schemas, v3.ProduceSettings{MaxRecordBytes: s.Edge.MaxBodyBytes, MaxEntries: s.Produce.MaxEntries, Dialect: s.REST.Avro}).Routes()...)
+	a.ingest = ingest.New(edge, s.Ingest, ingest.Deps{Producer: p.Producer, Spool: p.Spool, Dead: p.Dead, Logger: p.Logger})
+	a.handle(a.ingest.Routes()...)
+	a.stopForwarding = a.ingest.Start()
+	a.handle(rest.NewMetadata(edge, media, p.Metadata).Routes()...)
+	a.handle(rest.NewConsumers(edge, media, p.Consumers, peers).Routes()...)
+	a.handle(rest.NewDirect(media, p.Metadata, p.Reader).Routes()...)
+	a.handle(rest.NewStreams(edge, media, p.Metadata, p.Reader).Routes()...)
+	a.handle(v3.Routes(v3.Parts{Edge: edge, Metadata: p.Metadata, Admin: p.Admin, Strict: s.REST.Strict, Logger: p.Logger})...)
+	a.handle(ops.NewHealth(edge, p.Metadata.Healthy).Routes()...)
+	a.handle(ops.NewMetrics(edge).Routes()...)
+	a.handle(ops.OpenAPI{}.Routes()...)
 	if s.Admin {
-		edge.Handle(ops.NewAdmin(p.Config).Routes()...)
+		a.handle(ops.NewAdmin(p.Config).Routes()...)
 	}
 	if s.UI {
 		a.dashboard = ui.New(edge, ui.Deps{Metadata: p.Metadata, Consumers: p.Consumers, Settings: settings(p.Config), Logger: p.Logger})
-		edge.Handle(a.dashboard.Routes()...)
+		a.handle(a.dashboard.Routes()...)
 	}
 	if a.Forwarder != nil {
-		edge.Handle(a.Forwarder.Routes()...)
+		a.handle(a.Forwarder.Routes()...)
 	}
 	return a
 }
 
 // SetIngestRoutes makes t the routes of /ingest, beside those of topics, from the next request on.
 func (a *API) SetIngestRoutes(t *ingest.Table) { a.ingest.SetRoutes(t) }
+
+// StopForwarding ends the forwarding of the spool's events. It waits for those that are on their
+// way; call it before the producer is closed.
+func (a *API) StopForwarding() { a.stopForwarding() }
 
 // errorType returns [server.Deps.ErrorType]: errors of v3 and of the front door are plain JSON.
 func errorType(media *rest.Media) func(ctx *fasthttp.RequestCtx) string {
@@ -129,11 +144,11 @@ func errorType(media *rest.Media) func(ctx *fasthttp.RequestCtx) string {
 }
 
 // ready returns [server.Deps.Ready] of all resources that produce.
-func ready(p *batch.Producer) func(ctx *fasthttp.RequestCtx, size int) error {
+func (a *API) ready(p *batch.Producer) func(ctx *fasthttp.RequestCtx, size int) error {
 	records := rest.Ready(p)
 	return func(ctx *fasthttp.RequestCtx, size int) error {
 		if ctx.IsPost() && ingest.Owns(ctx) {
-			return p.Ready(max(size, 0))
+			return a.ingest.Ready(ctx, size)
 		}
 		return records(ctx, size)
 	}
