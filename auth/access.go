@@ -35,6 +35,16 @@ type Settings struct {
 	Mapping      Mapping
 	// Tokens are signed tokens that are accepted.
 	Tokens TokenSettings
+	// Limits are quotas beside those of the file of rules. They hold where nobody is asked, too.
+	Limits []Limit
+}
+
+// Limit bounds requests a second, for each address or for all together.
+type Limit struct {
+	Name       string // of the setting
+	Requests   float64
+	PerAddress bool
+	Paths      []string // patterns; none: all
 }
 
 // Enabled reports whether callers are asked who they are.
@@ -70,8 +80,6 @@ type Access struct {
 	tokens   *verifier // nil: no tokens are accepted
 	policy   atomic.Pointer[policy]
 	loading  sync.Mutex
-	end      chan struct{}
-	watching sync.WaitGroup
 }
 
 // policy is a snapshot of all files, with what was learned under it.
@@ -100,19 +108,21 @@ type memory struct {
 	until    time.Time
 }
 
-// New reads the files and returns what decides by them. Nil settings that enable nothing give a
-// nil Access, which asks nobody. Errors are [FileError] values.
+// New reads the files and returns what decides by them. Settings that enable nothing give a nil
+// Access, which asks nobody and limits nobody. Errors are [FileError] values.
 func New(s Settings, log *slog.Logger) (*Access, error) {
-	if !s.Enabled() {
+	if !s.Enabled() && len(s.Limits) == 0 {
 		return nil, nil
 	}
-	a := &Access{settings: s, log: log, logins: newLogins(), end: make(chan struct{})}
+	a := &Access{settings: s, log: log, logins: newLogins()}
 	p, err := a.load()
 	if err != nil {
 		return nil, err
 	}
 	a.policy.Store(p)
-	a.warn(p)
+	if a.Asks() {
+		a.warn(p)
+	}
 	if s.Tokens.Enabled() {
 		if a.tokens, err = newVerifier(s.Tokens, log); err != nil {
 			return nil, err
@@ -121,6 +131,10 @@ func New(s Settings, log *slog.Logger) (*Access, error) {
 	return a, nil
 }
 
+// Asks reports whether callers are asked who they are. If not, all are anonymous and may do
+// everything, within the limits.
+func (a *Access) Asks() bool { return a != nil && a.settings.Enabled() }
+
 // Check reports what is wrong with the files, without keeping anything.
 func Check(s Settings) error {
 	a := &Access{settings: s, logins: newLogins()}
@@ -128,14 +142,11 @@ func Check(s Settings) error {
 	return err
 }
 
-// Close ends [Access.Watch] and what fetches keys of tokens.
+// Close closes the connections to where the keys of tokens are.
 func (a *Access) Close() {
-	if a == nil {
-		return
+	if a != nil {
+		a.tokens.close()
 	}
-	close(a.end)
-	a.watching.Wait()
-	a.tokens.close()
 }
 
 // Reload reads the files again. If one of them cannot be used, all stay as they were. changed is
@@ -161,36 +172,6 @@ func (a *Access) Reload() (changed bool, err error) {
 	a.policy.Store(next)
 	a.warn(next)
 	return true, nil
-}
-
-// Watch reads the files again at the interval, until [Access.Close].
-func (a *Access) Watch(every time.Duration) {
-	if a == nil || every <= 0 {
-		return
-	}
-	a.watching.Go(func() {
-		tick := time.NewTicker(every)
-		defer tick.Stop()
-		failed := ""
-		for {
-			select {
-			case <-a.end:
-				return
-			case <-tick.C:
-			}
-			changed, err := a.Reload()
-			switch {
-			case err != nil && err.Error() != failed: // once, not at each interval
-				failed = err.Error()
-				a.log.Error("identities and rules not reloaded, nothing is changed", "err", err)
-			case err == nil:
-				failed = ""
-			}
-			if changed {
-				a.log.Info("identities and rules reloaded")
-			}
-		}
-	})
 }
 
 // load reads all files.
@@ -224,6 +205,14 @@ func (a *Access) load() (*policy, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	for _, l := range s.Limits {
+		q := quota{Name: l.Name, Who: []string{"*"}, Per: perAll, Requests: l.Requests, Burst: 1, index: len(p.quotas)}
+		if l.PerAddress {
+			q.Per = perAddress
+		}
+		q.setPaths(l.Paths)
+		p.quotas = append(p.quotas, q)
 	}
 	p.anonymous = p.newIdentity(Anonymous, "", nil)
 	return p, nil
@@ -285,7 +274,7 @@ func (p *policy) newIdentity(kind Kind, name string, roles []string) *Identity {
 	case p.ruled:
 		id.rights = compile(p.rules, id)
 	default:
-		id.rights.open = kind != Anonymous
+		id.rights.open = kind != Anonymous || !p.settings.Enabled()
 	}
 	id.limits = p.limitsOf(id)
 	return id
@@ -338,6 +327,7 @@ func (p *policy) rememberUntil(tag [sha256.Size]byte, id *Identity, until time.T
 func (a *Access) Identify(c Credentials) (*Identity, error) {
 	p := a.policy.Load()
 	switch {
+	case !a.settings.Enabled():
 	case len(c.Authorization) > maxCredentials:
 		return nil, errWrong
 	case len(c.Authorization) > 0:

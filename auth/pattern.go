@@ -1,6 +1,9 @@
 package auth
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // patterns is a set of patterns for names, in which * stands for any text. The kinds of patterns
 // are apart, since most are names or prefixes, which are cheap.
@@ -23,7 +26,9 @@ func (p *patterns) add(pattern string) {
 		}
 		p.exact[pattern] = struct{}{}
 	case len(parts) == 2 && parts[1] == "":
-		p.prefixes = append(p.prefixes, parts[0])
+		if !slices.Contains(p.prefixes, parts[0]) {
+			p.prefixes = append(p.prefixes, parts[0])
+		}
 	default:
 		p.globs = append(p.globs, parts)
 	}

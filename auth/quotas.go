@@ -18,8 +18,9 @@ import (
 type quota struct {
 	// Name is what a refused client reads.
 	Name string `yaml:"name"`
-	// Who is as in a rule. Paths are patterns of the routes that count; none: all.
-	Who   []string `yaml:"who"`
+	// The quota is for the callers that Who names, as in a rule.
+	Who []string `yaml:"who"`
+	// Paths are patterns of the routes that count; none: all.
 	Paths []string `yaml:"paths"`
 	// Per is who has a quota of its own: each identity (the default), each address, or all
 	// together.
@@ -76,14 +77,21 @@ func (q *quota) check() error {
 		return fmt.Errorf("per is %q; allowed: %s, %s, %s", q.Per, perIdentity, perAddress, perAll)
 	case min(q.Requests, q.Records, q.Bytes, q.Burst) < 0 || q.Consumers < 0 || most > 1e12 || q.Burst > 3600:
 		return errors.New("a number is out of range")
+	case slices.ContainsFunc([]float64{q.Requests, q.Records, q.Bytes}, func(rate float64) bool { return rate > 0 && rate*q.Burst < 1 }):
+		return errors.New("burst is too short for one at that rate")
 	case most == 0 && q.Consumers == 0:
 		return errors.New("none of requests, records, bytes and consumers is given")
 	}
-	q.paths = patterns{any: len(q.Paths) == 0}
-	for _, path := range q.Paths {
+	q.setPaths(q.Paths)
+	return nil
+}
+
+// setPaths has the quota count the routes of the patterns; none: all.
+func (q *quota) setPaths(list []string) {
+	q.paths = patterns{any: len(list) == 0}
+	for _, path := range list {
 		q.paths.add(path)
 	}
-	return nil
 }
 
 // names reports whether the quota is for the identity. Other than a rule, one for * holds for
@@ -116,14 +124,14 @@ func (q *quota) rate(m meter) float64 {
 // up at the rate. It is ahead of the clock by what was taken in advance.
 type bucket struct{ ahead atomic.Int64 }
 
-// take takes n units of the given nanoseconds each if the bucket is not ahead by more than the
-// window already. So a request that is larger than the window passes once, and is paid for by
-// those after it. It returns how far ahead the bucket is, or was when it refused.
+// take takes n units of the given nanoseconds each if there is room for one within the window. So
+// a request that is larger than the window passes once, and is paid for by those after it. It
+// returns how far ahead the bucket is, or was when it refused.
 func (b *bucket) take(now, n, unit, window int64) (ahead int64, ok bool) {
 	for {
 		was := b.ahead.Load()
 		from := max(was, now)
-		if from-now >= window {
+		if from-now+unit > window {
 			return from - now, false
 		}
 		if n == 0 || b.ahead.CompareAndSwap(was, from+n*unit) {
@@ -176,7 +184,7 @@ func (b *buckets) of(key bucketKey) *[meters]bucket {
 func (p *policy) limitsOf(id *Identity) (all []limit) {
 	for i := range p.quotas {
 		q := &p.quotas[i]
-		if q.index = i; !q.names(id) {
+		if !q.names(id) {
 			continue
 		}
 		l := limit{quota: q}
@@ -212,7 +220,7 @@ type Left struct {
 	Name, What string
 	// Limit is a window's worth, Remaining what is left of it.
 	Limit, Remaining int64
-	// Reset is when all is there again; Wait, of a refusal, when something is.
+	// Reset is when the whole limit is available again; Wait, of a refusal, when one unit is.
 	Reset, Wait time.Duration
 	Window      time.Duration
 }
@@ -251,7 +259,7 @@ func (id *Identity) Take(addr netip.Addr, path string, u Usage) (left Left, ok b
 				Reset: time.Duration(ahead), Window: time.Duration(window),
 			}
 			if !taken {
-				left.Wait = time.Duration(ahead - window + unit)
+				left.Wait = time.Duration(ahead + unit - window)
 				return left, false
 			}
 		}
@@ -287,7 +295,7 @@ func (id *Identity) Charge(addr netip.Addr, path string, u Usage) {
 func (id *Identity) Counts() bool { return id != nil && len(id.limits) > 0 }
 
 // MaxConsumers returns how many consumer instances the identity may have on this node; 0: no
-// bound. name is the quota that says so.
+// bound. name is that of the quota.
 func (id *Identity) MaxConsumers() (most int, name string) {
 	if id == nil {
 		return 0, ""

@@ -22,7 +22,7 @@ type ruleFile struct {
 
 // rule says what some callers may do to some resources, or may not.
 type rule struct {
-	// Who are principals or roles: user:alice, key:edge-*, cert:CN=edge*, jwt:…, role:writers,
+	// The callers are principals or roles: user:alice, key:edge-*, cert:CN=edge*, jwt:…, role:writers,
 	// anonymous, or * for all (in a rule that allows: for all but anonymous).
 	Who []string `yaml:"who"`
 	// Allow and Deny are actions; a rule has one of them.
@@ -82,6 +82,7 @@ func parseRules(data []byte) (*ruleFile, error) {
 		}
 	}
 	for i := range f.Quotas {
+		f.Quotas[i].index = i
 		if err := f.Quotas[i].check(); err != nil {
 			return nil, fmt.Errorf("line %d: %w", f.Quotas[i].line, err)
 		}

@@ -33,6 +33,10 @@ func TestAccessSettings(t *testing.T) {
 	if c.Access.Rules != rules {
 		t.Error("the file of rules is not stored")
 	}
+	c = load(t, "rate.limit.enable=true", "rate.limit.permits.per.sec=7", "dos.filter.enabled=true", "dos.filter.max.requests.per.sec=8", "dos.filter.delay.ms=-1")
+	if l := c.Access.Limits; len(l) != 2 || l[0].Requests != 7 || l[1].Requests != 8 || c.Access.Enabled() {
+		t.Errorf("limits as the Confluent proxy names them: %+v", l)
+	}
 	for _, f := range []struct {
 		set  []string
 		want string

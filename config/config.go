@@ -44,6 +44,9 @@ type Config struct {
 	LogLevel  slog.Level
 	LogFormat string
 
+	// Certificates are those of the HTTPS listeners.
+	Certificates *Certificates
+
 	// Server is of the HTTP edge, REST of the v1 and v2 API, Produce of the records of v3, Peer of
 	// requests between nodes.
 	Server  server.Settings
@@ -101,7 +104,7 @@ type Cluster struct {
 // error is a [Faults] with everything that is wrong, or says why the file
 // cannot be read.
 func Load(src Sources) (*Config, error) {
-	d := &draft{given: map[string]entry{}, shown: map[string]string{}}
+	d := &draft{given: map[string]entry{}, shown: map[string]string{}, ownListeners: newOwnListeners()}
 	if err := d.read(src); err != nil {
 		return nil, err
 	}

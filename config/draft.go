@@ -21,11 +21,13 @@ type draft struct {
 	unknown []entry
 
 	listeners      []listener
+	ownListeners   [3]ownListeners
 	advertised     []string
 	peerURL        []string
 	authentication string // cluster.authentication
 	method         string // authentication.method
 	jaasFile       string
+	limits         givenLimits
 	https          tlsSource
 	links          [sideCount]link
 	registry       registry

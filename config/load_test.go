@@ -196,7 +196,7 @@ func TestLoadNotUsed(t *testing.T) {
 
 func TestLoadRefusesWhatWouldBeDangerousToIgnore(t *testing.T) {
 	for _, set := range []string{
-		"rate.limit.enable=true", "producer.transactional.id=t", "port=8082",
+		"csrf.prevention.enable=true", "producer.transactional.id=t", "port=8082",
 		"kafka.rest.resource.extension.class=io.confluent.kafkarest.security.KafkaRestSecurityResourceExtension",
 	} {
 		name, _, _ := strings.Cut(set, "=")
@@ -250,7 +250,7 @@ func TestConsistency(t *testing.T) {
 		{[]string{"compression.type=lz4", "producer.compression.gzip.level=8"}, func(c *Config) any { return c.Producer.Level }, 0},
 		{[]string{"compression.type=zstd", "producer.compression.zstd.level=-5"}, func(c *Config) any { return c.Producer.Level }, -5},
 		{[]string{"advertised.listeners=https://a:1,http://b:2"}, func(c *Config) any { return c.Server.Advertised }, "https://a:1"},
-		{[]string{"listeners=http://:0, HTTP://[::1]:0/"}, func(c *Config) any { return fmt.Sprint(c.Server.Listeners) }, "[{:0 <nil>} {[::1]:0 <nil>}]"},
+		{[]string{"listeners=http://:0, HTTP://[::1]:0/"}, func(c *Config) any { return fmt.Sprint(c.Server.Listeners) }, "[{:0 <nil> 15} {[::1]:0 <nil> 15}]"},
 	}
 	for _, s := range sound {
 		if got := s.got(load(t, s.set...)); got != s.want {

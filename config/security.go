@@ -7,11 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/sasl"
-	"github.com/twmb/franz-go/pkg/sasl/plain"
-	"github.com/twmb/franz-go/pkg/sasl/scram"
-
-	"millrace/internal/javaconf"
 	"millrace/internal/kafka"
 )
 
@@ -36,6 +31,7 @@ type link struct {
 	clientID                            string
 	requestTimeout, dialTimeout, maxAge time.Duration
 	protocol, mechanism, jaas           string
+	tokenURL                            string
 	tls                                 tlsSource
 }
 
@@ -123,50 +119,4 @@ func (d *draft) protocolOf(s side) string {
 		d.fault(d.sideName(s, "bootstrap.servers"), "has brokers with different prefixes; allowed: the same prefix for all, or client.security.protocol")
 	}
 	return cmp.Or(protocol, "PLAINTEXT")
-}
-
-// mechanismOf builds the SASL mechanism of a side from its JAAS text. Faults
-// never quote the text, as a password is part of it.
-func (d *draft) mechanismOf(s side) sasl.Mechanism {
-	l := &d.links[s]
-	mechanism, jaas := d.sideName(s, "sasl.mechanism"), d.sideName(s, "sasl.jaas.config")
-	if d.isFaulty(mechanism, jaas) {
-		return nil
-	}
-	if l.mechanism == "" {
-		d.fault(mechanism, "is missing, and Java's default, GSSAPI, is not supported; allowed: %s", rowNamed(mechanism).allowed)
-		return nil
-	}
-	module := "org.apache.kafka.common.security.plain.PlainLoginModule"
-	if l.mechanism != "PLAIN" {
-		module = "org.apache.kafka.common.security.scram.ScramLoginModule"
-	}
-	form := module + ` required username="…" password="…";`
-	if l.jaas == "" {
-		d.fault(jaas, "is missing; allowed: %s", form)
-		return nil
-	}
-	login, err := javaconf.ParseJAAS(l.jaas)
-	if err != nil {
-		d.fault(jaas, "%v; allowed: %s", err, form)
-		return nil
-	}
-	if javaconf.SimpleName(login.Module) != javaconf.SimpleName(module) {
-		d.fault(jaas, "names a login module that is not the one of %s; allowed: %s", l.mechanism, form)
-		return nil
-	}
-	user, pass := login.Options["username"], login.Options["password"]
-	if user == "" || pass == "" {
-		d.fault(jaas, "has no username or no password; allowed: %s", form)
-		return nil
-	}
-	token := strings.EqualFold(login.Options["tokenauth"], "true")
-	switch l.mechanism {
-	case "SCRAM-SHA-256":
-		return scram.Auth{User: user, Pass: pass, IsToken: token}.AsSha256Mechanism()
-	case "SCRAM-SHA-512":
-		return scram.Auth{User: user, Pass: pass, IsToken: token}.AsSha512Mechanism()
-	default:
-		return plain.Auth{User: user, Pass: pass}.AsMechanism()
-	}
 }

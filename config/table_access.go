@@ -12,7 +12,7 @@ import (
 	"millrace/internal/javaconf"
 )
 
-var accessRows = []row{
+var accessRows = append([]row{
 	{
 		name: "authentication.method", def: "NONE", doc: "BASIC asks for a name and password, of authentication.passwords.file or authentication.jaas.file. With one of these files it is the default.",
 		store: into(oneOf("NONE", "BASIC"), func(d *draft) *string { return &d.method }),
@@ -85,6 +85,42 @@ var accessRows = []row{
 		name: "authentication.files.interval.ms", def: "5000", doc: "How often it is looked whether these files have changed; 0: at SIGHUP only.",
 		store: into(millis(0, largest), func(d *draft) *time.Duration { return &d.AccessInterval }),
 	},
+}, limitRowsOfConfluent...)
+
+// limitRowsOfConfluent are the limits that the Confluent proxy has a name for. Quotas are more.
+var limitRowsOfConfluent = []row{
+	{
+		name: "rate.limit.enable", def: "false", doc: "Bound the requests to the v3 API of all callers together: 429 beyond rate.limit.permits.per.sec.",
+		store: into(boolean, func(d *draft) *bool { return &d.limits.v3 }),
+	},
+	{
+		name: "rate.limit.permits.per.sec", def: "50", doc: "How many requests a second rate.limit.enable lets through.",
+		store: into(whole(1, largest), func(d *draft) *int { return &d.limits.permits }),
+	},
+	{
+		name: "dos.filter.enabled", def: "false", doc: "Bound the requests of one address: 429 beyond dos.filter.max.requests.per.connection.per.sec. A load balancer in front is one address.",
+		store: into(boolean, func(d *draft) *bool { return &d.limits.addresses }),
+	},
+	{
+		name: "dos.filter.max.requests.per.connection.per.sec", alias: "dos.filter.max.requests.per.sec", def: "25", doc: "How many requests a second dos.filter.enabled lets through from one address.",
+		store: into(whole(1, largest), func(d *draft) *int { return &d.limits.each }),
+	},
+}
+
+// givenLimits are the limits of the Confluent proxy as they were written.
+type givenLimits struct {
+	v3, addresses bool
+	permits, each int
+}
+
+func (g *givenLimits) all() (limits []auth.Limit) {
+	if g.v3 {
+		limits = append(limits, auth.Limit{Name: "rate.limit.permits.per.sec", Requests: float64(g.permits), Paths: []string{"/v3/*"}})
+	}
+	if g.addresses {
+		limits = append(limits, auth.Limit{Name: "dos.filter.max.requests.per.connection.per.sec", Requests: float64(g.each), PerAddress: true})
+	}
+	return limits
 }
 
 // words is a list of words, separated by commas.
@@ -96,6 +132,7 @@ var mapping = kind[auth.Mapping]{allowed: "RULE:pattern/replacement/[LU] or DEFA
 func (d *draft) checkAccess() {
 	const method, passwords, jaas = "authentication.method", "authentication.passwords.file", "authentication.jaas.file"
 	s := &d.Access
+	s.Limits = d.limits.all()
 	if d.jaasFile != "" && s.Passwords == "" {
 		file, err := passwordFile(d.jaasFile, s.Realm)
 		if err != nil {

@@ -38,9 +38,11 @@ func linkRows() []row {
 		forSides(row{name: "security.protocol", doc: "How to connect. Without it the prefixes of bootstrap.servers say, and without them it is PLAINTEXT."},
 			oneOf(protocols...), func(l *link) *string { return &l.protocol }),
 		forSides(row{name: "sasl.mechanism", doc: "How to authenticate, for the SASL protocols. Java's default, GSSAPI, is not supported, so it must be given."},
-			oneOf("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"), func(l *link) *string { return &l.mechanism }),
-		forSides(row{name: "sasl.jaas.config", doc: "User and password, as Java writes them: `….PlainLoginModule required username=\"u\" password=\"p\";` (or ScramLoginModule)."},
+			oneOf(mechanismNames...), func(l *link) *string { return &l.mechanism }),
+		forSides(row{name: "sasl.jaas.config", doc: "Credentials, as Java writes them: `….PlainLoginModule required username=\"u\" password=\"p\";` (or ScramLoginModule), `….OAuthBearerLoginModule required clientId=\"c\" clientSecret=\"s\" scope=\"…\";`, with `extension_NAME=…` where the broker wants some, or `….IAMLoginModule required;`, which takes AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN of the environment."},
 			password, func(l *link) *string { return &l.jaas }),
+		forSides(row{name: "sasl.oauthbearer.token.endpoint.url", doc: "Where OAUTHBEARER gets tokens: the endpoint, for the client's credentials, or a file that holds one and is read for each connection."},
+			tokenURL, func(l *link) *string { return &l.tokenURL }),
 		tlsRows(func(r row, k kind[string], at func(*tlsSource) *string) []row {
 			return forSides(r, k, func(l *link) *string { return at(&l.tls) })
 		}),

@@ -19,6 +19,18 @@ var serverRows = []row{
 		store: into(listenerList, func(d *draft) *[]listener { return &d.listeners }),
 	},
 	{
+		name: "listeners.admin", doc: "Addresses that serve `/admin`, which the others then do not.",
+		store: into(listenerList, func(d *draft) *[]listener { return &d.ownListeners[adminListeners].listeners }),
+	},
+	{
+		name: "listeners.dashboard", doc: "Addresses that serve `/ui`, which the others then do not. One of listeners.admin serves both.",
+		store: into(listenerList, func(d *draft) *[]listener { return &d.ownListeners[dashboardListeners].listeners }),
+	},
+	{
+		name: "listeners.metrics", doc: "Addresses that serve `/metrics`, which the others then do not. All listeners serve `/healthz` and `/readyz`.",
+		store: into(listenerList, func(d *draft) *[]listener { return &d.ownListeners[metricsListeners].listeners }),
+	},
+	{
 		name: "host.name", doc: "Host name in the base_uri of consumer instances; without it the request's own says.",
 		store: into(text, func(d *draft) *string { return &d.Server.HostName }),
 	},
@@ -79,11 +91,11 @@ var serverRows = []row{
 		store: into(whole(0, 10_000), func(d *draft) *int { return &d.Metrics.Topics }),
 	},
 	{
-		name: "ui.enable", def: "true", doc: "Serve the dashboard at /ui. It shows the cluster's topics and brokers, what clients do, and all settings, secrets masked, to whoever reaches the listeners.",
+		name: "ui.enable", def: "true", doc: "Serve the dashboard at /ui. It shows the cluster's topics and brokers, what clients do, and all settings, secrets masked: to callers that a rule allows to (docs/access.md), or without rules to whoever reaches the listeners.",
 		store: into(boolean, func(d *draft) *bool { return &d.UI }),
 	},
 	{
-		name: "admin.enable", def: "false", doc: "Serve GET and PUT /admin/config, which show all settings and change those marked ⟳. Every client that reaches the listeners can then use it: there is no authentication.",
+		name: "admin.enable", def: "false", doc: "Serve GET and PUT /admin/config, which show all settings and change those marked ⟳: for callers that a rule allows to (docs/access.md), or without rules for those on the node's own machine.",
 		store: into(boolean, func(d *draft) *bool { return &d.Admin }),
 	},
 }

@@ -57,6 +57,9 @@ var storedCases = map[string]struct {
 }{
 	"id":                       {"a", func(c *Config) any { return c.ID }, "a"},
 	"listeners":                {"http://h:1", func(c *Config) any { return c.Server.Listeners[0].Addr }, "h:1"},
+	"listeners.admin":          {"http://h:5", served, "[{0.0.0.0:8082 <nil> 13} {h:5 <nil> 2}]"},
+	"listeners.dashboard":      {"http://h:5", served, "[{0.0.0.0:8082 <nil> 11} {h:5 <nil> 4}]"},
+	"listeners.metrics":        {"http://h:5", served, "[{0.0.0.0:8082 <nil> 7} {h:5 <nil> 8}]"},
 	"host.name":                {" h ", func(c *Config) any { return c.Server.HostName }, "h"},
 	"advertised.listeners":     {"http://h:1", func(c *Config) any { return c.Server.Advertised }, "http://h:1"},
 	"hosts.own":                {" a.example, B_2 ", func(c *Config) any { return c.Server.OwnHosts }, "[a.example B_2]"},
@@ -125,16 +128,20 @@ var storedCases = map[string]struct {
 	"cluster.heartbeat.interval.ms":    {"1000", func(c *Config) any { return c.Cluster.Heartbeat }, "1s"},
 	"cluster.lease.ms":                 {"20000", func(c *Config) any { return []any{c.Cluster.Lease, c.Peer.Lease} }, "[20s 20s]"},
 
-	"authentication.realm":               {"KafkaRest", func(c *Config) any { return c.Access.Realm }, "KafkaRest"},
-	"authentication.roles":               {"a, b", func(c *Config) any { return c.Access.Roles }, "[a b]"},
-	"authentication.skip.paths":          {"/a,/b", func(c *Config) any { return c.Access.SkipPaths }, "[/a /b]"},
-	"authentication.jwt.issuer":          {"me", func(c *Config) any { return c.Access.Tokens.Issuer }, "me"},
-	"authentication.jwt.audience":        {"a,b", func(c *Config) any { return c.Access.Tokens.Audience }, "[a b]"},
-	"authentication.jwt.skew.ms":         {"28", func(c *Config) any { return c.Access.Tokens.Skew }, "28ms"},
-	"authentication.jwt.keys.refresh.ms": {"2900", func(c *Config) any { return c.Access.Tokens.Refresh }, "2.9s"},
-	"authentication.jwt.name.claim":      {"email", func(c *Config) any { return c.Access.Tokens.NameClaim }, "email"},
-	"authentication.jwt.roles.claim":     {"groups", func(c *Config) any { return c.Access.Tokens.RolesClaim }, "groups"},
-	"authentication.files.interval.ms":   {"30", func(c *Config) any { return c.AccessInterval }, "30ms"},
+	"rate.limit.enable":                              {"true", func(c *Config) any { return c.Access.Limits }, "[{rate.limit.permits.per.sec 50 false [/v3/*]}]"},
+	"rate.limit.permits.per.sec":                     {"7", nil, ""}, // this, and the one of an address, are in access_test.go
+	"dos.filter.enabled":                             {"true", func(c *Config) any { return c.Access.Limits }, "[{dos.filter.max.requests.per.connection.per.sec 25 true []}]"},
+	"dos.filter.max.requests.per.connection.per.sec": {"8", nil, ""},
+	"authentication.realm":                           {"KafkaRest", func(c *Config) any { return c.Access.Realm }, "KafkaRest"},
+	"authentication.roles":                           {"a, b", func(c *Config) any { return c.Access.Roles }, "[a b]"},
+	"authentication.skip.paths":                      {"/a,/b", func(c *Config) any { return c.Access.SkipPaths }, "[/a /b]"},
+	"authentication.jwt.issuer":                      {"me", func(c *Config) any { return c.Access.Tokens.Issuer }, "me"},
+	"authentication.jwt.audience":                    {"a,b", func(c *Config) any { return c.Access.Tokens.Audience }, "[a b]"},
+	"authentication.jwt.skew.ms":                     {"28", func(c *Config) any { return c.Access.Tokens.Skew }, "28ms"},
+	"authentication.jwt.keys.refresh.ms":             {"2900", func(c *Config) any { return c.Access.Tokens.Refresh }, "2.9s"},
+	"authentication.jwt.name.claim":                  {"email", func(c *Config) any { return c.Access.Tokens.NameClaim }, "email"},
+	"authentication.jwt.roles.claim":                 {"groups", func(c *Config) any { return c.Access.Tokens.RolesClaim }, "groups"},
+	"authentication.files.interval.ms":               {"30", func(c *Config) any { return c.AccessInterval }, "30ms"},
 
 	"metadata.max.age.ms":   {"13", func(c *Config) any { return c.Metadata.MaxAge }, "13ms"},
 	"tracing.otlp.endpoint": {"http://c:4318", func(c *Config) any { return c.Tracing.Endpoint }, "http://c:4318"},
@@ -195,7 +202,8 @@ var storedCases = map[string]struct {
 }
 
 // TestEverySettingIsStored gives each setting a value that is not its default and looks for it
-// where its package reads it. Settings that secure connections, or name files, have tests of their own.
+// where its package reads it. Settings that secure connections, or name files, have tests of their
+// own.
 func TestEverySettingIsStored(t *testing.T) {
 	for _, r := range rows() {
 		if strings.Contains(r.name, "ssl.") || strings.Contains(r.name, "sasl.") || strings.Contains(r.name, "security.protocol") || r.oneSide || r.name == "cluster.enable" {
@@ -221,6 +229,8 @@ func TestEverySettingIsStored(t *testing.T) {
 		}
 	}
 }
+
+func served(c *Config) any { return c.Server.Listeners }
 
 // all shows a setting of the three sides.
 func all(of func(kafka.Settings) any) func(*Config) any {

@@ -95,8 +95,8 @@ func (in *Ingest) Ready(ctx *fasthttp.RequestCtx, size int) error {
 // Routes returns the resource's routes.
 func (in *Ingest) Routes() []server.Route {
 	return []server.Route{
-		{Method: "POST", Path: Prefix + "{topic}", Admit: answersJSON, Action: server.Produce, Resource: server.Topic, Handle: in.post},
-		{Method: "GET", Path: Prefix + "{topic}/pixel.gif", Admit: answersJSON, Action: server.Produce, Resource: server.Topic, Handle: in.getPixel},
+		{Method: "POST", Path: Prefix + "{topic}", Admit: answersJSON, KeyInQuery: true, Action: server.Ingest, Resource: server.Topic, Handle: in.post},
+		{Method: "GET", Path: Prefix + "{topic}/pixel.gif", Admit: answersJSON, KeyInQuery: true, Action: server.Ingest, Resource: server.Topic, Handle: in.getPixel},
 	}
 }
 
@@ -185,6 +185,7 @@ func (in *Ingest) write(ctx *fasthttp.RequestCtx, d *delivery, job *batch.Job, r
 		err = first.err.Kind.New("No event was written. Event %d: %s", first.index, first.err.Message())
 	}
 	if err == nil {
+		server.ChargeRecords(ctx, job.Len())
 		err = in.keep(ctx, d, job, r)
 		job = nil // whoever kept it has it
 	}

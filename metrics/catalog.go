@@ -52,6 +52,7 @@ var (
 	bodiesLimit     = gauge("http_request_buffer_limit_bytes", "Bound of millrace_http_request_buffer_bytes: request.buffer.memory.")
 	bodiesRefused   = counter("http_request_buffer_refused_total", "Requests refused because millrace_http_request_buffer_bytes, or the share of one address, was at its bound.")
 	bodiesCut       = counter("http_request_bodies_cut_total", "Request bodies that were cut while they arrived, by reason: slow (below request.min.rate), or displaced (slower than others that needed their memory).", "reason")
+	httpExpires     = gauge("certificate_remaining_seconds", "How long the first certificate of the https:// listeners is still valid.")
 	httpDraining    = gauge("draining", "1 from the beginning of a shutdown on.")
 )
 
@@ -181,7 +182,7 @@ func Catalog() []Group {
 	return []Group{
 		{"HTTP", "Buckets of histograms are classic and, where the scraper asks for protobuf, native ones.", []*Def{
 			httpRequests, httpDuration, httpReceived, httpSent, httpErrors,
-			httpInFlight, httpStreams, httpConnections, httpRejected, httpOrigins, httpPanics, httpDraining,
+			httpInFlight, httpStreams, httpConnections, httpRejected, httpOrigins, httpPanics, httpExpires, httpDraining,
 			bodiesUsed, bodiesLimit, bodiesRefused, bodiesCut,
 		}},
 		{"Produce", "", []*Def{

@@ -41,7 +41,7 @@ func full(t testing.TB) *Metrics {
 		h.OnClientClosed(nil)
 	}
 	m.Watch(Sources{
-		Server:      func() Server { return Server{Connections: 3, Draining: true} },
+		Server:      func() Server { return Server{Connections: 3, Draining: true, Expires: time.Unix(2e9, 0)} },
 		Producer:    func() Producer { return Producer{Held: 7, Jobs: Pool{Name: "jobs", Gets: 3, Out: 1, KeptBytes: -1}} },
 		Buffered:    func() int64 { return 9 },
 		Compression: func() []Codec { return []Codec{{Name: "zstd", In: 10, Out: 5, Time: time.Second}} },

@@ -29,6 +29,7 @@ type Server struct {
 	Connections int
 	Rejected    uint64 // connections refused so far
 	Draining    bool
+	Expires     time.Time // of the first certificate; zero: there is none
 	Bodies      Bodies
 }
 
@@ -132,6 +133,9 @@ func (s *Sources) collect(to chan<- prometheus.Metric, lags int) {
 		httpConnections.put(to, float64(v.Connections))
 		httpRejected.put(to, float64(v.Rejected))
 		httpDraining.put(to, truth(v.Draining))
+		if !v.Expires.IsZero() {
+			httpExpires.put(to, time.Until(v.Expires).Seconds())
+		}
 		bodiesUsed.put(to, float64(v.Bodies.Used))
 		bodiesLimit.put(to, float64(v.Bodies.Limit))
 		bodiesRefused.put(to, float64(v.Bodies.Refused))

@@ -22,6 +22,49 @@ func newGate(rt Route) *gate {
 	return &gate{Route: rt, topic: strings.Contains(rt.Path, "{topic}"), group: strings.Contains(rt.Path, "{group}")}
 }
 
+// servedOn reports whether the listener of the request serves the route.
+func (g *gate) servedOn(ctx *fasthttp.RequestCtx) bool {
+	c := ConnOf(ctx)
+	if c == nil || c.listener.serves == 0 || g.Action == Probe {
+		return true
+	}
+	part := g.Part
+	if part == 0 {
+		part = DataPart
+	}
+	return c.listener.serves&part != 0
+}
+
+// Check is one of the questions that the rules are asked about a request.
+type Check struct {
+	Resource Resource
+	Name     string
+}
+
+// String names what it is about.
+func (c Check) String() string { return nouns[c.Resource] + " " + c.Name }
+
+// Checks are the questions about a request of the route with these path parameters, for a person
+// who wants to see them; [Server.authorize] asks the same.
+func (rt Route) Checks(params map[string]string) (all []Check) {
+	g := newGate(rt)
+	if g.topic {
+		all = append(all, Check{Topic, params["topic"]})
+	}
+	if g.group {
+		all = append(all, Check{Group, params["group"]})
+	}
+	if !g.byName() {
+		all = append(all, Check{rt.Resource, rt.Path})
+	}
+	return all
+}
+
+// byName reports whether the names in the path are all that the rules are asked about.
+func (g *gate) byName() bool {
+	return (g.topic || g.group) && (g.Resource == Topic || g.Resource == Group)
+}
+
 // callerKey is the key of a request's caller among its user values.
 type callerKey struct{}
 
@@ -68,6 +111,9 @@ func (s *Server) authorize(rt *gate, ctx *fasthttp.RequestCtx) error {
 	if rt.Action == Probe || rt.Action == Notify {
 		return nil
 	}
+	if rt.KeyInQuery {
+		defer ctx.QueryArgs().Del(keyParam) // a query may be an event, and a key is no part of it
+	}
 	access := s.deps.Access
 	if access == nil || access.Skips(rt.Path) {
 		return s.requireLocal(rt, ctx)
@@ -94,11 +140,29 @@ func (s *Server) identify(rt *gate, ctx *fasthttp.RequestCtx) (*auth.Identity, e
 	if rt != nil && rt.KeyInQuery && len(c.Authorization)+len(c.Key) == 0 {
 		c.Key = ctx.QueryArgs().Peek(keyParam)
 	}
+	if err := s.checkAmbient(ctx, &c); err != nil {
+		return nil, err
+	}
 	id, err := s.deps.Access.Identify(c)
 	if err == nil {
 		SetCaller(ctx, id)
 	}
 	return id, err
+}
+
+// checkAmbient takes from a page of another origin the credentials that its browser adds by itself,
+// a password that was typed once and a certificate, unless the origin is allowed by name. Where
+// all are allowed (*), any page could else use its reader's rights, by requests without preflight.
+func (s *Server) checkAmbient(ctx *fasthttp.RequestCtx, c *auth.Credentials) error {
+	if !s.corsOf(ctx).any || !s.deps.Access.Asks() || !s.fromOtherOrigin(ctx) {
+		return nil
+	}
+	c.Certificate = nil
+	const basic = "basic "
+	if len(c.Authorization) >= len(basic) && strings.EqualFold(string(c.Authorization[:len(basic)]), basic) {
+		return apierr.Unauthorized.New("Pages of other origins may use a password only where access.control.allow.origin names their origin, not by *.")
+	}
+	return nil
 }
 
 // keyParam is the query parameter of an API key.
@@ -138,7 +202,7 @@ func (s *Server) permit(rt *gate, ctx *fasthttp.RequestCtx, id *auth.Identity) e
 			return err
 		}
 	}
-	if (rt.topic || rt.group) && (rt.Resource == Topic || rt.Resource == Group) {
+	if rt.byName() {
 		return nil
 	}
 	return allow(id, rt.Action, rt.Resource, rt.Path)

@@ -51,6 +51,7 @@ const (
 type listener struct {
 	net.Listener
 	tls    *tls.Config // nil: plain HTTP
+	serves Part        // 0: all parts
 	limits *limits
 	log    *slog.Logger
 	closed chan struct{}
@@ -65,8 +66,8 @@ type listener struct {
 }
 
 // newListener takes ln, which is a TCP listener.
-func newListener(ln net.Listener, secure *tls.Config, l *limits, log *slog.Logger) *listener {
-	own := &listener{Listener: ln, tls: secure, limits: l, log: log, closed: make(chan struct{}), silent: make(map[*Conn]time.Time)}
+func newListener(ln net.Listener, of Listener, l *limits, log *slog.Logger) *listener {
+	own := &listener{Listener: ln, tls: of.TLS, serves: of.Serves, limits: l, log: log, closed: make(chan struct{}), silent: make(map[*Conn]time.Time)}
 	own.close = sync.OnceValue(func() error {
 		close(own.closed)
 		return ln.Close()

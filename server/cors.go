@@ -32,7 +32,7 @@ type CORSSettings struct {
 }
 
 // corsHeaders are the request headers that the API reads.
-const corsHeaders = "Content-Type, Accept, Content-Encoding, If-None-Match, Origin, X-Requested-With, Last-Event-ID, Prefer"
+const corsHeaders = "Content-Type, Accept, Content-Encoding, If-None-Match, Origin, X-Requested-With, Last-Event-ID, Prefer, Authorization, X-Api-Key"
 
 // preflightAge is how many seconds a browser need not ask again; Chrome takes no more.
 const preflightAge = "7200"
@@ -101,7 +101,7 @@ func (c *CORS) mark(ctx *fasthttp.RequestCtx, other bool) {
 			ctx.Response.Header.Set(fasthttp.HeaderAccessControlAllowCredentials, "true")
 		}
 	}
-	ctx.Response.Header.Set(fasthttp.HeaderAccessControlExposeHeaders, "ETag, Retry-After")
+	ctx.Response.Header.Set(fasthttp.HeaderAccessControlExposeHeaders, "ETag, Retry-After, RateLimit, RateLimit-Policy")
 }
 
 // admit reports whether a request may go on. The check is made on the request itself, not only on

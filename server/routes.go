@@ -52,6 +52,9 @@ type Route struct {
 	// where callers are asked who they are.
 	Action   Action
 	Resource Resource
+	// Part is the part of what a node serves that the route belongs to; 0 is [DataPart]. Listeners
+	// that do not serve it know no such path.
+	Part Part
 	// Guarded marks what is dangerous and not in the Confluent proxy: while there are no rules
 	// about callers, it is for those on this machine.
 	Guarded bool
@@ -130,13 +133,17 @@ func (s *Server) newRouter() *router.Router {
 	r.RedirectTrailingSlash = false
 	r.RedirectFixedPath = false
 	r.NotFound = func(ctx *fasthttp.RequestCtx) {
-		s.fail(ctx, apierr.NotFound.New("There is nothing at %s.", SentPath(ctx)))
+		s.fail(ctx, s.nothingAt(ctx))
 	}
 	r.MethodNotAllowed = func(ctx *fasthttp.RequestCtx) {
 		s.fail(ctx, apierr.MethodNotAllowed.New("%s does not support %s; see the Allow header.", SentPath(ctx), sentText(ctx.Method())))
 	}
 	r.GlobalOPTIONS = s.counted(fasthttp.MethodOptions, Route{Path: "any"}, s.options)
 	return r
+}
+
+func (s *Server) nothingAt(ctx *fasthttp.RequestCtx) error {
+	return apierr.NotFound.New("There is nothing at %s.", SentPath(ctx))
 }
 
 // streamed reports whether the handler of a request, of which the header is known, reads its body
@@ -178,6 +185,9 @@ func (s *Server) bind(g *gate) fasthttp.RequestHandler {
 }
 
 func (s *Server) respondTo(rt *gate, ctx *fasthttp.RequestCtx) error {
+	if !rt.servedOn(ctx) {
+		return s.nothingAt(ctx)
+	}
 	if err := s.checkPage(&rt.Route, ctx); err != nil {
 		return err
 	}
@@ -198,7 +208,7 @@ func (s *Server) respondTo(rt *gate, ctx *fasthttp.RequestCtx) error {
 		return err
 	}
 	err := rt.Handle(ctx)
-	if rt.Action == Administer && !isSafe(ctx.Method()) {
+	if rt.Part == AdminPart && !isSafe(ctx.Method()) { // of the node; package v3 logs those of Kafka
 		s.auditChange(ctx, err)
 	}
 	return err

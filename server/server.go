@@ -149,7 +149,7 @@ func (s *Server) Listen() ([]net.Addr, error) {
 			return nil, fmt.Errorf("cannot listen on %s: %w", l.Addr, err)
 		}
 		addrs = append(addrs, ln.Addr())
-		own := newListener(ln, l.TLS, s.limits, s.log)
+		own := newListener(ln, l, s.limits, s.log)
 		s.opened, s.listeners = append(s.opened, own), append(s.listeners, own)
 	}
 	return addrs, nil

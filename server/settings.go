@@ -64,4 +64,24 @@ type Listener struct {
 	Addr string
 	// TLS makes it HTTPS when not nil.
 	TLS *tls.Config
+	// Serves are the parts that it serves; 0: all of them.
+	Serves Part
 }
+
+// Part is a part of what a node serves, or several of them.
+type Part uint8
+
+// The parts. Probes belong to all of them.
+const (
+	// DataPart is the API.
+	DataPart Part = 1 << iota
+	// AdminPart is what runs the node.
+	AdminPart
+	// DashboardPart is the dashboard.
+	DashboardPart
+	// MetricsPart is the scrape of metrics.
+	MetricsPart
+
+	// AllParts are all of them.
+	AllParts = DataPart | AdminPart | DashboardPart | MetricsPart
+)

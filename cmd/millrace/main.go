@@ -5,6 +5,8 @@
 //	millrace loadtest --dev mixed                   load on a node, and a check of the outcome
 //	millrace tune --topic NAME                      the compression that suits a topic's records
 //	millrace check-config --config FILE             everything that is wrong with a configuration
+//	millrace key new ID                             an API key, and its entry in the file of keys
+//	millrace auth test --as WHO POST /topics/t      which rule lets a caller in, or not
 //	millrace metrics                                what /metrics shows
 //	millrace completion bash                        completes commands and flags
 //	millrace version
@@ -37,6 +39,8 @@ type commandLine struct {
 	Loadtest    loadtestCommand    `cmd:"" help:"Put load on a Kafka REST proxy, and verify what it did with it."`
 	Tune        tuneCommand        `cmd:"" help:"Find the compression that suits a topic's records, with the figures behind it."`
 	CheckConfig checkConfigCommand `cmd:"" help:"Say everything that is wrong with a configuration, or show what it comes to."`
+	Key         keyCommand         `cmd:"" help:"Make API keys."`
+	Auth        authCommand        `cmd:"" help:"Test the rules about callers."`
 	Metrics     metricsCommand     `cmd:"" help:"List the metrics that a node shows on /metrics."`
 	Completion  completionCommand  `cmd:"" help:"Print a script that has a shell complete this command line."`
 	Version     versionCommand     `cmd:"" help:"Print the version."`

@@ -57,8 +57,12 @@ func (n *node) watch(compressor *kafka.Compressor) {
 		schemas = n.schemas.Stats
 	}
 	n.metrics.Watch(metrics.Sources{
-		Cluster:  n.clusterStats(),
-		Server:   n.server.Stats,
+		Cluster: n.clusterStats(),
+		Server: func() metrics.Server {
+			s := n.server.Stats()
+			s.Expires = n.cfg.Certificates.Expires()
+			return s
+		},
 		Producer: n.producer.Stats,
 		Buffered: n.producer.Buffered,
 		Consumers: func() metrics.Consumers {

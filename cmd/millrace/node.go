@@ -55,6 +55,7 @@ type node struct {
 	access    *auth.Access     // nil: nobody is asked who they are
 	tracing   *tracing.Tracing // nil: off
 	live      *live
+	ended     chan struct{} // closed at the end
 	addrs     []net.Addr
 }
 
@@ -103,7 +104,7 @@ const brokerWait = 2 * time.Second
 func start(cfg *config.Config) (_ *node, err error) {
 	level := new(slog.LevelVar)
 	level.Set(cfg.LogLevel)
-	n := &node{cfg: cfg, log: newLogger(cfg.LogFormat, level)}
+	n := &node{cfg: cfg, ended: make(chan struct{}), log: newLogger(cfg.LogFormat, level)}
 	for _, line := range cfg.NotUsed {
 		n.log.Warn("setting is not used", "setting", line)
 	}
@@ -178,13 +179,14 @@ func start(cfg *config.Config) (_ *node, err error) {
 	return n, err
 }
 
-// openAccess reads who callers can be. A node that asks nobody says so.
+// openAccess reads who callers can be. A node that asks nobody logs a warning.
 func (n *node) openAccess() (err error) {
 	if n.access, err = auth.New(n.cfg.Access, n.log); err != nil {
 		return err
 	}
-	n.access.Watch(n.cfg.AccessInterval)
-	if n.access == nil && !onLoopback(n.cfg.Server.Listeners) {
+	go watchFiles(n.log, n.cfg.AccessInterval, n.ended, "identities and rules", n.access.Reload)
+	go watchFiles(n.log, n.cfg.AccessInterval, n.ended, "certificates", n.cfg.Certificates.Reload)
+	if !n.access.Asks() && !onLoopback(n.cfg.Server.Listeners) {
 		n.log.Warn("NOBODY IS ASKED WHO THEY ARE: whoever reaches this node may do all that its Kafka principal may. Set authentication.passwords.file, authentication.keys.file or authentication.certificates, and authorization.rules.file, or let only those reach it that are trusted")
 	}
 	return nil
@@ -445,6 +447,7 @@ func (n *node) close(ctx context.Context) (err error) {
 	if n.metadata != nil {
 		n.metadata.Close()
 	}
+	close(n.ended)
 	n.access.Close()
 	n.closeTracing(ctx)
 	return err

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"millrace/auth"
 	"millrace/config"
@@ -53,13 +54,47 @@ func (l *live) reload(load func() (*config.Config, error)) {
 		return
 	}
 	l.log.Info("configuration reloaded", "changed", strings.Join(changed, ","), "ingest_routes", reloaded.Ingest.Routes.Len())
-	if changed, err := l.access.Reload(); err != nil {
-		l.log.Error("identities and rules not reloaded, nothing is changed", "err", err)
-	} else if changed {
-		l.log.Info("identities and rules reloaded")
-	}
+	l.reloadFiles("identities and rules", l.access.Reload)
+	l.reloadFiles("certificates", l.cfg.Certificates.Reload)
 	if len(restart) > 0 {
 		l.log.Warn("changed settings that need a restart", "settings", strings.Join(restart, ","))
+	}
+}
+
+// reloadFiles reads files again that settings name.
+func (l *live) reloadFiles(what string, reload func() (bool, error)) {
+	changed, err := reload()
+	if err != nil {
+		l.log.Error(what+" not reloaded, nothing is changed", "err", err)
+	} else if changed {
+		l.log.Info(what + " reloaded")
+	}
+}
+
+// watchFiles does so at the interval, until end is closed. A failure is logged when it begins.
+func watchFiles(log *slog.Logger, every time.Duration, end <-chan struct{}, what string, reload func() (bool, error)) {
+	if every <= 0 {
+		return
+	}
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for failed := ""; ; {
+		select {
+		case <-end:
+			return
+		case <-tick.C:
+		}
+		changed, err := reload()
+		switch {
+		case err == nil:
+			failed = ""
+		case err.Error() != failed:
+			failed = err.Error()
+			log.Error(what+" not reloaded, nothing is changed", "err", err)
+		}
+		if changed {
+			log.Info(what + " reloaded")
+		}
 	}
 }
 

@@ -52,7 +52,7 @@ var (
 	PayloadError        = &Kind{Name: "payload_error", Status: 422, Code: 42206, Message: "Payload error."}
 	RegistryRefused     = &Kind{Name: "schema_registry_refused", Status: 422, Code: 42207, Message: "The schema registry refused the schema, or does not have it under this subject."}
 
-	BatchRefused        = &Kind{Name: "batch_refused", Status: 422, Code: 42208, Message: "The batch has no entries, too many, or entries whose ids are not valid and distinct."}
+	BatchRefused = &Kind{Name: "batch_refused", Status: 422, Code: 42208, Message: "The batch has no entries, too many, or entries whose ids are not valid and distinct."}
 
 	// 429: too much from one client.
 

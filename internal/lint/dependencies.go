@@ -24,6 +24,11 @@ var dependencies = map[string]string{
 	"golang.org/x/sync":           "errgroup: requests to Kafka that belong together.",
 	"golang.org/x/time":           "Rate limits of requests to Kafka and of log lines.",
 
+	// Callers and credentials.
+	"github.com/go-jose/go-jose/v4": "Signatures of tokens (JWT), and the sets of keys that they are checked with.",
+	"golang.org/x/crypto":           "bcrypt and argon2id, for passwords.",
+	"golang.org/x/oauth2":           "Tokens for Kafka by client credentials (OAUTHBEARER).",
+
 	// Formats.
 	"github.com/hamba/avro/v2":                 "Parses Avro schemas.",
 	"github.com/bufbuild/protocompile":         "Compiles Protobuf schemas at run time.",
@@ -49,7 +54,7 @@ var dependencies = map[string]string{
 
 	// Load tests and benchmarks.
 	"github.com/tsenart/vegeta/v12": "Fires the requests of `millrace loadtest` in an open loop.",
-	"go.yaml.in/yaml/v3":            "Scenarios of load tests; files of deploy/ in tests.",
+	"go.yaml.in/yaml/v3":            "Rules about callers and scenarios of load tests; files of deploy/ in tests.",
 	"github.com/cespare/xxhash/v2":  "Fingerprints of records that a benchmark reads back.",
 	"github.com/minio/simdjson-go":  "Its test data: real tweets, events and citations, as records.",
 

@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"millrace/auth"
+	"millrace/ingest"
 	"millrace/internal/testkit"
 	"millrace/server"
 	"millrace/server/ops"
@@ -39,6 +40,9 @@ rules:
     allow: [describe, consume]
     topics: [telemetry-*]
     groups: [dash-*]
+  - who: [key:edge]
+    allow: [ingest]
+    topics: [telemetry-a]
   - who: [user:alice, user:bob]
     allow: [describe, produce, consume]
     topics: ["*"]
@@ -138,7 +142,7 @@ func TestEveryRouteAsksWhoCalls(t *testing.T) {
 		}
 		for _, param := range pathParam.FindAllStringSubmatch(rt.Path, -1) {
 			if strings.Contains(rt.Path, "topics/{"+param[1]+"}") && param[1] != "topic" ||
-				regexp.MustCompile(`(consumers|consumer-groups)/\{`+param[1]+`\}`).MatchString(rt.Path) && param[1] != "group" && param[1] != "consumer" {
+				regexp.MustCompile(`(consumers|consumer-groups)/\{`+param[1]+`\}`).MatchString(rt.Path) && param[1] != "group" && param[1] != "consumer_id" {
 				t.Errorf("%s: the path parameter %s names a topic or group: it must be called topic or group", name, param[1])
 			}
 		}
@@ -194,6 +198,7 @@ func TestRulesHold(t *testing.T) {
 		{"POST", "/topics/other", one, "X-None: 1", 401, "needs credentials"},
 		{"POST", "/topics/secret", one, alice, 403, "topic secret"},
 		{"POST", "/topics/s%65cret", one, alice, 403, "topic secret"},
+		{"POST", "/topics", `{"records":[{"topic":"telemetry-a","value":1},{"topic":"other","value":1}]}`, d.writeKey, 403, "topic other"},
 		{"GET", "/topics", "", alice, 200, `["other","telemetry-a"]`},
 		{"GET", "/topics", "", d.dashKey, 200, `["telemetry-a"]`},
 		{"GET", "/topics", "", d.rootKey, 200, `["other","telemetry-a"]`},
@@ -205,6 +210,14 @@ func TestRulesHold(t *testing.T) {
 		{"GET", "/healthz", "", "X-None: 1", 200, ""},
 	} {
 		s.do(t, c.method, c.path, c.body, c.who, jsonV2).want(t, c.status, c.text)
+	}
+	found := regexp.MustCompile(`"cluster_id":"([^"]+)"`).FindStringSubmatch(s.do(t, "GET", "/v3/clusters", "", d.rootKey).body)
+	if found == nil {
+		t.Fatal("the cluster has no id")
+	}
+	list := s.do(t, "GET", "/v3/clusters/"+found[1]+"/topics", "", d.dashKey).want(t, 200, `"topic_name":"telemetry-a"`)
+	if strings.Contains(list.body, "other") || strings.Contains(list.body, "secret") {
+		t.Errorf("the list of v3 shows other topics: %s", list.body)
 	}
 	if log := s.log.String(); !strings.Contains(log, "request refused") || !strings.Contains(log, "caller=key:edge") {
 		t.Errorf("refusals are not in the log:\n%s", log)
@@ -286,6 +299,45 @@ func TestInstancesBelongToTheirMaker(t *testing.T) {
 		t.Fatal(changed, err)
 	}
 	read().want(t, 403, "telemetry-a")
+}
+
+// A beacon brings its key in the query, and that is no part of its event; on other routes a query
+// has no key.
+func TestKeysOfBeacons(t *testing.T) {
+	t.Parallel()
+	d := newDoors(t, testRules)
+	f := testkit.Fake(t, kfake.SeedTopics(1, "telemetry-a", "telemetry-b"))
+	routes, faults := ingest.ParseRoutes([]byte("routes:\n  telemetry-a:\n    topic: telemetry-a\n    pixel: true\n"))
+	if len(faults) > 0 {
+		t.Fatal(faults)
+	}
+	s := start(t, f.Broker, func(o *stackOptions) { o.access = d.settings; o.ingest.Routes = routes })
+	key := strings.TrimPrefix(d.writeKey, "X-Api-Key: ")
+	s.do(t, "GET", "/ingest/telemetry-a/pixel.gif?page=1&api_key="+key, "").want(t, 200, "")
+	s.do(t, "GET", "/ingest/telemetry-a/pixel.gif?page=1&api_key="+key+"x", "").want(t, 401, "")
+	s.do(t, "GET", "/ingest/telemetry-a/pixel.gif?page=1", "").want(t, 401, "")
+	s.do(t, "GET", "/ingest/telemetry-b/pixel.gif?page=1&api_key="+key, "").want(t, 403, "")
+	s.do(t, "POST", "/topics/telemetry-a?api_key="+key, `{"records":[{"value":1}]}`, jsonV2).want(t, 401, "")
+	got := s.do(t, "GET", "/topics/telemetry-a/partitions/0/records?offset=0", "", d.rootKey, "Accept: application/vnd.kafka.json.v2+json")
+	if !strings.Contains(got.want(t, 200, `"page"`).body, "telemetry-a") || strings.Contains(got.body, "mrk_") {
+		t.Errorf("the record is %s", got.body)
+	}
+}
+
+// A page of another origin, where all are allowed, has the key that it brings and not the password
+// that its browser remembers.
+func TestPagesDoNotUseTheirReadersPassword(t *testing.T) {
+	t.Parallel()
+	d := newDoors(t, testRules)
+	for origins, status := range map[string]int{"*": 403, "https://evil.example": 200} {
+		s := start(t, testkit.Fake(t).Broker, func(o *stackOptions) { o.access = d.settings; o.server.AllowOrigin = origins })
+		create := func(headers ...string) reply { return s.do(t, "POST", "/consumers/g", "", headers...) }
+		for _, from := range []page{otherSite, oldBrowser} {
+			create(append(page{basic("alice", "wonder")}, from...)...).want(t, status, "")
+			create(append(page{d.rootKey}, from...)...).want(t, 200, "instance_id")
+		}
+		create(basic("alice", "wonder"), "Origin: "+s.base).want(t, 200, "instance_id")
+	}
 }
 
 // Without rules about callers, what runs the node is for its own machine.

@@ -138,14 +138,10 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 	consumers := consumer.New(base, o.fetch, o.consumer, deps)
 	reads := reader.New(base, o.fetch, reader.Settings{IsolationLevel: o.consumer.IsolationLevel, RequestTimeout: o.consumer.RequestTimeout, MaxBytes: o.consumer.MaxBytes},
 		reader.Deps{Schemas: o.schemas, Healthy: cache.Healthy, Read: o.read})
-	access, err := auth.New(o.access, log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.access = access
+	s.access = newAccess(t, &o, log)
 	s.server = api.New(
 		api.Settings{Endpoints: o.endpoints, Edge: o.server, REST: o.rest, Produce: o.produce, Ingest: o.ingest, Peer: o.peer, Admin: o.adminOn, UI: o.ui},
-		api.Parts{Producer: s.producer, Metadata: cache, Admin: newAdmin(changes, cache, base), Consumers: consumers, Reader: reads, Schemas: o.schemas, Cluster: node, Config: o.admin, Access: access, Logger: log})
+		api.Parts{Producer: s.producer, Metadata: cache, Admin: newAdmin(changes, cache, base), Consumers: consumers, Reader: reads, Schemas: o.schemas, Cluster: node, Config: o.admin, Access: s.access, Logger: log})
 	addrs, err := s.server.Listen()
 	if err != nil {
 		t.Fatal(err)
@@ -176,7 +172,6 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 			node.Close(ctx, true)
 		}
 		cache.Close()
-		access.Close()
 		lookups.Close()
 		changes.Close()
 		if t.Failed() {
@@ -189,6 +184,17 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 // newAdmin builds what changes the cluster.
 func newAdmin(client *kgo.Client, cache *metadata.Cache, base kafka.Settings) *admin.Admin {
 	return admin.New(client, admin.Settings{Reserved: base.Reserved}, admin.Deps{Changed: cache.Invalidate})
+}
+
+// newAccess returns what decides about the callers of a stack.
+func newAccess(t testing.TB, o *stackOptions, log *slog.Logger) *auth.Access {
+	t.Helper()
+	access, err := auth.New(o.access, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(access.Close)
+	return access
 }
 
 // newProducer builds the produce side of a stack.

@@ -98,6 +98,7 @@ func (p *Produce) toTopics(ctx *fasthttp.RequestCtx) error {
 	if m.topics = topics; err != nil {
 		return media.explain(m.whole.Body, err)
 	}
+	server.ChargeRecords(ctx, len(m.topics))
 	if err := m.split(p.producer); err != nil {
 		return err
 	}

@@ -41,9 +41,9 @@ func (d *Dashboard) Start() (end func()) { return d.sampler.start() }
 // Routes returns the resource's routes.
 func (d *Dashboard) Routes() []server.Route {
 	return []server.Route{
-		{Method: "GET", Path: "/ui", OwnHost: true, Action: server.Administer, Handle: d.page},
-		{Method: "GET", Path: "/ui/{file}", OwnHost: true, Action: server.Administer, Handle: d.file},
-		{Method: "GET", Path: "/ui/events", OwnHost: true, SameOrigin: true, Action: server.Administer, Handle: d.events},
+		{Method: "GET", Path: "/ui", OwnHost: true, Part: server.DashboardPart, Action: server.Administer, Handle: d.page},
+		{Method: "GET", Path: "/ui/{file}", OwnHost: true, Part: server.DashboardPart, Action: server.Administer, Handle: d.file},
+		{Method: "GET", Path: "/ui/events", OwnHost: true, Part: server.DashboardPart, SameOrigin: true, Action: server.Administer, Handle: d.events},
 	}
 }
 

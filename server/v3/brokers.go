@@ -122,6 +122,7 @@ func (s *brokers) replicas(c *call) error {
 			}
 		}
 	}
+	all = visible(c, server.Topic, all, func(r replicaOf) string { return r.topic })
 	return respondList(c, listOf[replica]("KafkaReplicaList", c.urls.to("brokers", b.ID, "partition-replicas")), all,
 		replicaOf.key,
 		func(r replicaOf) replica { return newReplica(&c.urls, r) })

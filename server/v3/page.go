@@ -51,6 +51,15 @@ func respondList[I, T any](c *call, of list[T], all []I, key func(I) string, ren
 	return c.respond(of)
 }
 
+// visible returns the items of which the caller may describe the topic or group that name returns.
+func visible[I any](c *call, of server.Resource, all []I, name func(I) string) []I {
+	caller := server.CallerOf(c.RequestCtx)
+	if caller.MayAll(server.Describe, of) {
+		return all
+	}
+	return slices.DeleteFunc(slices.Clone(all), func(i I) bool { return !caller.May(server.Describe, of, name(i)) })
+}
+
 // page returns the page of all that the request asks for, and the URL of the next one.
 func page[I any](c *call, all []I, key func(I) string) (items []I, next string, err error) {
 	size, after, err := c.pageAsked()

@@ -17,8 +17,8 @@ type topics struct{ *shared }
 func (s *topics) routes() []server.Route {
 	const one = "/topics/{topic}"
 	return []server.Route{
-		s.get("/topics", "api.v3.topics.list", server.Cluster, s.list),
-		s.change("POST /topics", "api.v3.topics.create", server.Cluster, fields(newTopic{}), s.create),
+		s.get("/topics", "api.v3.topics.list", server.Topics, s.list),
+		s.change("POST /topics", "api.v3.topics.create", server.Topics, fields(newTopic{}), s.create),
 		s.get(one, "api.v3.topics.get", server.Topic, s.one),
 		s.change("PATCH "+one, "api.v3.topics.partitions", server.Topic, fields(newCount{}), s.patch),
 		s.change("DELETE "+one, "api.v3.topics.delete", server.Topic, nil, s.delete),
@@ -85,15 +85,15 @@ func (s *topics) list(c *call) error {
 		if err != nil {
 			return err
 		}
-		return respondList(c, of, all, func(t *admin.Topic) string { return t.Name },
-			func(t *admin.Topic) topic { return fromAdmin(&c.urls, t) })
+		name := func(t *admin.Topic) string { return t.Name }
+		return respondList(c, of, visible(c, server.Topic, all, name), name, func(t *admin.Topic) topic { return fromAdmin(&c.urls, t) })
 	}
 	view, err := s.Metadata.Snapshot(c.life)
 	if err != nil {
 		return err
 	}
-	return respondList(c, of, view.Topics, func(t *metadata.Topic) string { return t.Name },
-		func(t *metadata.Topic) topic { return fromView(&c.urls, t) })
+	name := func(t *metadata.Topic) string { return t.Name }
+	return respondList(c, of, visible(c, server.Topic, view.Topics, name), name, func(t *metadata.Topic) topic { return fromView(&c.urls, t) })
 }
 
 // one handles GET /topics/{topic}.
@@ -151,6 +151,9 @@ func (s *topics) create(c *call) error {
 		return err
 	}
 	t, err := body.topic()
+	if err == nil {
+		err = server.Allow(c.RequestCtx, server.Administer, server.Topic, t.Name)
+	}
 	if err != nil {
 		return err
 	}

@@ -98,6 +98,7 @@ func (s *shared) route(rt server.Route, h handler) server.Route {
 // complete completes a route.
 func (s *shared) complete(rt server.Route, h handler) server.Route {
 	rt.Admit = admit
+	rt.Guarded = strings.HasPrefix(rt.Name, "millrace.") // not in the Confluent proxy
 	rt.Handle = func(ctx *fasthttp.RequestCtx) error {
 		// Fasthttp's context ends with a drain, which completes the requests in flight.
 		life, cancel := context.WithTimeout(context.Background(), s.Admin.Timeout())
@@ -138,6 +139,7 @@ func (c *call) audit(rt server.Route, err error) {
 		slog.String("method", rt.Method),
 		slog.String("path", string(c.Path())),
 		slog.String("remote", c.RemoteAddr().String()),
+		slog.String("caller", server.CallerOf(c.RequestCtx).Principal()),
 	}
 	line = append(line, c.noted...)
 	if err != nil {

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"millrace/auth"
+	"millrace/server/api"
+)
+
+// keyCommand is what concerns API keys.
+type keyCommand struct {
+	New newKeyCommand `cmd:"" help:"Make an API key: print it once, and the entry for authentication.keys.file, which has only its hash."`
+}
+
+type newKeyCommand struct {
+	ID      string        `arg:"" help:"Name of the key in rules (key:ID) and in the log."`
+	Roles   []string      `help:"Roles of the key in rules (role:NAME)." placeholder:"ROLE"`
+	Expires time.Duration `help:"How long the key is valid, such as 8760h; by default until it is taken out of the file." placeholder:"TIME"`
+}
+
+// Run prints the entry to standard output, so that it can be appended to the file, and the key to
+// standard error.
+func (c newKeyCommand) Run() error {
+	var end time.Time
+	if c.Expires > 0 {
+		end = time.Now().Add(c.Expires).UTC().Truncate(time.Second)
+	}
+	secret, entry, err := auth.NewKey(c.ID, c.Roles, end)
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintf(os.Stderr, "The key, which is shown only now: %s\n", secret); err != nil {
+		return fmt.Errorf("cannot print the key: %w", err)
+	}
+	if _, err := io.WriteString(os.Stdout, entry); err != nil {
+		return fmt.Errorf("cannot print the entry: %w", err)
+	}
+	return nil
+}
+
+// authCommand is what concerns the rules about callers.
+type authCommand struct {
+	Test authTestCommand `cmd:"" help:"Say whether a caller may send a request, and by which rule."`
+}
+
+type authTestCommand struct {
+	sources
+	As     string   `required:"" help:"The caller: user:NAME, key:ID, cert:NAME, jwt:NAME, anonymous." placeholder:"WHO"`
+	Roles  []string `help:"Roles of a cert or jwt." placeholder:"ROLE"`
+	Method string   `arg:"" help:"Method of the request."`
+	Path   string   `arg:"" help:"Path of the request, such as /topics/t."`
+}
+
+// Run decides as a node with these settings would; its exit code is 1 where the request would be
+// refused.
+func (c authTestCommand) Run() error {
+	cfg, err := c.load()
+	if err != nil {
+		return err
+	}
+	log := slog.New(slog.DiscardHandler)
+	access, err := auth.New(cfg.Access, log)
+	if err != nil {
+		return err
+	}
+	if !access.Asks() {
+		return errors.New("nobody is asked who they are: neither authentication.… nor authorization.rules.file is set")
+	}
+	defer access.Close()
+	who, err := access.Test(c.As, c.Roles)
+	if err != nil {
+		return err
+	}
+	allowed, lines, err := api.New(apiSettings(cfg), api.Parts{Access: access, Logger: log}).Explain(who, c.Method, c.Path)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%s %s\n", strings.ToUpper(c.Method), c.Path)
+	for _, line := range lines {
+		fmt.Printf("  %s\n", line)
+	}
+	if !allowed {
+		return fmt.Errorf("%s is refused", c.As)
+	}
+	fmt.Printf("%s is let in\n", c.As)
+	return nil
+}

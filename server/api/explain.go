@@ -1,0 +1,67 @@
+package api
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+
+	"millrace/auth"
+	"millrace/server"
+)
+
+// Explain says, for a person, whether the identity may send a request of the method and path, and
+// by which rules.
+func (a *API) Explain(id *auth.Identity, method, path string) (allowed bool, lines []string, err error) {
+	rt, params, ok := a.match(strings.ToUpper(method), path)
+	if !ok {
+		return false, nil, fmt.Errorf("no route serves %s %s", method, path)
+	}
+	allowed = true
+	for _, c := range rt.Checks(params) {
+		may, why := id.Explain(rt.Action, c.Resource, c.Name)
+		allowed = allowed && may
+		word := "denied"
+		if may {
+			word = "allowed"
+		}
+		lines = append(lines, fmt.Sprintf("%s %s: %s, %s", rt.Action, c, word, why))
+	}
+	if rt.Guarded && !id.Ruled() {
+		lines = append(lines, "and without rules only from the node's own machine")
+	}
+	return allowed, lines, nil
+}
+
+// match returns the route of a path, that with the fewest parameters, and their values.
+func (a *API) match(method, path string) (best server.Route, params map[string]string, ok bool) {
+	path, _, _ = strings.Cut(path, "?")
+	for rt := range a.Routes() {
+		if rt.Method != method {
+			continue
+		}
+		if values, fits := fit(rt.Path, path); fits && (!ok || len(values) < len(params)) {
+			best, params, ok = rt, values, true
+		}
+	}
+	return best, params, ok
+}
+
+// fit returns the values of the parameters of a template in a path that fits it.
+func fit(template, path string) (values map[string]string, fits bool) {
+	names, parts := strings.Split(strings.TrimRight(template, "/"), "/"), strings.Split(strings.TrimRight(path, "/"), "/")
+	if len(names) != len(parts) {
+		return nil, false
+	}
+	values = map[string]string{}
+	for i, name := range names {
+		param, isParam := strings.CutPrefix(name, "{")
+		value, err := url.PathUnescape(parts[i])
+		switch {
+		case isParam && err == nil && value != "":
+			values[strings.TrimSuffix(param, "}")] = value
+		case isParam || name != parts[i]:
+			return nil, false
+		}
+	}
+	return values, true
+}
