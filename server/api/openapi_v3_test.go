@@ -93,6 +93,9 @@ func TestOpenAPIExamples(t *testing.T) {
 			want = 201
 		case strings.HasPrefix(e.line, "DELETE") && strings.HasSuffix(e.line, "/acls"):
 			e.line += "?resource_type=ANY&pattern_type=ANY&operation=ANY&permission=ANY"
+		case strings.HasPrefix(e.line, "DELETE") && strings.HasSuffix(e.line, "/alice"):
+			e.line += "?mechanism=SCRAM-SHA-256"
+			want = 204
 		case strings.HasPrefix(e.line, "DELETE"), strings.Contains(e.line, "configs:alter"), strings.HasPrefix(e.line, "PUT"):
 			want = 204
 		}
