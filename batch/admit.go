@@ -3,6 +3,7 @@ package batch
 import (
 	"millrace/codec"
 	"millrace/internal/apierr"
+	"millrace/pool"
 )
 
 // Budget returns what the encoding of the job's records may cost, for formats whose bytes are not
@@ -72,7 +73,7 @@ func (j *Job) arenaGrown(capacity int) error { return j.producer.admit(j, capaci
 
 // size returns the job's memory with an arena of so many bytes.
 func (j *Job) size(arena int) int64 {
-	return int64(cap(j.Body) + arena + j.Slab.HeaderBytes() + j.Len()*recordBytes)
+	return int64(jobBytes + cap(j.Body) + j.Lent + arena + j.Slab.HeaderBytes() + j.Len()*recordBytes)
 }
 
 // admit charges the job's bytes, or those not charged yet, to the producer's memory, or refuses.
@@ -91,4 +92,13 @@ func (p *Producer) admit(j *Job, arena int) error {
 	}
 	j.charge = charge
 	return nil
+}
+
+// returnBody gives the body back before the job ends.
+func (j *Job) returnBody() {
+	bytes := int64(cap(j.Body))
+	j.charge -= bytes
+	j.producer.held.Add(-bytes)
+	pool.Return(j.Body)
+	j.Body = nil
 }

@@ -37,11 +37,12 @@ type model struct {
 	// unnamed: brokers do not say which records they refuse.
 	unnamed  bool
 	throttle int32
+	swallow  bool              // requests lead nowhere, and wait with hold
 	hold     chan struct{}     // not nil: requests wait for it before they are answered
 	configs  map[string]string // of all topics
 	asked    int               // for configs
 	requests int
-	disorder int // batches that were refused for their sequence
+	disorder int   // batches that were refused for their sequence
 	sizes    []int // records of each batch that came
 	closed   bool
 }
@@ -148,7 +149,10 @@ func (m *model) Send(id int32, req kmsg.Request) (kmsg.Response, error) {
 		b.mu.Unlock()
 		return nil, io.EOF
 	}
-	out := m.carryOut(id, in)
+	var out *kmsg.ProduceResponse
+	if !m.swallow {
+		out = m.carryOut(id, in)
+	}
 	if end == 2 {
 		b.connection++
 	}

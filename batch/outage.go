@@ -65,7 +65,7 @@ func (p *Producer) lookForLost() {
 		why := p.cluster.Lost(s.id)
 		quiet := why == nil && p.cluster.Quiet != nil && p.cluster.Quiet(s.id)
 		was := s.lost.Swap(errorOf(why))
-		away := why != nil || quiet
+		away := why != nil || quiet || s.renews()
 		back = s.away.Swap(away) && !away || back
 		switch {
 		case why != nil:
@@ -77,6 +77,32 @@ func (p *Producer) lookForLost() {
 	if back {
 		p.router.ring()
 	}
+}
+
+// Renew ends the connections to a broker that answers, but not on these. Nothing is sent there until
+// all that was in flight has returned: a batch on the new connection would arrive before those in
+// front of it, which have to be sent again, and the broker would take it for out of order.
+func (p *Producer) Renew(broker int32) {
+	p.mu.Lock()
+	s := p.senders[broker]
+	p.mu.Unlock()
+	if s == nil {
+		return
+	}
+	s.renewing.Store(true)
+	s.away.Store(true)
+	p.client.Reset(broker)
+}
+
+// renews reports whether the requests that were in flight at [Producer.Renew] have yet to return.
+func (s *sender) renews() bool {
+	if !s.renewing.Load() {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.renewing.Store(s.inFlight > 0)
+	return s.inFlight > 0
 }
 
 // follow looks for other leaders of the partitions that wait for s, which is quiet. If the Kafka
@@ -171,13 +197,11 @@ func (p *partition) abandon(s *sender, why, unknown error) (waits, moved bool) {
 }
 
 // tell answers the runs of a batch whose outcome its clients do not wait for any longer. Its memory
-// is charged until it is written or given up, as that of its jobs was.
+// stays charged until it is written or given up.
 func (b *batch) tell(p *partition, err error) {
 	if b.told {
 		return
 	}
-	b.charge = int64(b.size())
-	p.topic.producer.held.Add(b.charge)
 	b.finish(p.index, 0, err)
 	b.told = true
 }

@@ -235,6 +235,39 @@ func TestQuietLeaderReturns(t *testing.T) {
 	})
 }
 
+// Connections that carry nothing are renewed, with what was sent on them: no batch overtakes those
+// that have to be sent again.
+func TestRenewedConnectionKeepsOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, p := startLosing(t)
+		l.cuts = true
+		if _, err := produce(t, p, `{"records":[{"value":"first","partition":0}]}`, AnyPartition); err != nil {
+			t.Fatal(err)
+		}
+		l.holdAll()
+		l.swallow = true
+		var all []<-chan error
+		for _, v := range []string{"a", "b", "c"} {
+			all = append(all, begin(t, p, v, 0))
+			time.Sleep(time.Second)
+		}
+		l.swallow = false
+		p.Renew(1)
+		all = append(all, begin(t, p, "d", 0))
+		began := time.Now()
+		for _, got := range all {
+			if err := <-got; err != nil || time.Since(began) > time.Second {
+				t.Errorf("%v after %v", err, time.Since(began))
+			}
+		}
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if log := l.topics["t"].logs[0].records; len(log) != 5 || l.disorder != 0 {
+			t.Errorf("the log is %q, %d batches came out of order", log, l.disorder)
+		}
+	})
+}
+
 // Nothing is sent to a broker that is lost, where it would wait for a handshake: once another
 // leads, its batches go there at once.
 func TestNothingGoesToLostBroker(t *testing.T) {

@@ -14,7 +14,6 @@ import (
 	"millrace/internal/apierr"
 	"millrace/internal/kafka"
 	"millrace/metrics"
-	"millrace/pool"
 )
 
 // Cluster is the produce side's access to the rest of the node. Topic and Healthy must return from
@@ -242,6 +241,7 @@ func (p *Producer) submit(j *Job, topic string, partition int32) error {
 	}
 	valid, partitions := p.prepare(j, name, partition, partitions)
 	t, among := p.router.topic(name, partitions)
+	defer t.leave()
 	if j.screen(t, valid) == 0 {
 		if err := j.failure(); err != nil {
 			return err
@@ -265,9 +265,8 @@ func (p *Producer) submit(j *Job, topic string, partition int32) error {
 		tell.tell()
 		i = next
 	}
-	pool.Return(j.Body) // the frames are charged in its place; nothing looks at it any more
-	j.Body = nil
-	j.drop() // the last answer may have come before
+	j.returnBody() // the frames are charged in its place; nothing looks at it any more
+	j.drop()       // the last answer may have come before
 	return nil
 }
 

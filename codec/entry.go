@@ -57,7 +57,7 @@ type Data struct {
 }
 
 // Entry is one record of a v3 request. The entries without Err have, in order, the records of the
-// request's slab. Of data with a schema the record has the JSON text, see [EncodeEntries].
+// request's slab. Of data with a schema the record has the JSON text, see [EncodeData].
 type Entry struct {
 	Err        *apierr.Error // why the record is refused, or nil
 	ID         string        // within records:batch
@@ -78,6 +78,7 @@ type Entry struct {
 // may also have changed the bytes behind those that it returns as taken.
 func DecodeEntries(body []byte, slab *pool.Slab, entries []Entry, max int) (all []Entry, taken int, err *json.SyntaxError) {
 	d := entryDecoder{w: json.NewWalker(body), slab: slab}
+	taken = d.w.Offset()
 	for begun := len(entries); len(entries)-begun < max && d.w.More(); {
 		entries = append(entries, Entry{})
 		d.entry(&entries[len(entries)-1])

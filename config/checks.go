@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"time"
 
@@ -24,6 +25,9 @@ func (d *draft) check() {
 	d.reserve()
 	d.checkBodies()
 	d.readRoutes()
+	if d.Server.AllowCredentials && slices.Contains(commaList(d.Server.AllowOrigin), "*") {
+		d.fault("access.control.allow.credentials", "true lets every page on the web act with what browsers have stored for this node, since access.control.allow.origin is *; allowed: origins by name, or false")
+	}
 	if len(d.advertised) > 0 {
 		d.Server.Advertised = d.advertised[0]
 	}

@@ -1,6 +1,11 @@
 package config
 
-import "millrace/ingest"
+import (
+	"math"
+	"time"
+
+	"millrace/ingest"
+)
 
 var ingestRows = []row{
 	{
@@ -10,6 +15,18 @@ var ingestRows = []row{
 	{
 		name: "ingest.routes.file", doc: "YAML file with routes of `/ingest`: where key, partition, headers, timestamp and topic of an event come from, and what a request may have. It is checked as a whole, and read again on SIGHUP; a file with a fault changes nothing.",
 		store: into(text, func(d *draft) *string { return &d.Ingest.File }),
+	},
+	{
+		name: "ingest.spool.dir", doc: "Folder of the spool, where events of routes with `ack: disk` or `fallback: disk` wait for Kafka. It is this node's alone. Without it there is no spool.",
+		store: into(text, func(d *draft) *string { return &d.Ingest.SpoolDir }),
+	},
+	{
+		name: "ingest.spool.max.bytes", def: "1073741824", doc: "Bound of the spool on the disk; events beyond it are refused with 503.",
+		store: into(size(1<<20, int64(math.MaxInt64)), func(d *draft) *int64 { return &d.Ingest.SpoolLimits.MaxBytes }),
+	},
+	{
+		name: "ingest.spool.max.age.ms", def: "86400000", doc: "How old the oldest event of the spool may be before it takes no more; 0 is any age. What it holds is never dropped.",
+		store: into(millis(0, largest), func(d *draft) *time.Duration { return &d.Ingest.SpoolLimits.MaxAge }),
 	},
 }
 
@@ -29,6 +46,9 @@ func (d *draft) readRoutes() {
 			continue
 		}
 		d.faults = append(d.faults, Fault{Problem: f.Problem, at: origin{level: fromFile, file: d.Ingest.File, line: f.Line}})
+	}
+	if route := routes.NeedsSpool(); route != "" && d.Ingest.SpoolDir == "" {
+		d.fault(file, "the route %s keeps events on the disk, and there is no ingest.spool.dir; allowed: a folder there, or routes with ack: kafka or memory", route)
 	}
 	d.Ingest.Routes = routes
 }

@@ -75,9 +75,16 @@ var storedCases = map[string]struct {
 
 	"metrics.topics.max": {"7", func(c *Config) any { return c.Metrics.Topics }, "7"},
 
-	"access.control.allow.origin":  {"*", func(c *Config) any { return c.Server.AllowOrigin }, "*"},
-	"access.control.allow.methods": {"GET", func(c *Config) any { return c.Server.AllowMethods }, "GET"},
-	"access.control.allow.headers": {"X", func(c *Config) any { return c.Server.AllowHeaders }, "X"},
+	"access.control.allow.origin":      {"*", func(c *Config) any { return c.Server.AllowOrigin }, "*"},
+	"access.control.allow.methods":     {"GET", func(c *Config) any { return c.Server.AllowMethods }, "GET"},
+	"access.control.allow.headers":     {"X", func(c *Config) any { return c.Server.AllowHeaders }, "X"},
+	"access.control.allow.credentials": {"true", func(c *Config) any { return c.Server.AllowCredentials }, "true"},
+
+	"ingest.spool.dir":        {"/s", func(c *Config) any { return c.Ingest.SpoolDir }, "/s"},
+	"ingest.spool.max.bytes":  {"2000000", func(c *Config) any { return c.Ingest.SpoolLimits.MaxBytes }, "2000000"},
+	"ingest.spool.max.age.ms": {"7", func(c *Config) any { return c.Ingest.SpoolLimits.MaxAge }, "7ms"},
+	"ingest.routes.default":   {"false", func(c *Config) any { return c.Ingest.DefaultRoutes }, "false"},
+	"ingest.routes.file":      {"testdata/routes.yaml", func(c *Config) any { return c.Ingest.Routes.Len() }, "1"},
 
 	"request.max.bytes":                    {"1", func(c *Config) any { return c.Server.MaxBodyBytes }, "1"},
 	"request.buffer.memory":                {"33554432", func(c *Config) any { return c.Server.Bodies.Memory }, "33554432"},

@@ -45,12 +45,22 @@ func (d *delivery) reset() {
 // in the body, the reason, and whether it is to be sent again. It appends nothing to a minimal
 // answer without failures.
 func (d *delivery) appendAnswer(dst []byte, job *batch.Job) []byte {
-	d.failed = len(d.refused) + job.Len() - job.Written()
+	return d.appendCounts(dst, job, job.Written())
+}
+
+// appendAccepted appends the answer to events that are not in Kafka yet.
+func (d *delivery) appendAccepted(dst []byte) []byte {
+	return d.appendCounts(dst, nil, d.events-len(d.refused))
+}
+
+// appendCounts appends an answer; job is nil where no record of it has a result.
+func (d *delivery) appendCounts(dst []byte, job *batch.Job, accepted int) []byte {
+	d.failed = d.events - accepted
 	if d.failed == 0 && d.minimal {
 		return dst
 	}
 	dst = append(dst, `{"accepted":`...)
-	dst = strconv.AppendInt(dst, int64(job.Written()), 10)
+	dst = strconv.AppendInt(dst, int64(accepted), 10)
 	dst = append(dst, `,"refused":`...)
 	dst = strconv.AppendInt(dst, int64(d.failed), 10)
 	if d.failed > 0 {
@@ -69,7 +79,7 @@ func (d *delivery) appendErrors(dst []byte, job *batch.Job) []byte {
 			refused = refused[1:]
 			continue
 		}
-		if job.Written() < job.Len() {
+		if job != nil && job.Written() < job.Len() {
 			if _, _, failed := job.Result(record); failed != nil {
 				dst = d.appendError(dst, index, failed)
 			}

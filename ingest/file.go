@@ -15,6 +15,7 @@ import (
 
 	"millrace/codec"
 	"millrace/codec/json"
+	"millrace/server"
 )
 
 // Fault is one thing that is wrong with a file of routes.
@@ -30,6 +31,8 @@ const (
 	maxFile, maxRoutes = 1 << 20, 1000
 	// maxTopics bounds the topics that a route may choose from.
 	maxTopics = 1000
+	// maxOrigins bounds the origins, and the headers, that the CORS of a route lists.
+	maxOrigins = 1000
 )
 
 // ReadRoutes reads a file of routes. With a fault there are no routes: a file counts as a whole
@@ -176,21 +179,35 @@ func (r *reader) route(of member) *Route {
 			}
 		case "limits":
 			r.limits(route, m)
+		case "ack":
+			route.ack = r.ack(m)
+		case "fallback":
+			if route.fallback = r.text(m) == "disk"; !route.fallback {
+				r.fault(m.value, "%s is %q; allowed: disk", m.path, m.value.Value)
+			}
+		case "cors":
+			route.cors = r.cors(m)
 		case "pixel":
 			route.pixel = r.boolean(m)
 		default:
-			r.unknown(m, "topic, key, partition, timestamp, headers, limits, pixel")
+			r.unknown(m, "topic, key, partition, timestamp, headers, limits, ack, fallback, cors, pixel")
 		}
+	}
+	if route.fallback && route.ack != ackKafka {
+		r.fault(of.key, "%s.fallback is for ack: kafka only", of.path)
 	}
 	route.index()
 	return route
 }
 
-// index notes what the rules read.
+// index notes what the rules read. Pages may send the headers among that.
 func (r *Route) index() {
 	note := func(s *source) {
 		if s.from == query && !slices.Contains(r.params, s.name) {
 			r.params = append(r.params, s.name)
+		}
+		if s.from == header && r.cors != nil {
+			r.cors = r.cors.WithHeaders(s.name)
 		}
 		r.perEvent = r.perEvent || s.from == pointer
 	}
@@ -266,6 +283,51 @@ func (r *reader) sourceAmong(m member) (s *source, among []string) {
 		return nil, nil
 	}
 	return s, among
+}
+
+func (r *reader) ack(m member) ack {
+	switch r.text(m) {
+	case "kafka":
+	case "disk":
+		return ackDisk
+	case "memory":
+		return ackMemory
+	default:
+		r.fault(m.value, "%s is %q; allowed: kafka, disk, memory", m.path, m.value.Value)
+	}
+	return ackKafka
+}
+
+// originForm is an origin, or one with * for the first labels of its host.
+var originForm = regexp.MustCompile(`^(\*|https?://(\*\.)?[A-Za-z0-9.-]+(:\d+)?)$`)
+
+// cors reads who may post to a route from pages of other origins.
+func (r *reader) cors(m member) *server.CORS {
+	var s server.CORSSettings
+	for _, o := range r.members(m.value, m.path) {
+		switch o.name {
+		case "origins":
+			s.Origins = r.texts(o, maxOrigins)
+			for i, origin := range s.Origins {
+				if !originForm.MatchString(origin) {
+					r.fault(o.value.Content[i], "%q is not an origin; allowed: https://HOST, https://HOST:PORT, https://*.DOMAIN, *", origin)
+				}
+			}
+		case "headers":
+			s.Headers = strings.Join(r.texts(o, maxOrigins), ", ")
+		case "credentials":
+			s.Credentials = r.boolean(o)
+		default:
+			r.unknown(o, "origins, headers, credentials")
+		}
+	}
+	if len(s.Origins) == 0 {
+		r.fault(m.key, "%s lists no origins", m.path)
+	}
+	if s.Credentials && slices.Contains(s.Origins, "*") {
+		r.fault(m.key, "%s.credentials lets every page on the web act with what browsers have stored for this node, since origins has *; allowed: origins by name, or no credentials", m.path)
+	}
+	return server.NewCORS(s)
 }
 
 func (r *reader) limits(route *Route, m member) {

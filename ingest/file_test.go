@@ -27,6 +27,11 @@ func TestRouteFaults(t *testing.T) {
   open: {topic: {query: topic}}
   fixed: {topic: {fixed: "a/b", among: [a]}}
   merged: {<<: {}, key: *x}
+  pages:
+    cors: {origins: ["https://a.example/", "*"], credentials: true, methods: [GET]}
+  none: {cors: {}}
+  acks: {ack: tape, fallback: memory}
+  both: {ack: disk, fallback: disk}
 extra: 1
 `
 	_, faults := ParseRoutes([]byte(strings.Replace(text, "*x", "''", 1)))
@@ -43,7 +48,7 @@ extra: 1
 		`9: routes.wrong.partition must be a mapping`,
 		`9: routes.wrong.partition must have one of pointer, query, header and fixed`,
 		`10: routes.wrong.timestamp must have one of pointer, query, header and fixed`,
-		`11: routes.wrong.colour is not known here; allowed: topic, key, partition, timestamp, headers, limits, pixel`,
+		`11: routes.wrong.colour is not known here; allowed: topic, key, partition, timestamp, headers, limits, ack, fallback, cors, pixel`,
 		`13: routes.wrong.headers.h.required must be true or false`,
 		`14: routes.wrong.headers.i.pointer: a JSON pointer begins with "/", as /user/id does`,
 		`15: routes.wrong.limits.bytes must be a whole number, 1 or more`,
@@ -51,9 +56,16 @@ extra: 1
 		`16: routes.wrong.pixel must be true or false`,
 		`17: routes.open.topic comes from the request, and lists no topics; allowed: among: [NAME, …] beside it`,
 		`18: routes.fixed.topic is fixed, and among has no meaning`,
-		`19: routes.merged.<< is not known here; allowed: topic, key, partition, timestamp, headers, limits, pixel`,
+		`19: routes.merged.<< is not known here; allowed: topic, key, partition, timestamp, headers, limits, ack, fallback, cors, pixel`,
 		`19: routes.merged.key must be a text`,
-		`20: extra is not known here; allowed: routes`,
+		`21: "https://a.example/" is not an origin; allowed: https://HOST, https://HOST:PORT, https://*.DOMAIN, *`,
+		`21: routes.pages.cors.methods is not known here; allowed: origins, headers, credentials`,
+		`21: routes.pages.cors.credentials lets every page on the web act with what browsers have stored for this node, since origins has *; allowed: origins by name, or no credentials`,
+		`22: routes.none.cors lists no origins`,
+		`23: routes.acks.ack is "tape"; allowed: kafka, disk, memory`,
+		`23: routes.acks.fallback is "memory"; allowed: disk`,
+		`24: routes.both.fallback is for ack: kafka only`,
+		`25: extra is not known here; allowed: routes`,
 	}
 	if a, b := strings.Join(got, "\n"), strings.Join(want, "\n"); a != b {
 		t.Errorf("the faults are\n%s\nwant\n%s", a, b)

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"bytes"
+	"log/slog"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -13,6 +14,7 @@ import (
 	"millrace/internal/apierr"
 	"millrace/metrics"
 	"millrace/server"
+	"millrace/spool"
 )
 
 // Settings of the front door.
@@ -25,6 +27,20 @@ type Settings struct {
 	File string
 	// Routes are those of the file, or nil; [Ingest.SetRoutes] changes them later.
 	Routes *Table
+
+	// SpoolDir is the folder of the spool (ingest.spool.dir); empty is none. SpoolLimits are its
+	// bounds, without a function.
+	SpoolDir    string
+	SpoolLimits spool.Settings
+}
+
+// Deps are the parts that the front door uses. It borrows them.
+type Deps struct {
+	Producer *batch.Producer
+	// Spool keeps events until Kafka has them, and Dead those that Kafka will never take; nil where
+	// there is none.
+	Spool, Dead *spool.Spool
+	Logger      *slog.Logger
 }
 
 // Ingest is the resource that takes events. Many goroutines may use it.
@@ -32,14 +48,18 @@ type Ingest struct {
 	settings   Settings
 	edge       *server.Server
 	producer   *batch.Producer
+	spool      *spool.Spool // nil: there is none; dead too
+	dead       *spool.Spool
+	log        *slog.Logger
+	figures    *metrics.Ingest
 	counts     *metrics.Format
 	deliveries sync.Pool
 	table      atomic.Pointer[Table] // never nil
 }
 
 // New returns the resource.
-func New(edge *server.Server, p *batch.Producer, s Settings) *Ingest {
-	in := &Ingest{settings: s, edge: edge, producer: p, counts: edge.Metrics().Format("ingest")}
+func New(edge *server.Server, s Settings, d Deps) *Ingest {
+	in := &Ingest{settings: s, edge: edge, producer: d.Producer, spool: d.Spool, dead: d.Dead, log: d.Logger, figures: &edge.Metrics().Ingest, counts: edge.Metrics().Format("ingest")}
 	in.deliveries.New = func() any { return newDelivery() }
 	in.SetRoutes(s.Routes)
 	return in
@@ -61,6 +81,15 @@ var prefix = []byte(Prefix)
 // Owns reports whether a request, which may not be routed yet, is for this package.
 func Owns(ctx *fasthttp.RequestCtx) bool {
 	return bytes.HasPrefix(ctx.URI().PathOriginal(), prefix)
+}
+
+// Ready returns why the body of a request, which is not routed yet, need not be read: the producer
+// would not take it, and nothing else does.
+func (in *Ingest) Ready(ctx *fasthttp.RequestCtx, size int) error {
+	if r := in.named(ctx); r != nil && (r.ack == ackDisk || r.fallback) {
+		return nil
+	}
+	return in.producer.Ready(max(size, 0))
 }
 
 // Routes returns the resource's routes.
@@ -156,26 +185,16 @@ func (in *Ingest) write(ctx *fasthttp.RequestCtx, d *delivery, job *batch.Job, r
 		err = first.err.Kind.New("No event was written. Event %d: %s", first.index, first.err.Message())
 	}
 	if err == nil {
-		err = in.producer.Admit(job)
+		err = in.keep(ctx, d, job, r)
+		job = nil // whoever kept it has it
 	}
-	if err != nil {
+	if job != nil {
 		job.Release()
-		return err
 	}
-	server.ReleaseBody(ctx) // the producer accounts for it now
-	records := job.Len()
-	dst, err := in.producer.Produce(job, r.topic, batch.AnyPartition, ctx.Response.SwapBody(nil)[:0], d.answer)
-	ctx.Response.SwapBody(dst)
-	if err != nil {
-		in.edge.RecordsFailed(apierr.From(err).Kind, records)
-		return err
-	}
-	in.counts.Produced.Add(uint64(d.events - d.failed))
-	respond(ctx, d, len(dst) == 0)
-	return nil
+	return err
 }
 
-// respond sets the status of a request of which events were written.
+// respond sets the status of a request of which events were taken.
 func respond(ctx *fasthttp.RequestCtx, d *delivery, empty bool) {
 	switch {
 	case empty:

@@ -1,12 +1,15 @@
 package ingest
 
 import (
+	"maps"
+	"net/url"
 	"slices"
 	"strings"
 
 	"github.com/valyala/fasthttp"
 
 	"millrace/internal/apierr"
+	"millrace/server"
 )
 
 // Route is one route: the rules that make records of events. It is immutable.
@@ -24,9 +27,26 @@ type Route struct {
 	perEvent bool
 	// The bounds of a body, of its events and of one event; 0 is the node's own.
 	maxBytes, maxEvents, maxEventBytes int
+	// ack is what an answer promises, and fallback whether the spool takes what Kafka cannot.
+	ack      ack
+	fallback bool
+	// cors is who may post from a page of another origin; nil: whom the node's settings allow.
+	cors *server.CORS
 	// pixel serves pixel.gif.
 	pixel bool
 }
+
+// ack is what a success promises.
+type ack uint8
+
+const (
+	// ackKafka: all in-sync replicas have the events.
+	ackKafka ack = iota
+	// ackDisk: the disk of this node has them.
+	ackDisk
+	// ackMemory: nothing; they are on their way.
+	ackMemory
+)
 
 // headerRule is a header of the records.
 type headerRule struct {
@@ -37,6 +57,19 @@ type headerRule struct {
 // Table is the routes of a file. It is immutable; the zero Table has none.
 type Table struct {
 	routes map[string]*Route
+}
+
+// NeedsSpool returns the name of a route that needs a spool, or "".
+func (t *Table) NeedsSpool() string {
+	if t == nil {
+		return ""
+	}
+	for _, name := range slices.Sorted(maps.Keys(t.routes)) {
+		if r := t.routes[name]; r.ack == ackDisk || r.fallback {
+			return name
+		}
+	}
+	return ""
 }
 
 // Len returns how many routes there are.
@@ -50,6 +83,27 @@ func (t *Table) Len() int {
 // defaultRoute is the route of each topic that has none in the file. The topic is the name in the
 // path.
 var defaultRoute = &Route{key: &source{of: "key", from: query, name: "key"}, params: []string{"key"}}
+
+// CORS returns the policy of the route that a request, which is not routed yet, is for; nil where
+// it has none of its own.
+func (in *Ingest) CORS(ctx *fasthttp.RequestCtx) *server.CORS {
+	if r := in.named(ctx); r != nil {
+		return r.cors
+	}
+	return nil
+}
+
+// named returns the route of the file that a request, which is not routed yet, is for, or nil.
+func (in *Ingest) named(ctx *fasthttp.RequestCtx) *Route {
+	if !Owns(ctx) {
+		return nil
+	}
+	name, _, _ := strings.Cut(string(ctx.URI().PathOriginal()[len(Prefix):]), "/")
+	if strings.Contains(name, "%") { // as the router's handler will have it
+		name, _ = url.PathUnescape(name)
+	}
+	return in.table.Load().routes[name]
+}
 
 // topicOf returns the topic of a request's events.
 func (r *Route) topicOf(ctx *fasthttp.RequestCtx) (string, error) {

@@ -36,6 +36,10 @@ const (
 	// when brokers restart.
 	creationAge = time.Minute
 
+	// maxBroken is how often a look-up is made again because the broker met an error that it has no
+	// code for.
+	maxBroken = 3
+
 	maxTopicName = 249 // Kafka's own limit: the name plus a partition must fit a file name
 )
 
@@ -109,7 +113,7 @@ func (c *Cache) lookUp(ctx context.Context, name string, create bool) (*Topic, e
 
 // search looks the topic up until it exists, cannot exist, or time is up.
 func (c *Cache) search(ctx context.Context, name string, create bool) (*Topic, error) {
-	began, pause := time.Now(), firstPause
+	began, pause, broken := time.Now(), firstPause, 0
 	for {
 		t, err := c.askTopic(ctx, name, create)
 		switch {
@@ -123,6 +127,8 @@ func (c *Cache) search(ctx context.Context, name string, create bool) (*Topic, e
 			if !create || !c.mayAppear(ctx, time.Since(began)) {
 				return nil, apierr.TopicNotFound.New("Topic %s not found.", name)
 			}
+		case errors.Is(err, kerr.UnknownServerError) && broken < maxBroken: // of one broker, perhaps
+			broken++
 		default:
 			return nil, err
 		}

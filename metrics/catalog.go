@@ -46,12 +46,28 @@ var (
 	httpStreams     = gauge("http_streams", "Answers that go on piece by piece until their client leaves.")
 	httpConnections = gauge("http_connections", "Open connections.")
 	httpRejected    = counter("http_connections_rejected_total", "Connections turned away because connections.max or connections.max.per.ip was reached.")
+	httpOrigins     = counter("http_origins_refused_total", "Requests of web pages of other origins that CORS does not allow. The log names the origins.")
 	httpPanics      = counter("http_panics_total", "Requests answered with 500 because their handler panicked: each is a defect.")
 	bodiesUsed      = gauge("http_request_buffer_bytes", "Bytes of buffers that hold request bodies: those that arrive, are decoded, or wait for anything but Kafka's answer to a produce.")
 	bodiesLimit     = gauge("http_request_buffer_limit_bytes", "Bound of millrace_http_request_buffer_bytes: request.buffer.memory.")
 	bodiesRefused   = counter("http_request_buffer_refused_total", "Requests refused because millrace_http_request_buffer_bytes, or the share of one address, was at its bound.")
 	bodiesCut       = counter("http_request_bodies_cut_total", "Request bodies that were cut while they arrived, by reason: slow (below request.min.rate), or displaced (slower than others that needed their memory).", "reason")
 	httpDraining    = gauge("draining", "1 from the beginning of a shutdown on.")
+)
+
+// The metrics of events that are answered before Kafka has them.
+var (
+	ingestForwarded = counter("ingest_forwarded_events_total", "Events of the spool that Kafka has.")
+	ingestRepeated  = counter("ingest_repeated_events_total", "Events of the spool that are sent to Kafka again, because it did not take them or did not answer.")
+	ingestDead      = counter("ingest_dead_events_total", "Events of the spool that Kafka refuses for what they are. The log says why.")
+	ingestLost      = counter("ingest_lost_events_total", "Events of routes with ack: memory that did not arrive in Kafka.")
+	spoolBytes      = gauge("spool_bytes", "Bytes of the spool on the disk.")
+	spoolLimit      = gauge("spool_limit_bytes", "Bound of millrace_spool_bytes: ingest.spool.max.bytes.")
+	spoolEntries    = gauge("spool_entries", "Requests in the spool whose events Kafka does not have.")
+	spoolAge        = gauge("spool_oldest_seconds", "Age of the oldest request in the spool; 0 when there is none.")
+	spoolAppended   = counter("spool_appended_total", "Requests that the spool took.")
+	spoolRefused    = counter("spool_refused_total", "Requests for which the spool had no room, or whose write failed.")
+	spoolCorrupt    = counter("spool_corrupt_total", "Segments of the spool that could not be read to their end. They are kept as *.corrupt.")
 )
 
 // The metrics of the produce side.
@@ -165,7 +181,7 @@ func Catalog() []Group {
 	return []Group{
 		{"HTTP", "Buckets of histograms are classic and, where the scraper asks for protobuf, native ones.", []*Def{
 			httpRequests, httpDuration, httpReceived, httpSent, httpErrors,
-			httpInFlight, httpStreams, httpConnections, httpRejected, httpPanics, httpDraining,
+			httpInFlight, httpStreams, httpConnections, httpRejected, httpOrigins, httpPanics, httpDraining,
 			bodiesUsed, bodiesLimit, bodiesRefused, bodiesCut,
 		}},
 		{"Produce", "", []*Def{
@@ -188,6 +204,10 @@ func Catalog() []Group {
 			kafkaReachable, kafkaSilence, metadataAge, metadataRefresh, metadataStale, metadataWaiting,
 			metadataTopics, metadataParts, metadataOrphans, metadataBrokers,
 		}, kprom...)},
+		{"Spool", "Of events that are answered before Kafka has them (ingest.spool.dir).", []*Def{
+			ingestForwarded, ingestRepeated, ingestDead, ingestLost,
+			spoolBytes, spoolLimit, spoolEntries, spoolAge, spoolAppended, spoolRefused, spoolCorrupt,
+		}},
 		{"Schemas", "Of the formats that need a schema registry; none of this moves for the others.", []*Def{
 			schemaHits, schemaMisses, schemaCached, schemaRequests, schemaTime,
 		}},

@@ -32,6 +32,10 @@ type Metrics struct {
 	Streams atomic.Int64
 	// Panics counts handlers that panicked.
 	Panics atomic.Uint64
+	// Ingest counts events that are not answered by Kafka.
+	Ingest Ingest
+	// OriginsRefused counts requests of web pages of origins that are not allowed.
+	OriginsRefused atomic.Uint64
 
 	settings Settings
 	build    Build
@@ -122,6 +126,13 @@ type Failure struct {
 	Requests, Records atomic.Uint64
 }
 
+// Ingest counts events whose request was answered before Kafka had them.
+type Ingest struct {
+	// Forwarded counts events of the spool that Kafka has, Repeated those that were sent again,
+	// Dead those that Kafka will never take, and Lost those of ack memory that did not arrive.
+	Forwarded, Repeated, Dead, Lost atomic.Uint64
+}
+
 // Watch sets the sources that a scrape reads. It replaces those of an earlier call.
 func (m *Metrics) Watch(s Sources) {
 	m.mu.Lock()
@@ -190,6 +201,11 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	}
 	httpInFlight.put(to, float64(m.InFlight.Load()))
 	httpStreams.put(to, float64(m.Streams.Load()))
+	ingestForwarded.put(to, float64(m.Ingest.Forwarded.Load()))
+	ingestRepeated.put(to, float64(m.Ingest.Repeated.Load()))
+	ingestDead.put(to, float64(m.Ingest.Dead.Load()))
+	ingestLost.put(to, float64(m.Ingest.Lost.Load()))
+	httpOrigins.put(to, float64(m.OriginsRefused.Load()))
 	httpPanics.put(to, float64(m.Panics.Load()))
 	buildInfo.put(to, 1, m.build.Version, m.build.Revision, runtime.Version())
 	for i := range m.fetched {

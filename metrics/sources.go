@@ -20,6 +20,7 @@ type Sources struct {
 	Metadata    func() Metadata
 	Cluster     func() Cluster
 	Schemas     func() Schemas
+	Spool       func() Spool
 	Pools       func() []Pool
 }
 
@@ -100,6 +101,13 @@ type Cluster struct {
 	UnsealedNodes, UnsealedInstances int
 }
 
+// Spool is the state of the spool; all of it is zero where there is none.
+type Spool struct {
+	Bytes, Limit, Entries      int64
+	Oldest                     time.Duration // age
+	Appended, Refused, Corrupt uint64
+}
+
 // Schemas is the state of the schema registry's client.
 type Schemas struct {
 	Hits, Misses uint64 // cache hits and misses
@@ -156,6 +164,16 @@ func (s *Sources) collect(to chan<- prometheus.Metric, lags int) {
 	if s.Cluster != nil {
 		v := s.Cluster()
 		v.collect(to)
+	}
+	if s.Spool != nil {
+		v := s.Spool()
+		spoolBytes.put(to, float64(v.Bytes))
+		spoolLimit.put(to, float64(v.Limit))
+		spoolEntries.put(to, float64(v.Entries))
+		spoolAge.put(to, v.Oldest.Seconds())
+		spoolAppended.put(to, float64(v.Appended))
+		spoolRefused.put(to, float64(v.Refused))
+		spoolCorrupt.put(to, float64(v.Corrupt))
 	}
 	if s.Schemas != nil {
 		v := s.Schemas()

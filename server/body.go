@@ -25,9 +25,10 @@ const (
 	// header, into the buffer that the connection keeps. Of a larger one it reads
 	// a byte, so that most are refused before they arrive.
 	prefetched = 8 << 10
-	// firstRoom is the buffer that a larger body begins with; it doubles
-	// whenever it is full.
-	firstRoom = 16 << 10
+	// firstRoom is the buffer that a larger body begins with. Once it is full, a body of wholeRoom
+	// at most that says its length gets all the room that it needs, if the budget is ample. Others
+	// get twice the room whenever it is full, for their clients may send no more.
+	firstRoom, wholeRoom = 16 << 10, 1 << 20
 	// A chunked body may take so many bytes on the wire for each of its own,
 	// and so many more. A chunk of one byte takes six; what the connection has
 	// read ahead, and the trailer, are within the rest.
@@ -211,8 +212,8 @@ func (b *incoming) len() int {
 	return len(b.buffer.B)
 }
 
-// room returns where the next bytes go. It grows the buffer when that is full, to
-// twice its size, but to no more than the body may have. Past that there is room for one
+// room returns where the next bytes go. It grows the buffer when that is full, but to no
+// more than the body may have. Past that there is room for one
 // more byte, elsewhere, which only shows that the body has too many.
 func (b *incoming) room(announced, most int) ([]byte, error) {
 	need := most
@@ -220,7 +221,11 @@ func (b *incoming) room(announced, most int) ([]byte, error) {
 		need = announced
 	}
 	if b.buffer == nil || len(b.buffer.B) == cap(b.buffer.B) && b.len() < need {
-		if err := b.grow(min(max(2*b.len(), firstRoom), need)); err != nil {
+		n := min(max(2*b.len(), firstRoom), need)
+		if announced > n && announced <= wholeRoom && b.buffer != nil && b.charge.Ample(int64(pool.Room(announced))) {
+			n = announced // in doubling, each byte would be copied once, and read in smaller pieces
+		}
+		if err := b.grow(n); err != nil {
 			return nil, err
 		}
 	}

@@ -7,20 +7,66 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// cors decides which requests web pages of other origins may make (the Fetch standard's CORS
-// protocol). It is off when access.control.allow.origin is empty, and then admits every request
-// and adds no header; browsers then block other pages.
-type cors struct {
-	origins []string // lower case
-	any     bool     // one of them is *
-	methods []string // empty: all that the route supports
-	headers string
+// CORS decides which requests web pages of other origins may make (the Fetch standard's CORS
+// protocol). Without origins it is off: it allows no other page, adds no header, and refuses
+// nothing by itself. It is immutable.
+type CORS struct {
+	origins     []string // lower case; one * stands for the first labels of a host name
+	any         bool     // one of them is *
+	methods     []string // empty: all that the route supports
+	headers     string
+	credentials bool
 }
 
-func newCORS(s Settings) cors {
-	c := cors{methods: splitList(strings.ToUpper(s.AllowMethods)), headers: s.AllowHeaders}
-	c.origins = splitList(strings.ToLower(s.AllowOrigin))
+// CORSSettings are what a [CORS] allows.
+type CORSSettings struct {
+	// Origins are scheme://host[:port]; https://*.example.com is each subdomain, and * all.
+	Origins []string
+	// Methods that a request may use; empty is all that the path supports.
+	Methods []string
+	// Headers that a request may send, separated by commas; empty is those that the API reads.
+	Headers string
+	// Credentials lets a page send what the browser has stored for this node, as
+	// navigator.sendBeacon always wants to. It is not for all origins.
+	Credentials bool
+}
+
+// corsHeaders are the request headers that the API reads.
+const corsHeaders = "Content-Type, Accept, Content-Encoding, If-None-Match, Origin, X-Requested-With, Last-Event-ID, Prefer"
+
+// preflightAge is how many seconds a browser need not ask again; Chrome takes no more.
+const preflightAge = "7200"
+
+// NewCORS returns the policy of the settings.
+func NewCORS(s CORSSettings) *CORS {
+	c := &CORS{headers: s.Headers, credentials: s.Credentials}
+	if c.headers == "" {
+		c.headers = corsHeaders
+	}
+	for _, origin := range s.Origins {
+		c.origins = append(c.origins, strings.ToLower(origin))
+	}
+	for _, method := range s.Methods {
+		c.methods = append(c.methods, strings.ToUpper(method))
+	}
 	c.any = slices.Contains(c.origins, "*")
+	return c
+}
+
+// WithHeaders returns the policy with further headers that a request may send.
+func (c *CORS) WithHeaders(names ...string) *CORS {
+	more := *c
+	for _, name := range names {
+		more.headers += ", " + name
+	}
+	return &more
+}
+
+func newCORS(s Settings, traced bool) *CORS {
+	c := NewCORS(CORSSettings{Origins: splitList(s.AllowOrigin), Methods: splitList(s.AllowMethods), Headers: s.AllowHeaders, Credentials: s.AllowCredentials})
+	if traced && s.AllowHeaders == "" {
+		return c.WithHeaders("Traceparent", "Tracestate")
+	}
 	return c
 }
 
@@ -33,59 +79,88 @@ func splitList(text string) (items []string) {
 	return items
 }
 
-// admit reports whether a request may go on, and marks the answer for the
-// browser. The check is made on the request itself, not only on the preflight
-// that a browser may skip. Requests without an Origin, and those of our own
-// pages, are none of its business; other tells those of other pages.
-func (c *cors) admit(ctx *fasthttp.RequestCtx, other bool) bool {
+// mark marks the answer for the browser, if the request is of a page whose origin is allowed. It
+// comes before the body is read: a page cannot see the status, or a Retry-After, of an answer that
+// is not marked.
+func (c *CORS) mark(ctx *fasthttp.RequestCtx, other bool) {
 	if len(c.origins) == 0 {
-		return true
+		return
 	}
 	if !c.any {
 		ctx.Response.Header.Add(fasthttp.HeaderVary, fasthttp.HeaderOrigin)
 	}
-	origin := string(ctx.Request.Header.PeekCanonical(headerOrigin))
-	if origin == "" || !other {
-		return true
-	}
-	if !c.allows(ctx) {
-		return false
+	origin := ctx.Request.Header.PeekCanonical(headerOrigin)
+	if len(origin) == 0 || !other || !c.allows(ctx) {
+		return
 	}
 	if c.any {
-		origin = "*"
+		ctx.Response.Header.Set(fasthttp.HeaderAccessControlAllowOrigin, "*")
+	} else {
+		ctx.Response.Header.SetBytesV(fasthttp.HeaderAccessControlAllowOrigin, origin)
+		if c.credentials {
+			ctx.Response.Header.Set(fasthttp.HeaderAccessControlAllowCredentials, "true")
+		}
 	}
-	ctx.Response.Header.Set(fasthttp.HeaderAccessControlAllowOrigin, origin)
 	ctx.Response.Header.Set(fasthttp.HeaderAccessControlExposeHeaders, "ETag, Retry-After")
-	return true
+}
+
+// admit reports whether a request may go on. The check is made on the request itself, not only on
+// the preflight that a browser may skip. Requests without an Origin, and those of our own pages,
+// are none of its business; other tells those of other pages.
+func (c *CORS) admit(ctx *fasthttp.RequestCtx, other bool) bool {
+	return len(c.origins) == 0 || !other || len(ctx.Request.Header.PeekCanonical(headerOrigin)) == 0 || c.allows(ctx)
 }
 
 // allows reports whether pages of the request's origin may use its method.
-func (c *cors) allows(ctx *fasthttp.RequestCtx) bool {
+func (c *CORS) allows(ctx *fasthttp.RequestCtx) bool {
 	origin := strings.ToLower(string(ctx.Request.Header.PeekCanonical(headerOrigin)))
-	if !c.any && !slices.Contains(c.origins, origin) {
+	if !c.any && !slices.ContainsFunc(c.origins, func(allowed string) bool { return isOrigin(origin, allowed) }) {
 		return false
 	}
 	method := string(ctx.Method())
 	return method == fasthttp.MethodOptions || len(c.methods) == 0 || slices.Contains(c.methods, method)
 }
 
+// isOrigin reports whether an origin is the allowed one, or one of its subdomains where that has
+// a *. The labels in its place are letters, digits and hyphens: a port or a user there would make
+// it an origin of somebody else.
+func isOrigin(origin, allowed string) bool {
+	before, after, wild := strings.Cut(allowed, "*")
+	if !wild {
+		return origin == allowed
+	}
+	if len(origin) <= len(before)+len(after) || !strings.HasPrefix(origin, before) || !strings.HasSuffix(origin, after) {
+		return false
+	}
+	return !strings.ContainsFunc(origin[len(before):len(origin)-len(after)], func(r rune) bool {
+		return r != '-' && r != '.' && (r < '0' || r > '9') && (r < 'a' || r > 'z')
+	})
+}
+
 // options answers OPTIONS: the router has set Allow, and a preflight gets the access control
 // headers in addition.
-func (c *cors) options(ctx *fasthttp.RequestCtx) {
+func (s *Server) options(ctx *fasthttp.RequestCtx) {
 	ctx.SetStatusCode(fasthttp.StatusNoContent)
 	asked := ctx.Request.Header.Peek(fasthttp.HeaderAccessControlRequestMethod)
 	if len(asked) == 0 || len(ctx.Response.Header.Peek(fasthttp.HeaderAccessControlAllowOrigin)) == 0 {
 		return
 	}
+	c := s.corsOf(ctx)
 	methods := strings.Join(c.methods, ", ")
 	if methods == "" {
 		methods = string(ctx.Response.Header.Peek(fasthttp.HeaderAllow))
 	}
 	ctx.Response.Header.Set(fasthttp.HeaderAccessControlAllowMethods, methods)
-	headers := c.headers
-	if headers == "" {
-		headers = "Content-Type, Accept, Content-Encoding, If-None-Match, Origin, X-Requested-With, Last-Event-ID"
+	ctx.Response.Header.Set(fasthttp.HeaderAccessControlAllowHeaders, c.headers)
+	ctx.Response.Header.Set(fasthttp.HeaderAccessControlMaxAge, preflightAge)
+}
+
+// corsOf returns the policy of a request: that of its path if it has one of its own.
+func (s *Server) corsOf(ctx *fasthttp.RequestCtx) *CORS {
+	if s.deps.CORS != nil {
+		if own := s.deps.CORS(ctx); own != nil {
+			return own
+		}
 	}
-	ctx.Response.Header.Set(fasthttp.HeaderAccessControlAllowHeaders, headers)
-	ctx.Response.Header.Set(fasthttp.HeaderAccessControlMaxAge, "1800")
+	return s.cors
 }

@@ -45,13 +45,24 @@ func (s *Server) isOwnOrigin(ctx *fasthttp.RequestCtx, origin string) bool {
 // page and asks nobody first.
 func (s *Server) checkOrigin(ctx *fasthttp.RequestCtx) error {
 	other := s.fromOtherOrigin(ctx)
-	if !s.cors.admit(ctx, other) {
-		return apierr.Unauthorized.New("Requests from this origin, or with this method from another origin, are not allowed (access.control.allow.origin, access.control.allow.methods).")
+	if !s.corsOf(ctx).admit(ctx, other) {
+		s.originRefused(ctx)
+		return apierr.Unauthorized.New("Requests from this origin, or with this method from another origin, are not allowed (access.control.allow.origin, access.control.allow.methods, or cors of the ingest route).")
 	}
 	if other && !isSafe(ctx.Method()) {
 		return s.requireAllowedOrigin(ctx)
 	}
 	return nil
+}
+
+// originRefused leaves a trace of a page that was refused, for the operator: the page's author
+// sees no reason, and a beacon nothing at all.
+func (s *Server) originRefused(ctx *fasthttp.RequestCtx) {
+	s.figures.OriginsRefused.Add(1)
+	if ok, more := s.sparing.allow(apierr.Unauthorized); ok {
+		s.log.Warn("page of another origin refused", "origin", apierr.Quote(ctx.Request.Header.PeekCanonical(headerOrigin)),
+			"method", string(ctx.Method()), "path", string(ctx.Path()), "more_since_the_last", more)
+	}
 }
 
 // isSafe reports whether a method changes nothing (RFC 9110 §9.2.1).
@@ -63,9 +74,10 @@ func isSafe(method []byte) bool {
 // A request that another node has forwarded was checked there, and does not tell which page
 // made it.
 func (s *Server) requireAllowedOrigin(ctx *fasthttp.RequestCtx) error {
-	if !s.fromOtherOrigin(ctx) || s.cors.allows(ctx) {
+	if !s.fromOtherOrigin(ctx) || s.corsOf(ctx).allows(ctx) {
 		return nil
 	}
+	s.originRefused(ctx)
 	return apierr.Unauthorized.New("Pages of other origins may not do this. To let a page use the API, add its origin to access.control.allow.origin.")
 }
 

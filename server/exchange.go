@@ -42,7 +42,7 @@ type Exchange struct {
 	charge   intake.Body
 
 	out     io.Writer
-	counted bool   // among the open streams
+	counted bool // among the open streams
 	stopped atomic.Bool
 }
 

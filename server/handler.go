@@ -66,6 +66,7 @@ func (s *Server) dispatch(ctx *fasthttp.RequestCtx) (received int) {
 		s.fail(ctx, closing(ctx, err)) // what follows on the connection cannot be trusted
 		return 0
 	}
+	s.corsOf(ctx).mark(ctx, s.fromOtherOrigin(ctx))
 	if s.streamed(&ctx.Request.Header) {
 		s.routeStreamed(ctx)
 		return 0

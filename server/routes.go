@@ -133,7 +133,7 @@ func (s *Server) newRouter() *router.Router {
 	r.MethodNotAllowed = func(ctx *fasthttp.RequestCtx) {
 		s.fail(ctx, apierr.MethodNotAllowed.New("%s does not support %s; see the Allow header.", SentPath(ctx), sentText(ctx.Method())))
 	}
-	r.GlobalOPTIONS = s.counted(fasthttp.MethodOptions, Route{Path: "any"}, s.cors.options)
+	r.GlobalOPTIONS = s.counted(fasthttp.MethodOptions, Route{Path: "any"}, s.options)
 	return r
 }
 

@@ -36,6 +36,9 @@ type Deps struct {
 	// Ready is asked before a body of so many bytes is read, -1 where that is not
 	// known: its error refuses the request unread. Nil: all bodies are read.
 	Ready func(ctx *fasthttp.RequestCtx, size int) error
+	// CORS returns the policy of a request's path, which is not routed yet, or nil for the
+	// server's own. A nil function means that no path has one.
+	CORS func(ctx *fasthttp.RequestCtx) *CORS
 	// Peers is this node among others; nil where there are none.
 	Peers Peers
 	// Access decides about callers; nil: nobody is asked who they are.
@@ -73,7 +76,7 @@ type Server struct {
 	routes   []Route // all registered routes
 	// streamedRoutes are the routes with Streamed.
 	streamedRoutes []Route
-	cors           cors
+	cors           *CORS
 	hosts          ownHosts
 	figures        figures
 
@@ -93,7 +96,7 @@ type Server struct {
 
 // New returns an edge that has no routes and does not listen yet.
 func New(s Settings, d Deps) *Server {
-	srv := &Server{settings: s, deps: d, log: d.Logger, cors: newCORS(s), hosts: newOwnHosts(s), figures: newFigures(d.Metrics)}
+	srv := &Server{settings: s, deps: d, log: d.Logger, cors: newCORS(s, d.Tracing != nil), hosts: newOwnHosts(s), figures: newFigures(d.Metrics)}
 	srv.streaming, srv.endStreams = context.WithCancel(context.Background())
 	srv.requestLog.Store(s.RequestLog)
 	srv.limits = newLimits(s, srv.errorType(nil), srv.turnedAway)

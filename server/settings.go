@@ -50,6 +50,8 @@ type Settings struct {
 	// AllowOrigin, AllowMethods and AllowHeaders are the access.control.*
 	// settings: comma-separated lists; an empty AllowOrigin turns CORS off.
 	AllowOrigin, AllowMethods, AllowHeaders string
+	// AllowCredentials lets those pages send credentials; AllowOrigin must not be * then.
+	AllowCredentials bool
 
 	// RequestLog writes one structured line a request; [Server.SetRequestLog]
 	// changes it later.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"millrace/codec"
 	"millrace/config"
@@ -67,6 +68,7 @@ func (n *node) watch(compressor *kafka.Compressor) {
 		},
 		Metadata: n.metadata.Stats,
 		Schemas:  schemas,
+		Spool:    n.spoolStats(),
 		Compression: func() (codecs []metrics.Codec) {
 			for _, s := range compressor.Stats() {
 				codecs = append(codecs, metrics.Codec{
@@ -84,6 +86,21 @@ func (n *node) watch(compressor *kafka.Compressor) {
 			return pools
 		},
 	})
+}
+
+// spoolStats returns nil where there is no spool.
+func (n *node) spoolStats() func() metrics.Spool {
+	if n.spool == nil {
+		return nil
+	}
+	return func() metrics.Spool {
+		s := n.spool.Stats()
+		v := metrics.Spool{Bytes: s.Bytes, Limit: s.Limit, Entries: s.Entries, Appended: s.Appended, Refused: s.Refused, Corrupt: s.Corrupt}
+		if !s.Oldest.IsZero() {
+			v.Oldest = time.Since(s.Oldest)
+		}
+		return v
+	}
 }
 
 // clusterStats returns nil for a node that is on its own.

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"syscall"
 	"time"
@@ -29,6 +30,7 @@ import (
 	"millrace/server"
 	"millrace/server/api"
 	"millrace/server/ops"
+	"millrace/spool"
 )
 
 // node is the running program: its parts in the order in which they are
@@ -38,14 +40,17 @@ type node struct {
 	log       *slog.Logger
 	metrics   *metrics.Metrics
 	metadata  *metadata.Cache
-	changes   *kgo.Client     // of what describes and changes the cluster
-	liveness  *kafka.Liveness // of the brokers, as the producer's client sees them
-	contact   kafka.Contact   // of that client with any of them
+	changes   *kgo.Client       // of what describes and changes the cluster
+	liveness  *kafka.Liveness   // of the brokers, as the producer's client sees them
+	contact   kafka.Contact     // of that client with any of them
+	conns     kafka.Connections // of the other clients
 	producer  *batch.Producer
 	member    *cluster.Node    // nil unless the node is one of several
 	schemas   *schema.Registry // nil: there is no schema registry
 	consumers *consumer.Manager
 	reader    *reader.Reader
+	spool     *spool.Spool // nil: there is none; dead too
+	dead      *spool.Spool
 	server    *api.API
 	access    *auth.Access     // nil: nobody is asked who they are
 	tracing   *tracing.Tracing // nil: off
@@ -135,6 +140,9 @@ func start(cfg *config.Config) (_ *node, err error) {
 	consume := n.consumeSettings()
 	n.consumers = consumer.New(consume, cfg.KafkaConsumer, cfg.Consumer, deps)
 	n.reader = reader.New(consume, cfg.KafkaConsumer, readerSettings(cfg), reader.Deps{Schemas: n.schemas, Healthy: n.metadata.Healthy, Read: read})
+	if err := n.openSpool(); err != nil {
+		return nil, err
+	}
 	n.live = &live{log: n.log, level: level, compressor: compressor, access: n.access, cfg: cfg}
 	n.server = api.New(apiSettings(cfg), api.Parts{
 		Producer:  n.producer,
@@ -144,6 +152,8 @@ func start(cfg *config.Config) (_ *node, err error) {
 		Reader:    n.reader,
 		Cluster:   n.member,
 		Schemas:   n.schemas,
+		Spool:     n.spool,
+		Dead:      n.dead,
 		Config:    ops.Config{Settings: n.live.settings, Change: n.live.change},
 		Metrics:   n.metrics,
 		Access:    n.access,
@@ -208,7 +218,6 @@ func (n *node) newProducer() (*kafka.Compressor, error) {
 	if err != nil {
 		return nil, err
 	}
-	n.liveness.OnHalfOpen(client.Reset)
 	around := batch.Cluster{
 		Topic:        n.topic,
 		Afresh:       n.topicAfresh,
@@ -223,6 +232,10 @@ func (n *node) newProducer() (*kafka.Compressor, error) {
 		around.Begin, around.End = n.tracing.Records(s.ClientID)
 	}
 	n.producer = batch.New(client, compressor, around, n.cfg.Batch, n.cfg.Producer)
+	n.liveness.OnHalfOpen(func(broker int32) {
+		n.producer.Renew(broker)
+		n.conns.Reset(broker) // those of the other clients are as old, and wait for longer
+	})
 	return compressor, nil
 }
 
@@ -283,6 +296,23 @@ func (n *node) peerURL() string {
 	return first.String()
 }
 
+// openSpool opens the spool of events, if the settings have one.
+func (n *node) openSpool() (err error) {
+	s := n.cfg.Ingest.SpoolLimits
+	if n.cfg.Ingest.SpoolDir == "" {
+		return nil
+	}
+	s.Corrupt = func(path string, err error) {
+		n.log.Error("a segment of the spool cannot be read to its end", "kept", path, "err", err)
+	}
+	if n.spool, err = spool.Open(n.cfg.Ingest.SpoolDir, s); err != nil {
+		return err
+	}
+	s.MaxAge = 0 // nothing takes these away but people
+	n.dead, err = spool.Open(filepath.Join(n.cfg.Ingest.SpoolDir, "dead"), s)
+	return err
+}
+
 // newRegistry returns the schema registry's client, nil where there is none.
 func newRegistry(cfg *config.Config, log *slog.Logger) (*schema.Registry, error) {
 	if len(cfg.Schema.URLs) == 0 {
@@ -296,6 +326,9 @@ func newRegistry(cfg *config.Config, log *slog.Logger) (*schema.Registry, error)
 func (n *node) clientSettings(s kafka.Settings, name string) kafka.Settings {
 	s.Logger = n.log
 	s.Hooks = []kgo.Hook{n.metrics.Hook(name)}
+	if name != metrics.ProducerClient {
+		s.Hooks = append(s.Hooks, &n.conns)
+	}
 	if n.tracing != nil && name == metrics.ConsumerClient {
 		s.Hooks = append(s.Hooks, n.tracing.Hook(s.ClientID))
 	}
@@ -389,6 +422,19 @@ func (n *node) close(ctx context.Context) (err error) {
 	}
 	if n.member != nil { // what the consumers gave up stands in its topic
 		n.member.Close(ctx, true)
+	}
+	if n.spool != nil {
+		if n.server != nil {
+			n.server.StopForwarding()
+		}
+		if failed := n.spool.Close(); failed != nil && err == nil {
+			err = failed
+		}
+	}
+	if n.dead != nil {
+		if failed := n.dead.Close(); failed != nil && err == nil {
+			err = failed
+		}
 	}
 	if n.producer != nil {
 		if failed := n.producer.Close(ctx); failed != nil && err == nil {

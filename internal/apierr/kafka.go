@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 
+	"github.com/twmb/franz-go/pkg/kbin"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -39,6 +40,9 @@ func From(err error) *Error {
 	}
 	if isNetwork(err) {
 		return Unreachable(err)
+	}
+	if errors.Is(err, kbin.ErrNotEnoughData) {
+		return KafkaError.Wrap(err, "A response of Kafka cannot be read.")
 	}
 	return &Error{Kind: Internal, Cause: err}
 }
@@ -93,6 +97,10 @@ func kindOf(code *kerr.Error) *Kind {
 		return BodyTooLarge
 	case kerr.RequestTimedOut:
 		return KafkaTimedOut
+	case kerr.UnknownServerError:
+		// A broker met an error that it has no code for. Kafka does not call it retriable, because a
+		// write may have been carried out, see [FromWrite]; to ask again does no harm.
+		return KafkaRetriable
 	case kerr.RebalanceInProgress, kerr.IllegalGeneration, kerr.UnknownMemberID:
 		// Kafka calls these fatal for the one request; for our client the
 		// next call, after the rebalance, succeeds.

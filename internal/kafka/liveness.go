@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -24,9 +25,6 @@ const (
 	pingAfter = time.Second
 	// quietAfter is when it has not answered that either.
 	quietAfter = pingAfter + 500*time.Millisecond
-	// backlogAfter is how long after its first answer a broker that was only paused may take for
-	// the oldest of the requests that it has.
-	backlogAfter = 500 * time.Millisecond
 	// downPause is the pause between attempts to reach a broker that is down, and so the longest
 	// that its return goes unnoticed.
 	downPause = 250 * time.Millisecond
@@ -130,9 +128,9 @@ func (l *Liveness) Quiet(broker int32) bool {
 	return p != nil && p.quiet.Load()
 }
 
-// OnHalfOpen has reset called when a broker answers on a new connection after it has let a ping on
-// an older one wait in vain, and answers nothing on those with produce requests: they lead nowhere,
-// and what waits on them would wait for its own time-out.
+// OnHalfOpen has reset called when a produce request has waited for longer than the broker was asked
+// to take, and the broker answers others: the connection leads nowhere, and so may all that are as
+// old. It is called before the requests that were in flight return.
 func (l *Liveness) OnHalfOpen(reset func(broker int32)) { l.reset.Store(&reset) }
 
 // Witness returns a hook for other clients of the process: an answer to one of them shows that
@@ -200,8 +198,14 @@ func (l *Liveness) OnBrokerWrite(b kgo.BrokerMetadata, _ int16, _ int, _, _ time
 
 // OnBrokerRead implements [kgo.HookBrokerRead].
 func (l *Liveness) OnBrokerRead(b kgo.BrokerMetadata, key int16, _ int, _, _ time.Duration, err error) {
-	if p := l.pulse(b); p != nil {
-		p.read(key, err)
+	p := l.pulse(b)
+	if p == nil {
+		return
+	}
+	p.read(err)
+	reset := l.reset.Load()
+	if key == produceKey && errors.Is(err, os.ErrDeadlineExceeded) && reset != nil && p.wellSince(l.limit/2) {
+		(*reset)(b.NodeID)
 	}
 }
 
@@ -238,23 +242,11 @@ func (l *Liveness) watch(ask func(broker int32) error) {
 		case now := <-tick.C:
 			for _, p := range l.all() {
 				if p.judge(now, l.limit) {
-					go l.ping(p, ask)
+					go p.ping(ask)
 				}
 			}
 		}
 	}
-}
-
-func (l *Liveness) ping(p *pulse, ask func(broker int32) error) {
-	reset := l.reset.Load()
-	if !p.ping(ask, l.limit) || reset == nil {
-		return
-	}
-	time.AfterFunc(backlogAfter, func() {
-		if p.halfOpen() {
-			(*reset)(p.broker)
-		}
-	})
 }
 
 func (l *Liveness) all() []*pulse {

@@ -2,7 +2,10 @@ package kafka
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"net"
+	"os"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -129,37 +132,34 @@ func TestSlowBrokerIsNotQuiet(t *testing.T) {
 	})
 }
 
-// A ping that an open connection does not carry, and an answer on a new one, tell of connections
-// that are half open, unless the broker was only paused, or away, and answers what it had.
+// A produce request that is given up while the broker answers others tells of connections that are
+// half open. One that is given up with the broker, or is no produce request, does not.
 func TestHalfOpenConnections(t *testing.T) {
+	timeout := fmt.Errorf("cannot read: %w", os.ErrDeadlineExceeded)
 	for _, of := range []struct {
-		name            string
-		refused, paused bool
-		resets          int32
-	}{{"the connection is dead", false, false, 1}, {"the broker was away", true, false, 0}, {"the broker was paused", false, true, 0}} {
+		name     string
+		key      int16
+		answered bool
+		err      error
+		resets   int
+	}{
+		{"half open", produceKey, true, timeout, 1},
+		{"silent", produceKey, false, timeout, 0},
+		{"ended", produceKey, true, io.EOF, 0},
+		{"no produce request", 3, true, timeout, 0},
+	} {
 		t.Run(of.name, func(t *testing.T) {
 			play(t, func(t *testing.T, s *scene) {
-				var resets atomic.Int32
-				s.OnHalfOpen(func(int32) { resets.Add(1) })
-				s.pings(func() error {
-					s.wrote()
-					if of.refused {
-						s.OnBrokerDisconnect(brokerOne, nil)
-						return s.refuses()
-					}
-					s.OnBrokerRead(brokerOne, 3, 0, 0, 0, errRefused)
-					return errRefused
-				})
-				s.wrote()
-				s.want(t, pingAfter+watchEvery/2, nil)
-				s.pings(s.answers)
-				s.want(t, backlogAfter/2, nil)
-				if of.paused {
-					s.read()
+				resets := 0
+				s.OnHalfOpen(func(int32) { resets++ })
+				if of.answered {
+					s.pings(s.answers)
 				}
-				s.want(t, 10*time.Second, nil)
-				if got := resets.Load(); got != of.resets {
-					t.Errorf("%d resets, want %d", got, of.resets)
+				s.wrote()
+				s.state(DefaultSilence)
+				s.OnBrokerRead(brokerOne, of.key, 0, 0, 0, of.err)
+				if resets != of.resets {
+					t.Errorf("%d resets, want %d", resets, of.resets)
 				}
 			})
 		})

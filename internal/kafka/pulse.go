@@ -22,7 +22,6 @@ type pulse struct {
 	waiting int       // requests that were written and not answered
 	since   time.Time // of the first of them, or of the last answer
 	heard   time.Time // of the last answer to anybody, or the end of a throttle
-	acked   time.Time // of the last answer to a produce request
 	// muteSince is the beginning of a silence that has lasted for pingAfter; zero: there is none.
 	// Only an answer ends it. The end of the connections that were waited on does not: the broker
 	// would seem well then, with nothing waiting, and be trusted with requests for as long again.
@@ -32,7 +31,6 @@ type pulse struct {
 	events    uint      // calls of hooks, but for those of other clients
 	pinging   bool
 	pinged    time.Time // end of the last ping
-	ignored   time.Time // end of the last ping that an open connection did not answer
 }
 
 // connected notes the end of an attempt to connect; opened means that it had a connection.
@@ -76,8 +74,8 @@ func (p *pulse) wrote() {
 	}
 }
 
-// read notes an answer to a request of the client, or the end of the wait for one.
-func (p *pulse) read(key int16, err error) {
+// read notes an answer to the client, or the end of the wait for one.
+func (p *pulse) read(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.events++
@@ -86,12 +84,16 @@ func (p *pulse) read(key int16, err error) {
 		return
 	}
 	p.heard = time.Now()
-	if key == produceKey {
-		p.acked = p.heard
-	}
 	p.since, p.refused, p.cause = p.heard, time.Time{}, nil
 	p.speaks()
 	p.verdict(nil)
+}
+
+// wellSince reports whether the broker has answered anybody in this time.
+func (p *pulse) wellSince(limit time.Duration) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return time.Since(p.heard) < limit
 }
 
 // speaks ends a silence. The caller holds mu.
@@ -167,9 +169,8 @@ func later(a, b time.Time) time.Time {
 }
 
 // ping asks the broker. The hooks note the outcome, unless there is no such broker any more: then
-// nothing waits for it. It reports whether the broker answers, after it has let a ping on an older
-// connection wait in vain.
-func (p *pulse) ping(ask func(broker int32) error, limit time.Duration) (suspicious bool) {
+// nothing waits for it.
+func (p *pulse) ping(ask func(broker int32) error) {
 	p.mu.Lock()
 	before := p.events
 	p.mu.Unlock()
@@ -177,23 +178,8 @@ func (p *pulse) ping(ask func(broker int32) error, limit time.Duration) (suspici
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.pinging, p.pinged = false, time.Now()
-	switch {
-	case err == nil:
-		suspicious = p.pinged.Sub(p.ignored) < limit
-		p.ignored = time.Time{}
-	case p.events == before:
+	if err != nil && p.events == before {
 		p.refused, p.cause, p.waiting = time.Time{}, nil, 0
 		p.speaks()
-	case p.refused.IsZero():
-		p.ignored = p.pinged
 	}
-	return suspicious
-}
-
-// halfOpen reports whether requests wait on connections that have brought nothing since the last
-// ping was answered.
-func (p *pulse) halfOpen() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.waiting > 0 && p.acked.Before(p.pinged)
 }

@@ -15,7 +15,7 @@ var layers = [][]string{
 	{"internal/bounded", "internal/singleflight"},
 	{"internal", "pool", "metrics"},
 	{"codec"},
-	{"schema", "internal/registry"},
+	{"schema", "spool", "internal/registry"},
 	{"reader"},
 	{"batch", "consumer", "metadata", "admin", "auth", "cluster"},
 	{"server/intake"},

@@ -25,6 +25,7 @@ import (
 	"millrace/server/rest"
 	"millrace/server/ui"
 	v3 "millrace/server/v3"
+	"millrace/spool"
 )
 
 // Settings of the API of a node.
@@ -55,6 +56,9 @@ type Parts struct {
 	Reader    *reader.Reader
 	// Schemas is nil where there is no schema registry.
 	Schemas *schema.Registry
+	// Spool keeps events until Kafka has them, Dead those that Kafka will never take; nil where
+	// there is none.
+	Spool, Dead *spool.Spool
 	// Cluster is this node of the service, nil for a single node.
 	Cluster *cluster.Node
 	// Config serves /admin; it is required when the settings turn that on. The dashboard shows
@@ -79,13 +83,16 @@ type API struct {
 	dashboard *ui.Dashboard // nil without the dashboard
 	ingest    *ingest.Ingest
 	endpoints Endpoints
+	// stopForwarding ends what New has begun.
+	stopForwarding func()
 }
 
 // New returns an API that does not listen yet.
 func New(s Settings, p Parts) *API {
 	media := rest.NewMedia(s.REST, p.Schemas != nil)
 	a := &API{endpoints: s.Endpoints}
-	d := server.Deps{Metrics: p.Metrics, Tracing: p.Tracing, Logger: p.Logger, ErrorType: errorType(media), Ready: ready(p.Producer), Access: p.Access}
+	policy := func(ctx *fasthttp.RequestCtx) *server.CORS { return a.ingest.CORS(ctx) }
+	d := server.Deps{Metrics: p.Metrics, Tracing: p.Tracing, Logger: p.Logger, ErrorType: errorType(media), Ready: a.ready(p.Producer), CORS: policy, Access: p.Access}
 	var peers rest.Peers // a nil interface without a cluster
 	if p.Cluster != nil {
 		a.Forwarder = peer.New(p.Cluster, p.Consumers, p.Access, s.Peer)
@@ -95,8 +102,9 @@ func New(s Settings, p Parts) *API {
 	edge := a.Server
 	a.handle(rest.NewProduce(edge, media, p.Producer, p.Schemas).Routes()...)
 	a.handle(v3.NewProduce(edge, p.Metadata, p.Producer, p.Schemas, v3.ProduceSettings{MaxRecordBytes: s.Edge.MaxBodyBytes, MaxEntries: s.Produce.MaxEntries, Dialect: s.REST.Avro}).Routes()...)
-	a.ingest = ingest.New(edge, p.Producer, s.Ingest)
+	a.ingest = ingest.New(edge, s.Ingest, ingest.Deps{Producer: p.Producer, Spool: p.Spool, Dead: p.Dead, Logger: p.Logger})
 	a.handle(a.ingest.Routes()...)
+	a.stopForwarding = a.ingest.Start()
 	a.handle(rest.NewMetadata(edge, media, p.Metadata).Routes()...)
 	a.handle(rest.NewConsumers(edge, media, p.Consumers, peers).Routes()...)
 	a.handle(rest.NewDirect(media, p.Metadata, p.Reader).Routes()...)
@@ -121,6 +129,10 @@ func New(s Settings, p Parts) *API {
 // SetIngestRoutes makes t the routes of /ingest, beside those of topics, from the next request on.
 func (a *API) SetIngestRoutes(t *ingest.Table) { a.ingest.SetRoutes(t) }
 
+// StopForwarding ends the forwarding of the spool's events. It waits for those that are on their
+// way; call it before the producer is closed.
+func (a *API) StopForwarding() { a.stopForwarding() }
+
 // errorType returns [server.Deps.ErrorType]: errors of v3 and of the front door are plain JSON.
 func errorType(media *rest.Media) func(ctx *fasthttp.RequestCtx) string {
 	return func(ctx *fasthttp.RequestCtx) string {
@@ -132,11 +144,11 @@ func errorType(media *rest.Media) func(ctx *fasthttp.RequestCtx) string {
 }
 
 // ready returns [server.Deps.Ready] of all resources that produce.
-func ready(p *batch.Producer) func(ctx *fasthttp.RequestCtx, size int) error {
+func (a *API) ready(p *batch.Producer) func(ctx *fasthttp.RequestCtx, size int) error {
 	records := rest.Ready(p)
 	return func(ctx *fasthttp.RequestCtx, size int) error {
 		if ctx.IsPost() && ingest.Owns(ctx) {
-			return p.Ready(max(size, 0))
+			return a.ingest.Ready(ctx, size)
 		}
 		return records(ctx, size)
 	}

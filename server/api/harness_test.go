@@ -32,6 +32,7 @@ import (
 	"millrace/server/ops"
 	"millrace/server/peer"
 	"millrace/server/rest"
+	v3api "millrace/server/v3"
 )
 
 func TestMain(m *testing.M) { testkit.Main(m) }
@@ -55,6 +56,7 @@ type stack struct {
 type stackOptions struct {
 	server    server.Settings
 	rest      rest.Settings
+	produce   v3api.ProduceSettings
 	ingest    ingest.Settings
 	peer      peer.Settings
 	endpoints api.Endpoints
@@ -147,7 +149,7 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 	}
 	s.access = access
 	s.server = api.New(
-		api.Settings{Endpoints: o.endpoints, Edge: o.server, REST: o.rest, Ingest: o.ingest, Peer: o.peer, Admin: o.adminOn, UI: o.ui},
+		api.Settings{Endpoints: o.endpoints, Edge: o.server, REST: o.rest, Produce: o.produce, Ingest: o.ingest, Peer: o.peer, Admin: o.adminOn, UI: o.ui},
 		api.Parts{Producer: s.producer, Metadata: cache, Admin: newAdmin(changes, cache, base), Consumers: consumers, Reader: reads, Schemas: o.schemas, Cluster: node, Config: o.admin, Access: access, Logger: log})
 	addrs, err := s.server.Listen()
 	if err != nil {

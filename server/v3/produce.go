@@ -52,15 +52,16 @@ func NewProduce(edge *server.Server, cache *metadata.Cache, p *batch.Producer, s
 
 // Routes returns the resource's routes.
 func (p *Produce) Routes() []server.Route {
-	const records = "/v3/clusters/{cluster_id}/topics/{topic}/records"
+	const records = clusterPath + "/topics/{topic}/records"
 	return []server.Route{
-		{Method: "POST", Path: records, Streamed: true, Waits: true, Action: server.Produce, Resource: server.Topic, Handle: p.records},
+		{Method: "POST", Path: records, Name: "api.v3.produce.produce-to-topic", Admit: admit, Streamed: true, Waits: true, Action: server.Produce, Resource: server.Topic, Handle: p.records},
+		{Method: "POST", Path: records + ":batch", Name: "api.v3.produce-batch.produce-to-topic", Admit: admit, Action: server.Produce, Resource: server.Topic, Handle: p.batch},
 	}
 }
 
 // records handles POST …/records.
 func (p *Produce) records(ctx *fasthttp.RequestCtx) error {
-	topic, err := p.admit(ctx)
+	topic, err := p.target(ctx)
 	if err != nil {
 		return err
 	}
@@ -71,10 +72,9 @@ func (p *Produce) records(ctx *fasthttp.RequestCtx) error {
 	return p.edge.Exchange(ctx, server.MediaJSON, s.run)
 }
 
-// admit checks what all produce requests have in common, and returns their topic.
-func (p *Produce) admit(ctx *fasthttp.RequestCtx) (topic string, err error) {
-	ctx.SetContentType(server.MediaJSON)
-	if err := negotiate(ctx); err != nil {
+// target checks what all produce requests have in common, and returns their topic.
+func (p *Produce) target(ctx *fasthttp.RequestCtx) (topic string, err error) {
+	if err := requireJSON(ctx); err != nil {
 		return "", err
 	}
 	id, err := server.PathParam(ctx, "cluster_id")
@@ -94,22 +94,16 @@ func (p *Produce) clusterID() string {
 	return ""
 }
 
-// negotiate refuses a body that is not JSON, and an Accept that does not admit JSON.
-func negotiate(ctx *fasthttp.RequestCtx) error {
-	if accept := ctx.Request.Header.Peek(fasthttp.HeaderAccept); len(accept) > 0 && string(accept) != "*/*" && string(accept) != server.MediaJSON {
-		if server.PickAccepted(string(accept), []string{server.MediaJSON}) == "" {
-			return apierr.NotAcceptable.New("This answers with %s, which Accept does not admit.", server.MediaJSON)
-		}
-	}
-	switch given := ctx.Request.Header.ContentType(); {
-	case string(given) == server.MediaJSON, len(given) == 0 && ctx.Request.Header.ContentLength() == 0:
-		return nil
-	default:
-		if name, _, err := mime.ParseMediaType(string(given)); err != nil || name != server.MediaJSON {
-			return apierr.UnsupportedMedia.New("The Content-Type of this request must be %s.", server.MediaJSON)
-		}
+// requireJSON refuses a body that is not JSON.
+func requireJSON(ctx *fasthttp.RequestCtx) error {
+	given := ctx.Request.Header.ContentType()
+	if string(given) == server.MediaJSON || len(given) == 0 && ctx.Request.Header.ContentLength() == 0 {
 		return nil
 	}
+	if name, _, err := mime.ParseMediaType(string(given)); err != nil || name != server.MediaJSON {
+		return apierr.UnsupportedMedia.New("The Content-Type of this request must be %s.", server.MediaJSON)
+	}
+	return nil
 }
 
 // head returns how each result begins: with what all of a request have in common.

@@ -2,209 +2,80 @@ package v3
 
 import (
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"millrace/batch"
 	"millrace/codec"
+	"millrace/codec/json"
 	"millrace/internal/apierr"
-	"millrace/pool"
+	"millrace/schema"
 )
 
-// flight is a row of records of a stream that are on their way together. It is one goroutine's at a
-// time: the reader's, and from its channel on the sender's.
-type flight struct {
-	entries []codec.Entry
-	job     *batch.Job // of the entries without an error; nil: there is none
-	err     error      // why no entry's record is in Kafka
-	held    int64      // bytes of the stream
+// results writes what became of records, and counts them.
+type results struct {
+	of      *Produce
+	head    []byte // what all results have in common, see [Produce.head]
+	clock   instant
+	written [codec.SchemaData + 1]uint64
+	failed  kindCounts
 }
 
-var flights = sync.Pool{New: func() any { return new(flight) }}
+// size returns about how many bytes n results have.
+func (r *results) size(n int) int { return n * (len(r.head) + 192) }
 
-// newFlight returns an empty flight. With a producer it has a job, of which the body is a copy of
-// text.
-func newFlight(p *batch.Producer, text []byte) *flight {
-	f := flights.Get().(*flight)
-	if p != nil {
-		f.job = p.Acquire()
-		b := pool.GetBuffer(len(text))
-		b.B = append(b.B, text...)
-		f.job.Body, b.B = b.B, f.job.Body
-		b.Release()
-	}
-	return f
-}
-
-// drop releases the job, which was not submitted.
-func (f *flight) drop() {
-	if f.job != nil {
-		f.job.Release()
-		f.job = nil
-	}
-}
-
-// release gives the flight back, with its job if that was not submitted.
-func (f *flight) release() {
-	f.drop()
-	clear(f.entries)
-	if cap(f.entries) > pool.MaxPooledRecords {
-		f.entries = nil
-	}
-	f.entries, f.err, f.held = f.entries[:0], nil, 0
-	flights.Put(f)
-}
-
-// sender sends the results of a stream's flights, in order.
-type sender struct {
-	of     *stream
-	out    []byte
-	now    *flight
-	append func(dst []byte, job *batch.Job) []byte // results, made once
-	clock  instant
-	gone   bool // the client is; nothing is sent any more
-	failed kindCounts
-}
-
-func (o *sender) begin(s *stream) {
-	o.of = s
-	o.append = o.results
-}
-
-// run ends when the channel is closed and empty. After a panic it takes the flights that are left,
-// so that the reader does not wait for it.
-func (o *sender) run() {
-	whole := false
-	defer func() {
-		if !whole {
-			o.gone = true
-			o.of.x.Stop()
-			for f := range o.of.flights {
-				o.pass(f)
-			}
-		}
-	}()
-	b := pool.GetBuffer(0)
-	o.out = b.B
-	for f := range o.of.flights {
-		o.pass(f)
-	}
-	b.B = o.out
-	b.Release()
-	whole = true
-}
-
-// pass waits for one flight's results, sends them, and gives the flight back.
-func (o *sender) pass(f *flight) {
-	if o.gone {
-		if f.job != nil {
-			f.job.Abandon()
-			f.job = nil
-		}
-	} else {
-		o.answer(f)
-	}
-	o.of.held.Add(-f.held)
-	o.of.unsent.Add(-1)
-	f.release()
-	select {
-	case o.of.sent <- struct{}{}:
-	default:
-	}
-}
-
-// answer sends the results of one flight.
-func (o *sender) answer(f *flight) {
-	o.now = f
-	o.out = pool.Grow(o.out[:0], (len(o.of.head)+resultBytes)*len(f.entries))
-	job := f.job
-	if f.job = nil; job != nil {
-		o.out, f.err = o.of.of.producer.Await(job, o.out[:0], o.append)
-	}
-	if job == nil || f.err != nil {
-		o.out = o.results(o.out[:0], nil)
-	}
-	o.failed.tell(o.of.of.edge.RecordsFailed)
-	if err := o.of.x.Send(o.out); err != nil {
-		o.gone = true
-		o.of.x.Stop()
-	}
-}
-
-// resultBytes is about the size of a result without its head.
-const resultBytes = 192
-
-// results appends the results of the present flight. job is nil if no record of it is in Kafka.
-func (o *sender) results(dst []byte, job *batch.Job) []byte {
-	f, i := o.now, 0
-	var written [codec.SchemaData + 1]uint64
-	for n := range f.entries {
-		e := &f.entries[n]
-		failed := e.Err
-		if failed == nil && job == nil {
-			failed = apierr.From(f.err)
-		}
-		if failed != nil {
-			o.failed.add(failed.Kind)
-			dst = append(codec.AppendError(dst, failed), '\r', '\n')
-			continue
-		}
-		partition, offset, failed := job.Result(i)
-		if failed != nil {
-			o.failed.add(failed.Kind)
-			dst = append(codec.AppendError(dst, failed), '\r', '\n')
-		} else {
-			written[e.Value.Type]++
-			dst = append(dst, `{"error_code":200,`...)
-			dst = o.appendPlace(dst, partition, offset)
-			dst = o.appendRecord(dst, e, &job.Slab.Records[i], job.Stamp())
-			dst = append(dst, '}', '\r', '\n')
-		}
-		i++
-	}
-	for t, n := range written {
+// count adds what was written and what failed to the metrics.
+func (r *results) count() {
+	for t, n := range r.written {
 		if n > 0 {
-			o.of.of.counts[t].Produced.Add(n)
+			r.of.counts[t].Produced.Add(n)
 		}
 	}
-	return dst
+	clear(r.written[:])
+	r.failed.tell(r.of.edge.RecordsFailed)
 }
 
-// appendPlace appends where a record is.
-func (o *sender) appendPlace(dst []byte, partition int32, offset int64) []byte {
-	dst = append(dst, o.of.head...)
-	dst = strconv.AppendInt(dst, int64(partition), 10)
+// append appends the rest of an object that has begun: where the record of entry n is, and what it
+// is.
+func (r *results) append(dst []byte, l landed, n int, o outcome) []byte {
+	r.written[l.entries[n].Value.Type]++
+	record := &l.of.Slab.Records[o.record]
+	dst = append(dst, r.head...)
+	dst = strconv.AppendInt(dst, int64(o.partition), 10)
 	dst = append(dst, `,"offset":`...)
-	return strconv.AppendInt(dst, offset, 10)
+	dst = strconv.AppendInt(dst, o.offset, 10)
+	dst = r.clock.appendTime(dst, record, l.of.Stamp())
+	return append(l.appendData(dst, n, record), '}')
 }
 
-// appendRecord appends what else is known of a record that is in Kafka: its time, which is ms if it
-// has none of its own, and its data.
-func (o *sender) appendRecord(dst []byte, e *codec.Entry, r *kgo.Record, ms int64) []byte {
-	dst = append(dst, `,"timestamp":"`...)
-	if !r.Timestamp.IsZero() {
-		ms = r.Timestamp.UnixMilli()
+// appendData appends what is known of the key and value of entry n, whose record is in Kafka.
+func (f *flight) appendData(dst []byte, n int, r *kgo.Record) []byte {
+	var of located
+	if len(f.located) > 0 {
+		of = f.located[n]
 	}
-	dst = append(o.clock.append(dst, ms), '"')
-	if e.Key.Type != codec.NoData {
-		dst = appendData(append(dst, `,"key":`...), &e.Key, r.Key)
+	if t := f.entries[n].Key.Type; t != codec.NoData {
+		dst = appendHalf(append(dst, `,"key":`...), t, &of.key, r.Key)
 	}
-	if e.Value.Type != codec.NoData {
-		dst = appendData(append(dst, `,"value":`...), &e.Value, r.Value)
+	if t := f.entries[n].Value.Type; t != codec.NoData {
+		dst = appendHalf(append(dst, `,"value":`...), t, &of.value, r.Value)
 	}
 	return dst
 }
 
-// appendData appends what is known of a key or value. Of stored, only the length may be used.
-func appendData(dst []byte, d *codec.Data, stored []byte) []byte {
+// appendHalf appends what is known of a key or value. Of stored, only the length may be used.
+func appendHalf(dst []byte, t codec.DataType, of *schema.Located, stored []byte) []byte {
 	size := len(stored)
 	if stored == nil {
 		size = -1
 	}
-	dst = append(append(dst, `{"type":"`...), d.Type.String()...)
-	dst = append(dst, `","size":`...)
+	dst = append(append(append(dst, `{"type":"`...), t.String()...), '"')
+	if of.ID != 0 {
+		dst = json.AppendString(append(dst, `,"subject":`...), of.Subject)
+		dst = strconv.AppendInt(append(dst, `,"schema_id":`...), int64(of.ID), 10)
+		dst = strconv.AppendInt(append(dst, `,"schema_version":`...), int64(of.Version), 10)
+	}
+	dst = append(dst, `,"size":`...)
 	return append(strconv.AppendInt(dst, int64(size), 10), '}')
 }
 
@@ -212,6 +83,14 @@ func appendData(dst []byte, d *codec.Data, stored []byte) []byte {
 type instant struct {
 	ms   int64
 	text []byte
+}
+
+// appendTime appends the time of a record: its own, or else ms.
+func (t *instant) appendTime(dst []byte, r *kgo.Record, ms int64) []byte {
+	if !r.Timestamp.IsZero() {
+		ms = r.Timestamp.UnixMilli()
+	}
+	return append(t.append(append(dst, `,"timestamp":"`...), ms), '"')
 }
 
 // append appends a time of so many milliseconds, as Java's Instant does: without a fraction of a

@@ -189,6 +189,7 @@ func (s *stream) decode() {
 		}
 	}
 	s.seen += int64(len(entries))
+	s.of.encode(f, s.topic)
 	s.launch(f)
 	if s.over {
 		s.refuse(apierr.BadRequest.New("Record %d is not valid JSON: %s. The stream ends here.", s.seen+1, fault.Reason))
@@ -224,7 +225,7 @@ func (s *stream) launch(f *flight) {
 func (s *stream) admit(job *batch.Job) error {
 	for {
 		err := s.of.producer.Admit(job)
-		if !apierr.Overloaded.Is(err) || s.unsent.Load() == 0 {
+		if err == nil || !apierr.Overloaded.Is(err) || s.unsent.Load() == 0 {
 			return err
 		}
 		s.awaitSent()

@@ -1,0 +1,201 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"millrace/internal/testkit"
+)
+
+// outage has a fake Kafka refuse all records until it is over.
+func outage(b *testkit.FakeKafka) (over func()) {
+	var out atomic.Bool
+	out.Store(true)
+	b.Cluster.ControlKey(int16(kmsg.Produce), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		b.Cluster.KeepControl()
+		if !out.Load() {
+			return nil, nil, false
+		}
+		resp := req.ResponseKind().(*kmsg.ProduceResponse)
+		for _, topic := range req.(*kmsg.ProduceRequest).Topics {
+			rt := kmsg.NewProduceResponseTopic()
+			rt.Topic, rt.TopicID = topic.Topic, topic.TopicID
+			for _, p := range topic.Partitions {
+				rp := kmsg.NewProduceResponseTopicPartition()
+				rp.Partition, rp.ErrorCode = p.Partition, kerr.NotEnoughReplicas.Code
+				rt.Partitions = append(rt.Partitions, rp)
+			}
+			resp.Topics = append(resp.Topics, rt)
+		}
+		return resp, nil, true
+	})
+	return func() { out.Store(false) }
+}
+
+// routesFile writes a file of routes.
+func routesFile(t *testing.T, text string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "routes.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// Events that the disk has are in Kafka in the end, in the order of their key, though Kafka is away
+// and the process is killed twice.
+func TestSpoolOutlivesKills(t *testing.T) {
+	t.Parallel()
+	b := testkit.Fake(t)
+	topic := testkit.CreateTopic(t, b.Broker, 3)
+	over := outage(b)
+	args := []string{
+		"--set=ingest.routes.file=" + routesFile(t, "routes: {events: {topic: "+topic+", key: {pointer: /w}, ack: disk}}\n"),
+		"--set=ingest.spool.dir=" + t.TempDir(),
+	}
+	const writers = 4
+	var acked [writers][]int // events of each writer
+	var sent [writers]int
+	for range 2 {
+		p, url := serve(t, b.Broker, args...)
+		var working sync.WaitGroup
+		var total atomic.Int64
+		for w := range writers {
+			working.Go(func() {
+				for {
+					n := sent[w]
+					sent[w] += 2
+					body := fmt.Sprintf("{\"w\":\"w%d\",\"n\":%d}\n{\"w\":\"w%d\",\"n\":%d}\n", w, n, w, n+1)
+					resp, err := http.Post(url+"/ingest/events", "application/x-ndjson", strings.NewReader(body))
+					if err != nil {
+						return // it was killed
+					}
+					resp.Body.Close()
+					if resp.StatusCode != http.StatusAccepted {
+						t.Errorf("answered %s", resp.Status)
+						return
+					}
+					acked[w] = append(acked[w], n, n+1)
+					total.Add(2)
+				}
+			})
+		}
+		testkit.Eventually(t, time.Minute, "events", func() bool { return total.Load() > 100 })
+		p.Signal(t, syscall.SIGKILL)
+		working.Wait()
+	}
+	over()
+	_, url := serve(t, b.Broker, args...)
+	testkit.Eventually(t, time.Minute, "an empty spool", func() bool {
+		_, text := call(t, "GET", url+"/metrics", "")
+		return strings.Contains(text, "\nmillrace_spool_entries 0\n") && !strings.Contains(text, "\nmillrace_ingest_forwarded_events_total 0\n")
+	})
+	wantInOrder(t, b.Broker, topic, acked, sent)
+}
+
+// wantInOrder checks that a topic has all events that were acknowledged, in the order of their key,
+// and none that was not sent. Events that come again come again in order.
+func wantInOrder(t *testing.T, b testkit.Broker, topic string, acked [4][]int, sent [4]int) {
+	t.Helper()
+	seen := [4]map[int]int{{}, {}, {}, {}}
+	doubles := 0
+	last := [4]int{-1, -1, -1, -1}
+	for _, r := range readAll(t, b, topic) {
+		var w, n int
+		if _, err := fmt.Sscanf(string(r.Value), `{"w":"w%d","n":%d}`, &w, &n); err != nil || string(r.Key) != fmt.Sprintf("w%d", w) {
+			t.Fatalf("the record %q has the key %q: %v", r.Value, r.Key, err)
+		}
+		if seen[w][n]++; seen[w][n] > 1 {
+			doubles++
+		} else if n < last[w] {
+			t.Errorf("event %d of writer %d comes after %d", n, w, last[w])
+		}
+		last[w] = n
+	}
+	for w := range acked {
+		for _, n := range acked[w] {
+			if seen[w][n] == 0 {
+				t.Errorf("event %d of writer %d is lost", n, w)
+			}
+		}
+		if len(seen[w]) > sent[w] {
+			t.Errorf("writer %d sent %d events, there are %d", w, sent[w], len(seen[w]))
+		}
+	}
+	t.Logf("of %v events %d came twice", sent, doubles)
+}
+
+// A route with a fallback is answered by Kafka, and during an outage by the disk.
+func TestFallback(t *testing.T) {
+	t.Parallel()
+	b := testkit.Fake(t)
+	topic := testkit.CreateTopic(t, b.Broker, 1)
+	_, url := serve(t, b.Broker, "--set=ingest.spool.dir="+t.TempDir(), "--set=produce.timeout.ms=30000",
+		"--set=producer.delivery.timeout.ms=1000", "--set=producer.request.timeout.ms=500", "--set=producer.retries=1",
+		"--set=ingest.routes.file="+routesFile(t, `routes:
+  safe: {topic: `+topic+`, fallback: disk}
+  fast: {topic: `+topic+`, ack: memory}
+  lost: {topic: no-such-topic, ack: disk}
+`), "--set=topics.auto.create=false")
+	post := func(route, body string, want int) {
+		t.Helper()
+		resp, err := http.Post(url+"/ingest/"+route, "application/json", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resp.Body.Close(); resp.StatusCode != want {
+			t.Errorf("%s: %s, want %d", route, resp.Status, want)
+		}
+	}
+	metric := func(line string) {
+		t.Helper()
+		testkit.Eventually(t, time.Minute, line, func() bool {
+			_, text := call(t, "GET", url+"/metrics", "")
+			return strings.Contains(text, "\n"+line+"\n")
+		})
+	}
+	post("safe", "1", http.StatusOK)
+	post("fast", "2", http.StatusAccepted)
+	metric(`millrace_produce_records_total{format="ingest"} 2`)
+	over := outage(b)
+	post("safe", "3", http.StatusAccepted)
+	post("safe", "4", http.StatusAccepted)
+	metric("millrace_spool_entries 2")
+	over()
+	metric("millrace_spool_entries 0")
+	post("safe", "5", http.StatusOK)
+	post("lost", "[6,7]", http.StatusAccepted) // Kafka will never take it
+	metric("millrace_ingest_dead_events_total 2")
+	var got []string
+	for _, r := range testkit.ReadTopic(t, b.Broker, topic, 5) {
+		got = append(got, string(r.Value))
+	}
+	if want := "1 2 3 4 5"; strings.Join(got, " ") != want {
+		t.Errorf("the topic has %q, want %s", got, want)
+	}
+}
+
+// readAll returns the records that a topic has.
+func readAll(t *testing.T, b testkit.Broker, topic string) []*kgo.Record {
+	t.Helper()
+	ends, err := kadm.NewClient(testkit.Client(t, b)).ListEndOffsets(t.Context(), topic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	ends.Each(func(o kadm.ListedOffset) { n += int(o.Offset) })
+	return testkit.ReadTopic(t, b, topic, n)
+}

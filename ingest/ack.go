@@ -1,0 +1,123 @@
+package ingest
+
+import (
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"millrace/batch"
+	"millrace/internal/apierr"
+	"millrace/pool"
+	"millrace/server"
+	"millrace/spool"
+)
+
+// keep brings the job's records to where the route's ack promises that they are, and answers. It
+// takes the job.
+func (in *Ingest) keep(ctx *fasthttp.RequestCtx, d *delivery, job *batch.Job, r request) error {
+	switch {
+	case r.route.ack == ackMemory:
+		return in.toMemory(ctx, d, job, r)
+	case r.route.ack == ackDisk, r.route.fallback && !in.direct():
+		entry := encode(job, r.topic)
+		defer entry.Release()
+		job.Release()
+		return in.toDisk(ctx, d, entry.B)
+	case r.route.fallback:
+		return in.toKafkaOrDisk(ctx, d, job, r)
+	}
+	return in.toKafka(ctx, d, job, r)
+}
+
+// direct reports whether events of a route with a fallback may go to Kafka: while the spool has
+// any, later ones would overtake them.
+func (in *Ingest) direct() bool { return in.spool.Empty() && in.producer.Ready(0) == nil }
+
+// toKafka answers when Kafka has the events.
+func (in *Ingest) toKafka(ctx *fasthttp.RequestCtx, d *delivery, job *batch.Job, r request) error {
+	if err := in.producer.Admit(job); err != nil {
+		job.Release()
+		return err
+	}
+	server.ReleaseBody(ctx) // the producer accounts for it now
+	records := job.Len()
+	dst, err := in.producer.Produce(job, r.topic, batch.AnyPartition, ctx.Response.SwapBody(nil)[:0], d.answer)
+	ctx.Response.SwapBody(dst)
+	if err != nil {
+		in.edge.RecordsFailed(apierr.From(err).Kind, records)
+		return err
+	}
+	in.counts.Produced.Add(uint64(d.events - d.failed))
+	respond(ctx, d, len(dst) == 0)
+	return nil
+}
+
+// toKafkaOrDisk is toKafka, but the spool takes what is certain not to be in Kafka. What may be
+// there is the sender's to decide: it is told so.
+func (in *Ingest) toKafkaOrDisk(ctx *fasthttp.RequestCtx, d *delivery, job *batch.Job, r request) error {
+	entry := encode(job, r.topic) // Produce takes the job
+	defer entry.Release()
+	err := in.toKafka(ctx, d, job, r)
+	if err == nil || !apierr.From(err).Kind.Retry {
+		return err
+	}
+	return in.toDisk(ctx, d, entry.B)
+}
+
+// encode returns the job's records as an entry of the spool.
+func encode(job *batch.Job, topic string) *pool.Buffer {
+	b := pool.GetBuffer(len(job.Body) + len(job.Body)/4 + 32*job.Len())
+	b.B = appendRecords(b.B, topic, job.Slab.Records, time.Now())
+	return b
+}
+
+// toDisk answers when the disk has the events.
+func (in *Ingest) toDisk(ctx *fasthttp.RequestCtx, d *delivery, entry []byte) error {
+	if err := in.spool.Append(entry); err != nil {
+		if errors.Is(err, spool.ErrClosed) {
+			return apierr.Draining.Err()
+		}
+		return apierr.SpoolFull.Wrap(err, "The disk of this node takes no more events, and Kafka has not taken those that it holds. Nothing was written: send it again.")
+	}
+	in.accepted(ctx, d)
+	return nil
+}
+
+// toMemory answers at once. The events are on their way to Kafka, within the memory of the
+// producer; if they do not arrive there they are lost, and counted.
+func (in *Ingest) toMemory(ctx *fasthttp.RequestCtx, d *delivery, job *batch.Job, r request) error {
+	if err := in.producer.Admit(job); err != nil {
+		job.Release()
+		return err
+	}
+	server.ReleaseBody(ctx)
+	in.accepted(ctx, d)
+	records, topic := job.Len(), strings.Clone(r.topic) // it is a view of the request
+	go func() {
+		written := 0
+		_, err := in.producer.Produce(job, topic, batch.AnyPartition, nil, func(dst []byte, job *batch.Job) []byte {
+			written = job.Written()
+			return dst
+		})
+		in.counts.Produced.Add(uint64(written))
+		in.figures.Lost.Add(uint64(records - written))
+		if err != nil {
+			in.edge.RecordsFailed(apierr.From(err).Kind, records)
+		}
+	}()
+	return nil
+}
+
+// accepted answers for events that are not in Kafka yet.
+func (in *Ingest) accepted(ctx *fasthttp.RequestCtx, d *delivery) {
+	dst := d.appendAccepted(ctx.Response.SwapBody(nil)[:0])
+	ctx.Response.SwapBody(dst)
+	ctx.SetStatusCode(fasthttp.StatusAccepted)
+	if len(dst) == 0 {
+		ctx.SetContentType("")
+	} else {
+		respond(ctx, d, false)
+	}
+}

@@ -1,0 +1,46 @@
+// Package spool keeps bytes on the local disk until somebody has taken them over: entries in,
+// entries out, in order. It knows no HTTP, no Kafka and no record.
+//
+// [Spool.Append] returns when the entry is on the disk: concurrent calls share one write and one
+// fsync (group commit, commit.go). [Spool.Next] returns the entries in the order in which they
+// were appended, and [Spool.Done] says that those are taken over. A segment of which all
+// entries are done is deleted.
+//
+// # On the disk
+//
+// A folder belongs to one process at a time, by a lock that the kernel drops when the process
+// dies. It holds
+//
+//	lock              the lock
+//	position          two slots with the position that was done last, written in turn
+//	N.segment         entries, N counting up from 1
+//	N.segment.corrupt what could not be read of a segment, for people to look at
+//
+// A segment begins with a header: magic, version of the format, N. Each entry is its length, a
+// CRC-32C of all that follows, the time of its arrival, and its bytes. A segment that is complete
+// ends with a seal. A process never writes into a segment of an earlier one: it begins a new one.
+//
+// # What may happen
+//
+//   - The process dies at any moment. Entries whose Append has returned are there. The end of the
+//     segment in use may be torn: it has no seal, and what is not a whole entry is cut off.
+//   - A disk that is full, or fails to write or to sync: all Appends of the group fail, the segment
+//     is cut back to the end of the last good group, and the next group begins a new one. Nothing
+//     of a failed group is returned by Next, unless it could not be cut off and the process dies.
+//   - Bits rot: an entry that is wrong in a sealed segment ends that segment. The segment is kept
+//     as .corrupt, counted and reported by [Settings.Corrupt].
+//   - The position may be older than what was done, by what was done since the last Done. After
+//     the end of the process those entries come again; after the end of the machine, those of the
+//     last second.
+//
+// The spool never drops an entry to make room. When it holds [Settings.MaxBytes], or its oldest
+// entry is [Settings.MaxAge] old, Append fails with [ErrFull].
+//
+// Libraries that were looked at, and what each lacks of this: tidwall/wal has no checksums and
+// refuses to open behind a torn tail; hashicorp/raft-wal is bound to raft.Log and to one writer
+// that syncs for itself; the WAL of Prometheus cuts off whatever follows a wrong record, and brings
+// the rest of its module; nsqio/go-diskqueue and VictoriaMetrics' persistentqueue do not sync
+// before they return.
+//
+// All methods may be called from any goroutine; Next and Done are for one reader.
+package spool

@@ -1,0 +1,141 @@
+package spool
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// version is that of the format of a segment. A segment of a later one is not touched.
+const version = 1
+
+const (
+	magic       = "MRSPOOL"
+	headerBytes = len(magic) + 1 + 8
+	// entryBytes is what an entry takes beside its bytes: length, checksum, time.
+	entryBytes = 4 + 4 + 8
+	// sealed stands in place of a length. Behind it comes a checksum of the segment's number.
+	sealed = 0xFFFFFFFF
+	// MaxEntry bounds the bytes of an entry.
+	MaxEntry = 64 << 20
+
+	suffix = ".segment"
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// appendHeader appends the header of segment n.
+func appendHeader(dst []byte, n uint64) []byte {
+	dst = append(append(dst, magic...), version)
+	return binary.LittleEndian.AppendUint64(dst, n)
+}
+
+// checkHeader reports whether a segment may be read. A header that is not whole is that of a
+// segment whose process died at once: it has no entries.
+func checkHeader(header []byte, n uint64, path string) (entries bool, err error) {
+	switch {
+	case len(header) < headerBytes:
+		return false, nil
+	case string(header[:len(magic)]) != magic:
+		return false, fmt.Errorf("%s is no segment of a spool", path)
+	case header[len(magic)] > version:
+		return false, fmt.Errorf("%s has version %d of the format; this program reads up to %d", path, header[len(magic)], version)
+	case binary.LittleEndian.Uint64(header[len(magic)+1:]) != n:
+		return false, fmt.Errorf("%s is another segment under this name", path)
+	}
+	return true, nil
+}
+
+// appendEntry appends an entry of segment n. The segment's number is part of the checksum, so
+// that the entry counts in no other.
+func appendEntry(dst []byte, n uint64, at time.Time, data []byte) []byte {
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(data)))
+	dst = append(dst, 0, 0, 0, 0)
+	body := len(dst)
+	dst = binary.LittleEndian.AppendUint64(dst, uint64(at.UnixNano()))
+	dst = append(dst, data...)
+	binary.LittleEndian.PutUint32(dst[body-4:], checksum(n, dst[body:]))
+	return dst
+}
+
+func appendSeal(dst []byte, n uint64) []byte {
+	dst = binary.LittleEndian.AppendUint32(dst, sealed)
+	return binary.LittleEndian.AppendUint32(dst, checksum(n, nil))
+}
+
+func checksum(n uint64, body []byte) uint32 {
+	var number [8]byte
+	binary.LittleEndian.PutUint64(number[:], n)
+	return crc32.Update(crc32.Checksum(number[:], castagnoli), castagnoli, body)
+}
+
+// The ends of a segment.
+var (
+	errSeal = errors.New("the segment ends with its seal")
+	errTorn = errors.New("the segment ends without a whole entry")
+)
+
+// entryAt reads the entry at offset at of segment n, in b that holds what the file has from
+// there on, at least as much as need asks for. need is how many bytes the entry takes; more
+// than b has is a request to call again with them.
+func entryAt(b []byte, n uint64) (data []byte, at time.Time, need int, err error) {
+	if len(b) < 8 {
+		return nil, at, 8, errTorn
+	}
+	length, sum := binary.LittleEndian.Uint32(b), binary.LittleEndian.Uint32(b[4:])
+	if length == sealed {
+		if sum == checksum(n, nil) {
+			return nil, at, 8, errSeal
+		}
+		return nil, at, 8, errTorn
+	}
+	if length == 0 || length > MaxEntry {
+		return nil, at, 8, errTorn
+	}
+	need = entryBytes + int(length)
+	if len(b) < need {
+		return nil, at, need, errTorn
+	}
+	if checksum(n, b[8:need]) != sum {
+		return nil, at, need, errTorn
+	}
+	return b[entryBytes:need:need], time.Unix(0, int64(binary.LittleEndian.Uint64(b[8:]))), need, nil
+}
+
+// segmentPath is where segment n is.
+func (s *Spool) segmentPath(n uint64) string {
+	return filepath.Join(s.dir, fmt.Sprintf("%020d%s", n, suffix))
+}
+
+// segmentsIn returns the numbers of the segments in a folder, in order.
+func segmentsIn(dir string) (numbers []uint64, err error) {
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("cannot list the spool: %w", err)
+	}
+	for _, f := range files {
+		name, ok := strings.CutSuffix(f.Name(), suffix)
+		if n, err := strconv.ParseUint(name, 10, 64); ok && err == nil {
+			numbers = append(numbers, n)
+		}
+	}
+	slices.Sort(numbers)
+	return numbers, nil
+}
+
+// syncDir makes the names in a folder last.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
