@@ -120,12 +120,7 @@ func start(cfg *config.Config) (_ *node, err error) {
 	if err := n.openAccess(); err != nil {
 		return nil, err
 	}
-	lookups, err := kafka.NewAdmin(n.clientSettings(cfg.Kafka, metrics.MetadataClient))
-	if err != nil {
-		return nil, err
-	}
-	n.metadata = metadata.New(lookups, cfg.Metadata, n.log)
-	if n.changes, err = kafka.NewAdmin(n.clientSettings(cfg.Kafka, metrics.AdminClient)); err != nil {
+	if err := n.newMetadata(); err != nil {
 		return nil, err
 	}
 	compressor, err := n.newProducer()
@@ -199,6 +194,17 @@ func onLoopback(all []server.Listener) bool {
 		ip := net.ParseIP(host)
 		return err != nil || host != "localhost" && (ip == nil || !ip.IsLoopback())
 	})
+}
+
+// newMetadata makes the metadata cache, and the client of what changes the cluster.
+func (n *node) newMetadata() (err error) {
+	lookups, err := kafka.NewAdmin(n.clientSettings(n.cfg.Kafka, metrics.MetadataClient))
+	if err != nil {
+		return err
+	}
+	n.metadata = metadata.New(lookups, n.cfg.Metadata, n.log)
+	n.changes, err = kafka.NewAdmin(n.clientSettings(n.cfg.Kafka, metrics.AdminClient))
+	return err
 }
 
 // newProducer makes the producer, and returns its compressor. Responses to produce requests tell

@@ -79,10 +79,9 @@ type stackOptions struct {
 	access    auth.Settings            // who callers can be
 }
 
-// start runs a node in front of b until t ends. change may alter its settings.
-func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack {
-	t.Helper()
-	o := stackOptions{
+// defaultOptions are those of a stack that no test changes.
+func defaultOptions() stackOptions {
+	return stackOptions{
 		server: server.Settings{
 			Listeners:    []server.Listener{{Addr: "127.0.0.1:0"}},
 			MaxBodyBytes: 64 << 20, MaxHeaderBytes: 16 << 10, MaxConnections: 1000,
@@ -102,6 +101,12 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 		create:   true,
 		via:      func(base string) string { return base },
 	}
+}
+
+// start runs a node in front of b until t ends. change may alter its settings.
+func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack {
+	t.Helper()
+	o := defaultOptions()
 	for _, f := range change {
 		f(&o)
 	}

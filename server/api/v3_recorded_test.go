@@ -180,7 +180,7 @@ var notOfKfake = []string{"acls", "topic config put bad value", "broker configs 
 func (s *v3) caughtUp(t *testing.T, group, topic string, n int) string {
 	t.Helper()
 	consumer := testkit.Client(t, s.stack.broker, kgo.ConsumerGroup(group), kgo.ConsumeTopics(topic), kgo.Balancers(kgo.RangeBalancer()),
-		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.DisableAutoCommit())
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.DisableAutoCommit(), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	for range n {
 		if err := consumer.ProduceSync(t.Context(), &kgo.Record{Topic: topic, Value: []byte("1")}).FirstErr(); err != nil {
 			t.Fatal(err)

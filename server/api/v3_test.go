@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -251,4 +252,18 @@ func TestV3RefusesWhatCannotBe(t *testing.T) {
 	s.do(t, "POST", s.cluster+"/topics", `{}`, "Content-Type: text/plain").want(t, 415, "application/json")
 	s.do(t, "GET", s.cluster+"/topics", "", "Accept: text/html").want(t, 406, "application/json")
 	s.do(t, "GET", s.cluster+"/topics", "", "Accept: application/*;q=0.5").want(t, 200, "KafkaTopicList")
+}
+
+// docs/api.md lists the names of all routes, for the settings that switch them off.
+func TestDocumentListsTheEndpoints(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/api.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for rt := range everything().Routes() {
+		if rt.Name != "" && !strings.Contains(string(text), "`"+rt.Name+"`") {
+			t.Errorf("docs/api.md lacks %s: %s %s", rt.Name, rt.Method, rt.Path)
+		}
+	}
 }

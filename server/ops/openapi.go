@@ -2,11 +2,14 @@ package ops
 
 import (
 	_ "embed"
+	"fmt"
 	"strings"
 	"sync"
 
 	"github.com/valyala/fasthttp"
+	"go.yaml.in/yaml/v3"
 
+	"millrace/codec/json"
 	"millrace/server"
 )
 
@@ -16,6 +19,16 @@ var (
 	openapi string
 	//go:embed openapi_v3.yaml
 	openapiV3 string
+)
+
+// The page that shows it, which asks no other host.
+var (
+	//go:embed docs.html
+	docsPage []byte
+	//go:embed docs.js
+	docsScript []byte
+	//go:embed docs.css
+	docsStyle []byte
 )
 
 // Document returns the description of every route of the API; a test compares them.
@@ -64,7 +77,49 @@ type OpenAPI struct{}
 
 // Routes returns the resource's routes.
 func (o OpenAPI) Routes() []server.Route {
-	return []server.Route{{Method: "GET", Path: "/openapi.yaml", Action: server.Probe, Handle: o.describe}}
+	get := func(path string, h server.Handler) server.Route {
+		return server.Route{Method: "GET", Path: path, Action: server.Probe, Handle: h}
+	}
+	return []server.Route{
+		get("/openapi.yaml", o.describe),
+		get("/openapi.json", o.describeJSON),
+		get("/docs", file("text/html; charset=utf-8", docsPage)),
+		get("/docs.js", file("text/javascript; charset=utf-8", docsScript)),
+		get("/docs.css", file("text/css; charset=utf-8", docsStyle)),
+	}
+}
+
+// asJSON is the document as JSON, for the page: browsers read no YAML.
+var asJSON = sync.OnceValues(func() ([]byte, error) {
+	var document any
+	if err := yaml.Unmarshal(Document(), &document); err != nil {
+		return nil, fmt.Errorf("cannot read the description of the API: %w", err)
+	}
+	return json.Marshal(document)
+})
+
+// describeJSON handles GET /openapi.json.
+func (OpenAPI) describeJSON(ctx *fasthttp.RequestCtx) error {
+	text, err := asJSON()
+	if err != nil {
+		return err
+	}
+	ctx.SetContentType(server.MediaJSON)
+	ctx.Response.SetBodyRaw(text)
+	return nil
+}
+
+// docsPolicy lets the page load from and call only this node, and be in no other page's frame.
+const docsPolicy = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'"
+
+// file returns the handler of a file of the page.
+func file(media string, content []byte) server.Handler {
+	return func(ctx *fasthttp.RequestCtx) error {
+		ctx.SetContentType(media)
+		ctx.Response.Header.Set(fasthttp.HeaderContentSecurityPolicy, docsPolicy)
+		ctx.Response.SetBodyRaw(content)
+		return nil
+	}
 }
 
 // describe handles GET /openapi.yaml: this API, in OpenAPI's form.

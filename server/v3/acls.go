@@ -147,7 +147,7 @@ type newACLs struct {
 	Data []newACL `json:"data" max:"1000"`
 }
 
-// entry converts the body. What an entry says must be definite.
+// entry converts the body. Each part of an entry must be definite.
 func (b *newACL) entry() (l admin.ACL, err error) {
 	l = admin.ACL{Name: string(b.Name), Principal: string(b.Principal), Host: string(b.Host)}
 	if l.Name == "" || l.Principal == "" || l.Host == "" {

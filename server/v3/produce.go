@@ -55,7 +55,7 @@ func (p *Produce) Routes() []server.Route {
 	const records = clusterPath + "/topics/{topic}/records"
 	return []server.Route{
 		{Method: "POST", Path: records, Name: "api.v3.produce.produce-to-topic", Admit: admit, Streamed: true, Waits: true, Action: server.Produce, Resource: server.Topic, Handle: p.records},
-		{Method: "POST", Path: records + ":batch", Name: "api.v3.produce-batch.produce-to-topic", Admit: admit, Action: server.Produce, Resource: server.Topic, Handle: p.batch},
+		{Method: "POST", Path: records + ":batch", Name: "api.v3.batch-produce.produce-to-topic", Admit: admit, Action: server.Produce, Resource: server.Topic, Handle: p.batch},
 	}
 }
 

@@ -43,6 +43,7 @@ func Routes(p Parts) []server.Route {
 		(&acls{s}).routes(),
 		(&records{s}).routes(),
 		(&groupChanges{s}).routes(),
+		(&users{s}).routes(),
 		(&partitions{s}).routes(),
 	)
 }
