@@ -22,7 +22,7 @@ GOLDFLAGS ?= -s -w
 GOBUILD  := CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags "$(GOLDFLAGS) -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.committed=$(DATE)"
 KAFKA    := .cache/bin/kafka
 
-.PHONY: run build test test-short race fuzz lint simulate attacks faults faults-short bench pollers clients browser screenshots cluster-proof upgrade-proof proofs kafka loadtest install clean help budget all-but-lint $(KAFKA)
+.PHONY: run build test test-short race fuzz lint simulate attacks faults faults-short soak bench pollers clients browser screenshots cluster-proof upgrade-proof proofs kafka loadtest install clean help budget all-but-lint $(KAFKA)
 
 run: build ## build millrace and run it with a broker in process, on :8082
 	bin/millrace dev
@@ -50,7 +50,7 @@ all-but-lint: budget fuzz race
 
 test-short: ## quick tests, only on the broker in process; go test remembers those that nothing has changed for
 	$(call aloud,go test -short ./...)
-	@echo "Left out by -short: Kafka and the registry, Java's Avro, Python, the bench, lint, fuzzers and the race detector. make test has them."
+	@echo "Left out by -short: Kafka and the registry, Java, Python and shells, budgets and long comparisons, the bench, lint, fuzzers and the race detector. make test has them."
 
 # Lint has vetted all packages by then. The packages whose tests take longest begin first, beside
 # the others, and are not left to the end. Most tests wait more than they compute: hence three
@@ -122,8 +122,11 @@ attacks: build ## what attacks on its memory cost the program (MILLRACE_BIN), th
 faults: ## every schedule of internal/faults on three real brokers, every error of every API of Kafka, and their table in docs/reliability.md (Linux; needs Java 17 and Maven; 20 minutes)
 	MILLRACE_FAULTS=full go test -count=1 -timeout=60m -v -run '^TestFaults$$|^TestEveryErrorOfEveryAPI$$' ./internal/faults
 
-faults-short: ## those schedules that CI has time for (needs Java 17 and Maven; 6 minutes)
-	MILLRACE_FAULTS=short go test -count=1 -timeout=15m -run '^TestFaults$$' ./internal/faults
+faults-short: ## those schedules that CI has time for, and every error of every API of Kafka (Linux; needs Java 17 and Maven; 5 minutes)
+	MILLRACE_FAULTS=short go test -count=1 -timeout=15m -v -run '^TestFaults$$|^TestEveryErrorOfEveryAPI$$' ./internal/faults
+
+soak: build ## a node (MILLRACE_BIN) on three real brokers under mixed load for SOAK=30m, a fault every two minutes: what it holds must not grow (Linux; needs Java 17 and Maven)
+	MILLRACE_SOAK=$(or $(SOAK),30m) MILLRACE_BIN=$(abspath $(or $(MILLRACE_BIN),$(BIN))) go test -count=1 -timeout=0 -v -run '^TestSoak$$' ./internal/faults
 
 bench: ## benchmarks beside their limits
 	go run ./bench
@@ -150,7 +153,7 @@ upgrade-proof: ## a service of nodes of a former version, upgraded node by node 
 	@test -x $(FORMED)/millrace || { git archive $(FORMER) | tar -x -C $(FORMED)/source && cd $(FORMED)/source && CGO_ENABLED=0 go build -buildvcs=false -trimpath -o $(FORMED)/millrace ./cmd/millrace; }
 	MILLRACE_TEST_OLD=$(FORMED)/millrace go test -count=1 -v -timeout 15m -run '^TestUpgradeInTwoSteps$$' ./cmd/millrace
 
-proofs: clients browser cluster-proof upgrade-proof ## what make test leaves out because it takes minutes or programs of others; CI does both
+proofs: clients browser cluster-proof upgrade-proof faults-short ## what make test leaves out because it takes minutes or programs of others; CI does both
 
 kafka: $(KAFKA) ## a real Kafka on localhost:9092 until Ctrl-C (needs Java 17 and Maven)
 	$(KAFKA)

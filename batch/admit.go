@@ -3,6 +3,7 @@ package batch
 import (
 	"millrace/codec"
 	"millrace/internal/apierr"
+	"millrace/pool"
 )
 
 // Budget returns what the encoding of the job's records may cost, for formats whose bytes are not
@@ -51,14 +52,20 @@ func (p *Producer) weigh(j *Job, charge int64) {
 	}
 }
 
-// Admit charges the job's bytes to the producer's memory, or refuses it. A job that is
-// not admitted yet is by [Producer.Produce]; who accounts for the bytes of its body
-// until then calls this first, and lets go of them after it.
-func (p *Producer) Admit(j *Job) error {
+// Admit charges the job's bytes to the producer's memory, or refuses it. [Producer.Produce] admits
+// a job that is not admitted yet. The owner of its body calls this first, and gives up its own
+// charge for the body afterwards, so that at no time nobody has charged it.
+func (p *Producer) Admit(j *Job) error { return p.admit(j, cap(j.Arena)) }
+
+// CheckTopic returns the error of a topic that takes no records whatever they are, or of a Kafka
+// that is away. A caller whose encoding has effects, such as registering a schema, calls it first.
+// It creates the topic where [Producer.Produce] would.
+func (p *Producer) CheckTopic(topic string) error {
 	if err := p.cluster.Healthy(); err != nil {
 		return err
 	}
-	return p.admit(j, cap(j.Arena))
+	_, _, err := p.cluster.Topic(p.ctx, topic)
+	return err
 }
 
 // arenaGrown is the budget's Grown.
@@ -66,7 +73,7 @@ func (j *Job) arenaGrown(capacity int) error { return j.producer.admit(j, capaci
 
 // size returns the job's memory with an arena of so many bytes.
 func (j *Job) size(arena int) int64 {
-	return int64(cap(j.Body) + arena + j.Slab.HeaderBytes() + j.Len()*recordBytes)
+	return int64(jobBytes + cap(j.Body) + j.Lent + arena + j.Slab.HeaderBytes() + j.Len()*recordBytes)
 }
 
 // admit charges the job's bytes, or those not charged yet, to the producer's memory, or refuses.
@@ -85,4 +92,13 @@ func (p *Producer) admit(j *Job, arena int) error {
 	}
 	j.charge = charge
 	return nil
+}
+
+// returnBody gives the body back before the job ends.
+func (j *Job) returnBody() {
+	bytes := int64(cap(j.Body))
+	j.charge -= bytes
+	j.producer.held.Add(-bytes)
+	pool.Return(j.Body)
+	j.Body = nil
 }

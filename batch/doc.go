@@ -66,6 +66,12 @@
 // turn time-outs into unbounded memory. A batch belongs to its partition, and goes back to its pool
 // once it is answered, when no request has it any more.
 //
+// A job is charged its body, slab and arena, and refused if they do not fit. A batch charges its
+// frames and what they are compressed to when it makes them, a sender the library's copy of the
+// request that is being written. Those are not refused, so that they may exceed the bound. So a
+// request has at most an eighth of producer.buffer.memory, or one batch, and once the bound is
+// exceeded a sender has one in flight.
+//
 // Requests are sent with a context that never ends: to give one up the library ends the connection,
 // and all that is in flight there.
 //

@@ -81,6 +81,43 @@ func TestStrangersAreNotRefused(t *testing.T) {
 	}
 }
 
+// While a right is missing, one batch at a time is tried. When it is given back, no batch arrives
+// behind one that was refused, which the broker would take for out of order, and log as an error.
+func TestRightReturnsInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newModel()
+		p := quick(t, m, func(_ *Cluster, s *Settings, _ *kafka.Producer) { s.Linger = 0 })
+		denied := false
+		m.mu.Lock()
+		m.latency = func() time.Duration { return 10 * time.Millisecond }
+		m.fault = func(string, int32, *kmsg.RecordBatch) int16 {
+			if denied {
+				return kerr.TopicAuthorizationFailed.Code
+			}
+			return 0
+		}
+		m.mu.Unlock()
+		var all []<-chan error
+		for i := range 300 {
+			m.mu.Lock()
+			denied = i >= 100 && i < 200
+			m.mu.Unlock()
+			all = append(all, begin(t, p, fmt.Sprint("v", i), 0))
+			time.Sleep(time.Millisecond)
+		}
+		for i, done := range all {
+			if err := <-done; err != nil && (i < 80 || i >= 200 || !apierr.Unauthorized.Is(err)) {
+				t.Errorf("record %d: %v", i, err)
+			}
+		}
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if m.disorder != 0 {
+			t.Errorf("%d batches came out of order", m.disorder)
+		}
+	})
+}
+
 // A batch that is too large for its topic is divided, and later ones are smaller; a record that is
 // too large alone fails.
 func TestTooLargeForTheTopic(t *testing.T) {

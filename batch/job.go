@@ -26,6 +26,9 @@ type Job struct {
 	// Arena holds the keys and values that were encoded for the job, by formats with a schema, in
 	// place of views of Body.
 	Arena []byte
+	// Lent is how many bytes the keys, values and headers have that are views of memory of somebody
+	// else, who keeps it until the job was submitted.
+	Lent int
 	// Slab holds the records.
 	Slab pool.Slab
 	// Trace is the context of the records, where the request is traced, or nil.
@@ -73,8 +76,8 @@ const (
 )
 
 // recordBytes is the memory of a record besides its key and value: its slot in the slab, its
-// frame and its answer.
-const recordBytes = 320
+// frame and its answer. jobBytes is that of a job besides its records.
+const recordBytes, jobBytes = 320, 1 << 10
 
 // Acquire returns an empty job. The caller owns it.
 func (p *Producer) Acquire() *Job {
@@ -96,7 +99,7 @@ func (p *Producer) Acquire() *Job {
 func (j *Job) Release() {
 	j.discard()
 	j.charge = 0
-	j.Trace = nil
+	j.Trace, j.Lent = nil, 0
 	j.KeySchema, j.ValueSchema = 0, 0
 	j.Slab.Reset()
 	if j.failed.Load() > 0 {
@@ -151,6 +154,13 @@ func (j *Job) Result(i int) (partition int32, offset int64, err *apierr.Error) {
 		return 0, 0, recordFailure(a.err)
 	}
 	return a.partition, a.offset + int64(i-j.cursor), nil
+}
+
+// Row is [Job.Result] for record i and those behind it with the same fate: count records are in
+// the partition at offsets that count up from offset, or failed with err.
+func (j *Job) Row(i int) (count int, partition int32, offset int64, err *apierr.Error) {
+	partition, offset, err = j.Result(i)
+	return j.cursor + int(j.answers[j.cursor].count) - i, partition, offset, err
 }
 
 // runs yields the answers of the job, in the order of its records.
@@ -239,6 +249,21 @@ func (j *Job) wait(timeout time.Duration) bool {
 	<-j.done // the last answer came first
 	return true
 }
+
+// Abandon ends a job that was submitted and whose results nobody wants any more. Its bytes stay
+// admitted until Kafka has answered.
+func (j *Job) Abandon() {
+	if j.state.CompareAndSwap(waiting, abandoned) {
+		return
+	}
+	<-j.done
+	j.endSpans()
+	j.Release()
+}
+
+// Stamp returns the time, in milliseconds, of the records without one of their own. It may be
+// called where [Job.Result] may.
+func (j *Job) Stamp() int64 { return j.stamp }
 
 // failure returns the one reason for which all records failed, or nil when a record is in Kafka
 // or the reasons differ.

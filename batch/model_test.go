@@ -37,10 +37,12 @@ type model struct {
 	// unnamed: brokers do not say which records they refuse.
 	unnamed  bool
 	throttle int32
+	swallow  bool              // requests lead nowhere, and wait with hold
 	hold     chan struct{}     // not nil: requests wait for it before they are answered
 	configs  map[string]string // of all topics
 	asked    int               // for configs
 	requests int
+	disorder int   // batches that were refused for their sequence
 	sizes    []int // records of each batch that came
 	closed   bool
 }
@@ -107,6 +109,13 @@ func (m *model) log(topic string, partition int) []string {
 	return append([]string(nil), m.topics[topic].logs[partition].records...)
 }
 
+// count is how many produce requests were sent.
+func (m *model) count() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.requests
+}
+
 func (m *model) broker(id int32) *modelBroker {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -140,7 +149,10 @@ func (m *model) Send(id int32, req kmsg.Request) (kmsg.Response, error) {
 		b.mu.Unlock()
 		return nil, io.EOF
 	}
-	out := m.carryOut(id, in)
+	var out *kmsg.ProduceResponse
+	if !m.swallow {
+		out = m.carryOut(id, in)
+	}
 	if end == 2 {
 		b.connection++
 	}
@@ -249,6 +261,9 @@ func (m *model) write(broker int32, version int16, of kmsg.ProduceRequestTopic, 
 	}
 	if out.ErrorCode == 0 {
 		t.logs[p.Partition].append(&b, records, &out)
+	}
+	if out.ErrorCode == kerr.OutOfOrderSequenceNumber.Code {
+		m.disorder++
 	}
 	return out
 }

@@ -44,30 +44,47 @@ type batch struct {
 	suspect bool
 	corrupt bool // the broker found the checksum wrong once
 	// told: the clients of the batch were answered before its end, and its runs are of no job any
-	// more. charge is what it has of the producer's memory since then.
+	// more.
 	told   bool
-	charge int64
 	tries  int
 	answer verdict // while it waits in flight for those that were sent with it
 
 	head    [headerBytes]byte
 	payload []byte       // what is sent behind head: the frames, or packed
 	packed  bytes.Buffer // the frames, compressed
+	// charged are the bytes of frames and packed, as they are charged to the producer's memory.
+	charged int64
+	topic   *topic
 }
 
 var batches = sync.Pool{New: func() any { return new(batch) }}
 
-// newBatch returns an empty batch with room for so many bytes of frames.
-func newBatch(room, limit int, since time.Time) *batch {
+// newBatch returns an empty batch with room for so many bytes of frames, or for as many as the limit
+// allows.
+func newBatch(t *topic, room, limit int, since time.Time) *batch {
 	b := batches.Get().(*batch)
-	b.frames = pool.GetBuffer(room)
+	b.frames = pool.GetBuffer(min(room, limit))
 	b.header = header{}
 	b.since, b.limit, b.sequence = since, limit, -1
+	b.topic = t
+	t.uses.Add(1)
+	b.account()
 	return b
+}
+
+// account charges the memory of the batch as it is now. Nobody is refused for it, as a record that
+// was admitted must be framed and sent, but there is less room for the next request.
+func (b *batch) account() {
+	bytes := int64(cap(b.frames.B) + b.packed.Cap())
+	b.topic.producer.held.Add(bytes - b.charged)
+	b.charged = bytes
 }
 
 // release takes the batch back. runs and the memory of packed are kept for the next life.
 func (b *batch) release() {
+	b.topic.producer.held.Add(-b.charged)
+	b.topic.leave()
+	b.charged, b.topic = 0, nil
 	b.frames.Release()
 	b.frames, b.payload = nil, nil
 	clear(b.runs)
@@ -78,7 +95,7 @@ func (b *batch) release() {
 	if b.packed.Cap() > pool.MaxPooledBytes {
 		b.packed = bytes.Buffer{}
 	}
-	b.sealed, b.unsure, b.suspect, b.corrupt, b.told, b.tries, b.charge, b.answer = false, false, false, false, false, 0, 0, verdict{}
+	b.sealed, b.unsure, b.suspect, b.corrupt, b.told, b.tries, b.answer = false, false, false, false, false, 0, verdict{}
 	batches.Put(b)
 }
 
@@ -96,7 +113,8 @@ func (b *batch) add(j *Job, i int32, r *kgo.Record, delta int64, body int) {
 		h.maxTimestamp = h.baseTimestamp
 	}
 	h.maxTimestamp = max(h.maxTimestamp, h.baseTimestamp+delta)
-	b.frames.B = appendRecord(pool.Grow(b.frames.B, body+maxVarint), r, body, delta, h.records)
+	b.grow(body + maxVarint)
+	b.frames.B = appendRecord(b.frames.B, r, body, delta, h.records)
 	if last := len(b.runs) - 1; last >= 0 && b.runs[last].job == j && b.runs[last].first+b.runs[last].count == i {
 		b.runs[last].count++
 	} else {
@@ -104,6 +122,21 @@ func (b *batch) add(j *Job, i int32, r *kgo.Record, delta int64, body int) {
 		j.left.Add(1)
 	}
 	h.records++
+}
+
+// reserve charges what compression may take before it begins, so that no other request begins
+// meanwhile with the same memory. [batch.pack] sets it right.
+func (b *batch) reserve() {
+	b.charged += int64(len(b.frames.B))
+	b.topic.producer.held.Add(int64(len(b.frames.B)))
+}
+
+// grow makes room for n bytes more of frames.
+func (b *batch) grow(n int) {
+	if cap(b.frames.B)-len(b.frames.B) < n {
+		b.frames.B = pool.Grow(b.frames.B, n)
+		b.account()
+	}
 }
 
 // fits reports whether a record of so many bytes has room. A record of its own always has.
@@ -119,6 +152,7 @@ func (b *batch) pack(c kgo.Compressor) {
 	}
 	b.packed.Reset()
 	out, codec := c.Compress(&b.packed, b.frames.B)
+	b.account()
 	if codec == kgo.CodecError {
 		out, codec = b.frames.B, kgo.CodecNone
 	}

@@ -8,8 +8,9 @@ import (
 )
 
 // This file is what the clients of records hear while the broker that leads their partition cannot
-// be reached, and how soon. [Cluster.Lost] knows of each broker; a watch asks it, so that nothing
-// on the way of a request does.
+// be reached, and how soon. [Cluster.Lost] and [Cluster.Quiet] know of each broker; a watch asks
+// them, so that nothing on the way of a request does. Nothing is sent to a broker that is either:
+// what is not sent can go to another leader, and its client hears that nothing was written.
 
 // watchEvery is how often the watch looks.
 const watchEvery = 100 * time.Millisecond
@@ -59,13 +60,85 @@ func (p *Producer) lookForLost() {
 	if lost != nil {
 		p.abandon(nil, lost, false)
 	}
+	back := false
 	for _, s := range all {
 		why := p.cluster.Lost(s.id)
+		quiet := why == nil && p.cluster.Quiet != nil && p.cluster.Quiet(s.id)
 		was := s.lost.Swap(errorOf(why))
-		if why != nil {
+		away := why != nil || quiet || s.renews()
+		back = s.away.Swap(away) && !away || back
+		switch {
+		case why != nil:
 			p.abandon(s, why, was == nil)
+		case quiet:
+			p.follow(s)
 		}
 	}
+	if back {
+		p.router.ring()
+	}
+}
+
+// Renew ends the connections to a broker that answers, but not on these. Nothing is sent there until
+// all that was in flight has returned: a batch on the new connection would arrive before those in
+// front of it, which have to be sent again, and the broker would take it for out of order.
+func (p *Producer) Renew(broker int32) {
+	p.mu.Lock()
+	s := p.senders[broker]
+	p.mu.Unlock()
+	if s == nil {
+		return
+	}
+	s.renewing.Store(true)
+	s.away.Store(true)
+	p.client.Reset(broker)
+}
+
+// renews reports whether the requests that were in flight at [Producer.Renew] have yet to return.
+func (s *sender) renews() bool {
+	if !s.renewing.Load() {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.renewing.Store(s.inFlight > 0)
+	return s.inFlight > 0
+}
+
+// follow looks for other leaders of the partitions that wait for s, which is quiet. If the Kafka
+// cluster has replaced it, the requests at s are ended, and their batches go to the new leaders, long
+// before s would count as lost: nobody is told anything.
+func (p *Producer) follow(s *sender) {
+	stuck := false
+	for _, t := range p.router.all() {
+		waits := false
+		for _, part := range *t.partitions.Load() {
+			w, moved := part.waitsFor(s)
+			waits, stuck = waits || w, stuck || moved
+		}
+		if waits {
+			p.lookAgainSoon(t)
+		}
+	}
+	if stuck {
+		p.client.Reset(s.id)
+	}
+}
+
+// lookAgainSoon has the leaders of a topic looked up, unless that was done just now.
+func (p *Producer) lookAgainSoon(t *topic) {
+	if time.Since(time.Unix(0, t.looked.Load())) >= leaderless {
+		p.router.lookUp(t)
+	}
+}
+
+// waitsFor reports whether the partition has something that is at s or is for it, and whether it
+// has another leader by now, which gets nothing before the requests at s have returned.
+func (p *partition) waitsFor(s *sender) (waits, moved bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	at, leader := p.out > 0 && p.home == s, p.leader.Load()
+	return at || leader == s && len(p.queue) > 0, at && leader != s && leader != nil
 }
 
 func errorOf(err error) *error {
@@ -86,8 +159,8 @@ func (p *Producer) abandon(s *sender, why error, first bool) {
 			w, moved := part.abandon(s, why, unknown)
 			waits, stuck = waits || w, stuck || moved
 		}
-		if waits && time.Since(time.Unix(0, t.looked.Load())) >= leaderless {
-			p.router.lookUp(t)
+		if waits {
+			p.lookAgainSoon(t)
 		}
 	}
 	if s != nil && (first || stuck) {
@@ -124,13 +197,11 @@ func (p *partition) abandon(s *sender, why, unknown error) (waits, moved bool) {
 }
 
 // tell answers the runs of a batch whose outcome its clients do not wait for any longer. Its memory
-// is charged until it is written or given up, as that of its jobs was.
+// stays charged until it is written or given up.
 func (b *batch) tell(p *partition, err error) {
 	if b.told {
 		return
 	}
-	b.charge = int64(b.size())
-	p.topic.producer.held.Add(b.charge)
 	b.finish(p.index, 0, err)
 	b.told = true
 }

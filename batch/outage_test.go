@@ -14,12 +14,39 @@ import (
 // losing is a producer of which a test says which broker is lost.
 type losing struct {
 	*model
+	cuts   bool         // Reset ends connections
 	broker atomic.Int32 // -2 for none
+	quiet  atomic.Int32 // the same
 	resets atomic.Int32
 }
 
-// Reset implements [Client].
-func (l *losing) Reset(int32) { l.resets.Add(1) }
+// Reset implements [Client]: what is held ends without an answer.
+func (l *losing) Reset(id int32) {
+	if l.resets.Add(1); !l.cuts {
+		return
+	}
+	b := l.model.broker(id)
+	b.mu.Lock()
+	b.connection++
+	b.mu.Unlock()
+	l.release()
+}
+
+// holdAll has requests wait for their answers from now on, until release.
+func (l *losing) holdAll() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.hold = make(chan struct{})
+}
+
+func (l *losing) release() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.hold != nil {
+		close(l.hold)
+		l.hold = nil
+	}
+}
 
 func startLosing(t *testing.T) (*losing, *Producer) {
 	t.Helper()
@@ -28,6 +55,7 @@ func startLosing(t *testing.T) (*losing, *Producer) {
 	m.topics["t"].leaders[1] = 2
 	l := &losing{model: m}
 	l.broker.Store(-2)
+	l.quiet.Store(-2)
 	none, err := kafka.NewCompressor(kafka.None, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -39,6 +67,7 @@ func startLosing(t *testing.T) (*losing, *Producer) {
 		}
 		return nil
 	}
+	c.Quiet = func(broker int32) bool { return l.quiet.Load() == broker }
 	p := New(l, none, c, Settings{BufferBytes: 1 << 20, Timeout: time.Minute, BatchBytes: 1 << 20}, kafka.DefaultProducer())
 	t.Cleanup(func() { _ = p.Close(t.Context()) })
 	return l, p
@@ -144,6 +173,123 @@ func TestNoBrokerIsTold(t *testing.T) {
 		}
 		if p.Held() != 0 {
 			t.Errorf("%d bytes are held", p.Held())
+		}
+	})
+}
+
+// A leader that is quiet and was replaced costs its clients the time that the cluster needed for
+// that, not that in which a broker counts as lost: what it has goes to the new leader, and nobody
+// is told that anything is unknown.
+func TestQuietLeaderIsReplaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, p := startLosing(t)
+		l.cuts = true
+		if _, err := produce(t, p, `{"records":[{"value":"first","partition":0}]}`, AnyPartition); err != nil {
+			t.Fatal(err)
+		}
+		l.holdAll()
+		sent := begin(t, p, "sent", 0)
+		l.quiet.Store(1)
+		time.Sleep(2 * time.Second)
+		requests := l.count()
+		late := begin(t, p, "late", 0)
+		time.Sleep(2 * time.Second)
+		if l.count() != requests || l.resets.Load() != 0 {
+			t.Errorf("%d requests were sent to a broker that is quiet, %d times its connections were ended", l.count()-requests, l.resets.Load())
+		}
+		l.move("t", 0, 2)
+		began := time.Now()
+		for _, got := range []<-chan error{sent, late} {
+			if err := <-got; err != nil || time.Since(began) > time.Second {
+				t.Errorf("%v, %v after the new leader", err, time.Since(began))
+			}
+		}
+		if log := l.log("t", 0); len(log) != 3 {
+			t.Errorf("the log is %q", log)
+		}
+	})
+}
+
+// A broker that is quiet for a while, and leads all the same, answers what it has, and is sent the
+// rest then.
+func TestQuietLeaderReturns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, p := startLosing(t)
+		l.holdAll()
+		sent := begin(t, p, "sent", 0)
+		l.quiet.Store(1)
+		time.Sleep(2 * time.Second)
+		late := begin(t, p, "late", 0)
+		time.Sleep(time.Second)
+		l.release()
+		l.quiet.Store(-2)
+		began := time.Now()
+		for _, got := range []<-chan error{sent, late} {
+			if err := <-got; err != nil || time.Since(began) > 2*watchEvery {
+				t.Errorf("%v after %v", err, time.Since(began))
+			}
+		}
+		if l.resets.Load() != 0 {
+			t.Error("connections were ended")
+		}
+	})
+}
+
+// Connections that carry nothing are renewed, with what was sent on them: no batch overtakes those
+// that have to be sent again.
+func TestRenewedConnectionKeepsOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, p := startLosing(t)
+		l.cuts = true
+		if _, err := produce(t, p, `{"records":[{"value":"first","partition":0}]}`, AnyPartition); err != nil {
+			t.Fatal(err)
+		}
+		l.holdAll()
+		l.swallow = true
+		var all []<-chan error
+		for _, v := range []string{"a", "b", "c"} {
+			all = append(all, begin(t, p, v, 0))
+			time.Sleep(time.Second)
+		}
+		l.swallow = false
+		p.Renew(1)
+		all = append(all, begin(t, p, "d", 0))
+		began := time.Now()
+		for _, got := range all {
+			if err := <-got; err != nil || time.Since(began) > time.Second {
+				t.Errorf("%v after %v", err, time.Since(began))
+			}
+		}
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if log := l.topics["t"].logs[0].records; len(log) != 5 || l.disorder != 0 {
+			t.Errorf("the log is %q, %d batches came out of order", log, l.disorder)
+		}
+	})
+}
+
+// Nothing is sent to a broker that is lost, where it would wait for a handshake: once another
+// leads, its batches go there at once.
+func TestNothingGoesToLostBroker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, p := startLosing(t)
+		l.cuts = true
+		l.holdAll()
+		sent := begin(t, p, "sent", 0)
+		synctest.Wait()
+		requests := l.count()
+		l.broker.Store(1)
+		if err := <-sent; !apierr.WriteUnknown.Is(err) {
+			t.Error(err)
+		}
+		time.Sleep(2 * time.Second)
+		if l.count() != requests {
+			t.Errorf("%d requests were sent to a broker that is lost", l.count()-requests)
+		}
+		l.move("t", 0, 2)
+		time.Sleep(time.Second)
+		if log := l.log("t", 0); len(log) != 1 || p.Buffered() != 0 {
+			t.Errorf("the log is %q, %d records are buffered", log, p.Buffered())
 		}
 	})
 }

@@ -11,14 +11,21 @@ const packParallel = 16 << 10
 
 // pack compresses the batches, several at a time if they are large.
 func (p *Producer) pack(all []sending) {
-	large := 0
+	large, compresses := 0, p.compresses()
 	for i := range all {
-		if b := all[i].b; b.payload == nil && len(b.frames.B) >= packParallel {
+		b := all[i].b
+		if b.payload != nil {
+			continue
+		}
+		if compresses {
+			b.reserve()
+		}
+		if len(b.frames.B) >= packParallel {
 			large++
 		}
 	}
 	helpers := min(large, runtime.GOMAXPROCS(0)) - 1
-	if helpers <= 0 || !p.compresses() {
+	if helpers <= 0 || !compresses {
 		for i := range all {
 			all[i].b.pack(p.compressor)
 		}

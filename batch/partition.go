@@ -86,7 +86,7 @@ func (p *partition) add(j *Job, i int) (next int, tell listing) {
 				j.tooLarge(i, size)
 				continue
 			}
-			b = newBatch(max(p.hint, zigzagLen(int64(body))+body), limit, j.ready)
+			b = newBatch(p.topic, p.room(zigzagLen(int64(body))+body), limit, j.ready)
 			p.queue = append(p.queue, b)
 		}
 		b.add(j, int32(i), r, delta, body)
@@ -97,6 +97,15 @@ func (p *partition) add(j *Job, i int) (next int, tell listing) {
 		p.home.hurry()
 	}
 	return i, p.offer(j.ready)
+}
+
+// room returns the room of a new batch for a frame and, while there is memory to spare, for as many
+// as batches of late had.
+func (p *partition) room(frame int) int {
+	if s := &p.topic.producer.settings; p.topic.producer.held.Load() > s.BufferBytes/2 {
+		return frame
+	}
+	return max(p.hint, frame)
 }
 
 // tail returns the last batch if it takes frames, and what r would be in it.
@@ -147,9 +156,10 @@ func (l listing) tell() {
 	}
 }
 
-// waits reports whether something waits for a leader or for the time of its next attempt.
+// waits reports whether something waits for a leader, for one that is not there at the moment, or for
+// the time of its next attempt.
 func (p *partition) waits(now time.Time) bool {
-	return len(p.queue) > 0 && (p.home == nil || now.Before(p.until))
+	return len(p.queue) > 0 && (p.home == nil || p.home.away.Load() || now.Before(p.until))
 }
 
 // list is offer for who cannot tell the sender later.
@@ -196,7 +206,7 @@ func (p *partition) take(l listing, now time.Time, room int) *batch {
 	p.listed = false
 	p.expire(now)
 	p.settleHome()
-	if len(p.queue) == 0 || p.home != l.to || now.Before(p.until) || p.topic.gone.Load() != nil || !p.open() {
+	if len(p.queue) == 0 || p.home != l.to || p.waits(now) || p.topic.gone.Load() != nil || !p.open() {
 		p.list(now)
 		return nil
 	}
@@ -284,7 +294,6 @@ func (p *partition) answered(b *batch, v verdict, base int64, now time.Time) {
 func (p *partition) finish(b *batch, base int64, err error) {
 	producer := p.topic.producer
 	b.finish(p.index, base, err)
-	producer.held.Add(-b.charge)
 	producer.buffered.Add(-int64(b.records()))
 	if err == nil && producer.cluster.Written != nil && p.home != nil {
 		producer.cluster.Written(p.home.id, p.topic.name, p.index, kgo.ProduceBatchMetrics{
@@ -327,6 +336,9 @@ func (p *partition) bequeath(all []*batch) (kept []*batch) {
 			continue
 		}
 		b.sequence, b.sealed = -1, true
+		heir.uses.Add(1)
+		b.topic.leave()
+		b.topic = heir
 		given = append(given, b)
 	}
 	to := (*heir.partitions.Load())[p.index]

@@ -14,7 +14,6 @@ import (
 	"millrace/internal/apierr"
 	"millrace/internal/kafka"
 	"millrace/metrics"
-	"millrace/pool"
 )
 
 // Cluster is the produce side's access to the rest of the node. Topic and Healthy must return from
@@ -29,6 +28,9 @@ type Cluster struct {
 	// Lost, if not nil, returns why a broker cannot be reached, or for -1 why none can, and nil
 	// while an answer may be expected. It must return from memory.
 	Lost func(broker int32) error
+	// Quiet, if not nil, reports whether a broker that is not lost lets requests wait and answers
+	// nobody. It must return from memory.
+	Quiet func(broker int32) bool
 	// Healthy returns nil, or the error that no broker can be reached.
 	Healthy func() error
 	// Contradicted is called when Kafka refused a record and thereby contradicted the result of
@@ -174,11 +176,32 @@ const failedRecord = math.MinInt32
 //
 // Produce takes the job, whether it succeeds or fails. It borrows dst.
 func (p *Producer) Produce(j *Job, topic string, partition int32, dst []byte, answer func([]byte, *Job) []byte) ([]byte, error) {
-	if err := p.submit(j, topic, partition); err != nil {
-		j.Release()
+	if err := p.Submit(j, topic, partition); err != nil {
 		return dst, err
 	}
-	if !j.wait(p.settings.Timeout) {
+	return p.await(j, p.settings.Timeout, dst, answer)
+}
+
+// Submit is the first half of Produce, which returns when the records are on their way: for callers
+// that have several jobs in flight. It takes the job if it fails. Otherwise the caller still owns
+// the job, may call nothing of it but [Job.Len], and ends it with [Producer.Await] or
+// [Job.Abandon]. Jobs that one goroutine submits are written in their order, in each partition.
+func (p *Producer) Submit(j *Job, topic string, partition int32) error {
+	if err := p.submit(j, topic, partition); err != nil {
+		j.Release()
+		return err
+	}
+	return nil
+}
+
+// Await is the second half of Produce. The time that it waits counts from Submit. Any goroutine may
+// call it.
+func (p *Producer) Await(j *Job, dst []byte, answer func([]byte, *Job) []byte) ([]byte, error) {
+	return p.await(j, p.settings.Timeout-time.Since(j.ready), dst, answer)
+}
+
+func (p *Producer) await(j *Job, timeout time.Duration, dst []byte, answer func([]byte, *Job) []byte) ([]byte, error) {
+	if !j.wait(timeout) {
 		return dst, apierr.WriteUnknown.New("Kafka did not answer within %d ms. Some records may be written all the same; sending them again may double them.",
 			p.settings.Timeout.Milliseconds())
 	}
@@ -218,6 +241,7 @@ func (p *Producer) submit(j *Job, topic string, partition int32) error {
 	}
 	valid, partitions := p.prepare(j, name, partition, partitions)
 	t, among := p.router.topic(name, partitions)
+	defer t.leave()
 	if j.screen(t, valid) == 0 {
 		if err := j.failure(); err != nil {
 			return err
@@ -241,9 +265,8 @@ func (p *Producer) submit(j *Job, topic string, partition int32) error {
 		tell.tell()
 		i = next
 	}
-	pool.Return(j.Body) // the frames are charged in its place; nothing looks at it any more
-	j.Body = nil
-	j.drop() // the last answer may have come before
+	j.returnBody() // the frames are charged in its place; nothing looks at it any more
+	j.drop()       // the last answer may have come before
 	return nil
 }
 

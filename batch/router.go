@@ -31,6 +31,8 @@ type router struct {
 	nextLook time.Time
 	fails    int
 	current  producerEpoch // id -1 until there is one
+	idle     int           // topics without a request for a while that are kept
+	nextTidy time.Time
 }
 
 const (
@@ -48,18 +50,21 @@ const (
 func newRouter(p *Producer) *router {
 	return &router{
 		producer: p, wake: make(chan struct{}, 1), topics: make(map[string]*topic), parked: make(map[*partition]struct{}),
-		wanted: make(map[*topic]struct{}), current: producerEpoch{id: -1},
+		wanted: make(map[*topic]struct{}), current: producerEpoch{id: -1}, idle: idleTopics, nextTidy: time.Now().Add(tidyEvery),
 	}
 }
 
 // topic returns the topic of that name with n partitions at least, which is looked up if it is
-// new.
+// new. The caller ends its use of the topic by [topic.leave].
 func (r *router) topic(name string, n int32) (*topic, []*partition) {
 	r.mu.Lock()
 	t := r.topics[name]
-	r.mu.Unlock()
-	if t == nil || t.gone.Load() != nil {
-		t = r.begin(name, t)
+	if known := t != nil && t.gone.Load() == nil; known {
+		t.enter()
+		r.mu.Unlock()
+	} else {
+		r.mu.Unlock()
+		t = r.begin(name, t, (*topic).enter)
 	}
 	fresh := len(*t.partitions.Load()) < int(n)
 	all := t.first(n)
@@ -77,17 +82,20 @@ func (r *router) all() []*topic {
 }
 
 // begin makes a topic in place of a former one of that name, or of none, unless another request
-// has.
-func (r *router) begin(name string, former *topic) *topic {
+// has. It calls enter, if not nil, before the router can forget the topic.
+func (r *router) begin(name string, former *topic, enter func(*topic)) *topic {
 	epochs := former.epochs()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if t := r.topics[name]; t != nil && t != former {
-		return t
+	t := r.topics[name]
+	if t == nil || t == former {
+		t = newTopic(r.producer, name)
+		t.former = epochs
+		r.topics[name] = t
 	}
-	t := newTopic(r.producer, name)
-	t.former = epochs
-	r.topics[name] = t
+	if enter != nil {
+		enter(t)
+	}
 	return t
 }
 
@@ -146,6 +154,7 @@ func (r *router) run() {
 		}
 		now := time.Now()
 		next := earlier(r.review(now), r.look(now))
+		r.tidy(now)
 		timer.Reset(max(time.Until(next), time.Millisecond))
 	}
 }

@@ -41,8 +41,14 @@ type sender struct {
 	armed         bool // the timer runs
 	timer         *time.Timer
 	throttled     time.Time // until when the broker wants nothing
+	// writing is what is charged for the library's copy of the request that it writes, which has the
+	// ticket before turn. It makes the next copy when that one is written.
+	writing int64
 
 	lost atomic.Pointer[error] // why the broker cannot be reached, nil if it can; of the watch
+	away atomic.Bool           // it is lost, or quiet, or its connections are renewed; of the watch
+
+	renewing atomic.Bool // see [Producer.Renew]
 }
 
 func newSender(p *Producer, id int32) *sender {
@@ -59,6 +65,15 @@ func newSender(p *Producer, id int32) *sender {
 // maxRequestBytes bounds the batches of one request: what a broker takes by default
 // (socket.request.max.bytes).
 const maxRequestBytes = 100 << 20
+
+// requestShare is the part of producer.buffer.memory that the batches of one request may have, and
+// the library's copy of them then takes beside them.
+const requestShare = 8
+
+// requestBytes bounds the batches of one request. Each batch has room in a request of its own.
+func (p *Producer) requestBytes() int {
+	return min(maxRequestBytes, max(p.settings.BatchBytes, int(min(p.settings.BufferBytes/requestShare, maxRequestBytes))))
+}
 
 // list adds a partition that has something to send.
 func (s *sender) list(l listing) {
@@ -86,8 +101,14 @@ func (s *sender) overdue() {
 
 // due reports whether a request is to be sent now.
 func (s *sender) due() bool {
-	return len(s.ready) > 0 && s.inFlight < s.max && (s.inFlight == 0 || s.urgent || s.producer.settings.Linger == 0) &&
+	return len(s.ready) > 0 && s.inFlight < s.max && !s.full() && (s.inFlight == 0 || s.urgent || s.producer.settings.Linger == 0) &&
 		(s.throttled.IsZero() || !time.Now().Before(s.throttled))
+}
+
+// full reports whether the next request waits for the answer to one in flight, because the memory
+// for records is used up: compressed and copied, a request takes more of it than its batches had.
+func (s *sender) full() bool {
+	return s.inFlight > 0 && s.producer.held.Load() > s.producer.settings.BufferBytes
 }
 
 // kick wakes a worker if a request is due, and else has the timer do so. The caller holds mu.
@@ -105,7 +126,7 @@ func (s *sender) kick() {
 
 // arm starts the timer if something waits for it.
 func (s *sender) arm() {
-	if len(s.ready) > 0 && !s.armed && s.inFlight < s.max {
+	if len(s.ready) > 0 && !s.armed && s.inFlight < s.max && !s.full() {
 		s.armed = true
 		s.timer.Reset(max(s.producer.settings.Linger, time.Until(s.throttled)))
 	}
@@ -131,11 +152,11 @@ type worker struct {
 // run sends one request after another until the sender is closed.
 func (s *sender) run() {
 	w := &worker{sender: s}
-	// Replicas may take up to the request timeout; but a broker is asked to say after the limit of
-	// its silence that it still waits. It is sent the batch again then, which it knows, and goes on
-	// waiting. A broker that says nothing has lost the connection.
-	w.req.acks, w.req.timeout = int16(s.producer.settings.Acks), min(s.producer.settings.RequestTimeout, s.producer.settings.SilenceLimit)
-	w.req.written = w.pass
+	// Replicas may take up to the request timeout; but a broker is asked to say after half the
+	// limit of its silence that it still waits. It is sent the batch again then, which it knows, and
+	// goes on waiting. The client gives up after the other half: the connection is half open.
+	w.req.acks, w.req.timeout = int16(s.producer.settings.Acks), min(s.producer.settings.RequestTimeout, s.producer.settings.SilenceLimit/2)
+	w.req.written = w.copied
 	for w.next() {
 		w.build()
 		w.send()
@@ -172,7 +193,7 @@ func (w *worker) next() bool {
 func (w *worker) build() {
 	w.req.reset()
 	now := time.Now()
-	room := maxRequestBytes
+	room := w.producer.requestBytes()
 	for _, l := range w.taken {
 		if b := l.p.take(l, now, room); b != nil {
 			w.req.batches = append(w.req.batches, sending{p: l.p, b: b})
@@ -236,8 +257,22 @@ func (w *worker) await() {
 	}
 }
 
-// pass lets the next request be handed to the library. The library calls it when it writes this
-// one, perhaps twice.
+// copied charges the library's copy of the request, in place of that of the one before it, and lets
+// the next request be handed in. The library calls it when it writes this one, perhaps twice.
+func (w *worker) copied() {
+	w.mu.Lock()
+	w.writes(int64(w.req.size))
+	w.mu.Unlock()
+	w.pass()
+}
+
+// writes sets what is charged for the library's copy of a request. The caller holds mu.
+func (s *sender) writes(bytes int64) {
+	s.producer.held.Add(bytes - s.writing)
+	s.writing = bytes
+}
+
+// pass lets the next request be handed to the library.
 func (w *worker) pass() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -258,7 +293,9 @@ func (w *worker) throttle(until time.Time) {
 func (w *worker) done() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.inFlight--
+	if w.inFlight--; w.turn == w.ticket+1 {
+		w.writes(0) // no other was written since
+	}
 }
 
 // Client is the part of a Kafka client that the produce side uses.

@@ -14,7 +14,9 @@ type Settings struct {
 	// Linger is the longest that a request waits for others to share a batch with
 	// (producer.linger.ms). It waits only while records are in flight.
 	Linger time.Duration
-	// BatchBytes bounds one record batch before compression, its header included.
+	// BatchBytes bounds one record batch before compression, its header included. 0 is the larger
+	// of producer.batch.size and producer.max.request.size: records that fit a request need not
+	// wait for the next.
 	BatchBytes int
 	// Timeout is how long a request waits for Kafka before it is answered
 	// with 504. Its records may still be written after that.

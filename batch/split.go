@@ -1,16 +1,12 @@
 package batch
 
-import (
-	"slices"
-
-	"millrace/pool"
-)
+import "slices"
 
 // part returns a new batch of the records [from, to) of b but those that skip names, which is
 // sorted, with the runs that they are of. b keeps its runs, whose jobs now wait for both: the
 // caller answers the records that are in no part, and releases b. Returns nil for no record.
 func (b *batch) part(from, to int32, skip []culprit) *batch {
-	n := newBatch(len(b.frames.B), b.limit, b.since)
+	n := newBatch(b.topic, len(b.frames.B), b.limit, b.since)
 	n.sealed, n.suspect, n.tries, n.corrupt = true, b.suspect, b.tries, b.corrupt
 	frames := b.frames.B
 	for at := int32(0); at < to; at++ {
@@ -41,7 +37,8 @@ func (b *batch) take(f framed, at int64) {
 		h.baseTimestamp, h.maxTimestamp = at, at
 	}
 	h.maxTimestamp = max(h.maxTimestamp, at)
-	b.frames.B = appendFramed(pool.Grow(b.frames.B, f.size+16), f, at-h.baseTimestamp, h.records)
+	b.grow(f.size + maxVarint)
+	b.frames.B = appendFramed(b.frames.B, f, at-h.baseTimestamp, h.records)
 	h.records++
 }
 

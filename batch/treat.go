@@ -37,6 +37,11 @@ func (p *partition) treat(now time.Time) {
 		p.shrink(f, v, now)
 	case lost:
 		p.restart(f, v, now)
+	case refused:
+		// What stands behind a refused batch in flight is out of order when the reason goes, and
+		// brokers log that as an error. So one at a time is tried until one is acked.
+		p.drop(f, v.err)
+		p.fresh = true
 	default:
 		p.drop(f, v.err)
 	}
@@ -130,14 +135,8 @@ func (p *partition) without(f *batch, v verdict, now time.Time) {
 // replace puts the parts of f, divided at the records of at and without the culprits, where f
 // was. They begin with the sequence that f had.
 func (p *partition) replace(f *batch, at []int32, culprits []culprit) {
-	sequence, charge := f.sequence, f.charge
-	parts := f.cut(at, culprits)
-	if len(parts) > 0 {
-		parts[0].charge = charge
-	} else {
-		p.topic.producer.held.Add(-charge)
-	}
-	p.queue = slices.Insert(p.queue, 0, parts...)
+	sequence := f.sequence
+	p.queue = slices.Insert(p.queue, 0, f.cut(at, culprits)...)
 	p.renumber(sequence)
 	p.topic.producer.drained()
 }

@@ -8,6 +8,8 @@ import (
 	"runtime/debug"
 	"sync"
 	"testing"
+
+	"millrace/internal/testkit"
 )
 
 // maxAllocs is what a produce request may allocate where many share a request to
@@ -68,6 +70,7 @@ func (l load) broken(got perRequest) (why string) {
 // record: HTTP server, codec, batch, metadata cache, Kafka client, over real
 // sockets. The broker is another process and the client allocates nothing.
 func TestProduceAllocationBudget(t *testing.T) {
+	testkit.Long(t)
 	s := startStack(t, startBlackhole(t))
 	values, err := realValues(distinctValues, 200)
 	if err != nil {

@@ -67,6 +67,7 @@ func startTyped(t *testing.T) (*stack, []produced) {
 // A record with a schema costs no allocation more than one of JSON, whichever way the
 // schema is named. JSON Schema and Protobuf rest on libraries that allocate: shown.
 func TestTypedAllocationBudget(t *testing.T) {
+	testkit.Long(t)
 	s, ways := startTyped(t)
 	for _, w := range ways {
 		for _, n := range []int{1, 100} {
@@ -91,6 +92,7 @@ const mostOverJSON = 2.5
 // An Avro record costs little more processor time than the same event as JSON, in the
 // whole node, by id and by text.
 func TestAvroProduceOverJSON(t *testing.T) {
+	testkit.Long(t)
 	const n, requests, rounds = 100, 100, 5
 	s, ways := startTyped(t)
 	least := map[string]time.Duration{}

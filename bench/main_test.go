@@ -87,9 +87,7 @@ func quickBench(t *testing.T, brokers []string, args ...string) (*report, string
 // releases would be broken at the next one. Most of it waits for windows to pass, so that with
 // the race detector it runs what the tests of peers do not run already.
 func TestBenchRuns(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds, which -short leaves out")
-	}
+	testkit.Long(t)
 	t.Parallel()
 	for _, c := range []struct {
 		suites                string

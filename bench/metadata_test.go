@@ -12,6 +12,7 @@ import (
 
 // The limit of a look-up answers what millrace does: status, headers and bytes.
 func TestFloorAnswersAsMillrace(t *testing.T) {
+	testkit.Long(t)
 	t.Parallel()
 	broker := testkit.Fake(t)
 	c, err := openCluster(t.Context(), broker.Addrs)

@@ -23,9 +23,7 @@ func runPeers(t *testing.T, brokers []string, args ...string) (*report, string, 
 // A proxy that runs already, here a second millrace, stands in the tables with
 // how much more it costs; those that were measured elsewhere stand apart.
 func TestPeerStandsBesideUs(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds, which -short leaves out")
-	}
+	testkit.Long(t)
 	t.Parallel()
 	brokers := testkit.Fake(t).Addrs
 	other, err := startMillrace(t.Context(), testkit.Binary(t), "bootstrap.servers="+strings.Join(brokers, ","))
@@ -69,9 +67,7 @@ func TestPeerStandsBesideUs(t *testing.T) {
 
 // A proxy that says that it wrote and did not has no figures.
 func TestPeerIsReadBack(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds, which -short leaves out")
-	}
+	testkit.Long(t)
 	t.Parallel()
 	liar := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)

@@ -24,11 +24,17 @@ type ratio struct {
 	Goal float64 `json:"goal,omitempty"`
 }
 
-// produceGoals are the goals for CPU over the sum of both floors.
-var produceGoals = map[int]float64{1: 1.4, 10: 1.35, 100: 1.15, 1000: 1.0}
+// produceGoals are the goals for CPU over the sum of both floors by records a request, packedGoals
+// those with lz4 and zstd on both sides.
+var (
+	produceGoals = map[int]float64{1: 1.0, 10: 1.05, 100: 0.95, 1000: 0.85}
+	packedGoals  = map[int]float64{100: 1.0, 1000: 0.95}
+)
+
+// fetchGoals are the goals for CPU a record over consumer and append by bytes a page.
+var fetchGoals = map[int]float64{64 << 10: 1.25, 1 << 20: 1.15}
 
 const (
-	fetchGoal    = 1.3 // CPU a record at 1 MiB pages over consumer and append
 	streamGoal   = 1.5 // CPU a record of a stream over that of a read
 	liveGoal     = 5.0 // ms from the producer to the stream's client, p50
 	metadataGoal = 0.9 // requests a second over the HTTP floor's
@@ -92,8 +98,12 @@ func (rep *report) overFloors(r *row, q *ratio) bool {
 	q.Limit = http.Figures.CPUPerRequest + kafka.Figures.CPUPerRequest
 	q.Own = r.Figures.CPUPerRequest
 	q.Ratio = q.Own / q.Limit
-	if r.Server == millraceJSON {
+	switch {
+	case r.Server != millraceJSON || r.ValueBytes != 200:
+	case r.Compression == "none":
 		q.Goal = produceGoals[r.Records]
+	case r.Compression == "lz4" || r.Compression == "zstd":
+		q.Goal = packedGoals[r.Records]
 	}
 	return true
 }
@@ -115,8 +125,8 @@ func (rep *report) overConsumer(r *row, q *ratio) bool {
 	}
 	q.Over, q.Limit, q.Own = appendConsumer, limit.Figures.CPUPerRecord, r.Figures.CPUPerRecord
 	q.Ratio = q.Own / q.Limit
-	if r.PageBytes == 1<<20 {
-		q.Goal = fetchGoal
+	if r.Server == millraceReads {
+		q.Goal = fetchGoals[r.PageBytes]
 	}
 	return true
 }

@@ -226,7 +226,7 @@ func (rep *report) growthTable(out io.Writer) {
 		if one := rep.find(r, r.Server); one != nil && one != r {
 			over = fmt.Sprintf("%.2f", f.CPUPerRecord/one.Figures.CPUPerRecord)
 			if r.Server == millraceJSON {
-				want = growthRange
+				want = goal(r.growthGoal(), "≤")
 			}
 		}
 		line(out, append(point, count(f.RecordsPerSecond), ms(f.P99), us(f.CPUPerRecord), over, want, percent(f.Spread), mib(f.RSS))...)

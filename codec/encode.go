@@ -67,7 +67,7 @@ func EncodeRecords(slab *pool.Slab, arena []byte, e Encoding) ([]byte, error) {
 				return arena, apierr.KeySchemaMissing.New("records[%d] has a key, which needs a schema: send key_schema or key_schema_id.", i)
 			}
 			if arena, r.Key, err = e.append(arena, &e.Key, r.Key); err != nil {
-				return arena, misfit(i, "key", err)
+				return arena, misfit(fmt.Sprintf("records[%d].key", i), err)
 			}
 		}
 		if r.Value != nil {
@@ -75,7 +75,7 @@ func EncodeRecords(slab *pool.Slab, arena []byte, e Encoding) ([]byte, error) {
 				return arena, apierr.ValueSchemaMissing.New("records[%d] has a value, which needs a schema: send value_schema or value_schema_id.", i)
 			}
 			if arena, r.Value, err = e.append(arena, &e.Value, r.Value); err != nil {
-				return arena, misfit(i, "value", err)
+				return arena, misfit(fmt.Sprintf("records[%d].value", i), err)
 			}
 		}
 	}
@@ -119,16 +119,28 @@ func moveViews(slab *pool.Slab, all []byte) {
 	}
 }
 
-func misfit(i int, half string, err error) error {
+// EncodeData converts one key or value, a JSON text, to the bytes that Kafka stores, and appends
+// them to arena, which it takes and returns grown; older views of arena may be of memory that it has
+// outgrown. half names the text in errors, which are [apierr.Error] values.
+func EncodeData(arena []byte, s Registered, half string, text []byte, e Encoding) ([]byte, error) {
+	arena, _, err := e.append(arena, &s, text)
+	if err != nil {
+		return arena, misfit(half, err)
+	}
+	return arena, nil
+}
+
+// misfit returns the error of a text that could not be encoded.
+func misfit(where string, err error) error {
 	var m *Mismatch
 	var known *apierr.Error
 	switch {
 	case errors.As(err, &m):
-		return apierr.BadRequest.New("records[%d].%s%s: %s", i, half, m.Path, m.Problem)
+		return apierr.BadRequest.New("%s%s: %s", where, m.Path, m.Problem)
 	case errors.Is(err, ErrOverBudget):
-		return apierr.BodyTooLarge.New("records[%d].%s: %s", i, half, err)
+		return apierr.BodyTooLarge.New("%s: %s", where, err)
 	case errors.As(err, &known):
 		return known
 	}
-	return apierr.From(fmt.Errorf("cannot encode records[%d].%s: %w", i, half, err))
+	return apierr.From(fmt.Errorf("cannot encode %s: %w", where, err))
 }

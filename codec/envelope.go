@@ -28,6 +28,10 @@ type Schemas struct {
 // Errors are [apierr.Error] values; the slab is undefined after one.
 func DecodeProduce(body []byte, f Format, slab *pool.Slab, maxRecords int) (Schemas, error) {
 	d := decoder{w: json.NewWalker(body), format: f, slab: slab, max: maxRecords}
+	return d.decode()
+}
+
+func (d *decoder) decode() (Schemas, error) {
 	d.envelope()
 	if d.err == nil && d.w.Err() != nil {
 		d.err = apierr.BadRequest.New("The body is not valid JSON: %s.", d.where(d.w.Err().Error()))
@@ -35,13 +39,21 @@ func DecodeProduce(body []byte, f Format, slab *pool.Slab, maxRecords int) (Sche
 	if d.err != nil {
 		return Schemas{}, d.err
 	}
-	if len(slab.Records) == 0 {
+	if len(d.slab.Records) == 0 {
 		return Schemas{}, apierr.Unprocessable.New("The member \"records\" must be a list with at least one record.")
 	}
-	if f == Binary {
-		return d.schemas, undoBase64(slab)
+	if d.format == Binary {
+		return d.schemas, undoBase64(d.slab)
 	}
 	return d.schemas, nil
+}
+
+// DecodeTopics is DecodeProduce for records that name their topics, by a member "topic". It appends
+// these to topics; they are views of body.
+func DecodeTopics(body []byte, f Format, slab *pool.Slab, maxRecords int, topics []string) (Schemas, []string, error) {
+	d := decoder{w: json.NewWalker(body), format: f, slab: slab, max: maxRecords, topics: topics[:0], mixed: true}
+	s, err := d.decode()
+	return s, d.topics, err
 }
 
 // decoder reads one envelope. After the walker has met a syntax error, the methods of decoder
@@ -53,6 +65,8 @@ type decoder struct {
 	slab    *pool.Slab
 	max     int
 	schemas Schemas
+	mixed   bool     // each record names its topic
+	topics  []string // of the records, if mixed
 	err     error
 }
 
@@ -73,7 +87,11 @@ func (d *decoder) refuse(k *apierr.Kind, member, problem string) {
 
 func (d *decoder) envelope() {
 	if !d.w.Enter('{') {
-		if d.w.Value(); d.w.Err() == nil {
+		switch raw := d.w.Value(); {
+		case raw == nil:
+		case isNull(raw):
+			d.err = apierr.Unprocessable.New("The request needs a body: {\"records\":[…]}.")
+		default:
 			d.err = apierr.BadRequest.New("The body must be a JSON object with a member \"records\".")
 		}
 		return
@@ -132,6 +150,7 @@ func (d *decoder) id(member string) int32 {
 
 func (d *decoder) records() {
 	d.slab.Truncate() // of two members of this name the last one wins
+	d.topics = d.topics[:0]
 	if !d.w.Enter('[') {
 		if raw := d.w.Value(); raw != nil && !isNull(raw) {
 			d.err = apierr.BadRequest.New("The member \"records\" must be a list.")
@@ -144,7 +163,13 @@ func (d *decoder) records() {
 			return
 		}
 		d.slab.Add()
+		if d.mixed {
+			d.topics = append(d.topics, "")
+		}
 		d.record()
+		if d.mixed && d.topics[len(d.topics)-1] == "" {
+			d.refuse(apierr.Unprocessable, ".topic", "each record must name its topic")
+		}
 		if d.err != nil {
 			return
 		}
@@ -171,6 +196,12 @@ func (d *decoder) record() {
 			r.Timestamp = d.timestamp()
 		case "headers":
 			d.headers()
+		case "topic":
+			if d.mixed {
+				d.topics[len(d.topics)-1] = pool.String(d.topic())
+				break
+			}
+			fallthrough
 		default:
 			d.w.Value()
 			d.refuse(apierr.Unprocessable, "", "unrecognized field "+apierr.Quote(name)+"; a record has key, value, partition, headers and timestamp")
@@ -179,6 +210,16 @@ func (d *decoder) record() {
 			return
 		}
 	}
+}
+
+// topic reads the name of a topic.
+func (d *decoder) topic() []byte {
+	raw := d.w.Value()
+	if raw == nil || raw[0] != '"' {
+		d.refuse(apierr.BadRequest, ".topic", "must be a string")
+		return nil
+	}
+	return json.Unquote(raw)
 }
 
 // datum reads a key or value: compact JSON text, nil for null.
@@ -197,19 +238,25 @@ func (d *decoder) partition() int32 {
 	if raw == nil || isNull(raw) {
 		return -1
 	}
+	n, ok := partitionNumber(raw)
+	if !ok {
+		d.refuse(apierr.BadRequest, ".partition", "must be a partition number")
+	}
+	return n
+}
+
+// partitionNumber reads a partition's number, which is not null. It may stand in quotes.
+func partitionNumber(raw []byte) (n int32, ok bool) {
 	if raw[0] == '"' {
 		raw = json.Unquote(raw)
 	}
 	if len(raw) > 1 && raw[0] == '-' {
 		if _, ok := integer(raw[1:], math.MaxInt32); ok {
-			return NegativePartition
+			return NegativePartition, true
 		}
 	}
-	n, ok := integer(raw, math.MaxInt32)
-	if !ok {
-		d.refuse(apierr.BadRequest, ".partition", "must be a partition number")
-	}
-	return int32(n)
+	whole, ok := integer(raw, math.MaxInt32)
+	return int32(whole), ok
 }
 
 // NegativePartition stands in a record's Partition when the client named a negative one. It is

@@ -119,7 +119,7 @@ func TestDecodeProduceRefuses(t *testing.T) {
 	}
 	bad, unable := apierr.BadRequest, apierr.Unprocessable
 	f(JSON, ``, bad, "unexpected end")
-	f(JSON, `null`, bad, "must be a JSON object")
+	f(JSON, `null`, apierr.Unprocessable, "needs a body")
 	f(JSON, `[]`, bad, "must be a JSON object")
 	f(JSON, `{"records":[{"value":1}]} x`, bad, "after the end")
 	f(JSON, `{"records":[{"value":1}]}{}`, bad, "after the end")

@@ -21,6 +21,7 @@ func (d *draft) check() {
 		d.fault("consumer.session.timeout.ms", "has no meaning with consumer.group.protocol=consumer; allowed: leave it out, the broker's group.consumer.session.timeout.ms holds")
 	}
 	d.checkCluster()
+	d.checkAccess()
 	d.reserve()
 	d.checkBodies()
 	d.readRoutes()
@@ -30,8 +31,6 @@ func (d *draft) check() {
 	if len(d.advertised) > 0 {
 		d.Server.Advertised = d.advertised[0]
 	}
-	// Records that the client's batches can hold need not wait for more.
-	d.Batch.BatchBytes = max(d.Producer.BatchBytes, d.Producer.MaxRequestBytes)
 }
 
 // checkCluster looks at what a node of several needs.

@@ -2,7 +2,9 @@ package config
 
 import (
 	"log/slog"
+	"time"
 
+	"millrace/auth"
 	"millrace/batch"
 	"millrace/cluster"
 	"millrace/consumer"
@@ -15,6 +17,7 @@ import (
 	"millrace/server"
 	"millrace/server/peer"
 	"millrace/server/rest"
+	v3 "millrace/server/v3"
 )
 
 // Sources are the places that settings come from, in rising order of weight.
@@ -40,13 +43,18 @@ type Config struct {
 	LogLevel  slog.Level
 	LogFormat string
 
-	// Server is of the HTTP edge, REST of the v1 and v2 API, Peer of requests
-	// between nodes.
-	Server server.Settings
-	REST   rest.Settings
-	Peer   peer.Settings
+	// Server is of the HTTP edge, REST of the v1 and v2 API, Produce of the records of v3, Peer of
+	// requests between nodes.
+	Server  server.Settings
+	REST    rest.Settings
+	Produce v3.ProduceSettings
+	Peer    peer.Settings
 	// Ingest is of the routes for events without an envelope.
 	Ingest ingest.Settings
+	// Access is who callers can be and what they may do; AccessInterval is how often its files are
+	// looked at.
+	Access         auth.Settings
+	AccessInterval time.Duration
 	// Admin serves /admin/config (admin.enable), UI the dashboard (ui.enable).
 	Admin, UI bool
 

@@ -22,6 +22,8 @@ type draft struct {
 	advertised     []string
 	peerURL        []string
 	authentication string // cluster.authentication
+	method         string // authentication.method
+	jaasFile       string
 	https          tlsSource
 	links          [sideCount]link
 	registry       registry

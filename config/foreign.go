@@ -38,9 +38,6 @@ var javaNames = []struct{ name, why string }{
 	{"ssl.keystore.reload", "key stores are read at start"},
 	{"ssl.keystore.watch.location", "key stores are read at start"},
 	{"ssl.endpoint.identification.algorithm", "a node has no host name to check; client.ssl.endpoint.identification.algorithm is for Kafka"},
-	{"authentication.realm", "there is no authentication yet"},
-	{"authentication.roles", "there is no authentication yet"},
-	{"authentication.skip.paths", "there is no authentication yet"},
 	{"rate.limit.*", "there are no rate limits yet"},
 	{"api.v3.*", "the v3 API does not exist yet"},
 	{"streaming.*", "the v3 API does not exist yet"},
@@ -138,7 +135,6 @@ var javaVariables = []struct{ name, why string }{
 // not work here yet: any value but the harmless one is refused, for a node
 // that quietly lacks a protection is worse than one that does not start.
 var dangerous = []struct{ name, harmless, why string }{
-	{"authentication.method", "NONE", "authentication is not supported yet; allowed: NONE"},
 	{"kafka.rest.resource.extension.class", "", "names a Java class, which is how security plugins are turned on; allowed: leave it out"},
 	{"resource.extension.class", "", "names a Java class, which is how security plugins are turned on; allowed: leave it out"},
 	{"resource.extension.classes", "", "names Java classes, which is how security plugins are turned on; allowed: leave it out"},

@@ -168,7 +168,7 @@ func TestLoadNotUsed(t *testing.T) {
 			"KAFKA_REST_CLIENT_SASL_LOGIN_CLASS=a.B", "KAFKA_REST_CONFLUENT_METADATA_BOOTSTRAP_SERVER_URLS=x",
 			"KAFKA_REST_PORT=tcp://10.0.0.1:8082", "KAFKA_REST_SERVICE_HOST=10.0.0.1", "KAFKA_REST_PORT_8082_TCP_ADDR=10.0.0.1",
 		},
-		Set: []string{"consumer.threads=50", "authentication.method=none"},
+		Set: []string{"consumer.threads=50", "api.v2.enable=true"},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -179,7 +179,7 @@ func TestLoadNotUsed(t *testing.T) {
 		"KAFKA_REST_CLIENT_SASL_LOGIN_CLASS", "KAFKA_REST_CONFLUENT_METADATA_BOOTSTRAP_SERVER_URLS", "KAFKA_REST_HEAP_OPTS",
 		"KAFKA_REST_JMX_OPTS", "KAFKA_REST_LOG4J_ROOT_LOGLEVEL", "KAFKA_REST_OPTS",
 		"KAFKA_REST_PORT", "KAFKA_REST_PORT_8082_TCP_ADDR", "KAFKA_REST_SERVICE_HOST",
-		"consumer.threads (--set)", "authentication.method (--set)",
+		"consumer.threads (--set)", "api.v2.enable (--set)",
 	}
 	var got []string
 	for _, n := range c.NotUsed {
@@ -196,7 +196,7 @@ func TestLoadNotUsed(t *testing.T) {
 
 func TestLoadRefusesWhatWouldBeDangerousToIgnore(t *testing.T) {
 	for _, set := range []string{
-		"authentication.method=BASIC", "api.endpoints.blocklist=/topics", "rate.limit.enable=true", "producer.transactional.id=t", "port=8082",
+		"api.endpoints.blocklist=/topics", "rate.limit.enable=true", "producer.transactional.id=t", "port=8082",
 		"kafka.rest.resource.extension.class=io.confluent.kafkarest.security.KafkaRestSecurityResourceExtension",
 	} {
 		name, _, _ := strings.Cut(set, "=")

@@ -79,6 +79,7 @@ type group struct {
 var table = sync.OnceValue(func() []group {
 	return []group{
 		{"Server", "", serverRows},
+		{"Who may do what", "docs/access.md says how these go together.", accessRows},
 		{"Cross-origin requests", "Off unless an origin is allowed.", corsRows},
 		{"Events without an envelope", "docs/ingest.md says what this is for.", ingestRows},
 		{"HTTPS", "For the `https://` listeners. A store of type JKS or PKCS12 is told by its content, as in\nJava, whichever of the two is named.", httpsRows()},

@@ -141,6 +141,14 @@ var limitRows = []row{
 		store: into(millis(100, largest), func(d *draft) *time.Duration { return &d.REST.StreamHeartbeat }),
 	},
 	{
+		name: "streaming.connection.max.duration.ms", def: "86400000", doc: "How long the records of one request of the v3 API may be streamed; 0 is without an end.",
+		store: into(millis(0, largest), func(d *draft) *time.Duration { return &d.Server.StreamTime }),
+	},
+	{
+		name: "produce.batch.maximum.entries", def: "10", doc: "Bound of the entries of one records:batch of the v3 API.",
+		store: into(whole(1, 10_000), func(d *draft) *int { return &d.Produce.MaxEntries }),
+	},
+	{
 		name: "request.read.timeout.ms", def: "30000", doc: "How long a whole request may take to arrive.",
 		store: into(millis(1, largest), func(d *draft) *time.Duration { return &d.Server.ReadTimeout }),
 	},

@@ -84,20 +84,22 @@ var storedCases = map[string]struct {
 	"ingest.routes.default":   {"false", func(c *Config) any { return c.Ingest.DefaultRoutes }, "false"},
 	"ingest.routes.file":      {"testdata/routes.yaml", func(c *Config) any { return c.Ingest.Routes.Len() }, "1"},
 
-	"request.max.bytes":           {"1", func(c *Config) any { return c.Server.MaxBodyBytes }, "1"},
-	"request.buffer.memory":       {"33554432", func(c *Config) any { return c.Server.Bodies.Memory }, "33554432"},
-	"request.buffer.share.per.ip": {"30", func(c *Config) any { return c.Server.Bodies.Share }, "30"},
-	"request.min.rate":            {"31", func(c *Config) any { return c.Server.Bodies.MinRate }, "31"},
-	"request.min.rate.grace.ms":   {"320", func(c *Config) any { return c.Server.Bodies.Grace }, "320ms"},
-	"request.max.header.bytes":    {"1024", func(c *Config) any { return c.Server.MaxHeaderBytes }, "1024"},
-	"request.max.records":         {"2", func(c *Config) any { return c.REST.MaxRecords }, "2"},
-	"connections.max":             {"3", func(c *Config) any { return c.Server.MaxConnections }, "3"},
-	"connections.max.per.ip":      {"4", func(c *Config) any { return c.Server.MaxConnectionsPerIP }, "4"},
-	"streams.max":                 {"5", func(c *Config) any { return c.Server.MaxStreams }, "5"},
-	"streams.heartbeat.ms":        {"700", func(c *Config) any { return c.REST.StreamHeartbeat }, "700ms"},
-	"request.read.timeout.ms":     {"5", func(c *Config) any { return c.Server.ReadTimeout }, "5ms"},
-	"response.write.timeout.ms":   {"6", func(c *Config) any { return c.Server.WriteTimeout }, "6ms"},
-	"connection.idle.timeout.ms":  {"7", func(c *Config) any { return c.Server.IdleTimeout }, "7ms"},
+	"request.max.bytes":                    {"1", func(c *Config) any { return c.Server.MaxBodyBytes }, "1"},
+	"request.buffer.memory":                {"33554432", func(c *Config) any { return c.Server.Bodies.Memory }, "33554432"},
+	"request.buffer.share.per.ip":          {"30", func(c *Config) any { return c.Server.Bodies.Share }, "30"},
+	"request.min.rate":                     {"31", func(c *Config) any { return c.Server.Bodies.MinRate }, "31"},
+	"request.min.rate.grace.ms":            {"320", func(c *Config) any { return c.Server.Bodies.Grace }, "320ms"},
+	"request.max.header.bytes":             {"1024", func(c *Config) any { return c.Server.MaxHeaderBytes }, "1024"},
+	"request.max.records":                  {"2", func(c *Config) any { return c.REST.MaxRecords }, "2"},
+	"connections.max":                      {"3", func(c *Config) any { return c.Server.MaxConnections }, "3"},
+	"connections.max.per.ip":               {"4", func(c *Config) any { return c.Server.MaxConnectionsPerIP }, "4"},
+	"streams.max":                          {"5", func(c *Config) any { return c.Server.MaxStreams }, "5"},
+	"streams.heartbeat.ms":                 {"700", func(c *Config) any { return c.REST.StreamHeartbeat }, "700ms"},
+	"request.read.timeout.ms":              {"5", func(c *Config) any { return c.Server.ReadTimeout }, "5ms"},
+	"response.write.timeout.ms":            {"6", func(c *Config) any { return c.Server.WriteTimeout }, "6ms"},
+	"streaming.connection.max.duration.ms": {"75", func(c *Config) any { return c.Server.StreamTime }, "75ms"},
+	"produce.batch.maximum.entries":        {"12", func(c *Config) any { return c.Produce.MaxEntries }, "12"},
+	"connection.idle.timeout.ms":           {"7", func(c *Config) any { return c.Server.IdleTimeout }, "7ms"},
 
 	"consumer.request.timeout.ms":      {"8", func(c *Config) any { return c.Consumer.RequestTimeout }, "8ms"},
 	"consumer.request.max.bytes":       {"9", func(c *Config) any { return c.Consumer.MaxBytes }, "9"},
@@ -120,6 +122,17 @@ var storedCases = map[string]struct {
 	"cluster.topic.replication.factor": {"3", func(c *Config) any { return c.Cluster.Replication }, "3"},
 	"cluster.heartbeat.interval.ms":    {"1000", func(c *Config) any { return c.Cluster.Heartbeat }, "1s"},
 	"cluster.lease.ms":                 {"20000", func(c *Config) any { return []any{c.Cluster.Lease, c.Peer.Lease} }, "[20s 20s]"},
+
+	"authentication.realm":               {"KafkaRest", func(c *Config) any { return c.Access.Realm }, "KafkaRest"},
+	"authentication.roles":               {"a, b", func(c *Config) any { return c.Access.Roles }, "[a b]"},
+	"authentication.skip.paths":          {"/a,/b", func(c *Config) any { return c.Access.SkipPaths }, "[/a /b]"},
+	"authentication.jwt.issuer":          {"me", func(c *Config) any { return c.Access.Tokens.Issuer }, "me"},
+	"authentication.jwt.audience":        {"a,b", func(c *Config) any { return c.Access.Tokens.Audience }, "[a b]"},
+	"authentication.jwt.skew.ms":         {"28", func(c *Config) any { return c.Access.Tokens.Skew }, "28ms"},
+	"authentication.jwt.keys.refresh.ms": {"2900", func(c *Config) any { return c.Access.Tokens.Refresh }, "2.9s"},
+	"authentication.jwt.name.claim":      {"email", func(c *Config) any { return c.Access.Tokens.NameClaim }, "email"},
+	"authentication.jwt.roles.claim":     {"groups", func(c *Config) any { return c.Access.Tokens.RolesClaim }, "groups"},
+	"authentication.files.interval.ms":   {"30", func(c *Config) any { return c.AccessInterval }, "30ms"},
 
 	"metadata.max.age.ms":   {"13", func(c *Config) any { return c.Metadata.MaxAge }, "13ms"},
 	"tracing.otlp.endpoint": {"http://c:4318", func(c *Config) any { return c.Tracing.Endpoint }, "http://c:4318"},
@@ -179,13 +192,16 @@ var storedCases = map[string]struct {
 }
 
 // TestEverySettingIsStored gives each setting a value that is not its default and looks for it
-// where its package reads it. Settings that secure connections have tests of their own.
+// where its package reads it. Settings that secure connections, or name files, have tests of their own.
 func TestEverySettingIsStored(t *testing.T) {
 	for _, r := range rows() {
 		if strings.Contains(r.name, "ssl.") || strings.Contains(r.name, "sasl.") || strings.Contains(r.name, "security.protocol") || r.oneSide || r.name == "cluster.enable" {
 			continue
 		}
 		c, ok := storedCases[r.name]
+		if r.name == "authentication.method" || r.name == "authentication.certificates" || r.name == "authentication.jwt.keys" || strings.HasSuffix(r.name, ".file") {
+			continue
+		}
 		if !ok {
 			t.Errorf("%s has no case here", r.name)
 			continue

@@ -12,9 +12,9 @@ import (
 // Assign has the instance read these partitions, in place of those it had
 // before, without membership in its group; none ends the assignment.
 // Partitions that it keeps keep their position; others start at the group's
-// committed offset or where the reset policy says, fixed now. Errors:
-// [apierr.IllegalState] where there is a subscription, [apierr.TopicNotFound]
-// and [apierr.PartitionNotFound], and what Kafka said.
+// committed offset or where the reset policy says, fixed now; a topic that does
+// not exist yet starts at 0. Errors: [apierr.IllegalState] where there is a
+// subscription, [apierr.PartitionNotFound], and what Kafka said.
 func (i *Instance) Assign(ctx context.Context, tps []TopicPartition) error {
 	if err := i.m.admitPartitions(slices.Values(tps)); err != nil {
 		return err
@@ -48,8 +48,8 @@ func (i *Instance) Assign(ctx context.Context, tps []TopicPartition) error {
 	return i.replaceSession(ctx, next)
 }
 
-// startAssigned finds out where the partitions start that were not assigned
-// before. Asking the log for each of them shows that they exist.
+// startAssigned finds out where the partitions start that were not assigned before. Asking the log
+// for each of them shows that they exist.
 func (i *Instance) startAssigned(ctx context.Context, next *session, fresh []TopicPartition) error {
 	if len(fresh) == 0 {
 		return nil
@@ -59,6 +59,9 @@ func (i *Instance) startAssigned(ctx context.Context, next *session, fresh []Top
 		ask[tp] = i.opts.resetTime()
 	}
 	ends, err := i.m.cluster.offsetsAt(ctx, i.opts.IsolationLevel, ask)
+	if apierr.TopicNotFound.Is(err) {
+		ends, err = i.m.cluster.offsetsOfPresent(ctx, i.opts.IsolationLevel, ask)
+	}
 	if err != nil {
 		return err
 	}

@@ -58,11 +58,15 @@ func TestAssignWhatDoesNotExist(t *testing.T) {
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		topic := testkit.CreateTopic(t, b, 1)
 		i := newReader(t, newManager(t, b, nil), topic, 1)
-		wantKind(t, i.Assign(t.Context(), []TopicPartition{{Topic: topic + "-unknown", Partition: 0}}), apierr.TopicNotFound)
 		wantKind(t, i.Assign(t.Context(), []TopicPartition{{Topic: topic, Partition: 0}, {Topic: topic, Partition: 9}}), apierr.PartitionNotFound)
 		wantKind(t, i.Assign(t.Context(), []TopicPartition{{Topic: topic, Partition: -1}}), apierr.PartitionNotFound)
 		if want := partitions(topic, 1); !slices.Equal(assigned(t, i), want) {
 			t.Errorf("a failed assignment changed it to %v", assigned(t, i))
+		}
+		later := []TopicPartition{{Topic: topic + "-later", Partition: 0}}
+		ok(t, i.Assign(t.Context(), later))
+		if !slices.Equal(assigned(t, i), later) {
+			t.Errorf("assigned are %v", assigned(t, i))
 		}
 	})
 }

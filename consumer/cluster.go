@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -81,6 +83,29 @@ func (c *cluster) offsetsAt(ctx context.Context, isolation string, at map[TopicP
 		return nil, explainMissing(err)
 	}
 	return found, nil
+}
+
+// offsetsOfPresent is offsetsAt where topics that do not exist yet begin and end at 0.
+func (c *cluster) offsetsOfPresent(ctx context.Context, isolation string, at map[TopicPartition]int64) (map[TopicPartition]int64, error) {
+	names := make(map[string]struct{})
+	for tp := range at {
+		names[tp.Topic] = struct{}{}
+	}
+	present, err := c.topicIDs(ctx, slices.Collect(maps.Keys(names)))
+	if err != nil {
+		return nil, err
+	}
+	asked, absent := make(map[TopicPartition]int64), make(map[TopicPartition]int64)
+	for tp, time := range at {
+		if _, ok := present[tp.Topic]; ok {
+			asked[tp] = time
+		} else {
+			absent[tp] = 0
+		}
+	}
+	found, err := c.offsetsAt(ctx, isolation, asked)
+	maps.Copy(absent, found)
+	return absent, err
 }
 
 // explainMissing names what does not exist in the words of the API.

@@ -66,7 +66,7 @@ func (m *Manager) Adopt(ctx context.Context, group, name string, text []byte) er
 		return lost(err)
 	}
 	key := instanceKey{group, name}
-	if err := m.reserve(key, opts.Client); err != nil {
+	if err := m.reserve(key, opts); err != nil {
 		if apierr.AlreadyExists.Is(err) {
 			return nil // it came back by itself
 		}
@@ -82,7 +82,7 @@ func (m *Manager) Adopt(ctx context.Context, group, name string, text []byte) er
 		err = m.install(key, i)
 	}
 	if err != nil {
-		m.unreserve(key, opts.Client)
+		m.unreserve(key, opts)
 		if i.retire(apierr.InstanceMoved.Err()) {
 			i.keepMembership()
 			i.shut(uncommitted)
@@ -153,7 +153,8 @@ func (m *Manager) release(ctx context.Context, i *Instance, definition []byte) {
 
 // reserve counts an instance that is to come, so that neither its name nor its
 // place is given away. Errors: as of [Manager.Create].
-func (m *Manager) reserve(key instanceKey, client string) error {
+func (m *Manager) reserve(key instanceKey, opts InstanceOptions) error {
+	client, owner := opts.Client, opts.Owner
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	_, moving := m.moving[key]
@@ -167,20 +168,25 @@ func (m *Manager) reserve(key instanceKey, client string) error {
 		return apierr.TooManyInstances.New("This node holds %d consumer instances, as many as it is allowed to (consumer.instances.max). Delete those that are not needed.", m.settings.MaxInstances)
 	case limit > 0 && client != "" && m.perClient[client] >= limit:
 		return apierr.TooManyOfOneClient.New("The address %s has %d consumer instances on this node, as many as one address is allowed to (consumer.instances.max.per.client). Delete those that are not needed.", client, limit)
+	case opts.MaxOfOwner > 0 && m.perOwner[owner] >= opts.MaxOfOwner:
+		return apierr.QuotaExceeded.New("The quota %s is used up: it allows %d consumer instances on this node. Delete those that are not needed.", opts.Quota, opts.MaxOfOwner)
 	}
 	m.moving[key] = struct{}{}
 	if client != "" {
 		m.perClient[client]++
 	}
+	if owner != "" {
+		m.perOwner[owner]++
+	}
 	return nil
 }
 
 // unreserve undoes reserve.
-func (m *Manager) unreserve(key instanceKey, client string) {
+func (m *Manager) unreserve(key instanceKey, opts InstanceOptions) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.moving, key)
-	m.discount(client)
+	m.discount(opts)
 }
 
 // register enters a new instance in the directory, if there is one.
@@ -205,7 +211,7 @@ func (m *Manager) unregister(i *Instance, why error) {
 			m.log.Warn("cannot delete what there may be of a consumer instance that was not created", "group", i.group, "instance", i.opts.Name, "err", err)
 		}
 	}
-	m.unreserve(i.key(), i.opts.Client)
+	m.unreserve(i.key(), i.opts)
 }
 
 // install puts an instance into the place that was reserved for it.
@@ -292,16 +298,22 @@ func (m *Manager) strike(i *Instance, why string) error {
 func (m *Manager) takeOut(i *Instance) {
 	if key := i.key(); m.instances[key] == i {
 		delete(m.instances, key)
-		m.discount(i.opts.Client)
+		m.discount(i.opts)
 	}
 }
 
-// discount undoes the counting of an instance for its client. The caller holds m.mu.
-func (m *Manager) discount(client string) {
-	if client == "" {
+// discount undoes the counting of an instance for its client and its owner. The caller holds m.mu.
+func (m *Manager) discount(opts InstanceOptions) {
+	takeOne(m.perClient, opts.Client)
+	takeOne(m.perOwner, opts.Owner)
+}
+
+// takeOne counts one down, unless the name is empty.
+func takeOne(counts map[string]int, name string) {
+	if name == "" {
 		return
 	}
-	if m.perClient[client]--; m.perClient[client] <= 0 {
-		delete(m.perClient, client)
+	if counts[name]--; counts[name] <= 0 {
+		delete(counts, name)
 	}
 }

@@ -63,6 +63,7 @@ func (s *session) leaveGroup(ctx context.Context, passing bool) error {
 func (s *session) endClient() {
 	s.die() // or Close would try to leave as well, for as long as a request may take
 	s.client.Close()
+	s.client.AllowRebalance() // or the last poll, that of Close, holds up the goroutine of leaveInOrder
 }
 
 // leaveInOrder has the client library leave the group, and reports whether it did.

@@ -49,6 +49,7 @@ type Manager struct {
 	instances map[instanceKey]*Instance
 	moving    map[instanceKey]struct{}          // instances on their way in or out
 	perClient map[string]int                    // instances by the address that made them
+	perOwner  map[string]int                    // instances by the principal that made them
 	expired   *bounded.Map[instanceKey, string] // why instances are gone; of the last of them
 
 	fetching atomic.Int64 // sessions that are not parked
@@ -71,6 +72,7 @@ func New(base kafka.Settings, c kafka.Consumer, s Settings, d Deps) *Manager {
 		instances: make(map[instanceKey]*Instance),
 		moving:    make(map[instanceKey]struct{}),
 		perClient: make(map[string]int),
+		perOwner:  make(map[string]int),
 		expired:   bounded.New[instanceKey, string](maxExpired, nil),
 	}
 	m.life, m.end = context.WithCancel(context.Background())
@@ -95,7 +97,7 @@ func (m *Manager) Create(group string, opts InstanceOptions) (*Instance, error) 
 		opts.Name = newName()
 	}
 	i := newInstance(m, group, opts)
-	if err := m.reserve(i.key(), opts.Client); err != nil {
+	if err := m.reserve(i.key(), opts); err != nil {
 		return nil, err
 	}
 	if err = m.register(i); err == nil {
@@ -200,6 +202,7 @@ func (m *Manager) Close(ctx context.Context) error {
 	}
 	clear(m.instances)
 	clear(m.perClient)
+	clear(m.perOwner)
 	m.mu.Unlock()
 
 	slots := make(chan struct{}, closers)

@@ -65,6 +65,12 @@ type InstanceOptions struct {
 	// Client is the address that asked for the instance, for [Settings.MaxPerClient]; empty counts
 	// for nobody.
 	Client string
+	// Owner is the principal that asked for the instance; empty where nobody is asked who they are.
+	Owner string
+	// MaxOfOwner bounds the instances of the owner on this node, by the quota of that name; 0: no
+	// bound.
+	MaxOfOwner int
+	Quota      string
 }
 
 // ReadOptions are what a client chooses for one read.

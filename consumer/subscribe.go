@@ -101,6 +101,34 @@ func (i *Instance) Subscription() ([]string, error) {
 	}
 }
 
+// IsSubscribed reports whether the instance has a subscription: by a pattern, or by names.
+func (i *Instance) IsSubscribed(byPattern bool) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	s := i.session
+	return s != nil && s.subscribed() && (s.pattern != "") == byPattern
+}
+
+// Topics returns the topics that a read of the instance may have records of: those of its
+// subscription or assignment.
+func (i *Instance) Topics() ([]string, error) {
+	i.mu.Lock()
+	subscribed := i.session == nil || i.session.subscribed()
+	i.mu.Unlock()
+	if subscribed {
+		return i.Subscription()
+	}
+	tps, err := i.Assignment()
+	if err != nil {
+		return nil, err
+	}
+	topics := make([]string, len(tps))
+	for n, tp := range tps {
+		topics[n] = tp.Topic
+	}
+	return slices.Compact(topics), nil // they are sorted
+}
+
 // join builds the client of a subscription, which begins to join the group in
 // the background. The caller holds the instance's mu.
 func (s *session) join() error {

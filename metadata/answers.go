@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"strconv"
 	"time"
 
@@ -37,6 +38,8 @@ type Query struct {
 	// may then delay the reader, up to a second.
 	Younger time.Duration
 	Bounded bool
+	// Visible reports whether the reader may see a topic in [AllTopics]; nil: all of them.
+	Visible func(topic string) bool
 }
 
 // Answer is an encoded answer. All its readers share it, and it is immutable.
@@ -81,7 +84,7 @@ func (c *Cache) Answer(ctx context.Context, q Query) (Reply, error) {
 	if q.Bounded {
 		maxAge = min(maxAge, max(q.Younger, 0))
 	}
-	if q.Of >= OneTopic && !validName(q.Topic) {
+	if q.Of >= OneTopic && !ValidTopicName(q.Topic) {
 		return Reply{}, errBadName
 	}
 	v, r, err := c.fresh(ctx, maxAge)
@@ -90,7 +93,7 @@ func (c *Cache) Answer(ctx context.Context, q Query) (Reply, error) {
 	}
 	switch q.Of {
 	case AllTopics:
-		r.Answer = v.topicsAnswer()
+		r.Answer = v.topicsFor(q.Visible)
 		return r, nil
 	case AllBrokers:
 		r.Answer = v.brokers
@@ -135,14 +138,29 @@ func (c *Cache) find(ctx context.Context, v *view, name string) (*Topic, error) 
 	return c.lookUp(ctx, name, false)
 }
 
-// topicsAnswer returns the names of all topics.
+// topicsAnswer returns the names of all topics but Kafka's own, as the Confluent proxy does.
 func (v *view) topicsAnswer() *Answer {
 	if a := v.list.Load(); a != nil {
 		return a
 	}
-	a := newAnswer(appendTopicNames(nil, v.all()))
+	listed := slices.DeleteFunc(slices.Clone(v.all()), func(t *Topic) bool { return t.Internal })
+	a := newAnswer(appendTopicNames(nil, listed))
 	v.list.Store(a)
 	return a
+}
+
+// topicsFor returns the names of the topics that a reader may see.
+func (v *view) topicsFor(visible func(string) bool) *Answer {
+	if visible == nil {
+		return v.topicsAnswer()
+	}
+	var seen []*Topic
+	for _, t := range v.all() {
+		if visible(t.Name) {
+			seen = append(seen, t)
+		}
+	}
+	return newAnswer(appendTopicNames(nil, seen))
 }
 
 // partitionAnswers are the answers about a topic's partitions; the body of each is a part of the

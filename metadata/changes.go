@@ -109,8 +109,11 @@ func (c *Cache) Watch(ctx context.Context) (*Watcher, error) {
 // Close makes room for another watcher.
 func (w *Watcher) Close() { w.cache.leave() }
 
-// Seen returns the answers to [AllTopics] and [AllBrokers] that the next changes are relative to.
-func (w *Watcher) Seen() (topics, brokers *Answer) { return w.seen.topicsAnswer(), w.seen.brokers }
+// Seen returns the answers to [AllTopics], for a reader to whom those topics are visible, and
+// [AllBrokers] that the next changes are relative to.
+func (w *Watcher) Seen(visible func(topic string) bool) (topics, brokers *Answer) {
+	return w.seen.topicsFor(visible), w.seen.brokers
+}
 
 // Next waits for changes since the last call, or since [Cache.Watch]. ok is
 // false when ctx ended first.

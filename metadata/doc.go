@@ -21,8 +21,8 @@
 // [Cache.Healthy]. While none responds, cached answers are returned as stale, for
 // Settings.StaleFor.
 //
-// Internal topics (__consumer_offsets and the like) are listed, as the
-// Confluent proxy does: the principal's rights in Kafka decide what is seen.
+// Internal topics (__consumer_offsets and the like) are found by name and not listed, as in the
+// Confluent proxy: the principal's rights in Kafka decide what is seen of them.
 // Settings.Reserved are never in the view, and so in no answer.
 //
 // All methods may be called concurrently. Their results are shared and immutable: a caller must

@@ -74,15 +74,15 @@ func TestBrokers(t *testing.T) {
 	})
 }
 
-// TestRealNames checks that validName agrees with Kafka's rule for names.
+// TestRealNames checks that ValidTopicName agrees with Kafka's rule for names.
 func TestRealNames(t *testing.T) {
 	b := testkit.RealKafka(t)
 	c := startCache(t, b.Addrs, Settings{CreateTopics: true})
 	ctx := testContext(t)
 	for _, name := range []string{"ok.name_with-all", "...", strings.Repeat("n", 249), ".", "..", "a b", "a/b", "é", strings.Repeat("n", 250)} {
 		_, err := c.search(ctx, name, true)
-		if refused := err != nil && apierr.KafkaInvalid.Is(c.explain(err)); refused == validName(name) {
-			t.Errorf("%q: valid is %v, Kafka says %v", name, validName(name), err)
+		if refused := err != nil && apierr.KafkaInvalid.Is(c.explain(err)); refused == ValidTopicName(name) {
+			t.Errorf("%q: valid is %v, Kafka says %v", name, ValidTopicName(name), err)
 		}
 	}
 }

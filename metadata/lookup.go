@@ -36,6 +36,10 @@ const (
 	// when brokers restart.
 	creationAge = time.Minute
 
+	// maxBroken is how often a look-up is made again because the broker met an error that it has no
+	// code for.
+	maxBroken = 3
+
 	maxTopicName = 249 // Kafka's own limit: the name plus a partition must fit a file name
 )
 
@@ -69,7 +73,7 @@ type findKey struct {
 // lookUp asks the brokers about one topic that the view does not have. It borrows the name, and
 // caches a copy.
 func (c *Cache) lookUp(ctx context.Context, name string, create bool) (*Topic, error) {
-	if !validName(name) {
+	if !ValidTopicName(name) {
 		return nil, errBadName
 	}
 	if c.settings.Reserved.Has(name) {
@@ -109,7 +113,7 @@ func (c *Cache) lookUp(ctx context.Context, name string, create bool) (*Topic, e
 
 // search looks the topic up until it exists, cannot exist, or time is up.
 func (c *Cache) search(ctx context.Context, name string, create bool) (*Topic, error) {
-	began, pause := time.Now(), firstPause
+	began, pause, broken := time.Now(), firstPause, 0
 	for {
 		t, err := c.askTopic(ctx, name, create)
 		switch {
@@ -123,6 +127,8 @@ func (c *Cache) search(ctx context.Context, name string, create bool) (*Topic, e
 			if !create || !c.mayAppear(ctx, time.Since(began)) {
 				return nil, apierr.TopicNotFound.New("Topic %s not found.", name)
 			}
+		case errors.Is(err, kerr.UnknownServerError) && broken < maxBroken: // of one broker, perhaps
+			broken++
 		default:
 			return nil, err
 		}
@@ -289,8 +295,8 @@ func (m *missing) note(name string, create bool, err error) {
 	m.names.Put(name, &absent{err: err, create: create, until: time.Now().Add(missingFor)})
 }
 
-// validName reports whether Kafka allows a topic of that name.
-func validName(name string) bool {
+// ValidTopicName reports whether Kafka allows a topic of that name.
+func ValidTopicName(name string) bool {
 	if len(name) == 0 || len(name) > maxTopicName || name == "." || name == ".." {
 		return false
 	}

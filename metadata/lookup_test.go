@@ -195,7 +195,7 @@ func TestTopicNames(t *testing.T) {
 	c := newCache(t, cluster, Settings{CreateTopics: true})
 	f := func(name string, valid bool) {
 		t.Helper()
-		if validName(name) != valid {
+		if ValidTopicName(name) != valid {
 			t.Errorf("%q is valid: %v", name, !valid)
 		}
 		if valid {
@@ -242,7 +242,18 @@ func TestTopicErrors(t *testing.T) {
 	f("a.b", kerr.InvalidTopicException, apierr.KafkaInvalid)
 	f("gone", kerr.UnknownTopicOrPartition, apierr.TopicNotFound)
 	f("leaderless", kerr.LeaderNotAvailable, apierr.KafkaTimedOut)
-	f("odd", kerr.UnknownServerError, apierr.KafkaError)
+	f("odd", kerr.UnknownServerError, apierr.KafkaRetriable)
+}
+
+// A look-up at which one broker fails without a code of its own is made again.
+func TestLookUpAtFailingBroker(t *testing.T) {
+	cluster := newCluster(t)
+	c := newCache(t, cluster, Settings{Timeout: 30 * time.Second, CreateTopics: true})
+	cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Metadata}, Topic: "wanted", Err: kerr.UnknownServerError, Count: 2})
+	_, err := c.Topic(testContext(t), "wanted")
+	if err != nil && !apierr.TopicNotFound.Is(err) { // whether it is created is not the subject
+		t.Errorf("after two failures: %v", err)
+	}
 }
 
 // TestTopicDeadline checks that a caller's own deadline ends its wait, and

@@ -14,6 +14,7 @@ const (
 	ProducerClient = "producer"
 	ConsumerClient = "consumer"
 	MetadataClient = "metadata"
+	AdminClient    = "admin"
 )
 
 // codecNames are Kafka's codecs, by their numbers.
@@ -38,7 +39,7 @@ type clientHook struct {
 
 func (m *Metrics) newClientHooks() map[string]*clientHook {
 	hooks := make(map[string]*clientHook)
-	for _, name := range []string{ProducerClient, ConsumerClient, MetadataClient} {
+	for _, name := range []string{ProducerClient, ConsumerClient, MetadataClient, AdminClient} {
 		h := &clientHook{m: m, Metrics: kpromlib.NewMetrics("millrace",
 			kpromlib.Subsystem("kafka"),
 			kpromlib.WithStaticLabel(prometheus.Labels{"client": name}),

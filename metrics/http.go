@@ -52,6 +52,10 @@ func (r *Route) Waited(status, received, sent int) {
 	r.Answered(status)
 }
 
+// Received counts bytes of the body of a request that is received piece by piece, in addition to
+// those given to Done.
+func (r *Route) Received(bytes int) { r.received.Add(uint64(bytes)) }
+
 // Sent counts bytes of the body of a response that is sent piece by piece, in addition to those
 // given to Done.
 func (r *Route) Sent(bytes int) { r.sent.Add(uint64(bytes)) }

@@ -25,7 +25,7 @@ func full(t testing.TB) *Metrics {
 	m.Failure("overloaded", 50301).Requests.Add(1)
 	m.Format("json").Produced.Add(5)
 	m.ObserveWait(time.Millisecond)
-	for _, client := range []string{ProducerClient, ConsumerClient, MetadataClient} {
+	for _, client := range []string{ProducerClient, ConsumerClient, MetadataClient, AdminClient} {
 		h := m.clients[client]
 		broker := kgo.BrokerMetadata{NodeID: 1}
 		h.OnNewClient(nil)

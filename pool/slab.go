@@ -67,3 +67,27 @@ func (s *Slab) Reset() {
 		s.headers = nil
 	}
 }
+
+// Drop removes the record that Add returned last, with its headers.
+func (s *Slab) Drop() {
+	r := &s.Records[len(s.Records)-1]
+	if n := len(s.headers) - len(r.Headers); n >= 0 {
+		clear(s.headers[n:])
+		s.headers = s.headers[:n]
+	}
+	*r = kgo.Record{}
+	s.Records = s.Records[:len(s.Records)-1]
+}
+
+// Keep removes the records that keep is false for, given their index. The others stay in order.
+func (s *Slab) Keep(keep func(i int) bool) {
+	kept := 0
+	for i := range s.Records {
+		if keep(i) {
+			s.Records[kept] = s.Records[i]
+			kept++
+		}
+	}
+	clear(s.Records[kept:])
+	s.Records = s.Records[:kept]
+}

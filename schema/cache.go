@@ -21,6 +21,13 @@ type question struct {
 	topic  string
 	id     int32
 	text   []byte
+
+	// The questions of Locate have these too.
+	named   bool
+	any     bool // of any format
+	naming  SubjectName
+	version int32
+	subject []byte // in place of naming
 }
 
 var seed = maphash.MakeSeed()
@@ -37,17 +44,22 @@ func (q *question) hash() uint64 {
 	if len(q.text) > 0 {
 		h ^= maphash.Bytes(seed, q.text)
 	}
+	if q.named {
+		h = (h ^ uint64(q.naming) ^ uint64(uint32(q.version))<<8) * 31
+		h ^= maphash.Bytes(seed, q.subject)
+	}
 	return h
 }
 
 func (q *question) equal(p *question) bool {
-	return q.id == p.id && q.format == p.format && q.key == p.key && q.topic == p.topic && bytes.Equal(q.text, p.text)
+	return q.id == p.id && q.format == p.format && q.key == p.key && q.topic == p.topic && bytes.Equal(q.text, p.text) &&
+		q.named == p.named && q.any == p.any && q.naming == p.naming && q.version == p.version && bytes.Equal(q.subject, p.subject)
 }
 
 // clone returns a question that borrows nothing.
 func (q *question) clone() question {
 	c := *q
-	c.topic, c.text = strings.Clone(q.topic), bytes.Clone(q.text)
+	c.topic, c.text, c.subject = strings.Clone(q.topic), bytes.Clone(q.text), bytes.Clone(q.subject)
 	return c
 }
 
@@ -57,11 +69,15 @@ type callKey struct {
 	key         bool
 	id          int32
 	topic, text string
+	named, any  bool
+	naming      SubjectName
+	version     int32
+	subject     string
 }
 
 // callKey returns the key of q, which must not borrow its topic.
 func (q *question) callKey() callKey {
-	return callKey{q.format, q.key, q.id, q.topic, string(q.text)}
+	return callKey{q.format, q.key, q.id, q.topic, string(q.text), q.named, q.any, q.naming, q.version, string(q.subject)}
 }
 
 // entry is a cached answer: a value, or the error that it does not exist.
@@ -141,7 +157,7 @@ func (c *cache) put(e *entry) {
 
 // cost returns the memory that e adds to the cache, or that its eviction frees.
 func (c *cache) cost(e *entry) int {
-	cost := entrySize + len(e.question.topic) + len(e.question.text)
+	cost := entrySize + len(e.question.topic) + len(e.question.text) + len(e.question.subject) + len(e.value.subject)
 	if s := e.value.schema; s != nil && c.holders[s] == 0 {
 		cost += e.value.size
 	}

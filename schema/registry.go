@@ -29,6 +29,10 @@ type stored struct {
 	format codec.Format
 	schema compiled
 	size   int // about how many bytes the schema holds
+
+	// For Locate: where it was found.
+	subject string
+	version int32
 }
 
 // registered returns s for the encoders.

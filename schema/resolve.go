@@ -123,24 +123,32 @@ func fitting(s stored, f codec.Format) error {
 	return nil
 }
 
-// checkSubject refuses an id that is not of the subject. It asks for versions, because not every
-// registry (Apicurio) can be asked for subjects. A registry may return the context in front of
-// the name, :.CONTEXT:SUBJECT, where its URL names one.
+// checkSubject refuses an id that is not of the subject.
 func (r *Registry) checkSubject(ctx context.Context, id int32, subject string) error {
+	_, err := r.versionOf(ctx, id, subject)
+	return err
+}
+
+// versionOf returns the version under a subject of the schema with an id, and refuses an id that is
+// not of the subject. It asks for versions, because not every registry (Apicurio) can be asked for
+// subjects. A registry may return the context in front of the name, :.CONTEXT:SUBJECT, where its
+// URL names one.
+func (r *Registry) versionOf(ctx context.Context, id int32, subject string) (int32, error) {
 	var versions []sr.SubjectVersion
 	err := r.client.call(ctx, func(ctx context.Context, c *sr.Client) (err error) {
 		versions, err = c.SchemaVersionsByID(ctx, int(id))
 		return err
 	})
 	if err != nil {
-		return refused(err, fmt.Sprintf("the schema id %d", id))
+		return 0, refused(err, fmt.Sprintf("the schema id %d", id))
 	}
-	if !slices.ContainsFunc(versions, func(v sr.SubjectVersion) bool {
+	at := slices.IndexFunc(versions, func(v sr.SubjectVersion) bool {
 		return v.Subject == subject || strings.HasPrefix(v.Subject, ":.") && strings.HasSuffix(v.Subject, ":"+subject)
-	}) {
-		return apierr.RegistryRefused.New("The schema %d is not of the subject %s.", id, subject)
+	})
+	if at < 0 {
+		return 0, apierr.RegistryRefused.New("The schema %d is not of the subject %s.", id, subject)
 	}
-	return nil
+	return int32(versions[at].Version), nil
 }
 
 // resolveLatest finds the newest schema of the subject; a text only helps to name the subject.
@@ -185,6 +193,12 @@ func (r *Registry) resolveLatest(ctx context.Context, q *question) (stored, erro
 // subject returns the subject of q's schema; s may be nil where the schema is not known yet.
 func (r *Registry) subject(q *question, s compiled) (string, error) {
 	strategy := r.naming(q.key)
+	if q.named {
+		strategy = q.naming
+	}
+	if len(q.subject) > 0 {
+		return string(q.subject), nil
+	}
 	if strategy == TopicName {
 		return strategy.subject(q.topic, q.key, ""), nil
 	}

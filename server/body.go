@@ -25,9 +25,10 @@ const (
 	// header, into the buffer that the connection keeps. Of a larger one it reads
 	// a byte, so that most are refused before they arrive.
 	prefetched = 8 << 10
-	// firstRoom is the buffer that a larger body begins with; it doubles
-	// whenever it is full.
-	firstRoom = 16 << 10
+	// firstRoom is the buffer that a larger body begins with. Once it is full, a body of wholeRoom
+	// at most that says its length gets all the room that it needs, if the budget is ample. Others
+	// get twice the room whenever it is full, for their clients may send no more.
+	firstRoom, wholeRoom = 16 << 10, 1 << 20
 	// A chunked body may take so many bytes on the wire for each of its own,
 	// and so many more. A chunk of one byte takes six; what the connection has
 	// read ahead, and the trailer, are within the rest.
@@ -113,6 +114,10 @@ func (b *incoming) end() {
 // holds nothing is read: it is treated as if its client had asked whether to send it.
 func (s *Server) headerReceived(h *fasthttp.RequestHeader) (c fasthttp.RequestConfig) {
 	n := h.ContentLength()
+	if s.streamed(h) { // the rest of a small one, too, may come late
+		c.MaxRequestBodySize = 1
+		return c
+	}
 	if n > prefetched {
 		c.MaxRequestBodySize = 1
 	}
@@ -207,8 +212,8 @@ func (b *incoming) len() int {
 	return len(b.buffer.B)
 }
 
-// room returns where the next bytes go. It grows the buffer when that is full, to
-// twice its size, but to no more than the body may have. Past that there is room for one
+// room returns where the next bytes go. It grows the buffer when that is full, but to no
+// more than the body may have. Past that there is room for one
 // more byte, elsewhere, which only shows that the body has too many.
 func (b *incoming) room(announced, most int) ([]byte, error) {
 	need := most
@@ -216,7 +221,11 @@ func (b *incoming) room(announced, most int) ([]byte, error) {
 		need = announced
 	}
 	if b.buffer == nil || len(b.buffer.B) == cap(b.buffer.B) && b.len() < need {
-		if err := b.grow(min(max(2*b.len(), firstRoom), need)); err != nil {
+		n := min(max(2*b.len(), firstRoom), need)
+		if announced > n && announced <= wholeRoom && b.buffer != nil && b.charge.Ample(int64(pool.Room(announced))) {
+			n = announced // in doubling, each byte would be copied once, and read in smaller pieces
+		}
+		if err := b.grow(n); err != nil {
 			return nil, err
 		}
 	}
@@ -240,11 +249,24 @@ func (b *incoming) grow(n int) error {
 	return nil
 }
 
+// arrivingOf returns the request's body as it arrives, or nil if it was read or there is none.
+func arrivingOf(ctx *fasthttp.RequestCtx) io.Reader {
+	if bodyOf(ctx) != nil {
+		return nil
+	}
+	return ctx.Request.BodyStream()
+}
+
 // broken says why a body could not be read to its end.
 func (b *incoming) broken(err error) error {
 	if why := b.charge.Cut(); why != nil {
 		return &apierr.Error{Kind: why, Cause: err}
 	}
+	return brokenBody(err)
+}
+
+// brokenBody says what is wrong with a body that nobody has cut.
+func brokenBody(err error) error {
 	var refused *apierr.Error // by framing
 	var timeout net.Error
 	switch {
@@ -263,6 +285,9 @@ func (s *Server) refuseEarly(ctx *fasthttp.RequestCtx) error {
 	n := ctx.Request.Header.ContentLength()
 	if n > s.settings.MaxBodyBytes {
 		return apierr.BodyTooLarge.New("The request body has %d bytes; request.max.bytes is %d.", n, s.settings.MaxBodyBytes)
+	}
+	if err := s.refuseStranger(ctx); err != nil {
+		return err
 	}
 	if s.deps.Ready != nil {
 		if err := s.deps.Ready(ctx, n); err != nil {

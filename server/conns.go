@@ -155,6 +155,7 @@ type Conn struct {
 	gone     atomic.Bool // the other side has ended it
 	giveBack func()      // returns its slot within the limits; once
 	attention
+	waits func() // called before bytes are waited for, or nil; of the connection's goroutine
 
 	answer atomic.Pointer[pool.Buffer] // the response being written
 
@@ -218,6 +219,9 @@ func (c *Conn) Read(b []byte) (int, error) {
 	c.settle()
 	if b := c.answer.Swap(nil); b != nil {
 		b.Release()
+	}
+	if c.waits != nil {
+		c.waits()
 	}
 	if !c.secure {
 		if err := c.mayRead(); err != nil {

@@ -94,7 +94,7 @@ func (s *Server) requireSameOrigin(ctx *fasthttp.RequestCtx) error {
 // checkPage refuses what the route does not let web pages do. A GET of a consumer
 // instance is one that changes something, against the rule for safe methods: it moves
 // positions, so a page that makes it takes records away from others.
-func (s *Server) checkPage(rt Route, ctx *fasthttp.RequestCtx) error {
+func (s *Server) checkPage(rt *Route, ctx *fasthttp.RequestCtx) error {
 	var err error
 	switch {
 	case rt.OwnHost:

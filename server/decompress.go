@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 
@@ -41,14 +42,15 @@ func newUnpackers(largest int) *unpackers {
 // what came, which is let go of at the end: a few kilobytes can stand for the
 // largest body there may be, and it is not known before which do.
 func (s *Server) decompress(ctx *fasthttp.RequestCtx) error {
-	encoding := ctx.Request.Header.ContentEncoding()
-	if len(encoding) == 0 {
+	if len(ctx.Request.Header.ContentEncoding()) == 0 {
 		return nil
 	}
-	name := strings.ToLower(strings.TrimSpace(string(encoding)))
-	b := bodyOf(ctx)
-	if name == "identity" || b == nil || b.len() == 0 {
+	name, b := encodingOf(ctx), bodyOf(ctx)
+	switch {
+	case name == "" || b == nil || b.len() == 0:
 		return nil
+	case !slices.Contains(supported, name):
+		return unsupportedEncoding(ctx)
 	}
 	s.unpackers.slots <- struct{}{}
 	defer func() { <-s.unpackers.slots }()
@@ -60,9 +62,6 @@ func (s *Server) decompress(ctx *fasthttp.RequestCtx) error {
 	var own *apierr.Error
 	switch {
 	case errors.As(err, &own):
-		if own.Kind == apierr.UnsupportedMedia {
-			ctx.Response.Header.Set(fasthttp.HeaderAcceptEncoding, "gzip, zstd, br, deflate")
-		}
 		return own
 	case errors.Is(err, zstd.ErrWindowSizeExceeded), errors.Is(err, zstd.ErrDecoderSizeExceeded):
 		return tooLargeUnpacked(s.settings.MaxBodyBytes)
@@ -79,7 +78,32 @@ func tooLargeUnpacked(most int) error {
 
 // open returns a decoder of packed. It is borrowed until done is called.
 func (u *unpackers) open(encoding string, packed []byte) (decoder io.Reader, done func(), err error) {
-	in := bytes.NewReader(packed)
+	return u.reader(encoding, bytes.NewReader(packed))
+}
+
+// encodingOf returns the request's Content-Encoding, empty for none.
+func encodingOf(ctx *fasthttp.RequestCtx) string {
+	name := strings.ToLower(strings.TrimSpace(string(ctx.Request.Header.ContentEncoding())))
+	if name == "identity" {
+		return ""
+	}
+	return name
+}
+
+// supported are the names of the Content-Encodings of requests.
+var supported = []string{"", "gzip", "x-gzip", "deflate", "zstd", "br"}
+
+func unsupportedEncoding(ctx *fasthttp.RequestCtx) error {
+	ctx.Response.Header.Set(fasthttp.HeaderAcceptEncoding, "gzip, zstd, br, deflate")
+	return apierr.UnsupportedMedia.New("The Content-Encoding must be one of gzip, zstd, br and deflate.")
+}
+
+// source is what a decoder reads. The pool of decoders is not to keep the body, so it is cut off.
+type source struct{ io.Reader }
+
+// reader returns a decoder of packed. It is borrowed until done is called.
+func (u *unpackers) reader(encoding string, packed io.Reader) (decoder io.Reader, done func(), err error) {
+	in := &source{packed}
 	switch encoding {
 	case "gzip", "x-gzip":
 		return borrow(&u.gzip, in, func() (*gzip.Reader, error) { return gzip.NewReader(in) }, (*gzip.Reader).Reset)
@@ -94,12 +118,12 @@ func (u *unpackers) open(encoding string, packed []byte) (decoder io.Reader, don
 	case "br":
 		return borrow(&u.brotlis, in, func() (*brotli.Reader, error) { return brotli.NewReader(in), nil }, (*brotli.Reader).Reset)
 	}
-	return nil, nil, apierr.UnsupportedMedia.New("The Content-Encoding must be one of gzip, zstd, br and deflate.")
+	return in, func() {}, nil
 }
 
 // borrow returns a decoder of the pool, or a new one, that reads in. One that could not
 // be begun is not given back: it may be in any state.
-func borrow[D io.Reader](from *sync.Pool, in *bytes.Reader, begin func() (D, error), reset func(D, io.Reader) error) (io.Reader, func(), error) {
+func borrow[D io.Reader](from *sync.Pool, in *source, begin func() (D, error), reset func(D, io.Reader) error) (io.Reader, func(), error) {
 	d, ok := from.Get().(D)
 	var err error
 	if ok {
@@ -111,7 +135,7 @@ func borrow[D io.Reader](from *sync.Pool, in *bytes.Reader, begin func() (D, err
 		return nil, nil, err
 	}
 	return d, func() {
-		in.Reset(nil) // the pool is not to keep the body
+		in.Reader = strings.NewReader("")
 		from.Put(d)
 	}, nil
 }

@@ -67,6 +67,10 @@ func (s *Server) dispatch(ctx *fasthttp.RequestCtx) (received int) {
 		return 0
 	}
 	s.corsOf(ctx).mark(ctx, s.fromOtherOrigin(ctx))
+	if s.streamed(&ctx.Request.Header) {
+		s.routeStreamed(ctx)
+		return 0
+	}
 	received, err := s.readBody(ctx)
 	if err == nil {
 		err = s.route(ctx)
@@ -77,6 +81,17 @@ func (s *Server) dispatch(ctx *fasthttp.RequestCtx) (received int) {
 		s.fail(ctx, err)
 	}
 	return received
+}
+
+// routeStreamed gives the request, whose body is still arriving, to its route. After an answer that
+// did not look at it, the body is not read.
+func (s *Server) routeStreamed(ctx *fasthttp.RequestCtx) {
+	if err := s.route(ctx); err != nil {
+		s.fail(ctx, err)
+	}
+	if !ctx.Response.IsBodyStream() && ctx.Request.Header.ContentLength() != 0 {
+		_ = closing(ctx, nil)
+	}
 }
 
 // route gives the request, whose body was read, to its route.
@@ -117,8 +132,8 @@ func (s *Server) fail(ctx *fasthttp.RequestCtx, err error) {
 	}
 	ctx.Response.ResetBody()
 	ctx.SetStatusCode(e.Kind.Status)
-	if e.Kind.RetryAfter > 0 {
-		ctx.Response.Header.Set(fasthttp.HeaderRetryAfter, strconv.Itoa(int(e.Kind.RetryAfter/time.Second)))
+	if after := e.RetryAfter(); after > 0 {
+		ctx.Response.Header.Set(fasthttp.HeaderRetryAfter, strconv.Itoa(int((after+time.Second-1)/time.Second)))
 	}
 	if s.deps.Peers != nil {
 		s.deps.Peers.Failed(ctx, e)

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"strconv"
 	"unicode/utf8"
 
@@ -11,6 +12,14 @@ import (
 // ObjectReader reads one small JSON object whose members are known. Like the walker it has no
 // effect after a fault, so that loops over it end; err has the fault. Strings that it returns are
 // copies.
+//
+// It does not decode by [json.Unmarshal], although that is shorter where bodies have no bounds. A
+// bound must hold before anything is kept, so a check would walk the same text first, over a clone,
+// because the walker shortens names and values in place; and sonic decodes a copy: twice the body,
+// which intake does not charge. A list that is given twice keeps the elements of the first, so an
+// offset would be committed with the metadata of another. Measured without that check, on two busy
+// cores: a create request takes 7 to 9 µs and 18 allocations, here 3 to 5 µs and 11; ten offsets
+// take 22 to 62 µs, here 31 to 45; a thousand take 0.8 to 1.2 ms, here 2.3 to 3.4.
 type ObjectReader struct {
 	json.Walker
 	err error
@@ -20,7 +29,7 @@ type ObjectReader struct {
 // ReadObject has member called for each member of the object that text is, one of
 // known; it must step over the member's value.
 func ReadObject(text []byte, known Fields, member func(b *ObjectReader, name string)) error {
-	if len(text) == 0 {
+	if IsAbsent(text) {
 		return apierr.Unprocessable.New("The request needs a body: a JSON object.")
 	}
 	if !utf8.Valid(text) {
@@ -41,6 +50,11 @@ func ReadObject(text []byte, known Fields, member func(b *ObjectReader, name str
 		return apierr.BadRequest.New("The body is not valid JSON: %s.", err.Error())
 	}
 	return nil
+}
+
+// IsAbsent reports whether a body is none: empty, or null.
+func IsAbsent(text []byte) bool {
+	return len(text) == 0 || string(bytes.TrimSpace(text)) == "null"
 }
 
 // Members goes through the members of the object that was entered, which are

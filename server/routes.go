@@ -1,12 +1,15 @@
 package server
 
 import (
+	"bytes"
 	"iter"
 	"slices"
+	"strings"
 
 	"github.com/fasthttp/router"
 	"github.com/valyala/fasthttp"
 
+	"millrace/auth"
 	"millrace/internal/apierr"
 )
 
@@ -21,11 +24,16 @@ type Route struct {
 	Method string
 	// Path is the route template; path parameters are in braces.
 	Path string
+	// Name is the name that the settings api.endpoints.allowlist and blocklist have for the
+	// route, as api.v3.topics.list; empty: they do not reach it.
+	Name string
 	// Admit is called before Handle, to negotiate media types. Nil: Handle negotiates.
 	Admit Handler
 	// Body are the members that the JSON object in the body may have, with their
 	// bounds; nil where there is no body, or one of records.
 	Body Fields
+	// Streamed says that the handler reads the body while it arrives, by [Server.Exchange].
+	Streamed bool
 	// Waits says that requests wait for something that may not come, so that the
 	// time they take is no latency.
 	Waits bool
@@ -36,52 +44,61 @@ type Route struct {
 	OwnHost bool
 	// SameOrigin refuses pages of other origins, even those that CORS allows.
 	SameOrigin bool
-	// Action is what a request does, and Resource to what kind of thing.
+	// Action is what a request does, and Resource to what kind of thing: the rules about callers
+	// are checked by them before anything else of the route. A path parameter topic or group is
+	// checked too, whatever Resource says. A route without an Action is refused to everybody
+	// where callers are asked who they are.
 	Action   Action
 	Resource Resource
+	// Guarded marks what is dangerous and not in the Confluent proxy: while there are no rules
+	// about callers, it is for those on this machine.
+	Guarded bool
+	// KeyInQuery accepts an API key as the query parameter api_key, for clients that cannot set a
+	// header, such as the beacons of a web page.
+	KeyInQuery bool
 	// Handle handles the request.
 	Handle Handler
 }
 
-// Action is the action of a route's requests.
-type Action uint8
+// Action is what a route's requests do; the rules about callers read it ([auth.Action]).
+type Action = auth.Action
 
 // The actions.
 const (
-	// Describe reads metadata of a resource.
-	Describe Action = iota
-	// Produce writes records.
-	Produce
-	// Consume reads records, or changes what a consumer has read.
-	Consume
-	// Administer changes or shows the configuration of the node or the Kafka cluster.
-	Administer
-	// Probe reads the node's own state: its health, its metrics, its documents.
-	Probe
-	// Notify is a notification from one node to another.
-	Notify
+	Describe   = auth.Describe
+	Produce    = auth.Produce
+	Consume    = auth.Consume
+	Administer = auth.Administer
+	Ingest     = auth.Ingest
+	Probe      = auth.Probe
+	Notify     = auth.Notify
 )
 
-// Resource is the kind of object of a route.
-type Resource uint8
+// Resource is the kind of object of a route ([auth.Resource]).
+type Resource = auth.Resource
 
 // The resources.
 const (
-	// Node is the node that responds.
-	Node Resource = iota
-	// Cluster is the Kafka cluster: its brokers, its list of topics.
-	Cluster
+	// Node is the node that responds, by the path of the route.
+	Node = auth.Node
+	// Cluster is the Kafka cluster: its brokers, its ACLs; by the path of the route.
+	Cluster = auth.Cluster
 	// Topic is the topic that the path parameter topic names.
-	Topic
+	Topic = auth.Topic
 	// Group is the consumer group that the path parameter group names.
-	Group
+	Group = auth.Group
+	// Topics and Groups are several that the path does not name. A handler that lists them leaves
+	// out those that [MayDescribe] is false for; one that gets names in a body or a query asks
+	// [Allow] for each.
+	Topics = auth.Topics
+	Groups = auth.Groups
 )
 
 // Handle registers routes. It is for start-up, before [Server.Serve]. A route that conflicts with
 // a registered one is a defect, and panics.
 func (s *Server) Handle(routes ...Route) {
 	for _, rt := range routes {
-		h := s.bind(rt)
+		h := s.bind(newGate(rt))
 		methods := []string{rt.Method}
 		if rt.Method == fasthttp.MethodGet {
 			methods = append(methods, fasthttp.MethodHead)
@@ -91,6 +108,11 @@ func (s *Server) Handle(routes ...Route) {
 		}
 	}
 	s.routes = append(s.routes, routes...)
+	for _, rt := range routes {
+		if rt.Streamed {
+			s.streamedRoutes = append(s.streamedRoutes, rt)
+		}
+	}
 }
 
 // Routes yields every registered route.
@@ -115,17 +137,49 @@ func (s *Server) newRouter() *router.Router {
 	return r
 }
 
+// streamed reports whether the handler of a request, of which the header is known, reads its body
+// while it arrives.
+func (s *Server) streamed(h *fasthttp.RequestHeader) bool {
+	path, _, _ := bytes.Cut(h.RequestURI(), []byte("?"))
+	return slices.ContainsFunc(s.streamedRoutes, func(rt Route) bool {
+		return rt.Method == string(h.Method()) && matches(rt.Path, path)
+	})
+}
+
+// matches reports whether a path, which may end with slashes, is one of a route's template.
+func matches(template string, path []byte) bool {
+	path = bytes.TrimRight(path, "/")
+	for template != "" && len(path) > 0 {
+		part, rest, _ := strings.Cut(template[1:], "/")
+		end := bytes.IndexByte(path[1:], '/') + 1
+		if end == 0 {
+			end = len(path)
+		}
+		if path[0] != '/' || end == 1 || part[0] != '{' && part != string(path[1:end]) {
+			return false
+		}
+		path = path[end:]
+		if template = ""; rest != "" {
+			template = "/" + rest
+		}
+	}
+	return template == "" && len(path) == 0
+}
+
 // bind makes the router's handler of a route.
-func (s *Server) bind(rt Route) fasthttp.RequestHandler {
+func (s *Server) bind(g *gate) fasthttp.RequestHandler {
 	return func(ctx *fasthttp.RequestCtx) {
-		if err := s.respondTo(rt, ctx); err != nil {
+		if err := s.respondTo(g, ctx); err != nil {
 			s.fail(ctx, err)
 		}
 	}
 }
 
-func (s *Server) respondTo(rt Route, ctx *fasthttp.RequestCtx) error {
-	if err := s.checkPage(rt, ctx); err != nil {
+func (s *Server) respondTo(rt *gate, ctx *fasthttp.RequestCtx) error {
+	if err := s.checkPage(&rt.Route, ctx); err != nil {
+		return err
+	}
+	if err := s.authorize(rt, ctx); err != nil {
 		return err
 	}
 	if rt.Instance && s.deps.Peers != nil {
@@ -138,7 +192,11 @@ func (s *Server) respondTo(rt Route, ctx *fasthttp.RequestCtx) error {
 			return err
 		}
 	}
-	return rt.Handle(ctx)
+	err := rt.Handle(ctx)
+	if rt.Action == Administer && !isSafe(ctx.Method()) {
+		s.auditChange(ctx, err)
+	}
+	return err
 }
 
 // trimSlash removes trailing slashes of the request's path, which clients of the Confluent proxy

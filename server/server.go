@@ -14,6 +14,7 @@ import (
 	"github.com/fasthttp/router"
 	"github.com/valyala/fasthttp"
 
+	"millrace/auth"
 	"millrace/internal/apierr"
 	"millrace/internal/tracing"
 	"millrace/metrics"
@@ -40,6 +41,8 @@ type Deps struct {
 	CORS func(ctx *fasthttp.RequestCtx) *CORS
 	// Peers is this node among others; nil where there are none.
 	Peers Peers
+	// Access decides about callers; nil: nobody is asked who they are.
+	Access *auth.Access
 }
 
 // Peers handles requests between the nodes of one service.
@@ -52,6 +55,9 @@ type Peers interface {
 	Forward(s *Server, ctx *fasthttp.RequestCtx) (done bool, err error)
 	// Failed is called when the response is an error.
 	Failed(ctx *fasthttp.RequestCtx, err *apierr.Error)
+	// Claims reports whether a request claims to be of another node, before [Peers.Receive] has
+	// looked at its proof.
+	Claims(ctx *fasthttp.RequestCtx) bool
 	// Done is called when the response is complete.
 	Done(ctx *fasthttp.RequestCtx)
 	// Flush is called in a shutdown, after all responses were written.
@@ -68,9 +74,11 @@ type Server struct {
 	http     *fasthttp.Server
 	router   *router.Router
 	routes   []Route // all registered routes
-	cors     *CORS
-	hosts    ownHosts
-	figures  figures
+	// streamedRoutes are the routes with Streamed.
+	streamedRoutes []Route
+	cors           *CORS
+	hosts          ownHosts
+	figures        figures
 
 	draining   atomic.Bool
 	streaming  context.Context // of streams; ends with the drain
@@ -78,6 +86,7 @@ type Server struct {
 	budget     *intake.Budget // of request bodies
 	unpackers  *unpackers
 	sparing    sparing
+	refusals   sparing // of callers, for the log
 	requestLog atomic.Bool
 	limits     *limits
 	opened     []*listener    // opened by Listen
@@ -266,7 +275,10 @@ func (s *Server) expected(ctx *fasthttp.RequestCtx) int {
 		return ctx.Response.StatusCode()
 	}
 	s.corsOf(ctx).mark(ctx, s.fromOtherOrigin(ctx))
-	err := s.refuseEarly(ctx)
+	var err error
+	if !s.streamed(&ctx.Request.Header) {
+		err = s.refuseEarly(ctx)
+	}
 	if err == nil {
 		return fasthttp.StatusContinue
 	}

@@ -41,6 +41,9 @@ type Settings struct {
 	// ReadTimeout bounds the arrival of one whole request, WriteTimeout the sending of its
 	// response, IdleTimeout the wait for the next request.
 	ReadTimeout, WriteTimeout, IdleTimeout time.Duration
+	// StreamTime bounds how long the body of a request may arrive whose records are answered while it
+	// does (0: no bound).
+	StreamTime time.Duration
 	// GracefulTimeout bounds a drain (shutdown.graceful.ms).
 	GracefulTimeout time.Duration
 

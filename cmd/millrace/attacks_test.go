@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -241,14 +242,14 @@ func (h *honest) run(base string, done <-chan struct{}) {
 // docs/reliability.md. `make attacks` runs it.
 func TestAttacks(t *testing.T) {
 	if os.Getenv("MILLRACE_ATTACKS") == "" {
-		t.Skip("make attacks runs this; it takes minutes, and a machine of its own to mean something")
+		t.Skip("`make attacks` runs this; it takes minutes, and a machine of its own to mean something")
 	}
 	program := os.Getenv("MILLRACE_BIN")
 	if program == "" {
 		program = testkit.Binary(t)
 	}
 	fmt.Println("| attack | idle | peak | 15 s later | honest requests served | CPU | CPU a refusal | answers |\n|---|---|---|---|---|---|---|---|")
-	for _, attack := range attacks {
+	for _, attack := range slices.Concat(attacks, memoryAttacks) {
 		t.Run(attack.name, func(t *testing.T) { measure(t, program, attack) })
 	}
 }

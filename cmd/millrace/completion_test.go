@@ -69,6 +69,7 @@ zpty -d z
 `
 
 func TestCompletionInZsh(t *testing.T) {
+	testkit.Long(t)
 	t.Parallel()
 	testkit.Needs(t, "zsh")
 	dir := installed(t)

@@ -30,6 +30,7 @@ direct: sensor-7 22.5
 // TestExamples runs the programs of examples/ as their README tells, each with a topic of
 // its own. Their first request is refused with Retry-After, and they retry it.
 func TestExamples(t *testing.T) {
+	testkit.Long(t)
 	t.Parallel()
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		_, node := serve(t, b)

@@ -16,6 +16,7 @@ import (
 
 // TestLoadtestCheck checks the program itself, and what it leaves behind.
 func TestLoadtestCheck(t *testing.T) {
+	testkit.Long(t)
 	dir := t.TempDir()
 	out, code := runLoadtest(t, "--check", "--dev", "--duration=500ms", "--clients=3", "--seed=7", "--out", dir)
 	if code != 0 || !strings.Contains(out, "seed 7") || !strings.Contains(out, "no anomaly") {

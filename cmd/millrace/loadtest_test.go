@@ -37,6 +37,7 @@ func runLoadtest(t *testing.T, args ...string) (output string, code int) {
 
 // TestLoadtestDev is the real thing, short: the program loads itself.
 func TestLoadtestDev(t *testing.T) {
+	testkit.Long(t)
 	t.Parallel()
 	dir := t.TempDir()
 	file := filepath.Join(dir, "short.yaml")
@@ -114,6 +115,7 @@ func between(t *testing.T, url string, answer func(http.ResponseWriter, *http.Re
 // record on its way in, or on its way out: either ends with the exit code for
 // that, and is named.
 func TestLoadtestPlantedLoss(t *testing.T) {
+	testkit.Long(t)
 	t.Parallel()
 	b := testkit.Fake(t)
 	s, url := serve(t, b.Broker)

@@ -206,6 +206,7 @@ func (s scraped) wantSome(t testing.TB) {
 // However many topics, groups and paths there are, the series stay few, when
 // every route has been used as well, and refused.
 func TestSeriesAreBounded(t *testing.T) {
+	testkit.Long(t)
 	t.Parallel()
 	const topics, groups = 10_000, 1000
 	names := make([]string, topics)

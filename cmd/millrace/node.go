@@ -9,11 +9,14 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"millrace/admin"
+	"millrace/auth"
 	"millrace/batch"
 	"millrace/cluster"
 	"millrace/config"
@@ -24,6 +27,7 @@ import (
 	"millrace/metrics"
 	"millrace/reader"
 	"millrace/schema"
+	"millrace/server"
 	"millrace/server/api"
 	"millrace/server/ops"
 	"millrace/spool"
@@ -36,8 +40,10 @@ type node struct {
 	log       *slog.Logger
 	metrics   *metrics.Metrics
 	metadata  *metadata.Cache
-	liveness  *kafka.Liveness // of the brokers, as the producer's client sees them
-	contact   kafka.Contact   // of that client with any of them
+	changes   *kgo.Client       // of what describes and changes the cluster
+	liveness  *kafka.Liveness   // of the brokers, as the producer's client sees them
+	contact   kafka.Contact     // of that client with any of them
+	conns     kafka.Connections // of the other clients
 	producer  *batch.Producer
 	member    *cluster.Node    // nil unless the node is one of several
 	schemas   *schema.Registry // nil: there is no schema registry
@@ -46,6 +52,7 @@ type node struct {
 	spool     *spool.Spool // nil: there is none; dead too
 	dead      *spool.Spool
 	server    *api.API
+	access    *auth.Access     // nil: nobody is asked who they are
 	tracing   *tracing.Tracing // nil: off
 	live      *live
 	addrs     []net.Addr
@@ -109,11 +116,17 @@ func start(cfg *config.Config) (_ *node, err error) {
 	if n.tracing, err = n.newTracing(cfg); err != nil {
 		return nil, err
 	}
-	admin, err := kafka.NewAdmin(n.clientSettings(cfg.Kafka, metrics.MetadataClient))
+	if err := n.openAccess(); err != nil {
+		return nil, err
+	}
+	lookups, err := kafka.NewAdmin(n.clientSettings(cfg.Kafka, metrics.MetadataClient))
 	if err != nil {
 		return nil, err
 	}
-	n.metadata = metadata.New(admin, cfg.Metadata, n.log)
+	n.metadata = metadata.New(lookups, cfg.Metadata, n.log)
+	if n.changes, err = kafka.NewAdmin(n.clientSettings(cfg.Kafka, metrics.AdminClient)); err != nil {
+		return nil, err
+	}
 	compressor, err := n.newProducer()
 	if err != nil {
 		return nil, err
@@ -135,10 +148,11 @@ func start(cfg *config.Config) (_ *node, err error) {
 	if err := n.openSpool(); err != nil {
 		return nil, err
 	}
-	n.live = &live{log: n.log, level: level, compressor: compressor, cfg: cfg}
+	n.live = &live{log: n.log, level: level, compressor: compressor, access: n.access, cfg: cfg}
 	n.server = api.New(apiSettings(cfg), api.Parts{
 		Producer:  n.producer,
 		Metadata:  n.metadata,
+		Admin:     admin.New(n.changes, admin.Settings{Reserved: cfg.Metadata.Reserved}, admin.Deps{Changed: n.metadata.Invalidate}),
 		Consumers: n.consumers,
 		Reader:    n.reader,
 		Cluster:   n.member,
@@ -147,6 +161,7 @@ func start(cfg *config.Config) (_ *node, err error) {
 		Dead:      n.dead,
 		Config:    ops.Config{Settings: n.live.settings, Change: n.live.change},
 		Metrics:   n.metrics,
+		Access:    n.access,
 		Tracing:   n.tracing,
 		Logger:    n.log,
 	})
@@ -157,6 +172,27 @@ func start(cfg *config.Config) (_ *node, err error) {
 		n.member.Start(n.peerURL(), n.consumers)
 	}
 	return n, err
+}
+
+// openAccess reads who callers can be. A node that asks nobody says so.
+func (n *node) openAccess() (err error) {
+	if n.access, err = auth.New(n.cfg.Access, n.log); err != nil {
+		return err
+	}
+	n.access.Watch(n.cfg.AccessInterval)
+	if n.access == nil && !onLoopback(n.cfg.Server.Listeners) {
+		n.log.Warn("NOBODY IS ASKED WHO THEY ARE: whoever reaches this node may do all that its Kafka principal may. Set authentication.passwords.file, authentication.keys.file or authentication.certificates, and authorization.rules.file, or let only those reach it that are trusted")
+	}
+	return nil
+}
+
+// onLoopback reports whether no other machine reaches the listeners.
+func onLoopback(all []server.Listener) bool {
+	return !slices.ContainsFunc(all, func(l server.Listener) bool {
+		host, _, err := net.SplitHostPort(l.Addr)
+		ip := net.ParseIP(host)
+		return err != nil || host != "localhost" && (ip == nil || !ip.IsLoopback())
+	})
 }
 
 // newProducer makes the producer, and returns its compressor. Responses to produce requests tell
@@ -177,6 +213,7 @@ func (n *node) newProducer() (*kafka.Compressor, error) {
 		Topic:        n.topic,
 		Afresh:       n.topicAfresh,
 		Lost:         n.lost,
+		Quiet:        n.liveness.Quiet,
 		Healthy:      n.metadata.Healthy,
 		Contradicted: n.metadata.Invalidate,
 		Waited:       n.metrics.ObserveWait,
@@ -186,6 +223,10 @@ func (n *node) newProducer() (*kafka.Compressor, error) {
 		around.Begin, around.End = n.tracing.Records(s.ClientID)
 	}
 	n.producer = batch.New(client, compressor, around, n.cfg.Batch, n.cfg.Producer)
+	n.liveness.OnHalfOpen(func(broker int32) {
+		n.producer.Renew(broker)
+		n.conns.Reset(broker) // those of the other clients are as old, and wait for longer
+	})
 	return compressor, nil
 }
 
@@ -203,7 +244,7 @@ func (n *node) consumeSettings() kafka.Settings {
 }
 
 func apiSettings(cfg *config.Config) api.Settings {
-	return api.Settings{Edge: cfg.Server, REST: cfg.REST, Ingest: cfg.Ingest, Peer: cfg.Peer, Admin: cfg.Admin, UI: cfg.UI}
+	return api.Settings{Edge: cfg.Server, REST: cfg.REST, Produce: cfg.Produce, Ingest: cfg.Ingest, Peer: cfg.Peer, Admin: cfg.Admin, UI: cfg.UI}
 }
 
 // readerSettings are those of the instances, where they mean the same.
@@ -276,6 +317,9 @@ func newRegistry(cfg *config.Config, log *slog.Logger) (*schema.Registry, error)
 func (n *node) clientSettings(s kafka.Settings, name string) kafka.Settings {
 	s.Logger = n.log
 	s.Hooks = []kgo.Hook{n.metrics.Hook(name)}
+	if name != metrics.ProducerClient {
+		s.Hooks = append(s.Hooks, &n.conns)
+	}
 	if n.tracing != nil && name == metrics.ConsumerClient {
 		s.Hooks = append(s.Hooks, n.tracing.Hook(s.ClientID))
 	}
@@ -391,9 +435,13 @@ func (n *node) close(ctx context.Context) (err error) {
 	if n.schemas != nil {
 		n.schemas.Close()
 	}
+	if n.changes != nil {
+		n.changes.Close()
+	}
 	if n.metadata != nil {
 		n.metadata.Close()
 	}
+	n.access.Close()
 	n.closeTracing(ctx)
 	return err
 }

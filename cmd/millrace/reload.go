@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 
+	"millrace/auth"
 	"millrace/config"
 	"millrace/internal/apierr"
 	"millrace/internal/kafka"
@@ -22,6 +23,7 @@ type live struct {
 	log        *slog.Logger
 	level      *slog.LevelVar
 	compressor *kafka.Compressor
+	access     *auth.Access
 	server     *api.API
 
 	mu  sync.Mutex
@@ -51,6 +53,11 @@ func (l *live) reload(load func() (*config.Config, error)) {
 		return
 	}
 	l.log.Info("configuration reloaded", "changed", strings.Join(changed, ","), "ingest_routes", reloaded.Ingest.Routes.Len())
+	if changed, err := l.access.Reload(); err != nil {
+		l.log.Error("identities and rules not reloaded, nothing is changed", "err", err)
+	} else if changed {
+		l.log.Info("identities and rules reloaded")
+	}
 	if len(restart) > 0 {
 		l.log.Warn("changed settings that need a restart", "settings", strings.Join(restart, ","))
 	}

@@ -9,6 +9,7 @@ import (
 
 	"millrace/codec"
 	"millrace/internal/apierr"
+	"millrace/internal/testkit"
 	"millrace/pool"
 )
 
@@ -57,6 +58,7 @@ func TestRequestBudget(t *testing.T) {
 
 // The work for a text is bounded by its length, whatever the schema.
 func TestEffortBudget(t *testing.T) {
+	testkit.Long(t)
 	wide := `{"type":"record","name":"R","fields":[` + repeated(15_000, func(i int) string { return fmt.Sprintf(`{"name":"f%d","type":"null","default":null}`, i) }) + `]}`
 	enums := "[" + repeated(maxBranches, func(i int) string { return fmt.Sprintf(`{"type":"enum","name":"E%d","symbols":["S%d"]}`, i, i) }) + "]"
 	decimals := "[" + repeated(300, func(i int) string {
@@ -88,6 +90,7 @@ func TestEffortBudget(t *testing.T) {
 
 // A schema of a megabyte compiles in about a second, or is refused.
 func TestCompileBudget(t *testing.T) {
+	testkit.Long(t)
 	enum := func(i int) string { return fmt.Sprintf(`{"type":"enum","name":"E%d","symbols":["A"]}`, i) }
 	field := func(typ func(int) string) func(i int) string {
 		return func(i int) string { return fmt.Sprintf(`{"name":"f%d","type":%s}`, i, typ(i)) }

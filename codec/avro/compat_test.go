@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"millrace/internal/testkit"
+
 	hamba "github.com/hamba/avro/v2"
 	twmb "github.com/twmb/avro"
 )
@@ -144,6 +146,7 @@ func TestReadsForgetsWhatWasAssumed(t *testing.T) {
 // Long unions in another order, of records with one short name, need a comparison of each pair of
 // branches.
 func TestReadsIsBounded(t *testing.T) {
+	testkit.Long(t)
 	var fields strings.Builder
 	for i := range 4 {
 		fmt.Fprintf(&fields, `%s{"name":"u%d","type":[`, comma(i), i)

@@ -63,6 +63,11 @@ func TestJSONTestSuite(t *testing.T) {
 	}
 	for _, c := range cases {
 		got := Valid(bytes.Clone(c.Text))
+		byWordsOnly(func() {
+			if Valid(c.Text) != got {
+				t.Errorf("%s: %v, and the contrary by words", c.Name, got)
+			}
+		})
 		switch c.Want {
 		case testkit.Accept:
 			if !got {
@@ -123,6 +128,11 @@ func FuzzValid(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		before := bytes.Clone(text)
 		got := Valid(text)
+		byWordsOnly(func() {
+			if Valid(text) != got {
+				t.Fatalf("Valid(%q) = %v, and the contrary by words", text, got)
+			}
+		})
 		if !bytes.Equal(before, text) {
 			t.Fatal("Valid changed its input")
 		}

@@ -2,10 +2,7 @@ package json
 
 import (
 	"fmt"
-	"math/bits"
 	"unicode/utf8"
-
-	"millrace/pool"
 )
 
 // MaxDepth bounds the nesting of arrays and objects, so that a hostile body
@@ -28,11 +25,14 @@ func (e *SyntaxError) Error() string { return fmt.Sprintf("%s at byte %d", e.Rea
 // the recursive descent below. Each method takes the index where its construct starts and returns
 // the index behind it, or -1 after recording the fault.
 type scanner struct {
+	stops  stops
 	spaced bool
-	high   uint64 // the bytes of all strings, or-ed eight at a time
 	at     int
 	reason string
 }
+
+// err returns the fault of a check that has failed.
+func (s *scanner) err() *SyntaxError { return &SyntaxError{Offset: s.at, Reason: s.reason} }
 
 func (s *scanner) fail(at int, reason string) int {
 	s.at, s.reason = at, reason
@@ -45,7 +45,7 @@ func (s *scanner) fail(at int, reason string) int {
 func Scan(b []byte, i int) (end int, spaced bool, err error) {
 	var s scanner
 	if end = s.check(b, i); end < 0 {
-		return s.at, false, &SyntaxError{Offset: s.at, Reason: s.reason}
+		return s.at, false, s.err()
 	}
 	return end, s.spaced, nil
 }
@@ -71,8 +71,10 @@ func Valid(b []byte) bool {
 // check scans one value. Its UTF-8 is checked only when a string has a byte past ASCII; elsewhere
 // the grammar does not allow one.
 func (s *scanner) check(b []byte, i int) int {
+	s.stops.begin(i)
+	s.spaced = false
 	end := s.value(b, i, 0)
-	if end < 0 || s.high&highs == 0 || utf8.Valid(b[i:end]) {
+	if end < 0 || !s.stops.isWide(end) || utf8.Valid(b[i:end]) {
 		return end
 	}
 	for i < end {
@@ -141,7 +143,7 @@ func (s *scanner) object(b []byte, i, depth int) int {
 		if i >= len(b) || b[i] != '"' {
 			return s.expected(b, i, "expected a member name")
 		}
-		if i = s.str(b, i+1); i < 0 {
+		if i = s.str(b, s.stops.members(b, i+1)); i < 0 {
 			return i
 		}
 		if i < len(b) && b[i] <= ' ' {
@@ -269,66 +271,28 @@ func digits(b []byte, i int) int {
 	return i
 }
 
-const (
-	lows  = 0x0101010101010101
-	highs = 0x8080808080808080
-)
-
-// str scans the rest of a string, from behind its opening quote. It is the inner loop of the
-// produce path, and makes no call before it meets a byte other than the closing quote.
+// str scans the rest of a string, from behind its opening quote.
 func (s *scanner) str(b []byte, i int) int {
-	var high uint64 // or-ed with a few bytes behind the string: at worst a needless check of UTF-8
-	for i+8 <= len(b) {
-		w := pool.Word(b, i)
-		high |= w
-		if hit := special(w); hit != 0 {
-			if i += bits.TrailingZeros64(hit) >> 3; b[i] == '"' {
-				s.high |= high
-				return i + 1
-			}
-			break
-		}
-		i += 8
+	if i = s.stops.next(b, i); i < len(b) && b[i] == '"' {
+		return i + 1
 	}
-	s.high |= high
 	return s.strRest(b, i)
 }
 
-// special flags the bytes of w that matter in a string in their highest bits: a
-// quote, a backslash, a control character. Exchanging 0x22 and 0x20, the quote
-// is next to the control characters, and one subtraction finds both: it sets a
-// byte's highest bit where it was below the subtrahend, or past ASCII, which &^w
-// takes out again. The lowest flagged byte is always a true hit; borrows only
-// flag bytes above it.
-func special(w uint64) uint64 {
-	return (((w ^ lows*0x02) - lows*0x21) | ((w ^ lows*'\\') - lows)) &^ w & highs
-}
-
-// strRest is str where there are escapes, and for the last bytes of a text.
+// strRest is str from a stop on that is not a quote.
 func (s *scanner) strRest(b []byte, i int) int {
 	for i < len(b) {
-		switch c := b[i]; {
-		case c == '"':
+		switch b[i] {
+		case '"':
 			return i + 1
-		case c == '\\':
+		case '\\':
 			if i = s.escape(b, i+1); i < 0 {
 				return i
 			}
-		case c < 0x20:
-			return s.fail(i, "control character in a string")
 		default:
-			s.high |= uint64(c)
-			i++
+			return s.fail(i, "control character in a string")
 		}
-		for i+8 <= len(b) {
-			w := pool.Word(b, i)
-			s.high |= w
-			if hit := special(w); hit != 0 {
-				i += bits.TrailingZeros64(hit) >> 3
-				break
-			}
-			i += 8
-		}
+		i = s.stops.next(b, i)
 	}
 	return s.fail(len(b), "unexpected end in a string")
 }

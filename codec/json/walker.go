@@ -18,11 +18,12 @@ package json
 // is wrong and where. A Walker may shorten values in place ([Walker.Value]), so it must be the
 // text's only user. It is not for concurrent use.
 type Walker struct {
-	b     []byte
-	i     int
-	first bool // just entered: no comma before the next member or element
-	name  []byte
-	err   *SyntaxError
+	b       []byte
+	i       int
+	first   bool // just entered: no comma before the next member or element
+	name    []byte
+	err     *SyntaxError
+	scanner scanner
 }
 
 // NewWalker returns a Walker at the start of b, or behind its UTF-8 byte order mark. It borrows b
@@ -153,14 +154,14 @@ func (w *Walker) Value() []byte {
 	if w.err != nil {
 		return nil
 	}
-	end, spaced, err := Scan(w.b, w.i)
-	if err != nil {
-		w.err = err.(*SyntaxError)
+	end := w.scanner.check(w.b, w.i)
+	if end < 0 {
+		w.err = w.scanner.err()
 		return nil
 	}
 	raw := w.b[w.i:end:end]
 	w.i = end
-	if spaced {
+	if w.scanner.spaced {
 		raw = Compact(raw)
 	}
 	return raw

@@ -13,6 +13,7 @@ import (
 	"millrace/codec"
 	"millrace/codec/json"
 	"millrace/internal/apierr"
+	"millrace/internal/testkit"
 	"millrace/pool"
 )
 
@@ -289,6 +290,7 @@ func TestCompileErrors(t *testing.T) {
 // Schemas that a few lines make dangerous, and values that make them so: each is
 // refused, or costs bounded time, memory and stack.
 func TestHostile(t *testing.T) {
+	testkit.Long(t)
 	f := func(schema, text, want string) {
 		t.Helper()
 		start := time.Now()

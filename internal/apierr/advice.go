@@ -36,6 +36,8 @@ var advice = map[*Kind]string{
 	ValueSchemaMissing:  "Send value_schema or value_schema_id along.",
 	InvalidConsumerConf: "A client creates an instance with a value that its setting cannot have.",
 	InvalidSchema:       "A client sends the text of a schema that cannot be read as its format. The answer's message says where.",
+	PayloadError:        "A client asks to create a topic without a body, or with a name that Kafka does not allow.",
+	BatchRefused:        "The client sends a records:batch whose entries are none, too many, or whose ids are not distinct. The message says which.",
 	RegistryRefused:     "The schema registry knows no such schema, or finds it incompatible with the subject's former ones. Compare with what the registry has.",
 
 	TooManyInstances:   "Clients create instances and do not delete them: see the groups below. Or raise consumer.instances.max.",
@@ -43,6 +45,9 @@ var advice = map[*Kind]string{
 	TooManyWaiters:     "Many clients wait for news of topics and brokers (?wait=) at once. Have them share one stream of changes, GET /metadata/changes, or poll with an ETag.",
 	TooManyConnections: "One address opens many connections: have its client keep them open and share them, or raise connections.max.per.ip.",
 	BodiesOfOneFull:    "One address sends many large bodies at once. Have its client send smaller ones or fewer at a time, or raise request.buffer.share.per.ip, as behind a load balancer that hides the clients.",
+
+	TooManyLogins: "Many logins with a wrong password come in, or from one address; the log of refusals names it. Clients keep their connections and credentials; API keys cost no hashing.",
+	QuotaExceeded: "A client does more than its quota (authorization.rules.file): the answer names it. Have it slow down, or raise the quota.",
 
 	Internal:       "This is a defect of millrace. The log has the details; please report them.",
 	KafkaError:     "The log has Kafka's error, and the brokers' logs more.",
@@ -61,6 +66,7 @@ var advice = map[*Kind]string{
 	InstanceMoved:    "A consumer instance is on its way from one node to another, or its node has died a moment ago. Clients repeat the request.",
 	Interrupted:      "A consumer instance was deleted, or its session replaced, while another call used it. Clients repeat the request. Where it stays, have each instance used by one client only.",
 	RegistryAway:     "Look whether the schema registry runs, and whether this node reaches schema.registry.url. Schemas that are cached still work.",
+	KeysAway:         "Look whether this node reaches authentication.jwt.keys.",
 	RegistryTimedOut: "The schema registry is slow. Look at its load and at the network between.",
 	NotWritten:       "The leader of a partition is down, or Kafka was slower than produce.timeout.ms. Clients send the same again: nothing can be doubled.",
 	WriteUnknown:     "A broker died, or did not acknowledge in time, with records on their way to it: they may be in Kafka. Look for brokers that are down or pause, replicas that are out of sync and full disks. Clients that send again may double these records, clients that do not may lose them; a key or an id in the record lets readers drop what is double.",

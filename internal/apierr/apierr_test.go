@@ -15,9 +15,17 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kbin"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
+
+// A response of Kafka that cannot be read is Kafka's error, not a defect of this program.
+func TestUnreadableResponse(t *testing.T) {
+	if got := From(fmt.Errorf("cannot take part in the group: %w", kbin.ErrNotEnoughData)); got.Kind != KafkaError {
+		t.Error(got)
+	}
+}
 
 func TestKinds(t *testing.T) {
 	names := map[string]bool{}
@@ -75,8 +83,9 @@ func TestKindsIsComplete(t *testing.T) {
 var notRepeatable = []*kerr.Error{kerr.UnknownTopicOrPartition, kerr.UnknownTopicID}
 
 // repeatable are the codes that Kafka calls fatal for the one request; the
-// next one, which the client makes after the rebalance, succeeds.
-var repeatable = []*kerr.Error{kerr.RebalanceInProgress, kerr.IllegalGeneration, kerr.UnknownMemberID}
+// next one, which the client makes after the rebalance, or which another broker
+// answers, succeeds.
+var repeatable = []*kerr.Error{kerr.RebalanceInProgress, kerr.IllegalGeneration, kerr.UnknownMemberID, kerr.UnknownServerError}
 
 // TestKafkaCodes walks every code that the client library knows.
 func TestKafkaCodes(t *testing.T) {

@@ -124,7 +124,7 @@ func FromWrite(err error) *Error {
 		return own
 	case errors.As(err, &code):
 		switch code {
-		case kerr.RequestTimedOut, kerr.NotEnoughReplicasAfterAppend, kerr.NetworkException,
+		case kerr.RequestTimedOut, kerr.NotEnoughReplicasAfterAppend, kerr.NetworkException, kerr.UnknownServerError,
 			kerr.OutOfOrderSequenceNumber, kerr.DuplicateSequenceNumber, kerr.UnknownProducerID, kerr.InvalidProducerEpoch:
 			return WriteUnknown.Wrap(err, "%s It is not known whether Kafka has the record; sending it again may double it.", code.Description)
 		}

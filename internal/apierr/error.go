@@ -31,6 +31,8 @@ type Error struct {
 	Detail string
 	// Cause is what [errors.Unwrap] gives; it is logged but never shown.
 	Cause error
+	// After replaces the kind's RetryAfter when not zero.
+	After time.Duration
 }
 
 // New returns an error of this kind whose message is the formatted detail.
@@ -53,6 +55,14 @@ func (e *Error) Message() string {
 		return e.Detail
 	}
 	return e.Kind.Message
+}
+
+// RetryAfter is when the request may succeed, 0 where that is not known.
+func (e *Error) RetryAfter() time.Duration {
+	if e.After > 0 {
+		return e.After
+	}
+	return e.Kind.RetryAfter
 }
 
 // Error implements error. The text is for logs: it names the kind and the cause.

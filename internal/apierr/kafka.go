@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 
+	"github.com/twmb/franz-go/pkg/kbin"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -40,7 +41,23 @@ func From(err error) *Error {
 	if isNetwork(err) {
 		return Unreachable(err)
 	}
+	if errors.Is(err, kbin.ErrNotEnoughData) {
+		return KafkaError.Wrap(err, "A response of Kafka cannot be read.")
+	}
 	return &Error{Kind: Internal, Cause: err}
+}
+
+// FromKafka is [From] for an error that the broker has explained: its own words say more than the
+// description of the code. Without an error it returns nil.
+func FromKafka(err error, explained string) error {
+	if err == nil {
+		return nil
+	}
+	e := From(err)
+	if explained == "" {
+		return e
+	}
+	return e.Kind.Wrap(err, "%s", explained)
 }
 
 // isNetwork reports whether err says that a broker could not be talked to.
@@ -64,8 +81,12 @@ func kindOf(code *kerr.Error) *Kind {
 	case kerr.InvalidTopicException, kerr.TopicAlreadyExists, kerr.InvalidPartitions,
 		kerr.InvalidReplicationFactor, kerr.InvalidReplicaAssignment, kerr.InvalidConfig,
 		kerr.InvalidRequest, kerr.PolicyViolation, kerr.InvalidGroupID, kerr.InvalidTimestamp,
-		kerr.InvalidSessionTimeout, kerr.InvalidRegularExpression, kerr.OffsetMetadataTooLarge:
+		kerr.InvalidSessionTimeout, kerr.InvalidRegularExpression, kerr.OffsetMetadataTooLarge,
+		kerr.SecurityDisabled, kerr.TopicDeletionDisabled, kerr.NonEmptyGroup, kerr.GroupSubscribedToTopic,
+		kerr.DuplicateResource, kerr.InvalidPrincipalType, kerr.FeatureUpdateFailed:
 		return KafkaInvalid
+	case kerr.GroupIDNotFound, kerr.NoReassignmentInProgress, kerr.ResourceNotFound:
+		return NotFound
 	case kerr.SaslAuthenticationFailed, kerr.UnsupportedSaslMechanism, kerr.IllegalSaslState,
 		kerr.UnacceptableCredential:
 		return Unauthenticated
@@ -76,6 +97,10 @@ func kindOf(code *kerr.Error) *Kind {
 		return BodyTooLarge
 	case kerr.RequestTimedOut:
 		return KafkaTimedOut
+	case kerr.UnknownServerError:
+		// A broker met an error that it has no code for. Kafka does not call it retriable, because a
+		// write may have been carried out, see [FromWrite]; to ask again does no harm.
+		return KafkaRetriable
 	case kerr.RebalanceInProgress, kerr.IllegalGeneration, kerr.UnknownMemberID:
 		// Kafka calls these fatal for the one request; for our client the
 		// next call, after the rebalance, succeeds.

@@ -49,7 +49,10 @@ var (
 	ValueSchemaMissing  = &Kind{Name: "value_schema_missing", Status: 422, Code: 42202, Message: "The values need a schema and none came with the request."}
 	InvalidConsumerConf = &Kind{Name: "invalid_consumer_config", Status: 422, Code: 42204, Message: "Invalid consumer configuration."}
 	InvalidSchema       = &Kind{Name: "invalid_schema", Status: 422, Code: 42205, Message: "The schema is invalid."}
+	PayloadError        = &Kind{Name: "payload_error", Status: 422, Code: 42206, Message: "Payload error."}
 	RegistryRefused     = &Kind{Name: "schema_registry_refused", Status: 422, Code: 42207, Message: "The schema registry refused the schema, or does not have it under this subject."}
+
+	BatchRefused = &Kind{Name: "batch_refused", Status: 422, Code: 42208, Message: "The batch has no entries, too many, or entries whose ids are not valid and distinct."}
 
 	// 429: too much from one client.
 
@@ -58,6 +61,8 @@ var (
 	TooManyWaiters     = &Kind{Name: "too_many_waiters", Status: 429, Code: 42903, Message: "As many requests wait for changes of the cluster as are allowed to.", Retry: true, RetryAfter: time.Second}
 	TooManyOfOneClient = &Kind{Name: "too_many_instances_of_one", Status: 429, Code: 42904, Message: "This address has as many consumer instances as one address is allowed to.", Retry: true, RetryAfter: 5 * time.Second}
 	BodiesOfOneFull    = &Kind{Name: "request_memory_of_one", Status: 429, Code: 42905, Message: "The large request bodies of this address hold as much memory as those of one address are allowed to.", Retry: true, RetryAfter: time.Second}
+	TooManyLogins      = &Kind{Name: "too_many_logins", Status: 429, Code: 42910, Message: "The node checks as many passwords as it can. Try again.", Retry: true, RetryAfter: time.Second}
+	QuotaExceeded      = &Kind{Name: "quota_exceeded", Status: 429, Code: 42911, Message: "The caller has used up a quota.", Retry: true, RetryAfter: time.Second}
 
 	// 500: Kafka said no, or we have a defect.
 
@@ -80,7 +85,7 @@ var (
 	ArrivalUnknown = &Kind{Name: "arrival_unknown", Status: 503, Code: 50308, Message: "It is not known whether the last records of the consumer instance arrived.", Retry: true, RetryAfter: time.Second}
 	BodiesFull     = &Kind{Name: "request_memory_full", Status: 503, Code: 50309, Message: "The request bodies that are being received hold as much memory as they are allowed to.", Retry: true, RetryAfter: time.Second}
 	BodyDisplaced  = &Kind{Name: "request_displaced", Status: 503, Code: 50310, Message: "The request arrived more slowly than others that needed its memory.", Retry: true, RetryAfter: time.Second}
-	SpoolFull     = &Kind{Name: "spool_full", Status: 503, Code: 50320, Message: "The node holds as many events for Kafka on its disk as it can.", Retry: true, RetryAfter: 5 * time.Second}
+	SpoolFull      = &Kind{Name: "spool_full", Status: 503, Code: 50330, Message: "The node holds as many events for Kafka on its disk as it can.", Retry: true, RetryAfter: 5 * time.Second}
 	// NotWritten is for records that are certain not to be in Kafka, now or later.
 	NotWritten = &Kind{Name: "not_written", Status: 503, Code: 50312, Message: "Kafka could not be reached in time. Nothing was written: send it again.", Retry: true, RetryAfter: time.Second}
 	// WriteUnknown is for records that were on their way when the node gave up. A Retry-After would
@@ -93,6 +98,7 @@ var (
 	// node goes on. While it shuts down it is [Draining].
 	Interrupted = &Kind{Name: "interrupted", Status: 503, Code: 50311, Message: "The request was interrupted before it was complete. Send it again.", Retry: true, RetryAfter: time.Second}
 
+	KeysAway         = &Kind{Name: "token_keys_unreachable", Status: 503, Code: 50320, Message: "The keys that sign tokens cannot be fetched.", Retry: true, RetryAfter: time.Second}
 	RegistryTimedOut = &Kind{Name: "schema_registry_timeout", Status: 504, Code: 50402, Message: "The schema registry did not answer within the deadline.", Retry: true, RetryAfter: time.Second}
 )
 
@@ -110,9 +116,9 @@ func Kinds() []*Kind {
 		NotFound, TopicNotFound, PartitionNotFound, InstanceNotFound, OffsetNotFound, TopicNotFoundStrict,
 		MethodNotAllowed, NotAcceptable, FormatMismatch, SlowRequest, Undecodable, ClientGone,
 		OtherTopic, AlreadyExists, IllegalState, BodyTooLarge, UnsupportedMedia, HeadersTooLarge,
-		Unprocessable, SettingOutOfRange, KeySchemaMissing, ValueSchemaMissing, InvalidConsumerConf, InvalidSchema, RegistryRefused,
-		TooManyInstances, TooManyConnections, TooManyWaiters, TooManyOfOneClient, BodiesOfOneFull,
+		Unprocessable, SettingOutOfRange, KeySchemaMissing, ValueSchemaMissing, InvalidConsumerConf, InvalidSchema, PayloadError, RegistryRefused, BatchRefused,
+		TooManyInstances, TooManyConnections, TooManyWaiters, TooManyOfOneClient, BodiesOfOneFull, TooManyLogins, QuotaExceeded,
 		Internal, KafkaError, KafkaRetriable, RegistryFailed,
-		Overloaded, Draining, BrokersAway, TooBusy, RegistryAway, StreamsFull, InstanceMoved, ArrivalUnknown, BodiesFull, BodyDisplaced, SpoolFull, Interrupted, NotWritten, WriteUnknown, RegistryTimedOut, KafkaTimedOut,
+		Overloaded, Draining, BrokersAway, TooBusy, RegistryAway, StreamsFull, InstanceMoved, ArrivalUnknown, BodiesFull, BodyDisplaced, SpoolFull, Interrupted, KeysAway, NotWritten, WriteUnknown, RegistryTimedOut, KafkaTimedOut,
 	}
 }

@@ -3,8 +3,6 @@ package faults
 import (
 	"regexp"
 	"time"
-
-	"millrace/loadtest/check"
 )
 
 // both directions of a connection.
@@ -18,10 +16,6 @@ var lateTopics = regexp.MustCompile(`Expected partition \S+ with topic id \S+ to
 
 // badTimestamps is what brokers log of records that they refuse.
 var badTimestamps = regexp.MustCompile(`InvalidTimestampException`)
-
-// halfRefused is why a record is refused with 50002 by its slot: other records of its request were
-// stored before the right was taken, and a slot has no code of its own for a right.
-const halfRefused = "a request of which a part was stored has no 403"
 
 // Schedules are all there are, in the order of the table.
 var Schedules = []Schedule{
@@ -37,17 +31,15 @@ var Schedules = []Schedule{
 	{Name: "the leader cannot be reached for 20 s", Fault: LeaderCutOff(silence, 20*time.Second)},
 	{Name: "answers of the leader do not arrive for 5 s", Fault: LeaderCutOff(Harm{HoldAnswers: true}, 5*time.Second)},
 	{Name: "requests do not arrive at the leader for 5 s", Fault: LeaderCutOff(Harm{HoldRequests: true}, 5*time.Second)},
-	// The limit of silence (5 s) and half of it: only then is it known that no response will come.
-	{Name: "all connections to brokers are half open", Fault: ConnectionsForgotten(), Short: true, Recovery: 9 * time.Second},
+	// Only after the limit of silence is it known that no response will come.
+	{Name: "all connections to brokers are half open", Fault: ConnectionsForgotten(), Short: true, Recovery: 5*time.Second + goalRecovery},
 	{Name: "the way to the brokers takes 100 ms longer", Fault: Network(Harm{Latency: 100 * time.Millisecond}, 10*time.Second)},
 	{Name: "2 % of what is sent is lost at first", Fault: Network(Harm{Loss: 0.02}, 10*time.Second)},
 	{Name: "the way to the brokers takes 64 KB a second", Fault: Network(Harm{Rate: 64 << 10}, 10*time.Second)},
 
 	{Name: "a topic is deleted and created again", Fault: TopicRecreated(), Short: true},
 	{Name: "partitions are added", Fault: PartitionsAdded(), Short: true, Logs: lateTopics, Settings: []string{"client.metadata.max.age.ms=2000"}},
-	{Name: "the right to write is taken for 3 s", Fault: RightTaken(3 * time.Second), Short: true, Expected: map[check.Anomaly]string{
-		check.StrangerRefused: halfRefused,
-	}},
+	{Name: "the right to write is taken for 3 s", Fault: RightTaken(3 * time.Second), Short: true},
 	{Name: "clients have clocks that are wrong by a month", Bad: 0.01, Short: true, Logs: badTimestamps},
 
 	{Name: "one of two nodes is terminated", Nodes: 2, Fault: NodeTerminated(), Short: true},

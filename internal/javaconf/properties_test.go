@@ -104,6 +104,7 @@ public class Read { public static void main(String[] files) throws Exception {
 
 // TestPropertiesAgainstJava checks the cases against Java.
 func TestPropertiesAgainstJava(t *testing.T) {
+	testkit.Long(t)
 	java := tool(t, "java")
 	dir := t.TempDir()
 	source := writeFile(t, dir, "Read.java", javaReader)

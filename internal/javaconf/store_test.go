@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"millrace/internal/testkit"
+
 	"github.com/pavlo-v-chernykh/keystore-go/v4"
 	"software.sslmate.com/src/go-pkcs12"
 )
@@ -173,6 +175,7 @@ func TestPEM(t *testing.T) {
 
 // TestKeytoolStores reads stores written by Java's own tool.
 func TestKeytoolStores(t *testing.T) {
+	testkit.Long(t)
 	keytool := tool(t, "keytool")
 	for _, storeType := range []string{"JKS", "PKCS12"} {
 		t.Run(storeType, func(t *testing.T) {

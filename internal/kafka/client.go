@@ -100,7 +100,7 @@ func baseOpts(s Settings, clientID string) ([]kgo.Opt, error) {
 		opts = append(opts, kgo.SASL(s.SASL))
 	}
 	if s.Logger != nil {
-		opts = append(opts, kgo.WithLogger(slogLogger{s.Logger}))
+		opts = append(opts, kgo.WithLogger(newLogger(s.Logger)))
 	}
 	return opts, nil
 }

@@ -203,7 +203,7 @@ func TestLogger(t *testing.T) {
 	f := func(level slog.Level, want kgo.LogLevel) {
 		t.Helper()
 		log := slog.New(slog.NewTextHandler(new(bytes.Buffer), &slog.HandlerOptions{Level: level}))
-		if got := (slogLogger{log}).Level(); got != want {
+		if got := newLogger(log).Level(); got != want {
 			t.Errorf("a log at %v asks the library for %v, want %v", level, got, want)
 		}
 	}
@@ -215,7 +215,7 @@ func TestLogger(t *testing.T) {
 	f(slog.LevelError+1, kgo.LogLevelNone)
 
 	var out bytes.Buffer
-	log := slogLogger{slog.New(slog.NewTextHandler(&out, nil))}
+	log := newLogger(slog.New(slog.NewTextHandler(&out, nil)))
 	log.Log(kgo.LogLevelWarn, "cannot reach broker", "addr", "h:1")
 	log.Log(kgo.LogLevelInfo, "metadata update")
 	log.Log(kgo.LogLevelNone, "never")

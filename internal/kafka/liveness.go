@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -22,12 +23,16 @@ const (
 	downAfter = time.Second
 	// pingAfter is how long a broker with requests waiting may be silent before it is asked.
 	pingAfter = time.Second
+	// quietAfter is when it has not answered that either.
+	quietAfter = pingAfter + 500*time.Millisecond
 	// downPause is the pause between attempts to reach a broker that is down, and so the longest
 	// that its return goes unnoticed.
 	downPause = 250 * time.Millisecond
 	// watchEvery is how often the watch looks.
 	watchEvery = 100 * time.Millisecond
 )
+
+const produceKey = 0
 
 // DefaultSilence is how long a broker may be silent before it is given up. Kafka's controller
 // counts a broker as dead after 9 s (broker.session.timeout.ms), and the garbage collections of a
@@ -71,7 +76,8 @@ func (e *UnreachableError) Unwrap() []error { return []error{e.State, e.Cause} }
 // broker answers others: with acks=all it may wait for a slow follower, during which Kafka reads
 // nothing more from that connection. So that there are others, a broker that is silent with
 // requests waiting is pinged after a second, on a connection without produce requests. Throttling
-// is no silence either: Kafka announces it.
+// is no silence either: Kafka announces it. A silence ends with an answer alone, also when the
+// connections that were waited on end: until then the broker is pinged.
 //
 // The library's hooks do not name the connection. When one dies with several requests in flight
 // and another stays, some are counted as waiting until that ends too. This costs pings, and no
@@ -81,7 +87,8 @@ func (e *UnreachableError) Unwrap() []error { return []error{e.State, e.Cause} }
 type Liveness struct {
 	limit time.Duration
 	stop  chan struct{}
-	lost  atomic.Int32 // brokers that are lost
+	lost  atomic.Int32                       // brokers that are lost
+	reset atomic.Pointer[func(broker int32)] // of [Liveness.OnHalfOpen]
 
 	mu      sync.RWMutex
 	brokers map[int32]*pulse
@@ -110,6 +117,21 @@ func (l *Liveness) Check(broker int32) error {
 	}
 	return nil
 }
+
+// Quiet reports whether the broker has let requests wait for a second, and a ping after that for
+// half of one, and has answered nobody meanwhile. It may be lost, and nobody can know yet. It costs
+// two loads.
+func (l *Liveness) Quiet(broker int32) bool {
+	l.mu.RLock()
+	p := l.brokers[broker]
+	l.mu.RUnlock()
+	return p != nil && p.quiet.Load()
+}
+
+// OnHalfOpen has reset called when a produce request has waited for longer than the broker was asked
+// to take, and the broker answers others: the connection leads nowhere, and so may all that are as
+// old. It is called before the requests that were in flight return.
+func (l *Liveness) OnHalfOpen(reset func(broker int32)) { l.reset.Store(&reset) }
 
 // Witness returns a hook for other clients of the process: an answer to one of them shows that
 // the broker is not silent.
@@ -175,9 +197,15 @@ func (l *Liveness) OnBrokerWrite(b kgo.BrokerMetadata, _ int16, _ int, _, _ time
 }
 
 // OnBrokerRead implements [kgo.HookBrokerRead].
-func (l *Liveness) OnBrokerRead(b kgo.BrokerMetadata, _ int16, _ int, _, _ time.Duration, err error) {
-	if p := l.pulse(b); p != nil {
-		p.read(err)
+func (l *Liveness) OnBrokerRead(b kgo.BrokerMetadata, key int16, _ int, _, _ time.Duration, err error) {
+	p := l.pulse(b)
+	if p == nil {
+		return
+	}
+	p.read(err)
+	reset := l.reset.Load()
+	if key == produceKey && errors.Is(err, os.ErrDeadlineExceeded) && reset != nil && p.wellSince(l.limit/2) {
+		(*reset)(b.NodeID)
 	}
 }
 

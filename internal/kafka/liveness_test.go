@@ -2,7 +2,10 @@ package kafka
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"net"
+	"os"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -52,7 +55,11 @@ func (s *scene) wrote() { s.OnBrokerWrite(brokerOne, 0, 100, 0, 0, nil) }
 func (s *scene) read()  { s.OnBrokerRead(brokerOne, 0, 100, 0, 0, nil) }
 
 // answers is a ping that the broker answers.
-func (s *scene) answers() error { s.wrote(); s.read(); return nil }
+func (s *scene) answers() error {
+	s.OnBrokerWrite(brokerOne, 3, 100, 0, 0, nil)
+	s.OnBrokerRead(brokerOne, 3, 100, 0, 0, nil)
+	return nil
+}
 
 // refuses is a ping to a broker that takes no connection.
 func (s *scene) refuses() error {
@@ -89,6 +96,74 @@ func TestSilentBroker(t *testing.T) {
 		s.read()
 		s.want(t, 0, nil)
 	})
+}
+
+// A silence ends with an answer alone. When the connections end on which requests waited, nothing
+// waits, and nothing is known of the broker that was not known before.
+func TestSilenceOutlivesConnections(t *testing.T) {
+	play(t, func(t *testing.T, s *scene) {
+		s.wrote()
+		s.want(t, 2*time.Second, nil)
+		if !s.Quiet(1) {
+			t.Error("a broker that has not answered for two seconds is not quiet")
+		}
+		s.OnBrokerDisconnect(brokerOne, nil) // and is not followed by a new one that a request waits on
+		s.want(t, DefaultSilence-2*time.Second+watchEvery, ErrSilent)
+		s.want(t, time.Minute, ErrSilent)
+		s.pings(s.answers) // those to come; one waits
+		s.read()
+		s.want(t, watchEvery, nil)
+		if s.Quiet(1) {
+			t.Error("a broker that answers is quiet")
+		}
+	})
+}
+
+// A broker that answers pings is never quiet, however long a request waits.
+func TestSlowBrokerIsNotQuiet(t *testing.T) {
+	play(t, func(t *testing.T, s *scene) {
+		s.pings(s.answers)
+		s.wrote()
+		for range 100 {
+			if s.want(t, watchEvery, nil); s.Quiet(1) {
+				t.Fatal("a broker that answers pings is quiet")
+			}
+		}
+	})
+}
+
+// A produce request that is given up while the broker answers others tells of connections that are
+// half open. One that is given up with the broker, or is no produce request, does not.
+func TestHalfOpenConnections(t *testing.T) {
+	timeout := fmt.Errorf("cannot read: %w", os.ErrDeadlineExceeded)
+	for _, of := range []struct {
+		name     string
+		key      int16
+		answered bool
+		err      error
+		resets   int
+	}{
+		{"half open", produceKey, true, timeout, 1},
+		{"silent", produceKey, false, timeout, 0},
+		{"ended", produceKey, true, io.EOF, 0},
+		{"no produce request", 3, true, timeout, 0},
+	} {
+		t.Run(of.name, func(t *testing.T) {
+			play(t, func(t *testing.T, s *scene) {
+				resets := 0
+				s.OnHalfOpen(func(int32) { resets++ })
+				if of.answered {
+					s.pings(s.answers)
+				}
+				s.wrote()
+				s.state(DefaultSilence)
+				s.OnBrokerRead(brokerOne, of.key, 0, 0, 0, of.err)
+				if resets != of.resets {
+					t.Errorf("%d resets, want %d", resets, of.resets)
+				}
+			})
+		})
+	}
 }
 
 // A request that waits long is no silence while the broker answers a ping, or another client, or

@@ -15,17 +15,22 @@ type pulse struct {
 	broker int32
 	count  *atomic.Int32                    // Liveness.lost
 	lost   atomic.Pointer[UnreachableError] // nil while answers may come
+	quiet  atomic.Bool                      // mute for quietAfter
 
 	mu      sync.Mutex
 	open    int       // connections
 	waiting int       // requests that were written and not answered
 	since   time.Time // of the first of them, or of the last answer
 	heard   time.Time // of the last answer to anybody, or the end of a throttle
-	refused time.Time // of the first failed attempt since an answer
-	cause   error     // of the last failed attempt
-	events  uint      // calls of hooks, but for those of other clients
-	pinging bool
-	pinged  time.Time // end of the last ping
+	// muteSince is the beginning of a silence that has lasted for pingAfter; zero: there is none.
+	// Only an answer ends it. The end of the connections that were waited on does not: the broker
+	// would seem well then, with nothing waiting, and be trusted with requests for as long again.
+	muteSince time.Time
+	refused   time.Time // of the first failed attempt since an answer
+	cause     error     // of the last failed attempt
+	events    uint      // calls of hooks, but for those of other clients
+	pinging   bool
+	pinged    time.Time // end of the last ping
 }
 
 // connected notes the end of an attempt to connect; opened means that it had a connection.
@@ -80,7 +85,21 @@ func (p *pulse) read(err error) {
 	}
 	p.heard = time.Now()
 	p.since, p.refused, p.cause = p.heard, time.Time{}, nil
+	p.speaks()
 	p.verdict(nil)
+}
+
+// wellSince reports whether the broker has answered anybody in this time.
+func (p *pulse) wellSince(limit time.Duration) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return time.Since(p.heard) < limit
+}
+
+// speaks ends a silence. The caller holds mu.
+func (p *pulse) speaks() {
+	p.muteSince = time.Time{}
+	p.quiet.Store(false)
 }
 
 // witnessed notes an answer to another client. It ends a silence, and does not show that this
@@ -89,6 +108,7 @@ func (p *pulse) witnessed() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.heard = time.Now()
+	p.speaks()
 	if lost := p.lost.Load(); lost != nil && lost.State == ErrSilent {
 		p.verdict(nil)
 	}
@@ -99,6 +119,7 @@ func (p *pulse) throttled(pause time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.heard = time.Now().Add(pause)
+	p.speaks()
 }
 
 // verdict sets what [Liveness.Check] returns; nil: answers may come. The caller holds mu.
@@ -115,28 +136,36 @@ func (p *pulse) verdict(lost *UnreachableError) {
 	p.lost.Store(lost)
 }
 
-// judge sets what [Liveness.Check] returns, and reports whether the caller is to ping.
+// judge sets what [Liveness.Check] and [Liveness.Quiet] return, and reports whether the caller is to
+// ping.
 func (p *pulse) judge(now time.Time, limit time.Duration) (ping bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	silence := time.Duration(0)
-	if p.waiting > 0 {
-		silence = min(now.Sub(p.since), now.Sub(p.heard))
+	if p.muteSince.IsZero() && p.waiting > 0 && min(now.Sub(p.since), now.Sub(p.heard)) >= pingAfter {
+		p.muteSince = later(p.since, p.heard)
 	}
-	down := p.open <= 0 && !p.refused.IsZero()
+	mute, down := !p.muteSince.IsZero(), p.open <= 0 && !p.refused.IsZero()
+	p.quiet.Store(mute && now.Sub(p.muteSince) >= quietAfter)
 	var lost *UnreachableError
 	switch {
-	case silence >= limit:
-		lost = &UnreachableError{Broker: p.broker, State: ErrSilent}
 	case down && now.Sub(p.refused) >= downAfter:
 		lost = &UnreachableError{Broker: p.broker, State: ErrDown, Cause: p.cause}
+	case mute && now.Sub(p.muteSince) >= limit:
+		lost = &UnreachableError{Broker: p.broker, State: ErrSilent, Cause: p.cause}
 	}
 	p.verdict(lost)
-	if p.pinging || !(silence >= pingAfter || down && now.Sub(p.pinged) >= downPause) {
+	if p.pinging || !mute && !down || down && now.Sub(p.pinged) < downPause {
 		return false
 	}
 	p.pinging = true
 	return true
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // ping asks the broker. The hooks note the outcome, unless there is no such broker any more: then
@@ -151,5 +180,6 @@ func (p *pulse) ping(ask func(broker int32) error) {
 	p.pinging, p.pinged = false, time.Now()
 	if err != nil && p.events == before {
 		p.refused, p.cause, p.waiting = time.Time{}, nil, 0
+		p.speaks()
 	}
 }

@@ -2,13 +2,9 @@ package kafka
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
-	"maps"
-	"net"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -22,50 +18,7 @@ type Sender struct {
 
 	mu      sync.RWMutex
 	brokers map[int32]*kgo.Broker
-	conns   openConns
-}
-
-// openConns are the connections of a client by broker. It is a hook of that client.
-type openConns struct {
-	mu       sync.Mutex
-	byBroker map[int32]map[net.Conn]struct{}
-}
-
-// OnBrokerConnect implements [kgo.HookBrokerConnect].
-func (o *openConns) OnBrokerConnect(b kgo.BrokerMetadata, _ time.Duration, conn net.Conn, err error) {
-	if err != nil || conn == nil {
-		return
-	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.byBroker == nil {
-		o.byBroker = make(map[int32]map[net.Conn]struct{})
-	}
-	if o.byBroker[b.NodeID] == nil {
-		o.byBroker[b.NodeID] = make(map[net.Conn]struct{})
-	}
-	o.byBroker[b.NodeID][conn] = struct{}{}
-}
-
-// OnBrokerDisconnect implements [kgo.HookBrokerDisconnect].
-func (o *openConns) OnBrokerDisconnect(b kgo.BrokerMetadata, conn net.Conn) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	delete(o.byBroker[b.NodeID], conn)
-}
-
-// Reset ends the connections to the broker, so that the requests in flight there return: one whose
-// answer is not expected any more would hold up its partition until the request's time-out.
-func (s *Sender) Reset(broker int32) {
-	s.conns.mu.Lock()
-	all := slices.Collect(maps.Keys(s.conns.byBroker[broker]))
-	s.conns.mu.Unlock()
-	for _, conn := range all {
-		if over, ok := conn.(*tls.Conn); ok {
-			conn = over.NetConn() // TLS would say goodbye first, to a broker that may not listen
-		}
-		_ = conn.Close() // the library sees it end, and calls the hook
-	}
+	conns   Connections
 }
 
 // NewSender builds the client. The caller closes it.
@@ -130,6 +83,10 @@ func senderOpts(p Producer) ([]kgo.Opt, error) {
 	}, nil
 }
 
+// Reset ends the connections to the broker, so that the requests in flight there return: one whose
+// answer is not expected any more would hold up its partition until the request's time-out.
+func (s *Sender) Reset(broker int32) { s.conns.Reset(broker) }
+
 // Send sends the request to the broker, and returns with its response, or when none can come.
 // Requests to a broker are written in the order of the calls. None is retried, and none is given
 // up before its time: the library gives a request up by ending the connection, and all that is in
@@ -149,12 +106,6 @@ func (s *Sender) broker(id int32) *kgo.Broker {
 		s.mu.Unlock()
 	}
 	return b
-}
-
-// Ask sends the request to the broker that it is for, with retries until ctx ends. From metadata
-// the client learns the brokers' addresses.
-func (s *Sender) Ask(ctx context.Context, req kmsg.Request) (kmsg.Response, error) {
-	return s.client.Request(ctx, req)
 }
 
 // Close ends all connections. Requests in flight fail.

@@ -20,7 +20,7 @@ var dependencies = map[string]string{
 	// HTTP.
 	"github.com/valyala/fasthttp": "The HTTP server; its requests and their buffers are pooled.",
 	"github.com/fasthttp/router":  "Finds the route of a path, with its parameters.",
-	"golang.org/x/sys":            "Whether the client of a connection has hung up (poll), and CPU time of a process.",
+	"golang.org/x/sys":            "Whether the client of a connection has hung up (poll), CPU time of a process, and instructions of the machine.",
 	"golang.org/x/sync":           "errgroup: requests to Kafka that belong together.",
 	"golang.org/x/time":           "Rate limits of requests to Kafka and of log lines.",
 

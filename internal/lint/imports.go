@@ -17,10 +17,10 @@ var layers = [][]string{
 	{"codec"},
 	{"schema", "spool", "internal/registry"},
 	{"reader"},
-	{"batch", "consumer", "metadata", "auth", "cluster"},
+	{"batch", "consumer", "metadata", "admin", "auth", "cluster"},
 	{"server/intake"},
 	{"server"},
-	{"server/rest", "server/ops", "server/peer", "server/ui", "ingest"},
+	{"server/rest", "server/v3", "server/ops", "server/peer", "server/ui", "ingest"},
 	{"server/api"},
 	{"config"},
 	{"bench", "loadtest", "tune"},
@@ -30,7 +30,7 @@ var layers = [][]string{
 
 // edgeImports are the components that the HTTP edge may know. It is handed routes, and
 // knows no resource: what a resource needs stays in the resource's package.
-var edgeImports = []string{"pool", "metrics", "codec", "internal/apierr", "internal/tracing", "server/intake"}
+var edgeImports = []string{"auth", "pool", "metrics", "codec", "internal/apierr", "internal/tracing", "server/intake"}
 
 const (
 	testkit = "internal/testkit"
@@ -82,7 +82,7 @@ var fences = []fence{
 	{"github.com/twmb/franz-go/pkg/sr", []string{"schema", "internal/registry", "bench", testsOnly}, "one client of the registry, with one cache and one set of bounds"},
 	{"github.com/pierrec/lz4", []string{"internal/kafka"}, "only batches for Kafka are lz4"},
 	{"github.com/minio/simdjson-go", []string{"bench", testkit}, "only its test data is used, as input of tests and benchmarks"},
-	{"go.yaml.in/yaml", []string{"ingest", "loadtest", testsOnly}, "only routes of events and scenarios of load tests are YAML"},
+	{"go.yaml.in/yaml", []string{"auth", "ingest", "loadtest", testsOnly}, "only rules about callers, routes of events and scenarios of load tests are YAML"},
 	{"github.com/VictoriaMetrics/metricsql", []string{testsOnly}, "it checks the queries of deploy/ in tests"},
 	{"github.com/magiconair/properties", []string{testsOnly}, "it is a second opinion on javaconf in tests"},
 }

@@ -118,6 +118,7 @@ func parseText(t *testing.T, typ sr.SchemaType, text string) parsed {
 // All levels, over the API, for each type: the refusals of a level follow from the two
 // directions, and the check agrees with registering.
 func TestLevels(t *testing.T) {
+	testkit.Long(t)
 	_, cl := open(t, testkit.Fake(t).Broker)
 	levels := []sr.CompatibilityLevel{
 		sr.CompatNone, sr.CompatBackward, sr.CompatBackwardTransitive, sr.CompatForward, sr.CompatForwardTransitive, sr.CompatFull, sr.CompatFullTransitive,
@@ -176,6 +177,7 @@ func TestTransitive(t *testing.T) {
 // A generated pair of JSON Schemas that is called compatible is so for every value that the
 // validator accepts for the old schema.
 func TestJSONSchemaIsSound(t *testing.T) {
+	testkit.Long(t)
 	rng := rand.New(rand.NewPCG(3, 5))
 	compatible, checked := 0, 0
 	for range 6000 {

@@ -275,3 +275,21 @@ func (g *readers) finish() {
 func TestConsume(t *testing.T) {
 	simulate(t, 15, scenario{kinds: reading, run: consuming, modern: true})
 }
+
+// Instances that are deleted while they are read leave no goroutine behind, which synctest insists
+// on. In this seed
+//
+//	session:  leaves in order       the library waits for the poll that is under way
+//	session:  ends the client       Close polls once more, and holds rebalances back from then on
+//	the poll: is over, allows rebalances, too early
+//
+// and the library never ceased to wait for its turn to leave the group.
+func TestDeletedWhileItIsRead(t *testing.T) {
+	sc := scenario{kinds: reading, run: consuming, modern: true}
+	for range 10 { // goroutines may be scheduled otherwise
+		if out := once(t, sc, 103, func(int) bool { return true }); len(out.problems) > 0 {
+			report(t, sc, 103, out)
+			break
+		}
+	}
+}

@@ -53,6 +53,15 @@ func Needs(t testing.TB, programs ...string) {
 	}
 }
 
+// Long leaves t out of `make test-short`: it computes for more than a second, or starts programs of
+// others. `make test` runs it.
+func Long(t testing.TB) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("takes longer than -short is for")
+	}
+}
+
 // OnDemand skips t unless the environment variable is set, to 1 or to what t needs, as a target
 // of the Makefile does it. It is for what takes minutes, or programs that neither a developer nor
 // CI need otherwise: no machine is to blame, and `make proofs` runs it.

@@ -268,6 +268,7 @@ func replay(committed bool) func() func(x *exchange) {
 }
 
 func TestPlantedFaults(t *testing.T) {
+	testkit.Long(t)
 	b := testkit.Fake(t)
 	_, url := startNode(t, b.Broker)
 	none := planted{name: "none", wants: nil, plant: func() func(x *exchange) { return finish }, change: func(o *Options) {

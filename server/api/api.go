@@ -3,10 +3,13 @@
 package api
 
 import (
+	"bytes"
 	"log/slog"
 
 	"github.com/valyala/fasthttp"
 
+	"millrace/admin"
+	"millrace/auth"
 	"millrace/batch"
 	"millrace/cluster"
 	"millrace/consumer"
@@ -21,18 +24,20 @@ import (
 	"millrace/server/peer"
 	"millrace/server/rest"
 	"millrace/server/ui"
+	v3 "millrace/server/v3"
 	"millrace/spool"
 )
 
 // Settings of the API of a node.
 type Settings struct {
-	// Edge is of HTTP itself, REST of the v1 and v2 API, Peer of the requests
-	// between nodes.
-	Edge server.Settings
-	REST rest.Settings
+	// Edge is of HTTP itself, REST of the v1 and v2 API, Produce of the records of v3, Peer of the
+	// requests between nodes.
+	Edge    server.Settings
+	REST    rest.Settings
+	Produce v3.ProduceSettings
+	Peer    peer.Settings
 	// Ingest is of the routes for events without an envelope.
 	Ingest ingest.Settings
-	Peer   peer.Settings
 	// Admin serves /admin/config (admin.enable).
 	Admin bool
 	// UI serves the dashboard at /ui (ui.enable).
@@ -44,6 +49,7 @@ type Settings struct {
 type Parts struct {
 	Producer  *batch.Producer
 	Metadata  *metadata.Cache
+	Admin     *admin.Admin
 	Consumers *consumer.Manager
 	Reader    *reader.Reader
 	// Schemas is nil where there is no schema registry.
@@ -59,6 +65,8 @@ type Parts struct {
 	// Metrics are written to by requests and shown on /metrics; nil: New makes its own, without
 	// the figures of other parts.
 	Metrics *metrics.Metrics
+	// Access decides about callers; nil: nobody is asked who they are.
+	Access *auth.Access
 	// Tracing reports requests to a collector; nil: tracing is off.
 	Tracing *tracing.Tracing
 	// Logger gets the program's log and, when turned on, the request log.
@@ -81,15 +89,16 @@ func New(s Settings, p Parts) *API {
 	media := rest.NewMedia(s.REST, p.Schemas != nil)
 	a := &API{}
 	policy := func(ctx *fasthttp.RequestCtx) *server.CORS { return a.ingest.CORS(ctx) }
-	d := server.Deps{Metrics: p.Metrics, Tracing: p.Tracing, Logger: p.Logger, ErrorType: errorType(media), Ready: a.ready(p.Producer), CORS: policy}
+	d := server.Deps{Metrics: p.Metrics, Tracing: p.Tracing, Logger: p.Logger, ErrorType: errorType(media), Ready: a.ready(p.Producer), CORS: policy, Access: p.Access}
 	var peers rest.Peers // a nil interface without a cluster
 	if p.Cluster != nil {
-		a.Forwarder = peer.New(p.Cluster, p.Consumers, s.Peer)
+		a.Forwarder = peer.New(p.Cluster, p.Consumers, p.Access, s.Peer)
 		d.Peers, peers = a.Forwarder, a.Forwarder
 	}
 	a.Server = server.New(s.Edge, d)
 	edge := a.Server
 	edge.Handle(rest.NewProduce(edge, media, p.Producer, p.Schemas).Routes()...)
+	edge.Handle(v3.NewProduce(edge, p.Metadata, p.Producer, p.Schemas, v3.ProduceSettings{MaxRecordBytes: s.Edge.MaxBodyBytes, MaxEntries: s.Produce.MaxEntries, Dialect: s.REST.Avro}).Routes()...)
 	a.ingest = ingest.New(edge, s.Ingest, ingest.Deps{Producer: p.Producer, Spool: p.Spool, Dead: p.Dead, Logger: p.Logger})
 	edge.Handle(a.ingest.Routes()...)
 	a.stopForwarding = a.ingest.Start()
@@ -97,6 +106,7 @@ func New(s Settings, p Parts) *API {
 	edge.Handle(rest.NewConsumers(edge, media, p.Consumers, peers).Routes()...)
 	edge.Handle(rest.NewDirect(media, p.Metadata, p.Reader).Routes()...)
 	edge.Handle(rest.NewStreams(edge, media, p.Metadata, p.Reader).Routes()...)
+	edge.Handle(v3.Routes(v3.Parts{Edge: edge, Metadata: p.Metadata, Admin: p.Admin, Strict: s.REST.Strict, Logger: p.Logger})...)
 	edge.Handle(ops.NewHealth(edge, p.Metadata.Healthy).Routes()...)
 	edge.Handle(ops.NewMetrics(edge).Routes()...)
 	edge.Handle(ops.OpenAPI{}.Routes()...)
@@ -120,10 +130,10 @@ func (a *API) SetIngestRoutes(t *ingest.Table) { a.ingest.SetRoutes(t) }
 // way; call it before the producer is closed.
 func (a *API) StopForwarding() { a.stopForwarding() }
 
-// errorType returns [server.Deps.ErrorType]: errors of the front door are plain JSON.
+// errorType returns [server.Deps.ErrorType]: errors of v3 and of the front door are plain JSON.
 func errorType(media *rest.Media) func(ctx *fasthttp.RequestCtx) string {
 	return func(ctx *fasthttp.RequestCtx) string {
-		if ctx != nil && ingest.Owns(ctx) {
+		if ctx != nil && (bytes.HasPrefix(ctx.Path(), []byte("/v3/")) || ingest.Owns(ctx)) {
 			return server.MediaJSON
 		}
 		return media.ErrorType(ctx)

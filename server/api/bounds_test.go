@@ -94,7 +94,7 @@ func TestBoundsOfPaths(t *testing.T) {
 				continue
 			}
 			long := strings.Replace(path, "{"+at+"}", strings.Repeat("x", server.MaxName+1), 1)
-			long = strings.NewReplacer("{group}", "g", "{instance}", "i", "{topic}", "t", "{partition}", "0").Replace(long)
+			long = strings.NewReplacer("{group}", "g", "{instance}", "i", "{topic}", "t", "{partition}", "0", "{cluster_id}", "kfake").Replace(long)
 			body := ""
 			if strings.HasPrefix(path, "/topics") && method == "POST" {
 				body = `{"records":[{"value":1}]}`

@@ -89,7 +89,6 @@ func TestConsumerBodiesThatAreRefused(t *testing.T) {
 	f(i+"/assignments", `{"partitions":[{"topic":"t","partition":"x"}]}`, 400, 400)
 	f(i+"/assignments", `{"partitions":[{"topic":"t","partition":3000000000}]}`, 400, 400)
 	f(i+"/assignments", `{"partitions":[3]}`, 400, 400)
-	f(i+"/assignments", `{"partitions":[{"topic":"no-such","partition":0}]}`, 404, 40401)
 	f(i+"/assignments", `{"partitions":[{"topic":"`+topic+`","partition":7}]}`, 404, 40402)
 
 	f(i+"/positions", ``, 422, 422)

@@ -15,6 +15,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"millrace/admin"
+	"millrace/auth"
 	"millrace/batch"
 	"millrace/cluster"
 	"millrace/codec"
@@ -30,6 +32,7 @@ import (
 	"millrace/server/ops"
 	"millrace/server/peer"
 	"millrace/server/rest"
+	v3api "millrace/server/v3"
 )
 
 func TestMain(m *testing.M) { testkit.Main(m) }
@@ -46,12 +49,14 @@ type stack struct {
 	consumers *consumer.Manager
 	broker    testkit.Broker
 	log       *logBuffer
+	access    *auth.Access // nil: nobody is asked who they are
 }
 
 // stackOptions are the defaults of a stack, for a test to change.
 type stackOptions struct {
 	server   server.Settings
 	rest     rest.Settings
+	produce  v3api.ProduceSettings
 	ingest   ingest.Settings
 	peer     peer.Settings
 	batch    batch.Settings
@@ -70,6 +75,7 @@ type stackOptions struct {
 	via      func(base string) string // where the others reach that one
 	hooks    []kgo.Hook               // of all Kafka clients
 	silence  time.Duration            // of a broker before it is lost
+	access   auth.Settings            // who callers can be
 }
 
 // start runs a node in front of b until t ends. change may alter its settings.
@@ -108,13 +114,17 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 		base.Reserved = kafka.Reserved{o.reserved}
 		o.metadata.Reserved = base.Reserved
 	}
-	admin, err := kafka.NewAdmin(base)
+	lookups, err := kafka.NewAdmin(base)
 	if err != nil {
 		t.Fatal(err)
 	}
 	o.metadata.CreateTopics = o.create
-	cache := metadata.New(admin, o.metadata, log)
+	cache := metadata.New(lookups, o.metadata, log)
 	if err := cache.Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	changes, err := kafka.NewAdmin(base)
+	if err != nil {
 		t.Fatal(err)
 	}
 	s := &stack{log: logs, metadata: cache, broker: b}
@@ -127,9 +137,14 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 	consumers := consumer.New(base, o.fetch, o.consumer, deps)
 	reads := reader.New(base, o.fetch, reader.Settings{IsolationLevel: o.consumer.IsolationLevel, RequestTimeout: o.consumer.RequestTimeout, MaxBytes: o.consumer.MaxBytes},
 		reader.Deps{Schemas: o.schemas, Healthy: cache.Healthy, Read: o.read})
+	access, err := auth.New(o.access, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.access = access
 	s.server = api.New(
-		api.Settings{Edge: o.server, REST: o.rest, Ingest: o.ingest, Peer: o.peer, Admin: o.adminOn, UI: o.ui},
-		api.Parts{Producer: s.producer, Metadata: cache, Consumers: consumers, Reader: reads, Schemas: o.schemas, Cluster: node, Config: o.admin, Logger: log})
+		api.Settings{Edge: o.server, REST: o.rest, Produce: o.produce, Ingest: o.ingest, Peer: o.peer, Admin: o.adminOn, UI: o.ui},
+		api.Parts{Producer: s.producer, Metadata: cache, Admin: newAdmin(changes, cache, base), Consumers: consumers, Reader: reads, Schemas: o.schemas, Cluster: node, Config: o.admin, Access: access, Logger: log})
 	addrs, err := s.server.Listen()
 	if err != nil {
 		t.Fatal(err)
@@ -160,12 +175,19 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 			node.Close(ctx, true)
 		}
 		cache.Close()
-		admin.Close()
+		access.Close()
+		lookups.Close()
+		changes.Close()
 		if t.Failed() {
 			t.Logf("the node's log:\n%s", logs)
 		}
 	})
 	return s
+}
+
+// newAdmin builds what changes the cluster.
+func newAdmin(client *kgo.Client, cache *metadata.Cache, base kafka.Settings) *admin.Admin {
+	return admin.New(client, admin.Settings{Reserved: base.Reserved}, admin.Deps{Changed: cache.Invalidate})
 }
 
 // newProducer builds the produce side of a stack.
@@ -181,7 +203,7 @@ func newProducer(t testing.TB, base kafka.Settings, o *stackOptions, cache *meta
 		t.Fatal(err)
 	}
 	return batch.New(client, compressor, batch.Cluster{
-		Topic: topicOf(cache.Topic), Afresh: topicOf(cache.Afresh), Healthy: cache.Healthy, Lost: liveness.Check, Contradicted: cache.Invalidate,
+		Topic: topicOf(cache.Topic), Afresh: topicOf(cache.Afresh), Healthy: cache.Healthy, Lost: liveness.Check, Quiet: liveness.Quiet, Contradicted: cache.Invalidate,
 	}, o.batch, o.producer)
 }
 

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"strings"
 	"testing"
 
@@ -86,6 +85,7 @@ func TestOpenAPIAnswers(t *testing.T) {
 	b := testkit.Fake(t)
 	s := start(t, b.Broker, func(o *stackOptions) {
 		o.adminOn = true
+		o.produce.MaxEntries = 10
 		o.admin = ops.Config{
 			Settings: func() []ops.Setting { return []ops.Setting{{Name: "a", Value: "b", Origin: "default"}} },
 			Change:   func(map[string]string) error { return nil },
@@ -112,6 +112,12 @@ func TestOpenAPIAnswers(t *testing.T) {
 		{"POST " + t0, json, `{"records":`, 400},
 		{"POST " + t0, "text/plain", `x`, 415},
 		{"POST " + t0, old + "|" + j1, `{"records":[]}`, 422},
+		{"POST /topics", json, `{"records":[{"topic":"` + topic + `","key":"k","value":{"a":1}},{"topic":"made-by-a-record","value":"on"}]}`, 200},
+		{"POST " + s.v3(topic) + "/records", "application/json", `{"key":{"type":"STRING","data":"k"},"value":{"type":"JSON","data":{"a":1}},"partition_id":0,"headers":[{"name":"h","value":null}],"timestamp":5}`, 200},
+		{"POST " + s.v3(topic) + "/records", "application/json", `{"value":{"type":"BINARY","data":"@"}}`, 200},
+		{"POST " + s.v3(topic) + "/records:batch", "application/json", `{"entries":[{"id":"1","value":{"type":"JSON","data":1}},{"id":"2","value":{"type":"STRING","data":5}}]}`, 207},
+		{"POST " + s.v3(topic) + "/records:batch", "application/json", `{"entries":[]}`, 422},
+		{"POST /v3/clusters/none/topics/t/records:batch", "application/json", `{"entries":[]}`, 404},
 		{"POST /ingest/" + topic, "application/json", `[1,2]`, 200},
 		{"POST /ingest/" + topic, "text/plain", `[1,2]`, 204},
 		{"POST /ingest/" + topic, "text/csv", `a,b`, 200},
@@ -164,10 +170,7 @@ func TestOpenAPIAnswers(t *testing.T) {
 // The checks of the document, of requests and of responses can fail.
 func TestOpenAPIRefuses(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile("../ops/openapi.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := ops.Document()
 	doc, err := parseOpenAPI(text)
 	if err != nil {
 		t.Fatal(err)

@@ -2,7 +2,6 @@ package api_test
 
 import (
 	"log/slog"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +10,7 @@ import (
 
 	"millrace/internal/apierr"
 	"millrace/server/api"
+	"millrace/server/ops"
 )
 
 // described is the part of the document that a test reads.
@@ -30,10 +30,7 @@ func everything() *api.API {
 func TestOpenAPIRoutes(t *testing.T) {
 	t.Parallel()
 	var doc described
-	text, err := os.ReadFile("../ops/openapi.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := ops.Document()
 	if err := yaml.Unmarshal(text, &doc); err != nil {
 		t.Fatal(err)
 	}

@@ -270,6 +270,7 @@ func TestKafkaErrorsByRecord(t *testing.T) {
 	produce := []kmsg.Key{kmsg.Produce}
 	f(kfake.Fault{Keys: produce, Topic: topic, Partitions: []int32{1}, Err: kerr.InvalidRecord, Count: -1}, two, 200, `{"partition":null,"offset":null,"error_code":50002,"error":"`)
 	f(kfake.Fault{Keys: produce, Topic: topic, Err: kerr.InvalidRecord, Count: -1}, two, 500, `"error_code":50002`)
+	f(kfake.Fault{Keys: produce, Topic: topic, Partitions: []int32{1}, Err: kerr.TopicAuthorizationFailed, Count: -1}, two, 200, `{"partition":null,"offset":null,"error_code":40301,"error":"`)
 	f(kfake.Fault{Keys: produce, Topic: topic, Err: kerr.TopicAuthorizationFailed, Count: -1}, two, 403, `"error_code":40301`)
 	f(kfake.Fault{Keys: produce, Topic: topic, Err: kerr.MessageTooLarge, Count: -1}, `{"records":[{"value":1}]}`, 413, `"error_code":413`)
 }

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
+	"net/http"
 	"reflect"
 	"strconv"
 	"strings"
@@ -146,4 +148,21 @@ func decoded(t *testing.T, text []byte) (v any) {
 		t.Fatal(err)
 	}
 	return v
+}
+
+// A request for a topic that does not exist, and is not created, leaves no schema in the registry.
+func TestNoSchemaForAMissingTopic(t *testing.T) {
+	t.Parallel()
+	b := testkit.Fake(t).Broker
+	url := builtIn(t, b)
+	s := start(t, b, withRegistry(t, url), func(o *stackOptions) { o.create = false })
+	s.produceBy(t, "mistyped", userSchema, aUser).want(t, 404, `"error_code":40401`)
+	resp, err := http.Get(url + "/subjects")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if subjects, err := io.ReadAll(resp.Body); err != nil || strings.TrimSpace(string(subjects)) != "[]" {
+		t.Errorf("the registry has the subjects %s (%v)", subjects, err)
+	}
 }

@@ -172,6 +172,13 @@ func (y *Body) Fits(n int64) error {
 	return y.room(n, true)
 }
 
+// Ample reports whether half of the budget is left with n bytes charged to the body, and that is
+// little of what its address may hold: room for bytes that may never come then hinders nobody.
+func (y *Body) Ample(n int64) bool {
+	b := y.budget
+	return b.used.Load()+n-y.held <= b.large/2 && n <= b.share/16
+}
+
 // Charge charges the body n bytes in all, where it has been charged less. When
 // there is no room for a large body it waits for a moment, if wait is set, for
 // that of slower ones that it has cut. An error charges nothing.

@@ -154,3 +154,24 @@ func TestSettled(t *testing.T) {
 		t.Errorf("%d times in the end", settled)
 	}
 }
+
+// Room is ample only while half of the budget stays free, and what is asked for is little of it.
+func TestAmple(t *testing.T) {
+	b := New(Settings{Memory: 64 << 20})
+	var y, other Body
+	b.Begin(&y, netip.Addr{})
+	b.Begin(&other, netip.Addr{})
+	if !y.Ample(1<<20) || y.Ample(5<<20) {
+		t.Error("of an empty budget of 64 MiB, 1 MiB must be ample and 5 not")
+	}
+	if err := other.Charge(24<<20, false); err != nil {
+		t.Fatal(err)
+	}
+	if y.Ample(1 << 20) {
+		t.Error("half of the budget is used, and 1 MiB is ample")
+	}
+	other.Release()
+	if !y.Ample(1 << 20) {
+		t.Error("the budget is empty again, and 1 MiB is not ample")
+	}
+}

@@ -16,8 +16,8 @@ func NewAdmin(c Config) *Admin { return &Admin{c} }
 // Routes returns the resource's routes.
 func (a *Admin) Routes() []server.Route {
 	return []server.Route{
-		{Method: "GET", Path: "/admin/config", OwnHost: true, SameOrigin: true, Action: server.Administer, Handle: a.show},
-		{Method: "PUT", Path: "/admin/config", Body: settingsFields, OwnHost: true, SameOrigin: true, Action: server.Administer, Handle: a.change},
+		{Method: "GET", Path: "/admin/config", OwnHost: true, SameOrigin: true, Guarded: true, Action: server.Administer, Handle: a.show},
+		{Method: "PUT", Path: "/admin/config", Body: settingsFields, OwnHost: true, SameOrigin: true, Guarded: true, Action: server.Administer, Handle: a.change},
 	}
 }
 

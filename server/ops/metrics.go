@@ -14,7 +14,7 @@ func NewMetrics(edge *server.Server) *Metrics { return &Metrics{edge} }
 
 // Routes returns the resource's routes.
 func (m *Metrics) Routes() []server.Route {
-	return []server.Route{{Method: "GET", Path: "/metrics", Action: server.Probe, Handle: m.scrape}}
+	return []server.Route{{Method: "GET", Path: "/metrics", Action: server.Describe, Handle: m.scrape}}
 }
 
 // scrape handles GET /metrics in the form that Prometheus asks for. A scrape does not count

@@ -19,6 +19,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"millrace/auth"
 	"millrace/cluster"
 	"millrace/consumer"
 	"millrace/internal/apierr"
@@ -43,6 +44,8 @@ const (
 	// it arrived. headerNotices says that a request is such notices.
 	headerPage    = "X-Millrace-Page"
 	headerNotices = "X-Millrace-Notices"
+	// headerCaller is who the client is, as the node that forwards the request has identified it.
+	headerCaller = "X-Millrace-Caller"
 )
 
 // noticesPath is where a node takes notices.
@@ -79,6 +82,7 @@ type Settings struct {
 type Forwarder struct {
 	node                  *cluster.Node
 	consumers             *consumer.Manager
+	access                *auth.Access // nil: nobody is asked who they are
 	settings              Settings
 	prover                *Prover
 	former                former
@@ -92,9 +96,9 @@ type Forwarder struct {
 }
 
 // New returns the forwarder of a node, whose instances are those of consumers.
-func New(node *cluster.Node, consumers *consumer.Manager, s Settings) *Forwarder {
+func New(node *cluster.Node, consumers *consumer.Manager, access *auth.Access, s Settings) *Forwarder {
 	f := &Forwarder{
-		pages: newPages(), node: node, consumers: consumers, settings: s, prover: NewProver(node, s.Secret), former: newFormer(s),
+		access: access, pages: newPages(), node: node, consumers: consumers, settings: s, prover: NewProver(node, s.Secret), former: newFormer(s),
 		client: &http.Transport{
 			// A stream may be silent, but not its connection.
 			DialContext:         (&net.Dialer{Timeout: peerDial, KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 2 * time.Second, Count: 3}}).DialContext,
@@ -171,6 +175,7 @@ func (f *Forwarder) Receive(ctx *fasthttp.RequestCtx) error {
 		return nil
 	}
 	h.Del(headerProof)
+	f.receiveCaller(ctx, mac != nil)
 	ctx.SetUserValue(forwardedKey{}, fromNode{string(h.Method()), mac})
 	h.SetMethodBytes(h.Peek(headerMethod))
 	h.Del(headerMethod)
@@ -181,7 +186,7 @@ func (f *Forwarder) Receive(ctx *fasthttp.RequestCtx) error {
 }
 
 // ownHeaders are the headers of requests between nodes.
-var ownHeaders = [...]string{headerMethod, headerAgain, headerNotices}
+var ownHeaders = [...]string{headerMethod, headerAgain, headerNotices, headerCaller}
 
 // Failed implements [server.Peers]. It tells the node that has sent the request that it may try
 // again, here or elsewhere, when the error says that this node cannot serve it.
@@ -376,7 +381,7 @@ func (f *Forwarder) roundTrip(req *http.Request, body []byte, to cluster.Place) 
 	case to.Sealed:
 		mac := f.prover.Prove(req, body, to)
 		verify = func(resp *http.Response) error { return f.prover.VerifyResponse(resp, mac) }
-	case f.former.accepted:
+	case f.former.accepted && req.Header.Get(headerCaller) == "": // which former versions would not check
 		req.Header.Set(headerSecret, f.former.secret)
 	default:
 		return nil, errProof
@@ -419,6 +424,9 @@ func newForward(life context.Context, ctx *fasthttp.RequestCtx, base string) (*h
 	}
 	req.Header.Set("User-Agent", server.Name)
 	req.Header.Set(headerMethod, string(ctx.Method()))
+	if id := server.CallerOf(ctx); id != nil {
+		req.Header.Set(headerCaller, callerText(id))
+	}
 	return req, body, nil
 }
 

@@ -115,6 +115,10 @@ func (v *Prover) sum(p *proof, m message) []byte {
 	for _, name := range provenHeaders {
 		parts = append(parts, []byte(m.header(name)))
 	}
+	// Only where it is there, so that nodes of a version without it verify the others.
+	if caller := m.header(headerCaller); caller != "" {
+		parts = append(parts, []byte(headerCaller), []byte(caller))
+	}
 	return cluster.MAC(v.request, parts...)
 }
 

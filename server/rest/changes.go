@@ -2,6 +2,7 @@ package rest
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -32,16 +33,45 @@ func (m *Metadata) changes(ctx *fasthttp.RequestCtx) error {
 		ctx.SetContentType(server.MediaEvents)
 		return nil
 	}
-	return m.edge.Stream(ctx, server.MediaEvents, m.sendChanges)
+	to := audience{topics: visibleTopics(ctx), brokers: server.CallerOf(ctx).May(server.Describe, server.Cluster, brokersPath)}
+	return m.edge.Stream(ctx, server.MediaEvents, func(st *server.Stream) error { return m.sendChanges(st, to) })
 }
 
-func (m *Metadata) sendChanges(st *server.Stream) error {
+// audience is what the reader of a stream of changes may see.
+type audience struct {
+	topics  func(string) bool // nil: all
+	brokers bool
+}
+
+// visibleTopics returns which topics the caller may see; nil: all.
+func visibleTopics(ctx *fasthttp.RequestCtx) func(string) bool {
+	caller := server.CallerOf(ctx)
+	if caller.MayAll(server.Describe, server.Topic) {
+		return nil
+	}
+	return func(topic string) bool { return caller.May(server.Describe, server.Topic, topic) }
+}
+
+// of returns the changes that the reader may see; ok is false where there are none.
+func (to audience) of(ch metadata.Changes) (_ metadata.Changes, ok bool) {
+	if !to.brokers {
+		ch.Brokers = nil
+	}
+	if to.topics != nil {
+		for _, list := range []*[]string{&ch.Created, &ch.Deleted, &ch.Changed} {
+			*list = slices.DeleteFunc(*list, func(topic string) bool { return !to.topics(topic) })
+		}
+	}
+	return ch, ch.Brokers != nil || len(ch.Created)+len(ch.Deleted)+len(ch.Changed) > 0
+}
+
+func (m *Metadata) sendChanges(st *server.Stream, to audience) error {
 	w, err := m.cache.Watch(st.Context())
 	if err != nil { // too late for a status
 		return st.Send(server.CloseEvent(codec.AppendError(server.OpenEvent(nil, "error"), apierr.From(err))))
 	}
 	defer w.Close()
-	topics, brokers := w.Seen()
+	topics, brokers := w.Seen(to.topics)
 	next, err := appendEvent(server.AppendRetry(nil, comeBack), "start", startAnswer{topics.ETag, brokers.ETag})
 	if err != nil {
 		return err
@@ -56,6 +86,10 @@ func (m *Metadata) sendChanges(st *server.Stream) error {
 		cancel()
 		switch {
 		case ok:
+			if changes, ok = to.of(changes); !ok {
+				next = server.AppendBeat(next[:0])
+				continue
+			}
 			if next, err = appendChanges(next[:0], changes); err != nil {
 				return err
 			}

@@ -81,10 +81,13 @@ func readPartitions(text []byte) ([]consumer.TopicPartition, error) {
 	return tps, nil
 }
 
-// readOffsets reads {"offsets":[{"topic","partition","offset","metadata"}…]};
-// nil when that member is missing.
+// readOffsets reads {"offsets":[{"topic","partition","offset","metadata"}…]}. Without the list
+// nothing is committed: only a request without a body commits all that was read.
 func readOffsets(text []byte) ([]consumer.Offset, error) {
 	offsets, _, err := readPlaces(text, offsetsFields)
+	if err == nil && offsets == nil {
+		err = apierr.Unprocessable.New("The body needs a list of offsets. Send no body to commit all that was read.")
+	}
 	return offsets, err
 }
 
@@ -158,10 +161,10 @@ func readSubscription(text []byte) (topics []string, pattern *string, err error)
 	return topics, pattern, err
 }
 
-// readInstanceOptions reads the body of a create request, which may be empty,
+// readInstanceOptions reads the body of a create request, which may be absent,
 // over the defaults in o. Numbers and truth values may stand in quotes.
 func readInstanceOptions(text []byte, o *consumer.InstanceOptions) error {
-	if len(text) == 0 {
+	if server.IsAbsent(text) {
 		return nil
 	}
 	var format *string

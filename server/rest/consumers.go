@@ -59,18 +59,18 @@ func (c *Consumers) Routes() []server.Route {
 	}
 	m := c.media
 	return []server.Route{
-		{Method: "POST", Path: "/consumers/{group}", Body: instanceFields, Admit: m.anyBody, Action: server.Consume, Resource: server.Group, Handle: c.create},
-		route("DELETE", "", m.negotiate, c.delete),
-		withBody("POST", "/subscription", subscriptionFields, m.v2Body, c.subscribe),
-		route("GET", "/subscription", m.negotiate, c.subscription),
-		route("DELETE", "/subscription", m.negotiate, c.unsubscribe),
-		withBody("POST", "/assignments", partitionsFields, m.v2Body, c.assign),
-		route("GET", "/assignments", m.negotiate, c.assignments),
-		withBody("POST", "/positions", positionsFields, m.v2Body, c.seek),
-		withBody("POST", "/positions/beginning", partitionsFields, m.v2Body, c.seekToBeginning),
-		withBody("POST", "/positions/end", partitionsFields, m.v2Body, c.seekToEnd),
-		withBody("POST", "/offsets", offsetsFields, m.anyBody, c.commit),
-		withBody("GET", "/offsets", partitionsFields, m.v2Body, c.committed),
+		{Method: "POST", Path: "/consumers/{group}", Body: instanceFields, Admit: m.callOfBoth, Action: server.Consume, Resource: server.Group, Handle: c.create},
+		route("DELETE", "", m.call, c.delete),
+		withBody("POST", "/subscription", subscriptionFields, m.call, c.subscribe),
+		route("GET", "/subscription", m.call, c.subscription),
+		route("DELETE", "/subscription", m.call, c.unsubscribe),
+		withBody("POST", "/assignments", partitionsFields, m.call, c.assign),
+		route("GET", "/assignments", m.call, c.assignments),
+		withBody("POST", "/positions", positionsFields, m.call, c.seek),
+		withBody("POST", "/positions/beginning", partitionsFields, m.call, c.seekToBeginning),
+		withBody("POST", "/positions/end", partitionsFields, m.call, c.seekToEnd),
+		withBody("POST", "/offsets", offsetsFields, m.callOfBoth, c.commit),
+		withBody("GET", "/offsets", partitionsFields, m.call, c.committed),
 		waits("/records", c.records),
 		waits("/topics/{topic}", c.readTopic),
 		route("GET", "/stream", nil, c.stream),
@@ -96,6 +96,9 @@ func (c *Consumers) create(ctx *fasthttp.RequestCtx) error {
 		opts.OffsetReset = resetOfV1(opts.OffsetReset)
 	}
 	opts.Client = ctx.RemoteIP().String()
+	caller := server.CallerOf(ctx)
+	opts.Owner = caller.Principal()
+	opts.MaxOfOwner, opts.Quota = caller.MaxConsumers()
 	instance, err := c.manager.Create(group, opts)
 	if err != nil {
 		return err
@@ -112,7 +115,9 @@ func (c *Consumers) delete(ctx *fasthttp.RequestCtx) error {
 	if err != nil {
 		return err
 	}
-	err = c.manager.Delete(consume, group, name)
+	if _, err = c.owned(ctx, group, name); err == nil {
+		err = c.manager.Delete(consume, group, name)
+	}
 	if apierr.InstanceNotFound.Is(err) && c.repeated(ctx) {
 		err = nil
 	}
@@ -128,9 +133,18 @@ func (c *Consumers) subscribe(ctx *fasthttp.RequestCtx) error {
 			return err
 		case topics != nil && pattern != nil:
 			return apierr.IllegalState.New("A subscription has either topics or a topic_pattern, not both.")
+		case c.media.settings.Strict && i.IsSubscribed(topics != nil):
+			return apierr.IllegalState.New("Subscriptions to topics and to a topic_pattern exclude each other; delete the former first (api.compatibility.strict).")
+		case pattern != nil && !server.CallerOf(ctx).MayAll(server.Consume, server.Topic):
+			return apierr.Unauthorized.New("A topic_pattern is for callers that may consume from every topic. Name the topics.")
 		case pattern != nil:
 			return i.SubscribePattern(consume, *pattern)
 		case topics != nil:
+			for _, topic := range topics {
+				if err := server.Allow(ctx, server.Consume, server.Topic, topic); err != nil {
+					return err
+				}
+			}
 			return i.Subscribe(consume, topics)
 		}
 		return apierr.Unprocessable.New("A subscription needs topics or a topic_pattern.")
@@ -159,6 +173,9 @@ func (c *Consumers) unsubscribe(ctx *fasthttp.RequestCtx) error {
 func (c *Consumers) assign(ctx *fasthttp.RequestCtx) error {
 	return c.change(ctx, func(i *consumer.Instance) error {
 		tps, err := readPartitions(server.RequestBody(ctx))
+		if err == nil {
+			err = allowPartitions(ctx, tps)
+		}
 		if err != nil {
 			return err
 		}
@@ -226,9 +243,14 @@ func (c *Consumers) commit(ctx *fasthttp.RequestCtx) error {
 		return err
 	}
 	var offsets []consumer.Offset
-	if len(server.RequestBody(ctx)) > 0 {
-		if offsets, err = readOffsets(server.RequestBody(ctx)); err != nil {
+	if body := server.RequestBody(ctx); !server.IsAbsent(body) {
+		if offsets, err = readOffsets(body); err != nil {
 			return err
+		}
+		for _, o := range offsets {
+			if err := server.Allow(ctx, server.Consume, server.Topic, o.Topic); err != nil {
+				return err
+			}
 		}
 	}
 	if async {
@@ -255,6 +277,9 @@ func (c *Consumers) committed(ctx *fasthttp.RequestCtx) error {
 	} else {
 		tps, err = readPartitions(server.RequestBody(ctx))
 	}
+	if err == nil {
+		err = allowPartitions(ctx, tps)
+	}
 	if err != nil {
 		return err
 	}
@@ -278,6 +303,9 @@ func (c *Consumers) records(ctx *fasthttp.RequestCtx) error {
 	}
 	o, err := c.media.readOptions(ctx)
 	if err != nil {
+		return err
+	}
+	if err := mayRead(ctx, instance); err != nil {
 		return err
 	}
 	if ctx.IsHead() {
@@ -323,6 +351,9 @@ func (c *Consumers) stream(ctx *fasthttp.RequestCtx) error {
 	}
 	contentType, frames, err := negotiateStream(ctx)
 	if err != nil {
+		return err
+	}
+	if err := mayRead(ctx, instance); err != nil {
 		return err
 	}
 	q := consumer.StreamOptions{Frames: frames, Heartbeat: c.media.settings.StreamHeartbeat, Undecodable: instance.Options().Undecodable}
@@ -382,13 +413,51 @@ func noContent(ctx *fasthttp.RequestCtx, err error) error {
 	return err
 }
 
-// instance returns the instance that the path names.
+// instance returns the instance that the path names, if it is the caller's.
 func (c *Consumers) instance(ctx *fasthttp.RequestCtx) (*consumer.Instance, error) {
 	group, name, err := server.InstanceParams(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return c.manager.Get(group, name)
+	return c.owned(ctx, group, name)
+}
+
+// owned returns an instance that the caller has made. That of somebody else is not there for the
+// caller: nobody else reads, commits or deletes it, nor learns that it exists.
+func (c *Consumers) owned(ctx *fasthttp.RequestCtx, group, name string) (*consumer.Instance, error) {
+	i, err := c.manager.Get(group, name)
+	if caller := server.CallerOf(ctx); err == nil && caller != nil && i.Options().Owner != caller.Principal() {
+		return nil, apierr.InstanceNotFound.Err()
+	}
+	return i, err
+}
+
+// allowPartitions refuses topics that the caller may not consume from.
+func allowPartitions(ctx *fasthttp.RequestCtx, tps []consumer.TopicPartition) error {
+	for _, tp := range tps {
+		if err := server.Allow(ctx, server.Consume, server.Topic, tp.Topic); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mayRead refuses a read of topics that the caller may no longer consume from: it could when it
+// subscribed, but rules change.
+func mayRead(ctx *fasthttp.RequestCtx, i *consumer.Instance) error {
+	if server.CallerOf(ctx).MayAll(server.Consume, server.Topic) {
+		return nil
+	}
+	topics, err := i.Topics()
+	if err != nil {
+		return err
+	}
+	for _, topic := range topics {
+		if err := server.Allow(ctx, server.Consume, server.Topic, topic); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // queryPartitions returns ?topic=t&partition=0&partition=1….

@@ -1,6 +1,8 @@
 package rest
 
 import (
+	"bytes"
+	"slices"
 	"strings"
 
 	"github.com/valyala/fasthttp"
@@ -98,7 +100,7 @@ func (m *Media) version(ctx *fasthttp.RequestCtx) version {
 		if c.kafka {
 			return c.media.version
 		}
-		if ctx.IsPost() && m.impliesV1(c.name) { // only produce requests accept it
+		if ctx.IsPost() && m.impliesV1(c.name) && !asksForV2(ctx) {
 			return v1
 		}
 	}
@@ -111,6 +113,12 @@ func (m *Media) version(ctx *fasthttp.RequestCtx) version {
 		return v1
 	}
 	return v2
+}
+
+// asksForV2 reports whether Accept prefers a media type of v2 to those of v1.
+func asksForV2(ctx *fasthttp.RequestCtx) bool {
+	accept := ctx.Request.Header.Peek(fasthttp.HeaderAccept)
+	return bytes.Contains(accept, []byte("v2+json")) && strings.HasSuffix(server.PickAccepted(string(accept), callTypesV1V2), "v2+json")
 }
 
 // untyped is the content of a missing Content-Type.
@@ -130,19 +138,16 @@ func (m *Media) contentType(ctx *fasthttp.RequestCtx) (*content, error) {
 	return c, nil
 }
 
-// requireBody refuses a body whose Content-Type is not v2 JSON, or v1 JSON where v1 has the route
-// too.
+// requireBody refuses a body whose Content-Type is not JSON of v2, or of v1 where v1 has the route
+// too. Clients name the format of their records in each call, so any format may stand there.
 func (m *Media) requireBody(ctx *fasthttp.RequestCtx, inV1 bool) error {
 	c, err := m.contentType(ctx)
-	if err != nil {
-		return err
-	}
-	if c == untyped && len(server.RequestBody(ctx)) == 0 {
-		return nil
-	}
-	is := c.media
 	switch {
-	case c.kafka && (!is.hasFormat || is.format == codec.JSON) && (is.version == v2 || inV1):
+	case len(server.RequestBody(ctx)) == 0: // which has no type
+		return nil
+	case err != nil:
+		return err
+	case c.kafka && (c.media.version == v2 || inV1), m.impliesV1(c.name) && (inV1 || asksForV2(ctx)):
 		return nil
 	case inV1:
 		return apierr.UnsupportedMedia.New("The Content-Type of this request must be %s or %s.", mediaV2, mediaV1)
@@ -157,17 +162,31 @@ var answerTypes = [...][]string{
 	v1: {mediaV1, mediaKafka, server.MediaJSON},
 }
 
-// v2Body negotiates the response, and refuses a body that is not v2 JSON.
-func (m *Media) v2Body(ctx *fasthttp.RequestCtx) error {
-	if err := m.negotiate(ctx); err != nil {
+// callTypes are the media types of a response to a call on consumers other than a read. Clients ask
+// for the format of their records in each call; what has no records is the same in all of them.
+var callTypes = [...][]string{v2: withFormats(v2), v1: withFormats(v1)}
+
+var callTypesV1V2 = slices.Concat(callTypes[v1], callTypes[v2])
+
+func withFormats(v version) []string {
+	types := slices.Clone(answerTypes[v])
+	for f := codec.Binary; f <= codec.Protobuf; f++ {
+		types = append(types, recordType(v, f))
+	}
+	return types
+}
+
+// call negotiates the response to a call on consumers, and refuses a body that is not JSON of v2.
+func (m *Media) call(ctx *fasthttp.RequestCtx) error {
+	if err := m.pick(ctx, callTypes[m.version(ctx)]); err != nil {
 		return err
 	}
 	return m.requireBody(ctx, false)
 }
 
-// anyBody negotiates the response, and refuses a body that is neither v2 nor v1 JSON.
-func (m *Media) anyBody(ctx *fasthttp.RequestCtx) error {
-	if err := m.negotiate(ctx); err != nil {
+// callOfBoth is call where v1 has the route too.
+func (m *Media) callOfBoth(ctx *fasthttp.RequestCtx) error {
+	if err := m.pick(ctx, callTypes[m.version(ctx)]); err != nil {
 		return err
 	}
 	return m.requireBody(ctx, true)
@@ -175,18 +194,23 @@ func (m *Media) anyBody(ctx *fasthttp.RequestCtx) error {
 
 // negotiate picks the media type of a response by Accept (RFC 9110 §12.5.1) and sets it.
 func (m *Media) negotiate(ctx *fasthttp.RequestCtx) error {
-	offers := answerTypes[m.version(ctx)]
+	return m.pick(ctx, answerTypes[m.version(ctx)])
+}
+
+// pick is negotiate among the offers, of which the first is preferred. [Settings.Strict] withdraws
+// plain JSON.
+func (m *Media) pick(ctx *fasthttp.RequestCtx, offers []string) error {
 	accept := ctx.Request.Header.Peek(fasthttp.HeaderAccept)
 	if len(accept) == 0 || string(accept) == "*/*" || string(accept) == offers[0] {
 		ctx.SetContentType(offers[0])
 		return nil
 	}
-	if m.settings.Strict {
-		offers = offers[:1]
-	}
 	best := server.PickAccepted(string(accept), offers)
+	if best == server.MediaJSON && m.settings.Strict {
+		best = server.PickAccepted(string(accept), slices.DeleteFunc(slices.Clone(offers), func(t string) bool { return t == server.MediaJSON }))
+	}
 	if best == "" {
-		return apierr.NotAcceptable.New("This answers with %s, which Accept does not admit.", strings.Join(offers, " or "))
+		return apierr.NotAcceptable.New("This answers with %s, which Accept does not admit.", offers[0])
 	}
 	ctx.SetContentType(best)
 	return nil

@@ -28,19 +28,21 @@ func NewMetadata(edge *server.Server, m *Media, cache *metadata.Cache) *Metadata
 // Routes returns the resource's routes.
 func (m *Metadata) Routes() []server.Route {
 	route := func(path string, of server.Resource, h server.Handler) server.Route {
-		return server.Route{Method: "GET", Path: path, Admit: m.media.negotiate, Resource: of, Handle: h}
+		return server.Route{Method: "GET", Path: path, Admit: m.media.negotiate, Action: server.Describe, Resource: of, Handle: h}
 	}
 	return []server.Route{
 		route("/", server.Node, m.root),
-		route("/topics", server.Cluster, m.listTopics),
+		route("/topics", server.Topics, m.listTopics),
 		route("/topics/{topic}", server.Topic, m.describeTopic),
 		route("/topics/{topic}/partitions", server.Topic, m.listPartitions),
 		route(partitionPath, server.Topic, m.describePartition),
 		route(partitionPath+"/offsets", server.Topic, m.partitionOffsets),
-		route("/brokers", server.Cluster, m.listBrokers),
-		{Method: "GET", Path: "/metadata/changes", Resource: server.Cluster, Handle: m.changes},
+		route(brokersPath, server.Cluster, m.listBrokers),
+		{Method: "GET", Path: "/metadata/changes", Action: server.Describe, Resource: server.Topics, Handle: m.changes},
 	}
 }
+
+const brokersPath = "/brokers"
 
 // lookUp is the context of a look-up in the cluster's metadata. The cache bounds each look-up by
 // its own time-out; fasthttp's context would end only with a drain, and a drain completes the
@@ -55,7 +57,7 @@ func (m *Metadata) root(ctx *fasthttp.RequestCtx) error {
 
 // listTopics handles GET /topics.
 func (m *Metadata) listTopics(ctx *fasthttp.RequestCtx) error {
-	return m.known(ctx, metadata.Query{Of: metadata.AllTopics})
+	return m.known(ctx, metadata.Query{Of: metadata.AllTopics, Visible: visibleTopics(ctx)})
 }
 
 // describeTopic handles GET /topics/{topic}.

@@ -3,6 +3,8 @@ package rest
 import (
 	"bytes"
 	"context"
+	"math"
+	"slices"
 	"strconv"
 
 	"github.com/valyala/fasthttp"
@@ -48,7 +50,8 @@ func NewProduce(edge *server.Server, m *Media, p *batch.Producer, schemas *schem
 // The request has not been routed yet; nothing but records is posted below /topics.
 func Ready(p *batch.Producer) func(ctx *fasthttp.RequestCtx, size int) error {
 	return func(ctx *fasthttp.RequestCtx, size int) error {
-		if !ctx.IsPost() || !bytes.HasPrefix(ctx.URI().PathOriginal(), topicsPath) {
+		path := ctx.URI().PathOriginal()
+		if !ctx.IsPost() || !bytes.HasPrefix(path, topicsPath) && !bytes.Equal(path, topicsPath[:len(topicsPath)-1]) {
 			return nil
 		}
 		return p.Ready(max(size, 0))
@@ -80,6 +83,7 @@ func (p *Produce) counting(format codec.Format, f appendResponse) responses {
 // Routes returns the resource's routes.
 func (p *Produce) Routes() []server.Route {
 	return []server.Route{
+		{Method: "POST", Path: "/topics", Admit: p.media.negotiate, Action: server.Produce, Resource: server.Topics, Handle: p.toTopics},
 		{Method: "POST", Path: "/topics/{topic}", Admit: p.media.negotiate, Action: server.Produce, Resource: server.Topic, Handle: p.toTopic},
 		{Method: "POST", Path: partitionPath, Admit: p.media.negotiate, Action: server.Produce, Resource: server.Topic, Handle: p.toPartition},
 	}
@@ -128,6 +132,7 @@ func (p *Produce) produce(ctx *fasthttp.RequestCtx, partition int32) error {
 	}
 	server.ReleaseBody(ctx) // the producer accounts for it now
 	records := job.Len()
+	server.ChargeRecords(ctx, records)
 	answer := p.appends[media.version][media.format]
 	if server.PrefersMinimal(ctx) {
 		answer.whole = answer.minimal
@@ -143,8 +148,12 @@ func (p *Produce) produce(ctx *fasthttp.RequestCtx, partition int32) error {
 	return err
 }
 
-// encode looks up the schemas that a request named and encodes its records with them.
+// encode looks up the schemas that a request named and encodes its records with them. The topic is
+// looked up before: a schema must not be registered for a topic that does not exist.
 func (p *Produce) encode(job *batch.Job, media recordsMedia, topic string, named codec.Schemas) error {
+	if err := p.producer.CheckTopic(topic); err != nil {
+		return err
+	}
 	key, err := p.resolve(schema.Wanted{Format: media.format, Topic: topic, Key: true, Text: named.Key, ID: named.KeyID})
 	if err != nil {
 		return err
@@ -182,26 +191,71 @@ func appendOffsetsV1(dst []byte, job *batch.Job) []byte {
 // failed one.
 func appendSlots(dst []byte, job *batch.Job, code func(*apierr.Kind) int) []byte {
 	dst = append(dst, `{"offsets":[`...)
-	for i := range job.Len() {
-		partition, offset, failed := job.Result(i)
-		if failed != nil {
-			dst = append(dst, `{"partition":null,"offset":null,"error_code":`...)
-			dst = strconv.AppendInt(dst, int64(code(failed.Kind)), 10)
-			dst = append(dst, `,"error":`...)
-			dst = json.AppendString(dst, failed.Message())
-			dst = append(dst, `},`...)
+	for i := 0; i < job.Len(); {
+		count, partition, offset, failed := job.Row(i)
+		i += count
+		if failed == nil {
+			dst = appendWritten(dst, partition, offset, count)
 			continue
 		}
-		dst = append(dst, `{"partition":`...)
-		dst = strconv.AppendInt(dst, int64(partition), 10)
-		dst = append(dst, `,"offset":`...)
-		dst = strconv.AppendInt(dst, offset, 10)
-		dst = append(dst, `,"error_code":null,"error":null},`...)
+		slot := len(dst)
+		dst = append(dst, `{"partition":null,"offset":null,"error_code":`...)
+		dst = strconv.AppendInt(dst, int64(code(failed.Kind)), 10)
+		dst = append(dst, `,"error":`...)
+		dst = json.AppendString(dst, failed.Message())
+		dst = append(dst, `},`...)
+		for end := len(dst); count > 1; count-- {
+			dst = append(dst, dst[slot:end]...)
+		}
 	}
 	dst = dst[:len(dst)-1] // the comma; there is at least one record
 	dst = appendSchemaID(append(dst, `],"key_schema_id":`...), job.KeySchema)
 	dst = appendSchemaID(append(dst, `,"value_schema_id":`...), job.ValueSchema)
 	return append(dst, '}')
+}
+
+// appendWritten appends the slots of count records that are in a partition from offset on. A slot
+// differs from the one before it in the offset alone: it is copied, and counted up in place.
+func appendWritten(dst []byte, partition int32, offset int64, count int) []byte {
+	for end := offset + int64(count); offset < end; {
+		slot := len(dst)
+		dst = append(dst, `{"partition":`...)
+		dst = strconv.AppendInt(dst, int64(partition), 10)
+		dst = append(dst, `,"offset":`...)
+		dst = strconv.AppendInt(dst, offset, 10)
+		digits := len(dst) - slot
+		dst = append(dst, `,"error_code":null,"error":null},`...)
+		size, alike := len(dst)-slot, min(end, sameDigits(offset))
+		dst = slices.Grow(dst, int(alike-offset-1)*size)
+		for offset++; offset < alike; offset++ {
+			dst = append(dst, dst[len(dst)-size:]...)
+			countUp(dst[:len(dst)-size+digits])
+		}
+	}
+	return dst
+}
+
+// sameDigits returns the first number above n that has more digits, or that follows a negative n.
+func sameDigits(n int64) int64 {
+	if n < 0 {
+		return n + 1
+	}
+	limit := int64(10)
+	for ; n >= limit; limit *= 10 {
+		if limit == 1e18 {
+			return math.MaxInt64 // there are numbers of 19 digits, and not all of 20
+		}
+	}
+	return limit
+}
+
+// countUp adds one to the decimal number that b ends with, which has a digit other than 9.
+func countUp(b []byte) {
+	i := len(b) - 1
+	for ; b[i] == '9'; i-- {
+		b[i] = '0'
+	}
+	b[i]++
 }
 
 func appendSchemaID(dst []byte, id int32) []byte {
@@ -211,14 +265,15 @@ func appendSchemaID(dst []byte, id int32) []byte {
 	return strconv.AppendInt(dst, int64(id), 10)
 }
 
-// recordErrorCode returns the code in the slot of a record that failed: a partition that does not
-// exist, and a record that may be in Kafka, have their own codes; other errors have one of two,
-// retriable or not.
+// recordErrorCode returns the code in the slot of a record that failed. What a client can do
+// something about has a code of its own: a partition or a topic that does not exist, a right that is
+// missing, a record that may be in Kafka. Other errors have one of two, retriable or not.
 func recordErrorCode(k *apierr.Kind) int {
-	switch {
-	case k == apierr.PartitionNotFound, k == apierr.WriteUnknown:
+	switch k {
+	case apierr.PartitionNotFound, apierr.TopicNotFound, apierr.Unauthorized, apierr.Unauthenticated, apierr.WriteUnknown:
 		return k.Code
-	case k.Retry:
+	}
+	if k.Retry {
 		return apierr.KafkaRetriable.Code
 	}
 	return apierr.KafkaError.Code

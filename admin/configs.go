@@ -1,0 +1,158 @@
+package admin
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// Config is one setting of a topic, of a broker, or of all brokers.
+type Config struct {
+	Name string
+	// Value is nil where Kafka has none, or withholds it because it is a secret.
+	Value               *string
+	ReadOnly, Sensitive bool
+	// Source tells where the value comes from, as DYNAMIC_TOPIC_CONFIG.
+	Source string
+	// Synonyms are the settings that the value is taken from, the strongest first.
+	Synonyms []Synonym
+}
+
+// Default reports whether nobody has set the value.
+func (c *Config) Default() bool { return c.Source == kmsg.ConfigSourceDefaultConfig.String() }
+
+// Synonym is a setting that another takes its value from.
+type Synonym struct {
+	Name   string
+	Value  *string
+	Source string
+}
+
+// SetConfig is a change of one setting. A nil value is the default.
+type SetConfig struct {
+	Name  string
+	Value *string
+}
+
+// Owner is the kind of thing that has settings.
+type Owner = kmsg.ConfigResourceType
+
+// The owners. The name of a [Broker] is its id, and AllBrokers for what holds for all of them.
+const (
+	OfTopic    = kmsg.ConfigResourceTypeTopic
+	OfBroker   = kmsg.ConfigResourceTypeBroker
+	AllBrokers = ""
+)
+
+// configsAtOnce is how many owners one request asks about: the settings of a topic are about 5 KB.
+const configsAtOnce = 500
+
+// Configs returns the settings of each owner in names, sorted by name: all of them, or those that
+// only names. Errors: TopicNotFound, Unauthorized, and those of the connection.
+func (a *Admin) Configs(ctx context.Context, of Owner, names []string, only ...string) (map[string][]Config, error) {
+	all := make(map[string][]Config, len(names))
+	for chunk := range slices.Chunk(names, configsAtOnce) {
+		req := kmsg.NewPtrDescribeConfigsRequest()
+		req.IncludeSynonyms = true
+		for _, name := range chunk {
+			if err := a.openConfigs(of, name); err != nil {
+				return nil, err
+			}
+			r := kmsg.NewDescribeConfigsRequestResource()
+			r.ResourceType, r.ResourceName, r.ConfigNames = of, name, only
+			req.Resources = append(req.Resources, r)
+		}
+		resp, err := req.RequestWith(ctx, a.brokers)
+		if err != nil {
+			return nil, failed(err)
+		}
+		for i := range resp.Resources {
+			r := &resp.Resources[i]
+			if err := refused(r.ErrorCode, r.ErrorMessage); err != nil {
+				return nil, err
+			}
+			all[r.ResourceName] = newConfigs(r.Configs)
+		}
+	}
+	return all, nil
+}
+
+func (a *Admin) openConfigs(of Owner, name string) error {
+	if of == OfTopic {
+		return a.open(name)
+	}
+	return nil
+}
+
+func newConfigs(described []kmsg.DescribeConfigsResponseResourceConfig) []Config {
+	all := make([]Config, 0, len(described))
+	for i := range described {
+		d := &described[i]
+		c := Config{Name: d.Name, Value: d.Value, ReadOnly: d.ReadOnly, Sensitive: d.IsSensitive, Source: d.Source.String()}
+		if c.Sensitive {
+			c.Value = nil
+		}
+		for _, s := range d.ConfigSynonyms {
+			synonym := Synonym{s.Name, s.Value, s.Source.String()}
+			if c.Sensitive {
+				synonym.Value = nil
+			}
+			c.Synonyms = append(c.Synonyms, synonym)
+		}
+		all = append(all, c)
+	}
+	slices.SortFunc(all, func(a, b Config) int { return strings.Compare(a.Name, b.Name) })
+	return all
+}
+
+// The operations of an incremental change (KIP-339).
+const (
+	setConfig    kmsg.IncrementalAlterConfigOp = 0
+	deleteConfig kmsg.IncrementalAlterConfigOp = 1
+)
+
+// AlterConfigs changes settings of owners. Kafka takes or refuses the changes of each owner as a
+// whole; the errors are by owner, without those that it has taken. With validateOnly nothing
+// changes.
+func (a *Admin) AlterConfigs(ctx context.Context, of Owner, changes map[string][]SetConfig, validateOnly bool) (map[string]error, error) {
+	req := kmsg.NewPtrIncrementalAlterConfigsRequest()
+	req.ValidateOnly = validateOnly
+	refusals := make(map[string]error)
+	for name, sets := range changes {
+		if err := a.openConfigs(of, name); err != nil {
+			refusals[name] = err
+			continue
+		}
+		r := kmsg.NewIncrementalAlterConfigsRequestResource()
+		r.ResourceType, r.ResourceName = of, name
+		for _, set := range sets {
+			c := kmsg.NewIncrementalAlterConfigsRequestResourceConfig()
+			c.Name, c.Value, c.Op = set.Name, set.Value, setConfig
+			if set.Value == nil {
+				c.Op = deleteConfig
+			}
+			r.Configs = append(r.Configs, c)
+		}
+		req.Resources = append(req.Resources, r)
+	}
+	if len(req.Resources) == 0 {
+		return refusals, nil
+	}
+	resp, err := req.RequestWith(ctx, a.brokers)
+	if err != nil {
+		return nil, failed(err)
+	}
+	if len(resp.Resources) != len(req.Resources) {
+		return nil, failed(kerr.UnknownServerError)
+	}
+	for _, r := range resp.Resources {
+		if err := refused(r.ErrorCode, r.ErrorMessage); err != nil {
+			refusals[r.ResourceName] = err
+		}
+	}
+	a.changed() // v1 and v2 show a topic with its configuration
+	return refusals, nil
+}

@@ -1,0 +1,301 @@
+package auth
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"millrace/internal/bounded"
+)
+
+// quota bounds how much some callers may do.
+type quota struct {
+	// Name is what a refused client reads.
+	Name string `yaml:"name"`
+	// Who is as in a rule. Paths are patterns of the routes that count; none: all.
+	Who   []string `yaml:"who"`
+	Paths []string `yaml:"paths"`
+	// Per is who has a quota of its own: each identity (the default), each address, or all
+	// together.
+	Per string `yaml:"per"`
+	// Requests, Records and Bytes are a second's; 0: no bound. Records and bytes are those of
+	// request bodies.
+	Requests float64 `yaml:"requests"`
+	Records  float64 `yaml:"records"`
+	Bytes    float64 `yaml:"bytes"`
+	// Burst is for how many seconds' worth one may be ahead.
+	Burst float64 `yaml:"burst"`
+	// Consumers bounds the consumer instances of an identity on this node.
+	Consumers int `yaml:"consumers"`
+
+	line  int
+	index int
+	paths patterns
+}
+
+const (
+	perIdentity = "identity"
+	perAddress  = "address"
+	perAll      = "all"
+)
+
+// UnmarshalYAML implements [yaml.Unmarshaler]: it notes the line of the quota.
+func (q *quota) UnmarshalYAML(n *yaml.Node) error {
+	if err := onlyKeys(n, "name", "who", "paths", "per", "requests", "records", "bytes", "burst", "consumers"); err != nil {
+		return err
+	}
+	type plain quota
+	if err := n.Decode((*plain)(q)); err != nil {
+		return err
+	}
+	q.line = n.Line
+	return nil
+}
+
+func (q *quota) check() error {
+	if err := checkWho(q.Who); err != nil {
+		return err
+	}
+	if q.Per == "" {
+		q.Per = perIdentity
+	}
+	if q.Burst == 0 {
+		q.Burst = 1
+	}
+	most := max(q.Requests, q.Records, q.Bytes)
+	switch {
+	case q.Name == "":
+		return errors.New("name is missing: what a client reads that is refused")
+	case !slices.Contains([]string{perIdentity, perAddress, perAll}, q.Per):
+		return fmt.Errorf("per is %q; allowed: %s, %s, %s", q.Per, perIdentity, perAddress, perAll)
+	case min(q.Requests, q.Records, q.Bytes, q.Burst) < 0 || q.Consumers < 0 || most > 1e12 || q.Burst > 3600:
+		return errors.New("a number is out of range")
+	case most == 0 && q.Consumers == 0:
+		return errors.New("none of requests, records, bytes and consumers is given")
+	}
+	q.paths = patterns{any: len(q.Paths) == 0}
+	for _, path := range q.Paths {
+		q.paths.add(path)
+	}
+	return nil
+}
+
+// names reports whether the quota is for the identity. Other than a rule, one for * holds for
+// anonymous callers too.
+func (q *quota) names(id *Identity) bool { return names(q.Who, id, true) }
+
+// meter is one thing that is counted.
+type meter uint8
+
+const (
+	requests meter = iota
+	records
+	payload
+	meters
+)
+
+var meterNames = [meters]string{requests: "requests", records: "records", payload: "bytes"}
+
+func (q *quota) rate(m meter) float64 {
+	switch m {
+	case requests:
+		return q.Requests
+	case records:
+		return q.Records
+	}
+	return q.Bytes
+}
+
+// bucket is the state of one bound, a GCRA: the time at which all that was taken would be used
+// up at the rate. It is ahead of the clock by what was taken in advance.
+type bucket struct{ ahead atomic.Int64 }
+
+// take takes n units of the given nanoseconds each if the bucket is not ahead by more than the
+// window already. So a request that is larger than the window passes once, and is paid for by
+// those after it. It returns how far ahead the bucket is, or was when it refused.
+func (b *bucket) take(now, n, unit, window int64) (ahead int64, ok bool) {
+	for {
+		was := b.ahead.Load()
+		from := max(was, now)
+		if from-now >= window {
+			return from - now, false
+		}
+		if n == 0 || b.ahead.CompareAndSwap(was, from+n*unit) {
+			return from + n*unit - now, true
+		}
+	}
+}
+
+// limit is a quota for one identity.
+type limit struct {
+	*quota
+	own *[meters]bucket // nil: each address has its own
+}
+
+// bucketKey names whose a bucket is.
+type bucketKey struct {
+	quota     int
+	principal string
+	addr      netip.Addr
+}
+
+// maxBuckets bounds the identities and addresses that are counted apart.
+const maxBuckets = 100_000
+
+// buckets are the states of all quotas of a snapshot.
+type buckets struct {
+	mu  sync.RWMutex
+	all *bounded.Map[bucketKey, *[meters]bucket]
+}
+
+func (b *buckets) init() { b.all = bounded.New[bucketKey, *[meters]bucket](maxBuckets, nil) }
+
+func (b *buckets) of(key bucketKey) *[meters]bucket {
+	b.mu.RLock()
+	found, ok := b.all.Get(key)
+	b.mu.RUnlock()
+	if ok {
+		return found
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if found, ok = b.all.Get(key); !ok {
+		found = new([meters]bucket)
+		b.all.Put(key, found)
+	}
+	return found
+}
+
+// limitsOf returns the quotas that hold for an identity.
+func (p *policy) limitsOf(id *Identity) (all []limit) {
+	for i := range p.quotas {
+		q := &p.quotas[i]
+		if q.index = i; !q.names(id) {
+			continue
+		}
+		l := limit{quota: q}
+		switch {
+		case q.Per == perAll:
+			l.own = p.buckets.of(bucketKey{quota: i})
+		case q.Per == perIdentity && !id.Anonymous():
+			l.own = p.buckets.of(bucketKey{quota: i, principal: id.principal})
+		}
+		all = append(all, l)
+	}
+	return all
+}
+
+// Usage is what a request takes of the quotas.
+type Usage struct {
+	Requests, Records, Bytes int
+}
+
+func (u Usage) of(m meter) int {
+	switch m {
+	case requests:
+		return u.Requests
+	case records:
+		return u.Records
+	}
+	return u.Bytes
+}
+
+// Left is the state of the quota that comes closest to its end, for the client.
+type Left struct {
+	// Name and What are the quota and what it counts; empty: there is none.
+	Name, What string
+	// Limit is a window's worth, Remaining what is left of it.
+	Limit, Remaining int64
+	// Reset is when all is there again; Wait, of a refusal, when something is.
+	Reset, Wait time.Duration
+	Window      time.Duration
+}
+
+// Take takes from the quotas of the identity on the path. ok is false where one is exhausted;
+// left is that one then, else the one that is closest to it. Anonymous callers have quotas by
+// their address.
+func (id *Identity) Take(addr netip.Addr, path string, u Usage) (left Left, ok bool) {
+	if id == nil || len(id.limits) == 0 {
+		return left, true
+	}
+	now, least := time.Now().UnixNano(), 2.0
+	for i := range id.limits {
+		l := &id.limits[i]
+		if !l.paths.match(path) {
+			continue
+		}
+		states := l.own
+		for m := range meters {
+			rate := l.rate(m)
+			if rate == 0 {
+				continue
+			}
+			if states == nil {
+				states = id.policy.buckets.of(bucketKey{quota: l.index, addr: addr})
+			}
+			unit, window := max(int64(float64(time.Second)/rate), 1), int64(l.Burst*float64(time.Second))
+			ahead, taken := states[m].take(now, int64(u.of(m)), unit, window)
+			share := 1 - float64(ahead)/float64(window)
+			if taken && share >= least {
+				continue
+			}
+			least = share
+			left = Left{
+				Name: l.Name, What: meterNames[m], Limit: window / unit, Remaining: max(window-ahead, 0) / unit,
+				Reset: time.Duration(ahead), Window: time.Duration(window),
+			}
+			if !taken {
+				left.Wait = time.Duration(ahead - window + unit)
+				return left, false
+			}
+		}
+	}
+	return left, true
+}
+
+// Charge takes from the quotas what was not known when the request was admitted. The caller may
+// come to be ahead by it, and is refused until it is not.
+func (id *Identity) Charge(addr netip.Addr, path string, u Usage) {
+	if id == nil {
+		return
+	}
+	now := time.Now().UnixNano()
+	for i := range id.limits {
+		l := &id.limits[i]
+		if !l.paths.match(path) {
+			continue
+		}
+		states := l.own
+		if states == nil {
+			states = id.policy.buckets.of(bucketKey{quota: l.index, addr: addr})
+		}
+		for m := range meters {
+			if rate, n := l.rate(m), int64(u.of(m)); rate > 0 && n > 0 {
+				states[m].take(now, n, max(int64(float64(time.Second)/rate), 1), 1<<62)
+			}
+		}
+	}
+}
+
+// Counts reports whether there are quotas for the identity.
+func (id *Identity) Counts() bool { return id != nil && len(id.limits) > 0 }
+
+// MaxConsumers returns how many consumer instances the identity may have on this node; 0: no
+// bound. name is the quota that says so.
+func (id *Identity) MaxConsumers() (most int, name string) {
+	if id == nil {
+		return 0, ""
+	}
+	for i := range id.limits {
+		if n := id.limits[i].Consumers; n > 0 && (most == 0 || n < most) {
+			most, name = n, id.limits[i].Name
+		}
+	}
+	return most, name
+}

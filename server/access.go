@@ -1,0 +1,258 @@
+package server
+
+import (
+	"crypto/x509"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"millrace/auth"
+	"millrace/internal/apierr"
+)
+
+// gate is a route with what its authorization needs, made at start.
+type gate struct {
+	Route
+	topic, group bool // the path has the parameter
+}
+
+func newGate(rt Route) *gate {
+	return &gate{Route: rt, topic: strings.Contains(rt.Path, "{topic}"), group: strings.Contains(rt.Path, "{group}")}
+}
+
+// callerKey is the key of a request's caller among its user values.
+type callerKey struct{}
+
+// CallerOf returns the identity of the request's caller, nil where nobody is asked who they are.
+func CallerOf(ctx *fasthttp.RequestCtx) *auth.Identity {
+	id, _ := ctx.UserValue(callerKey{}).(*auth.Identity)
+	return id
+}
+
+// SetCaller makes id the identity of the request's caller, which another node has identified.
+func SetCaller(ctx *fasthttp.RequestCtx, id *auth.Identity) { ctx.SetUserValue(callerKey{}, id) }
+
+// Allow returns nil if the request's caller may do the action to the resource of that name, or
+// else the refusal. It is for names that the path of the route does not have.
+func Allow(ctx *fasthttp.RequestCtx, a Action, r Resource, name string) error {
+	return allow(CallerOf(ctx), a, r, name)
+}
+
+func allow(id *auth.Identity, a Action, r Resource, name string) error {
+	switch {
+	case id.May(a, r, name):
+		return nil
+	case id.Anonymous():
+		return apierr.Unauthenticated.New("This needs credentials: without them nobody may %s the %s %s.", verbs[a], nouns[r], name)
+	}
+	return apierr.Unauthorized.New("The caller may not %s the %s %s.", verbs[a], nouns[r], name)
+}
+
+// MayDescribe reports whether the request's caller may see the resource in a list.
+func MayDescribe(ctx *fasthttp.RequestCtx, r Resource, name string) bool {
+	return CallerOf(ctx).May(Describe, r, name)
+}
+
+// The words of a refusal.
+var (
+	verbs = map[Action]string{Describe: "describe", Produce: "produce to", Consume: "consume from", Administer: "administer", Ingest: "ingest by", auth.Undeclared: "use"}
+	nouns = map[Resource]string{Topic: "topic", Group: "consumer group", Node: "path", Cluster: "path", Topics: "topics of", Groups: "consumer groups of"}
+)
+
+// authorize identifies the caller of a request and decides whether it may use the route: the one
+// place where that is done, by what the route says of itself. The rules see names, not resources,
+// so that a refusal does not tell whether the resource exists.
+func (s *Server) authorize(rt *gate, ctx *fasthttp.RequestCtx) error {
+	if rt.Action == Probe || rt.Action == Notify {
+		return nil
+	}
+	access := s.deps.Access
+	if access == nil || access.Skips(rt.Path) {
+		return s.requireLocal(rt, ctx)
+	}
+	id, err := s.identify(rt, ctx)
+	if err == nil {
+		err = s.permit(rt, ctx, id)
+	}
+	if err == nil && !id.Ruled() {
+		err = s.requireLocal(rt, ctx)
+	}
+	if err != nil {
+		return s.refused(rt, ctx, id, err)
+	}
+	return s.meter(rt, ctx, id)
+}
+
+// identify returns the identity of the request's caller, and keeps it with the request.
+func (s *Server) identify(rt *gate, ctx *fasthttp.RequestCtx) (*auth.Identity, error) {
+	if id := CallerOf(ctx); id != nil {
+		return id, nil
+	}
+	c := credentialsOf(ctx)
+	if rt != nil && rt.KeyInQuery && len(c.Authorization)+len(c.Key) == 0 {
+		c.Key = ctx.QueryArgs().Peek(keyParam)
+	}
+	id, err := s.deps.Access.Identify(c)
+	if err == nil {
+		SetCaller(ctx, id)
+	}
+	return id, err
+}
+
+// keyParam is the query parameter of an API key.
+const keyParam = "api_key"
+
+var headerKey = []byte("X-Api-Key")
+
+// credentialsOf returns what the request's header and its connection show of the caller.
+func credentialsOf(ctx *fasthttp.RequestCtx) auth.Credentials {
+	c := auth.Credentials{Addr: addrOf(ctx), Key: ctx.Request.Header.PeekCanonical(headerKey)}
+	c.Authorization = ctx.Request.Header.Peek(fasthttp.HeaderAuthorization)
+	c.Certificate = certificateOf(ctx)
+	return c
+}
+
+// certificateOf returns the client's certificate if its chain was verified.
+func certificateOf(ctx *fasthttp.RequestCtx) *x509.Certificate {
+	secure, ok := ctx.Conn().(*secureConn)
+	if !ok {
+		return nil
+	}
+	if state := secure.ConnectionState(); len(state.VerifiedChains) > 0 {
+		return state.VerifiedChains[0][0]
+	}
+	return nil
+}
+
+// permit decides by the rules: about the route's resource, and about each name in its path.
+func (s *Server) permit(rt *gate, ctx *fasthttp.RequestCtx, id *auth.Identity) error {
+	if rt.topic {
+		if err := permitParam(rt, ctx, id, Topic, "topic"); err != nil {
+			return err
+		}
+	}
+	if rt.group {
+		if err := permitParam(rt, ctx, id, Group, "group"); err != nil {
+			return err
+		}
+	}
+	if (rt.topic || rt.group) && (rt.Resource == Topic || rt.Resource == Group) {
+		return nil
+	}
+	return allow(id, rt.Action, rt.Resource, rt.Path)
+}
+
+func permitParam(rt *gate, ctx *fasthttp.RequestCtx, id *auth.Identity, r Resource, param string) error {
+	name, err := PathParam(ctx, param)
+	if err != nil {
+		return err
+	}
+	return allow(id, rt.Action, r, name)
+}
+
+// refuseStranger refuses, before its body is read, a request whose credentials are wrong, or
+// that has none where anonymous callers may do nothing.
+func (s *Server) refuseStranger(ctx *fasthttp.RequestCtx) error {
+	access := s.deps.Access
+	if access == nil || s.deps.Peers != nil && s.deps.Peers.Claims(ctx) {
+		return nil
+	}
+	id, err := s.identify(nil, ctx)
+	if err == nil && id.Anonymous() {
+		ctx.RemoveUserValue(callerKey{}) // the route may accept more, such as a key in the query
+		if !access.Anonymous().MayNothing() || access.Skips(string(ctx.Path())) || ctx.QueryArgs().Has(keyParam) {
+			return nil
+		}
+		err = apierr.Unauthenticated.New("This needs credentials.")
+	}
+	if err != nil {
+		return s.refused(nil, ctx, nil, err)
+	}
+	return nil
+}
+
+// refused completes a refusal for want of rights, and logs it.
+func (s *Server) refused(rt *gate, ctx *fasthttp.RequestCtx, id *auth.Identity, err error) error {
+	if apierr.Unauthenticated.Is(err) {
+		ctx.Response.Header.Set(fasthttp.HeaderWWWAuthenticate, s.deps.Access.Challenges())
+	}
+	s.audit(rt, ctx, id, err)
+	return err
+}
+
+// requireLocal refuses what is guarded to callers on other machines. A request that a proxy has
+// forwarded comes from elsewhere, though the proxy is on this machine.
+func (s *Server) requireLocal(rt *gate, ctx *fasthttp.RequestCtx) error {
+	if !rt.Guarded || isLocal(ctx) {
+		return nil
+	}
+	return apierr.Unauthorized.New("%s is for callers on the node's own machine as long as there are no rules about callers (authorization.rules.file).", rt.Path)
+}
+
+// proxied are the headers that tell of a proxy.
+var proxied = [...]string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip", "Via"}
+
+func isLocal(ctx *fasthttp.RequestCtx) bool {
+	for _, name := range proxied {
+		if len(ctx.Request.Header.Peek(name)) > 0 {
+			return false
+		}
+	}
+	return addrOf(ctx).IsLoopback()
+}
+
+// meter takes the request from the quotas of its caller.
+func (s *Server) meter(rt *gate, ctx *fasthttp.RequestCtx, id *auth.Identity) error {
+	if id.Counts() {
+		ctx.SetUserValue(gateKey{}, rt)
+	}
+	left, ok := id.Take(addrOf(ctx), rt.Path, auth.Usage{Requests: 1, Bytes: len(RequestBody(ctx))})
+	if left.Name == "" {
+		return nil
+	}
+	h := &ctx.Response.Header
+	h.Set("RateLimit-Policy", strconv.Quote(left.Name)+";q="+strconv.FormatInt(left.Limit, 10)+";w="+seconds(left.Window))
+	h.Set("RateLimit", strconv.Quote(left.Name)+";r="+strconv.FormatInt(left.Remaining, 10)+";t="+seconds(left.Reset))
+	if ok {
+		return nil
+	}
+	e := apierr.QuotaExceeded.New("The quota %s is used up: it allows %s %s in %s.", left.Name, strconv.FormatInt(left.Limit, 10), left.What, left.Window.String())
+	e.After = left.Wait
+	return e
+}
+
+// seconds are the whole seconds of a time, rounded up.
+func seconds(d time.Duration) string {
+	return strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10)
+}
+
+// ChargeRecords takes the records of a request from the quotas of its caller, who is refused
+// later if that was too much.
+func ChargeRecords(ctx *fasthttp.RequestCtx, records int) {
+	if rt, ok := ctx.UserValue(gateKey{}).(*gate); ok {
+		CallerOf(ctx).Charge(addrOf(ctx), rt.Path, auth.Usage{Records: records})
+	}
+}
+
+// gateKey is the key of the route of a request whose caller has quotas.
+type gateKey struct{}
+
+// audit logs a refusal: one line a second for each kind, so that refusals do not fill the log.
+func (s *Server) audit(rt *gate, ctx *fasthttp.RequestCtx, id *auth.Identity, err error) {
+	action := "any"
+	if rt != nil {
+		action = rt.Action.String()
+	}
+	if ok, more := s.refusals.allow(apierr.From(err).Kind); ok {
+		s.log.Warn("request refused", "caller", id.Principal(), "address", addrOf(ctx).String(), "action", action,
+			"method", string(ctx.Method()), "path", string(ctx.Path()), "err", err, "more_since_the_last", more)
+	}
+}
+
+// auditChange logs a request that has changed the node or the Kafka cluster, or tried to.
+func (s *Server) auditChange(ctx *fasthttp.RequestCtx, err error) {
+	s.log.Info("administrative request", "caller", CallerOf(ctx).Principal(), "address", addrOf(ctx).String(),
+		"method", string(ctx.Method()), "path", string(ctx.Path()), "done", err == nil, "err", err)
+}

@@ -1,0 +1,118 @@
+package v3
+
+import (
+	"context"
+	"mime"
+	"strings"
+
+	"github.com/valyala/fasthttp"
+
+	"millrace/batch"
+	"millrace/codec"
+	"millrace/codec/json"
+	"millrace/internal/apierr"
+	"millrace/metadata"
+	"millrace/metrics"
+	"millrace/schema"
+	"millrace/server"
+)
+
+// ProduceSettings are the settings of [Produce].
+type ProduceSettings struct {
+	// MaxRecordBytes bounds the JSON text of one record (request.max.bytes).
+	MaxRecordBytes int
+	// MaxEntries bounds the entries of a batch (produce.batch.maximum.entries).
+	MaxEntries int
+	// Dialect is how values of Avro are written.
+	Dialect codec.Dialect
+}
+
+// Produce is the resource that writes records.
+type Produce struct {
+	edge     *server.Server
+	cache    *metadata.Cache
+	producer *batch.Producer
+	schemas  *schema.Registry
+	settings ProduceSettings
+	counts   [codec.SchemaData + 1]*metrics.Format // of records, by the type of their values
+}
+
+// NewProduce returns the resource. schemas is nil without a registry.
+func NewProduce(edge *server.Server, cache *metadata.Cache, p *batch.Producer, schemas *schema.Registry, s ProduceSettings) *Produce {
+	r := &Produce{edge: edge, cache: cache, producer: p, schemas: schemas, settings: s}
+	for t := range r.counts {
+		name := codec.JSON.String()
+		if t := codec.DataType(t); t > codec.NoData && t < codec.SchemaData {
+			name = strings.ToLower(t.String())
+		}
+		r.counts[t] = edge.Metrics().Format(name)
+	}
+	return r
+}
+
+// Routes returns the resource's routes.
+func (p *Produce) Routes() []server.Route {
+	const records = clusterPath + "/topics/{topic}/records"
+	return []server.Route{
+		{Method: "POST", Path: records, Name: "api.v3.produce.produce-to-topic", Admit: admit, Streamed: true, Waits: true, Action: server.Produce, Resource: server.Topic, Handle: p.records},
+		{Method: "POST", Path: records + ":batch", Name: "api.v3.produce-batch.produce-to-topic", Admit: admit, Action: server.Produce, Resource: server.Topic, Handle: p.batch},
+	}
+}
+
+// records handles POST …/records.
+func (p *Produce) records(ctx *fasthttp.RequestCtx) error {
+	topic, err := p.target(ctx)
+	if err != nil {
+		return err
+	}
+	s := &stream{
+		of: p, topic: topic, trace: server.TraceOf(ctx),
+		head: p.head(ctx, topic),
+	}
+	return p.edge.Exchange(ctx, server.MediaJSON, s.run)
+}
+
+// target checks what all produce requests have in common, and returns their topic.
+func (p *Produce) target(ctx *fasthttp.RequestCtx) (topic string, err error) {
+	if err := requireJSON(ctx); err != nil {
+		return "", err
+	}
+	id, err := server.PathParam(ctx, "cluster_id")
+	if err != nil {
+		return "", err
+	}
+	if known := p.clusterID(); id != known {
+		return "", apierr.NotFound.New("There is no cluster %q here; this node serves %q.", id, known)
+	}
+	return server.PathParam(ctx, "topic")
+}
+
+func (p *Produce) clusterID() string {
+	if s := p.cache.Known(); s != nil {
+		return s.ClusterID
+	}
+	return ""
+}
+
+// requireJSON refuses a body that is not JSON.
+func requireJSON(ctx *fasthttp.RequestCtx) error {
+	given := ctx.Request.Header.ContentType()
+	if string(given) == server.MediaJSON || len(given) == 0 && ctx.Request.Header.ContentLength() == 0 {
+		return nil
+	}
+	if name, _, err := mime.ParseMediaType(string(given)); err != nil || name != server.MediaJSON {
+		return apierr.UnsupportedMedia.New("The Content-Type of this request must be %s.", server.MediaJSON)
+	}
+	return nil
+}
+
+// head returns how each result begins: with what all of a request have in common.
+func (p *Produce) head(ctx *fasthttp.RequestCtx, topic string) []byte {
+	id, _ := server.PathParam(ctx, "cluster_id")
+	dst := json.AppendString([]byte(`"cluster_id":`), id)
+	dst = json.AppendString(append(dst, `,"topic_name":`...), topic)
+	return append(dst, `,"partition_id":`...)
+}
+
+// traced is the context of the records of a request, or nil.
+type traced = context.Context

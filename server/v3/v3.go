@@ -1,0 +1,165 @@
+package v3
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"strings"
+
+	"github.com/valyala/fasthttp"
+
+	"millrace/admin"
+	"millrace/internal/apierr"
+	"millrace/metadata"
+	"millrace/server"
+)
+
+// Parts are what the resources use. They are borrowed.
+type Parts struct {
+	Edge     *server.Server
+	Metadata *metadata.Cache
+	Admin    *admin.Admin
+	// Strict answers as today's Confluent proxy where millrace is kinder or follows the
+	// documentation.
+	Strict bool
+	// Logger gets the lines of the audit log.
+	Logger *slog.Logger
+}
+
+// clusterPath begins the paths of all resources but the list of clusters.
+const clusterPath = "/v3/clusters/{cluster_id}"
+
+// Routes returns the routes of all resources.
+func Routes(p Parts) []server.Route {
+	s := &shared{p}
+	return slices.Concat(
+		(&clusters{s}).routes(),
+		(&brokers{s}).routes(),
+		(&topics{s}).routes(),
+		(&partitions{s}).routes(),
+	)
+}
+
+// shared is what all resources use.
+type shared struct{ Parts }
+
+// call is one request.
+type call struct {
+	*fasthttp.RequestCtx
+	*shared
+	// life bounds what the request may wait for.
+	life context.Context
+	urls urls
+	// noted are the attributes of the audit line.
+	noted []slog.Attr
+}
+
+// handler does the work of one route.
+type handler func(c *call) error
+
+// get returns a route that describes something below the cluster.
+func (s *shared) get(path, name string, of server.Resource, h handler) server.Route {
+	return s.route(server.Route{Method: "GET", Path: path, Name: name, Action: server.Describe, Resource: of}, h)
+}
+
+// change returns a route that changes something below the cluster. line is the method and the path.
+func (s *shared) change(line, name string, of server.Resource, body server.Fields, h handler) server.Route {
+	method, path, _ := strings.Cut(line, " ")
+	return s.route(server.Route{Method: method, Path: path, Name: name, Body: body, Action: server.Administer, Resource: of}, h)
+}
+
+// route completes a route below a cluster; its path lacks [clusterPath].
+func (s *shared) route(rt server.Route, h handler) server.Route {
+	rt.Path = clusterPath + rt.Path
+	return s.complete(rt, func(c *call) error {
+		id, err := server.PathParam(c.RequestCtx, "cluster_id")
+		if err != nil {
+			return err
+		}
+		own, err := c.clusterID()
+		if err != nil {
+			return err
+		}
+		if id != own {
+			return apierr.NotFound.New("Cluster %s cannot be found.", id)
+		}
+		c.urls.cluster = own
+		return h(c)
+	})
+}
+
+// complete completes a route.
+func (s *shared) complete(rt server.Route, h handler) server.Route {
+	rt.Admit = admit
+	rt.Handle = func(ctx *fasthttp.RequestCtx) error {
+		// Fasthttp's context ends with a drain, which completes the requests in flight.
+		life, cancel := context.WithTimeout(context.Background(), s.Admin.Timeout())
+		defer cancel()
+		c := &call{RequestCtx: ctx, shared: s, life: life, urls: urls{base: s.Edge.BaseURL(ctx)}}
+		err := s.Metadata.Healthy()
+		if err == nil {
+			err = h(c)
+		}
+		if rt.Action == server.Administer {
+			c.audit(rt, err)
+		}
+		return err
+	}
+	return rt
+}
+
+// clusterID returns the id of the Kafka cluster, which never changes.
+func (c *call) clusterID() (string, error) {
+	if id := c.Metadata.Known().ClusterID; id != "" {
+		return id, nil
+	}
+	view, err := c.Metadata.Snapshot(c.life)
+	if err != nil {
+		return "", err
+	}
+	return view.ClusterID, nil
+}
+
+// note adds an attribute to the audit line of the request.
+func (c *call) note(name string, value any) { c.noted = append(c.noted, slog.Any(name, value)) }
+
+// audit logs a request that changes something. The path is in it, and so the names of topics,
+// groups and settings; bodies are not.
+func (c *call) audit(rt server.Route, err error) {
+	line := []slog.Attr{
+		slog.String("action", rt.Name),
+		slog.String("method", rt.Method),
+		slog.String("path", string(c.Path())),
+		slog.String("remote", c.RemoteAddr().String()),
+	}
+	line = append(line, c.noted...)
+	if err != nil {
+		line = append(line, slog.Bool("done", false), slog.Any("err", err))
+	} else {
+		line = append(line, slog.Bool("done", true))
+	}
+	c.shared.Logger.LogAttrs(c.life, slog.LevelInfo, "audit", line...)
+}
+
+// answers are the media types of answers.
+var answers = []string{server.MediaJSON}
+
+// admit negotiates the media types: JSON both ways.
+func admit(ctx *fasthttp.RequestCtx) error {
+	ctx.SetContentType(server.MediaJSON) // of an error, too
+	accept := ctx.Request.Header.Peek(fasthttp.HeaderAccept)
+	if len(accept) > 0 && server.PickAccepted(string(accept), answers) == "" {
+		return apierr.NotAcceptable.New("This answers with %s, which Accept does not admit.", server.MediaJSON)
+	}
+	return nil
+}
+
+// respond answers with v.
+func (c *call) respond(v any) error { return server.RespondJSON(c.RequestCtx, v) }
+
+// done answers without a body.
+func (c *call) done() error {
+	c.SetStatusCode(fasthttp.StatusNoContent)
+	c.Response.Header.SetContentType("")
+	return nil
+}
