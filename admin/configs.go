@@ -50,20 +50,29 @@ const (
 // configsAtOnce is how many owners one request asks about: the settings of a topic are about 5 KB.
 const configsAtOnce = 500
 
-// Configs returns the settings of each owner in names, sorted by name: all of them, or those that
-// only names. Errors: TopicNotFound, Unauthorized, and those of the connection.
-func (a *Admin) Configs(ctx context.Context, of Owner, names []string, only ...string) (map[string][]Config, error) {
-	all := make(map[string][]Config, len(names))
+// Configs are the settings of one owner, or the reason why they cannot be had.
+type Configs struct {
+	All []Config // sorted by name
+	Err error
+}
+
+// Configs returns the settings of each owner in names: all of them, or those that only names.
+func (a *Admin) Configs(ctx context.Context, of Owner, names []string, only ...string) (map[string]Configs, error) {
+	all := make(map[string]Configs, len(names))
 	for chunk := range slices.Chunk(names, configsAtOnce) {
 		req := kmsg.NewPtrDescribeConfigsRequest()
 		req.IncludeSynonyms = true
 		for _, name := range chunk {
 			if err := a.openConfigs(of, name); err != nil {
-				return nil, err
+				all[name] = Configs{Err: err}
+				continue
 			}
 			r := kmsg.NewDescribeConfigsRequestResource()
 			r.ResourceType, r.ResourceName, r.ConfigNames = of, name, only
 			req.Resources = append(req.Resources, r)
+		}
+		if len(req.Resources) == 0 {
+			continue
 		}
 		resp, err := req.RequestWith(ctx, a.brokers)
 		if err != nil {
@@ -71,10 +80,7 @@ func (a *Admin) Configs(ctx context.Context, of Owner, names []string, only ...s
 		}
 		for i := range resp.Resources {
 			r := &resp.Resources[i]
-			if err := refused(r.ErrorCode, r.ErrorMessage); err != nil {
-				return nil, err
-			}
-			all[r.ResourceName] = newConfigs(r.Configs)
+			all[r.ResourceName] = Configs{newConfigs(r.Configs), refused(r.ErrorCode, r.ErrorMessage)}
 		}
 	}
 	return all, nil

@@ -15,6 +15,7 @@ import (
 	"millrace/metrics"
 	"millrace/schema"
 	"millrace/server"
+	"millrace/server/api"
 	"millrace/server/peer"
 	"millrace/server/rest"
 	v3 "millrace/server/v3"
@@ -49,6 +50,8 @@ type Config struct {
 	REST    rest.Settings
 	Produce v3.ProduceSettings
 	Peer    peer.Settings
+	// Endpoints are those that are served.
+	Endpoints api.Endpoints
 	// Ingest is of the routes for events without an envelope.
 	Ingest ingest.Settings
 	// Access is who callers can be and what they may do; AccessInterval is how often its files are

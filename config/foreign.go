@@ -139,8 +139,6 @@ var dangerous = []struct{ name, harmless, why string }{
 	{"resource.extension.class", "", "names a Java class, which is how security plugins are turned on; allowed: leave it out"},
 	{"resource.extension.classes", "", "names Java classes, which is how security plugins are turned on; allowed: leave it out"},
 	{"rest.servlet.initializor.classes", "", "names Java classes, which is how security plugins are turned on; allowed: leave it out"},
-	{"api.endpoints.blocklist", "", "is not supported yet; allowed: leave it out"},
-	{"api.endpoints.allowlist", "", "is not supported yet; allowed: leave it out"},
 	{"api.v2.enable", "true", "the v2 API cannot be turned off; allowed: true"},
 	{"rate.limit.enable", "false", "rate limits are not supported yet; allowed: false"},
 	{"api.v3.produce.rate.limit.enabled", "false", "rate limits are not supported yet; allowed: false"},

@@ -196,7 +196,7 @@ func TestLoadNotUsed(t *testing.T) {
 
 func TestLoadRefusesWhatWouldBeDangerousToIgnore(t *testing.T) {
 	for _, set := range []string{
-		"api.endpoints.blocklist=/topics", "rate.limit.enable=true", "producer.transactional.id=t", "port=8082",
+		"rate.limit.enable=true", "producer.transactional.id=t", "port=8082",
 		"kafka.rest.resource.extension.class=io.confluent.kafkarest.security.KafkaRestSecurityResourceExtension",
 	} {
 		name, _, _ := strings.Cut(set, "=")

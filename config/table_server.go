@@ -43,6 +43,14 @@ var serverRows = []row{
 		store: into(millis(0, largest), func(d *draft) *time.Duration { return &d.Server.GracefulTimeout }),
 	},
 	{
+		name: "api.endpoints.allowlist", doc: "Names of the endpoints that are served, separated by commas, as `api.v3.topics.list`, or `api.v3.topics.*` for all of a resource; empty: all. Others answer 404 to GET and 405 otherwise. The log has the names of changes (\"audit\"), docs/api.md lists all.",
+		store: into(words, func(d *draft) *[]string { return &d.Endpoints.Allow }),
+	},
+	{
+		name: "api.endpoints.blocklist", doc: "Names of endpoints that are not served.",
+		store: into(words, func(d *draft) *[]string { return &d.Endpoints.Block }),
+	},
+	{
 		name: "api.compatibility.strict", def: "false", doc: "Answer as today's Confluent proxy where millrace is kinder or follows the documentation.",
 		store: into(boolean, func(d *draft) *bool { return &d.REST.Strict }),
 	},

@@ -62,6 +62,8 @@ var storedCases = map[string]struct {
 	"hosts.own":                {" a.example, B_2 ", func(c *Config) any { return c.Server.OwnHosts }, "[a.example B_2]"},
 	"hosts.own.only":           {"true", func(c *Config) any { return c.Server.OwnHostsOnly }, "true"},
 	"forwarded.trusted":        {"10.1.2.3/8, 2001:db8::1", func(c *Config) any { return c.Server.ForwardedTrusted }, "[10.0.0.0/8 2001:db8::1/128]"},
+	"api.endpoints.allowlist":  {"api.v3.topics.*, api.v2.root.get", func(c *Config) any { return c.Endpoints.Allow }, "[api.v3.topics.* api.v2.root.get]"},
+	"api.endpoints.blocklist":  {"api.v3.acls.*", func(c *Config) any { return c.Endpoints.Block }, "[api.v3.acls.*]"},
 	"shutdown.graceful.ms":     {"0", func(c *Config) any { return c.Server.GracefulTimeout }, "0s"},
 	"api.compatibility.strict": {"TRUE", func(c *Config) any { return c.REST.Strict }, "true"},
 	"avro.dialect":             {"Plain", func(c *Config) any { return c.REST.Avro }, "1"},

@@ -102,14 +102,19 @@ func QueryTime(ctx *fasthttp.RequestCtx, name string) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, err
 	}
-	if ms, err := strconv.ParseInt(text, 10, 64); err == nil && ms >= 0 {
-		return time.UnixMilli(ms), nil
-	}
-	at, ok := ParseISO8601(text)
+	at, ok := ParseTime(text)
 	if !ok {
 		return at, apierr.BadRequest.New("The query parameter %s must be a number of milliseconds since 1970 or an ISO-8601 time such as 2026-01-31T12:00:00Z, not %q.", name, text)
 	}
 	return at, nil
+}
+
+// ParseTime parses a number of milliseconds since 1970, or an ISO-8601 time.
+func ParseTime(text string) (time.Time, bool) {
+	if ms, err := strconv.ParseInt(text, 10, 64); err == nil && ms >= 0 {
+		return time.UnixMilli(ms), true
+	}
+	return ParseISO8601(text)
 }
 
 // QueryPeriod reads a time of a query parameter: a number of milliseconds, or

@@ -24,8 +24,8 @@ type Route struct {
 	Method string
 	// Path is the route template; path parameters are in braces.
 	Path string
-	// Name is the name that the settings api.endpoints.allowlist and blocklist have for the
-	// route, as api.v3.topics.list; empty: they do not reach it.
+	// Name identifies the route in settings and in the audit log, as api.v3.topics.list; it may be
+	// empty.
 	Name string
 	// Admit is called before Handle, to negotiate media types. Nil: Handle negotiates.
 	Admit Handler

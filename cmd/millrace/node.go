@@ -165,6 +165,9 @@ func start(cfg *config.Config) (_ *node, err error) {
 		Tracing:   n.tracing,
 		Logger:    n.log,
 	})
+	if err := n.server.CheckEndpoints(); err != nil {
+		return nil, err
+	}
 	n.watch(compressor)
 	n.live.server = n.server
 	n.awaitBrokers()
@@ -244,7 +247,7 @@ func (n *node) consumeSettings() kafka.Settings {
 }
 
 func apiSettings(cfg *config.Config) api.Settings {
-	return api.Settings{Edge: cfg.Server, REST: cfg.REST, Produce: cfg.Produce, Ingest: cfg.Ingest, Peer: cfg.Peer, Admin: cfg.Admin, UI: cfg.UI}
+	return api.Settings{Endpoints: cfg.Endpoints, Edge: cfg.Server, REST: cfg.REST, Produce: cfg.Produce, Ingest: cfg.Ingest, Peer: cfg.Peer, Admin: cfg.Admin, UI: cfg.UI}
 }
 
 // readerSettings are those of the instances, where they mean the same.

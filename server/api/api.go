@@ -38,6 +38,8 @@ type Settings struct {
 	Peer    peer.Settings
 	// Ingest is of the routes for events without an envelope.
 	Ingest ingest.Settings
+	// Endpoints are those that are served.
+	Endpoints Endpoints
 	// Admin serves /admin/config (admin.enable).
 	Admin bool
 	// UI serves the dashboard at /ui (ui.enable).
@@ -80,6 +82,7 @@ type API struct {
 	Forwarder *peer.Forwarder
 	dashboard *ui.Dashboard // nil without the dashboard
 	ingest    *ingest.Ingest
+	endpoints Endpoints
 	// stopForwarding ends what New has begun.
 	stopForwarding func()
 }
@@ -87,7 +90,7 @@ type API struct {
 // New returns an API that does not listen yet.
 func New(s Settings, p Parts) *API {
 	media := rest.NewMedia(s.REST, p.Schemas != nil)
-	a := &API{}
+	a := &API{endpoints: s.Endpoints}
 	policy := func(ctx *fasthttp.RequestCtx) *server.CORS { return a.ingest.CORS(ctx) }
 	d := server.Deps{Metrics: p.Metrics, Tracing: p.Tracing, Logger: p.Logger, ErrorType: errorType(media), Ready: a.ready(p.Producer), CORS: policy, Access: p.Access}
 	var peers rest.Peers // a nil interface without a cluster
@@ -97,28 +100,28 @@ func New(s Settings, p Parts) *API {
 	}
 	a.Server = server.New(s.Edge, d)
 	edge := a.Server
-	edge.Handle(rest.NewProduce(edge, media, p.Producer, p.Schemas).Routes()...)
-	edge.Handle(v3.NewProduce(edge, p.Metadata, p.Producer, p.Schemas, v3.ProduceSettings{MaxRecordBytes: s.Edge.MaxBodyBytes, MaxEntries: s.Produce.MaxEntries, Dialect: s.REST.Avro}).Routes()...)
+	a.handle(rest.NewProduce(edge, media, p.Producer, p.Schemas).Routes()...)
+	a.handle(v3.NewProduce(edge, p.Metadata, p.Producer, p.Schemas, v3.ProduceSettings{MaxRecordBytes: s.Edge.MaxBodyBytes, MaxEntries: s.Produce.MaxEntries, Dialect: s.REST.Avro}).Routes()...)
 	a.ingest = ingest.New(edge, s.Ingest, ingest.Deps{Producer: p.Producer, Spool: p.Spool, Dead: p.Dead, Logger: p.Logger})
-	edge.Handle(a.ingest.Routes()...)
+	a.handle(a.ingest.Routes()...)
 	a.stopForwarding = a.ingest.Start()
-	edge.Handle(rest.NewMetadata(edge, media, p.Metadata).Routes()...)
-	edge.Handle(rest.NewConsumers(edge, media, p.Consumers, peers).Routes()...)
-	edge.Handle(rest.NewDirect(media, p.Metadata, p.Reader).Routes()...)
-	edge.Handle(rest.NewStreams(edge, media, p.Metadata, p.Reader).Routes()...)
-	edge.Handle(v3.Routes(v3.Parts{Edge: edge, Metadata: p.Metadata, Admin: p.Admin, Strict: s.REST.Strict, Logger: p.Logger})...)
-	edge.Handle(ops.NewHealth(edge, p.Metadata.Healthy).Routes()...)
-	edge.Handle(ops.NewMetrics(edge).Routes()...)
-	edge.Handle(ops.OpenAPI{}.Routes()...)
+	a.handle(rest.NewMetadata(edge, media, p.Metadata).Routes()...)
+	a.handle(rest.NewConsumers(edge, media, p.Consumers, peers).Routes()...)
+	a.handle(rest.NewDirect(media, p.Metadata, p.Reader).Routes()...)
+	a.handle(rest.NewStreams(edge, media, p.Metadata, p.Reader).Routes()...)
+	a.handle(v3.Routes(v3.Parts{Edge: edge, Metadata: p.Metadata, Admin: p.Admin, Strict: s.REST.Strict, Logger: p.Logger})...)
+	a.handle(ops.NewHealth(edge, p.Metadata.Healthy).Routes()...)
+	a.handle(ops.NewMetrics(edge).Routes()...)
+	a.handle(ops.OpenAPI{}.Routes()...)
 	if s.Admin {
-		edge.Handle(ops.NewAdmin(p.Config).Routes()...)
+		a.handle(ops.NewAdmin(p.Config).Routes()...)
 	}
 	if s.UI {
 		a.dashboard = ui.New(edge, ui.Deps{Metadata: p.Metadata, Consumers: p.Consumers, Settings: settings(p.Config), Logger: p.Logger})
-		edge.Handle(a.dashboard.Routes()...)
+		a.handle(a.dashboard.Routes()...)
 	}
 	if a.Forwarder != nil {
-		edge.Handle(a.Forwarder.Routes()...)
+		a.handle(a.Forwarder.Routes()...)
 	}
 	return a
 }

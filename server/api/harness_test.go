@@ -54,28 +54,29 @@ type stack struct {
 
 // stackOptions are the defaults of a stack, for a test to change.
 type stackOptions struct {
-	server   server.Settings
-	rest     rest.Settings
-	produce  v3api.ProduceSettings
-	ingest   ingest.Settings
-	peer     peer.Settings
-	batch    batch.Settings
-	consumer consumer.Settings
-	producer kafka.Producer
-	fetch    kafka.Consumer
-	metadata metadata.Settings
-	admin    ops.Config // of /admin/config, if adminOn
-	adminOn  bool
-	ui       bool
-	schemas  *schema.Registry
-	read     func(f codec.Format, topic string, records, bytes int) // counts what is read
-	create   bool
-	node     *cluster.Settings        // of a stack that is one of several
-	reserved string                   // the topic of nodes
-	via      func(base string) string // where the others reach that one
-	hooks    []kgo.Hook               // of all Kafka clients
-	silence  time.Duration            // of a broker before it is lost
-	access   auth.Settings            // who callers can be
+	server    server.Settings
+	rest      rest.Settings
+	produce   v3api.ProduceSettings
+	ingest    ingest.Settings
+	peer      peer.Settings
+	endpoints api.Endpoints
+	batch     batch.Settings
+	consumer  consumer.Settings
+	producer  kafka.Producer
+	fetch     kafka.Consumer
+	metadata  metadata.Settings
+	admin     ops.Config // of /admin/config, if adminOn
+	adminOn   bool
+	ui        bool
+	schemas   *schema.Registry
+	read      func(f codec.Format, topic string, records, bytes int) // counts what is read
+	create    bool
+	node      *cluster.Settings        // of a stack that is one of several
+	reserved  string                   // the topic of nodes
+	via       func(base string) string // where the others reach that one
+	hooks     []kgo.Hook               // of all Kafka clients
+	silence   time.Duration            // of a broker before it is lost
+	access    auth.Settings            // who callers can be
 }
 
 // start runs a node in front of b until t ends. change may alter its settings.
@@ -143,7 +144,7 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 	}
 	s.access = access
 	s.server = api.New(
-		api.Settings{Edge: o.server, REST: o.rest, Produce: o.produce, Ingest: o.ingest, Peer: o.peer, Admin: o.adminOn, UI: o.ui},
+		api.Settings{Endpoints: o.endpoints, Edge: o.server, REST: o.rest, Produce: o.produce, Ingest: o.ingest, Peer: o.peer, Admin: o.adminOn, UI: o.ui},
 		api.Parts{Producer: s.producer, Metadata: cache, Admin: newAdmin(changes, cache, base), Consumers: consumers, Reader: reads, Schemas: o.schemas, Cluster: node, Config: o.admin, Access: access, Logger: log})
 	addrs, err := s.server.Listen()
 	if err != nil {

@@ -226,7 +226,7 @@ func TestOpenAPIRefuses(t *testing.T) {
 	for _, m := range []struct{ old, new, want string }{
 		{"'#/components/schemas/Names'", "'#/components/schemas/Nams'", "leads nowhere"},
 		{"'#/components/responses/NotModified'", "'#/components/schemas/Names'", "does not match pattern"},
-		{"summary: The names of all topics.", "description: The names.", "summary"},
+		{"summary: The names of all topics but those of Kafka itself.", "description: The names.", "summary"},
 		{"minimum: 0", "minimum: none", "number"},
 		{"  responses:\n", "  answers:\n", "responses"},
 		{"text/plain:", "text/plane:", "text/plane"},

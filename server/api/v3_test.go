@@ -4,12 +4,16 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kfake"
 
 	"millrace/internal/testkit"
+	"millrace/server"
+	"millrace/server/api"
 )
 
 // v3 is a stack and the v3 API of its cluster.
@@ -117,4 +121,134 @@ func TestV3Topics(t *testing.T) {
 			t.Errorf("%s is still listed", name)
 		}
 	})
+}
+
+// Endpoints that are not served answer as if they did not exist; the others work.
+func TestEndpointsThatAreNotServed(t *testing.T) {
+	t.Parallel()
+	b := testkit.Fake(t, kfake.SeedTopics(1, "t")).Broker
+	s := startV3(t, b, func(o *stackOptions) {
+		o.endpoints = api.Endpoints{Block: []string{"api.v3.acls.*", "api.v3.topics.delete", "api.v2.topics.list", "millrace.streams.*"}}
+	})
+	s.call(t, "GET", "/acls", "").want(t, 404, "api.endpoints")
+	s.call(t, "DELETE", "/topics/t", "").want(t, 405, "api.endpoints")
+	s.call(t, "GET", "/topics/t", "").want(t, 200, "")
+	s.do(t, "GET", "/topics", "").want(t, 404, "api.endpoints")
+	s.do(t, "GET", "/topics/t/stream", "").want(t, 404, "api.endpoints")
+	s.do(t, "GET", "/topics/t", "").want(t, 200, "")
+	if err := s.server.CheckEndpoints(); err != nil {
+		t.Error(err)
+	}
+	only := startV3(t, b, func(o *stackOptions) {
+		o.endpoints = api.Endpoints{Allow: []string{"api.v3.topics.*", "api.v2.topics.lost"}}
+	})
+	only.call(t, "GET", "/topics", "").want(t, 200, "")
+	only.call(t, "GET", "/brokers", "").want(t, 404, "api.endpoints")
+	only.do(t, "POST", "/topics/t", `{"records":[{"value":1}]}`, jsonV2).want(t, 405, "api.endpoints")
+	only.do(t, "GET", "/readyz", "").want(t, 200, "")
+	if err := only.server.CheckEndpoints(); err == nil || !strings.Contains(err.Error(), "api.v2.topics.lost") {
+		t.Errorf("a name that no route has is taken: %v", err)
+	}
+}
+
+// Every route that moves records or describes the cluster has a name, so that it can be forbidden.
+func TestEveryEndpointHasAName(t *testing.T) {
+	t.Parallel()
+	for rt := range everything().Routes() {
+		operation := rt.Action == server.Probe || rt.Action == server.Notify || strings.HasPrefix(rt.Path, "/admin") || rt.Path == "/metrics" || strings.HasPrefix(rt.Path, "/ui")
+		if !operation && strings.Count(rt.Name, ".") < 2 {
+			t.Errorf("%s %s is called %q", rt.Method, rt.Path, rt.Name)
+		}
+	}
+}
+
+// Long lists have pages, which together have each element once.
+func TestV3Pages(t *testing.T) {
+	t.Parallel()
+	const topics = 25
+	var names []string
+	for i := range topics {
+		names = append(names, fmt.Sprintf("topic-%02d", i))
+	}
+	s := startV3(t, testkit.Fake(t, kfake.SeedTopics(1, names...)).Broker)
+	for _, path := range []string{"/topics?x=y&page_size=10", "/topics?page_size=10&include_authorized_operations=true", "/topics/-/configs?page_size=70"} {
+		var seen []string
+		url, pages := s.base+s.cluster+path, 0
+		for url != "" {
+			r := s.do(t, "GET", strings.TrimPrefix(url, s.base), "").want(t, 200, "")
+			data, _ := r.at(t, "data").([]any)
+			for _, d := range data {
+				self, _ := d.(map[string]any)["metadata"].(map[string]any)["self"].(string)
+				seen = append(seen, self)
+			}
+			url, _ = r.at(t, "metadata/next").(string)
+			pages++
+		}
+		unique := slices.Compact(slices.Clone(seen))
+		if len(unique) != len(seen) || !slices.IsSorted(seen) || len(seen) < topics || pages < 3 {
+			t.Errorf("%s: %d pages with %d elements, %d of them different", path, pages, len(seen), len(unique))
+		}
+	}
+	s.call(t, "GET", "/topics?page_size=0", "").want(t, 400, "page_size")
+	s.call(t, "GET", "/topics?page_token=%21", "").want(t, 400, "page_token")
+}
+
+// Links are right behind a reverse proxy.
+func TestV3LinksBehindAProxy(t *testing.T) {
+	t.Parallel()
+	s := startV3(t, testkit.Fake(t, kfake.SeedTopics(1, "t")).Broker)
+	r := s.do(t, "GET", s.cluster+"/topics/t", "", "X-Forwarded-Proto: https", "X-Forwarded-Host: kafka.example")
+	r.wantAt(t, "metadata/self", "https://kafka.example"+s.cluster+"/topics/t")
+	r.wantAt(t, "partitions/related", "https://kafka.example"+s.cluster+"/topics/t/partitions")
+	made := s.do(t, "POST", s.cluster+"/topics", `{"topic_name":"new"}`, jsonBody, "X-Forwarded-Proto: https", "X-Forwarded-Host: kafka.example")
+	if at := made.header.Get("Location"); at != "https://kafka.example"+s.cluster+"/topics/new" {
+		t.Errorf("Location is %s: %s", at, made.body)
+	}
+}
+
+// Requests that cannot be carried out say why, in the API's form.
+func TestV3RefusesWhatCannotBe(t *testing.T) {
+	t.Parallel()
+	s := startV3(t, testkit.Fake(t, kfake.SeedTopics(1, "t")).Broker)
+	for _, r := range []struct {
+		line, body string
+		status     int
+		text       string
+	}{
+		{"GET /v3/clusters/nope/topics", "", 404, `{"error_code":404,"message":"Cluster nope cannot be found."}`},
+		{"GET /v3/nothing", "", 404, `{"error_code":404,`},
+		{"GET C/brokers/77", "", 404, "Broker 77 cannot be found."},
+		{"GET C/brokers/x", "", 404, "not the number"},
+		{"GET C/brokers/77/configs", "", 404, "Broker 77"},
+		{"GET C/topics/t/configs/nope", "", 404, "Config nope"},
+		{"PUT C/topics/t/configs/retention.ms", "", 422, "needs a body"},
+		{"PUT C/topics/t/configs/retention.ms", "{}", 422, "value is missing"},
+		{"PUT C/topics/t/configs/nope", `{"value":"1"}`, 404, "Config nope"},
+		{"PUT C/topics/t/configs/retention.ms", `{"value":[1]}`, 400, "list or an object"},
+		{"POST C/topics", "", 422, `"error_code":42206`},
+		{"POST C/topics", `{"topic_name":"x","replication":1}`, 422, `Unrecognized field`},
+		{"POST C/topics", `{"topic_name":"x","configs":{}}`, 400, "is not a list"},
+		{"POST C/topics", `{"topic_name":"x"`, 400, "not valid JSON"},
+		{"POST C/topics", `{"topic_name":"x","partitions_count":1.5}`, 400, "whole number"},
+		{"POST C/topics", `{"topic_name":"x","replication_factor":99999}`, 400, "40002"},
+		{"POST C/topics", `{"topic_name":"x","replicas_assignments":{"a":[0]}}`, 400, "not the number of a partition"},
+		{"POST C/topics/t/configs:alter", `{"data":[]}`, 422, "data is missing"},
+		{"POST C/topics/t/configs:alter", `{"data":[{"name":"retention.ms","operation":"ADD"}]}`, 400, "SET or DELETE"},
+		{"PATCH C/topics/t", `{}`, 422, "partitions_count"},
+		{"POST C/acls", `{"resource_type":"ANY","resource_name":"x","pattern_type":"LITERAL","principal":"User:a","host":"*","operation":"READ","permission":"ALLOW"}`, 400, "cannot be ANY"},
+		{"DELETE C/acls", "", 400, "is required"},
+		{"GET C/acls?operation=FLY", "", 400, "operation cannot be"},
+		{"GET C/consumer-groups/nope", "", 404, "nope"},
+		{"GET C/consumer-groups/nope/lag-summary", "", 404, "nope"},
+		{"DELETE C/consumer-groups/nope", "", 404, "nope"},
+	} {
+		method, path, _ := strings.Cut(r.line, " ")
+		got := s.do(t, method, strings.Replace(path, "C/", s.cluster+"/", 1), r.body, jsonBody)
+		if got.status != r.status || !strings.Contains(got.body, r.text) || got.header.Get("Content-Type") != "application/json" {
+			t.Errorf("%s %s: %d %s %s, want %d with %q", r.line, r.body, got.status, got.header.Get("Content-Type"), got.body, r.status, r.text)
+		}
+	}
+	s.do(t, "POST", s.cluster+"/topics", `{}`, "Content-Type: text/plain").want(t, 415, "application/json")
+	s.do(t, "GET", s.cluster+"/topics", "", "Accept: text/html").want(t, 406, "application/json")
+	s.do(t, "GET", s.cluster+"/topics", "", "Accept: application/*;q=0.5").want(t, 200, "KafkaTopicList")
 }

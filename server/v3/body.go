@@ -3,6 +3,7 @@ package v3
 import (
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"strconv"
 	"strings"
@@ -99,8 +100,10 @@ func fieldsOf(t reflect.Type) (all server.Fields) {
 			continue
 		case of.Kind() == reflect.Slice && of.Elem().Kind() == reflect.Struct:
 			m.Of = fieldsOf(of.Elem())
-		case of.Kind() == reflect.Slice:
+		case of.Kind() == reflect.Slice && of.Elem().Kind() == reflect.String:
 			m.Each = server.MaxName
+		case of.Kind() == reflect.Slice:
+			m.Each = server.MaxWord
 		}
 		all = append(all, m)
 	}
@@ -190,13 +193,19 @@ type number int32
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (n *number) UnmarshalJSON(raw []byte) error {
-	if string(raw) == "null" {
-		return nil
-	}
-	parsed, err := strconv.ParseInt(strings.Trim(string(raw), `"`), 10, 32)
-	if err != nil {
-		return apierr.BadRequest.New("A number in the body is not a whole number of at most 32 bits.")
-	}
+	parsed, err := wholeNumber(raw, math.MaxInt32)
 	*n = number(parsed)
-	return nil
+	return err
+}
+
+// wholeNumber reads a number, which may stand in quotes, up to max either way; null is 0.
+func wholeNumber(raw []byte, max int64) (int64, error) {
+	if string(raw) == "null" {
+		return 0, nil
+	}
+	n, err := strconv.ParseInt(strings.Trim(string(raw), `"`), 10, 64)
+	if err != nil || n > max || n < -max {
+		return 0, apierr.BadRequest.New("%s in the body is not a whole number up to %d.", apierr.Quote(raw), max)
+	}
+	return n, nil
 }

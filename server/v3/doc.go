@@ -7,7 +7,8 @@
 //
 //   - urls.go makes the URLs and resource names of answers, page.go cuts long lists, body.go reads
 //     bodies.
-//   - clusters.go, brokers.go, topics.go and partitions.go are resources of the Confluent proxy.
+//   - clusters.go, brokers.go, topics.go, partitions.go, offsets.go, configs.go, groups.go, lags.go
+//     and reassignments.go are resources of the Confluent proxy.
 //
 // Bodies and answers are structs with tags, read and written by package codec/json: nothing here is
 // hot. The tag max of a member of a body bounds its value, or the elements of its list; without one

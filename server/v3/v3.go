@@ -36,6 +36,13 @@ func Routes(p Parts) []server.Route {
 		(&clusters{s}).routes(),
 		(&brokers{s}).routes(),
 		(&topics{s}).routes(),
+		s.configRoutes(),
+		(&reassignments{s}).routes(),
+		(&groups{s}).routes(),
+		(&lags{s}).routes(),
+		(&acls{s}).routes(),
+		(&records{s}).routes(),
+		(&groupChanges{s}).routes(),
 		(&partitions{s}).routes(),
 	)
 }
