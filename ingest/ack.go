@@ -54,8 +54,8 @@ func (in *Ingest) toKafka(ctx *fasthttp.RequestCtx, d *delivery, job *batch.Job,
 	return nil
 }
 
-// toKafkaOrDisk is toKafka, but the spool takes what is certain not to be in Kafka. What may be
-// there is the sender's to decide: it is told so.
+// toKafkaOrDisk is toKafka, but the spool takes what is certain not to be in Kafka. Its sender
+// decides about an event that may be there.
 func (in *Ingest) toKafkaOrDisk(ctx *fasthttp.RequestCtx, d *delivery, job *batch.Job, r request) error {
 	entry := encode(job, r.topic) // Produce takes the job
 	defer entry.Release()

@@ -13,7 +13,7 @@ import (
 )
 
 // BenchmarkDecode is what differs between an event as a line and one in the envelope of v2: making
-// records of a body. What comes after it is the same.
+// records of a body. The rest of a request is the same.
 func BenchmarkDecode(b *testing.B) {
 	for _, n := range []int{1, 100, 1000} {
 		text := eventLines(b, n)

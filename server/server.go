@@ -274,6 +274,7 @@ func (s *Server) expected(ctx *fasthttp.RequestCtx) int {
 		s.refuseUnread(ctx, apierr.From(err))
 		return ctx.Response.StatusCode()
 	}
+	s.corsOf(ctx).mark(ctx, s.fromOtherOrigin(ctx))
 	var err error
 	if !s.streamed(&ctx.Request.Header) {
 		err = s.refuseEarly(ctx)

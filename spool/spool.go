@@ -75,7 +75,7 @@ type segment struct {
 	oldest    time.Time
 }
 
-// Open opens the spool in a folder, which it makes if need be, and reads through what is there.
+// Open opens the spool in a folder, which it makes if need be, and reads through the segments.
 // It fails when another process has it.
 func Open(dir string, s Settings) (_ *Spool, err error) {
 	if s.SegmentBytes == 0 {

@@ -157,7 +157,7 @@ func TestAppendsShareAGroup(t *testing.T) {
 	}
 }
 
-// A segment that a process left in the middle of a write has its whole entries, wherever it was cut.
+// A segment that a process left in the middle of a write has its whole entries, wherever cut.
 func TestTornTail(t *testing.T) {
 	text := appendHeader(nil, 1)
 	var ends []int
@@ -193,7 +193,7 @@ func TestTornTail(t *testing.T) {
 	}
 }
 
-// What cannot be read of a whole segment is kept, and told; the other segments are read.
+// A whole segment that cannot be read to its end is kept, and told; the others are read.
 func TestRottenSegment(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir, Settings{SegmentBytes: 100})
@@ -341,7 +341,7 @@ func appendForever(dir string) {
 	select {}
 }
 
-// Whatever Append has returned for is there after the process was killed, in order.
+// Each entry for which Append has returned outlives the death of the process, in order.
 func TestKilledAtAnyMoment(t *testing.T) {
 	for round := range 5 {
 		dir := t.TempDir()

@@ -85,7 +85,7 @@ var (
 	ArrivalUnknown = &Kind{Name: "arrival_unknown", Status: 503, Code: 50308, Message: "It is not known whether the last records of the consumer instance arrived.", Retry: true, RetryAfter: time.Second}
 	BodiesFull     = &Kind{Name: "request_memory_full", Status: 503, Code: 50309, Message: "The request bodies that are being received hold as much memory as they are allowed to.", Retry: true, RetryAfter: time.Second}
 	BodyDisplaced  = &Kind{Name: "request_displaced", Status: 503, Code: 50310, Message: "The request arrived more slowly than others that needed its memory.", Retry: true, RetryAfter: time.Second}
-	SpoolFull     = &Kind{Name: "spool_full", Status: 503, Code: 50321, Message: "The node holds as many events for Kafka on its disk as it can.", Retry: true, RetryAfter: 5 * time.Second}
+	SpoolFull      = &Kind{Name: "spool_full", Status: 503, Code: 50321, Message: "The node holds as many events for Kafka on its disk as it can.", Retry: true, RetryAfter: 5 * time.Second}
 	// NotWritten is for records that are certain not to be in Kafka, now or later.
 	NotWritten = &Kind{Name: "not_written", Status: 503, Code: 50312, Message: "Kafka could not be reached in time. Nothing was written: send it again.", Retry: true, RetryAfter: time.Second}
 	// WriteUnknown is for records that were on their way when the node gave up. A Retry-After would
