@@ -149,6 +149,9 @@ func (in *Ingest) route(ctx *fasthttp.RequestCtx) (*Route, string, error) {
 	if !in.settings.DefaultRoutes {
 		return nil, "", apierr.NotFound.New("There is no ingest route %s, and topics have none of their own here (ingest.routes.default).", name)
 	}
+	if err := server.AllowWrite(ctx, name); err != nil {
+		return nil, "", err
+	}
 	return defaultRoute, name, defaultRoute.checkQuery(ctx)
 }
 
