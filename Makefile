@@ -134,7 +134,7 @@ bench: ## benchmarks beside their limits
 clients: $(KAFKA) ## clients of others against a real Kafka: npm's kafka-rest, Python's confluent-kafka and kafka-rest-client (needs node, npm, python3-venv and the network)
 	$(KAFKA) -- env MILLRACE_TEST_CLIENTS=1 go test -count=1 -run 'TestNodeClient|TestPythonClient' ./cmd/millrace
 
-browser: $(KAFKA) ## the dashboard and the sample page of streams in Chromium (needs chromium, node, npm and the network)
+browser: $(KAFKA) ## the dashboard and the sample pages in Chromium (needs chromium, node, npm and the network)
 	$(KAFKA) -- env MILLRACE_TEST_BROWSER=1 go test -count=1 -timeout=15m -run 'TestDashboard|TestBrowser' ./cmd/millrace
 
 screenshots: build ## new pictures of the dashboard for the documentation, under a load test of five minutes

@@ -75,6 +75,12 @@ func (id *Identity) May(a Action, r Resource, name string) bool {
 	return !right.deny.match(name) && right.allow.match(name)
 }
 
+// Forbidden reports whether a rule denies the identity the action on the resource of that name. It
+// is for what is allowed under another name: the deny holds for the resource all the same.
+func (id *Identity) Forbidden(a Action, r Resource, name string) bool {
+	return id != nil && !id.rights.open && id.rights.by[a][placeOf(r)].deny.match(name)
+}
+
 // MayAll reports whether the identity may do the action to every resource of the kind, those too
 // that do not exist yet.
 func (id *Identity) MayAll(a Action, r Resource) bool {

@@ -229,6 +229,16 @@ type Left struct {
 // left is that one then, else the one that is closest to it. Anonymous callers have quotas by
 // their address.
 func (id *Identity) Take(addr netip.Addr, path string, u Usage) (left Left, ok bool) {
+	return id.take(addr, path, u, 0, meters)
+}
+
+// TakeRecords is [Identity.Take] for records of a request that was admitted before, and goes on.
+func (id *Identity) TakeRecords(addr netip.Addr, path string, n int) (left Left, ok bool) {
+	return id.take(addr, path, Usage{Records: n}, records, records+1)
+}
+
+// take takes from what the meters from first to end count.
+func (id *Identity) take(addr netip.Addr, path string, u Usage, first, end meter) (left Left, ok bool) {
 	if id == nil || len(id.limits) == 0 {
 		return left, true
 	}
@@ -239,7 +249,7 @@ func (id *Identity) Take(addr netip.Addr, path string, u Usage) (left Left, ok b
 			continue
 		}
 		states := l.own
-		for m := range meters {
+		for m := first; m < end; m++ {
 			rate := l.rate(m)
 			if rate == 0 {
 				continue

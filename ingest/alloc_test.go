@@ -4,10 +4,12 @@ package ingest
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 
 	"github.com/valyala/fasthttp"
 
+	"millrace/ingest/cloudevents"
 	"millrace/internal/testkit"
 	"millrace/pool"
 )
@@ -56,5 +58,33 @@ func TestParseAllocs(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// The same for a batch of CloudEvents, which are checked and have a header and a key of their own.
+func TestCloudEventAllocs(t *testing.T) {
+	const event = `{"specversion":"1.0","id":"1","source":"/app","type":"click","partitionkey":"k\u0031","data":{"x":[1,2]}}`
+	const n = 1000
+	body := []byte("[" + strings.Repeat(event+",", n-1) + event + "]")
+	var slab pool.Slab
+	var ctx fasthttp.RequestCtx
+	d := newDelivery()
+	arena := make([]byte, 0, 1<<20)
+	if allocs := testing.AllocsPerRun(50, func() {
+		slab.Reset()
+		d.reset()
+		d.body, d.slab, d.max = body, &slab, n
+		if err := d.rules.begin(&ctx, defaultRoute, arena); err != nil {
+			t.Fatal(err)
+		}
+		var err error
+		if d.rules.arena, err = d.rules.cloud.begin(&ctx.Request.Header, cloudevents.Batch, d.rules.arena); err != nil {
+			t.Fatal(err)
+		}
+		if err := d.parse(d.rules.cloud.formOf(raw)); err != nil || len(slab.Records) != n || string(slab.Records[n-1].Key) != "k1" {
+			t.Fatal(err, len(slab.Records))
+		}
+	}); allocs > 0 {
+		t.Errorf("%v allocations for %d events", allocs, n)
 	}
 }

@@ -34,7 +34,8 @@ func (d *delivery) reset() {
 	clear(d.refused)
 	clear(d.rules.shared)
 	clear(d.rules.picked)
-	d.parser = parser{refused: d.refused[:0], rules: rules{shared: d.rules.shared[:0], picked: d.rules.picked[:0]}}
+	clear(d.rules.cloud.headers)
+	d.parser = parser{refused: d.refused[:0], rules: rules{shared: d.rules.shared[:0], picked: d.rules.picked[:0], cloud: cloud{headers: d.rules.cloud.headers[:0]}}}
 	if cap(d.refused) > maxRefused/10 {
 		d.refused = nil
 	}

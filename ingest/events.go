@@ -37,6 +37,8 @@ func (p *parser) parse(f form) (err error) {
 		err = p.values()
 	case lines:
 		err = p.lines()
+	case data, jsonData:
+		err = p.data(f == jsonData)
 	default:
 		if len(p.body) > 0 {
 			p.rules.opaque = true
@@ -49,13 +51,25 @@ func (p *parser) parse(f form) (err error) {
 	return err
 }
 
+// data reads the data of one CloudEvent.
+func (p *parser) data(isJSON bool) error {
+	if isJSON && len(p.body) > 0 && !json.Valid(p.body) {
+		return apierr.BadRequest.New("The data of the CloudEvent is not valid JSON, as its Content-Type says it is.")
+	}
+	p.rules.opaque = !isJSON || len(p.body) == 0
+	if p.body == nil {
+		p.body = []byte{} // a record without a value would be a deletion
+	}
+	return p.add(p.body)
+}
+
 // add makes the next event a record.
 func (p *parser) add(event []byte) error {
 	if p.events == p.max {
 		return apierr.BodyTooLarge.New("The request has more than %d events, which is the limit (request.max.records, or that of the route). Send several requests.", p.max)
 	}
 	switch {
-	case event[0] == 'n' && !p.rules.opaque:
+	case !p.rules.opaque && event[0] == 'n':
 		return p.refuse(apierr.BadRequest.New("An event must not be null."))
 	case p.most > 0 && len(event) > p.most:
 		return p.refuse(apierr.BodyTooLarge.New("The event has %d bytes; the route takes %d.", len(event), p.most))

@@ -16,6 +16,9 @@ const (
 	values
 	// lines are JSON values, one a line. A line that is none is refused alone.
 	lines
+	// data is the data of a CloudEvent, of which there may be none; jsonData is JSON.
+	data
+	jsonData
 )
 
 // lineTypes are the media types of JSON lines in use; none is registered.

@@ -11,6 +11,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"millrace/batch"
+	"millrace/ingest/cloudevents"
 	"millrace/internal/apierr"
 	"millrace/metrics"
 	"millrace/server"
@@ -117,12 +118,16 @@ func (in *Ingest) post(ctx *fasthttp.RequestCtx) error {
 	if err != nil {
 		return err
 	}
+	mode, err := cloudevents.ModeOf(&ctx.Request.Header)
+	if err != nil {
+		return err
+	}
 	if n := len(server.RequestBody(ctx)); route.maxBytes > 0 && n > route.maxBytes {
 		return apierr.BodyTooLarge.New("The request body has %d bytes; the ingest route takes %d.", n, route.maxBytes)
 	}
 	job := in.producer.Acquire()
 	job.Body = server.SwapBody(ctx, job.Body)
-	return in.deliver(ctx, job, request{route, topic, form, beacon || server.PrefersMinimal(ctx)})
+	return in.deliver(ctx, job, request{route, topic, form, mode, beacon || server.PrefersMinimal(ctx)})
 }
 
 // request is what is known of a request before its body is read.
@@ -130,6 +135,7 @@ type request struct {
 	route   *Route
 	topic   string
 	form    form
+	mode    cloudevents.Mode
 	minimal bool // of its answer: see [delivery]
 }
 
@@ -148,6 +154,9 @@ func (in *Ingest) route(ctx *fasthttp.RequestCtx) (*Route, string, error) {
 	}
 	if !in.settings.DefaultRoutes {
 		return nil, "", apierr.NotFound.New("There is no ingest route %s, and topics have none of their own here (ingest.routes.default).", name)
+	}
+	if err := server.AllowWrite(ctx, name); err != nil {
+		return nil, "", err
 	}
 	return defaultRoute, name, defaultRoute.checkQuery(ctx)
 }
@@ -177,7 +186,10 @@ func (in *Ingest) write(ctx *fasthttp.RequestCtx, d *delivery, job *batch.Job, r
 	}
 	err := d.rules.begin(ctx, r.route, job.Arena)
 	if err == nil {
-		err = d.parse(r.form)
+		d.rules.arena, err = d.rules.cloud.begin(&ctx.Request.Header, r.mode, d.rules.arena)
+	}
+	if err == nil {
+		err = d.parse(d.rules.cloud.formOf(r.form))
 		job.Arena = d.rules.arena
 	}
 	if err == nil && job.Len() == 0 { // a request that failed as a whole has no 2xx status

@@ -55,7 +55,7 @@ func (in *Ingest) pixelEvent(ctx *fasthttp.RequestCtx, route *Route, topic strin
 	job := in.producer.Acquire()
 	job.Body, b.B = b.B, job.Body
 	b.Release()
-	return in.deliver(ctx, job, request{route, topic, values, true})
+	return in.deliver(ctx, job, request{route: route, topic: topic, form: values, minimal: true})
 }
 
 // appendQuery appends a query as a JSON object of texts. Of parameters with the same name the

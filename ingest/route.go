@@ -105,8 +105,17 @@ func (in *Ingest) named(ctx *fasthttp.RequestCtx) *Route {
 	return in.table.Load().routes[name]
 }
 
-// topicOf returns the topic of a request's events.
+// topicOf returns the topic of a request's events, to which no rule may deny its caller to write.
+// That the caller may use the route was decided by the route's name.
 func (r *Route) topicOf(ctx *fasthttp.RequestCtx) (string, error) {
+	topic, err := r.choose(ctx)
+	if err == nil {
+		err = server.AllowWrite(ctx, topic)
+	}
+	return topic, err
+}
+
+func (r *Route) choose(ctx *fasthttp.RequestCtx) (string, error) {
 	value := r.topic.ofRequest(ctx)
 	if r.topic.from == fixed {
 		return string(value), nil

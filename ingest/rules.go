@@ -19,6 +19,8 @@ type rules struct {
 	arena []byte
 	// opaque events are no JSON, and no rule looks into them.
 	opaque bool
+	// cloud is of a request of CloudEvents.
+	cloud cloud
 }
 
 // begin takes the values that all events of the request share. They are copied into the arena,
@@ -66,6 +68,9 @@ func (r *rules) pick(event []byte) ([][]byte, *apierr.Error) {
 
 // apply adds the event's record to the slab, or returns why there is none.
 func (r *rules) apply(slab *pool.Slab, event []byte) (why *apierr.Error) {
+	if why = r.cloud.check(event); why != nil {
+		return why
+	}
 	values, why := r.pick(event)
 	if why != nil {
 		return why
@@ -88,8 +93,16 @@ func (r *rules) apply(slab *pool.Slab, event []byte) (why *apierr.Error) {
 		}
 		values = values[1:]
 	}
+	if key == nil {
+		if key = r.partitionKey(event); len(key) > maxPicked {
+			return apierr.Unprocessable.New("The partitionkey is too long: it may have %d bytes.", maxPicked)
+		}
+	}
 	made := slab.Add()
 	made.Value, made.Key, made.Partition, made.Timestamp = event, key, partition, at
+	for _, h := range r.cloud.headers {
+		slab.AddHeader(made, h.Key, h.Value)
+	}
 	for i := range r.route.headers {
 		if values[i] != nil {
 			slab.AddHeader(made, r.route.headers[i].key, values[i])

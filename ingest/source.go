@@ -82,7 +82,12 @@ func (s *source) ofRequest(ctx *fasthttp.RequestCtx) []byte {
 // another value. Views of the event are returned where they can be; a string with escapes goes
 // into the arena.
 func (s *source) ofEvent(event, arena []byte) (value, grown []byte) {
-	raw := s.pointer.Find(event)
+	return textOf(s.pointer.Find(event), arena)
+}
+
+// textOf returns the text of a JSON string, the JSON of another value, and nil of null and of
+// nothing.
+func textOf(raw, arena []byte) (value, grown []byte) {
 	switch {
 	case raw == nil || raw[0] == 'n':
 		return nil, arena

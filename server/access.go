@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/x509"
 	"log/slog"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -93,6 +94,15 @@ func allow(id *auth.Identity, a Action, r Resource, name string) error {
 		return apierr.Unauthenticated.New("This needs credentials: without them nobody may %s the %s %s.", verbs[a], nouns[r], name)
 	}
 	return apierr.Unauthorized.New("The caller may not %s the %s %s.", verbs[a], nouns[r], name)
+}
+
+// AllowWrite returns nil unless a rule denies the request's caller to write to the topic. It is for
+// a route whose name the rules allow, and whose settings choose the topic: a deny outweighs.
+func AllowWrite(ctx *fasthttp.RequestCtx, topic string) error {
+	if id := CallerOf(ctx); id.Forbidden(Produce, Topic, topic) || id.Forbidden(Ingest, Topic, topic) {
+		return apierr.Unauthorized.New("The caller may not write to the topic %s: a rule denies it.", topic)
+	}
+	return nil
 }
 
 // MayDescribe reports whether the request's caller may see the resource in a list.
@@ -284,6 +294,11 @@ func (s *Server) meter(rt *gate, ctx *fasthttp.RequestCtx, id *auth.Identity) er
 	if ok {
 		return nil
 	}
+	return exceeded(left)
+}
+
+// exceeded returns the error of a quota that is used up.
+func exceeded(left auth.Left) error {
 	e := apierr.QuotaExceeded.New("The quota %s is used up: it allows %s %s in %s.", left.Name, strconv.FormatInt(left.Limit, 10), left.What, left.Window.String())
 	e.After = left.Wait
 	return e
@@ -300,6 +315,30 @@ func ChargeRecords(ctx *fasthttp.RequestCtx, records int) {
 	if rt, ok := ctx.UserValue(gateKey{}).(*gate); ok {
 		CallerOf(ctx).Charge(addrOf(ctx), rt.Path, auth.Usage{Records: records})
 	}
+}
+
+// RecordQuota is what the quotas of a request's caller leave to a stream, which outlives its
+// handler. The zero RecordQuota is unlimited.
+type RecordQuota struct {
+	id   *auth.Identity
+	addr netip.Addr
+	path string
+}
+
+// RecordQuotaOf returns that of a request's caller.
+func RecordQuotaOf(ctx *fasthttp.RequestCtx) RecordQuota {
+	if rt, ok := ctx.UserValue(gateKey{}).(*gate); ok {
+		return RecordQuota{CallerOf(ctx), addrOf(ctx), rt.Path}
+	}
+	return RecordQuota{}
+}
+
+// Take takes records from the quotas, or returns the error that refuses them.
+func (q RecordQuota) Take(records int) error {
+	if left, ok := q.id.TakeRecords(q.addr, q.path, records); !ok {
+		return exceeded(left)
+	}
+	return nil
 }
 
 // gateKey is the key of the route of a request whose caller has quotas.

@@ -32,6 +32,7 @@ func (p *Produce) batch(ctx *fasthttp.RequestCtx) error {
 		return err
 	}
 	server.ReleaseBody(ctx) // the producer accounts for it now
+	server.ChargeRecords(ctx, f.job.Len())
 	b := batchResponse{flight: f, results: results{of: p, head: p.head(ctx, topic)}}
 	if err := b.write(topic); err != nil {
 		return err

@@ -37,6 +37,7 @@ type stream struct {
 	topic string
 	head  []byte
 	trace context.Context // of the records, or nil
+	quota server.RecordQuota
 
 	in   *pool.Buffer // what was received
 	from int          // in.B[from:] is not decoded yet
@@ -205,6 +206,11 @@ func (s *stream) launch(f *flight) {
 		return
 	}
 	if f.job.Len() == 0 {
+		f.drop()
+		s.push(f)
+		return
+	}
+	if f.err = s.quota.Take(f.job.Len()); f.err != nil { // the client may go on when it has waited
 		f.drop()
 		s.push(f)
 		return
