@@ -4,6 +4,7 @@ import (
 	"crypto/md5" //nolint:gosec // Jetty's format
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 )
@@ -20,7 +21,7 @@ const (
 // 36, those beyond ASCII by five of which the first is U. It hides a password from a glance, and
 // from nobody else.
 func reveal(text string) (string, error) {
-	bad := errors.New("it is not what Jetty writes after " + obfuscatedPrefix)
+	bad := fmt.Errorf("%s is followed by a text that Jetty does not write", obfuscatedPrefix)
 	var out []byte
 	for len(text) > 0 {
 		wide := text[0] == 'U'

@@ -6,7 +6,7 @@ import (
 )
 
 // A topic that no request has named for a while is forgotten, once there are many: topics come and
-// go, and a node may run for months. What the topic's partitions knew of their brokers is lost with
+// go, and a node may run for months. The state that its partitions had with their brokers goes with
 // it, but for one thing: a partition that begins anew must not use an epoch of the producer that it
 // has used, as the broker would take its first batches for ones that it has, and ack them. So all
 // partitions that begin after a topic was forgotten do so with a higher epoch than it had.
@@ -54,8 +54,8 @@ func (r *router) tidy(now time.Time) {
 }
 
 // lastEpoch returns the highest epoch of a producer id that a partition of the topic has used, or
-// that one of a topic of that name did before, and -1 for none. It is not ok if somebody looks at a
-// partition just now: to wait for that with the router's lock held might be for ever.
+// that one of a topic of that name did before, and -1 for none. It is not ok while a partition
+// is locked: waiting for that lock with the router's held could block all requests.
 func (t *topic) lastEpoch(id int64) (epoch int16, ok bool) {
 	epoch = -1
 	for _, former := range t.former {

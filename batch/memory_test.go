@@ -47,13 +47,12 @@ func heap() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// While brokers are silent, a producer takes records until producer.buffer.memory is full. All the
-// memory that it then holds is within that, but for what was made last of records that were admitted
-// before, which is at most a request: bodies, slabs, arenas, frames, compressed bytes, and the
-// library's copies.
+// While brokers are silent, a producer takes records until producer.buffer.memory is full. It then
+// holds bodies, slabs, arenas, frames, compressed bytes and the library's copies, all within that
+// limit but for one request, which is made of records that were admitted before.
 func TestOutageMemoryBudget(t *testing.T) {
 	const limit = 32 << 20
-	const bound = limit + limit/requestShare*3/2 // a copy of a request, in memory that append rounds up
+	const bound = limit + limit/requestShare*3/2 // a copy of a request, which append rounds up
 	for _, c := range []struct {
 		name                 string
 		records, bytes, keys int

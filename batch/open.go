@@ -59,8 +59,8 @@ type batch struct {
 
 var batches = sync.Pool{New: func() any { return new(batch) }}
 
-// newBatch returns an empty batch with room for so many bytes of frames, or for as many as the limit
-// allows.
+// newBatch returns an empty batch with room for so many bytes of frames, or for as many as the
+// limit allows.
 func newBatch(t *topic, room, limit int, since time.Time) *batch {
 	b := batches.Get().(*batch)
 	b.frames = pool.GetBuffer(min(room, limit))

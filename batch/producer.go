@@ -313,7 +313,7 @@ func (p *Producer) lookAgain(topic string, partitions int32) int32 {
 
 // tooLarge fails a record that is in no batch because none may be as large.
 func (j *Job) tooLarge(i, size int) {
-	j.fail(i, apierr.BodyTooLarge.New("records[%d] takes %d bytes in Kafka; at most %d are allowed (producer.max.request.size).", i, size, j.producer.settings.BatchBytes))
+	j.fail(i, apierr.BodyTooLarge.New("The record takes %d bytes in Kafka; at most %d are allowed (producer.max.request.size).", size, j.producer.settings.BatchBytes))
 }
 
 func noPartition(topic string, partition, partitions int32) *apierr.Error {

@@ -45,6 +45,7 @@ var javaNames = []struct{ name, why string }{
 	{"rate.limit.timeout.ms", "a request over the limit is refused at once"},
 	{"rate.limit.default.cost", "each request counts once"},
 	{"rate.limit.costs", "each request counts once"},
+	{"rate.limit.per.cluster.*", "a node has one Kafka cluster: rate.limit.permits.per.sec bounds it"},
 	{"dos.filter.delay.ms", "a request over the limit is refused at once"},
 	{"dos.filter.*", "a request over the limit is refused at once"},
 	{"api.v3.*", "v3 has no caches and no thread pools of its own"},

@@ -185,7 +185,7 @@ func TestDirectFaults(t *testing.T) {
 	}
 	fails(kerr.TopicAuthorizationFailed, apierr.Unauthorized)
 	fails(kerr.CorruptMessage, apierr.KafkaRetriable) // at the end of faultTimeout
-	fails(kerr.UnknownServerError, apierr.KafkaError)
+	fails(kerr.UnknownServerError, apierr.KafkaRetriable)
 
 	ok(t, m.Close(t.Context()))
 	_, err := m.Append(t.Context(), nil, from(topic, 0))

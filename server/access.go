@@ -1,7 +1,9 @@
 package server
 
 import (
+	"cmp"
 	"crypto/x509"
+	"log/slog"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -354,8 +356,31 @@ func (s *Server) audit(rt *gate, ctx *fasthttp.RequestCtx, id *auth.Identity, er
 	}
 }
 
-// auditChange logs a request that has changed the node or the Kafka cluster, or tried to.
-func (s *Server) auditChange(ctx *fasthttp.RequestCtx, err error) {
-	s.log.Info("administrative request", "caller", CallerOf(ctx).Principal(), "address", addrOf(ctx).String(),
-		"method", string(ctx.Method()), "path", string(ctx.Path()), "done", err == nil, "err", err)
+// noteKey is the key of the attributes that [Note] has added to a request.
+type noteKey struct{}
+
+// Note adds an attribute to the audit line of a request that changes something. Its value must be
+// no secret.
+func Note(ctx *fasthttp.RequestCtx, name string, value any) {
+	notes, _ := ctx.UserValue(noteKey{}).([]slog.Attr)
+	ctx.SetUserValue(noteKey{}, append(notes, slog.Any(name, value)))
+}
+
+// auditChange logs a request that has changed the node or the Kafka cluster, or tried to. The path
+// names topics, groups and settings; the body is not logged.
+func (s *Server) auditChange(rt *gate, ctx *fasthttp.RequestCtx, err error) {
+	line := []slog.Attr{
+		slog.String("caller", CallerOf(ctx).Principal()),
+		slog.String("address", addrOf(ctx).String()),
+		slog.String("action", cmp.Or(rt.Name, rt.Action.String())),
+		slog.String("method", string(ctx.Method())),
+		slog.String("path", string(ctx.Path())),
+		slog.Bool("done", err == nil),
+	}
+	notes, _ := ctx.UserValue(noteKey{}).([]slog.Attr)
+	line = append(line, notes...)
+	if err != nil {
+		line = append(line, slog.Any("err", err))
+	}
+	s.log.LogAttrs(ctx, slog.LevelInfo, "audit", line...)
 }

@@ -208,8 +208,8 @@ func (s *Server) respondTo(rt *gate, ctx *fasthttp.RequestCtx) error {
 		return err
 	}
 	err := rt.Handle(ctx)
-	if rt.Part == AdminPart && !isSafe(ctx.Method()) { // of the node; package v3 logs those of Kafka
-		s.auditChange(ctx, err)
+	if rt.Action == Administer && !isSafe(ctx.Method()) {
+		s.auditChange(rt, ctx, err)
 	}
 	return err
 }

@@ -5,11 +5,14 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"millrace/auth"
+	"millrace/server"
 	"millrace/server/api"
 )
 
@@ -90,4 +93,26 @@ func (c authTestCommand) Run() error {
 	}
 	fmt.Printf("%s is let in\n", c.As)
 	return nil
+}
+
+// openAccess reads who callers can be. A node that asks nobody logs a warning.
+func (n *node) openAccess() (err error) {
+	if n.access, err = auth.New(n.cfg.Access, n.log); err != nil {
+		return err
+	}
+	go watchFiles(n.log, n.cfg.AccessInterval, n.ended, "identities and rules", n.access.Reload)
+	go watchFiles(n.log, n.cfg.AccessInterval, n.ended, "certificates", n.cfg.Certificates.Reload)
+	if !n.access.Asks() && !onLoopback(n.cfg.Server.Listeners) {
+		n.log.Warn("NOBODY IS ASKED WHO THEY ARE: whoever reaches this node may do all that its Kafka principal may. Set authentication.passwords.file, authentication.keys.file or authentication.certificates, and authorization.rules.file, or let only those reach it that are trusted")
+	}
+	return nil
+}
+
+// onLoopback reports whether no other machine reaches the listeners.
+func onLoopback(all []server.Listener) bool {
+	return !slices.ContainsFunc(all, func(l server.Listener) bool {
+		host, _, err := net.SplitHostPort(l.Addr)
+		ip := net.ParseIP(host)
+		return err != nil || host != "localhost" && (ip == nil || !ip.IsLoopback())
+	})
 }

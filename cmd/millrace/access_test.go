@@ -129,7 +129,7 @@ func TestPlantedSecretsShowNowhere(t *testing.T) {
 	p.Signal(t, syscall.SIGTERM)
 	p.WaitExit(t, 20*time.Second)
 	texts["the log"] = p.Output()
-	if !strings.Contains(texts["the log"], "request refused") || !strings.Contains(texts["the log"], "administrative request") {
+	if !strings.Contains(texts["the log"], "request refused") || !strings.Contains(texts["the log"], "msg=audit") {
 		t.Error("the log has neither the refusals nor the change")
 	}
 	encoded := base64.StdEncoding.EncodeToString([]byte("alice:" + password))

@@ -94,7 +94,7 @@ func slowReaders(a *attacked, done <-chan struct{}) {
 		if err := c.(*net.TCPConn).SetReadBuffer(4 << 10); err != nil {
 			return err
 		}
-		if _, err := io.WriteString(c, "GET /topics/attacked/partitions/0/records?offset=0&count=10&max_bytes=1000000 HTTP/1.1\r\nHost: h\r\nAccept: application/vnd.kafka.json.v2+json\r\n\r\n"); err != nil {
+		if _, err := io.WriteString(c, "GET /topics/attacked/partitions/0/records?offset=0&max_bytes=1000000 HTTP/1.1\r\nHost: h\r\nAccept: application/vnd.kafka.json.v2+json\r\n\r\n"); err != nil {
 			return err
 		}
 		one := make([]byte, 1)

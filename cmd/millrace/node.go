@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"slices"
 	"syscall"
 	"time"
 
@@ -27,7 +26,6 @@ import (
 	"millrace/metrics"
 	"millrace/reader"
 	"millrace/schema"
-	"millrace/server"
 	"millrace/server/api"
 	"millrace/server/ops"
 	"millrace/spool"
@@ -133,15 +131,7 @@ func start(cfg *config.Config) (_ *node, err error) {
 	if n.schemas, err = newRegistry(cfg, n.log); err != nil {
 		return nil, err
 	}
-	read := countRead(n.metrics)
-	deps := consumer.Deps{Schemas: n.schemas, Healthy: n.metadata.Healthy, Read: read, Logger: n.log}
-	if n.member != nil {
-		deps.Directory = n.member
-	}
-	consume := n.consumeSettings()
-	n.consumers = consumer.New(consume, cfg.KafkaConsumer, cfg.Consumer, deps)
-	n.metadata.OnGrown(n.consumers.Grown)
-	n.reader = reader.New(consume, cfg.KafkaConsumer, readerSettings(cfg), reader.Deps{Schemas: n.schemas, Healthy: n.metadata.Healthy, Read: read})
+	n.newConsumers()
 	if err := n.openSpool(); err != nil {
 		return nil, err
 	}
@@ -174,26 +164,17 @@ func start(cfg *config.Config) (_ *node, err error) {
 	return n, err
 }
 
-// openAccess reads who callers can be. A node that asks nobody logs a warning.
-func (n *node) openAccess() (err error) {
-	if n.access, err = auth.New(n.cfg.Access, n.log); err != nil {
-		return err
+// newConsumers makes the parts that read records.
+func (n *node) newConsumers() {
+	read := countRead(n.metrics)
+	deps := consumer.Deps{Schemas: n.schemas, Healthy: n.metadata.Healthy, Read: read, Logger: n.log}
+	if n.member != nil {
+		deps.Directory = n.member
 	}
-	go watchFiles(n.log, n.cfg.AccessInterval, n.ended, "identities and rules", n.access.Reload)
-	go watchFiles(n.log, n.cfg.AccessInterval, n.ended, "certificates", n.cfg.Certificates.Reload)
-	if !n.access.Asks() && !onLoopback(n.cfg.Server.Listeners) {
-		n.log.Warn("NOBODY IS ASKED WHO THEY ARE: whoever reaches this node may do all that its Kafka principal may. Set authentication.passwords.file, authentication.keys.file or authentication.certificates, and authorization.rules.file, or let only those reach it that are trusted")
-	}
-	return nil
-}
-
-// onLoopback reports whether no other machine reaches the listeners.
-func onLoopback(all []server.Listener) bool {
-	return !slices.ContainsFunc(all, func(l server.Listener) bool {
-		host, _, err := net.SplitHostPort(l.Addr)
-		ip := net.ParseIP(host)
-		return err != nil || host != "localhost" && (ip == nil || !ip.IsLoopback())
-	})
+	consume := n.consumeSettings()
+	n.consumers = consumer.New(consume, n.cfg.KafkaConsumer, n.cfg.Consumer, deps)
+	n.metadata.OnGrown(n.consumers.Grown)
+	n.reader = reader.New(consume, n.cfg.KafkaConsumer, readerSettings(n.cfg), reader.Deps{Schemas: n.schemas, Healthy: n.metadata.Healthy, Read: read})
 }
 
 // newMetadata makes the metadata cache, and the client of what changes the cluster.

@@ -87,8 +87,8 @@ func (s *stops) fill(b []byte, i int) {
 	s.end = min(i+done*blockBytes, len(b))
 }
 
-// isWide reports whether the value that began last, up to end, has a byte past ASCII, or one is near
-// it. It knows of those parts where there are strings.
+// isWide reports whether the value that began last, up to end, has a byte past ASCII, or one is
+// near it. It knows of those parts that have strings.
 func (s *stops) isWide(end int) bool {
 	if s.wide == 0 || end <= s.base {
 		return s.carried

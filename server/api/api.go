@@ -112,7 +112,7 @@ func New(s Settings, p Parts) *API {
 	a.handle(rest.NewConsumers(edge, media, p.Consumers, peers).Routes()...)
 	a.handle(rest.NewDirect(media, p.Metadata, p.Reader).Routes()...)
 	a.handle(rest.NewStreams(edge, media, p.Metadata, p.Reader).Routes()...)
-	a.handle(v3.Routes(v3.Parts{Edge: edge, Metadata: p.Metadata, Admin: p.Admin, Strict: s.REST.Strict, Logger: p.Logger})...)
+	a.handle(v3.Routes(v3.Parts{Edge: edge, Metadata: p.Metadata, Admin: p.Admin, Strict: s.REST.Strict})...)
 	a.handle(ops.NewHealth(edge, p.Metadata.Healthy).Routes()...)
 	a.handle(ops.NewMetrics(edge).Routes()...)
 	a.handle(ops.OpenAPI{}.Routes()...)

@@ -58,7 +58,10 @@ func TestBrokenBodiesOnEveryRoute(t *testing.T) {
 	s := start(t, b.Broker, budgeted(func(*server.Settings) {}))
 	for route := range everything().Routes() {
 		method, path := route.Method, route.Path
-		path = strings.NewReplacer("{partition}", "0", "{topic}", "t", "{group}", "g", "{instance}", "i").Replace(path)
+		path = strings.NewReplacer("{partition}", "0", "{topic}", "t", "{group}", "g", "{instance}", "i", "{cluster_id}", "kfake").Replace(path)
+		if route.Streamed {
+			continue // its body is read while it is answered: see TestV3Stream
+		}
 		head := method + " " + path + " HTTP/1.1\r\nHost: h\r\nContent-Type: application/vnd.kafka.v2+json\r\n"
 		for what, request := range map[string]string{
 			"a small body that is cut off":        head + "Content-Length: 100\r\n\r\n{\"records\":[]}",

@@ -3,6 +3,7 @@ package api_test
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -24,7 +25,7 @@ type oversized struct {
 func TestEveryBodyIsWalked(t *testing.T) {
 	t.Parallel()
 	for r := range everything().Routes() {
-		if (r.Method == "POST" || r.Method == "PUT") && r.Body == nil && r.Action != server.Produce {
+		if (r.Method == "POST" || r.Method == "PUT") && r.Body == nil && r.Action != server.Produce && r.Action != server.Ingest {
 			t.Errorf("nothing bounds the members of the body of %s %s", r.Method, r.Path)
 		}
 	}
@@ -103,7 +104,10 @@ func TestBoundsOfPaths(t *testing.T) {
 			if strings.HasPrefix(path, "/v3/") {
 				media = jsonBody
 			}
-			if r := s.do(t, method, long+"?offset=0", body, media, "Accept: */*"); r.status != want {
+			if slices.Contains(route.Query.Known, "offset") {
+				long += "?offset=0"
+			}
+			if r := s.do(t, method, long, body, media, "Accept: */*"); r.status != want {
 				t.Errorf("%s %s with a long %s: %d %s", method, path, at, r.status, r.body)
 			}
 		}
@@ -130,7 +134,7 @@ func TestBoundsOfQueries(t *testing.T) {
 		partition + "/stream?from=" + long(server.MaxWord), partition + "/stream?timestamp=" + long(server.MaxWord),
 		partition + "/stream?format=" + long(server.MaxWord), partition + "/stream?key=" + long(maxKey),
 		partition + "/stream?key_base64=" + long(2*maxKey),
-		partition + "/stream?x" + strings.Repeat("&key=1", maxKeys+1),
+		partition + "/stream?from=0" + strings.Repeat("&key=1", maxKeys+1),
 		"/topics/" + topic + "/stream?partition=0" + strings.Repeat(",0", maxPartitions),
 		"/topics?max_age=" + long(server.MaxWord), "/topics?wait=" + long(server.MaxName),
 	} {

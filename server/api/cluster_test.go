@@ -267,6 +267,9 @@ func TestInstanceThatCannotBeRecovered(t *testing.T) {
 	if _, err := adm.DeleteTopic(t.Context(), topic); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := adm.CreateTopic(t.Context(), 1, 1, nil, topic); err != nil { // one of its two partitions
+		t.Fatal(err)
+	}
 	all[0].drain(t)
 	testkit.Eventually(t, 20*time.Second, "the answer", func() bool {
 		return tally{}.readFrom(t, all[1], i).status != http.StatusServiceUnavailable

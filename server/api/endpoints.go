@@ -21,9 +21,9 @@ type Endpoints struct {
 }
 
 // names are the names of the routes of v1 and v2, and of those that write records: those that the
-// Confluent proxy has for them, and our own. It has names for each format of a produce and of a read, which are one route here.
-// The other routes of v3 have their names themselves, and those of operations have none: the
-// settings do not reach them.
+// Confluent proxy has for them, and our own. It has names for each format of a produce and of a
+// read, which are one route here. The other routes of v3 have their names themselves, and those of
+// operations have none: the settings do not reach them.
 var names = map[string]string{
 	"GET /":                                     "api.v2.root.get",
 	"GET /topics":                               "api.v2.topics.list",

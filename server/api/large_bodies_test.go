@@ -28,16 +28,24 @@ func TestLargeBodiesOfEveryMember(t *testing.T) {
 			continue
 		}
 		route, method, path := r.Method+" "+r.Path, r.Method, r.Path
-		path = strings.NewReplacer("{group}", "g", "{instance}", "i").Replace(path)
+		path = strings.NewReplacer("{group}", "g", "{instance}", "i", "{cluster_id}", "kfake", "{topic}", "t", "{partition}", "0", "{broker_id}", "0").Replace(path)
+		media, v3 := plainV2, strings.HasPrefix(path, "/v3/")
+		if v3 {
+			media = jsonBody
+		}
 		for _, m := range r.Body {
 			t.Run(route+" "+m.Name, func(t *testing.T) {
 				for _, within := range atBound(m) {
-					if r := s.do(t, method, path, within.body, plainV2); strings.Contains(r.body, "too long") {
+					if r := s.do(t, method, path, within.body, media); strings.Contains(r.body, "too long") {
 						t.Errorf("%s is refused at its bound: %s", within.name, r.body)
 					}
 				}
 				for _, beyond := range beyondBound(m) {
-					r := s.do(t, method, path, beyond.body, plainV2).want(t, 422, "too long")
+					r := s.do(t, method, path, beyond.body, media)
+					if v3 && r.status >= 400 && r.status < 500 && len(r.body) <= 1<<10 {
+						continue // a number, a body or a name of another kind: refused in other words
+					}
+					r.want(t, 422, "too long")
 					if !strings.Contains(r.body, beyond.name) || len(r.body) > 1<<10 {
 						t.Errorf("%s too long: the refusal does not name it shortly: %.2000s", beyond.name, r.body)
 					}
@@ -45,7 +53,14 @@ func TestLargeBodiesOfEveryMember(t *testing.T) {
 			})
 		}
 		t.Run(route+" any", func(t *testing.T) {
-			s.do(t, method, path, `{"`+strings.Repeat("x", 15<<20)+`":1}`, plainV2).want(t, 422, "too long")
+			r := s.do(t, method, path, `{"`+strings.Repeat("x", 15<<20)+`":1}`, media)
+			if v3 {
+				if r.status < 400 || r.status >= 500 || len(r.body) > 1<<10 {
+					t.Errorf("%d %.2000s", r.status, r.body)
+				}
+				return
+			}
+			r.want(t, 422, "too long")
 		})
 	}
 	for line := range strings.SplitSeq(s.log.String(), "\n") {

@@ -2,6 +2,7 @@ package v3
 
 import (
 	"net/url"
+	"slices"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/valyala/fasthttp"
@@ -17,10 +18,10 @@ type acls struct{ *shared }
 func (s *acls) routes() []server.Route {
 	return []server.Route{
 		// A list of rights is a map for an attacker, so it takes the right to change it.
-		s.route(server.Route{Method: "GET", Path: "/acls", Name: "api.v3.acls.list", Action: server.Administer, Resource: server.Cluster}, s.list),
+		with(s.route(server.Route{Method: "GET", Path: "/acls", Name: "api.v3.acls.list", Action: server.Administer, Resource: server.Cluster}, s.list), slices.Concat(filterWords, pageWords)...),
 		s.change("POST /acls", "api.v3.acls.create", server.Cluster, fields(newACL{}), s.create),
 		s.change("POST /acls:batch", "api.v3.acls.batch-create", server.Cluster, fields(newACLs{}), s.createAll),
-		s.change("DELETE /acls", "api.v3.acls.delete", server.Cluster, nil, s.delete),
+		with(s.change("DELETE /acls", "api.v3.acls.delete", server.Cluster, nil, s.delete), filterWords...),
 	}
 }
 
@@ -232,6 +233,9 @@ func (s *acls) createAll(c *call) error {
 type deletedACLs struct {
 	Data []acl `json:"data"`
 }
+
+// filterWords are the query parameters that tell which entries are meant.
+var filterWords = []string{"resource_type", "resource_name", "pattern_type", "principal", "host", "operation", "permission"}
 
 // delete handles DELETE /acls. A filter by nothing would delete all there are, which nobody means.
 func (s *acls) delete(c *call) error {

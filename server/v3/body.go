@@ -14,12 +14,8 @@ import (
 	"millrace/server"
 )
 
-const (
-	// maxBody bounds a body: a batch of changes of some thousand topics.
-	maxBody = 4 << 20
-	// maxList bounds the elements of one list in a body.
-	maxList = 10_000
-)
+// maxBody bounds a body: a batch of changes of some thousand topics.
+const maxBody = 4 << 20
 
 // checkContent refuses a body that is not JSON.
 func (c *call) checkContent() error {

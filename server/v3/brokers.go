@@ -14,9 +14,9 @@ type brokers struct{ *shared }
 
 func (s *brokers) routes() []server.Route {
 	return []server.Route{
-		s.get("/brokers", "api.v3.brokers.list", server.Cluster, s.list),
+		s.pages("/brokers", "api.v3.brokers.list", server.Cluster, s.list),
 		s.get("/brokers/{broker_id}", "api.v3.brokers.get", server.Cluster, s.one),
-		s.get("/brokers/{broker_id}/partition-replicas", "api.v3.replicas.search-by-broker", server.Cluster, s.replicas),
+		s.pages("/brokers/{broker_id}/partition-replicas", "api.v3.replicas.search-by-broker", server.Cluster, s.replicas),
 	}
 }
 

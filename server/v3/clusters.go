@@ -10,7 +10,7 @@ type clusters struct{ *shared }
 
 func (s *clusters) routes() []server.Route {
 	return []server.Route{
-		s.complete(server.Route{Method: "GET", Path: "/v3/clusters", Name: "api.v3.clusters.list", Action: server.Describe, Resource: server.Cluster}, s.list),
+		with(s.complete(server.Route{Method: "GET", Path: "/v3/clusters", Name: "api.v3.clusters.list", Action: server.Describe, Resource: server.Cluster}, s.list), pageWords...),
 		s.get("", "api.v3.clusters.get", server.Cluster, s.one),
 	}
 }

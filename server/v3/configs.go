@@ -41,9 +41,9 @@ type owner struct {
 func (s *shared) configRoutes() []server.Route {
 	all := &allConfigs{s}
 	routes := []server.Route{
-		s.get("/topics/-/configs", "api.v3.topic-configs.list", server.Cluster, all.ofTopics),
+		s.pages("/topics/-/configs", "api.v3.topic-configs.list", server.Cluster, all.ofTopics),
 		s.change("POST /topics/-/configs:alter", "api.v3.topic-configs.alter-multi", server.Cluster, fields(alterTopics{}), all.alterTopics),
-		s.get("/brokers/-/configs", "api.v3.brokers-configs.list", server.Cluster, all.ofBrokers),
+		s.pages("/brokers/-/configs", "api.v3.brokers-configs.list", server.Cluster, all.ofBrokers),
 	}
 	for _, k := range []*configs{
 		{s, "/topics/{topic}/configs", "api.v3.topic-configs", server.Topic, ownerTopic, false},
@@ -58,7 +58,7 @@ func (s *shared) configRoutes() []server.Route {
 func (k *configs) routes() []server.Route {
 	one := k.path + "/{name}"
 	return []server.Route{
-		k.get(k.path, k.name+".list", k.resource, k.list),
+		k.pages(k.path, k.name+".list", k.resource, k.list),
 		k.get(one, k.name+".get", k.resource, k.one),
 		k.change("PUT "+one, k.name+".update", k.resource, fields(newValue{}), k.put),
 		k.change("DELETE "+one, k.name+".delete", k.resource, nil, k.reset),

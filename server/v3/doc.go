@@ -14,9 +14,9 @@
 // nothing is allocated for one, and [Produce] is a resource of its own. A stream of records is read
 // on the goroutine of its connection, which makes flights of them, and answered on another.
 //
-// Other bodies and answers are structs with tags, read and written by package codec/json. The tag max of a member of a body bounds its value, or the elements of its list; without one
-// the member is a number or a truth value. A body is bounded by [maxBody], a list of an answer by
-// page_size.
+// Other bodies and answers are structs with tags, read and written by package codec/json. The tag
+// max of a member of a body bounds its value, or the elements of its list; without one the member
+// is a number or a truth value. A body is bounded by [maxBody], a list of an answer by page_size.
 //
 // Handlers hold no Kafka logic: packages metadata (cached, for lists of all topics and brokers) and
 // admin (asked each time, for everything else) do. A change is logged by one line, "audit", whoever

@@ -17,11 +17,11 @@ const (
 
 func (s *groups) routes() []server.Route {
 	return []server.Route{
-		s.get("/consumer-groups", "api.v3.consumer-groups.list", server.Cluster, s.list),
+		s.pages("/consumer-groups", "api.v3.consumer-groups.list", server.Cluster, s.list),
 		s.get(groupPath, "api.v3.consumer-groups.get", server.Group, s.one),
-		s.get(groupPath+"/consumers", "api.v3.consumers.list", server.Group, s.members),
+		s.pages(groupPath+"/consumers", "api.v3.consumers.list", server.Group, s.members),
 		s.get(memberPath, "api.v3.consumers.get", server.Group, s.member),
-		s.get(assignmentsPath, "api.v3.consumer-assignments.list", server.Group, s.assignments),
+		s.pages(assignmentsPath, "api.v3.consumer-assignments.list", server.Group, s.assignments),
 		s.get(assignmentsPath+"/{topic}/partitions/{partition}", "api.v3.consumer-assignments.get", server.Group, s.assignment),
 	}
 }

@@ -11,7 +11,7 @@ type lags struct{ *shared }
 
 func (s *lags) routes() []server.Route {
 	return []server.Route{
-		s.get(groupPath+"/lags", "api.v3.consumer-lags.list", server.Group, s.list),
+		s.pages(groupPath+"/lags", "api.v3.consumer-lags.list", server.Group, s.list),
 		s.get(groupPath+"/lags/{topic}/partitions/{partition}", "api.v3.consumer-lags.get", server.Group, s.one),
 		s.get(groupPath+"/lag-summary", "api.v3.consumer-group-lag-summary.get", server.Group, s.summary),
 	}

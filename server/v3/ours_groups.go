@@ -15,7 +15,7 @@ type groupChanges struct{ *shared }
 func (s *groupChanges) routes() []server.Route {
 	const offsets = groupPath + "/offsets/{topic}"
 	return []server.Route{
-		s.change("POST "+groupPath+"/offsets:reset", "millrace.v3.consumer-groups.reset-offsets", server.Group, fields(resetOffsets{}), s.reset),
+		with(s.change("POST "+groupPath+"/offsets:reset", "millrace.v3.consumer-groups.reset-offsets", server.Group, fields(resetOffsets{}), s.reset), pageWords...),
 		s.change("DELETE "+groupPath, "millrace.v3.consumer-groups.delete", server.Group, nil, s.delete),
 		s.change("DELETE "+offsets, "millrace.v3.consumer-groups.delete-offsets", server.Group, nil, s.deleteOffsets),
 		s.change("DELETE "+offsets+"/partitions/{partition}", "millrace.v3.consumer-groups.delete-offsets", server.Group, nil, s.deleteOffsets),

@@ -13,10 +13,10 @@ type users struct{ *shared }
 func (s *users) routes() []server.Route {
 	const one = "/scram-users/{user}"
 	return []server.Route{
-		s.route(server.Route{Method: "GET", Path: "/scram-users", Name: "millrace.v3.scram-users.list", Action: server.Administer, Resource: server.Cluster}, s.list),
+		with(s.route(server.Route{Method: "GET", Path: "/scram-users", Name: "millrace.v3.scram-users.list", Action: server.Administer, Resource: server.Cluster}, s.list), pageWords...),
 		s.change("PUT "+one, "millrace.v3.scram-users.update", server.Cluster, fields(newPassword{}), s.put),
-		s.change("DELETE "+one, "millrace.v3.scram-users.delete", server.Cluster, nil, s.delete),
-		s.get("/brokers/{broker_id}/log-dirs", "millrace.v3.log-dirs.list", server.Cluster, s.logDirs),
+		with(s.change("DELETE "+one, "millrace.v3.scram-users.delete", server.Cluster, nil, s.delete), "mechanism"),
+		s.pages("/brokers/{broker_id}/log-dirs", "millrace.v3.log-dirs.list", server.Cluster, s.logDirs),
 	}
 }
 

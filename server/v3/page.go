@@ -99,6 +99,9 @@ func (c *call) pageAsked() (size int, after string, err error) {
 	return min(size, maxPage), string(key), nil
 }
 
+// pageWords are the query parameters of lists.
+var pageWords = []string{"page_size", "page_token"}
+
 // nextPage returns the URL of the page after key, with what else the query has.
 func (c *call) nextPage(size int, key string) string {
 	query := url.Values{}

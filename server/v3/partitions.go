@@ -15,10 +15,10 @@ const partitionPath = "/topics/{topic}/partitions/{partition}"
 
 func (s *partitions) routes() []server.Route {
 	return []server.Route{
-		s.get("/topics/{topic}/partitions", "api.v3.partitions.list", server.Topic, s.list),
+		s.pages("/topics/{topic}/partitions", "api.v3.partitions.list", server.Topic, s.list),
 		s.get(partitionPath, "api.v3.partitions.get", server.Topic, s.one),
-		s.get(partitionPath+"/offset", "api.v3.partitions.list.offsets", server.Topic, s.offset),
-		s.get(partitionPath+"/replicas", "api.v3.replicas.list", server.Topic, s.replicas),
+		with(s.get(partitionPath+"/offset", "api.v3.partitions.list.offsets", server.Topic, s.offset), "offset_type", "timestamp"),
+		s.pages(partitionPath+"/replicas", "api.v3.replicas.list", server.Topic, s.replicas),
 		s.get(partitionPath+"/replicas/{broker_id}", "api.v3.replicas.get", server.Topic, s.replica),
 	}
 }

@@ -11,8 +11,8 @@ type reassignments struct{ *shared }
 
 func (s *reassignments) routes() []server.Route {
 	return []server.Route{
-		s.get("/topics/-/partitions/-/reassignment", "api.v3.partition-reassignments.list", server.Cluster, s.all),
-		s.get("/topics/{topic}/partitions/-/reassignment", "api.v3.partition-reassignments.search-by-topic", server.Topic, s.ofTopic),
+		s.pages("/topics/-/partitions/-/reassignment", "api.v3.partition-reassignments.list", server.Cluster, s.all),
+		s.pages("/topics/{topic}/partitions/-/reassignment", "api.v3.partition-reassignments.search-by-topic", server.Topic, s.ofTopic),
 		s.get(partitionPath+"/reassignment", "api.v3.partition-reassignments.get", server.Topic, s.one),
 	}
 }

@@ -17,9 +17,9 @@ type topics struct{ *shared }
 func (s *topics) routes() []server.Route {
 	const one = "/topics/{topic}"
 	return []server.Route{
-		s.get("/topics", "api.v3.topics.list", server.Topics, s.list),
+		with(s.pages("/topics", "api.v3.topics.list", server.Topics, s.list), "include_authorized_operations"),
 		s.change("POST /topics", "api.v3.topics.create", server.Topics, fields(newTopic{}), s.create),
-		s.get(one, "api.v3.topics.get", server.Topic, s.one),
+		with(s.get(one, "api.v3.topics.get", server.Topic, s.one), "include_authorized_operations"),
 		s.change("PATCH "+one, "api.v3.topics.partitions", server.Topic, fields(newCount{}), s.patch),
 		s.change("DELETE "+one, "api.v3.topics.delete", server.Topic, nil, s.delete),
 	}

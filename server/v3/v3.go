@@ -2,7 +2,6 @@ package v3
 
 import (
 	"context"
-	"log/slog"
 	"slices"
 	"strings"
 
@@ -22,8 +21,6 @@ type Parts struct {
 	// Strict answers as today's Confluent proxy where millrace is kinder or follows the
 	// documentation.
 	Strict bool
-	// Logger gets the lines of the audit log.
-	Logger *slog.Logger
 }
 
 // clusterPath begins the paths of all resources but the list of clusters.
@@ -58,8 +55,6 @@ type call struct {
 	// life bounds what the request may wait for.
 	life context.Context
 	urls urls
-	// noted are the attributes of the audit line.
-	noted []slog.Attr
 }
 
 // handler does the work of one route.
@@ -68,6 +63,17 @@ type handler func(c *call) error
 // get returns a route that describes something below the cluster.
 func (s *shared) get(path, name string, of server.Resource, h handler) server.Route {
 	return s.route(server.Route{Method: "GET", Path: path, Name: name, Action: server.Describe, Resource: of}, h)
+}
+
+// pages returns a route that describes many things below the cluster, page by page.
+func (s *shared) pages(path, name string, of server.Resource, h handler) server.Route {
+	return with(s.get(path, name, of, h), pageWords...)
+}
+
+// with adds query parameters to a route.
+func with(rt server.Route, names ...string) server.Route {
+	rt.Query.Known = append(rt.Query.Known, names...)
+	return rt
 }
 
 // change returns a route that changes something below the cluster. line is the method and the path.
@@ -105,14 +111,10 @@ func (s *shared) complete(rt server.Route, h handler) server.Route {
 		life, cancel := context.WithTimeout(context.Background(), s.Admin.Timeout())
 		defer cancel()
 		c := &call{RequestCtx: ctx, shared: s, life: life, urls: urls{base: s.Edge.BaseURL(ctx)}}
-		err := s.Metadata.Healthy()
-		if err == nil {
-			err = h(c)
+		if err := s.Metadata.Healthy(); err != nil {
+			return err
 		}
-		if rt.Action == server.Administer {
-			c.audit(rt, err)
-		}
-		return err
+		return h(c)
 	}
 	return rt
 }
@@ -130,26 +132,7 @@ func (c *call) clusterID() (string, error) {
 }
 
 // note adds an attribute to the audit line of the request.
-func (c *call) note(name string, value any) { c.noted = append(c.noted, slog.Any(name, value)) }
-
-// audit logs a request that changes something. The path is in it, and so the names of topics,
-// groups and settings; bodies are not.
-func (c *call) audit(rt server.Route, err error) {
-	line := []slog.Attr{
-		slog.String("action", rt.Name),
-		slog.String("method", rt.Method),
-		slog.String("path", string(c.Path())),
-		slog.String("remote", c.RemoteAddr().String()),
-		slog.String("caller", server.CallerOf(c.RequestCtx).Principal()),
-	}
-	line = append(line, c.noted...)
-	if err != nil {
-		line = append(line, slog.Bool("done", false), slog.Any("err", err))
-	} else {
-		line = append(line, slog.Bool("done", true))
-	}
-	c.shared.Logger.LogAttrs(c.life, slog.LevelInfo, "audit", line...)
-}
+func (c *call) note(name string, value any) { server.Note(c.RequestCtx, name, value) }
 
 // answers are the media types of answers.
 var answers = []string{server.MediaJSON}
