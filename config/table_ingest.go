@@ -17,6 +17,18 @@ var ingestRows = []row{
 		store: into(text, func(d *draft) *string { return &d.Ingest.File }),
 	},
 	{
+		name: "ingest.otlp.traces.topic", doc: "Topic of the traces that OpenTelemetry SDKs and collectors post to `/v1/traces`, each request one record. Without it they are refused.",
+		store: into(text, func(d *draft) *string { return &d.Ingest.OTLP.Traces }),
+	},
+	{
+		name: "ingest.otlp.logs.topic", doc: "Topic of the logs that OpenTelemetry SDKs and collectors post to `/v1/logs`, each request one record. Without it they are refused.",
+		store: into(text, func(d *draft) *string { return &d.Ingest.OTLP.Logs }),
+	},
+	{
+		name: "ingest.otlp.metrics.topic", doc: "Topic of the metrics that OpenTelemetry SDKs and collectors post to `/v1/metrics`, each request one record. Without it they are refused.",
+		store: into(text, func(d *draft) *string { return &d.Ingest.OTLP.Metrics }),
+	},
+	{
 		name: "ingest.spool.dir", doc: "Folder of the spool, where events of routes with `ack: disk` or `fallback: disk` wait for Kafka. It is this node's alone. Without it there is no spool.",
 		store: into(text, func(d *draft) *string { return &d.Ingest.SpoolDir }),
 	},

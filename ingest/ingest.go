@@ -12,6 +12,7 @@ import (
 
 	"millrace/batch"
 	"millrace/ingest/cloudevents"
+	"millrace/ingest/otlp"
 	"millrace/internal/apierr"
 	"millrace/metrics"
 	"millrace/server"
@@ -28,6 +29,9 @@ type Settings struct {
 	File string
 	// Routes are those of the file, or nil; [Ingest.SetRoutes] changes them later.
 	Routes *Table
+
+	// OTLP has the topics of the signals of OpenTelemetry (ingest.otlp.traces.topic and others).
+	OTLP otlp.Settings
 
 	// SpoolDir is the folder of the spool (ingest.spool.dir); empty is none. SpoolLimits are its
 	// bounds, without a function.

@@ -138,9 +138,15 @@ func (s *Server) fail(ctx *fasthttp.RequestCtx, err error) {
 	if s.deps.Peers != nil {
 		s.deps.Peers.Failed(ctx, e)
 	}
+	body := ctx.Response.SwapBody(nil)[:0]
+	if s.deps.AppendError != nil {
+		if own := s.deps.AppendError(ctx); own != nil {
+			ctx.Response.SwapBody(own(ctx, body, e))
+			return
+		}
+	}
 	ctx.SetContentType(s.errorType(ctx))
-	body := ctx.Response.SwapBody(nil)
-	ctx.Response.SwapBody(codec.AppendError(body[:0], e))
+	ctx.Response.SwapBody(codec.AppendError(body, e))
 }
 
 // errorType returns the media type of an error: plain JSON if the response has that already, or

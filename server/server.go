@@ -33,6 +33,9 @@ type Deps struct {
 	// already. ctx is nil for a connection that is refused before its first request. A nil
 	// function means application/json.
 	ErrorType func(ctx *fasthttp.RequestCtx) string
+	// AppendError returns the form of a request's errors, which sets the Content-Type and may change
+	// the status; nil, for a path too: they are errors of the API.
+	AppendError func(ctx *fasthttp.RequestCtx) func(ctx *fasthttp.RequestCtx, dst []byte, e *apierr.Error) []byte
 	// Ready is asked before a body of so many bytes is read, -1 where that is not
 	// known: its error refuses the request unread. Nil: all bodies are read.
 	Ready func(ctx *fasthttp.RequestCtx, size int) error

@@ -14,6 +14,8 @@ import (
 	"millrace/cluster"
 	"millrace/consumer"
 	"millrace/ingest"
+	"millrace/ingest/otlp"
+	"millrace/internal/apierr"
 	"millrace/internal/tracing"
 	"millrace/metadata"
 	"millrace/metrics"
@@ -92,7 +94,7 @@ func New(s Settings, p Parts) *API {
 	media := rest.NewMedia(s.REST, p.Schemas != nil)
 	a := &API{endpoints: s.Endpoints}
 	policy := func(ctx *fasthttp.RequestCtx) *server.CORS { return a.ingest.CORS(ctx) }
-	d := server.Deps{Metrics: p.Metrics, Tracing: p.Tracing, Logger: p.Logger, ErrorType: errorType(media), Ready: a.ready(p.Producer), CORS: policy, Access: p.Access}
+	d := server.Deps{Metrics: p.Metrics, Tracing: p.Tracing, Logger: p.Logger, ErrorType: errorType(media), Ready: a.ready(p.Producer), AppendError: appendError, CORS: policy, Access: p.Access}
 	var peers rest.Peers // a nil interface without a cluster
 	if p.Cluster != nil {
 		a.Forwarder = peer.New(p.Cluster, p.Consumers, p.Access, s.Peer)
@@ -104,6 +106,7 @@ func New(s Settings, p Parts) *API {
 	a.handle(v3.NewProduce(edge, p.Metadata, p.Producer, p.Schemas, v3.ProduceSettings{MaxRecordBytes: s.Edge.MaxBodyBytes, MaxEntries: s.Produce.MaxEntries, Dialect: s.REST.Avro}).Routes()...)
 	a.ingest = ingest.New(edge, s.Ingest, ingest.Deps{Producer: p.Producer, Spool: p.Spool, Dead: p.Dead, Logger: p.Logger})
 	a.handle(a.ingest.Routes()...)
+	a.handle(otlp.New(edge, s.Ingest.OTLP, p.Producer).Routes()...)
 	a.stopForwarding = a.ingest.Start()
 	a.handle(rest.NewMetadata(edge, media, p.Metadata).Routes()...)
 	a.handle(rest.NewConsumers(edge, media, p.Consumers, peers).Routes()...)
@@ -143,12 +146,23 @@ func errorType(media *rest.Media) func(ctx *fasthttp.RequestCtx) string {
 	}
 }
 
+// appendError is [server.Deps.AppendError]: OTLP has a form of its own.
+func appendError(ctx *fasthttp.RequestCtx) func(*fasthttp.RequestCtx, []byte, *apierr.Error) []byte {
+	if otlp.Owns(ctx) {
+		return otlp.AppendError
+	}
+	return nil
+}
+
 // ready returns [server.Deps.Ready] of all resources that produce.
 func (a *API) ready(p *batch.Producer) func(ctx *fasthttp.RequestCtx, size int) error {
 	records := rest.Ready(p)
 	return func(ctx *fasthttp.RequestCtx, size int) error {
 		if ctx.IsPost() && ingest.Owns(ctx) {
 			return a.ingest.Ready(ctx, size)
+		}
+		if otlp.Owns(ctx) {
+			return p.Ready(max(size, 0))
 		}
 		return records(ctx, size)
 	}

@@ -86,6 +86,7 @@ func TestOpenAPIAnswers(t *testing.T) {
 	s := start(t, b.Broker, func(o *stackOptions) {
 		o.adminOn = true
 		o.produce.MaxEntries = 10
+		o.ingest.OTLP.Traces = "spans"
 		o.admin = ops.Config{
 			Settings: func() []ops.Setting { return []ops.Setting{{Name: "a", Value: "b", Origin: "default"}} },
 			Change:   func(map[string]string) error { return nil },
@@ -124,6 +125,10 @@ func TestOpenAPIAnswers(t *testing.T) {
 		{"POST /ingest/" + topic, "application/x-ndjson", "1\nx\n", 207},
 		{"POST /ingest/" + topic, "application/x-ndjson", "x\n", 400},
 		{"POST /ingest/" + topic + "?kex=a", "application/json", "{}", 400},
+		{"POST /ingest/" + topic, "application/cloudevents+json", `{"specversion":"1.0","id":"1","source":"a","type":"b"}`, 200},
+		{"POST /v1/traces", "application/json", "{}", 200},
+		{"POST /v1/traces", "application/json", "[]", 400},
+		{"POST /v1/logs", "application/json", "{}", 404},
 		{"GET /", "", "", 200},
 		{"GET /topics", "", "", 200},
 		{"GET /topics", "|" + j1, "", 200},
