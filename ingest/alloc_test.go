@@ -10,19 +10,8 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"millrace/ingest/cloudevents"
-	"millrace/internal/testkit"
 	"millrace/pool"
 )
-
-// eventLines is a body of n real records, one a line.
-func eventLines(t testing.TB, n int) []byte {
-	records := testkit.ParkingCitations(t)
-	var body []byte
-	for i := range n {
-		body = append(append(body, records[i%len(records)]...), '\n')
-	}
-	return body
-}
 
 // Making records of events costs nothing once the slab has grown.
 func TestParseAllocs(t *testing.T) {

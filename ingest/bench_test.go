@@ -61,3 +61,13 @@ func BenchmarkDecode(b *testing.B) {
 		})
 	}
 }
+
+// eventLines is a body of n real records, one a line.
+func eventLines(t testing.TB, n int) []byte {
+	records := testkit.ParkingCitations(t)
+	var body []byte
+	for i := range n {
+		body = append(append(body, records[i%len(records)]...), '\n')
+	}
+	return body
+}
