@@ -136,6 +136,8 @@ func (s *Spool) write(g *group, buf []byte) []byte {
 // segment returns the segment to write to, and begins one if there is none. Only commit calls it.
 func (s *Spool) segment() (*segment, error) {
 	if s.writing != nil {
+		s.mu.Lock() // the reader may be about to forget earlier ones
+		defer s.mu.Unlock()
 		return s.segments[len(s.segments)-1], nil
 	}
 	n := s.next
