@@ -171,7 +171,7 @@ var faultsOfWriting = []planted{
 	{"a record of its own", 13, []Anomaly{NeverSent}, once(5, produces(1), func(x *exchange) {
 		extra, _ := json.Marshal(map[string]any{"records": []any{map[string]any{"value": "AAAA"}}})
 		x.ask(x.r.Method, x.r.URL.RequestURI(), extra)
-	}), nil},
+	}), noGroups}, // in binary it is no JSON, which those who read JSON would not get past
 	{"a value changed on its way in", 14, []Anomaly{LostWrite, NeverSent}, once(5, produces(1), func(x *exchange) {
 		records := x.records()
 		records[0]["value"] = "AAAA"

@@ -178,7 +178,9 @@ func TestRecordsThatComeAgain(t *testing.T) {
 	other.do(t, "POST", again+"/assignments", fmt.Sprintf(`{"partitions":[{"topic":%q,"partition":0}]}`, topic), plainV2).want(t, 204, "")
 	other.do(t, "DELETE", again, "").want(t, 204, "")
 	group, _, _ := strings.Cut(again, "/instances/")
-	x.do(t, "POST", group, `{"name":"i","format":"binary"}`, plainV2).want(t, 200, "") // under the same name
+	testkit.Eventually(t, 20*time.Second, "the name to be free", func() bool { // x hears of the deletion
+		return x.do(t, "POST", group, `{"name":"i","format":"binary"}`, plainV2).status == 200
+	})
 
 	heartbeats := written(t, b, `["node","node-x"]`)
 	changes := slices.Concat(written(t, b, instanceKeyOf(path)), written(t, b, instanceKeyOf(gone)), written(t, b, instanceKeyOf(again)))
