@@ -153,7 +153,7 @@ upgrade-proof: ## a service of nodes of a former version, upgraded node by node 
 	@test -x $(FORMED)/millrace || { git archive $(FORMER) | tar -x -C $(FORMED)/source && cd $(FORMED)/source && CGO_ENABLED=0 go build -buildvcs=false -trimpath -o $(FORMED)/millrace ./cmd/millrace; }
 	MILLRACE_TEST_OLD=$(FORMED)/millrace go test -count=1 -v -timeout 15m -run '^TestUpgradeInTwoSteps$$' ./cmd/millrace
 
-proofs: clients browser cluster-proof upgrade-proof faults-short ## what make test leaves out because it takes minutes or programs of others; CI does both
+proofs: clients browser cluster-proof faults-short ## what make test leaves out because it takes minutes or programs of others; CI does both
 
 kafka: $(KAFKA) ## a real Kafka on localhost:9092 until Ctrl-C (needs Java 17 and Maven)
 	$(KAFKA)

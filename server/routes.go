@@ -149,10 +149,19 @@ func (s *Server) nothingAt(ctx *fasthttp.RequestCtx) error {
 // streamed reports whether the handler of a request, of which the header is known, reads its body
 // while it arrives.
 func (s *Server) streamed(h *fasthttp.RequestHeader) bool {
-	path, _, _ := bytes.Cut(h.RequestURI(), []byte("?"))
+	path, _, _ := bytes.Cut(originForm(h.RequestURI()), []byte("?"))
 	return slices.ContainsFunc(s.streamedRoutes, func(rt Route) bool {
 		return rt.Method == string(h.Method()) && matches(rt.Path, path)
 	})
+}
+
+// originForm returns a target without the scheme and host that it may have (RFC 9112 §3.2.2).
+func originForm(target []byte) []byte {
+	_, rest, absolute := bytes.Cut(target, []byte("://"))
+	if !absolute || target[0] == '/' {
+		return target
+	}
+	return rest[max(bytes.IndexByte(rest, '/'), 0):]
 }
 
 // matches reports whether a path, which may end with slashes, is one of a route's template.

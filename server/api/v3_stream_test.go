@@ -417,6 +417,7 @@ func TestV3Refusals(t *testing.T) {
 	if resp := d.begun(); resp.StatusCode != 404 || !resp.Close {
 		t.Errorf("%s, %v", resp.Status, resp.Header)
 	}
+	s.do(t, "POST", strings.Replace(records, "/records", "/rec%6Frds", 1), value(1), plainJSON).want(t, 404, "There is nothing at")
 	// An origin in front of a proxy may send the target as a whole URL (RFC 9112 §3.2.2).
 	d = s.stream(t, s.base+records)
 	d.send(value(1))
