@@ -8,32 +8,41 @@ import (
 	"time"
 )
 
-// A listener shows the renewed certificate to new connections, and keeps the former one while the
-// store cannot be used.
-func TestCertificatesAreRenewed(t *testing.T) {
-	dir := t.TempDir()
-	first, second := newAuthority(t, "localhost"), newAuthority(t, "localhost")
-	store := writeFile(t, dir, "keys.pem", first.keyPEM(t)+certPEM(first.leaf))
-	c := load(t, "listeners=https://127.0.0.1:0", "ssl.keystore.type=PEM", "ssl.keystore.location="+store)
+// handshakes loads an https listener with a key store, and shakes hands at the address that it
+// returns until t ends.
+func handshakes(t *testing.T, store string) (c *Config, addr string) {
+	t.Helper()
+	c = load(t, "listeners=https://127.0.0.1:0", "ssl.keystore.type=PEM", "ssl.keystore.location="+store)
 	ln, err := tls.Listen("tcp", "127.0.0.1:0", c.Server.Listeners[0].TLS)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ln.Close()
+	t.Cleanup(func() { ln.Close() })
 	go func() {
 		for {
 			conn, err := ln.Accept()
 			if err != nil {
 				return
 			}
+			_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
 			_ = conn.(*tls.Conn).Handshake()
 			conn.Close()
 		}
 	}()
+	return c, ln.Addr().String()
+}
+
+// A listener shows the renewed certificate to new connections, and keeps the former one while the
+// store cannot be used.
+func TestCertificatesAreRenewed(t *testing.T) {
+	dir := t.TempDir()
+	first, second := newAuthority(t, "localhost"), newAuthority(t, "localhost")
+	store := writeFile(t, dir, "keys.pem", first.keyPEM(t)+certPEM(first.leaf))
+	c, addr := handshakes(t, store)
 	shows := func(a authority) bool {
 		roots := x509.NewCertPool()
 		roots.AddCert(a.root)
-		conn, err := tls.Dial("tcp", ln.Addr().String(), &tls.Config{RootCAs: roots, ServerName: "localhost"})
+		conn, err := tls.Dial("tcp", addr, &tls.Config{RootCAs: roots, ServerName: "localhost"})
 		if err == nil {
 			conn.Close()
 		}
@@ -67,27 +76,11 @@ func TestOldVersionsOfTLSAreNotSpoken(t *testing.T) {
 	dir := t.TempDir()
 	a := newAuthority(t, "localhost")
 	store := writeFile(t, dir, "keys.pem", a.keyPEM(t)+certPEM(a.leaf))
-	c := load(t, "listeners=https://127.0.0.1:0", "ssl.keystore.type=PEM", "ssl.keystore.location="+store)
-	ln, err := tls.Listen("tcp", "127.0.0.1:0", c.Server.Listeners[0].TLS)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	go func() {
-		for {
-			conn, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
-			_ = conn.(*tls.Conn).Handshake()
-			conn.Close()
-		}
-	}()
+	_, addr := handshakes(t, store)
 	roots := x509.NewCertPool()
 	roots.AddCert(a.root)
 	for version, spoken := range map[uint16]bool{tls.VersionTLS10: false, tls.VersionTLS11: false, tls.VersionTLS12: true, tls.VersionTLS13: true} {
-		conn, err := tls.Dial("tcp", ln.Addr().String(), &tls.Config{
+		conn, err := tls.Dial("tcp", addr, &tls.Config{
 			RootCAs: roots, ServerName: "localhost", MinVersion: version, MaxVersion: version, Renegotiation: tls.RenegotiateFreelyAsClient,
 		})
 		if (err == nil) != spoken {

@@ -115,7 +115,7 @@ func (s *Server) Handle(routes ...Route) {
 	s.routes = append(s.routes, routes...)
 	for _, rt := range routes {
 		if rt.Streamed {
-			s.streamedRoutes = append(s.streamedRoutes, rt)
+			s.streamedRoutes = append(s.streamedRoutes, &rt)
 		}
 	}
 }
@@ -150,15 +150,18 @@ func (s *Server) nothingAt(ctx *fasthttp.RequestCtx) error {
 // while it arrives.
 func (s *Server) streamed(h *fasthttp.RequestHeader) bool {
 	path, _, _ := bytes.Cut(originForm(h.RequestURI()), []byte("?"))
-	return slices.ContainsFunc(s.streamedRoutes, func(rt Route) bool {
+	return slices.ContainsFunc(s.streamedRoutes, func(rt *Route) bool {
 		return rt.Method == string(h.Method()) && matches(rt.Path, path)
 	})
 }
 
 // originForm returns a target without the scheme and host that it may have (RFC 9112 §3.2.2).
 func originForm(target []byte) []byte {
+	if bytes.HasPrefix(target, []byte("/")) {
+		return target
+	}
 	_, rest, absolute := bytes.Cut(target, []byte("://"))
-	if !absolute || target[0] == '/' {
+	if !absolute {
 		return target
 	}
 	return rest[max(bytes.IndexByte(rest, '/'), 0):]
@@ -168,7 +171,7 @@ func originForm(target []byte) []byte {
 func matches(template string, path []byte) bool {
 	path = bytes.TrimRight(path, "/")
 	for template != "" && len(path) > 0 {
-		part, rest, _ := strings.Cut(template[1:], "/")
+		part, _, _ := strings.Cut(template[1:], "/")
 		end := bytes.IndexByte(path[1:], '/') + 1
 		if end == 0 {
 			end = len(path)
@@ -176,10 +179,7 @@ func matches(template string, path []byte) bool {
 		if path[0] != '/' || end == 1 || part[0] != '{' && part != string(path[1:end]) {
 			return false
 		}
-		path = path[end:]
-		if template = ""; rest != "" {
-			template = "/" + rest
-		}
+		template, path = template[1+len(part):], path[end:]
 	}
 	return template == "" && len(path) == 0
 }

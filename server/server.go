@@ -78,7 +78,7 @@ type Server struct {
 	router   *router.Router
 	routes   []Route // all registered routes
 	// streamedRoutes are the routes with Streamed.
-	streamedRoutes []Route
+	streamedRoutes []*Route
 	cors           *CORS
 	hosts          ownHosts
 	figures        figures

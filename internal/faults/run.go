@@ -75,15 +75,27 @@ func (s Schedule) Execute(t testing.TB, c *Cluster, program string, seed uint64)
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), scheduleTime)
 	defer cancel()
-	r := &Run{Cluster: c, Topic: testkit.Topic(t), t: t, result: Result{Schedule: s}}
+	r, _, stop := s.prepare(ctx, t, c, program, seed)
+	r.inflict(ctx, s)
+	stop()
+	r.must(c.Mend(ctx))
+	r.conclude(ctx, s)
+	return r.result
+}
+
+// prepare makes the topics, nodes, probes and traffic of a run, and returns once all works. The
+// traffic ends with stop, or with t.
+func (s Schedule) prepare(ctx context.Context, t testing.TB, c *Cluster, program string, seed uint64) (r *Run, client *http.Client, stop func()) {
+	t.Helper()
+	r = &Run{Cluster: c, Topic: testkit.Topic(t), t: t, result: Result{Schedule: s}}
 	r.Probed = r.Topic + "-probe"
 	r.partitions.Store(partitions)
 	for _, topic := range []string{r.Topic, r.Probed} {
 		r.must(c.CreateTopic(ctx, topic, partitions))
 	}
 	r.startNodes(s, program)
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 100}}
-	defer client.CloseIdleConnections()
+	client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 100}}
+	t.Cleanup(client.CloseIdleConnections)
 	write := writer(writeJSON)
 	if s.Registry {
 		write = writeNewSchemas()
@@ -91,19 +103,15 @@ func (s Schedule) Execute(t testing.TB, c *Cluster, program string, seed uint64)
 	r.brokers = newBrokerProbe(c.Client(t, probeOpts...), r.Probed)
 	r.service = newNodeProbe(client, r.Nodes[0], r.Probed, write)
 	r.traffic = newTraffic(r, s, seed)
-	stop := r.load(ctx)
-	defer stop()
+	stop = r.load(ctx)
+	t.Cleanup(stop)
 	r.settle(ctx)
 	_, err := c.LogsSince(nil)
 	r.must(err)
 	for _, n := range r.Nodes {
 		n.atPeace()
 	}
-	r.inflict(ctx, s)
-	stop()
-	r.must(c.Mend(ctx))
-	r.conclude(ctx, s)
-	return r.result
+	return r, client, stop
 }
 
 // startNodes starts the processes of a schedule, and the registry if they need one.

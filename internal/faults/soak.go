@@ -10,8 +10,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"millrace/internal/testkit"
 )
 
 const (
@@ -68,24 +66,7 @@ func Soak(t testing.TB, c *Cluster, program string, length time.Duration, seed u
 	s := Schedule{Name: "soak"}
 	ctx, cancel := context.WithTimeout(t.Context(), length+2*scheduleTime)
 	defer cancel()
-	r := &Run{Cluster: c, Topic: testkit.Topic(t), t: t, result: Result{Schedule: s}}
-	r.Probed = r.Topic + "-probe"
-	r.partitions.Store(partitions)
-	for _, topic := range []string{r.Topic, r.Probed} {
-		r.must(c.CreateTopic(ctx, topic, partitions))
-	}
-	r.startNodes(s, program)
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 100}}
-	defer client.CloseIdleConnections()
-	r.brokers = newBrokerProbe(c.Client(t, probeOpts...), r.Probed)
-	r.service = newNodeProbe(client, r.Nodes[0], r.Probed, writer(writeJSON))
-	r.traffic = newTraffic(r, s, seed)
-	stop := r.load(ctx)
-	defer stop()
-	r.settle(ctx)
-	_, err := c.LogsSince(nil)
-	r.must(err)
-	r.Nodes[0].atPeace()
+	r, client, stop := s.prepare(ctx, t, c, program, seed)
 	samples := r.breakInTurn(ctx, client, length)
 	stop()
 	r.must(c.Mend(ctx))
