@@ -300,8 +300,8 @@ func TestSequencesWrap(t *testing.T) {
 		all[0].mu.Lock()
 		all[0].producer.epoch, all[0].sequence, all[0].fresh = math.MaxInt16, math.MaxInt32-1, true
 		all[0].mu.Unlock()
-		m.create("t", 3) // forgets the producer
-		m.topics["t"].id = all[0].topic.id
+		id := m.topics["t"].id
+		m.create("t", 3).id = id // forgets the producer
 		for i := range 3 {
 			if got, err := produce(t, p, `{"records":[{"value":1},{"value":2}]}`, 0); err != nil || got != fmt.Sprintf("0@%d 0@%d", 2*i, 2*i+1) {
 				t.Errorf("%s, %v", got, err)

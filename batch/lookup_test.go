@@ -1,6 +1,8 @@
 package batch
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"testing"
@@ -153,6 +155,31 @@ func TestTopicDeletedWhileAnOutcomeIsUnknown(t *testing.T) {
 		both.Wait()
 		if took := time.Since(began); took > unknownFor+2*time.Second {
 			t.Errorf("the requests were answered after %v", took)
+		}
+	})
+}
+
+// During a rolling upgrade the first broker that is asked may have no ids of topics, and a later
+// one has: the id is taken while batches of the topic are on their way.
+func TestTopicWhoseIDIsToldLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newModel()
+		m.latency = func() time.Duration { return time.Duration(rand.IntN(40)) * time.Millisecond }
+		topic := m.create("t", 1)
+		id := topic.id
+		topic.id = [16]byte{}
+		p := start(t, m)
+		for i := range 50 {
+			if i == 10 {
+				m.mu.Lock()
+				topic.id = id
+				m.mu.Unlock()
+			}
+			_, all := p.router.topic("t", 1)
+			p.router.lookUp(all[0].topic)
+			if got, err := produce(t, p, `{"records":[{"value":1}]}`, 0); got != fmt.Sprintf("0@%d", i) || err != nil {
+				t.Fatal(got, err)
+			}
 		}
 	})
 }

@@ -55,8 +55,12 @@ func (r *produceRequest) reset() {
 func (r *produceRequest) seal() {
 	for i := range r.batches {
 		at := &r.batches[i]
-		at.id = at.p.topic.id
-		r.named = r.named || at.id == [16]byte{}
+		at.id = [16]byte{}
+		if id := at.p.topic.id.Load(); id != nil {
+			at.id = *id
+		} else {
+			r.named = true
+		}
 		at.b.header.put(&at.b.head, at.b.payload)
 		r.size += at.b.wireLen()
 	}

@@ -316,11 +316,13 @@ func (t *topic) located(found *kmsg.MetadataResponseTopic) {
 	case err != nil:
 		return
 	}
-	if none := [16]byte{}; t.id == none {
-		t.id = found.TopicID
-	} else if found.TopicID != none && found.TopicID != t.id {
-		t.succeeded(len(found.Partitions))
-		return
+	if id := found.TopicID; id != [16]byte{} {
+		if known := t.id.Load(); known == nil {
+			t.id.Store(&id)
+		} else if *known != id {
+			t.succeeded(len(found.Partitions))
+			return
+		}
 	}
 	t.lack.Store(0)
 	all := *t.partitions.Load()

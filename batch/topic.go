@@ -17,8 +17,8 @@ type topic struct {
 	producer  *Producer
 	name      string
 	nameBytes []byte
-	id        [16]byte // zero until a broker has told it; written before the first leader is
 
+	id         atomic.Pointer[[16]byte]     // nil until a broker tells it; older ones have none
 	partitions atomic.Pointer[[]*partition] // in order; grows
 	gone       atomic.Pointer[error]        // why nothing can be written any more
 	heir       atomic.Pointer[topic]        // of that name and size, created since; gets the queues
