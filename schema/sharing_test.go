@@ -3,6 +3,7 @@ package schema
 import (
 	"context"
 	"fmt"
+	"math"
 	"runtime"
 	"strings"
 	"testing"
@@ -133,15 +134,19 @@ func TestSizes(t *testing.T) {
 			"messages":    {codec.Protobuf, join(n, `syntax="proto3";`, `message M%d{}`, ``, ``)},
 			"descriptors": {codec.Protobuf, `syntax="proto3"; import "google/protobuf/descriptor.proto"; message M{}`},
 		} {
-			before := heap()
-			s, err := builtIn.compile(c.format, c.text, nil)
-			if err != nil {
-				t.Fatal(err)
+			has, size := math.MaxInt, 0
+			for try := 0; try < 3 && has > size+size/4; try++ { // what else the process does adds to it
+				before := heap()
+				s, err := builtIn.compile(c.format, c.text, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				has, size = min(has, heap()-before), s.size
+				runtime.KeepAlive(s)
 			}
-			if has := heap() - before; has > s.size+s.size/4 {
-				t.Errorf("%s, %d of them in %d bytes: takes %d bytes, not %d", name, n, len(c.text), has, s.size)
+			if has > size+size/4 {
+				t.Errorf("%s, %d of them in %d bytes: takes %d bytes, not %d", name, n, len(c.text), has, size)
 			}
-			runtime.KeepAlive(s)
 		}
 	}
 }
