@@ -45,15 +45,19 @@ var ErrOverBudget = errors.New("with it the request costs more memory or time th
 // Encoding is how the records of a request are encoded.
 type Encoding struct {
 	Key, Value Registered
-	Dialect    Dialect
+	// KeyNulls and ValueNulls have nulls encoded by the schema, which must be there then. Without
+	// them a null stays a null of Kafka, which deletes its key from a compacted topic.
+	KeyNulls, ValueNulls bool
+	Dialect              Dialect
 	// Budget is spent; it must not be nil.
 	Budget *Budget
 }
 
 // EncodeRecords converts the keys and values in slab, JSON texts as [DecodeProduce] leaves them,
 // to the bytes that Kafka stores: frame and payload, appended to arena, which it takes and
-// returns grown. The records then have views of arena. Nulls stay nil and need no schema. Errors
-// are [apierr.Error] values that name the record; the slab is undefined after one.
+// returns grown. The records then have views of arena. Nulls stay nil and need no schema, unless e
+// has them encoded. Errors are [apierr.Error] values that name the record; the slab is undefined
+// after one.
 //
 // While EncodeRecords runs, the outgrown arenas are held too, which is as much again: each is at
 // least twice as large as the one before.
@@ -62,7 +66,7 @@ func EncodeRecords(slab *pool.Slab, arena []byte, e Encoding) ([]byte, error) {
 	var err error
 	for i := range slab.Records {
 		r := &slab.Records[i]
-		if r.Key != nil {
+		if r.Key != nil || e.KeyNulls {
 			if e.Key.Schema == nil {
 				return arena, apierr.KeySchemaMissing.New("records[%d] has a key, which needs a schema: send key_schema or key_schema_id.", i)
 			}
@@ -70,7 +74,7 @@ func EncodeRecords(slab *pool.Slab, arena []byte, e Encoding) ([]byte, error) {
 				return arena, misfit(fmt.Sprintf("records[%d].key", i), err)
 			}
 		}
-		if r.Value != nil {
+		if r.Value != nil || e.ValueNulls {
 			if e.Value.Schema == nil {
 				return arena, apierr.ValueSchemaMissing.New("records[%d] has a value, which needs a schema: send value_schema or value_schema_id.", i)
 			}
@@ -85,8 +89,14 @@ func EncodeRecords(slab *pool.Slab, arena []byte, e Encoding) ([]byte, error) {
 	return arena, nil
 }
 
-// append returns the arena and the view of what it appended.
+// null is the text of a null that a schema encodes.
+var null = []byte("null")
+
+// append returns the arena and the view of what it appended. A nil text is a null.
 func (e *Encoding) append(arena []byte, s *Registered, text []byte) (grown, view []byte, err error) {
+	if text == nil {
+		text = null
+	}
 	start, room, b := len(arena), cap(arena), e.Budget
 	if need := frameSize + len(text); room-start < need { // few values are longer than their text
 		arena = slices.Grow(arena, max(need, min(room, b.Bytes)))
@@ -121,7 +131,8 @@ func moveViews(slab *pool.Slab, all []byte) {
 
 // EncodeData converts one key or value, a JSON text, to the bytes that Kafka stores, and appends
 // them to arena, which it takes and returns grown. Older views of arena may be of memory that it
-// has outgrown. half names the text in errors, which are [apierr.Error] values.
+// has outgrown. A nil text is a null. half names the text in errors, which are [apierr.Error]
+// values.
 func EncodeData(arena []byte, s Registered, half string, text []byte, e Encoding) ([]byte, error) {
 	arena, _, err := e.append(arena, &s, text)
 	if err != nil {

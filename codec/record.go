@@ -34,7 +34,7 @@ type Extras struct {
 	Dialect Dialect
 	// Schemas returns the schema of an id for a format that needs one. It may wait for the
 	// registry only where the caller may. A nil Schemas means that no schemas exist.
-	Schemas func(f Format, id int32) (Schema, error)
+	Schemas func(f Format, id SchemaID) (Schema, error)
 }
 
 // AppendRecord appends r as one element of a response, such as
@@ -53,12 +53,12 @@ func AppendRecord(dst []byte, r *kgo.Record, f Format, x Extras) ([]byte, error)
 		dst = append(dst, `",`...)
 	}
 	dst = append(dst, `"key":`...)
-	dst, err := x.appendDatum(dst, r.Key, f)
+	dst, err := x.appendDatum(dst, r, r.Key, keySchemaHeader, f)
 	if err != nil {
 		return dst[:start], undecodable(r, "key", f, err)
 	}
 	dst = append(dst, `,"value":`...)
-	if dst, err = x.appendDatum(dst, r.Value, f); err != nil {
+	if dst, err = x.appendDatum(dst, r, r.Value, valueSchemaHeader, f); err != nil {
 		return dst[:start], undecodable(r, "value", f, err)
 	}
 	dst = append(dst, `,"partition":`...)
@@ -80,8 +80,8 @@ func AppendRecord(dst []byte, r *kgo.Record, f Format, x Extras) ([]byte, error)
 	return append(dst, '}'), nil
 }
 
-// appendDatum appends one key or value.
-func (x *Extras) appendDatum(dst, b []byte, f Format) ([]byte, error) {
+// appendDatum appends b, the key or value of r; header is the one that may name its schema.
+func (x *Extras) appendDatum(dst []byte, r *kgo.Record, b []byte, header string, f Format) ([]byte, error) {
 	switch {
 	case b == nil:
 		return append(dst, "null"...), nil
@@ -93,22 +93,21 @@ func (x *Extras) appendDatum(dst, b []byte, f Format) ([]byte, error) {
 		}
 		return append(dst, b...), nil
 	}
-	id, payload, framed := CutFrame(b)
-	if !framed || x.Schemas == nil {
+	if x.Schemas == nil {
 		return dst, errNoFrame
 	}
-	schema, err := x.Schemas(f, id)
+	parts, err := cutDatum(r, b, header)
 	if err != nil {
 		return dst, err
 	}
-	return schema.AppendDecoded(dst, payload, x.Dialect)
+	schema, err := x.Schemas(f, parts.id)
+	if err != nil {
+		return dst, err
+	}
+	return parts.appendDecoded(dst, schema, x.Dialect)
 }
 
-// These errors tell why bytes cannot be decoded before their schema is known.
-var (
-	errNotJSON = errors.New("it is not JSON")
-	errNoFrame = errors.New("it does not begin with a zero byte and a schema id")
-)
+var errNotJSON = errors.New("it is not JSON")
 
 func appendHeaders(dst []byte, headers []kgo.RecordHeader) []byte {
 	dst = append(dst, `,"headers":[`...)

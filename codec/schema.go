@@ -1,10 +1,5 @@
 package codec
 
-import (
-	"encoding/binary"
-	"fmt"
-)
-
 // Dialect is how values are written that JSON has no type for.
 type Dialect uint8
 
@@ -52,30 +47,9 @@ type Registered struct {
 	Schema
 }
 
-// UnknownSchema reports that a schema must be looked up before a record can be decoded: a look-up
-// that must not wait returns it. It does not mean that the record is undecodable.
-type UnknownSchema struct{ ID int32 }
-
-// Error implements error.
-func (e *UnknownSchema) Error() string { return fmt.Sprintf("schema %d is not in the cache", e.ID) }
-
-// The frame around a value with a schema, as Confluent's serializers write it, is a zero byte and
-// the schema's id, big-endian. The payload follows.
-const (
-	frameMagic = 0
-	frameSize  = 5
-)
-
-// AppendFrame appends the frame that precedes the payload of a value whose schema has this id.
-func AppendFrame(dst []byte, id int32) []byte {
-	return binary.BigEndian.AppendUint32(append(dst, frameMagic), uint32(id))
-}
-
-// CutFrame returns the schema id and the payload of a stored value, a view; ok
-// is false when it has no frame.
-func CutFrame(b []byte) (id int32, payload []byte, ok bool) {
-	if len(b) < frameSize || b[0] != frameMagic {
-		return 0, nil, false
-	}
-	return int32(binary.BigEndian.Uint32(b[1:])), b[frameSize:], true
+// SplitSchema is a schema with several types, where a payload begins with its type.
+type SplitSchema interface {
+	Schema
+	// AppendSplit is AppendDecoded for a payload whose type stands elsewhere: in kind.
+	AppendSplit(dst, kind, payload []byte) ([]byte, error)
 }

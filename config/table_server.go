@@ -71,6 +71,10 @@ var serverRows = []row{
 		store: into(dialect, func(d *draft) *codec.Dialect { return &d.REST.Avro }),
 	},
 	{
+		name: "null.request.body.always.publishes.empty.record", def: "false", doc: "Store a key or value of `null`, or one that is missing, as a null of Kafka although the request names a schema for it: a tombstone. Without it the schema decides: where it allows null, that is what is stored; else the request is refused.",
+		store: into(boolean, func(d *draft) *bool { return &d.REST.NullsAreTombstones }),
+	},
+	{
 		name: unknownNames, def: "refuse", doc: "What a name does that is no setting: it is refused, or listed at start as not used. The Confluent proxy ignores such a name.",
 		store: into(oneOf("refuse", "warn"), func(*draft) *string { return new(string) }),
 	},

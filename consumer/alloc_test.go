@@ -65,7 +65,7 @@ func formatPages(t testing.TB) map[string]*pages {
 		}
 		stored = append(stored, b)
 	}
-	schemas := func(codec.Format, int32) (codec.Schema, error) { return schema, nil }
+	schemas := func(codec.Format, codec.SchemaID) (codec.Schema, error) { return schema, nil }
 	texts := testkit.AvroCitations(t, false)
 	return map[string]*pages{
 		"json":       newPages(t, codec.JSON, texts, codec.Extras{}),

@@ -26,7 +26,7 @@ func TestDirectPageDoesNotAllocate(t *testing.T) {
 		stored = append(stored, b)
 	}
 	texts := testkit.AvroCitations(t, false)
-	schemas := func(codec.Format, int32) (codec.Schema, error) { return schema, nil }
+	schemas := func(codec.Format, codec.SchemaID) (codec.Schema, error) { return schema, nil }
 	f := func(format codec.Format, values [][]byte, x codec.Extras) {
 		t.Helper()
 		var records []*kgo.Record

@@ -27,7 +27,7 @@ type Schemas struct {
 
 // cachedSchema is a schema, or why records cannot be decoded with it.
 type cachedSchema struct {
-	id     int32
+	id     codec.SchemaID
 	schema codec.Schema
 	err    error
 }
@@ -43,7 +43,7 @@ func NewSchemas(registry *schema.Registry, f codec.Format, wait context.Context)
 }
 
 // Get is [codec.Extras.Schemas].
-func (s *Schemas) Get(f codec.Format, id int32) (codec.Schema, error) {
+func (s *Schemas) Get(f codec.Format, id codec.SchemaID) (codec.Schema, error) {
 	for i := range s.cached {
 		if k := &s.cached[i]; k.id == id {
 			return k.schema, k.err
@@ -61,7 +61,7 @@ func (s *Schemas) Get(f codec.Format, id int32) (codec.Schema, error) {
 }
 
 // put caches and returns the result of a look-up. A retriable error is not cached.
-func (s *Schemas) put(id int32, found codec.Schema, err error) (codec.Schema, error) {
+func (s *Schemas) put(id codec.SchemaID, found codec.Schema, err error) (codec.Schema, error) {
 	if err != nil && !apierr.Undecodable.Is(err) {
 		return found, err
 	}

@@ -19,14 +19,14 @@ func TestHitAlloc(t *testing.T) {
 	byText, ctx := text("t", userText), context.Background()
 	withID := byID("t", mustResolve(t, r, byText).ID)
 	mustResolve(t, r, withID)
-	if _, err := r.ByID(ctx, codec.Avro, withID.ID); err != nil {
+	if _, err := r.ByID(ctx, codec.Avro, codec.SchemaID{Number: withID.ID}); err != nil {
 		t.Fatal(err)
 	}
 	for name, hit := range map[string]func() error{
 		"text":   func() error { _, err := r.Resolve(ctx, byText); return err },
 		"id":     func() error { _, err := r.Resolve(ctx, withID); return err },
-		"cached": func() error { _, _, err := r.Cached(codec.Avro, withID.ID); return err },
-		"ByID":   func() error { _, err := r.ByID(ctx, codec.Avro, withID.ID); return err },
+		"cached": func() error { _, _, err := r.Cached(codec.Avro, codec.SchemaID{Number: withID.ID}); return err },
+		"ByID":   func() error { _, err := r.ByID(ctx, codec.Avro, codec.SchemaID{Number: withID.ID}); return err },
 	} {
 		if n := testing.AllocsPerRun(100, func() {
 			if err := hit(); err != nil {

@@ -52,7 +52,7 @@ func TestOnARealRegistry(t *testing.T) {
 	if got := mustResolve(t, r, byID(topic, second.ID)); got.ID != second.ID {
 		t.Errorf("by id %+v", got)
 	}
-	if _, err := r.ByID(ctx, codec.Avro, first.ID); err != nil {
+	if _, err := r.ByID(ctx, codec.Avro, codec.SchemaID{Number: first.ID}); err != nil {
 		t.Error(err)
 	}
 	latest := mustResolve(t, client(func(s *Settings) { s.UseLatest = true }), text(topic, v1))
@@ -68,10 +68,12 @@ func TestOnARealRegistry(t *testing.T) {
 	wantError(t, err, apierr.RegistryRefused, "is not of the subject "+topic+"x-value")
 	_, err = r.Resolve(ctx, byID(topic, 1<<30))
 	wantError(t, err, apierr.RegistryRefused, "no schema with the id")
-	_, err = r.ByID(ctx, codec.Avro, 1<<30)
+	_, err = r.ByID(ctx, codec.Avro, codec.SchemaID{Number: 1 << 30})
 	wantError(t, err, apierr.Undecodable, "no schema with the id")
-	_, err = r.ByID(ctx, codec.JSONSchema, first.ID)
+	_, err = r.ByID(ctx, codec.JSONSchema, codec.SchemaID{Number: first.ID})
 	wantError(t, err, apierr.Undecodable, "is for the format avro, not jsonschema")
+	_, err = r.ByID(ctx, codec.Avro, codec.SchemaID{GUID: [16]byte{1, 2, 3}})
+	wantError(t, err, apierr.Undecodable, "no schema with the id 01020300-0000-0000-0000-000000000000")
 	lookOnly := client(func(s *Settings) { s.AutoRegister = false })
 	_, err = lookOnly.Resolve(ctx, text(topic, record("")))
 	wantError(t, err, apierr.RegistryRefused, "not registered under the subject "+topic+"-value")
@@ -97,6 +99,41 @@ func TestOnARealRegistry(t *testing.T) {
 		if got := mustResolve(t, named, byID(topic, got.ID)); got.Schema == nil {
 			t.Errorf("strategy %d: by id %+v", name, got)
 		}
+	}
+}
+
+// To the real registry another spelling is another schema. It is registered as Java spells it, and
+// what others registered is found as they spelled it.
+func TestSpellingsOnARealRegistry(t *testing.T) {
+	url := testkit.Registry(t)
+	client := func(s Settings) *Registry {
+		r, err := New(s, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(r.Close)
+		return r
+	}
+	topic := testkit.Topic(t)
+	space := topic[len(topic)-4:]
+	plain := fmt.Sprintf(`{"type":"record","name":"User","namespace":"n%s","fields":[{"name":"name","type":"string"}]}`, space)
+	spelled := fmt.Sprintf(`{ "fields": [{"type":{"type":"string"},"name":"name"}], "name":"n%s.User", "type":"record" }`, space)
+	first := mustResolve(t, client(usual(url)), text(topic, spelled))
+	if again := mustResolve(t, client(usual(url)), text(topic, plain)); again.ID != first.ID {
+		t.Errorf("in another spelling the schema has the id %d, not %d", again.ID, first.ID)
+	}
+	admin, err := sr.NewClient(sr.URLs(url))
+	if err != nil {
+		t.Fatal(err)
+	}
+	foreign, err := admin.CreateSchema(t.Context(), topic+"y-value", sr.Schema{Schema: spelled})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lookOnly := usual(url)
+	lookOnly.AutoRegister = false
+	if got := mustResolve(t, client(lookOnly), text(topic+"y", spelled)); int(got.ID) != foreign.ID {
+		t.Errorf("a schema of others has the id %d, not %d", got.ID, foreign.ID)
 	}
 }
 

@@ -14,12 +14,13 @@ import (
 )
 
 // question identifies a look-up: it is the key of the caches. A question about an id has only the
-// id.
+// id, or the GUID.
 type question struct {
 	format codec.Format
 	key    bool // of the keys, not the values
 	topic  string
 	id     int32
+	guid   [16]byte
 	text   []byte
 
 	// The questions of Locate have these too.
@@ -41,6 +42,9 @@ func (q *question) hash() uint64 {
 	if q.topic != "" {
 		h = (h ^ maphash.String(seed, q.topic)) * 31 // or a text could be taken for a topic
 	}
+	if q.guid != ([16]byte{}) {
+		h ^= maphash.Bytes(seed, q.guid[:])
+	}
 	if len(q.text) > 0 {
 		h ^= maphash.Bytes(seed, q.text)
 	}
@@ -52,7 +56,7 @@ func (q *question) hash() uint64 {
 }
 
 func (q *question) equal(p *question) bool {
-	return q.id == p.id && q.format == p.format && q.key == p.key && q.topic == p.topic && bytes.Equal(q.text, p.text) &&
+	return q.id == p.id && q.guid == p.guid && q.format == p.format && q.key == p.key && q.topic == p.topic && bytes.Equal(q.text, p.text) &&
 		q.named == p.named && q.any == p.any && q.naming == p.naming && q.version == p.version && bytes.Equal(q.subject, p.subject)
 }
 
@@ -68,6 +72,7 @@ type callKey struct {
 	format      codec.Format
 	key         bool
 	id          int32
+	guid        [16]byte
 	topic, text string
 	named, any  bool
 	naming      SubjectName
@@ -77,7 +82,7 @@ type callKey struct {
 
 // callKey returns the key of q, which must not borrow its topic.
 func (q *question) callKey() callKey {
-	return callKey{q.format, q.key, q.id, q.topic, string(q.text), q.named, q.any, q.naming, q.version, string(q.subject)}
+	return callKey{q.format, q.key, q.id, q.guid, q.topic, string(q.text), q.named, q.any, q.naming, q.version, string(q.subject)}
 }
 
 // entry is a cached answer: a value, or the error that it does not exist.

@@ -148,7 +148,7 @@ func TestRegistryAway(t *testing.T) {
 	})
 	r := open(t, usual(f.URL()))
 	got := mustResolve(t, r, text("t", userText))
-	if _, err := r.ByID(context.Background(), codec.Avro, got.ID); err != nil {
+	if _, err := r.ByID(context.Background(), codec.Avro, codec.SchemaID{Number: got.ID}); err != nil {
 		t.Fatal(err)
 	}
 	away.Store(true)
@@ -156,7 +156,7 @@ func TestRegistryAway(t *testing.T) {
 		_, err := r.Resolve(context.Background(), text("t", otherText))
 		wantError(t, err, apierr.RegistryAway, "failed with the HTTP status 503")
 		wantLogged(t, err, f.URL())
-		_, err = r.ByID(context.Background(), codec.Avro, 77)
+		_, err = r.ByID(context.Background(), codec.Avro, codec.SchemaID{Number: 77})
 		wantError(t, err, apierr.RegistryAway, "failed with the HTTP status 503")
 		wantLogged(t, err, f.URL())
 	}
@@ -164,7 +164,7 @@ func TestRegistryAway(t *testing.T) {
 		t.Errorf("a registry that was away was asked %d times", n)
 	}
 	mustResolve(t, r, text("t", userText))
-	if _, ok, err := r.Cached(codec.Avro, got.ID); !ok || err != nil {
+	if _, ok, err := r.Cached(codec.Avro, codec.SchemaID{Number: got.ID}); !ok || err != nil {
 		t.Errorf("the cache has %v, %v", ok, err)
 	}
 	away.Store(false)
@@ -381,7 +381,7 @@ func TestUnknownType(t *testing.T) {
 	url := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte(`{"schema":"x","schemaType":"XML"}`))
 	})
-	_, err := open(t, usual(url)).ByID(context.Background(), codec.Avro, 1)
+	_, err := open(t, usual(url)).ByID(context.Background(), codec.Avro, codec.SchemaID{Number: 1})
 	wantError(t, err, apierr.Undecodable, "a type that this node does not know")
 }
 
@@ -409,9 +409,9 @@ func TestEndlessReferences(t *testing.T) {
 		_, _ = fmt.Fprintf(w, `{"schema":"{\"type\":\"x\"}","references":[%s]}`, strings.Join(list, ","))
 	})
 	r := open(t, usual(url))
-	_, err := r.ByID(context.Background(), codec.Avro, 1)
+	_, err := r.ByID(context.Background(), codec.Avro, codec.SchemaID{Number: 1})
 	wantError(t, err, apierr.Undecodable, "refers to itself by way of the subject a")
-	_, err = r.ByID(context.Background(), codec.Avro, 2)
+	_, err = r.ByID(context.Background(), codec.Avro, codec.SchemaID{Number: 2})
 	wantError(t, err, apierr.Undecodable, "refers to more than")
 	if n := asked.Load(); n > maxReferences+10 {
 		t.Errorf("%d requests were made", n)

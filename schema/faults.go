@@ -67,6 +67,13 @@ func isMissing(err error) bool {
 	return errors.As(err, &e) && e.StatusCode == http.StatusNotFound && sr.IsNotFoundError(e.ErrorCode)
 }
 
+// isNoPath reports whether the registry answered that it does not have the path: one that knows no
+// GUIDs, such as Apicurio, does.
+func isNoPath(err error) bool {
+	var e *sr.ResponseError
+	return errors.As(err, &e) && e.StatusCode == http.StatusNotFound
+}
+
 // refused turns a refusal of the registry, if err is one, into the error for the client; the
 // format describes the request.
 func refused(err error, what string) error {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/sr"
 
+	"millrace/codec"
 	"millrace/internal/apierr"
 )
 
@@ -16,18 +17,24 @@ const (
 	maxReferences     = 128
 )
 
-// fetch finds the schema of an id.
+// fetch finds the schema of an id or a GUID.
 func (r *Registry) fetch(ctx context.Context, q *question) (stored, time.Duration, error) {
+	id := codec.SchemaID{Number: q.id, GUID: q.guid}
 	var s sr.Schema
 	err := r.client.call(ctx, func(ctx context.Context, c *sr.Client) (err error) {
-		s, err = c.SchemaByID(ctx, int(q.id))
+		if q.guid == ([16]byte{}) {
+			s, err = c.SchemaByID(ctx, int(q.id))
+			return err
+		}
+		found, err := c.SchemaByGUID(ctx, id.String())
+		s = found.Schema
 		return err
 	})
-	if isMissing(err) {
-		return stored{}, 0, apierr.RegistryRefused.Wrap(err, "The schema registry has no schema with the id %d.", q.id)
+	if isMissing(err) || q.guid != ([16]byte{}) && isNoPath(err) {
+		return stored{}, 0, apierr.RegistryRefused.Wrap(err, "The schema registry has no schema with the id %s.", id)
 	}
 	if err != nil {
-		return stored{}, 0, refused(err, fmt.Sprintf("the schema id %d", q.id))
+		return stored{}, 0, refused(err, fmt.Sprintf("the schema id %s", id))
 	}
 	found, err := r.compile(ctx, q.id, s)
 	return found, 0, err

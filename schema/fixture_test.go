@@ -54,9 +54,9 @@ func compileRaw(text string, references []reference) (compiled, error) {
 }
 
 var rawFormats = formats{
-	codec.Avro:       {kind: sr.TypeAvro, compile: compileRaw, size: linear(0, 1)},
-	codec.JSONSchema: {kind: sr.TypeJSON, compile: compileRaw, size: linear(0, 1)},
-	codec.Protobuf:   {kind: sr.TypeProtobuf, compile: compileRaw, size: linear(0, 1)},
+	codec.Avro:       {kind: sr.TypeAvro, canonical: asSent, compile: compileRaw, size: linear(0, 1)},
+	codec.JSONSchema: {kind: sr.TypeJSON, canonical: asSent, compile: compileRaw, size: linear(0, 1)},
+	codec.Protobuf:   {kind: sr.TypeProtobuf, canonical: asSent, compile: compileRaw, size: linear(0, 1)},
 }
 
 // usual returns the settings that tests modify.

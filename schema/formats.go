@@ -24,22 +24,27 @@ type reference struct{ Name, Text string }
 // needs only those before it.
 type compiler func(text string, references []reference) (compiled, error)
 
-// formats are the formats with schemas: their type at the registry, their compiler, and about how
-// many bytes the compiled schema of a text of so many bytes takes.
+// formats are the formats with schemas: their type at the registry, their compiler, the text that
+// Java would register in place of one that compiles, and about how many bytes the compiled schema
+// of a text of so many bytes takes.
 type formats [codec.Protobuf + 1]struct {
-	kind    sr.SchemaType
-	compile compiler
-	size    func(s compiled, text int) int
+	kind      sr.SchemaType
+	compile   compiler
+	canonical func(text string) string
+	size      func(s compiled, text int) int
 }
 
 // builtIn are the formats of this program. The sizes are measured upper bounds, which TestSizes
 // measures again: of Avro for unions of arrays of unions, of Protobuf for nothing but empty
 // messages.
 var builtIn = formats{
-	codec.Avro:       {kind: sr.TypeAvro, compile: adapt(avro.Compile), size: linear(4<<10, 30)},
-	codec.JSONSchema: {kind: sr.TypeJSON, compile: adapt(jsonschema.Compile), size: func(s compiled, _ int) int { return s.(*jsonschema.Schema).Size() }},
-	codec.Protobuf:   {kind: sr.TypeProtobuf, compile: adapt(protobuf.Compile), size: linear(32<<10, 65)},
+	codec.Avro:       {kind: sr.TypeAvro, compile: adapt(avro.Compile), canonical: avro.Canonical, size: linear(4<<10, 30)},
+	codec.JSONSchema: {kind: sr.TypeJSON, compile: adapt(jsonschema.Compile), canonical: jsonschema.Canonical, size: func(s compiled, _ int) int { return s.(*jsonschema.Schema).Size() }},
+	codec.Protobuf:   {kind: sr.TypeProtobuf, compile: adapt(protobuf.Compile), canonical: asSent, size: linear(32<<10, 65)},
 }
+
+// asSent is for Protobuf: Java prints what it has parsed in a form of its own.
+func asSent(text string) string { return text }
 
 func linear(base, perByte int) func(compiled, int) int {
 	return func(_ compiled, text int) int { return base + perByte*text }

@@ -48,7 +48,7 @@ func TestFormats(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s, err := r.ByID(context.Background(), c.format, got.ID)
+			s, err := r.ByID(context.Background(), c.format, codec.SchemaID{Number: got.ID})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -97,15 +97,7 @@ func (r *Registry) locateText(ctx context.Context, q *question) (stored, error) 
 	if s.subject, err = r.subject(q, s.schema); err != nil {
 		return stored{}, err
 	}
-	if r.settings.Normalize {
-		ctx = sr.WithParams(ctx, sr.Normalize)
-	}
-	var found sr.SubjectSchema
-	text := sr.Schema{Schema: string(q.text), Type: r.formats[q.format].kind}
-	err = r.client.call(ctx, func(ctx context.Context, c *sr.Client) (err error) {
-		found, err = c.LookupSchema(ctx, s.subject, text)
-		return err
-	})
+	found, err := r.find(ctx, s.subject, q)
 	if err != nil {
 		return stored{}, refused(err, "the schema for the subject "+s.subject)
 	}

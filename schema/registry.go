@@ -101,18 +101,18 @@ func (r *Registry) Resolve(ctx context.Context, w Wanted) (codec.Registered, err
 // ByID returns the schema to decode values with this id. It may wait for the registry, no longer
 // than ctx. A schema that the registry does not have, has with another type, or has in an
 // unreadable form is Undecodable.
-func (r *Registry) ByID(ctx context.Context, f codec.Format, id int32) (codec.Schema, error) {
+func (r *Registry) ByID(ctx context.Context, f codec.Format, id codec.SchemaID) (codec.Schema, error) {
 	s, ok, err := r.Cached(f, id)
 	if ok {
 		return s, err
 	}
-	found, err := r.load(ctx, r.byID, &question{id: id}, r.fetch)
+	found, err := r.load(ctx, r.byID, &question{id: id.Number, guid: id.GUID}, r.fetch)
 	return decoder(found, f, id, err)
 }
 
 // Cached is ByID that never waits: ok is false when the registry must be asked.
-func (r *Registry) Cached(f codec.Format, id int32) (s codec.Schema, ok bool, err error) {
-	q := question{id: id}
+func (r *Registry) Cached(f codec.Format, id codec.SchemaID) (s codec.Schema, ok bool, err error) {
+	q := question{id: id.Number, guid: id.GUID}
 	e := r.byID.lookup(&q)
 	if e == nil {
 		return nil, false, nil
@@ -122,14 +122,14 @@ func (r *Registry) Cached(f codec.Format, id int32) (s codec.Schema, ok bool, er
 }
 
 // decoder returns the schema found for an id, for values of format f, or its error.
-func decoder(s stored, f codec.Format, id int32, err error) (codec.Schema, error) {
+func decoder(s stored, f codec.Format, id codec.SchemaID, err error) (codec.Schema, error) {
 	switch {
 	case err == nil && s.format == f:
 		return s.schema, nil
 	case err == nil:
-		return nil, apierr.Undecodable.New("The record's schema %d is for the format %s, not %s.", id, s.format, f)
+		return nil, apierr.Undecodable.New("The record's schema %s is for the format %s, not %s.", id, s.format, f)
 	case apierr.RegistryRefused.Is(err) || apierr.InvalidSchema.Is(err) || apierr.UnsupportedMedia.Is(err):
-		return nil, apierr.Undecodable.Wrap(err, "The record's schema %d cannot be used: %s", id, apierr.From(err).Message())
+		return nil, apierr.Undecodable.Wrap(err, "The record's schema %s cannot be used: %s", id, apierr.From(err).Message())
 	default:
 		return nil, err
 	}

@@ -182,29 +182,29 @@ func TestDecoding(t *testing.T) {
 	f := newFake(t)
 	r := open(t, usual(f.URL()))
 	id := f.register(t, "t-value", userText)
-	if _, ok, err := r.Cached(codec.Avro, id); ok || err != nil {
+	if _, ok, err := r.Cached(codec.Avro, codec.SchemaID{Number: id}); ok || err != nil {
 		t.Errorf("before it was asked for: %v, %v", ok, err)
 	}
 	if f.take() != "" {
 		t.Error("Cached asked")
 	}
-	s, err := r.ByID(context.Background(), codec.Avro, id)
+	s, err := r.ByID(context.Background(), codec.Avro, codec.SchemaID{Number: id})
 	if err != nil || s.(*raw).text != userText {
 		t.Fatalf("got %v, %v", s, err)
 	}
-	if c, ok, err := r.Cached(codec.Avro, id); !ok || err != nil || c != s {
+	if c, ok, err := r.Cached(codec.Avro, codec.SchemaID{Number: id}); !ok || err != nil || c != s {
 		t.Errorf("then %v, %v, %v", c, ok, err)
 	}
-	_, err = r.ByID(context.Background(), codec.JSONSchema, id)
+	_, err = r.ByID(context.Background(), codec.JSONSchema, codec.SchemaID{Number: id})
 	wantError(t, err, apierr.Undecodable, "is for the format avro, not jsonschema")
-	_, err = r.ByID(context.Background(), codec.Avro, 999)
+	_, err = r.ByID(context.Background(), codec.Avro, codec.SchemaID{Number: 999})
 	wantError(t, err, apierr.Undecodable, "no schema with the id 999")
-	_, ok, err := r.Cached(codec.Avro, 999)
+	_, ok, err := r.Cached(codec.Avro, codec.SchemaID{Number: 999})
 	if wantError(t, err, apierr.Undecodable, "999"); !ok {
 		t.Error("what does not exist was not remembered")
 	}
 	bad := f.register(t, "bad-value", `{"name":"typeless"}`)
-	_, err = r.ByID(context.Background(), codec.Avro, bad)
+	_, err = r.ByID(context.Background(), codec.Avro, codec.SchemaID{Number: bad})
 	wantError(t, err, apierr.Undecodable, "it has no type")
 }
 

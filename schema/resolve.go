@@ -42,8 +42,7 @@ func (r *Registry) resolveText(ctx context.Context, q *question) (stored, error)
 	if err != nil {
 		return stored{}, err
 	}
-	s.id, err = r.idOf(ctx, subject, sr.Schema{Schema: string(q.text), Type: r.formats[q.format].kind})
-	if err != nil {
+	if s.id, err = r.idOf(ctx, subject, q); err != nil {
 		return stored{}, err
 	}
 	return r.share(s, !r.settings.Normalize), nil
@@ -63,21 +62,14 @@ func (r *Registry) share(s stored, exact bool) stored {
 	return s
 }
 
-func (r *Registry) idOf(ctx context.Context, subject string, s sr.Schema) (int32, error) {
-	if r.settings.Normalize {
-		ctx = sr.WithParams(ctx, sr.Normalize)
-	}
-	var found sr.SubjectSchema
-	err := r.client.call(ctx, func(ctx context.Context, c *sr.Client) (err error) {
-		found, err = c.LookupSchema(ctx, subject, s)
-		return err
-	})
+func (r *Registry) idOf(ctx context.Context, subject string, q *question) (int32, error) {
+	found, err := r.find(ctx, subject, q)
 	if isMissing(err) {
 		if !r.settings.AutoRegister {
 			return 0, apierr.RegistryRefused.Wrap(err, "The schema is not registered under the subject %s, and this node does not register schemas.", subject)
 		}
-		err = r.client.call(ctx, func(ctx context.Context, c *sr.Client) (err error) {
-			found.ID, err = c.RegisterSchema(ctx, subject, s, -1, -1)
+		err = r.client.call(r.normalizing(ctx), func(ctx context.Context, c *sr.Client) (err error) {
+			found.ID, err = c.RegisterSchema(ctx, subject, r.canonical(q), -1, -1)
 			return err
 		})
 	}
@@ -85,6 +77,41 @@ func (r *Registry) idOf(ctx context.Context, subject string, s sr.Schema) (int32
 		return 0, refused(err, "the schema for the subject "+subject)
 	}
 	return checkID(found.ID)
+}
+
+// canonical returns the text of q as Java would register it: to some registries (Apicurio) another
+// spelling is another schema.
+func (r *Registry) canonical(q *question) sr.Schema {
+	f := &r.formats[q.format]
+	return sr.Schema{Schema: f.canonical(string(q.text)), Type: f.kind}
+}
+
+// find looks the text of q up under the subject, as Java spells it, and else as it was sent: a
+// schema that was registered by other ways has its own spelling.
+func (r *Registry) find(ctx context.Context, subject string, q *question) (sr.SubjectSchema, error) {
+	s := r.canonical(q)
+	found, err := r.lookUp(ctx, subject, s)
+	if isMissing(err) && s.Schema != string(q.text) {
+		s.Schema = string(q.text)
+		return r.lookUp(ctx, subject, s)
+	}
+	return found, err
+}
+
+func (r *Registry) lookUp(ctx context.Context, subject string, s sr.Schema) (found sr.SubjectSchema, err error) {
+	err = r.client.call(r.normalizing(ctx), func(ctx context.Context, c *sr.Client) (err error) {
+		found, err = c.LookupSchema(ctx, subject, s)
+		return err
+	})
+	return found, err
+}
+
+// normalizing makes the registry normalise the texts of a call, if the settings have that.
+func (r *Registry) normalizing(ctx context.Context) context.Context {
+	if r.settings.Normalize {
+		return sr.WithParams(ctx, sr.Normalize)
+	}
+	return ctx
 }
 
 // checkID refuses an id that cannot stand in front of a record.

@@ -53,12 +53,12 @@ func TestTextOfManySubjectsIsInMemoryOnce(t *testing.T) {
 		}
 	}
 	f.take()
-	if s, ok, err := r.Cached(codec.Avro, first.ID); !ok || err != nil || s != first.Schema {
+	if s, ok, err := r.Cached(codec.Avro, codec.SchemaID{Number: first.ID}); !ok || err != nil || s != first.Schema {
 		t.Errorf("to decode what was written there is %v, %v, %v", s, ok, err)
 	}
 	other := openWith(t, f, func(s *Settings) { s.UseLatest = true })
 	latest := mustResolve(t, other, Wanted{Format: codec.Avro, Topic: "t0"})
-	if s, ok, err := other.Cached(codec.Avro, latest.ID); !ok || err != nil || s != latest.Schema {
+	if s, ok, err := other.Cached(codec.Avro, codec.SchemaID{Number: latest.ID}); !ok || err != nil || s != latest.Schema {
 		t.Errorf("to decode what was written with the latest there is %v, %v, %v", s, ok, err)
 	}
 	f.register(t, "u-value", userText)
@@ -78,7 +78,7 @@ func TestNormalizedTextIsNotTheIDs(t *testing.T) {
 	f := newFake(t)
 	r := openWith(t, f, func(s *Settings) { s.Normalize = true })
 	got := mustResolve(t, r, text("t", userText))
-	if _, ok, _ := r.Cached(codec.Avro, got.ID); ok {
+	if _, ok, _ := r.Cached(codec.Avro, codec.SchemaID{Number: got.ID}); ok {
 		t.Error("the text stands for the id")
 	}
 }

@@ -58,7 +58,7 @@ func TestAppendRecordAllocs(t *testing.T) {
 	r := kgo.Record{Topic: "t", Value: stored}
 	dst := make([]byte, 0, 4096)
 	for _, d := range []codec.Dialect{codec.Tagged, codec.Plain} {
-		x := codec.Extras{Dialect: d, Schemas: func(codec.Format, int32) (codec.Schema, error) { return s, nil }}
+		x := codec.Extras{Dialect: d, Schemas: func(codec.Format, codec.SchemaID) (codec.Schema, error) { return s, nil }}
 		if n := testing.AllocsPerRun(200, func() {
 			if _, err := codec.AppendRecord(dst, &r, codec.Avro, x); err != nil {
 				t.Fatal(err)

@@ -33,7 +33,7 @@ type Schema struct {
 	required bool // there are required fields, so that messages must be checked for them
 }
 
-var _ codec.Schema = (*Schema)(nil)
+var _ codec.SplitSchema = (*Schema)(nil)
 
 // Name returns the full name of the file's first message, as which records are encoded.
 func (s *Schema) Name() string { return string(s.first.FullName()) }
@@ -63,6 +63,20 @@ func (s *Schema) AppendDecoded(dst, payload []byte, _ codec.Dialect) ([]byte, er
 	if err != nil {
 		return dst, err
 	}
+	return s.appendMessage(dst, kind, body)
+}
+
+// AppendSplit appends the JSON of body, a message of the type whose indexes are in kind. It borrows
+// all three.
+func (s *Schema) AppendSplit(dst, kind, body []byte) ([]byte, error) {
+	message, _, err := s.cut(kind)
+	if err != nil {
+		return dst, err
+	}
+	return s.appendMessage(dst, message, body)
+}
+
+func (s *Schema) appendMessage(dst []byte, kind protoreflect.MessageDescriptor, body []byte) ([]byte, error) {
 	m := dynamicpb.NewMessage(kind)
 	if err := s.unmarshal(body, m); err != nil {
 		return dst, fmt.Errorf("its payload is not a message %s: %s", kind.FullName(), plain(err))

@@ -89,10 +89,12 @@ func avroJars(ctx context.Context) (string, error) {
 }
 
 // AvroQuestion is one thing to encode, JSON text to binary, or to decode; or with
-// Read whether Schema reads what was written with another schema, the payload.
+// Read whether Schema reads what was written with another schema, the payload; or
+// with Print how Java writes Schema.
 type AvroQuestion struct {
 	Decode  bool
 	Read    bool
+	Print   bool
 	Schema  string
 	Payload []byte
 }
@@ -115,6 +117,8 @@ func (o *AvroOracle) Ask(t testing.TB, questions []AvroQuestion) []AvroVerdict {
 				op = "decode"
 			case q.Read:
 				op = "read"
+			case q.Print:
+				op = "print"
 			}
 			encode := base64.StdEncoding.EncodeToString
 			if _, err := io.WriteString(o.in, op+"\t"+encode([]byte(q.Schema))+"\t"+encode(q.Payload)+"\n"); err != nil {

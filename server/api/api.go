@@ -103,7 +103,9 @@ func New(s Settings, p Parts) *API {
 	a.Server = server.New(s.Edge, d)
 	edge := a.Server
 	a.handle(rest.NewProduce(edge, media, p.Producer, p.Schemas).Routes()...)
-	a.handle(v3.NewProduce(edge, p.Metadata, p.Producer, p.Schemas, v3.ProduceSettings{MaxRecordBytes: s.Edge.MaxBodyBytes, MaxEntries: s.Produce.MaxEntries, Dialect: s.REST.Avro}).Routes()...)
+	a.handle(v3.NewProduce(edge, p.Metadata, p.Producer, p.Schemas, v3.ProduceSettings{
+		MaxRecordBytes: s.Edge.MaxBodyBytes, MaxEntries: s.Produce.MaxEntries, Dialect: s.REST.Avro, NullsAreTombstones: s.REST.NullsAreTombstones,
+	}).Routes()...)
 	a.ingest = ingest.New(edge, s.Ingest, ingest.Deps{Producer: p.Producer, Spool: p.Spool, Dead: p.Dead, Logger: p.Logger})
 	a.handle(a.ingest.Routes()...)
 	a.handle(otlp.New(edge, s.Ingest.OTLP, p.Producer).Routes()...)

@@ -185,7 +185,12 @@ func (p *Produce) encode(job *batch.Job, media recordsMedia, topic string, named
 		return err
 	}
 	job.KeySchema, job.ValueSchema = key.ID, value.ID
-	job.Arena, err = codec.EncodeRecords(&job.Slab, job.Arena, codec.Encoding{Key: key, Value: value, Dialect: media.dialect, Budget: budget})
+	encodes := !p.media.settings.NullsAreTombstones // a null is one of the schema's values, if the request names one
+	job.Arena, err = codec.EncodeRecords(&job.Slab, job.Arena, codec.Encoding{
+		Key: key, KeyNulls: encodes && (len(named.Key) > 0 || named.KeyID != 0),
+		Value: value, ValueNulls: encodes && (len(named.Value) > 0 || named.ValueID != 0),
+		Dialect: media.dialect, Budget: budget,
+	})
 	return err
 }
 

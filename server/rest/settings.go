@@ -15,6 +15,10 @@ type Settings struct {
 	// Avro is the default dialect of Avro's JSON, for media types without the parameter avro, as
 	// in application/vnd.kafka.avro.v2+json; avro=plain (avro.dialect).
 	Avro codec.Dialect
+	// NullsAreTombstones stores a null as a null of Kafka although the request names a schema
+	// (null.request.body.always.publishes.empty.record). Without it the schema encodes the null, or
+	// refuses it.
+	NullsAreTombstones bool
 	// Strict responds as today's Confluent proxy where millrace is more helpful
 	// (api.compatibility.strict).
 	Strict bool

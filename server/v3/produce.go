@@ -25,6 +25,8 @@ type ProduceSettings struct {
 	MaxEntries int
 	// Dialect is how values of Avro are written.
 	Dialect codec.Dialect
+	// NullsAreTombstones stores null data as a null of Kafka although it has a schema.
+	NullsAreTombstones bool
 }
 
 // Produce is the resource that writes records.

@@ -87,7 +87,8 @@ func (e *encoder) entry(entry *codec.Entry, i int, at *located) {
 	e.spans = append(e.spans, key, value)
 }
 
-// data encodes one key or value, and returns where it is in the arena. A null is not encoded.
+// data encodes one key or value, and returns where it is in the arena. A null is encoded by the
+// schema like other data, unless the settings make it a tombstone.
 func (e *encoder) data(d *codec.Data, key bool, text []byte) (at span, of schema.Located, err error) {
 	half := "value"
 	if key {
@@ -105,7 +106,7 @@ func (e *encoder) data(d *codec.Data, key bool, text []byte) (at span, of schema
 		return at, of, err
 	}
 	d.Type = codec.DataTypeOf(of.Format)
-	if text == nil {
+	if text == nil && e.of.settings.NullsAreTombstones {
 		return noSpan, of, nil
 	}
 	at.from = len(e.job.Arena)

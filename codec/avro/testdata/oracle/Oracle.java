@@ -17,6 +17,7 @@ import org.apache.avro.io.EncoderFactory;
  * Answers how Java's own Avro encodes and decodes: a line "encode|decode TAB schema TAB
  * payload", both in base64, is answered by "ok TAB payload" or "refused TAB why", in base64 too.
  * With "read" the payload is the schema of a writer, and the answer whether the schema reads it.
+ * With "print" the answer is the schema as Java writes it.
  */
 public class Oracle {
   private static final Map<String, Schema> schemas = new HashMap<>();
@@ -58,6 +59,9 @@ public class Oracle {
   }
 
   private static byte[] answer(String op, Schema schema, byte[] payload) throws Exception {
+    if (op.equals("print")) {
+      return schema.toString().getBytes("UTF-8");
+    }
     if (op.equals("read")) {
       Schema writer = new Schema.Parser().parse(new String(payload, "UTF-8"));
       SchemaCompatibility.SchemaCompatibilityResult result =
