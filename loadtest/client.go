@@ -1,6 +1,7 @@
 package loadtest
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -12,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"millrace/codec/json"
 )
 
 const (
@@ -107,6 +110,50 @@ func (e *endpoint) call(ctx context.Context, method, path, contentType, body str
 	defer resp.Body.Close()
 	answer, err = io.ReadAll(resp.Body)
 	return resp.StatusCode, answer, err
+}
+
+// probeTimeout bounds the question whether there is a proxy at all.
+const probeTimeout = 30 * time.Second
+
+// Probe returns an error unless a Kafka REST proxy answers at o.URL. A run against anything else
+// would count errors for as long as it was told to take.
+func Probe(ctx context.Context, o Options) error {
+	to, err := newEndpoint(o, probeTimeout)
+	if err != nil {
+		return err
+	}
+	defer to.close()
+	return to.probe(ctx)
+}
+
+// probe asks for the topics. A proxy returns a list, or an error in its own form, such as that of
+// a caller who may not list topics.
+func (e *endpoint) probe(ctx context.Context) error {
+	status, answer, err := e.call(ctx, http.MethodGet, "/topics", "", "")
+	if err != nil {
+		return err
+	}
+	var topics []string
+	var refused struct {
+		Code *int `json:"error_code"`
+	}
+	switch {
+	case status == http.StatusOK && json.Unmarshal(answer, &topics) == nil,
+		status >= http.StatusBadRequest && json.Unmarshal(answer, &refused) == nil && refused.Code != nil:
+		return nil
+	case status == http.StatusUnauthorized || status == http.StatusForbidden:
+		return fmt.Errorf("cannot use %s: it answers GET /topics with %d; --header 'Authorization: …' sends credentials", e.base, status)
+	}
+	return fmt.Errorf("%s is no Kafka REST proxy: it answers GET /topics with %d and %s", e.base, status, e.redact(opening(answer)))
+}
+
+// opening returns the beginning of a response, in quotes.
+func opening(answer []byte) string {
+	const most = 60
+	if len(answer) > most {
+		answer = append(bytes.Clone(answer[:most]), "…"...)
+	}
+	return fmt.Sprintf("%q", answer)
 }
 
 // redact takes the values of our headers out of a text from outside.

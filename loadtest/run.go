@@ -64,8 +64,7 @@ func Run(ctx context.Context, s *Scenario, o Options) (*Result, error) {
 		return nil, err
 	}
 	defer to.close()
-	// Any response will do: it shows that a node listens.
-	if _, _, err := to.call(ctx, http.MethodGet, "/", "", ""); err != nil {
+	if err := to.probe(ctx); err != nil {
 		return nil, err
 	}
 	r := &run{scenario: s, id: newRunID(), to: to, show: newProgress(o), steps: map[*flowRun][]StepResult{}, warnings: o.Remarks, enough: o.enough}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -141,7 +142,9 @@ func TestConditionalPolls(t *testing.T) {
 		w.Header().Set("ETag", `"of`+r.URL.Path+`"`)
 		if r.Header.Get("If-None-Match") == `"of`+r.URL.Path+`"` {
 			w.WriteHeader(http.StatusNotModified)
+			return
 		}
+		fmt.Fprint(w, "[]")
 	}))
 	defer stub.Close()
 	s := scenario(t, "{warmup: 0s, duration: 200ms, flows: [{do: metadata, paths: [/a, /b], rate: max, connections: 1, conditional: true}]}")
@@ -356,5 +359,34 @@ func TestTargets(t *testing.T) {
 	}
 	if err := WriteTargets(io.Discard, scenario(t, "flows: [{do: consume}]"), url, 1); err == nil {
 		t.Error("consumers have no targets")
+	}
+}
+
+// TestProbe tells proxies, also those that refuse to list topics, from what is none.
+func TestProbe(t *testing.T) {
+	for _, c := range []struct {
+		status int
+		answer string
+		want   string
+	}{
+		{200, `["a","b"]`, ""},
+		{200, `[]`, ""},
+		{403, `{"error_code":40301,"message":"Not for you."}`, ""},
+		{503, `{"error_code":50303,"message":"No Kafka."}`, ""},
+		{200, `<html>` + strings.Repeat("x", 500), "is no Kafka REST proxy: it answers GET /topics with 200 and \"<html>xxx"},
+		{200, `{"topics":[]}`, "is no Kafka REST proxy"},
+		{404, `404 page not found`, "is no Kafka REST proxy"},
+		{302, ``, "is no Kafka REST proxy: it answers GET /topics with 302"},
+		{401, `Who are you?`, "--header 'Authorization"},
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(c.status)
+			fmt.Fprint(w, c.answer)
+		}))
+		err := Probe(t.Context(), Options{URL: server.URL})
+		server.Close()
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want) || len(err.Error()) > 200) {
+			t.Errorf("%d %s: %v, want %q", c.status, c.answer, err, c.want)
+		}
 	}
 }

@@ -80,6 +80,10 @@ func (s *stubProxy) serve(w http.ResponseWriter, r *http.Request) {
 		s.consumer(w, r)
 		return
 	}
+	if r.URL.Path == "/topics" {
+		fmt.Fprintf(w, "[%q]", s.topic)
+		return
+	}
 	if r.Method != http.MethodPost {
 		fmt.Fprint(w, "{}")
 		return

@@ -3,6 +3,7 @@ package metadata
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -190,7 +191,11 @@ func (c *Cache) refresh(ctx context.Context) (*view, error) {
 	resp, err := req.RequestWith(ctx, c.brokers)
 	if err != nil {
 		c.refreshFailed.Add(1)
-		c.log.Warn("cannot refresh the cluster's metadata", "err", err)
+		level := slog.LevelWarn
+		if c.Healthy() != nil { // the watch reports the outage, once
+			level = slog.LevelDebug
+		}
+		c.log.Log(ctx, level, "cannot refresh the cluster's metadata", "err", err)
 		return nil, fmt.Errorf("cannot read the cluster's metadata: %w", err)
 	}
 	c.answered()

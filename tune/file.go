@@ -3,8 +3,10 @@ package tune
 import (
 	"bufio"
 	"bytes"
+	"compress/gzip"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -15,17 +17,30 @@ import (
 // maxLine bounds a line of a file.
 const maxLine = 16 << 20
 
-// ReadFile takes the first n records of a file with one JSON value a line (NDJSON). Each becomes
-// the value of a record without a key, without white space between its parts, as a node would
-// store it.
+// ReadFile is [Read] of a file. The path "-" stands for standard input.
 func ReadFile(path string, n int) (*Sample, error) {
+	if path == "-" {
+		return Read(os.Stdin, "standard input", n)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the events: %w", err)
 	}
 	defer f.Close()
-	s := &Sample{Source: "file " + path}
-	lines := bufio.NewScanner(f)
+	return Read(f, "file "+path, n)
+}
+
+// Read takes the first n records of a text with one JSON value a line (NDJSON), which may be
+// compressed by gzip. Each becomes the value of a record without a key, without white space between
+// its parts, as a node would store it. Read reads no more than the sample needs. path names the
+// text in errors.
+func Read(in io.Reader, path string, n int) (*Sample, error) {
+	text, err := plain(in)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the events of %s: %w", path, err)
+	}
+	s := &Sample{Source: path}
+	lines := bufio.NewScanner(text)
 	lines.Buffer(nil, maxLine)
 	bytesRead, number := 0, 0
 	for len(s.Records) < n && lines.Scan() {
@@ -56,4 +71,13 @@ func ReadFile(path string, n int) (*Sample, error) {
 		s.note("the file holds %s records, fewer than the sample of %s", count(len(s.Records)), count(n))
 	}
 	return s, nil
+}
+
+// plain undoes gzip, which the first two bytes tell (RFC 1952 §2.3.1).
+func plain(in io.Reader) (io.Reader, error) {
+	peeked := bufio.NewReader(in)
+	if magic, _ := peeked.Peek(2); !bytes.Equal(magic, []byte{0x1f, 0x8b}) { // a read error comes again
+		return peeked, nil
+	}
+	return gzip.NewReader(peeked)
 }

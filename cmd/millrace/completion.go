@@ -8,6 +8,9 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"millrace/config"
+	"millrace/loadtest"
 )
 
 type completionCommand struct {
@@ -21,8 +24,9 @@ func (c completionCommand) Run(ctx *kong.Context) error {
 	return writeCompletion(os.Stdout, c.Shell, ctx.Model)
 }
 
-// writeCompletion writes a script that completes commands, and what stands below
-// each and its flags; what follows a flag is completed as a file.
+// writeCompletion writes a script that completes commands, what stands below each, its flags and
+// its arguments, where these are known: shells, scenarios, pages. The value of --set is completed
+// as a setting, that of another flag as a file.
 func writeCompletion(out io.Writer, shell string, app *kong.Application) error {
 	var b strings.Builder
 	switch shell {
@@ -39,6 +43,7 @@ func writeCompletion(out io.Writer, shell string, app *kong.Application) error {
 
 func writeBash(b *strings.Builder, app *kong.Application) {
 	fmt.Fprintf(b, "_%s() {\n\tlocal words\n\tCOMPREPLY=()\n", app.Name)
+	fmt.Fprintf(b, "\tif [[ ${COMP_WORDS[COMP_CWORD-1]} == --set ]]; then\n\t\tcompopt -o nospace 2>/dev/null\n\t\tCOMPREPLY=($(compgen -W %q -- \"${COMP_WORDS[COMP_CWORD]}\"))\n\t\treturn\n\tfi\n", strings.Join(settingWords(), " "))
 	// The value of a flag is left to the shell, which knows files.
 	b.WriteString("\t[[ ${COMP_WORDS[COMP_CWORD-1]} == --* && ${COMP_WORDS[COMP_CWORD]} != -* ]] && return\n")
 	b.WriteString("\tcase \"${COMP_WORDS[1]}\" in\n")
@@ -64,6 +69,7 @@ func writeZsh(b *strings.Builder, app *kong.Application) {
 		}
 	}
 	fmt.Fprintf(b, "#compdef %s\n\n_%[1]s() {\n\tlocal -a words_here\n", app.Name)
+	fmt.Fprintf(b, "\tif [[ ${words[CURRENT-1]} == --set ]]; then compadd -S '' -- %s; return; fi\n", strings.Join(settingWords(), " "))
 	// The value of a flag is left to the shell, which knows files.
 	b.WriteString("\tif [[ ${words[CURRENT-1]} == --* && ${words[CURRENT]} != -* ]]; then _files; return; fi\n")
 	b.WriteString("\tif (( CURRENT == 2 )); then words_here=(\n")
@@ -95,6 +101,9 @@ func writeFish(b *strings.Builder, app *kong.Application) {
 			if w.value {
 				option = "-r " + option
 			}
+			if w.name == "--set" {
+				option = fmt.Sprintf("-f -a %q %s", strings.Join(settingWords(), " "), option)
+			}
 			fmt.Fprintf(b, "complete -c %s -n '__fish_seen_subcommand_from %s' %s %s -d %s\n", app.Name, command.Name, option, long, fishText(w.help))
 		}
 	}
@@ -118,12 +127,16 @@ type word struct {
 	value      bool // of a flag that is followed by one
 }
 
-// wordsOf are the flags of a command, and the commands below it with theirs.
+// wordsOf are the flags of a command, what its arguments may be, and the commands below it with
+// theirs.
 func wordsOf(command *kong.Node) (words []word) {
 	for _, group := range command.AllFlags(true) {
 		for _, flag := range group {
 			words = append(words, word{"--" + flag.Name, flag.Help, !flag.IsBool()})
 		}
+	}
+	for _, argument := range command.Positional {
+		words = append(words, argumentsOf(argument)...)
 	}
 	for _, below := range command.Children {
 		words = append(words, word{name: below.Name, help: below.Help})
@@ -131,4 +144,39 @@ func wordsOf(command *kong.Node) (words []word) {
 	}
 	slices.SortFunc(words, func(a, b word) int { return strings.Compare(a.name, b.name) })
 	return slices.CompactFunc(words, func(a, b word) bool { return a.name == b.name })
+}
+
+// argumentsOf are the values of an argument, where they are known.
+func argumentsOf(argument *kong.Positional) (words []word) {
+	switch argument.Name {
+	case "shell":
+		for _, shell := range argument.EnumSlice() {
+			words = append(words, word{name: shell, help: "The script for " + shell + "."})
+		}
+	case "scenario":
+		scenarios, err := loadtest.Builtin()
+		if err != nil {
+			panic("BUG: " + err.Error())
+		}
+		for _, s := range scenarios {
+			words = append(words, word{name: s.Name, help: s.About})
+		}
+	case "page":
+		for _, name := range docPages() {
+			words = append(words, word{name: name, help: "The page docs/" + name + ".md."})
+		}
+	case "name":
+		for _, s := range config.Reference() {
+			words = append(words, word{name: s.Name, help: s.Allowed})
+		}
+	}
+	return words
+}
+
+// settingWords are the settings as they begin after --set.
+func settingWords() (words []string) {
+	for _, s := range config.Reference() {
+		words = append(words, s.Name+"=")
+	}
+	return words
 }

@@ -20,6 +20,7 @@ import (
 // internal/registry, which keeps its schemas in that broker.
 type devCommand struct {
 	sources
+	Port         int    `help:"Port of the REST API on this machine." default:"8082"`
 	Partitions   int    `help:"Partitions of a topic that is created on first use." default:"1"`
 	Data         string `help:"Keep the broker's data in this directory instead of in memory." type:"path" placeholder:"DIR"`
 	KafkaPort    int    `help:"Port of the broker; another one is taken when it is in use." default:"9092"`
@@ -30,10 +31,10 @@ type devCommand struct {
 // retentionInterval is how often the broker drops what is over its limit.
 const retentionInterval = 2 * time.Second
 
-// devListener is where the REST API listens unless a setting says otherwise. Dev
+// devHost is where the REST API listens unless a setting says otherwise. Dev
 // mode asks nobody who they are and lets them change settings, so it is for this
 // machine alone; the broker and the registry listen nowhere else at all.
-const devListener = "http://127.0.0.1:8082"
+const devHost = "127.0.0.1"
 
 // Bounds of the flags: what a process that keeps everything in memory can hold.
 const (
@@ -48,6 +49,8 @@ func (c devCommand) Validate() error {
 		return fmt.Errorf("--partitions must be from 1 to %d", maxDevPartitions)
 	case c.Retain < 1 || c.Retain > maxDevRetain:
 		return fmt.Errorf("--retain must be from 1 to %d", maxDevRetain)
+	case !isPort(c.Port):
+		return fmt.Errorf("--port must be from 0 to %d", math.MaxUint16)
 	case !isPort(c.KafkaPort):
 		return fmt.Errorf("--kafka-port must be from 0 to %d", math.MaxUint16)
 	case !isPort(c.RegistryPort):
@@ -80,7 +83,7 @@ func (c devCommand) Run() error {
 	}
 	defer schemas.Close()
 	load := func() (*config.Config, error) {
-		return c.load("listeners="+devListener, "hosts.own.only=true", "bootstrap.servers="+addr, "schema.registry.url="+schemas.URL(),
+		return c.load("listeners=http://"+net.JoinHostPort(devHost, strconv.Itoa(c.Port)), "hosts.own.only=true", "bootstrap.servers="+addr, "schema.registry.url="+schemas.URL(),
 			"log.level=warn", "admin.enable=true")
 	}
 	return run(load, func(n *node) { c.welcome(n, addr, schemas.URL()) })

@@ -43,7 +43,7 @@ func TestDockerfile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	known := []string{"FROM", "WORKDIR", "COPY", "RUN", "ARG", "USER", "EXPOSE", "STOPSIGNAL", "ENTRYPOINT", "CMD"}
+	known := []string{"FROM", "WORKDIR", "COPY", "RUN", "ARG", "USER", "EXPOSE", "STOPSIGNAL", "HEALTHCHECK", "ENTRYPOINT", "CMD"}
 	ignored := strings.Fields(deployed(t, "..", ".dockerignore"))
 	var names []string
 	stages := dockerfile(t)
@@ -87,7 +87,8 @@ func TestDockerfile(t *testing.T) {
 			continue
 		}
 		user, _, _ := strings.Cut(last["USER"], ":")
-		if user == "" || user == "0" || user == "root" || last["ENTRYPOINT"] != `["/millrace"]` || last["CMD"] != `["serve"]` || last["STOPSIGNAL"] != "SIGTERM" {
+		if user == "" || user == "0" || user == "root" || last["ENTRYPOINT"] != `["/millrace"]` || last["CMD"] != `["serve"]` || last["STOPSIGNAL"] != "SIGTERM" ||
+			last["HEALTHCHECK"] != `CMD ["/millrace", "healthcheck"]` {
 			t.Errorf("stage %d runs %s %s as %q until %s", n, last["ENTRYPOINT"], last["CMD"], user, last["STOPSIGNAL"])
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"millrace/internal/kafka"
+	"millrace/loadtest"
 	"millrace/loadtest/check"
 )
 
@@ -61,6 +62,9 @@ func (c loadtestRun) check() (pass bool, err error) {
 		return false, errors.New("cannot check without Kafka itself: name it with --brokers or --config, or say --dev")
 	}
 	go endOnSignal(cancel, dev)
+	if err := loadtest.Probe(ctx, options); err != nil {
+		return false, err
+	}
 	o := check.Options{
 		URLs: []string{options.URL}, Header: options.Headers, TLS: options.TLS,
 		Dial: func(opts ...kgo.Opt) (*kgo.Client, error) { return kafka.NewAdmin(options.Kafka, opts...) },

@@ -319,13 +319,19 @@ func (n *node) clientSettings(s kafka.Settings, name string) kafka.Settings {
 	return s
 }
 
-// awaitBrokers gives the brokers a moment to answer before requests come in,
-// which would be refused until then.
+// awaitBrokers gives the brokers a moment to answer before requests come in, which would be refused
+// until then. That none does is in the log of package metadata.
 func (n *node) awaitBrokers() {
 	ctx, cancel := context.WithTimeout(context.Background(), brokerWait)
 	defer cancel()
-	if n.metadata.Wait(ctx) != nil {
-		n.log.Warn("no Kafka broker answers yet; serving without", "brokers", n.cfg.Kafka.Brokers)
+	if n.metadata.Wait(ctx) == nil {
+		return
+	}
+	for _, address := range n.cfg.Kafka.Brokers {
+		if kafka.IsWebServer(context.Background(), n.cfg.Kafka, address) {
+			n.log.Error("an address of bootstrap.servers is a web server, and no Kafka broker", "addr", address)
+			return
+		}
 	}
 }
 

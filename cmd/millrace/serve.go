@@ -38,6 +38,7 @@ func (c serveCommand) Run() error {
 
 type checkConfigCommand struct {
 	sources
+	Connect bool `help:"Also try Kafka and the schema registry with these settings, and say what was found."`
 }
 
 // Run prints what the configuration comes to, or fails with all that is wrong.
@@ -49,5 +50,8 @@ func (c checkConfigCommand) Run() error {
 	for _, line := range cfg.NotUsed {
 		fmt.Fprintf(os.Stderr, "not used: %s\n", line)
 	}
-	return cfg.WriteEffective(os.Stdout)
+	if err := cfg.WriteEffective(os.Stdout); err != nil || !c.Connect {
+		return err
+	}
+	return tryConnections(os.Stdout, cfg)
 }

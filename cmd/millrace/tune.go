@@ -18,7 +18,7 @@ import (
 type tuneCommand struct {
 	sources
 	Topic   string   `help:"Topic to take the newest records of." required:"" xor:"input" placeholder:"NAME"`
-	File    string   `help:"File with one JSON value a line, in place of a topic." required:"" xor:"input" type:"existingfile" placeholder:"FILE"`
+	File    string   `help:"File with one JSON value a line, in place of a topic; it may be compressed by gzip; - is standard input." required:"" xor:"input" type:"existingfile" placeholder:"FILE"`
 	Brokers []string `help:"Kafka: HOST:PORT,…; in place of the configuration's bootstrap.servers." placeholder:"HOST:PORT"`
 	Sample  int      `help:"How many records to take, within 8 MB." default:"20000"`
 

@@ -5,11 +5,14 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"reflect"
+	"strings"
 	"syscall"
 
+	"github.com/twmb/franz-go/pkg/kbin"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -28,8 +31,15 @@ func Unreachable(cause error) *Error {
 		return refused
 	}
 	var dns *net.DNSError
+	var closed *kgo.ErrFirstReadEOF
 	reason := ""
 	switch {
+	case isForeign(cause):
+		reason = "what listens at the address of bootstrap.servers does not speak Kafka's protocol"
+	case isPlaintextToTLS(cause):
+		reason = "the brokers speak TLS, and this node does not (client.security.protocol)"
+	case errors.As(cause, &closed), errors.Is(cause, io.EOF):
+		reason = "connections are closed at once, as by a broker that wants TLS or a login, or by what is no broker"
 	case errors.Is(cause, syscall.ECONNREFUSED):
 		reason = "connections are refused"
 	case errors.As(cause, &dns):
@@ -102,6 +112,18 @@ func isUntrusted(err error) bool {
 	var host x509.HostnameError
 	var invalid x509.CertificateInvalidError
 	return errors.As(err, &verify) || errors.As(err, &authority) || errors.As(err, &host) || errors.As(err, &invalid)
+}
+
+// isForeign reports whether the response was none of Kafka's: another server's. The library has no
+// error of its own for what it read; TestUnreachableSaysWhatListens holds it to these words.
+func isForeign(err error) bool {
+	return err != nil && !isPlaintextToTLS(err) &&
+		(strings.Contains(err.Error(), "invalid large response size") || errors.Is(err, kbin.ErrNotEnoughData))
+}
+
+// isPlaintextToTLS reports whether the response was a TLS alert.
+func isPlaintextToTLS(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "appear to be a tls alert record")
 }
 
 func isTimeout(err error) bool {

@@ -60,6 +60,9 @@ func (s slogLogger) Log(level kgo.LogLevel, msg string, keyvals ...any) {
 		return
 	}
 	if level == kgo.LogLevelError || level == kgo.LogLevelWarn {
+		if isSeed(keyvals) {
+			level = kgo.LogLevelInfo
+		}
 		first, more := s.same.count(lineOf(msg, keyvals), time.Now())
 		if !first {
 			return
@@ -69,6 +72,17 @@ func (s slogLogger) Log(level kgo.LogLevel, msg string, keyvals ...any) {
 		}
 	}
 	s.log.Log(context.Background(), slogLevels[level], msg, keyvals...)
+}
+
+// isSeed reports whether a message is about an address of bootstrap.servers. Every client tries all
+// of them for as long as no broker answers. That none does is logged by package metadata, once.
+func isSeed(keyvals []any) bool {
+	for i := 0; i+1 < len(keyvals); i += 2 {
+		if name, ok := keyvals[i+1].(string); ok && keyvals[i] == "broker" && strings.HasPrefix(name, "seed_") {
+			return true
+		}
+	}
+	return false
 }
 
 // ownPort matches what differs between two attempts to reach the same broker: the port from which

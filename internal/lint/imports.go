@@ -12,7 +12,7 @@ import (
 // own, and from its own component. internal/NAME is in the row of "internal" unless it has
 // a place of its own; a folder below server is a component of its own.
 var layers = [][]string{
-	{"internal/bounded", "internal/singleflight"},
+	{"internal/bounded", "internal/singleflight", "docs"},
 	{"internal", "pool", "metrics"},
 	{"codec"},
 	{"schema", "spool", "internal/registry"},

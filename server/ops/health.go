@@ -21,7 +21,7 @@ func NewHealth(edge *server.Server, ready func() error) *Health { return &Health
 func (h *Health) Routes() []server.Route {
 	return []server.Route{
 		{Method: "GET", Path: "/healthz", Action: server.Probe, Handle: h.healthz},
-		{Method: "GET", Path: "/readyz", Action: server.Probe, Handle: h.readyz},
+		{Method: "GET", Path: "/readyz", Query: server.Query{Known: []string{"exclude"}}, Action: server.Probe, Handle: h.readyz},
 	}
 }
 
@@ -32,13 +32,20 @@ func (h *Health) healthz(ctx *fasthttp.RequestCtx) error {
 	return nil
 }
 
-// readyz handles GET /readyz: 200 while the node can serve requests, else the reason.
+// readyz handles GET /readyz: 200 while the node can serve requests, else the reason. With
+// exclude=kafka it does not look at Kafka: an outage of Kafka then takes no node out of a load
+// balancer. Without that an outage takes all of them out at once, and clients get the balancer's
+// error, without a reason and a Retry-After.
 func (h *Health) readyz(ctx *fasthttp.RequestCtx) error {
 	ctx.SetContentType(server.MediaJSON)
+	exclude := string(ctx.QueryArgs().Peek("exclude"))
+	if exclude != "" && exclude != "kafka" {
+		return apierr.BadRequest.New("exclude can be kafka, not %s.", exclude)
+	}
 	if h.edge.Draining() {
 		return apierr.Draining.Err()
 	}
-	if err := h.ready(); err != nil {
+	if err := h.ready(); err != nil && exclude == "" {
 		why := apierr.From(err)
 		if why.Kind.Status != apierr.BrokersAway.Status { // it is the node that is not ready, not the asker that is at fault
 			return apierr.BrokersAway.Wrap(err, "%s", why.Message())
