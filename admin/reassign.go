@@ -5,7 +5,7 @@ import (
 	"context"
 	"slices"
 
-	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // Reassignment is a partition that is being moved to other brokers.
@@ -19,20 +19,27 @@ type Reassignment struct {
 // Reassignments returns the partitions of topics that are being moved, sorted: of all topics for
 // nil.
 func (a *Admin) Reassignments(ctx context.Context, of map[string][]int32) ([]Reassignment, error) {
-	var set kadm.TopicsSet
+	req := kmsg.NewPtrListPartitionReassignmentsRequest() // kadm finds none where none is named
+	req.TimeoutMillis = a.timeoutMillis()
 	for topic, partitions := range of {
-		set.Add(topic, partitions...)
+		t := kmsg.NewListPartitionReassignmentsRequestTopic()
+		t.Topic, t.Partitions = topic, partitions
+		req.Topics = append(req.Topics, t)
 	}
-	found, err := within(ctx, func() (kadm.ListPartitionReassignmentsResponses, error) {
-		return a.kadm.ListPartitionReassignments(ctx, set)
-	})
+	resp, err := req.RequestWith(ctx, a.brokers)
 	if err != nil {
 		return nil, failed(err)
 	}
+	if err := refused(resp.ErrorCode, resp.ErrorMessage); err != nil {
+		return nil, err
+	}
 	var all []Reassignment
-	for _, r := range found.Sorted() {
-		if a.open(r.Topic) == nil {
-			all = append(all, Reassignment{r.Topic, r.Partition, r.AddingReplicas, r.RemovingReplicas})
+	for _, t := range resp.Topics {
+		if a.open(t.Topic) != nil {
+			continue
+		}
+		for _, p := range t.Partitions {
+			all = append(all, Reassignment{t.Topic, p.Partition, p.AddingReplicas, p.RemovingReplicas})
 		}
 	}
 	slices.SortFunc(all, func(a, b Reassignment) int {

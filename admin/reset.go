@@ -184,6 +184,9 @@ func (a *Admin) DeleteOffsets(ctx context.Context, g *Group, topic string, parti
 	if err := a.open(topic); err != nil {
 		return err
 	}
+	if g.Type == Share && partition >= 0 {
+		return apierr.KafkaInvalid.New("Kafka deletes the offsets of a share group by topic, not by partition: DELETE the offsets of %s.", topic)
+	}
 	if g.Type == Share {
 		answer, err := within(ctx, func() (kadm.DeleteShareGroupOffsetsResponses, error) {
 			return a.kadm.DeleteShareGroupOffsets(ctx, g.ID, topic)

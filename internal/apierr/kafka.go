@@ -83,9 +83,10 @@ func kindOf(code *kerr.Error) *Kind {
 		kerr.InvalidRequest, kerr.PolicyViolation, kerr.InvalidGroupID, kerr.InvalidTimestamp,
 		kerr.InvalidSessionTimeout, kerr.InvalidRegularExpression, kerr.OffsetMetadataTooLarge,
 		kerr.SecurityDisabled, kerr.TopicDeletionDisabled, kerr.NonEmptyGroup, kerr.GroupSubscribedToTopic,
-		kerr.DuplicateResource, kerr.InvalidPrincipalType, kerr.FeatureUpdateFailed:
+		kerr.DuplicateResource, kerr.InvalidPrincipalType, kerr.FeatureUpdateFailed, kerr.InvalidUpdateVersion:
 		return KafkaInvalid
-	case kerr.GroupIDNotFound, kerr.NoReassignmentInProgress, kerr.ResourceNotFound:
+	case kerr.GroupIDNotFound, kerr.NoReassignmentInProgress, kerr.ResourceNotFound,
+		kerr.TransactionalIDNotFound:
 		return NotFound
 	case kerr.SaslAuthenticationFailed, kerr.UnsupportedSaslMechanism, kerr.IllegalSaslState,
 		kerr.UnacceptableCredential:

@@ -41,8 +41,8 @@ type owner struct {
 func (s *shared) configRoutes() []server.Route {
 	all := &allConfigs{s}
 	routes := []server.Route{
-		s.pages("/topics/-/configs", "api.v3.topic-configs.list", server.Cluster, all.ofTopics),
-		s.change("POST /topics/-/configs:alter", "api.v3.topic-configs.alter-multi", server.Cluster, fields(alterTopics{}), all.alterTopics),
+		s.pages("/topics/-/configs", "api.v3.topic-configs.list", server.Topics, all.ofTopics),
+		s.change("POST /topics/-/configs:alter", "api.v3.topic-configs.alter-multi", server.Topics, fields(alterTopics{}), all.alterTopics),
 		s.pages("/brokers/-/configs", "api.v3.brokers-configs.list", server.Cluster, all.ofBrokers),
 	}
 	for _, k := range []*configs{
@@ -353,7 +353,7 @@ func (s *allConfigs) ofTopics(c *call) error {
 	}
 	first, _, _ := strings.Cut(after, "\x00")
 	var owners []owner
-	for _, t := range view.Topics {
+	for _, t := range visible(c, server.Topic, view.Topics, func(t *metadata.Topic) string { return t.Name }) {
 		if t.Name >= first {
 			owners = append(owners, topicOwner(t.Name))
 		}
@@ -445,6 +445,9 @@ func (s *allConfigs) alterTopics(c *call) error {
 			return apierr.Unprocessable.New("Each element of data needs a topic_name of its own, and configs: %q.", name)
 		}
 		sets, err := changes(d.Configs)
+		if err == nil {
+			err = server.Allow(c.RequestCtx, server.Administer, server.Topic, name)
+		}
 		if err != nil {
 			return err
 		}

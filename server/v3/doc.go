@@ -9,6 +9,7 @@
 //     bodies.
 //   - clusters.go, brokers.go, topics.go, partitions.go, offsets.go, configs.go, groups.go, lags.go
 //     and reassignments.go are resources of the Confluent proxy.
+//   - Those of the files that begin with ours are millrace's own.
 //
 // The files that begin with produce write records. They are hot: package codec reads the records,
 // nothing is allocated for one, and [Produce] is a resource of its own. A stream of records is read

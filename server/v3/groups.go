@@ -17,7 +17,7 @@ const (
 
 func (s *groups) routes() []server.Route {
 	return []server.Route{
-		s.pages("/consumer-groups", "api.v3.consumer-groups.list", server.Cluster, s.list),
+		s.pages("/consumer-groups", "api.v3.consumer-groups.list", server.Groups, s.list),
 		s.get(groupPath, "api.v3.consumer-groups.get", server.Group, s.one),
 		s.pages(groupPath+"/consumers", "api.v3.consumers.list", server.Group, s.members),
 		s.get(memberPath, "api.v3.consumers.get", server.Group, s.member),
@@ -65,7 +65,8 @@ func (s *groups) list(c *call) error {
 	if err != nil {
 		return err
 	}
-	shown, next, err := page(c, names, func(n admin.GroupName) string { return n.ID })
+	id := func(n admin.GroupName) string { return n.ID }
+	shown, next, err := page(c, visible(c, server.Group, names, id), id)
 	if err != nil {
 		return err
 	}
@@ -202,7 +203,7 @@ func (s *groups) assignments(c *call) error {
 		return err
 	}
 	at := c.urls.to("consumer-groups", g.ID, "consumers", m.ID, "assignments")
-	return respondList(c, listOf[assignment]("KafkaConsumerAssignmentList", at), m.Assigned, partitionKey,
+	return respondList(c, listOf[assignment]("KafkaConsumerAssignmentList", at), visible(c, server.Topic, m.Assigned, topicOf), partitionKey,
 		func(p admin.TopicPartition) assignment { return newAssignment(&c.urls, g.ID, m.ID, p) })
 }
 

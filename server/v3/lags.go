@@ -54,14 +54,14 @@ func newLag(u *urls, group string, l admin.Lag) lag {
 	return d
 }
 
-// read returns the lags of the group that the path names.
+// read returns the lags of the group that the path names, in the topics that the caller may see.
 func (s *lags) read(c *call) (string, []admin.Lag, error) {
 	g, err := c.group()
 	if err != nil {
 		return "", nil, err
 	}
 	all, err := s.Admin.Lags(c.life, g)
-	return g.ID, all, err
+	return g.ID, visible(c, server.Topic, all, func(l admin.Lag) string { return l.Topic }), err
 }
 
 // list handles GET /consumer-groups/{group}/lags.
@@ -117,7 +117,7 @@ func (s *lags) summary(c *call) error {
 		return err
 	}
 	if len(all) == 0 {
-		return apierr.NotFound.New("Consumer group %s has offsets only in topics that are gone.", group)
+		return apierr.NotFound.New("Consumer group %s has no offsets in topics that are there and that the caller may describe.", group)
 	}
 	worst, total := all[0], int64(0)
 	for _, l := range all {

@@ -73,6 +73,11 @@ func (s *groupChanges) reset(c *call) error {
 	if err != nil {
 		return err
 	}
+	for _, m := range moves {
+		if err := server.Allow(c.RequestCtx, server.Administer, server.Topic, m.Topic); err != nil {
+			return err
+		}
+	}
 	c.note("to", string(*body.To))
 	c.note("validate_only", body.ValidateOnly)
 	if !body.ValidateOnly {

@@ -145,6 +145,9 @@ func (s *records) elect(c *call) error {
 		if d.Topic == "" || d.Partition == nil {
 			return apierr.Unprocessable.New("Each element of data needs topic_name and partition_id.")
 		}
+		if err := server.Allow(c.RequestCtx, server.Administer, server.Topic, string(d.Topic)); err != nil {
+			return err
+		}
 		if of == nil {
 			of = map[string][]int32{}
 		}

@@ -135,7 +135,11 @@ func (s *users) logDirs(c *call) error {
 		return err
 	}
 	return respondList(c, listOf[logDir]("KafkaLogDirList", c.urls.to("brokers", b.ID, "log-dirs")), all,
-		func(d admin.LogDir) string { return d.Path }, newLogDir)
+		func(d admin.LogDir) string { return d.Path },
+		func(d admin.LogDir) logDir {
+			d.Partitions = visible(c, server.Topic, d.Partitions, func(p admin.Stored) string { return p.Topic })
+			return newLogDir(d)
+		})
 }
 
 func newLogDir(d admin.LogDir) logDir {

@@ -11,7 +11,7 @@ type reassignments struct{ *shared }
 
 func (s *reassignments) routes() []server.Route {
 	return []server.Route{
-		s.pages("/topics/-/partitions/-/reassignment", "api.v3.partition-reassignments.list", server.Cluster, s.all),
+		s.pages("/topics/-/partitions/-/reassignment", "api.v3.partition-reassignments.list", server.Topics, s.all),
 		s.pages("/topics/{topic}/partitions/-/reassignment", "api.v3.partition-reassignments.search-by-topic", server.Topic, s.ofTopic),
 		s.get(partitionPath+"/reassignment", "api.v3.partition-reassignments.get", server.Topic, s.one),
 	}
@@ -74,6 +74,7 @@ func (s *reassignments) respond(c *call, topic string, of map[string][]int32) er
 	if err != nil {
 		return err
 	}
+	found = visible(c, server.Topic, found, func(r admin.Reassignment) string { return r.Topic })
 	// The Confluent proxy's link has an s that its path has not; ours leads back.
 	at := c.urls.to("topics", topic, "partitions", "-", "reassignment")
 	return respondList(c, listOf[reassignment]("KafkaReassignmentList", at), found,

@@ -41,6 +41,9 @@ func Routes(p Parts) []server.Route {
 		(&records{s}).routes(),
 		(&groupChanges{s}).routes(),
 		(&users{s}).routes(),
+		(&quotas{s}).routes(),
+		(&features{s}).routes(),
+		(&transactions{s}).routes(),
 		(&partitions{s}).routes(),
 	)
 }
