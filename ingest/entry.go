@@ -12,7 +12,8 @@ import (
 
 // An entry of the spool is the records of one request: the version of this form, the topic, the
 // route, and the records one after another. Version 1 had no route. Numbers are varints, texts have
-// their length before them, and a length is one more than it is, so that 0 means that there is none.
+// their length before them, and a length is one more than it is, so that 0 means that there is
+// none.
 
 // entryVersion is that of the form of an entry.
 const entryVersion = 2

@@ -72,8 +72,8 @@ func (in *Ingest) encode(d *delivery, job *batch.Job, r request) error {
 	return d.refuseMisfits()
 }
 
-// unusable returns the error of a schema that cannot be had. The fault is never the sender's, so the
-// sender is told to retry.
+// unusable returns the error of a schema that cannot be had. The fault is never the sender's, so
+// the sender is told to retry.
 func unusable(err error) error {
 	if e := apierr.From(err); !e.Kind.Retry {
 		return apierr.RegistryAway.Wrap(err, "The schema of the ingest route cannot be used: %s", e.Message())

@@ -80,8 +80,8 @@ func (f *forwarder) attempt(s *share) {
 }
 
 // bury keeps records that Kafka will never take, for people to look at: their senders were told
-// that they are accepted. They go to the dead-letter topic of their route, or else into a spool of their
-// own.
+// that they are accepted. They go to the dead-letter topic of their route, or else into a spool of
+// their own.
 func (f *forwarder) bury(s *share, dead []int, why *apierr.Error) *apierr.Error {
 	index := 0
 	for _, e := range s.entries {
