@@ -2,10 +2,12 @@ package ingest
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/valyala/fasthttp"
 
 	"millrace/batch"
+	"millrace/ingest/cloudevents"
 	"millrace/internal/apierr"
 )
 
@@ -63,6 +65,13 @@ func (in *Ingest) deadJob(ctx *fasthttp.RequestCtx, d *delivery, r request) *bat
 	for _, name := range r.route.reads {
 		if value := ctx.Request.Header.Peek(name); len(value) > 0 {
 			sent = append(sent, field{DeadHeader + name, w.copy(value)})
+		}
+	}
+	if r.mode == cloudevents.Binary {
+		for name, value := range ctx.Request.Header.All() {
+			if name := strings.ToLower(string(name)); strings.HasPrefix(name, "ce-") {
+				sent = append(sent, field{DeadHeader + name, w.copy(value)})
+			}
 		}
 	}
 	for i := range d.refused {
