@@ -8,21 +8,8 @@ import (
 
 	"millrace/batch"
 	"millrace/ingest/cloudevents"
+	"millrace/ingest/deadletter"
 	"millrace/internal/apierr"
-)
-
-// The headers of a record in a dead-letter topic. Its value is the event as it came.
-const (
-	// DeadRoute is the route, DeadTopic the topic that the event was for, DeadIndex its place in the
-	// body.
-	DeadRoute, DeadTopic, DeadIndex = "millrace.dead.route", "millrace.dead.topic", "millrace.dead.index"
-	// DeadReason is the name of the error, DeadMessage its text.
-	DeadReason, DeadMessage = "millrace.dead.reason", "millrace.dead.message"
-	// DeadType is the Content-Type of the request.
-	DeadType = "millrace.dead.content-type"
-	// DeadQuery and DeadHeader begin the names of the query parameters and the HTTP headers that the
-	// route reads, as the request had them.
-	DeadQuery, DeadHeader = "millrace.dead.query.", "millrace.dead.header."
 )
 
 // keepDead writes the refused events of a request to the dead-letter topic of its route, if it has
@@ -59,18 +46,18 @@ func (in *Ingest) deadJob(ctx *fasthttp.RequestCtx, d *delivery, r request) *bat
 	var sent []field
 	for _, name := range r.route.params {
 		if ctx.QueryArgs().Has(name) {
-			sent = append(sent, field{DeadQuery + name, w.copy(ctx.QueryArgs().Peek(name))})
+			sent = append(sent, field{deadletter.Query + name, w.copy(ctx.QueryArgs().Peek(name))})
 		}
 	}
 	for _, name := range r.route.reads {
 		if value := ctx.Request.Header.Peek(name); len(value) > 0 {
-			sent = append(sent, field{DeadHeader + name, w.copy(value)})
+			sent = append(sent, field{deadletter.Header + name, w.copy(value)})
 		}
 	}
 	if r.mode == cloudevents.Binary {
 		for name, value := range ctx.Request.Header.All() {
 			if name := strings.ToLower(string(name)); strings.HasPrefix(name, "ce-") {
-				sent = append(sent, field{DeadHeader + name, w.copy(value)})
+				sent = append(sent, field{deadletter.Header + name, w.copy(value)})
 			}
 		}
 	}
@@ -78,9 +65,9 @@ func (in *Ingest) deadJob(ctx *fasthttp.RequestCtx, d *delivery, r request) *bat
 		refused := &d.refused[i]
 		w.record(w.copy(refused.event))
 		w.reason(r.route.name, r.topic, refused.err)
-		w.header(DeadIndex, strconv.AppendInt(nil, int64(refused.index), 10))
+		w.header(deadletter.Index, strconv.AppendInt(nil, int64(refused.index), 10))
 		if len(contentType) > 0 {
-			w.header(DeadType, contentType)
+			w.header(deadletter.Type, contentType)
 		}
 		for _, f := range sent {
 			w.header(f.name, f.value)
@@ -112,10 +99,10 @@ func (w *deadWriter) header(name string, value []byte) {
 
 // reason adds the headers with the reason, and with the topic that the record was for.
 func (w *deadWriter) reason(route, topic string, why *apierr.Error) {
-	w.header(DeadRoute, []byte(route))
-	w.header(DeadTopic, []byte(topic))
-	w.header(DeadReason, []byte(why.Kind.Name))
-	w.header(DeadMessage, []byte(why.Message()))
+	w.header(deadletter.Route, []byte(route))
+	w.header(deadletter.Topic, []byte(topic))
+	w.header(deadletter.Reason, []byte(why.Kind.Name))
+	w.header(deadletter.Message, []byte(why.Message()))
 }
 
 // copy returns bytes that live as long as somebody looks at them.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -10,14 +9,9 @@ import (
 	"strings"
 	"syscall"
 	"time"
-	"unicode/utf8"
 
-	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kgo"
-
-	"millrace/ingest"
-	"millrace/internal/kafka"
-	"millrace/internal/lab"
+	"millrace/codec/json"
+	"millrace/ingest/deadletter"
 )
 
 // deadCommand is for the dead-letter topics of ingest routes.
@@ -37,30 +31,10 @@ type deadEvents struct {
 	Limit   int           `help:"At most so many events; 0 is all." default:"100"`
 }
 
-// deadEvent is a dead letter.
-type deadEvent struct {
-	Partition int32     `json:"partition"`
-	Offset    int64     `json:"offset"`
-	Time      time.Time `json:"time"`
-	Route     string    `json:"route"`
-	Topic     string    `json:"topic"`
-	Index     string    `json:"index,omitempty"`
-	Reason    string    `json:"reason"`
-	Message   string    `json:"message"`
-	Type      string    `json:"content_type,omitempty"`
-	// Event is the event as text, Bytes where it is none.
-	Event string `json:"event,omitempty"`
-	Bytes []byte `json:"event_base64,omitempty"`
-
-	value          []byte
-	query, headers map[string]string
-}
-
-// deadPatience is how long Kafka may bring nothing.
-const deadPatience = 30 * time.Second
-
-// each calls f for each event that is selected, those of a partition in their order.
-func (c *deadEvents) each(ctx context.Context, f func(deadEvent)) error {
+// each calls f for each event that is selected.
+func (c *deadEvents) each(f func(context.Context, deadletter.Event) error) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	var preset []string
 	if len(c.Brokers) > 0 {
 		preset = []string{"bootstrap.servers=" + strings.Join(c.Brokers, ",")}
@@ -73,54 +47,8 @@ func (c *deadEvents) each(ctx context.Context, f func(deadEvent)) error {
 	if len(c.Brokers) > 0 {
 		brokers.Brokers = c.Brokers
 	}
-	client, err := kafka.NewAdmin(brokers)
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	spans, err := lab.Extent(ctx, kadm.NewClient(client), c.Topic)
-	if err != nil {
-		return err
-	}
-	dial := func(options ...kgo.Opt) (*kgo.Client, error) { return kafka.NewAdmin(brokers, options...) }
-	left := c.Limit
-	return lab.ReadBack{Dial: dial, Patience: deadPatience}.Read(ctx, spans, func(r *kgo.Record) bool {
-		if e := deadEventOf(r); c.selects(e) && (c.Limit == 0 || left > 0) {
-			left--
-			f(e)
-		}
-		return c.Limit == 0 || left > 0
-	})
-}
-
-func (c *deadEvents) selects(e deadEvent) bool {
-	return (c.Route == "" || e.Route == c.Route) && (c.Reason == "" || e.Reason == c.Reason) && (c.Since == 0 || time.Since(e.Time) <= c.Since)
-}
-
-// deadEventOf reads a record of a dead-letter topic.
-func deadEventOf(r *kgo.Record) deadEvent {
-	e := deadEvent{Partition: r.Partition, Offset: r.Offset, Time: r.Timestamp.UTC(), value: r.Value, query: map[string]string{}, headers: map[string]string{}}
-	texts := map[string]*string{
-		ingest.DeadRoute: &e.Route, ingest.DeadTopic: &e.Topic, ingest.DeadIndex: &e.Index,
-		ingest.DeadReason: &e.Reason, ingest.DeadMessage: &e.Message, ingest.DeadType: &e.Type,
-	}
-	for _, h := range r.Headers {
-		if text := texts[h.Key]; text != nil {
-			*text = string(h.Value)
-		}
-		if name, ok := strings.CutPrefix(h.Key, ingest.DeadQuery); ok {
-			e.query[name] = string(h.Value)
-		}
-		if name, ok := strings.CutPrefix(h.Key, ingest.DeadHeader); ok {
-			e.headers[name] = string(h.Value)
-		}
-	}
-	if utf8.Valid(r.Value) {
-		e.Event = string(r.Value)
-	} else {
-		e.Bytes = r.Value
-	}
-	return e
+	selected := deadletter.Selection{Topic: c.Topic, Route: c.Route, Reason: c.Reason, Since: c.Since, Limit: c.Limit}
+	return deadletter.Read(ctx, brokers, selected, func(e deadletter.Event) error { return f(ctx, e) })
 }
 
 type deadShowCommand struct {
@@ -129,16 +57,13 @@ type deadShowCommand struct {
 
 // Run prints the events.
 func (c deadShowCommand) Run() error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	out := json.NewEncoder(os.Stdout)
-	out.SetEscapeHTML(false)
-	var failed error
-	err := c.each(ctx, func(e deadEvent) { failed = errors.Join(failed, out.Encode(e)) })
-	if err == nil {
-		err = failed
-	}
-	return err
+	return c.each(func(_ context.Context, e deadletter.Event) error {
+		line, err := json.Marshal(e)
+		if err == nil {
+			_, err = fmt.Printf("%s\n", line)
+		}
+		return err
+	})
 }
 
 type deadReplayCommand struct {
@@ -149,16 +74,15 @@ type deadReplayCommand struct {
 
 // Run posts the events. It fails if one is refused again; the topic keeps all of them.
 func (c deadReplayCommand) Run() error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	p := replayer{url: strings.TrimRight(c.URL, "/"), headers: c.Header, topic: c.Topic}
+	p := deadletter.Replayer{URL: c.URL, Headers: c.Header, Topic: c.Topic}
 	posted, refused := 0, 0
-	err := c.each(ctx, func(e deadEvent) {
+	err := c.each(func(ctx context.Context, e deadletter.Event) error {
 		posted++
-		if err := p.post(ctx, e); err != nil {
+		if err := p.Post(ctx, e); err != nil {
 			refused++
 			fmt.Fprintf(os.Stderr, "partition %d, offset %d, route %s: %v\n", e.Partition, e.Offset, e.Route, err)
 		}
+		return ctx.Err()
 	})
 	fmt.Printf("%d events were posted, %d of them were refused\n", posted, refused)
 	if err == nil && refused > 0 {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"millrace/ingest/deadletter"
 	"millrace/internal/testkit"
 )
 
@@ -29,11 +30,11 @@ func TestDead(t *testing.T) {
 		out, err := exec.CommandContext(t.Context(), testkit.Binary(t), args...).CombinedOutput()
 		return string(out), err
 	}
-	show := func(want int, args ...string) (events []deadEvent) {
+	show := func(want int, args ...string) (events []deadletter.Event) {
 		t.Helper()
 		out, err := run(append([]string{"show"}, args...)...)
 		for d := json.NewDecoder(strings.NewReader(out)); d.More(); {
-			var e deadEvent
+			var e deadletter.Event
 			if err := d.Decode(&e); err != nil {
 				t.Fatalf("%v\n%s", err, out)
 			}
@@ -45,7 +46,7 @@ func TestDead(t *testing.T) {
 		return events
 	}
 	all := show(4)
-	if e := all[1]; e.Event != `{"n": "a longer one"}` || e.Index != "2" || e.Route != "e" || e.Topic != topic || e.Reason != "body_too_large" || e.Message == "" {
+	if e := all[1]; e.Text != `{"n": "a longer one"}` || e.Index != "2" || e.Route != "e" || e.Topic != topic || e.Reason != "body_too_large" || e.Message == "" {
 		t.Errorf("the event is %+v", e)
 	}
 	if e := all[2]; string(e.Bytes) != "raw and long: \xff" {

@@ -11,7 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"millrace/ingest"
+	"millrace/ingest/deadletter"
 	"millrace/internal/testkit"
 )
 
@@ -73,16 +73,16 @@ func TestIngestSchema(t *testing.T) {
 			read("1", `k1`)
 			got, values := headersOf(t, b, dead, 2)
 			for i, want := range []map[string]string{
-				{ingest.DeadReason: "event_misfit", ingest.DeadIndex: "1"}, {ingest.DeadReason: "bad_request", ingest.DeadIndex: "2"},
+				{deadletter.Reason: "event_misfit", deadletter.Index: "1"}, {deadletter.Reason: "bad_request", deadletter.Index: "2"},
 			} {
-				want[ingest.DeadRoute], want[ingest.DeadTopic], want[ingest.DeadType] = "e", topic, "application/x-ndjson"
-				want[ingest.DeadQuery+"v"], want[ingest.DeadHeader+"X-H"] = "7", "there"
+				want[deadletter.Route], want[deadletter.Topic], want[deadletter.Type] = "e", topic, "application/x-ndjson"
+				want[deadletter.Query+"v"], want[deadletter.Header+"X-H"] = "7", "there"
 				for name, value := range want {
 					if got[i][name] != value {
 						t.Errorf("dead letter %d has %s=%q, want %q", i, name, got[i][name], value)
 					}
 				}
-				if sent := strings.Split(body, "\n")[i+1]; values[i] != sent || got[i][ingest.DeadMessage] == "" {
+				if sent := strings.Split(body, "\n")[i+1]; values[i] != sent || got[i][deadletter.Message] == "" {
 					t.Errorf("dead letter %d is %q %v, want %q", i, values[i], got[i], sent)
 				}
 			}

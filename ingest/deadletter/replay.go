@@ -1,9 +1,8 @@
-package main
+package deadletter
 
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,21 +10,25 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"millrace/codec/json"
 )
 
-// replayer posts dead letters to their routes.
-type replayer struct {
-	url     string
-	headers []string
-	topic   string // that they come from
+// Replayer posts dead letters to their routes.
+type Replayer struct {
+	// URL is of a node, and Headers are those of each request, NAME: VALUE.
+	URL     string
+	Headers []string
+	// Topic is where the events are from.
+	Topic string
 }
 
 // replayAttempts bounds the requests of one event, which a node may ask to send again.
 const replayAttempts = 5
 
-// post posts an event, with what the rules of its route read of the request that it came in. A node
+// Post posts an event, with what the rules of its route read of the request that it came in. A node
 // that says Retry-After is asked again.
-func (p *replayer) post(ctx context.Context, e deadEvent) error {
+func (p *Replayer) Post(ctx context.Context, e Event) error {
 	for attempt := 1; ; attempt++ {
 		wait, err := p.try(ctx, e)
 		if err == nil || wait == 0 || attempt == replayAttempts {
@@ -39,27 +42,27 @@ func (p *replayer) post(ctx context.Context, e deadEvent) error {
 	}
 }
 
-func (p *replayer) try(ctx context.Context, e deadEvent) (wait time.Duration, err error) {
+func (p *Replayer) try(ctx context.Context, e Event) (wait time.Duration, err error) {
 	query := url.Values{}
 	for name, value := range e.query {
 		query.Set(name, value)
 	}
 	contentType, body := e.body()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url+"/ingest/"+url.PathEscape(e.Route)+"?"+query.Encode(), bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimRight(p.URL, "/")+"/ingest/"+url.PathEscape(e.Route)+"?"+query.Encode(), bytes.NewReader(body))
 	if err != nil {
 		return 0, err
 	}
 	for name, value := range e.headers {
 		req.Header.Set(name, value)
 	}
-	for _, h := range p.headers {
+	for _, h := range p.Headers {
 		name, value, _ := strings.Cut(h, ":")
 		req.Header.Set(name, strings.TrimSpace(value))
 	}
 	if contentType != "" {
 		req.Header.Set("Content-Type", contentType)
 	}
-	req.Header.Set("Idempotency-Key", fmt.Sprintf("dead-%s-%d-%d", p.topic, e.Partition, e.Offset))
+	req.Header.Set("Idempotency-Key", fmt.Sprintf("dead-%s-%d-%d", p.Topic, e.Partition, e.Offset))
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return 0, err
@@ -75,7 +78,7 @@ func (p *replayer) try(ctx context.Context, e deadEvent) (wait time.Duration, er
 
 // body returns the event as a request of one event. Of JSON it is the element of an array, since an
 // array on its own would be many events.
-func (e *deadEvent) body() (contentType string, body []byte) {
+func (e *Event) body() (contentType string, body []byte) {
 	name, _, _ := strings.Cut(strings.ToLower(e.Type), ";")
 	name = strings.TrimSpace(name)
 	isJSON := strings.HasSuffix(name, "json") || strings.HasSuffix(name, "jsonl") || strings.HasSuffix(name, "jsonlines") || strings.HasSuffix(name, "json-lines") || name == "text/plain"
