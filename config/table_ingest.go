@@ -62,5 +62,8 @@ func (d *draft) readRoutes() {
 	if route := routes.NeedsSpool(); route != "" && d.Ingest.SpoolDir == "" {
 		d.fault(file, "the route %s keeps events on the disk, and there is no ingest.spool.dir; allowed: a folder there, or routes with ack: kafka or memory", route)
 	}
+	if route := routes.NeedsSchemas(); route != "" && len(d.Schema.URLs) == 0 {
+		d.fault(file, "the route %s has a schema, and there is no schema.registry.url; allowed: a registry there, or routes without a schema", route)
+	}
 	d.Ingest.Routes = routes
 }

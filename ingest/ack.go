@@ -20,11 +20,11 @@ func (in *Ingest) keep(ctx *fasthttp.RequestCtx, d *delivery, job *batch.Job, r 
 	switch {
 	case r.route.ack == ackMemory:
 		return in.toMemory(ctx, d, job, r)
-	case r.route.ack == ackDisk, r.route.fallback && !in.direct():
-		entry := encode(job, r.topic)
+	case r.route.ack == ackDisk, r.route.fallback && !in.direct(r.topic):
+		entry := encode(job, r.topic, r.route.name)
 		defer entry.Release()
 		job.Release()
-		return in.toDisk(ctx, d, entry.B)
+		return in.toDisk(ctx, d, r.topic, entry.B)
 	case r.route.fallback:
 		return in.toKafkaOrDisk(ctx, d, job, r)
 	}
@@ -33,7 +33,9 @@ func (in *Ingest) keep(ctx *fasthttp.RequestCtx, d *delivery, job *batch.Job, r 
 
 // direct reports whether events of a route with a fallback may go to Kafka: while the spool has
 // any, later ones would overtake them.
-func (in *Ingest) direct() bool { return in.spool.Empty() && in.producer.Ready(0) == nil }
+func (in *Ingest) direct(topic string) bool {
+	return in.spool.Empty() && in.forwarder.lane(topic) == nil && in.producer.Ready(0) == nil
+}
 
 // toKafka answers when Kafka has the events.
 func (in *Ingest) toKafka(ctx *fasthttp.RequestCtx, d *delivery, job *batch.Job, r request) error {
@@ -57,31 +59,42 @@ func (in *Ingest) toKafka(ctx *fasthttp.RequestCtx, d *delivery, job *batch.Job,
 // toKafkaOrDisk is toKafka, but the spool takes what is certain not to be in Kafka. Its sender
 // decides about an event that may be there.
 func (in *Ingest) toKafkaOrDisk(ctx *fasthttp.RequestCtx, d *delivery, job *batch.Job, r request) error {
-	entry := encode(job, r.topic) // Produce takes the job
+	entry := encode(job, r.topic, r.route.name) // Produce takes the job
 	defer entry.Release()
 	err := in.toKafka(ctx, d, job, r)
 	if err == nil || !apierr.From(err).Kind.Retry {
 		return err
 	}
-	return in.toDisk(ctx, d, entry.B)
+	return in.toDisk(ctx, d, r.topic, entry.B)
 }
 
 // encode returns the job's records as an entry of the spool.
-func encode(job *batch.Job, topic string) *pool.Buffer {
+func encode(job *batch.Job, topic, route string) *pool.Buffer {
 	b := pool.GetBuffer(len(job.Body) + len(job.Body)/4 + 32*job.Len())
-	b.B = appendRecords(b.B, topic, job.Slab.Records, time.Now())
+	b.B = appendRecords(b.B, topic, route, job.Slab.Records, time.Now())
 	return b
 }
 
 // toDisk answers when the disk has the events.
-func (in *Ingest) toDisk(ctx *fasthttp.RequestCtx, d *delivery, entry []byte) error {
-	if err := in.spool.Append(entry); err != nil {
-		if errors.Is(err, spool.ErrClosed) {
-			return apierr.Draining.Err()
-		}
-		return apierr.SpoolFull.Wrap(err, "The disk of this node takes no more events, and Kafka has not taken those that it holds. Nothing was written: send it again.")
+func (in *Ingest) toDisk(ctx *fasthttp.RequestCtx, d *delivery, topic string, entry []byte) error {
+	if failed := in.toSpool(topic, entry); failed != nil {
+		return failed
 	}
 	in.accepted(ctx, d)
+	return nil
+}
+
+// toSpool returns when the disk has an entry.
+func (in *Ingest) toSpool(topic string, entry []byte) *apierr.Error {
+	if l := in.forwarder.lane(topic); l != nil && l.full(in.settings.SpoolLimits) {
+		return apierr.SpoolFull.New("Kafka does not take the events of the topic %s, and this node holds as many of them as it can. Nothing was written: send it again.", topic)
+	}
+	switch err := in.spool.Append(entry); {
+	case errors.Is(err, spool.ErrClosed):
+		return apierr.Draining.Err()
+	case err != nil:
+		return apierr.SpoolFull.Wrap(err, "The disk of this node takes no more events, and Kafka has not taken those that it holds. Nothing was written: send it again.")
+	}
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"millrace/batch"
 	"millrace/codec/json"
 	"millrace/internal/apierr"
+	"millrace/pool"
 )
 
 // delivery is one request's events on their way, and what became of them. It is pooled.
@@ -19,6 +20,11 @@ type delivery struct {
 	failed     int
 	retryAfter time.Duration
 	tally      tally
+	// Memory of the encoding by a schema: where each event is in the arena, those that do not fit,
+	// and the text of one.
+	spans   []span
+	misfits []refusal
+	text    []byte
 	// answer is the method appendAnswer, made once since making it allocates.
 	answer func(dst []byte, job *batch.Job) []byte
 }
@@ -29,15 +35,19 @@ func newDelivery() *delivery {
 	return d
 }
 
-// reset makes the delivery ready for its next life; answer and the memory of refused are kept.
+// reset makes the delivery ready for its next life; answer and memory are kept.
 func (d *delivery) reset() {
 	clear(d.refused)
+	clear(d.misfits)
 	clear(d.rules.shared)
 	clear(d.rules.picked)
 	clear(d.rules.cloud.headers)
 	d.parser = parser{refused: d.refused[:0], rules: rules{shared: d.rules.shared[:0], picked: d.rules.picked[:0], cloud: cloud{headers: d.rules.cloud.headers[:0]}}}
 	if cap(d.refused) > maxRefused/10 {
 		d.refused = nil
+	}
+	if cap(d.spans) > pool.MaxPooledRecords || cap(d.text) > pool.MaxPooledBytes {
+		d.spans, d.misfits, d.text = nil, nil, nil
 	}
 	d.minimal, d.failed, d.retryAfter, d.tally = false, 0, 0, tally{}
 }
@@ -77,6 +87,9 @@ func (d *delivery) appendErrors(dst []byte, job *batch.Job) []byte {
 	for index, record := 0, 0; index < d.events; index++ {
 		if len(refused) > 0 && refused[0].index == index {
 			dst = d.appendError(dst, index, refused[0].err)
+			if refused[0].kept {
+				dst = append(dst[:len(dst)-len(`},`)], `,"dead_letter":true},`...)
+			}
 			refused = refused[1:]
 			continue
 		}

@@ -10,18 +10,20 @@ import (
 	"millrace/pool"
 )
 
-// An entry of the spool is the records of one request: the version of this form, the topic, and
-// the records one after another. Numbers are varints, texts have their length before them, and a
-// length is one more than it is, so that 0 means that there is none.
+// An entry of the spool is the records of one request: the version of this form, the topic, the
+// route, and the records one after another. Version 1 had no route. Numbers are varints, texts have
+// their length before them, and a length is one more than it is, so that 0 means that there is
+// none.
 
 // entryVersion is that of the form of an entry.
-const entryVersion = 1
+const entryVersion = 2
 
 var errEntry = errors.New("the entry of the spool is not one of this program's")
 
 // appendRecords appends an entry of the records. Those without a time get now.
-func appendRecords(dst []byte, topic string, records []kgo.Record, now time.Time) []byte {
+func appendRecords(dst []byte, topic, route string, records []kgo.Record, now time.Time) []byte {
 	dst = appendText(append(dst, entryVersion), []byte(topic))
+	dst = appendText(dst, []byte(route))
 	for i := range records {
 		r := &records[i]
 		at := r.Timestamp
@@ -53,14 +55,20 @@ type entryReader struct {
 	err error
 }
 
-// topicOfEntry returns the topic of an entry, and a reader of its records.
-func topicOfEntry(entry []byte) (topic string, records entryReader, err error) {
-	if len(entry) == 0 || entry[0] != entryVersion {
-		return "", entryReader{}, errEntry
+// entryHead is what an entry has before its records.
+type entryHead struct{ topic, route string }
+
+// headOfEntry returns the head of an entry, and a reader of its records.
+func headOfEntry(entry []byte) (h entryHead, records entryReader, err error) {
+	if len(entry) == 0 || entry[0] < 1 || entry[0] > entryVersion {
+		return h, entryReader{}, errEntry
 	}
 	r := entryReader{b: entry[1:]}
-	topic = string(r.text())
-	return topic, r, r.err
+	h.topic = string(r.text())
+	if entry[0] > 1 {
+		h.route = string(r.text())
+	}
+	return h, r, r.err
 }
 
 // next adds the next record to the slab, as views of the entry, unless skip. It returns false at

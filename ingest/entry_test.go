@@ -17,7 +17,7 @@ func TestEntries(t *testing.T) {
 	r.Key, r.Value, r.Partition, r.Timestamp = []byte{}, nil, 7, time.UnixMilli(1)
 	slab.AddHeader(r, "h", []byte("v"))
 	slab.AddHeader(r, "", nil)
-	entry := appendRecords(nil, "topic", slab.Records, now)
+	entry := appendRecords(nil, "topic", "route", slab.Records, now)
 	show := func(s *pool.Slab) (all string) {
 		for i := range s.Records {
 			r := &s.Records[i]
@@ -30,17 +30,17 @@ func TestEntries(t *testing.T) {
 		return all
 	}
 	read := func(entry []byte, skip int) (topic string, s pool.Slab, err error) {
-		topic, records, err := topicOfEntry(entry)
+		head, records, err := headOfEntry(entry)
 		for n := 0; err == nil && records.next(&s, n == skip); n++ {
 			err = records.err
 		}
 		if err == nil {
 			err = records.err
 		}
-		return topic, s, err
+		return head.topic + " " + head.route, s, err
 	}
 	topic, got, err := read(entry, -1)
-	if topic != "topic" || err != nil || show(&got) != show(&slab) {
+	if topic != "topic route" || err != nil || show(&got) != show(&slab) {
 		t.Errorf("%s, %v\n%swant\n%s", topic, err, show(&got), show(&slab))
 	}
 	if _, got, _ := read(entry, 0); len(got.Records) != 1 || got.Records[0].Partition != 7 || len(got.Records[0].Headers) != 2 {
@@ -52,7 +52,7 @@ func TestEntries(t *testing.T) {
 			t.Errorf("cut at %d: %s", cut, show(&got))
 		}
 	}
-	if _, _, err := read(append([]byte{2}, entry[1:]...), -1); err == nil {
+	if _, _, err := read(append([]byte{3}, entry[1:]...), -1); err == nil {
 		t.Error("an entry of another version is read")
 	}
 }

@@ -12,6 +12,9 @@ import (
 type refusal struct {
 	index int // among the events of the body
 	err   *apierr.Error
+	// event is a view of the body, and kept reports that it is in the dead-letter topic.
+	event []byte
+	kept  bool
 }
 
 // maxRefused bounds the events of a body that are refused one by one, since an answer names each:
@@ -70,23 +73,23 @@ func (p *parser) add(event []byte) error {
 	}
 	switch {
 	case !p.rules.opaque && event[0] == 'n':
-		return p.refuse(apierr.BadRequest.New("An event must not be null."))
+		return p.refuse(event, apierr.BadRequest.New("An event must not be null."))
 	case p.most > 0 && len(event) > p.most:
-		return p.refuse(apierr.BodyTooLarge.New("The event has %d bytes; the route takes %d.", len(event), p.most))
+		return p.refuse(event, apierr.BodyTooLarge.New("The event has %d bytes; the route takes %d.", len(event), p.most))
 	}
 	if why := p.rules.apply(p.slab, event); why != nil {
-		return p.refuse(why)
+		return p.refuse(event, why)
 	}
 	p.events++
 	return nil
 }
 
 // refuse leaves the next event out. Its error is that there are too many such events.
-func (p *parser) refuse(why *apierr.Error) error {
+func (p *parser) refuse(event []byte, why *apierr.Error) error {
 	if len(p.refused) == maxRefused {
 		return apierr.BadRequest.New("More than %d events are malformed, and nothing was written. The first is event %d: %s", maxRefused, p.refused[0].index, p.refused[0].err.Message())
 	}
-	p.refused = append(p.refused, refusal{p.events, why})
+	p.refused = append(p.refused, refusal{index: p.events, err: why, event: event})
 	p.events++
 	return nil
 }
@@ -177,7 +180,7 @@ func (p *parser) line(b []byte, i int) error {
 		}
 	}
 	if err != nil {
-		return p.refuse(apierr.BadRequest.New("The line is not one JSON value: %s of the body.", err))
+		return p.refuse(b[i:len(b):len(b)], apierr.BadRequest.New("The line is not one JSON value: %s of the body.", err))
 	}
 	return p.add(b[i:end:end])
 }

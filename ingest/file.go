@@ -189,8 +189,14 @@ func (r *reader) route(of member) *Route {
 			route.cors = r.cors(m)
 		case "pixel":
 			route.pixel = r.boolean(m)
+		case "schema":
+			route.schema = r.schema(m)
+		case "dead_letter":
+			if route.deadLetter = r.text(m); !routeName.MatchString(route.deadLetter) {
+				r.fault(m.value, "%s is not the name of a topic", m.path)
+			}
 		default:
-			r.unknown(m, "topic, key, partition, timestamp, headers, limits, ack, fallback, cors, pixel")
+			r.unknown(m, "topic, key, partition, timestamp, headers, limits, ack, fallback, cors, pixel, schema, dead_letter")
 		}
 	}
 	if route.fallback && route.ack != ackKafka {
@@ -206,8 +212,11 @@ func (r *Route) index() {
 		if s.from == query && !slices.Contains(r.params, s.name) {
 			r.params = append(r.params, s.name)
 		}
-		if s.from == header && r.cors != nil {
-			r.cors = r.cors.WithHeaders(s.name)
+		if s.from == header && !slices.Contains(r.reads, s.name) {
+			r.reads = append(r.reads, s.name)
+			if r.cors != nil {
+				r.cors = r.cors.WithHeaders(s.name)
+			}
 		}
 		r.perEvent = r.perEvent || s.from == pointer
 	}
@@ -283,6 +292,35 @@ func (r *reader) sourceAmong(m member) (s *source, among []string) {
 		return nil, nil
 	}
 	return s, among
+}
+
+// schema reads which schema events must fit.
+func (r *reader) schema(m member) *schemaRule {
+	s := &schemaRule{any: true}
+	for _, o := range r.members(m.value, m.path) {
+		switch o.name {
+		case "format":
+			var ok bool
+			if s.format, ok = codec.ParseFormat(r.text(o)); !ok || !s.format.NeedsSchema() {
+				r.fault(o.value, "%s is %q; allowed: avro, jsonschema, protobuf", o.path, o.value.Value)
+			}
+			s.any = false
+		case "subject":
+			s.subject = []byte(r.text(o))
+		case "id":
+			s.id = int32(r.positive(o))
+		case "version":
+			if o.value.Value != "latest" {
+				s.version = int32(r.positive(o))
+			}
+		default:
+			r.unknown(o, "format, subject, id, version")
+		}
+	}
+	if s.id != 0 && s.version != 0 {
+		r.fault(m.key, "%s has an id and a version; allowed: one of the two", m.path)
+	}
+	return s
 }
 
 func (r *reader) ack(m member) ack {

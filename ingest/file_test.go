@@ -32,6 +32,7 @@ func TestRouteFaults(t *testing.T) {
   none: {cors: {}}
   acks: {ack: tape, fallback: memory}
   both: {ack: disk, fallback: disk}
+  typed: {schema: {format: json, id: 3, version: 2, text: x}, dead_letter: a/b}
 extra: 1
 `
 	_, faults := ParseRoutes([]byte(strings.Replace(text, "*x", "''", 1)))
@@ -48,7 +49,7 @@ extra: 1
 		`9: routes.wrong.partition must be a mapping`,
 		`9: routes.wrong.partition must have one of pointer, query, header and fixed`,
 		`10: routes.wrong.timestamp must have one of pointer, query, header and fixed`,
-		`11: routes.wrong.colour is not known here; allowed: topic, key, partition, timestamp, headers, limits, ack, fallback, cors, pixel`,
+		`11: routes.wrong.colour is not known here; allowed: topic, key, partition, timestamp, headers, limits, ack, fallback, cors, pixel, schema, dead_letter`,
 		`13: routes.wrong.headers.h.required must be true or false`,
 		`14: routes.wrong.headers.i.pointer: a JSON pointer begins with "/", as /user/id does`,
 		`15: routes.wrong.limits.bytes must be a whole number, 1 or more`,
@@ -56,7 +57,7 @@ extra: 1
 		`16: routes.wrong.pixel must be true or false`,
 		`17: routes.open.topic comes from the request, and lists no topics; allowed: among: [NAME, …] beside it`,
 		`18: routes.fixed.topic is fixed, and among has no meaning`,
-		`19: routes.merged.<< is not known here; allowed: topic, key, partition, timestamp, headers, limits, ack, fallback, cors, pixel`,
+		`19: routes.merged.<< is not known here; allowed: topic, key, partition, timestamp, headers, limits, ack, fallback, cors, pixel, schema, dead_letter`,
 		`19: routes.merged.key must be a text`,
 		`21: "https://a.example/" is not an origin; allowed: https://HOST, https://HOST:PORT, https://*.DOMAIN, *`,
 		`21: routes.pages.cors.methods is not known here; allowed: origins, headers, credentials`,
@@ -65,7 +66,11 @@ extra: 1
 		`23: routes.acks.ack is "tape"; allowed: kafka, disk, memory`,
 		`23: routes.acks.fallback is "memory"; allowed: disk`,
 		`24: routes.both.fallback is for ack: kafka only`,
-		`25: extra is not known here; allowed: routes`,
+		`25: routes.typed.schema.format is "json"; allowed: avro, jsonschema, protobuf`,
+		`25: routes.typed.schema.text is not known here; allowed: format, subject, id, version`,
+		`25: routes.typed.schema has an id and a version; allowed: one of the two`,
+		`25: routes.typed.dead_letter is not the name of a topic`,
+		`26: extra is not known here; allowed: routes`,
 	}
 	if a, b := strings.Join(got, "\n"), strings.Join(want, "\n"); a != b {
 		t.Errorf("the faults are\n%s\nwant\n%s", a, b)

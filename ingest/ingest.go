@@ -3,6 +3,7 @@ package ingest
 import (
 	"bytes"
 	"log/slog"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -15,6 +16,7 @@ import (
 	"millrace/ingest/otlp"
 	"millrace/internal/apierr"
 	"millrace/metrics"
+	"millrace/schema"
 	"millrace/server"
 	"millrace/spool"
 )
@@ -42,6 +44,8 @@ type Settings struct {
 // Deps are the parts that the front door uses. It borrows them.
 type Deps struct {
 	Producer *batch.Producer
+	// Schemas is nil where there is no schema registry.
+	Schemas *schema.Registry
 	// Spool keeps events until Kafka has them, and Dead those that Kafka will never take; nil where
 	// there is none.
 	Spool, Dead *spool.Spool
@@ -53,18 +57,21 @@ type Ingest struct {
 	settings   Settings
 	edge       *server.Server
 	producer   *batch.Producer
+	schemas    *schema.Registry
 	spool      *spool.Spool // nil: there is none; dead too
 	dead       *spool.Spool
 	log        *slog.Logger
 	figures    *metrics.Ingest
 	counts     *metrics.Format
+	forwarder  *forwarder
 	deliveries sync.Pool
 	table      atomic.Pointer[Table] // never nil
 }
 
 // New returns the resource.
 func New(edge *server.Server, s Settings, d Deps) *Ingest {
-	in := &Ingest{settings: s, edge: edge, producer: d.Producer, spool: d.Spool, dead: d.Dead, log: d.Logger, figures: &edge.Metrics().Ingest, counts: edge.Metrics().Format("ingest")}
+	in := &Ingest{settings: s, edge: edge, producer: d.Producer, schemas: d.Schemas, spool: d.Spool, dead: d.Dead, log: d.Logger, figures: &edge.Metrics().Ingest, counts: edge.Metrics().Format("ingest")}
+	in.forwarder = &forwarder{in: in, dir: filepath.Join(s.SpoolDir, "aside"), patience: patience, lanes: map[string]*lane{}}
 	in.deliveries.New = func() any { return newDelivery() }
 	in.SetRoutes(s.Routes)
 	return in
@@ -196,9 +203,14 @@ func (in *Ingest) write(ctx *fasthttp.RequestCtx, d *delivery, job *batch.Job, r
 		err = d.parse(d.rules.cloud.formOf(r.form))
 		job.Arena = d.rules.arena
 	}
-	if err == nil && job.Len() == 0 { // a request that failed as a whole has no 2xx status
-		first := d.refused[0]
-		err = first.err.Kind.New("No event was written. Event %d: %s", first.index, first.err.Message())
+	if err == nil {
+		err = in.encode(d, job, r)
+	}
+	if err == nil {
+		in.keepDead(ctx, d, r)
+	}
+	if err == nil && job.Len() == 0 {
+		err = d.refusedAll()
 	}
 	if err == nil {
 		server.ChargeRecords(ctx, job.Len())
@@ -209,6 +221,17 @@ func (in *Ingest) write(ctx *fasthttp.RequestCtx, d *delivery, job *batch.Job, r
 		job.Release()
 	}
 	return err
+}
+
+// refusedAll is the error of a request none of whose events is to be written: such a request has no
+// 2xx status.
+func (d *delivery) refusedAll() error {
+	first := d.refused[0]
+	where := ""
+	if first.kept {
+		where = " It is kept in the dead-letter topic."
+	}
+	return first.err.Kind.New("No event was written.%s Event %d: %s", where, first.index, first.err.Message())
 }
 
 // respond sets the status of a request of which events were taken.

@@ -34,6 +34,12 @@ type Route struct {
 	cors *server.CORS
 	// pixel serves pixel.gif.
 	pixel bool
+	// schema is what events must fit, or nil.
+	schema *schemaRule
+	// deadLetter is the topic of events that are refused one by one, or empty; reads are the HTTP
+	// headers that rules read, for these.
+	deadLetter string
+	reads      []string
 }
 
 // ack is what a success promises.
@@ -68,6 +74,27 @@ func (t *Table) NeedsSpool() string {
 		if r := t.routes[name]; r.ack == ackDisk || r.fallback {
 			return name
 		}
+	}
+	return ""
+}
+
+// NeedsSchemas returns the name of a route that needs a schema registry, or "".
+func (t *Table) NeedsSchemas() string {
+	if t == nil {
+		return ""
+	}
+	for _, name := range slices.Sorted(maps.Keys(t.routes)) {
+		if t.routes[name].schema != nil {
+			return name
+		}
+	}
+	return ""
+}
+
+// deadLetter returns the dead-letter topic of a route, or "".
+func (t *Table) deadLetter(route string) string {
+	if r := t.routes[route]; r != nil {
+		return r.deadLetter
 	}
 	return ""
 }

@@ -62,13 +62,17 @@ var (
 	ingestRepeated  = counter("ingest_repeated_events_total", "Events of the spool that are sent to Kafka again, because it did not take them or did not answer.")
 	ingestDead      = counter("ingest_dead_events_total", "Events of the spool that Kafka refuses for what they are. The log says why.")
 	ingestLost      = counter("ingest_lost_events_total", "Events of routes with ack: memory that did not arrive in Kafka.")
-	spoolBytes      = gauge("spool_bytes", "Bytes of the spool on the disk.")
-	spoolLimit      = gauge("spool_limit_bytes", "Bound of millrace_spool_bytes: ingest.spool.max.bytes.")
-	spoolEntries    = gauge("spool_entries", "Requests in the spool whose events Kafka does not have.")
-	spoolAge        = gauge("spool_oldest_seconds", "Age of the oldest request in the spool; 0 when there is none.")
-	spoolAppended   = counter("spool_appended_total", "Requests that the spool took.")
-	spoolRefused    = counter("spool_refused_total", "Requests for which the spool had no room, or whose write failed.")
-	spoolCorrupt    = counter("spool_corrupt_total", "Segments of the spool that could not be read to their end. They are kept as *.corrupt.")
+
+	ingestDeadLetters = counter("ingest_dead_letter_events_total", "Events that are in the dead-letter topics of their routes. `millrace dead show` shows them.")
+
+	spoolBytes    = gauge("spool_bytes", "Bytes of the spool on the disk.")
+	spoolLimit    = gauge("spool_limit_bytes", "Bound of millrace_spool_bytes: ingest.spool.max.bytes.")
+	spoolEntries  = gauge("spool_entries", "Requests in the spool whose events Kafka does not have.")
+	spoolAge      = gauge("spool_oldest_seconds", "Age of the oldest request in the spool; 0 when there is none.")
+	spoolAside    = gauge("spool_aside_topics", "Topics that do not take the events of the spool while others do. Their events wait apart, and hold up no others.")
+	spoolAppended = counter("spool_appended_total", "Requests that the spool took.")
+	spoolRefused  = counter("spool_refused_total", "Requests for which the spool had no room, or whose write failed.")
+	spoolCorrupt  = counter("spool_corrupt_total", "Segments of the spool that could not be read to their end. They are kept as *.corrupt.")
 )
 
 // The metrics of the produce side.
@@ -206,8 +210,8 @@ func Catalog() []Group {
 			metadataTopics, metadataParts, metadataOrphans, metadataBrokers,
 		}, kprom...)},
 		{"Spool", "Of events that are answered before Kafka has them (ingest.spool.dir).", []*Def{
-			ingestForwarded, ingestRepeated, ingestDead, ingestLost,
-			spoolBytes, spoolLimit, spoolEntries, spoolAge, spoolAppended, spoolRefused, spoolCorrupt,
+			ingestForwarded, ingestRepeated, ingestDead, ingestLost, ingestDeadLetters,
+			spoolBytes, spoolLimit, spoolEntries, spoolAge, spoolAside, spoolAppended, spoolRefused, spoolCorrupt,
 		}},
 		{"Schemas", "Of the formats that need a schema registry; none of this moves for the others.", []*Def{
 			schemaHits, schemaMisses, schemaCached, schemaRequests, schemaTime,

@@ -131,6 +131,8 @@ type Ingest struct {
 	// Forwarded counts events of the spool that Kafka has, Repeated those that were sent again,
 	// Dead those that Kafka will never take, and Lost those of ack memory that did not arrive.
 	Forwarded, Repeated, Dead, Lost atomic.Uint64
+	// DeadLetters counts events that are in dead-letter topics.
+	DeadLetters atomic.Uint64
 }
 
 // Watch sets the sources that a scrape reads. It replaces those of an earlier call.
@@ -205,6 +207,7 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	ingestRepeated.put(to, float64(m.Ingest.Repeated.Load()))
 	ingestDead.put(to, float64(m.Ingest.Dead.Load()))
 	ingestLost.put(to, float64(m.Ingest.Lost.Load()))
+	ingestDeadLetters.put(to, float64(m.Ingest.DeadLetters.Load()))
 	httpOrigins.put(to, float64(m.OriginsRefused.Load()))
 	httpPanics.put(to, float64(m.Panics.Load()))
 	buildInfo.put(to, 1, m.build.Version, m.build.Revision, runtime.Version())

@@ -107,6 +107,7 @@ type Spool struct {
 	Bytes, Limit, Entries      int64
 	Oldest                     time.Duration // age
 	Appended, Refused, Corrupt uint64
+	Aside                      int // topics
 }
 
 // Schemas is the state of the schema registry's client.
@@ -175,6 +176,7 @@ func (s *Sources) collect(to chan<- prometheus.Metric, lags int) {
 		spoolLimit.put(to, float64(v.Limit))
 		spoolEntries.put(to, float64(v.Entries))
 		spoolAge.put(to, v.Oldest.Seconds())
+		spoolAside.put(to, float64(v.Aside))
 		spoolAppended.put(to, float64(v.Appended))
 		spoolRefused.put(to, float64(v.Refused))
 		spoolCorrupt.put(to, float64(v.Corrupt))

@@ -18,12 +18,16 @@ type group struct {
 
 func newGroup() *group { return &group{done: make(chan struct{})} }
 
-// Append writes an entry, and returns when it is on the disk. It borrows data, which must not be
-// empty. Of an entry that it fails for nothing is left, unless the disk does not even let it be cut
-// off.
-func (s *Spool) Append(data []byte) error {
-	if len(data) == 0 || len(data) > MaxEntry {
-		return fmt.Errorf("an entry has 1 to %d bytes, not %d", MaxEntry, len(data))
+// Append writes entries, one behind the other, and returns when they are on the disk. It borrows
+// them; none may be empty. Of entries that it fails for nothing is left, unless the disk does not
+// even let them be cut off.
+func (s *Spool) Append(entries ...[]byte) error {
+	size := int64(0)
+	for _, data := range entries {
+		if len(data) == 0 || len(data) > MaxEntry {
+			return fmt.Errorf("an entry has 1 to %d bytes, not %d", MaxEntry, len(data))
+		}
+		size += int64(len(data)) + entryBytes
 	}
 	s.mu.Lock()
 	if s.closed {
@@ -31,20 +35,21 @@ func (s *Spool) Append(data []byte) error {
 		return ErrClosed
 	}
 	now := time.Now()
-	size := int64(len(data)) + entryBytes
-	taken := s.bytes + s.group.bytes
+	taken := s.bytes + s.elsewhere + s.group.bytes
 	if s.flying != nil {
 		taken += s.flying.bytes
 	}
 	if taken+size > s.settings.MaxBytes || s.old(now) {
-		s.stats.Refused++
+		s.stats.Refused += uint64(len(entries))
 		s.mu.Unlock()
 		return ErrFull
 	}
 	g := s.group
-	g.data, g.at = append(g.data, data), append(g.at, now)
+	for _, data := range entries {
+		g.data, g.at = append(g.data, data), append(g.at, now)
+	}
 	g.bytes += size
-	g.entries++
+	g.entries += int64(len(entries))
 	s.mu.Unlock()
 	select {
 	case s.begun <- struct{}{}:

@@ -56,12 +56,14 @@ type Spool struct {
 	flying   *group     // that is being written, or nil
 	writing  *os.File   // of the last segment; nil: the next group begins one
 	bytes    int64
-	stats    Stats
-	closed   bool
-	wake     chan struct{} // of the reader: something is committed
-	begun    chan struct{} // of the committer: the group has an entry
-	end      chan struct{}
-	stopped  chan struct{}
+	// elsewhere is what counts against MaxBytes and is not in the folder.
+	elsewhere int64
+	stats     Stats
+	closed    bool
+	wake      chan struct{} // of the reader: something is committed
+	begun     chan struct{} // of the committer: the group has an entry
+	end       chan struct{}
+	stopped   chan struct{}
 
 	cursor cursor // of the reader
 }
@@ -186,6 +188,13 @@ func (s *Spool) Stats() Stats {
 		}
 	}
 	return stats
+}
+
+// SetElsewhere has n bytes count against MaxBytes that are in another folder.
+func (s *Spool) SetElsewhere(n int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.elsewhere = n
 }
 
 // Empty reports whether all entries are done.

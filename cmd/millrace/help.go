@@ -85,6 +85,16 @@ func (tuneCommand) Help() string {
 It reads the newest records of the topic, or lines of a file, compresses them with every codec and level in batches as they would be sent, and says which producer.compression.type to set, by what CPU, network and disk cost. That takes half a minute of one core, and twice that for a sample of 8 MB.`
 }
 
+// Help is of dead.
+func (deadCommand) Help() string {
+	return `Examples:
+
+    millrace dead show --brokers kafka:9092 --topic orders.dead --reason event_misfit
+    millrace dead replay --brokers kafka:9092 --topic orders.dead --route orders --url http://node:8082
+
+Replaying posts each event to its route again, with the query and the headers that the rules of the route read; the topic keeps it. What is refused again is in the topic a second time. docs/ingest.md says what a dead letter has.`
+}
+
 // Help is of check-config.
 func (checkConfigCommand) Help() string {
 	return `Examples:

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,19 +17,20 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"millrace/internal/testkit"
 )
 
-// outage has a fake Kafka refuse all records until it is over.
-func outage(b *testkit.FakeKafka) (over func()) {
+// outage has a fake Kafka refuse all records until it is over, or those of one broker.
+func outage(b *testkit.FakeKafka, brokers ...int32) (over func()) {
 	var out atomic.Bool
 	out.Store(true)
 	b.Cluster.ControlKey(int16(kmsg.Produce), func(req kmsg.Request) (kmsg.Response, error, bool) {
 		b.Cluster.KeepControl()
-		if !out.Load() {
+		if !out.Load() || len(brokers) > 0 && !slices.Contains(brokers, b.Cluster.CurrentNode()) {
 			return nil, nil, false
 		}
 		resp := req.ResponseKind().(*kmsg.ProduceResponse)
@@ -43,6 +47,29 @@ func outage(b *testkit.FakeKafka) (over func()) {
 		return resp, nil, true
 	})
 	return func() { out.Store(false) }
+}
+
+// ingestEvents posts events as JSON, and returns the answer.
+func ingestEvents(t *testing.T, url, body string, headers ...string) (status int, text string) {
+	t.Helper()
+	req, err := http.NewRequest("POST", url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	for i := 0; i+1 < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(answer)
 }
 
 // routesFile writes a file of routes.
@@ -136,6 +163,66 @@ func wantInOrder(t *testing.T, b testkit.Broker, topic string, acked [4][]int, s
 		}
 	}
 	t.Logf("of %v events %d came twice", sent, doubles)
+}
+
+// A topic that Kafka does not take is set aside: others go on, also after a kill, and it gets its
+// events in their order in the end.
+func TestSpoolSetsATopicAside(t *testing.T) {
+	t.Parallel()
+	b := testkit.Fake(t, kfake.NumBrokers(2))
+	stuck, other := testkit.CreateTopic(t, b.Broker, 1), testkit.CreateTopic(t, b.Broker, 1)
+	for node, topic := range []string{stuck, other} {
+		if err := b.Cluster.MoveTopicPartition(topic, 0, int32(node)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	over := outage(b, 0)
+	args := []string{
+		"--set=ingest.spool.dir=" + t.TempDir(), "--set=producer.delivery.timeout.ms=1000", "--set=producer.request.timeout.ms=500",
+		"--set=ingest.routes.file=" + routesFile(t, "routes:\n  stuck: {topic: "+stuck+", ack: disk}\n  other: {topic: "+other+", ack: disk}\n"),
+	}
+	p, url := serve(t, b.Broker, args...)
+	post := func(route string, from, n int) {
+		t.Helper()
+		for i := range n {
+			if status, text := ingestEvents(t, url+"/ingest/"+route, numbered(from+i, 1)); status != http.StatusAccepted {
+				t.Fatalf("%s: %d %s", route, status, text)
+			}
+		}
+	}
+	metric := func(line string) {
+		t.Helper()
+		testkit.Eventually(t, time.Minute, line, func() bool {
+			_, text := call(t, "GET", url+"/metrics", "")
+			return strings.Contains(text, "\n"+line+"\n")
+		})
+	}
+	post("stuck", 0, 10)
+	post("other", 0, 10)
+	wantNumbered(t, b.Broker, other, 10)
+	metric("millrace_spool_aside_topics 1")
+	post("stuck", 10, 10)
+	p.Signal(t, syscall.SIGKILL)
+	p, url = serve(t, b.Broker, args...)
+	metric("millrace_spool_aside_topics 1")
+	post("stuck", 20, 10)
+	post("other", 10, 10)
+	wantNumbered(t, b.Broker, other, 20)
+	over()
+	metric("millrace_spool_aside_topics 0")
+	metric("millrace_spool_entries 0")
+	p.WaitLine(t, "set aside takes events again.*"+stuck, time.Minute)
+	next := 0
+	for _, r := range readAll(t, b.Broker, stuck) {
+		var event struct{ N int }
+		if err := json.Unmarshal(r.Value, &event); err != nil || event.N > next {
+			t.Fatalf("%s comes before %d: %v", r.Value, next, err)
+		}
+		next = max(next, event.N+1)
+	}
+	if next != 30 {
+		t.Errorf("there are %d events, want 30", next)
+	}
 }
 
 // A route with a fallback is answered by Kafka, and during an outage by the disk.

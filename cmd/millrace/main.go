@@ -4,6 +4,7 @@
 //	millrace dev                                    a node with a broker of its own, to try it
 //	millrace loadtest --dev mixed                   load on a node, and a check of the outcome
 //	millrace tune --topic NAME                      the compression that suits a topic's records
+//	millrace dead show --topic orders.dead          events that ingest routes have refused
 //	millrace check-config --config FILE             everything that is wrong with a configuration
 //	millrace settings producer                      what there is to set
 //	millrace docs access                            a page of the documentation
@@ -43,6 +44,7 @@ type commandLine struct {
 	Dev         devCommand         `cmd:"" help:"Serve it with a broker inside this process, to try things out."`
 	Loadtest    loadtestCommand    `cmd:"" help:"Put load on a Kafka REST proxy, and verify what it did with it."`
 	Tune        tuneCommand        `cmd:"" help:"Find the compression that suits a topic's records, with the figures behind it."`
+	Dead        deadCommand        `cmd:"" help:"Show and replay the events of a dead-letter topic."`
 	CheckConfig checkConfigCommand `cmd:"" help:"Say everything that is wrong with a configuration, or show what it comes to."`
 	Settings    settingsCommand    `cmd:"" help:"List the settings: what each does, its default, and what is allowed."`
 	Docs        docsCommand        `cmd:"" help:"Print a page of the documentation."`

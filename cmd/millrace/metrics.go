@@ -98,8 +98,8 @@ func (n *node) spoolStats() func() metrics.Spool {
 		return nil
 	}
 	return func() metrics.Spool {
-		s := n.spool.Stats()
-		v := metrics.Spool{Bytes: s.Bytes, Limit: s.Limit, Entries: s.Entries, Appended: s.Appended, Refused: s.Refused, Corrupt: s.Corrupt}
+		s, aside := n.server.Spooled()
+		v := metrics.Spool{Aside: aside, Bytes: s.Bytes, Limit: s.Limit, Entries: s.Entries, Appended: s.Appended, Refused: s.Refused, Corrupt: s.Corrupt}
 		if !s.Oldest.IsZero() {
 			v.Oldest = time.Since(s.Oldest)
 		}

@@ -37,6 +37,7 @@ var advice = map[*Kind]string{
 	InvalidConsumerConf: "A client creates an instance with a value that its setting cannot have.",
 	InvalidSchema:       "A client sends the text of a schema that cannot be read as its format. The answer's message says where.",
 	PayloadError:        "A client asks to create a topic without a body, or with a name that Kafka does not allow.",
+	Misfit:              "The event is not what the schema of its ingest route asks for. Mend its sender; where the route has a dead-letter topic the event is kept there, and `millrace dead` shows and replays it.",
 	BatchRefused:        "The client sends a records:batch whose entries are none, too many, or whose ids are not distinct. The message says which.",
 	RegistryRefused:     "The schema registry knows no such schema, or finds it incompatible with the subject's former ones. Compare with what the registry has.",
 

@@ -106,7 +106,7 @@ func New(s Settings, p Parts) *API {
 	a.handle(v3.NewProduce(edge, p.Metadata, p.Producer, p.Schemas, v3.ProduceSettings{
 		MaxRecordBytes: s.Edge.MaxBodyBytes, MaxEntries: s.Produce.MaxEntries, Dialect: s.REST.Avro, NullsAreTombstones: s.REST.NullsAreTombstones,
 	}).Routes()...)
-	a.ingest = ingest.New(edge, s.Ingest, ingest.Deps{Producer: p.Producer, Spool: p.Spool, Dead: p.Dead, Logger: p.Logger})
+	a.ingest = ingest.New(edge, s.Ingest, ingest.Deps{Producer: p.Producer, Schemas: p.Schemas, Spool: p.Spool, Dead: p.Dead, Logger: p.Logger})
 	a.handle(a.ingest.Routes()...)
 	a.handle(otlp.New(edge, s.Ingest.OTLP, p.Producer).Routes()...)
 	a.stopForwarding = a.ingest.Start()
@@ -133,6 +133,10 @@ func New(s Settings, p Parts) *API {
 
 // SetIngestRoutes makes t the routes of /ingest, beside those of topics, from the next request on.
 func (a *API) SetIngestRoutes(t *ingest.Table) { a.ingest.SetRoutes(t) }
+
+// Spooled returns the state of the spool, and how many topics are set aside in it. It must have
+// one.
+func (a *API) Spooled() (spool.Stats, int) { return a.ingest.Spooled() }
 
 // StopForwarding ends the forwarding of the spool's events. It waits for those that are on their
 // way; call it before the producer is closed.

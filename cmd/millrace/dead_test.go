@@ -1,0 +1,81 @@
+package main
+
+import (
+	"encoding/json"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"millrace/ingest/deadletter"
+	"millrace/internal/testkit"
+)
+
+// Events that a route refuses are shown from its dead-letter topic, and are replayed when the route
+// takes them, as they came and with what its rules read of their request.
+func TestDead(t *testing.T) {
+	t.Parallel()
+	b := testkit.Fake(t).Broker
+	topic, dead := testkit.CreateTopic(t, b, 1), testkit.CreateTopic(t, b, 1)
+	const rules = "key: {query: k, required: true}, headers: {h: {header: X-H}}"
+	route := func(limit string) string {
+		return routesFile(t, "routes:\n  e: {topic: "+topic+", dead_letter: "+dead+", "+rules+limit+"}\n  f: {topic: "+topic+", dead_letter: "+dead+", limits: {event_bytes: 3}}\n")
+	}
+	_, narrow := serve(t, b, "--set=ingest.routes.file="+route(", limits: {event_bytes: 10}"))
+	ingestEvents(t, narrow+"/ingest/e?k=7", `[[1,2], ["a longer one"], {"n": "a longer one"}]`, "X-H", "there")
+	ingestEvents(t, narrow+"/ingest/e?k=8", "raw and long: \xff", "Content-Type", "application/octet-stream")
+	ingestEvents(t, narrow+"/ingest/f", `[1000]`)
+	run := func(args ...string) (string, error) {
+		t.Helper()
+		args = append([]string{"dead"}, append(args, "--topic="+dead, "--brokers="+strings.Join(b.Addrs, ","))...)
+		out, err := exec.CommandContext(t.Context(), testkit.Binary(t), args...).CombinedOutput()
+		return string(out), err
+	}
+	show := func(want int, args ...string) (events []deadletter.Event) {
+		t.Helper()
+		out, err := run(append([]string{"show"}, args...)...)
+		for d := json.NewDecoder(strings.NewReader(out)); d.More(); {
+			var e deadletter.Event
+			if err := d.Decode(&e); err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			events = append(events, e)
+		}
+		if err != nil || len(events) != want {
+			t.Fatalf("%v shows %d events, want %d: %v\n%s", args, len(events), want, err, out)
+		}
+		return events
+	}
+	all := show(4)
+	if e := all[1]; e.Text != `{"n": "a longer one"}` || e.Index != "2" || e.Route != "e" || e.Topic != topic || e.Reason != "body_too_large" || e.Message == "" {
+		t.Errorf("the event is %+v", e)
+	}
+	if e := all[2]; string(e.Bytes) != "raw and long: \xff" {
+		t.Errorf("the event is %+v", e)
+	}
+	show(3, "--route=e")
+	show(1, "--route=e", "--limit=1")
+	show(0, "--reason=event_misfit")
+	show(4, "--reason=body_too_large", "--since=1h")
+	show(0, "--since=1ns")
+
+	_, wide := serve(t, b, "--set=ingest.routes.file="+route(""))
+	if out, err := run("replay", "--route=e", "--url="+wide); err != nil || !strings.HasSuffix(out, "3 events were posted, 0 of them were refused\n") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	var got []string
+	for _, r := range testkit.ReadTopic(t, b, topic, 4) {
+		line := string(r.Key) + " " + string(r.Value)
+		for _, h := range r.Headers {
+			line += " " + h.Key + "=" + string(h.Value)
+		}
+		got = append(got, line)
+	}
+	want := []string{`7 [1,2] h=there`, `7 ["a longer one"] h=there`, `7 {"n": "a longer one"} h=there`, "8 raw and long: \xff"}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("the topic has\n%q, want\n%q", got, want)
+	}
+	if out, err := run("replay", "--route=f", "--url="+wide); err == nil || !strings.Contains(out, "1 events were posted, 1 of them were refused") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	show(5)
+}

@@ -1,0 +1,147 @@
+package ingest
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/valyala/fasthttp"
+
+	"millrace/batch"
+	"millrace/ingest/cloudevents"
+	"millrace/ingest/deadletter"
+	"millrace/internal/apierr"
+)
+
+// keepDead writes the refused events of a request to the dead-letter topic of its route, if it has
+// one. Where that fails an event's sender keeps it: its error becomes that of the topic.
+func (in *Ingest) keepDead(ctx *fasthttp.RequestCtx, d *delivery, r request) {
+	if r.route.deadLetter == "" || len(d.refused) == 0 {
+		return
+	}
+	failed := in.store(in.deadJob(ctx, d, r), r.route)
+	kind := apierr.KafkaRetriable // also where the fault is the operator's: the sender keeps the event
+	if failed != nil && failed.Kind.Retry {
+		kind = failed.Kind
+	}
+	for i := range d.refused {
+		refused := &d.refused[i]
+		if failed == nil {
+			refused.kept = true
+			continue
+		}
+		refused.err = kind.New("The event cannot be kept in the dead-letter topic (%s), where it belongs: %s", failed.Message(), refused.err.Message())
+	}
+	if failed == nil {
+		in.figures.DeadLetters.Add(uint64(len(d.refused)))
+	} else {
+		in.log.Warn("refused events cannot be kept in the dead-letter topic", "route", r.route.name, "topic", r.route.deadLetter, "events", len(d.refused), "err", failed)
+	}
+}
+
+// deadJob makes a job of the refused events, with copies of all that it has.
+func (in *Ingest) deadJob(ctx *fasthttp.RequestCtx, d *delivery, r request) *batch.Job {
+	job := in.producer.Acquire()
+	w := deadWriter{job: job}
+	contentType := w.copy(ctx.Request.Header.ContentType())
+	var sent []field
+	for _, name := range r.route.params {
+		if ctx.QueryArgs().Has(name) {
+			sent = append(sent, field{deadletter.Query + name, w.copy(ctx.QueryArgs().Peek(name))})
+		}
+	}
+	for _, name := range r.route.reads {
+		if value := ctx.Request.Header.Peek(name); len(value) > 0 {
+			sent = append(sent, field{deadletter.Header + name, w.copy(value)})
+		}
+	}
+	if r.mode == cloudevents.Binary {
+		for name, value := range ctx.Request.Header.All() {
+			if name := strings.ToLower(string(name)); strings.HasPrefix(name, "ce-") {
+				sent = append(sent, field{deadletter.Header + name, w.copy(value)})
+			}
+		}
+	}
+	for i := range d.refused {
+		refused := &d.refused[i]
+		w.record(w.copy(refused.event))
+		w.reason(r.route.name, r.topic, refused.err)
+		w.header(deadletter.Index, strconv.AppendInt(nil, int64(refused.index), 10))
+		if len(contentType) > 0 {
+			w.header(deadletter.Type, contentType)
+		}
+		for _, f := range sent {
+			w.header(f.name, f.value)
+		}
+	}
+	return job
+}
+
+type field struct {
+	name  string
+	value []byte
+}
+
+// deadWriter fills a job. It is for the few events that are refused, and allocates.
+type deadWriter struct {
+	job *batch.Job
+}
+
+func (w *deadWriter) record(value []byte) {
+	w.job.Slab.Add().Value = value
+	w.job.Lent += len(value)
+}
+
+func (w *deadWriter) header(name string, value []byte) {
+	records := w.job.Slab.Records
+	w.job.Slab.AddHeader(&records[len(records)-1], name, value)
+	w.job.Lent += len(name) + len(value)
+}
+
+// reason adds the headers with the reason, and with the topic that the record was for.
+func (w *deadWriter) reason(route, topic string, why *apierr.Error) {
+	w.header(deadletter.Route, []byte(route))
+	w.header(deadletter.Topic, []byte(topic))
+	w.header(deadletter.Reason, []byte(why.Kind.Name))
+	w.header(deadletter.Message, []byte(why.Message()))
+}
+
+// copy returns bytes that live as long as somebody looks at them.
+func (w *deadWriter) copy(b []byte) []byte { return append([]byte{}, b...) }
+
+// store brings a job of dead letters to where the route's ack promises that its events are. It
+// takes the job.
+func (in *Ingest) store(job *batch.Job, r *Route) *apierr.Error {
+	if r.ack == ackDisk || r.fallback && !in.direct(r.deadLetter) {
+		return in.storeOnDisk(job, r)
+	}
+	entry := encode(job, r.deadLetter, r.name) // Produce takes the job
+	defer entry.Release()
+	failed := in.storeInKafka(job, r.deadLetter)
+	if failed != nil && failed.Kind.Retry && r.fallback {
+		return in.toSpool(r.deadLetter, entry.B)
+	}
+	return failed
+}
+
+func (in *Ingest) storeOnDisk(job *batch.Job, r *Route) *apierr.Error {
+	entry := encode(job, r.deadLetter, r.name)
+	defer entry.Release()
+	job.Release()
+	return in.toSpool(r.deadLetter, entry.B)
+}
+
+// storeInKafka writes a job, of which all records must be written. It takes the job.
+func (in *Ingest) storeInKafka(job *batch.Job, topic string) (failed *apierr.Error) {
+	_, err := in.producer.Produce(job, topic, batch.AnyPartition, nil, func(dst []byte, job *batch.Job) []byte {
+		for i := range job.Len() {
+			if _, _, err := job.Result(i); err != nil {
+				failed = err
+			}
+		}
+		return dst
+	})
+	if err != nil {
+		return apierr.From(err)
+	}
+	return failed
+}

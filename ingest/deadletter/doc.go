@@ -1,0 +1,7 @@
+// Package deadletter is the form of the records in the dead-letter topics of ingest routes, and
+// what reads and replays them.
+//
+// A record's value is the event as it came; headers name its route, its topic and the reason.
+// [Read] selects events of a topic, [Replayer] posts one to its route again, as a request of one
+// event with what the rules of the route read of the first request. It deletes nothing.
+package deadletter
