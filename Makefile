@@ -154,7 +154,7 @@ upgrade-proof: ## a service of nodes of a former version, upgraded node by node 
 	MILLRACE_TEST_OLD=$(FORMED)/millrace go test -count=1 -v -timeout 15m -run '^TestUpgradeInTwoSteps$$' ./cmd/millrace
 
 secured: ## a Kafka with TLS, SCRAM, OAUTHBEARER and access control lists, behind nodes that log in as one user or as their callers (needs Java 17 and Maven; a minute)
-	MILLRACE_TEST_SECURED=1 go test -count=1 -v -timeout=15m -run '^TestAccessControlListsHold' ./cmd/millrace
+	MILLRACE_TEST_SECURED=1 go test -count=1 -v -timeout=15m -run '^TestAccessControlListsHold|^TestSecured' ./cmd/millrace
 
 proofs: clients browser cluster-proof faults-short secured ## what make test leaves out because it takes minutes or programs of others; CI does both
 

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"encoding/base64"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -8,6 +10,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"millrace/internal/testkit"
 )
@@ -20,22 +24,52 @@ func needSecured(t *testing.T) {
 
 // two is a Kafka for two users, each of whom may use one topic and one group.
 type two struct {
-	*testkit.Secured
-	topics, groups map[string]string // by user
+	wrong          int                        // status of a wrong password: kfake just hangs up
+	cluster        string                     // its id
+	properties     func(user string) []string // of a node that logs in as the user
+	topics, groups map[string]string          // by user
 }
 
 // The passwords of the users, which tests also look for where they must not be.
 var passwords = map[string]string{"node": "planted-node-0f", "alice": "planted-alice-1f", "bob": "planted-bob-2f"}
 
-func startTwo(t *testing.T, o testkit.SecuredOptions) *two {
+// startTwo starts a real Kafka.
+func startTwo(t *testing.T, o testkit.SecuredOptions) (*two, *testkit.Secured) {
 	t.Helper()
 	o.Users = passwords
-	k := &two{Secured: testkit.StartSecured(t, o), topics: map[string]string{}, groups: map[string]string{}}
+	s := testkit.StartSecured(t, o)
+	k := &two{wrong: 401, cluster: testkit.ClusterID, properties: s.Properties, topics: map[string]string{}, groups: map[string]string{}}
 	for _, user := range []string{"alice", "bob"} {
-		k.topics[user], k.groups[user] = k.Topic(t), testkit.Group(t)
-		k.Allow(t, user, []string{k.topics[user]}, kadm.OpRead, kadm.OpWrite, kadm.OpDescribe, kadm.OpAlterConfigs, kadm.OpDescribeConfigs)
-		k.Allow(t, user, []string{k.groups[user]}, kadm.OpRead, kadm.OpDescribe)
-		k.Allow(t, user, []string{"cluster"}, kadm.OpIdempotentWrite)
+		k.topics[user], k.groups[user] = s.Topic(t), testkit.Group(t)
+		s.Allow(t, user, []string{k.topics[user]}, kadm.OpRead, kadm.OpWrite, kadm.OpDescribe, kadm.OpAlterConfigs, kadm.OpDescribeConfigs)
+		s.Allow(t, user, []string{k.groups[user]}, kadm.OpRead, kadm.OpDescribe)
+		s.Allow(t, user, []string{"cluster"}, kadm.OpIdempotentWrite)
+	}
+	return k, s
+}
+
+// fakeTwo starts a Kafka in this process, without TLS.
+func fakeTwo(t *testing.T) *two {
+	t.Helper()
+	k := &two{wrong: 503, cluster: "fake", topics: map[string]string{}, groups: map[string]string{}}
+	opts := []kfake.Opt{kfake.ClusterID("fake"), kfake.EnableSASL(), kfake.EnableACLs(), kfake.User("SCRAM-SHA-512", "node", passwords["node"])}
+	for _, user := range []string{"alice", "bob"} {
+		k.topics[user], k.groups[user] = testkit.Topic(t), testkit.Group(t)
+		acls := []kfake.ACL{{Pattern: kmsg.ACLResourcePatternTypeLiteral, Resource: kmsg.ACLResourceTypeCluster, Name: "kafka-cluster", Operation: kmsg.ACLOperationIdempotentWrite, Allow: true}}
+		for _, op := range []kmsg.ACLOperation{kmsg.ACLOperationRead, kmsg.ACLOperationWrite, kmsg.ACLOperationDescribe, kmsg.ACLOperationAlterConfigs, kmsg.ACLOperationDescribeConfigs} {
+			acls = append(acls, kfake.ACL{Pattern: kmsg.ACLResourcePatternTypeLiteral, Resource: kmsg.ACLResourceTypeTopic, Name: k.topics[user], Operation: op, Allow: true})
+		}
+		for _, op := range []kmsg.ACLOperation{kmsg.ACLOperationRead, kmsg.ACLOperationDescribe} {
+			acls = append(acls, kfake.ACL{Pattern: kmsg.ACLResourcePatternTypeLiteral, Resource: kmsg.ACLResourceTypeGroup, Name: k.groups[user], Operation: op, Allow: true})
+		}
+		opts = append(opts, kfake.User("SCRAM-SHA-512", user, passwords[user], acls...), kfake.SeedTopics(1, k.topics[user]))
+	}
+	fake := testkit.Fake(t, opts...)
+	k.properties = func(user string) []string {
+		return []string{
+			"bootstrap.servers=SASL_PLAINTEXT://" + fake.Addrs[0], "client.sasl.mechanism=SCRAM-SHA-512",
+			fmt.Sprintf("client.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required username=%q password=%q;", user, passwords[user]),
+		}
 	}
 	return k
 }
@@ -44,7 +78,7 @@ func startTwo(t *testing.T, o testkit.SecuredOptions) *two {
 func (k *two) start(t *testing.T, user string, lines ...string) (p *testkit.Process, url string) {
 	t.Helper()
 	args := []string{"serve", "--set=listeners=http://127.0.0.1:0"}
-	for _, line := range append(k.Properties(user), lines...) {
+	for _, line := range append(k.properties(user), lines...) {
 		args = append(args, "--set="+line)
 	}
 	p = testkit.StartMillrace(t, args...)
@@ -113,7 +147,7 @@ func (k *two) canOnly(a asker, user, other string) {
 	if list := a.want("GET", "/topics", "", 200, own); strings.Contains(list, foreign) {
 		a.t.Errorf("%s sees the topic of %s: %s", user, other, list)
 	}
-	v3 := "/v3/clusters/" + testkit.ClusterID
+	v3 := "/v3/clusters/" + k.cluster
 	if list := a.want("GET", v3+"/topics", "", 200, own); strings.Contains(list, foreign) {
 		a.t.Errorf("%s sees the topic of %s: %s", user, other, list)
 	}
@@ -162,9 +196,48 @@ func (k *two) consumes(a asker, user, other string) {
 // to consume, to administer and in what is listed.
 func TestAccessControlListsHold(t *testing.T) {
 	needSecured(t)
-	k := startTwo(t, testkit.SecuredOptions{})
+	k, _ := startTwo(t, testkit.SecuredOptions{})
 	for user, other := range map[string]string{"alice": "bob", "bob": "alice"} {
 		_, url := k.start(t, user)
 		k.canOnly(asker{t: t, url: url}, user, other)
+	}
+}
+
+// as returns an asker that shows a name and a password.
+func as(t *testing.T, url, name, password string) asker {
+	return asker{t: t, url: url, headers: []string{"Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte(name+":"+password))}}
+}
+
+// The name and password of a caller reach Kafka, which checks them, and whose access control lists
+// hold for that caller: the rights of the node, which has none, never take their place.
+func TestCallersUseKafkaAsThemselves(t *testing.T) {
+	t.Parallel()
+	fakeTwo(t).delegates(t)
+}
+
+// The same on a real Kafka.
+func TestAccessControlListsHoldForCallers(t *testing.T) {
+	needSecured(t)
+	k, _ := startTwo(t, testkit.SecuredOptions{})
+	k.delegates(t)
+}
+
+func (k *two) delegates(t *testing.T) {
+	t.Helper()
+	p, url := k.start(t, "node", "authentication.kafka.passwords=SCRAM-SHA-512")
+	none := asker{t: t, url: url}
+	none.want("GET", "/topics", "", 401, "40101")
+	none.want("GET", "/healthz", "", 200, "")
+	as(t, url, "alice", "wrong").want("GET", "/topics", "", k.wrong, "")
+	as(t, url, "nobody", "wrong").want("POST", "/topics/"+k.topics["alice"], `{"records":[{"value":1}]}`, k.wrong, "")
+	as(t, url, "bob", passwords["alice"]).want("GET", "/topics", "", k.wrong, "")
+	for user, other := range map[string]string{"alice": "bob", "bob": "alice"} {
+		k.canOnly(as(t, url, user, passwords[user]), user, other)
+	}
+	log := p.Output()
+	for user, secret := range passwords {
+		if strings.Contains(log, secret) || strings.Contains(log, base64.StdEncoding.EncodeToString([]byte(user+":"+secret))) {
+			t.Errorf("the log shows the password of %s", user)
+		}
 	}
 }

@@ -82,7 +82,7 @@ func (i *Issuer) Token(subject string, life time.Duration, more map[string]any) 
 // grant handles the request of a client for a token.
 func (i *Issuer) grant(w http.ResponseWriter, r *http.Request) {
 	name, secret, ok := r.BasicAuth()
-	if !ok || secret == "" || i.Secrets[name] != secret || r.FormValue("grant_type") != "client_credentials" {
+	if err := r.ParseForm(); err != nil || !ok || secret == "" || i.Secrets[name] != secret || r.PostForm.Get("grant_type") != "client_credentials" {
 		w.WriteHeader(http.StatusUnauthorized)
 		_, _ = w.Write([]byte(`{"error":"invalid_client"}`))
 		return
