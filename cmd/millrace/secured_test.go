@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/base64"
 	"fmt"
 	"io"
@@ -24,6 +25,7 @@ func needSecured(t *testing.T) {
 
 // two is a Kafka for two users, each of whom may use one topic and one group.
 type two struct {
+	addr, shared   string                     // of a broker in this process: where it listens, and a topic for both
 	wrong          int                        // status of a wrong password: kfake just hangs up
 	cluster        string                     // its id
 	properties     func(user string) []string // of a node that logs in as the user
@@ -44,6 +46,7 @@ func startTwo(t *testing.T, o testkit.SecuredOptions) (*two, *testkit.Secured) {
 		s.Allow(t, user, []string{k.topics[user]}, kadm.OpRead, kadm.OpWrite, kadm.OpDescribe, kadm.OpAlterConfigs, kadm.OpDescribeConfigs)
 		s.Allow(t, user, []string{k.groups[user]}, kadm.OpRead, kadm.OpDescribe)
 		s.Allow(t, user, []string{"cluster"}, kadm.OpIdempotentWrite)
+		s.Allow(t, "node", []string{k.topics[user], k.groups[user]}, kadm.OpAll)
 	}
 	return k, s
 }
@@ -51,8 +54,8 @@ func startTwo(t *testing.T, o testkit.SecuredOptions) (*two, *testkit.Secured) {
 // fakeTwo starts a Kafka in this process, without TLS.
 func fakeTwo(t *testing.T) *two {
 	t.Helper()
-	k := &two{wrong: 503, cluster: "fake", topics: map[string]string{}, groups: map[string]string{}}
-	opts := []kfake.Opt{kfake.ClusterID("fake"), kfake.EnableSASL(), kfake.EnableACLs(), kfake.User("SCRAM-SHA-512", "node", passwords["node"])}
+	k := &two{wrong: 503, cluster: "fake", shared: testkit.Topic(t), topics: map[string]string{}, groups: map[string]string{}}
+	opts := []kfake.Opt{kfake.ClusterID("fake"), kfake.EnableSASL(), kfake.EnableACLs(), kfake.Superuser("SCRAM-SHA-512", "node", passwords["node"]), kfake.SeedTopics(1, k.shared)}
 	for _, user := range []string{"alice", "bob"} {
 		k.topics[user], k.groups[user] = testkit.Topic(t), testkit.Group(t)
 		acls := []kfake.ACL{{Pattern: kmsg.ACLResourcePatternTypeLiteral, Resource: kmsg.ACLResourceTypeCluster, Name: "kafka-cluster", Operation: kmsg.ACLOperationIdempotentWrite, Allow: true}}
@@ -62,9 +65,11 @@ func fakeTwo(t *testing.T) *two {
 		for _, op := range []kmsg.ACLOperation{kmsg.ACLOperationRead, kmsg.ACLOperationDescribe} {
 			acls = append(acls, kfake.ACL{Pattern: kmsg.ACLResourcePatternTypeLiteral, Resource: kmsg.ACLResourceTypeGroup, Name: k.groups[user], Operation: op, Allow: true})
 		}
+		acls = append(acls, kfake.ACL{Pattern: kmsg.ACLResourcePatternTypeLiteral, Resource: kmsg.ACLResourceTypeTopic, Name: k.shared, Operation: kmsg.ACLOperationWrite, Allow: true})
 		opts = append(opts, kfake.User("SCRAM-SHA-512", user, passwords[user], acls...), kfake.SeedTopics(1, k.topics[user]))
 	}
 	fake := testkit.Fake(t, opts...)
+	k.addr = fake.Addrs[0]
 	k.properties = func(user string) []string {
 		return []string{
 			"bootstrap.servers=SASL_PLAINTEXT://" + fake.Addrs[0], "client.sasl.mechanism=SCRAM-SHA-512",
@@ -90,6 +95,7 @@ type asker struct {
 	t       *testing.T
 	url     string
 	headers []string // "Name: value"
+	client  *http.Client
 }
 
 func (a asker) ask(method, path, body string) (int, string) {
@@ -113,7 +119,7 @@ func (a asker) ask(method, path, body string) (int, string) {
 		name, value, _ := strings.Cut(h, ": ")
 		req.Header.Set(name, value)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := cmp.Or(a.client, http.DefaultClient).Do(req)
 	if err != nil {
 		a.t.Fatal(err)
 	}
@@ -209,7 +215,7 @@ func as(t *testing.T, url, name, password string) asker {
 }
 
 // The name and password of a caller reach Kafka, which checks them, and whose access control lists
-// hold for that caller: the rights of the node, which has none, never take their place.
+// hold for that caller: the rights of the node, which has all, never take their place.
 func TestCallersUseKafkaAsThemselves(t *testing.T) {
 	t.Parallel()
 	fakeTwo(t).delegates(t)
