@@ -101,10 +101,12 @@ func TestInstancesOfCallersMoveWithTheirOwner(t *testing.T) {
 	var nodes []*testkit.Process
 	var urls []string
 	for n := range 2 {
-		args := []string{"serve", "--set=listeners=https://127.0.0.1:0", "--set=host.name=127.0.0.1", "--set=id=n" + fmt.Sprint(n),
+		args := []string{
+			"serve", "--set=listeners=https://127.0.0.1:0", "--set=host.name=127.0.0.1", "--set=id=n" + fmt.Sprint(n),
 			"--set=cluster.enable=true", "--set=cluster.secret=sixteen letters.", "--set=cluster.heartbeat.interval.ms=1000", "--set=cluster.lease.ms=5000",
 			"--set=ssl.keystore.type=PEM", "--set=ssl.keystore.location=" + authority.KeyFile,
-			"--set=ssl.truststore.type=PEM", "--set=ssl.truststore.location=" + authority.File, "--set=authentication.kafka.passwords=SCRAM-SHA-512"}
+			"--set=ssl.truststore.type=PEM", "--set=ssl.truststore.location=" + authority.File, "--set=authentication.kafka.passwords=SCRAM-SHA-512",
+		}
 		for _, line := range k.properties("node") {
 			args = append(args, "--set="+line)
 		}

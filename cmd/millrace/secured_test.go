@@ -25,7 +25,7 @@ func needSecured(t *testing.T) {
 
 // two is a Kafka for two users, each of whom may use one topic and one group.
 type two struct {
-	addr, shared   string                     // of a broker in this process: where it listens, and a topic for both
+	addr, shared   string                     // of kfake: its address, a topic for both
 	wrong          int                        // status of a wrong password: kfake just hangs up
 	cluster        string                     // its id
 	properties     func(user string) []string // of a node that logs in as the user
