@@ -22,7 +22,7 @@ GOLDFLAGS ?= -s -w
 GOBUILD  := CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags "$(GOLDFLAGS) -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.committed=$(DATE)"
 KAFKA    := .cache/bin/kafka
 
-.PHONY: run build test test-short race fuzz lint simulate attacks faults faults-short soak bench pollers clients browser screenshots cluster-proof upgrade-proof proofs kafka loadtest install clean help budget all-but-lint $(KAFKA)
+.PHONY: run build test test-short race fuzz lint simulate attacks faults faults-short soak bench pollers clients browser screenshots cluster-proof upgrade-proof proofs secured kafka loadtest install clean help budget all-but-lint $(KAFKA)
 
 run: build ## build millrace and run it with a broker in process, on :8082
 	bin/millrace dev
@@ -153,7 +153,10 @@ upgrade-proof: ## a service of nodes of a former version, upgraded node by node 
 	@test -x $(FORMED)/millrace || { git archive $(FORMER) | tar -x -C $(FORMED)/source && cd $(FORMED)/source && CGO_ENABLED=0 go build -buildvcs=false -trimpath -o $(FORMED)/millrace ./cmd/millrace; }
 	MILLRACE_TEST_OLD=$(FORMED)/millrace go test -count=1 -v -timeout 15m -run '^TestUpgradeInTwoSteps$$' ./cmd/millrace
 
-proofs: clients browser cluster-proof faults-short ## what make test leaves out because it takes minutes or programs of others; CI does both
+secured: ## a Kafka with TLS, SCRAM, OAUTHBEARER and access control lists, behind nodes that log in as one user or as their callers (needs Java 17 and Maven; a minute)
+	MILLRACE_TEST_SECURED=1 go test -count=1 -v -timeout=15m -run '^TestAccessControlListsHold|^TestSecured' ./cmd/millrace
+
+proofs: clients browser cluster-proof faults-short secured ## what make test leaves out because it takes minutes or programs of others; CI does both
 
 kafka: $(KAFKA) ## a real Kafka on localhost:9092 until Ctrl-C (needs Java 17 and Maven)
 	$(KAFKA)

@@ -35,6 +35,8 @@ type Settings struct {
 	Mapping      Mapping
 	// Tokens are signed tokens that are accepted.
 	Tokens TokenSettings
+	// Delegation says with which rights callers use Kafka.
+	Delegation Delegation
 	// Limits are quotas beside those of the file of rules. They hold where nobody is asked, too.
 	Limits []Limit
 }
@@ -49,7 +51,7 @@ type Limit struct {
 
 // Enabled reports whether callers are asked who they are.
 func (s *Settings) Enabled() bool {
-	return s.Passwords != "" || s.Keys != "" || s.Rules != "" || s.Certificates || s.Tokens.Enabled()
+	return s.Passwords != "" || s.Keys != "" || s.Rules != "" || s.Certificates || s.Tokens.Enabled() || s.Delegation.Enabled()
 }
 
 // FileError says that a file of the settings cannot be used.
@@ -78,6 +80,7 @@ type Access struct {
 	log      *slog.Logger
 	logins   *logins
 	tokens   *verifier // nil: no tokens are accepted
+	verifier Verifier  // nil unless Kafka checks passwords
 	policy   atomic.Pointer[policy]
 	loading  sync.Mutex
 }
@@ -92,6 +95,7 @@ type policy struct {
 	ruled     bool
 	users     map[string]*user
 	keys      map[[sha256.Size]byte]key
+	logIns    []mapped
 	skip      patterns
 	anonymous *Identity
 	buckets   buckets
@@ -200,6 +204,12 @@ func (a *Access) load() (*policy, error) {
 			return err
 		})
 	}
+	if err == nil { // before the keys, whose identities have logins
+		err = p.file(loginsSetting, s.Delegation.Logins, func(data []byte) (err error) {
+			p.logIns, err = parseLogins(data)
+			return err
+		})
+	}
 	if err == nil {
 		err = p.file(keysSetting, s.Keys, p.loadKeys)
 	}
@@ -261,7 +271,7 @@ func (a *Access) warn(p *policy) {
 	if weak > 0 {
 		a.log.Warn("the file of passwords shows passwords, or hashes that are quickly found: use bcrypt (htpasswd -nB NAME)", "passwords", weak)
 	}
-	if !p.ruled {
+	if !p.ruled && !p.settings.Delegation.Enabled() {
 		a.log.Warn("every identity may do everything: there is no file of rules (authorization.rules.file)")
 	}
 }
@@ -277,6 +287,7 @@ func (p *policy) newIdentity(kind Kind, name string, roles []string) *Identity {
 		id.rights.open = kind != Anonymous || !p.settings.Enabled()
 	}
 	id.limits = p.limitsOf(id)
+	id.login = p.mappedLogin(id)
 	return id
 }
 
@@ -346,7 +357,7 @@ func (a *Access) authorization(p *policy, c Credentials) (*Identity, error) {
 	rest = bytes.TrimLeft(rest, " ")
 	basic := bytes.EqualFold(scheme, []byte("Basic"))
 	switch {
-	case basic && p.settings.Passwords != "":
+	case basic && (p.settings.Passwords != "" || p.settings.Delegation.Passwords != ""):
 	case bytes.EqualFold(scheme, []byte("Bearer")):
 		if bytes.HasPrefix(rest, []byte(keyPrefix)) {
 			return p.key(rest)
@@ -361,8 +372,11 @@ func (a *Access) authorization(p *policy, c Credentials) (*Identity, error) {
 	if id := p.remembered(tag); id != nil {
 		return id, nil
 	}
-	if basic {
+	switch {
+	case basic && p.settings.Passwords != "":
 		return p.login(c, rest, tag)
+	case basic:
+		return a.verify(p, c, string(rest), tag)
 	}
 	return a.token(p, c, rest, tag)
 }
@@ -380,7 +394,7 @@ func (p *policy) key(secret []byte) (*Identity, error) {
 func (a *Access) Challenges() string {
 	s := &a.settings
 	var all []string
-	if s.Passwords != "" {
+	if s.Passwords != "" || s.Delegation.Passwords != "" {
 		all = append(all, fmt.Sprintf("Basic realm=%q, charset=\"UTF-8\"", s.Realm))
 	}
 	if s.Keys != "" || s.Tokens.Enabled() || len(all) == 0 {

@@ -47,6 +47,7 @@ type Identity struct {
 	roles     []string
 	rights    rights
 	limits    []limit
+	login     *Login // of the file of logins; nil: it has none
 	policy    *policy
 }
 

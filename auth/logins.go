@@ -4,11 +4,9 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/base64"
 	"hash"
 	"net/netip"
 	"runtime"
-	"strings"
 	"sync"
 	"time"
 
@@ -36,9 +34,10 @@ const (
 // logins bounds the work that credentials make: hashing takes tens of milliseconds of a core, and
 // anybody may ask for it. It outlives the snapshots.
 type logins struct {
-	macs    sync.Pool // of *mac
-	slots   chan struct{}
-	waiting chan struct{}
+	macs      sync.Pool // of *mac
+	slots     chan struct{}
+	verifying chan struct{} // the slots of checks by Kafka, which wait and do not compute
+	waiting   chan struct{}
 
 	mu     sync.Mutex
 	failed *bounded.Map[netip.Addr, *rate.Limiter]
@@ -55,7 +54,7 @@ func newLogins() *logins {
 	key := make([]byte, sha256.Size)
 	_, _ = rand.Read(key) // it never fails
 	slots := max(1, runtime.GOMAXPROCS(0)/4)
-	l := &logins{slots: make(chan struct{}, slots), waiting: make(chan struct{}, waitingLogins), failed: bounded.New[netip.Addr, *rate.Limiter](maxAddresses, nil)}
+	l := &logins{slots: make(chan struct{}, slots), verifying: make(chan struct{}, maxVerifying), waiting: make(chan struct{}, waitingLogins), failed: bounded.New[netip.Addr, *rate.Limiter](maxAddresses, nil)}
 	l.macs.New = func() any { return &mac{Hash: hmac.New(sha256.New, key)} }
 	return l
 }
@@ -73,7 +72,10 @@ func (l *logins) tag(credential []byte) [sha256.Size]byte {
 
 // admit waits for a slot to check a credential in; the caller calls done. It refuses an address
 // that has failed too often, and everybody while too many wait.
-func (l *logins) admit(addr netip.Addr) (done func(), err error) {
+func (l *logins) admit(addr netip.Addr) (done func(), err error) { return l.admitTo(l.slots, addr) }
+
+// admitTo is admit to one of the given slots.
+func (l *logins) admitTo(slots chan struct{}, addr netip.Addr) (done func(), err error) {
 	if !l.mayFail(addr) {
 		return nil, apierr.TooManyLogins.New("Logins from this address have failed too often. Wait, and send the right credentials.")
 	}
@@ -86,8 +88,8 @@ func (l *logins) admit(addr netip.Addr) (done func(), err error) {
 	timer := time.NewTimer(loginWait)
 	defer timer.Stop()
 	select {
-	case l.slots <- struct{}{}:
-		return func() { <-l.slots }, nil
+	case slots <- struct{}{}:
+		return func() { <-slots }, nil
 	case <-timer.C:
 		return nil, apierr.TooManyLogins.Err()
 	}
@@ -125,10 +127,9 @@ var decoy = sync.OnceValue(func() secret {
 
 // login checks the value of an Authorization header with the scheme Basic. tag is its keyed hash.
 func (p *policy) login(c Credentials, encoded []byte, tag [sha256.Size]byte) (*Identity, error) {
-	raw, err := base64.StdEncoding.DecodeString(string(encoded))
-	name, password, ok := strings.Cut(string(raw), ":")
-	if err != nil || !ok {
-		return nil, apierr.Unauthenticated.New("The Authorization header has not the form of Basic: base64 of name, colon and password (RFC 7617).")
+	name, password, err := splitBasic(string(encoded))
+	if err != nil {
+		return nil, err
 	}
 	done, err := p.logins.admit(c.Addr)
 	if err != nil {

@@ -41,6 +41,9 @@ type Cluster struct {
 	Waited func(time.Duration)
 	// Written, if not nil, is told of each batch that a broker acked. It must not block.
 	Written func(broker int32, topic string, partition int32, b kgo.ProduceBatchMetrics)
+	// Held, if not nil, counts the bytes that this producer and others have admitted together, all
+	// of them with the same bound.
+	Held *atomic.Int64
 	// Begin and End, if not nil, are called with each record before it is framed, and when it
 	// is answered, with its partition and offset or its error.
 	Begin func(r *kgo.Record)
@@ -67,7 +70,7 @@ type Producer struct {
 	empty    chan struct{} // told while closing when buffered is 0
 
 	jobs sync.Pool
-	held atomic.Int64 // bytes of all jobs that are admitted
+	held *atomic.Int64 // bytes of all jobs that are admitted
 	// weight is the memory of a job by the bytes of its body, of late, in weightUnits.
 	weight atomic.Int64
 
@@ -78,7 +81,10 @@ type Producer struct {
 // New returns a producer that owns client, and compresses with c. k are the settings of Kafka's
 // own producer; s.BatchBytes outweighs theirs.
 func New(client Client, c kgo.Compressor, cluster Cluster, s Settings, k kafka.Producer) *Producer {
-	p := &Producer{client: client, compressor: c, cluster: cluster, settings: s.with(k), senders: make(map[int32]*sender), empty: make(chan struct{}, 1)}
+	p := &Producer{client: client, compressor: c, cluster: cluster, settings: s.with(k), senders: make(map[int32]*sender), empty: make(chan struct{}, 1), held: cluster.Held}
+	if p.held == nil {
+		p.held = new(atomic.Int64)
+	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.router = newRouter(p)
 	p.tasks.Go(p.router.run) // ends with ctx

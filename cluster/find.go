@@ -70,6 +70,9 @@ func (n *Node) Find(ctx context.Context, group, name, refused string) (Place, er
 			if err := n.judged(k, h.Born); err != nil {
 				return Place{}, err
 			}
+			if err := n.local.Admits(ctx, h.Definition); err != nil {
+				return Place{}, err
+			}
 			if err := n.adopt(ctx, k, h); err != nil {
 				return Place{}, err
 			}

@@ -23,6 +23,9 @@ type Local interface {
 	// Holds reports whether the instance is here, or on its way in or out. It
 	// does not wait, nor call the node.
 	Holds(group, name string) bool
+	// Admits returns an error if a request with this context cannot have the instance adopted,
+	// though another may. It does not wait.
+	Admits(ctx context.Context, definition []byte) error
 	// Adopt makes the instance from its definition, which it borrows.
 	Adopt(ctx context.Context, group, name string, definition []byte) error
 	// Discard drops the instance, if it is here: another node has it now. It does not wait.

@@ -59,3 +59,35 @@ func TestAccessSettings(t *testing.T) {
 		}
 	}
 }
+
+// Callers with rights of their own in Kafka exclude what would use those of the node, and
+// connections by which their credentials would be read.
+func TestDelegationSettings(t *testing.T) {
+	login := []string{"client.sasl.mechanism=SCRAM-SHA-512", `client.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required username="u" password="p";`}
+	secured := append([]string{"client.security.protocol=SASL_SSL"}, login...)
+	plain := append([]string{"client.security.protocol=SASL_PLAINTEXT"}, login...)
+	const scram, bare = "authentication.kafka.passwords=SCRAM-SHA-512", "authentication.kafka.passwords=PLAIN"
+	c := load(t, append(secured, bare)...)
+	if d := c.Access.Delegation; d.Passwords != "PLAIN" || c.UI || !c.Access.Enabled() {
+		t.Errorf("%+v, dashboard %v", d, c.UI)
+	}
+	if c := load(t, append(plain, scram)...); c.Access.Delegation.Passwords != "SCRAM-SHA-512" {
+		t.Errorf("%+v", c.Access.Delegation)
+	}
+	for _, f := range []struct {
+		set  []string
+		want string
+	}{
+		{[]string{scram}, "security.protocol: is PLAINTEXT"},
+		{append(plain, bare), "anybody on the way reads"},
+		{append(secured, scram, "ui.enable=true"), "ui.enable"},
+		{append(secured, scram, "ingest.spool.dir="+t.TempDir()), "ingest.spool.dir"},
+		{append(secured, scram, "cluster.enable=true", "cluster.secret=0123456789abcdef", "cluster.advertised.url=http://a:1"), "cluster.advertised.url"},
+		{append(secured, "authentication.kafka.tokens=true"), "authentication.jwt.keys"},
+		{append(secured, "producer.security.protocol=PLAINTEXT", scram), "producer.security.protocol"},
+	} {
+		if got := loadFault(t, f.set...); !strings.Contains(got, f.want) {
+			t.Errorf("%q: got %s, want %s", f.set, got, f.want)
+		}
+	}
+}

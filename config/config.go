@@ -61,6 +61,10 @@ type Config struct {
 	// looked at.
 	Access         auth.Settings
 	AccessInterval time.Duration
+	// MaxPrincipals bounds the logins of callers that have connections to Kafka, PrincipalIdle is
+	// how long they are kept unused.
+	MaxPrincipals int
+	PrincipalIdle time.Duration
 	// Admin serves /admin/config (admin.enable), UI the dashboard (ui.enable).
 	Admin, UI bool
 

@@ -20,18 +20,19 @@ type draft struct {
 	// unknown are the entries whose names nobody knows.
 	unknown []entry
 
-	listeners      []listener
-	ownListeners   [3]ownListeners
-	advertised     []string
-	peerURL        []string
-	authentication string // cluster.authentication
-	method         string // authentication.method
-	jaasFile       string
-	limits         givenLimits
-	https          tlsSource
-	links          [sideCount]link
-	registry       registry
-	levels         struct{ gzip, lz4, zstd int }
+	listeners        []listener
+	ownListeners     [3]ownListeners
+	advertised       []string
+	peerURL          []string
+	authentication   string // cluster.authentication
+	method           string // authentication.method
+	jaasFile         string
+	passwordsToKafka string
+	limits           givenLimits
+	https            tlsSource
+	links            [sideCount]link
+	registry         registry
+	levels           struct{ gzip, lz4, zstd int }
 }
 
 // isGiven reports whether any source gave the setting.

@@ -10,6 +10,7 @@ import (
 
 	"millrace/auth"
 	"millrace/internal/javaconf"
+	"millrace/internal/kafka"
 )
 
 var accessRows = append([]row{
@@ -76,6 +77,26 @@ var accessRows = append([]row{
 	{
 		name: "authentication.jwt.roles.claim", doc: "Member of a token with the roles, a list or words; a dot leads into an object, as in realm_access.roles.",
 		store: into(text, func(d *draft) *string { return &d.Access.Tokens.RolesClaim }),
+	},
+	{
+		name: "authentication.kafka.passwords", def: "NONE", doc: "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512 has the name and password of a caller (Basic) log in to Kafka, which then decides what the caller may do there. Without authentication.passwords.file Kafka also is who checks them.",
+		store: into(oneOf("NONE", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"), func(d *draft) *string { return &d.passwordsToKafka }),
+	},
+	{
+		name: "authentication.kafka.tokens", def: "false", doc: "Have the token of a caller log in to Kafka (OAUTHBEARER). Needs authentication.jwt.keys.",
+		store: into(boolean, func(d *draft) *bool { return &d.Access.Delegation.Tokens }),
+	},
+	{
+		name: "authentication.kafka.logins.file", doc: "Logins for Kafka of callers that bring none, in YAML: docs/access.md. With one of these three settings no request of a caller is carried out with the rights of the node. Read again when it changes.",
+		store: into(text, func(d *draft) *string { return &d.Access.Delegation.Logins }),
+	},
+	{
+		name: "authentication.kafka.clients.max", def: "100", doc: "How many logins of callers have connections to Kafka at a time; 429 beyond, while all are in use.",
+		store: into(whole(1, 100_000), func(d *draft) *int { return &d.MaxPrincipals }),
+	},
+	{
+		name: "authentication.kafka.clients.idle.ms", def: "300000", doc: "How long connections of a login are kept that no request uses. Those of a token end with it.",
+		store: into(millis(100, largest), func(d *draft) *time.Duration { return &d.PrincipalIdle }),
 	},
 	{
 		name: "authorization.rules.file", doc: "Rules of who may do what, and quotas, in YAML: docs/access.md. Without it every caller with an identity may do everything. Read again when it changes.",
@@ -155,12 +176,49 @@ func (d *draft) checkAccess() {
 			d.fault("authentication.jwt.audience", "is missing, and authentication.jwt.keys needs it: else a token for any other service would do; allowed: the aud of the tokens")
 		}
 	}
+	d.checkDelegation()
 	if s.Certificates && d.https.clientAuthentication == "NONE" && !d.https.clientAuth {
 		d.fault("authentication.certificates", "has no effect while no certificates are asked for; allowed: with ssl.client.authentication REQUESTED or REQUIRED")
 	}
 	var fault *auth.FileError
 	if err := auth.Check(*s); errors.As(err, &fault) {
 		d.fault(fault.Setting, "%v", fault.Err)
+	}
+}
+
+// checkDelegation looks at what callers with rights of their own in Kafka exclude.
+func (d *draft) checkDelegation() {
+	const passwords, tokens = "authentication.kafka.passwords", "authentication.kafka.tokens"
+	r := &d.Access.Delegation
+	if r.Passwords = d.passwordsToKafka; r.Passwords == "NONE" {
+		r.Passwords = ""
+	}
+	if r.Tokens && !d.Access.Tokens.Enabled() {
+		d.fault(tokens, "true needs the name and the end of a token, which count only if it is checked; allowed: with authentication.jwt.keys")
+	}
+	if !r.Enabled() {
+		return
+	}
+	for s := range sideCount {
+		switch protocol := d.protocolOf(s); {
+		case protocol != "" && protocol != "SASL_SSL" && protocol != "SASL_PLAINTEXT":
+			d.fault(d.sideName(s, "security.protocol"), "is %s, and callers log in to Kafka by SASL (authentication.kafka.…); allowed: SASL_SSL", protocol)
+		case protocol == "SASL_PLAINTEXT" && (r.Passwords == kafka.Plain || r.Tokens):
+			d.fault(d.sideName(s, "security.protocol"), "is SASL_PLAINTEXT, by which anybody on the way reads the credentials of callers (authentication.kafka.…); allowed: SASL_SSL, or passwords by SCRAM")
+		}
+	}
+	switch {
+	case d.UI && d.isGiven("ui.enable"):
+		d.fault("ui.enable", "true shows everyone who may see it what the node may see in Kafka, and callers have rights of their own (authentication.kafka.…); allowed: false")
+	case d.UI:
+		d.UI, d.shown["ui.enable"] = false, "false (authentication.kafka.…)"
+	}
+	if d.Ingest.SpoolDir != "" {
+		d.fault("ingest.spool.dir", "holds events for later, which are then sent with the rights of the node, and callers have rights of their own (authentication.kafka.…); allowed: no spool")
+	}
+	secure := strings.HasPrefix(d.Cluster.URL, "https://") || d.Cluster.URL == "" && len(d.listeners) > 0 && d.listeners[0].https
+	if d.Cluster.Enabled && !secure && (r.Passwords != "" || r.Tokens) {
+		d.fault("cluster.advertised.url", "is no https:// address, and credentials of callers go to other nodes only by TLS (authentication.kafka.…); allowed: https://…")
 	}
 }
 

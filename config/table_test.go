@@ -146,6 +146,8 @@ var storedCases = map[string]struct {
 	"authentication.jwt.keys.refresh.ms":             {"2900", func(c *Config) any { return c.Access.Tokens.Refresh }, "2.9s"},
 	"authentication.jwt.name.claim":                  {"email", func(c *Config) any { return c.Access.Tokens.NameClaim }, "email"},
 	"authentication.jwt.roles.claim":                 {"groups", func(c *Config) any { return c.Access.Tokens.RolesClaim }, "groups"},
+	"authentication.kafka.clients.max":               {"31", func(c *Config) any { return c.MaxPrincipals }, "31"},
+	"authentication.kafka.clients.idle.ms":           {"3200", func(c *Config) any { return c.PrincipalIdle }, "3.2s"},
 	"authentication.files.interval.ms":               {"30", func(c *Config) any { return c.AccessInterval }, "30ms"},
 
 	"metadata.max.age.ms":   {"13", func(c *Config) any { return c.Metadata.MaxAge }, "13ms"},
@@ -215,7 +217,7 @@ func TestEverySettingIsStored(t *testing.T) {
 			continue
 		}
 		c, ok := storedCases[r.name]
-		if r.name == "authentication.method" || r.name == "authentication.certificates" || r.name == "authentication.jwt.keys" || strings.HasSuffix(r.name, ".file") {
+		if r.name == "authentication.method" || r.name == "authentication.certificates" || r.name == "authentication.jwt.keys" || r.name == "authentication.kafka.passwords" || r.name == "authentication.kafka.tokens" || strings.HasSuffix(r.name, ".file") {
 			continue
 		}
 		if !ok {

@@ -58,14 +58,14 @@ func (i *Instance) startAssigned(ctx context.Context, next *session, fresh []Top
 	for _, tp := range fresh {
 		ask[tp] = i.opts.resetTime()
 	}
-	ends, err := i.m.cluster.offsetsAt(ctx, i.opts.IsolationLevel, ask)
+	ends, err := i.cluster().offsetsAt(ctx, i.opts.IsolationLevel, ask)
 	if apierr.TopicNotFound.Is(err) {
-		ends, err = i.m.cluster.offsetsOfPresent(ctx, i.opts.IsolationLevel, ask)
+		ends, err = i.cluster().offsetsOfPresent(ctx, i.opts.IsolationLevel, ask)
 	}
 	if err != nil {
 		return err
 	}
-	committed, err := i.m.cluster.committed(ctx, i.group, fresh)
+	committed, err := i.cluster().committed(ctx, i.group, fresh)
 	if err != nil {
 		return err
 	}

@@ -87,7 +87,7 @@ func (i *Instance) Committed(ctx context.Context, tps []TopicPartition) ([]Offse
 	defer i.endCall()
 	ctx, cancel := i.bound(ctx, kafkaTimeout)
 	defer cancel()
-	found, err := i.m.cluster.committed(ctx, i.group, tps)
+	found, err := i.cluster().committed(ctx, i.group, tps)
 	if err != nil {
 		return nil, i.explain(err)
 	}
@@ -198,7 +198,7 @@ func (i *Instance) send(ctx context.Context, c *commit) error {
 	}
 	if err != nil {
 		i.m.counts.commitsFailed.Add(1)
-		return i.m.cluster.missing(ctx, c.partitions(), err)
+		return i.cluster().missing(ctx, c.partitions(), err)
 	}
 	i.m.counts.committed.Add(1)
 	i.mu.Lock()
@@ -228,7 +228,7 @@ func (i *Instance) commitAlone(ctx context.Context, entries []commitEntry) error
 		ctx, cancel = context.WithDeadline(ctx, until)
 		defer cancel()
 	}
-	err := i.m.cluster.commit(ctx, i.group, entries)
+	err := i.cluster().commit(ctx, i.group, entries)
 	if needsRejoin(err) {
 		return apierr.IllegalState.Wrap(err, "The group %s has members, so Kafka takes its offsets from them only. Subscribe this consumer instance, or use another group.", i.group)
 	}

@@ -18,6 +18,9 @@ type definition struct {
 	Options InstanceOptions `json:"options"`
 	// Format is Options.Format by name, since its number may change.
 	Format string `json:"format"`
+	// Delegated says that the instance uses Kafka with the rights of its owner, whose login is in
+	// no definition: it can be adopted only with a request of the owner.
+	Delegated bool `json:"delegated,omitempty"`
 	// A subscription has topics or a pattern, an assignment partitions.
 	Topics     []string `json:"topics,omitempty"`
 	Pattern    string   `json:"pattern,omitempty"`
@@ -70,7 +73,7 @@ func (d *definition) assigned() []TopicPartition {
 
 // define returns the definition as it is now. The caller holds i.mu.
 func (i *Instance) define() *definition {
-	d := &definition{Options: i.opts, Format: i.opts.Format.String()}
+	d := &definition{Options: i.opts, Format: i.opts.Format.String(), Delegated: i.login != nil}
 	if s := i.session; s != nil {
 		d.Topics, d.Pattern = s.topics, s.pattern
 		if !s.subscribed() {
@@ -174,7 +177,7 @@ func (i *Instance) recordSeek(ctx context.Context, to map[TopicPartition]int64) 
 	for tp := range to {
 		tps = append(tps, tp)
 	}
-	committed, err := i.m.cluster.committed(ctx, i.group, tps)
+	committed, err := i.cluster().committed(ctx, i.group, tps)
 	if err != nil {
 		return i.explain(err)
 	}

@@ -60,7 +60,10 @@ func (m *Manager) Adopt(ctx context.Context, group, name string, text []byte) er
 	if err != nil {
 		return lost(err)
 	}
-	d.Options.Name = name
+	if err := m.Admits(ctx, text); err != nil {
+		return err
+	}
+	d.Options.Name, d.Options.Login = name, loginOf(ctx)
 	opts, err := m.complete(d.Options)
 	if err != nil {
 		return lost(err)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"millrace/internal/apierr"
+	"millrace/internal/kafka"
 )
 
 // Instance is one consumer of a group, kept for one client. Its methods may be
@@ -15,7 +16,9 @@ import (
 type Instance struct {
 	m     *Manager
 	group string
-	opts  InstanceOptions // complete; never changed
+	opts  InstanceOptions       // complete; never changed
+	login *kafka.RenewableLogin // nil: the instance shows Kafka what the node does
+	own   *cluster              // of the login; nil without one
 
 	life context.Context // ends when the instance is closed
 	end  context.CancelFunc
@@ -52,6 +55,11 @@ func newInstance(m *Manager, group string, opts InstanceOptions) *Instance {
 		changing:  make(chan struct{}, 1),
 		commits:   make(chan struct{}, 1),
 		recording: make(chan struct{}, 1),
+	}
+	if opts.Login != nil {
+		i.login = kafka.NewRenewableLogin(opts.Login)
+		i.opts.Login = nil // the one that is current counts
+		i.own = &cluster{base: m.base.As(i.login.SASL()), conf: m.conf}
 	}
 	i.life, i.end = context.WithCancel(m.life)
 	i.changed = sync.NewCond(&i.mu)
@@ -190,4 +198,7 @@ func (i *Instance) shut(last func(*partition) mark) {
 	i.changing <- struct{}{} // soon: retire has interrupted the change that may be running
 	defer func() { <-i.changing }()
 	i.endSession(last)
+	if i.own != nil {
+		i.own.close()
+	}
 }

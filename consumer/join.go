@@ -73,7 +73,7 @@ func (i *Instance) awaitAssignment(ctx context.Context, tps []TopicPartition) er
 			tps = append(tps, TopicPartition{Topic: topic})
 		}
 	}
-	absent, err := i.m.cluster.absent(ctx, tps, nil)
+	absent, err := i.cluster().absent(ctx, tps, nil)
 	if err != nil || absent != nil {
 		return err
 	}
@@ -91,7 +91,7 @@ func (i *Instance) afterJoin(ctx context.Context, c *commit, do func() error) er
 	joined := c.session.joined
 	i.mu.Unlock()
 	if !joined {
-		absent, err := i.m.cluster.absent(ctx, c.partitions(), nil)
+		absent, err := i.cluster().absent(ctx, c.partitions(), nil)
 		if absent != nil {
 			return absent
 		}

@@ -71,7 +71,7 @@ func (m *Manager) learnEnds() {
 func (i *Instance) addRead(at map[TopicPartition]int64) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.session == nil {
+	if i.session == nil || i.own != nil { // the node's rights are not those of the instance
 		return
 	}
 	for tp := range i.session.parts {

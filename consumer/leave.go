@@ -100,7 +100,7 @@ func (s *session) leaveInOrder(ctx context.Context, static string) bool {
 func (s *session) takeOut(ctx context.Context, member, static string) error {
 	until := time.Now().Add(joinHandled)
 	for {
-		found, err := s.inst.m.cluster.removeMember(ctx, s.inst.group, member, static)
+		found, err := s.inst.cluster().removeMember(ctx, s.inst.group, member, static)
 		if err != nil || found || !s.joins.unanswered() || time.Now().After(until) {
 			return err
 		}

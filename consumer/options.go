@@ -67,6 +67,8 @@ type InstanceOptions struct {
 	Client string
 	// Owner is the principal that asked for the instance; empty where nobody is asked who they are.
 	Owner string
+	// Login is what the instance shows to Kafka; nil: what the node does. It is in no definition.
+	Login *kafka.Login `json:"-"`
 	// MaxOfOwner bounds the instances of the owner on this node, by the quota of that name; 0: no
 	// bound.
 	MaxOfOwner int

@@ -113,7 +113,7 @@ func (s *session) createdAgain(ctx context.Context) (bool, error) {
 		names = append(names, topic)
 	}
 	i.mu.Unlock()
-	ids, err := i.m.cluster.topicIDs(ctx, names)
+	ids, err := i.cluster().topicIDs(ctx, names)
 	if err != nil {
 		return false, err
 	}
@@ -149,7 +149,7 @@ func (i *Instance) keep(ctx context.Context, s *session) ([]position, error) {
 	if len(tps) == 0 {
 		return nil, nil
 	}
-	committed, err := i.m.cluster.committed(ctx, i.group, tps)
+	committed, err := i.cluster().committed(ctx, i.group, tps)
 	if err != nil {
 		return nil, err
 	}

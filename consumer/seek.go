@@ -98,7 +98,7 @@ func (i *Instance) seek(ctx context.Context, to, at map[TopicPartition]int64) er
 	if err != nil {
 		return apierr.From(err)
 	}
-	found, err := i.m.cluster.offsetsAt(ctx, i.opts.IsolationLevel, at)
+	found, err := i.cluster().offsetsAt(ctx, i.opts.IsolationLevel, at)
 	if err != nil {
 		return i.explain(err)
 	}

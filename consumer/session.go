@@ -149,7 +149,7 @@ func (s *session) has(tps iter.Seq[TopicPartition]) error {
 // newClient builds the session's Kafka client.
 func (s *session) newClient(own ...kgo.Opt) error {
 	i := s.inst
-	opts, err := kafka.ConsumerOpts(quietly(i.m.base), i.m.conf)
+	opts, err := kafka.ConsumerOpts(quietly(i.base()), i.m.conf)
 	if err != nil {
 		return err
 	}

@@ -216,7 +216,7 @@ const (
 // read would be answered with 404 otherwise, once.
 func (i *Instance) offsetsOfAssigned(ctx context.Context, ask map[TopicPartition]int64) (map[TopicPartition]int64, error) {
 	for n := 1; ; n++ {
-		listed, err := i.m.cluster.offsetsAt(ctx, i.opts.IsolationLevel, ask)
+		listed, err := i.cluster().offsetsAt(ctx, i.opts.IsolationLevel, ask)
 		if n == addedLooks || !apierr.PartitionNotFound.Is(err) {
 			return listed, err
 		}

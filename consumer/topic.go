@@ -43,7 +43,7 @@ func (i *Instance) subscribeOnce(ctx context.Context, topic string) error {
 	}
 	ctx, cancel := i.bound(ctx, kafkaTimeout)
 	defer cancel()
-	if err := i.m.cluster.exists(ctx, topic); err != nil {
+	if err := i.cluster().exists(ctx, topic); err != nil {
 		return i.explain(err)
 	}
 	if err := acquire(ctx, i.changing); err != nil {

@@ -51,6 +51,7 @@ func full(t testing.TB) *Metrics {
 		Schemas:     func() Schemas { return Schemas{Hits: 6, Misses: 2, Cached: 2, Answered: 3, Time: time.Second} },
 		Spool:       func() Spool { return Spool{Bytes: 5, Limit: 10, Entries: 1, Oldest: time.Second, Appended: 2} },
 		Pools:       func() []Pool { return []Pool{{Name: "fetch", Gets: 1, Out: -1, KeptBytes: 5}} },
+		Logins:      func() int { return 2 },
 	})
 	return m
 }

@@ -22,6 +22,7 @@ type Sources struct {
 	Schemas     func() Schemas
 	Spool       func() Spool
 	Pools       func() []Pool
+	Logins      func() int // of callers, with connections to Kafka of their own
 }
 
 // Server is the state of the HTTP edge.
@@ -184,6 +185,9 @@ func (s *Sources) collect(to chan<- prometheus.Metric, lags int) {
 	if s.Schemas != nil {
 		v := s.Schemas()
 		v.collect(to)
+	}
+	if s.Logins != nil {
+		kafkaLogins.put(to, float64(s.Logins()))
 	}
 	if s.Pools != nil {
 		for _, v := range s.Pools() {

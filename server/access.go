@@ -80,6 +80,17 @@ func CallerOf(ctx *fasthttp.RequestCtx) *auth.Identity {
 // SetCaller makes id the identity of the request's caller, which another node has identified.
 func SetCaller(ctx *fasthttp.RequestCtx, id *auth.Identity) { ctx.SetUserValue(callerKey{}, id) }
 
+// Login returns what the requests to Kafka show that are made for the caller of a request; nil
+// where they show the login of the node. passed is true where it is what the request itself shows.
+// Errors: those of [auth.Access.Login].
+func (s *Server) Login(ctx *fasthttp.RequestCtx) (l *auth.Login, passed bool, err error) {
+	l, passed, err = s.deps.Access.Login(CallerOf(ctx), credentialsOf(ctx))
+	if err != nil {
+		err = s.refused(nil, ctx, CallerOf(ctx), err)
+	}
+	return l, passed, err
+}
+
 // Allow returns nil if the request's caller may do the action to the resource of that name, or
 // else the refusal. It is for names that the path of the route does not have.
 func Allow(ctx *fasthttp.RequestCtx, a Action, r Resource, name string) error {

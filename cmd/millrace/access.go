@@ -100,6 +100,9 @@ func (n *node) openAccess() (err error) {
 	if n.access, err = auth.New(n.cfg.Access, n.log); err != nil {
 		return err
 	}
+	if n.access.Delegates() {
+		n.access.VerifyBy(n.verifyLogin)
+	}
 	go watchFiles(n.log, n.cfg.AccessInterval, n.ended, "identities and rules", n.access.Reload)
 	go watchFiles(n.log, n.cfg.AccessInterval, n.ended, "certificates", n.cfg.Certificates.Reload)
 	if !n.access.Asks() && !onLoopback(n.cfg.Server.Listeners) {

@@ -65,6 +65,7 @@ func (n *node) watch(compressor *kafka.Compressor) {
 		},
 		Producer: n.producer.Stats,
 		Buffered: n.producer.Buffered,
+		Logins:   n.server.Principals,
 		Consumers: func() metrics.Consumers {
 			s := n.consumers.Stats()
 			s.Skipped += n.reader.Skipped()

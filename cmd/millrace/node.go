@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -43,6 +44,7 @@ type node struct {
 	contact   kafka.Contact     // of that client with any of them
 	conns     kafka.Connections // of the other clients
 	producer  *batch.Producer
+	held      *atomic.Int64    // bytes that the producer and those of callers have admitted
 	member    *cluster.Node    // nil unless the node is one of several
 	schemas   *schema.Registry // nil: there is no schema registry
 	consumers *consumer.Manager
@@ -102,7 +104,7 @@ const brokerWait = 2 * time.Second
 func start(cfg *config.Config) (_ *node, err error) {
 	level := new(slog.LevelVar)
 	level.Set(cfg.LogLevel)
-	n := &node{cfg: cfg, ended: make(chan struct{}), log: newLogger(cfg.LogFormat, level)}
+	n := &node{cfg: cfg, held: new(atomic.Int64), ended: make(chan struct{}), log: newLogger(cfg.LogFormat, level)}
 	for _, line := range cfg.NotUsed {
 		n.log.Warn("setting is not used", "setting", line)
 	}
@@ -137,20 +139,21 @@ func start(cfg *config.Config) (_ *node, err error) {
 	}
 	n.live = &live{log: n.log, level: level, compressor: compressor, access: n.access, cfg: cfg}
 	n.server = api.New(apiSettings(cfg), api.Parts{
-		Producer:  n.producer,
-		Metadata:  n.metadata,
-		Admin:     admin.New(n.changes, admin.Settings{Reserved: cfg.Metadata.Reserved}, admin.Deps{Changed: n.metadata.Invalidate}),
-		Consumers: n.consumers,
-		Reader:    n.reader,
-		Cluster:   n.member,
-		Schemas:   n.schemas,
-		Spool:     n.spool,
-		Dead:      n.dead,
-		Config:    ops.Config{Settings: n.live.settings, Change: n.live.change},
-		Metrics:   n.metrics,
-		Access:    n.access,
-		Tracing:   n.tracing,
-		Logger:    n.log,
+		Producer:   n.producer,
+		Metadata:   n.metadata,
+		Admin:      admin.New(n.changes, admin.Settings{Reserved: cfg.Metadata.Reserved}, admin.Deps{Changed: n.metadata.Invalidate}),
+		Consumers:  n.consumers,
+		Reader:     n.reader,
+		Cluster:    n.member,
+		Schemas:    n.schemas,
+		Spool:      n.spool,
+		Dead:       n.dead,
+		Config:     ops.Config{Settings: n.live.settings, Change: n.live.change},
+		Metrics:    n.metrics,
+		Access:     n.access,
+		Delegation: n.delegation(n.held, compressor),
+		Tracing:    n.tracing,
+		Logger:     n.log,
 	})
 	if err := n.server.CheckEndpoints(); err != nil {
 		return nil, err
@@ -203,14 +206,15 @@ func (n *node) newProducer() (*kafka.Compressor, error) {
 		return nil, err
 	}
 	around := batch.Cluster{
-		Topic:        n.topic,
-		Afresh:       n.topicAfresh,
+		Topic:        topicBy(n.metadata.Topic),
+		Afresh:       topicBy(n.metadata.Afresh),
 		Lost:         n.lost,
 		Quiet:        n.liveness.Quiet,
 		Healthy:      n.metadata.Healthy,
 		Contradicted: n.metadata.Invalidate,
 		Waited:       n.metrics.ObserveWait,
 		Written:      kafka.BatchWritten(s.Hooks),
+		Held:         n.held,
 	}
 	if n.tracing != nil {
 		around.Begin, around.End = n.tracing.Records(s.ClientID)
@@ -335,24 +339,6 @@ func (n *node) awaitBrokers() {
 	}
 }
 
-// topic answers the producer's question about a topic from the metadata cache.
-func (n *node) topic(ctx context.Context, name string) (string, int32, error) {
-	t, err := n.metadata.Topic(ctx, name)
-	if err != nil {
-		return "", 0, err
-	}
-	return t.Name, int32(len(t.Partitions)), nil
-}
-
-// topicAfresh is topic for one, or for a partition, that the cache may lack only so far.
-func (n *node) topicAfresh(ctx context.Context, name string) (string, int32, error) {
-	t, err := n.metadata.Afresh(ctx, name)
-	if err != nil {
-		return "", 0, err
-	}
-	return t.Name, int32(len(t.Partitions)), nil
-}
-
 // lost tells the producer whether a broker can be reached, or any if it is negative.
 func (n *node) lost(broker int32) error {
 	if err := n.contact.Lost(); err != nil {
@@ -425,6 +411,9 @@ func (n *node) close(ctx context.Context) (err error) {
 		if failed := n.dead.Close(); failed != nil && err == nil {
 			err = failed
 		}
+	}
+	if n.server != nil {
+		n.server.CloseDelegation()
 	}
 	if n.producer != nil {
 		if failed := n.producer.Close(ctx); failed != nil && err == nil {

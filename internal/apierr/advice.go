@@ -47,8 +47,9 @@ var advice = map[*Kind]string{
 	TooManyConnections: "One address opens many connections: have its client keep them open and share them, or raise connections.max.per.ip.",
 	BodiesOfOneFull:    "One address sends many large bodies at once. Have its client send smaller ones or fewer at a time, or raise request.buffer.share.per.ip, as behind a load balancer that hides the clients.",
 
-	TooManyLogins: "Many logins with a wrong password come in, or from one address; the log of refusals names it. Clients keep their connections and credentials; API keys cost no hashing.",
-	QuotaExceeded: "A client does more than its quota (authorization.rules.file): the answer names it. Have it slow down, or raise the quota.",
+	TooManyLogins:     "Many logins with a wrong password come in, or from one address; the log of refusals names it. Clients keep their connections and credentials; API keys cost no hashing.",
+	QuotaExceeded:     "A client does more than its quota (authorization.rules.file): the answer names it. Have it slow down, or raise the quota.",
+	TooManyPrincipals: "More callers use Kafka with rights of their own at a time than authentication.kafka.clients.max allows. Raise it, or try again.",
 
 	Internal:       "This is a defect of millrace. The log has the details; please report them.",
 	KafkaError:     "The log has Kafka's error, and the brokers' logs more.",

@@ -61,7 +61,7 @@ func fromHandshake(cause error) *Error {
 	if errors.As(cause, &code) {
 		switch kindOf(code) {
 		case Unauthenticated:
-			return Unauthenticated.Wrap(cause, "Kafka refuses the credentials of this node: %s", code.Description)
+			return Unauthenticated.Wrap(cause, "Kafka refuses the credentials that it is shown: %s", code.Description)
 		case Unauthorized:
 			return Unauthorized.Wrap(cause, "%s", code.Description)
 		}

@@ -65,6 +65,7 @@ var (
 	BodiesOfOneFull    = &Kind{Name: "request_memory_of_one", Status: 429, Code: 42905, Message: "The large request bodies of this address hold as much memory as those of one address are allowed to.", Retry: true, RetryAfter: time.Second}
 	TooManyLogins      = &Kind{Name: "too_many_logins", Status: 429, Code: 42910, Message: "The node checks as many passwords as it can. Try again.", Retry: true, RetryAfter: time.Second}
 	QuotaExceeded      = &Kind{Name: "quota_exceeded", Status: 429, Code: 42911, Message: "The caller has used up a quota.", Retry: true, RetryAfter: time.Second}
+	TooManyPrincipals  = &Kind{Name: "too_many_principals", Status: 429, Code: 42912, Message: "As many callers use Kafka with rights of their own as are allowed to at a time.", Retry: true, RetryAfter: 5 * time.Second}
 
 	// 500: Kafka said no, or we have a defect.
 
@@ -119,7 +120,7 @@ func Kinds() []*Kind {
 		MethodNotAllowed, NotAcceptable, FormatMismatch, SlowRequest, Undecodable, ClientGone,
 		OtherTopic, AlreadyExists, IllegalState, BodyTooLarge, UnsupportedMedia, HeadersTooLarge,
 		Unprocessable, SettingOutOfRange, KeySchemaMissing, ValueSchemaMissing, InvalidConsumerConf, InvalidSchema, PayloadError, RegistryRefused, BatchRefused, Misfit,
-		TooManyInstances, TooManyConnections, TooManyWaiters, TooManyOfOneClient, BodiesOfOneFull, TooManyLogins, QuotaExceeded,
+		TooManyInstances, TooManyConnections, TooManyWaiters, TooManyOfOneClient, BodiesOfOneFull, TooManyLogins, QuotaExceeded, TooManyPrincipals,
 		Internal, KafkaError, KafkaRetriable, RegistryFailed,
 		Overloaded, Draining, BrokersAway, TooBusy, RegistryAway, StreamsFull, InstanceMoved, ArrivalUnknown, BodiesFull, BodyDisplaced, SpoolFull, Interrupted, KeysAway, NotWritten, WriteUnknown, RegistryTimedOut, KafkaTimedOut,
 	}

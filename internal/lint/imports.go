@@ -84,7 +84,7 @@ var fences = []fence{
 	{"github.com/pierrec/lz4", []string{"internal/kafka"}, "only batches for Kafka are lz4"},
 	{"github.com/minio/simdjson-go", []string{"bench", testkit}, "only its test data is used, as input of tests and benchmarks"},
 	{"go.yaml.in/yaml", []string{"auth", "ingest", "server/ops", "loadtest", testsOnly}, "only rules about callers, routes of events, the description of the API and scenarios of load tests are YAML"},
-	{"github.com/go-jose/go-jose", []string{"auth", testsOnly}, "one place decides which signatures are good"},
+	{"github.com/go-jose/go-jose", []string{"auth", testkit, testsOnly}, "one place decides which signatures are good"},
 	{"golang.org/x/crypto", []string{"auth", testsOnly}, "one place compares passwords"},
 	{"golang.org/x/oauth2", []string{"internal/kafka"}, "only connections to Kafka take tokens"},
 	{"github.com/VictoriaMetrics/metricsql", []string{testsOnly}, "it checks the queries of deploy/ in tests"},

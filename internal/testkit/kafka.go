@@ -47,6 +47,9 @@ type Kafka struct {
 	exited chan struct{} // closed when cmd was reaped
 }
 
+// ClusterID is the id of the Kafka cluster of every broker that is started here.
+const ClusterID = "bWlsbHJhY2UtdGVzdGtpdA"
+
 const (
 	startTimeout = 4 * time.Minute // of a machine that has other things to do
 	stopTimeout  = 30 * time.Second
@@ -159,7 +162,7 @@ func (k *Kafka) format(ctx context.Context, controllerPort int, extra map[string
 	args := []string{
 		"-cp", filepath.Join(k.jars, "*"), "-XX:TieredStopAtLevel=1",
 		"-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
-		"kafka.tools.StorageTool", "format", "-t", "bWlsbHJhY2UtdGVzdGtpdA", "-c", file,
+		"kafka.tools.StorageTool", "format", "-t", ClusterID, "-c", file,
 	}
 	if k.voters == "" {
 		args = append(args, "--standalone")

@@ -5,6 +5,8 @@ package api
 import (
 	"bytes"
 	"log/slog"
+	"slices"
+	"sync/atomic"
 
 	"github.com/valyala/fasthttp"
 
@@ -71,6 +73,9 @@ type Parts struct {
 	Metrics *metrics.Metrics
 	// Access decides about callers; nil: nobody is asked who they are.
 	Access *auth.Access
+	// Delegation opens the parts by which callers use Kafka with rights of their own; it is required
+	// when Access delegates.
+	Delegation Delegation
 	// Tracing reports requests to a collector; nil: tracing is off.
 	Tracing *tracing.Tracing
 	// Logger gets the program's log and, when turned on, the request log.
@@ -85,6 +90,9 @@ type API struct {
 	dashboard *ui.Dashboard // nil without the dashboard
 	ingest    *ingest.Ingest
 	endpoints Endpoints
+	// principals is nil where all use Kafka with the rights of the node.
+	principals *principals
+	routes     atomic.Pointer[ingest.Table] // of the front door
 	// stopForwarding ends what New has begun.
 	stopForwarding func()
 }
@@ -102,19 +110,17 @@ func New(s Settings, p Parts) *API {
 	}
 	a.Server = server.New(s.Edge, d)
 	edge := a.Server
-	a.handle(rest.NewProduce(edge, media, p.Producer, p.Schemas).Routes()...)
-	a.handle(v3.NewProduce(edge, p.Metadata, p.Producer, p.Schemas, v3.ProduceSettings{
-		MaxRecordBytes: s.Edge.MaxBodyBytes, MaxEntries: s.Produce.MaxEntries, Dialect: s.REST.Avro, NullsAreTombstones: s.REST.NullsAreTombstones,
-	}).Routes()...)
-	a.ingest = ingest.New(edge, s.Ingest, ingest.Deps{Producer: p.Producer, Schemas: p.Schemas, Spool: p.Spool, Dead: p.Dead, Logger: p.Logger})
-	a.handle(a.ingest.Routes()...)
-	a.handle(otlp.New(edge, s.Ingest.OTLP, p.Producer).Routes()...)
-	a.stopForwarding = a.ingest.Start()
-	a.handle(rest.NewMetadata(edge, media, p.Metadata).Routes()...)
+	a.routes.Store(s.Ingest.Routes)
+	withRights := func(r *Rights) ([]server.Route, *ingest.Ingest) { return a.withRights(s, p, media, r) }
+	routes, door := withRights(&Rights{Producer: p.Producer, Metadata: p.Metadata, Admin: p.Admin, Reader: p.Reader})
+	a.ingest = door
+	a.stopForwarding = door.Start()
+	if p.Access.Delegates() {
+		a.principals = newPrincipals(p.Delegation, withRights)
+		routes = a.principals.delegated(edge, routes)
+	}
+	a.handle(routes...)
 	a.handle(rest.NewConsumers(edge, media, p.Consumers, peers).Routes()...)
-	a.handle(rest.NewDirect(media, p.Metadata, p.Reader).Routes()...)
-	a.handle(rest.NewStreams(edge, media, p.Metadata, p.Reader).Routes()...)
-	a.handle(v3.Routes(v3.Parts{Edge: edge, Metadata: p.Metadata, Admin: p.Admin, Strict: s.REST.Strict})...)
 	a.handle(ops.NewHealth(edge, p.Metadata.Healthy).Routes()...)
 	a.handle(ops.NewMetrics(edge).Routes()...)
 	a.handle(ops.OpenAPI{}.Routes()...)
@@ -131,8 +137,51 @@ func New(s Settings, p Parts) *API {
 	return a
 }
 
+// withRights returns the routes whose work needs rights in Kafka, with those of r. Their order is
+// always the same.
+func (a *API) withRights(s Settings, p Parts, media *rest.Media, r *Rights) (routes []server.Route, door *ingest.Ingest) {
+	edge := a.Server
+	entry := s.Ingest
+	entry.Routes = a.routes.Load()
+	door = ingest.New(edge, entry, ingest.Deps{Producer: r.Producer, Schemas: p.Schemas, Spool: p.Spool, Dead: p.Dead, Logger: p.Logger})
+	return slices.Concat(
+		rest.NewProduce(edge, media, r.Producer, p.Schemas).Routes(),
+		v3.NewProduce(edge, r.Metadata, r.Producer, p.Schemas, v3.ProduceSettings{
+			MaxRecordBytes: s.Edge.MaxBodyBytes, MaxEntries: s.Produce.MaxEntries, Dialect: s.REST.Avro, NullsAreTombstones: s.REST.NullsAreTombstones,
+		}).Routes(),
+		door.Routes(),
+		otlp.New(edge, s.Ingest.OTLP, r.Producer).Routes(),
+		rest.NewMetadata(edge, media, r.Metadata).Routes(),
+		rest.NewDirect(media, r.Metadata, r.Reader).Routes(),
+		rest.NewStreams(edge, media, r.Metadata, r.Reader).Routes(),
+		v3.Routes(v3.Parts{Edge: edge, Metadata: r.Metadata, Admin: r.Admin, Strict: s.REST.Strict}),
+	), door
+}
+
 // SetIngestRoutes makes t the routes of /ingest, beside those of topics, from the next request on.
-func (a *API) SetIngestRoutes(t *ingest.Table) { a.ingest.SetRoutes(t) }
+func (a *API) SetIngestRoutes(t *ingest.Table) {
+	a.routes.Store(t)
+	a.ingest.SetRoutes(t)
+	if a.principals != nil {
+		a.principals.setIngestRoutes(t)
+	}
+}
+
+// CloseDelegation ends what was opened for callers that use Kafka with rights of their own. Call
+// it after [server.Server.Shutdown].
+func (a *API) CloseDelegation() {
+	if a.principals != nil {
+		a.principals.closeAll()
+	}
+}
+
+// Principals returns how many logins of callers have connections to Kafka of their own.
+func (a *API) Principals() int {
+	if a.principals == nil {
+		return 0
+	}
+	return a.principals.count()
+}
 
 // Spooled returns the state of the spool, and how many topics are set aside in it. It must have
 // one.

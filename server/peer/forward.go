@@ -228,6 +228,11 @@ func (f *Forwarder) Forward(s *server.Server, ctx *fasthttp.RequestCtx) (done bo
 	}
 	wait, cancel := context.WithTimeout(life, patience)
 	defer cancel()
+	login, passed, err := s.Login(ctx)
+	if err != nil {
+		return true, err
+	}
+	wait = consumer.WithCaller(wait, consumer.Caller{Owner: server.CallerOf(ctx).Principal(), Login: login})
 	refused := ""
 	for {
 		changed := f.node.Changed()
@@ -243,6 +248,11 @@ func (f *Forwarder) Forward(s *server.Server, ctx *fasthttp.RequestCtx) (done bo
 			return false, nil
 		case isForwarded(ctx): // the other node may know better soon, or this one
 			return true, apierr.InstanceMoved.Err()
+		case passed && !strings.HasPrefix(place.URL, "https://"):
+			return true, errPlain
+		}
+		if passed {
+			ctx.SetUserValue(passedKey{}, true)
 		}
 		outcome, err := f.send(life, s, ctx, place)
 		switch outcome {
@@ -261,6 +271,12 @@ func (f *Forwarder) Forward(s *server.Server, ctx *fasthttp.RequestCtx) (done bo
 		}
 	}
 }
+
+// passedKey marks a request whose credentials go to another node, which shows them to Kafka.
+type passedKey struct{}
+
+// errPlain says that credentials must not go to another node.
+var errPlain = apierr.Unprocessable.New("The consumer instance is on another node, which needs the credentials of its caller, and these go to other nodes only by https:// (cluster.advertised.url).")
 
 // Repeated reports whether a node asks again because it got no answer.
 func (f *Forwarder) Repeated(ctx *fasthttp.RequestCtx) bool {
@@ -343,9 +359,9 @@ func (f *Forwarder) watch(life context.Context, cancel func(), to cluster.Place)
 }
 
 // forwardedHeaders are the headers of a client's request that the other node needs. The client's
-// credentials and cookies, for this node or a proxy before it, go nowhere else. Nor does the
-// Host: the base_uri of an instance is written where it is made, and that request is not
-// forwarded.
+// credentials and cookies, for this node or a proxy before it, go nowhere else, unless Kafka is to
+// see them: then the credentials go to the node of the instance, over TLS. Nor does the Host: the
+// base_uri of an instance is written where it is made, and that request is not forwarded.
 var forwardedHeaders = [...]string{
 	fasthttp.HeaderAccept, fasthttp.HeaderAcceptEncoding, fasthttp.HeaderContentType, fasthttp.HeaderContentEncoding,
 	"Last-Event-ID", "Traceparent", "Tracestate", headerAgain,
@@ -426,6 +442,9 @@ func newForward(life context.Context, ctx *fasthttp.RequestCtx, base string) (*h
 	req.Header.Set(headerMethod, string(ctx.Method()))
 	if id := server.CallerOf(ctx); id != nil {
 		req.Header.Set(headerCaller, callerText(id))
+	}
+	if ctx.UserValue(passedKey{}) != nil {
+		req.Header.Set(fasthttp.HeaderAuthorization, string(ctx.Request.Header.Peek(fasthttp.HeaderAuthorization)))
 	}
 	return req, body, nil
 }

@@ -108,6 +108,9 @@ func (c *Consumers) create(ctx *fasthttp.RequestCtx) error {
 	caller := server.CallerOf(ctx)
 	opts.Owner = caller.Principal()
 	opts.MaxOfOwner, opts.Quota = caller.MaxConsumers()
+	if opts.Login, _, err = c.edge.Login(ctx); err != nil {
+		return err
+	}
 	instance, err := c.manager.Create(group, opts)
 	if err != nil {
 		return err
@@ -421,53 +424,6 @@ func noContent(ctx *fasthttp.RequestCtx, err error) error {
 		ctx.SetStatusCode(fasthttp.StatusNoContent)
 	}
 	return err
-}
-
-// instance returns the instance that the path names, if it is the caller's.
-func (c *Consumers) instance(ctx *fasthttp.RequestCtx) (*consumer.Instance, error) {
-	group, name, err := server.InstanceParams(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return c.owned(ctx, group, name)
-}
-
-// owned returns an instance that the caller has made. That of somebody else is not there for the
-// caller: nobody else reads, commits or deletes it, nor learns that it exists.
-func (c *Consumers) owned(ctx *fasthttp.RequestCtx, group, name string) (*consumer.Instance, error) {
-	i, err := c.manager.Get(group, name)
-	if caller := server.CallerOf(ctx); err == nil && caller != nil && i.Options().Owner != caller.Principal() {
-		return nil, apierr.InstanceNotFound.Err()
-	}
-	return i, err
-}
-
-// allowPartitions refuses topics that the caller may not consume from.
-func allowPartitions(ctx *fasthttp.RequestCtx, tps []consumer.TopicPartition) error {
-	for _, tp := range tps {
-		if err := server.Allow(ctx, server.Consume, server.Topic, tp.Topic); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// mayRead refuses a read of topics that the caller may no longer consume from: it could when it
-// subscribed, but rules change.
-func mayRead(ctx *fasthttp.RequestCtx, i *consumer.Instance) error {
-	if server.CallerOf(ctx).MayAll(server.Consume, server.Topic) {
-		return nil
-	}
-	topics, err := i.Topics()
-	if err != nil {
-		return err
-	}
-	for _, topic := range topics {
-		if err := server.Allow(ctx, server.Consume, server.Topic, topic); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // queryPartitions returns ?topic=t&partition=0&partition=1….
