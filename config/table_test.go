@@ -70,6 +70,8 @@ var storedCases = map[string]struct {
 	"shutdown.graceful.ms":     {"0", func(c *Config) any { return c.Server.GracefulTimeout }, "0s"},
 	"api.compatibility.strict": {"TRUE", func(c *Config) any { return c.REST.Strict }, "true"},
 	"avro.dialect":             {"Plain", func(c *Config) any { return c.REST.Avro }, "1"},
+	"access.control.expose.headers": {"X-A", func(c *Config) any { return c.Server.ExposeHeaders }, "X-A"},
+
 	"null.request.body.always.publishes.empty.record": {"true", func(c *Config) any { return c.REST.NullsAreTombstones }, "true"},
 
 	"log.level":                {"WARN", func(c *Config) any { return c.LogLevel }, slog.LevelWarn.String()},
