@@ -4,6 +4,8 @@ import (
 	"errors"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+
+	"millrace/internal/apierr"
 )
 
 // meaning is what the end of an attempt to write a batch means for it.
@@ -55,6 +57,9 @@ func judge(r *result) verdict {
 	}
 	v.err = err
 	v.meaning = meaningOf(err)
+	if len(r.text) > 0 && (v.meaning == unnamed || v.meaning == refused) {
+		v.err = apierr.FromWrite(err).Kind.Wrap(err, "Kafka refused the record: %s", r.text)
+	}
 	if (v.meaning == unnamed || v.meaning == refused) && len(r.records) > 0 {
 		v.meaning = named
 		for _, e := range r.records {

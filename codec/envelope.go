@@ -1,6 +1,7 @@
 package codec
 
 import (
+	"bytes"
 	"math"
 	"strconv"
 	"time"
@@ -368,11 +369,11 @@ func undoBase64(slab *pool.Slab) error {
 
 func isNull(raw []byte) bool { return raw[0] == 'n' }
 
-// bare returns the text of a number, which may stand in quotes in each member that the Confluent
-// proxy has.
+// bare returns the text of a number, which may stand in quotes, with blanks around it, in each
+// member that the Confluent proxy has.
 func bare(raw []byte) []byte {
 	if raw[0] == '"' {
-		return json.Unquote(raw)
+		return bytes.TrimSpace(json.Unquote(raw))
 	}
 	return raw
 }

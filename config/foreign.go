@@ -66,6 +66,8 @@ var javaNames = []struct{ name, why string }{
 	{"request.timeout.interrupt.enable", "there is no thread to interrupt"},
 	{"request.timeout.ms", "request.read.timeout.ms and produce.timeout.ms bound a request"},
 	{"return.429.instead.of.500.for.jetty.response.errors", "there is no Jetty"},
+	{"csrf.prevention.*", "csrf.prevention.enable, which is refused, turns it on"},
+	{"jetty.legacy.uri.compliance", "there is no Jetty: a path that two parsers may read differently is refused"},
 	{"confluent.*", "a setting of Confluent's own plugins"},
 	{"crn.*", "a setting of Confluent's own plugins"},
 	{"client.timeout.ms", "client.request.timeout.ms bounds a request"},
@@ -181,6 +183,7 @@ var dangerous = []struct{ name, harmless, why string }{
 	{"ssl.spire.enabled", "false", "is not supported; allowed: false, and a key store"},
 	{"ssl.spire.trust.only.enabled", "false", "is not supported; allowed: false, and a trust store"},
 	{"producer.transactional.id", "", "transactions are not supported; allowed: leave it out"},
+	{"connector.connection.limit", "0", "has another name here; allowed: connections.max"},
 	{"server.connection.limit", "0", "has another name here; allowed: connections.max"},
 	{"port", "", "has another name here; allowed: listeners=http://0.0.0.0:PORT"},
 }

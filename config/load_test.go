@@ -258,3 +258,24 @@ func TestConsistency(t *testing.T) {
 		}
 	}
 }
+
+// An allowed origin or method that no request has is told of: the node starts, and allows less than
+// was meant.
+func TestLoadTellsOfOriginsThatNobodyHas(t *testing.T) {
+	c, err := Load(Sources{Set: []string{
+		brokers, `access.control.allow.origin=GET,"https://a.example",https://b.example/,https://*.c.example,http://localhost:*`,
+		"access.control.allow.methods='GET',post",
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := strings.Join(c.NotUsed, "\n")
+	for _, want := range []string{`"GET"`, `"\"https://a.example\""`, `"https://b.example/"`, `"'GET'"`} {
+		if !strings.Contains(told, "no request has "+want) {
+			t.Errorf("%s is not told of:\n%s", want, told)
+		}
+	}
+	if len(c.NotUsed) != 4 {
+		t.Errorf("told are\n%s", told)
+	}
+}

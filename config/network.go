@@ -58,3 +58,30 @@ var hostNames = kind[[]string]{
 		return names, nil
 	},
 }
+
+// checkOrigins tells of allowed origins and methods that no request has. The node starts all the
+// same, as the Confluent proxy does: it allows less than was meant, not more.
+func (d *draft) checkOrigins() {
+	for _, list := range [...]struct {
+		name, allowed string
+		can           func(string) bool
+	}{
+		{"access.control.allow.origin", "https://HOST, https://HOST:PORT, https://*.DOMAIN, *, without quotes", server.CanBeOrigin},
+		{"access.control.allow.methods", "GET, POST, PUT, PATCH, DELETE, HEAD and OPTIONS, without quotes", isMethod},
+	} {
+		e := d.given[list.name]
+		for _, value := range commaList(e.text) {
+			if !list.can(value) {
+				d.notUsed(e, fmt.Sprintf("no request has %q; allowed: %s", value, list.allowed))
+			}
+		}
+	}
+}
+
+func isMethod(text string) bool {
+	switch strings.ToUpper(text) {
+	case "GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS":
+		return true
+	}
+	return false
+}

@@ -106,7 +106,7 @@ var serverRows = []row{
 
 var corsRows = []row{
 	{
-		name: "access.control.allow.origin", doc: "Origins whose web pages may use the API, separated by commas, or *; `https://*.example.com` is each subdomain. Without it a page of another origin changes nothing: its POST, PUT and DELETE, and its reads of a consumer instance, are 403.",
+		name: "access.control.allow.origin", doc: "Origins whose web pages may use the API, separated by commas, or *. A * in an origin stands for any text: `https://*.example.com` is each subdomain, `http://localhost:*` each port. Without it a page of another origin changes nothing: its POST, PUT and DELETE, and its reads of a consumer instance, are 403.",
 		store: into(text, func(d *draft) *string { return &d.Server.AllowOrigin }),
 	},
 	{
@@ -116,6 +116,10 @@ var corsRows = []row{
 	{
 		name: "access.control.allow.headers", doc: "Headers that such a call may send, separated by commas; without it those that the API reads.",
 		store: into(text, func(d *draft) *string { return &d.Server.AllowHeaders }),
+	},
+	{
+		name: "access.control.expose.headers", doc: "Headers of responses that such a page may read, separated by commas, beside those that the API writes for it.",
+		store: into(text, func(d *draft) *string { return &d.Server.ExposeHeaders }),
 	},
 	{
 		name: "access.control.allow.credentials", def: "false", doc: "Let pages of the allowed origins send what the browser has stored for this node, as `navigator.sendBeacon` always does. Not with the origin *.",

@@ -85,6 +85,9 @@ func (c *Cache) askConfigs(ctx context.Context, topics []string) (map[string]gat
 	for i := range resources {
 		r := &resources[i]
 		if err := kerr.ErrorForCode(r.ErrorCode); err != nil {
+			if r.ErrorMessage != nil {
+				err = apierr.FromKafka(err, *r.ErrorMessage)
+			}
 			found[r.ResourceName] = gathered[[]byte]{err: fmt.Errorf("cannot read the configuration of %s: %w", r.ResourceName, err)}
 			continue
 		}

@@ -102,7 +102,7 @@ func (c *client) callAny(ctx context.Context, ask func(context.Context, *sr.Clie
 	for i := range c.sites {
 		at := (start + i) % len(c.sites)
 		err = c.callOne(ctx, c.sites[at], len(c.sites)-i, ask)
-		if !isOutage(err) && !apierr.RegistryFailed.Is(err) {
+		if !isOutage(err) && !isFault(err) {
 			c.current.Store(int32(at))
 			return err
 		}
@@ -173,6 +173,11 @@ func (b *breaker) leave(probe bool, err error) {
 
 func isOutage(err error) bool {
 	return apierr.RegistryAway.Is(err) || apierr.RegistryTimedOut.Is(err)
+}
+
+// isFault reports whether a site does not work with this node, so that another one may.
+func isFault(err error) bool {
+	return apierr.RegistryFailed.Is(err) || apierr.Unauthenticated.Is(err) || apierr.Unauthorized.Is(err)
 }
 
 // isOwn reports whether an outage may be one of this request only. A request on which the

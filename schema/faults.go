@@ -51,8 +51,10 @@ func answered(at error, e *sr.ResponseError) error {
 	switch {
 	case e.StatusCode >= http.StatusInternalServerError || e.StatusCode == http.StatusTooManyRequests:
 		return apierr.RegistryAway.Wrap(at, "The schema registry failed with the HTTP status %d.", e.StatusCode)
-	case e.StatusCode == http.StatusUnauthorized || e.StatusCode == http.StatusForbidden:
-		return apierr.RegistryFailed.Wrap(at, "The schema registry refuses this node.")
+	case e.StatusCode == http.StatusUnauthorized:
+		return apierr.Unauthenticated.Wrap(at, "The schema registry refuses the credentials of this node.")
+	case e.StatusCode == http.StatusForbidden:
+		return apierr.Unauthorized.Wrap(at, "The schema registry refuses this node.")
 	case e.StatusCode == http.StatusNotFound && !isMissing(e) || e.StatusCode == http.StatusMethodNotAllowed || e.StatusCode < http.StatusBadRequest:
 		// 404 without a code of the registry's own is somebody else's page.
 		return apierr.RegistryFailed.Wrap(at, "The response at schema.registry.url is not that of a schema registry.")

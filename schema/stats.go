@@ -21,7 +21,7 @@ func (f *figures) add(err error, took time.Duration) {
 		f.away.Add(1)
 	case apierr.RegistryTimedOut.Is(err):
 		f.timedOut.Add(1)
-	case apierr.RegistryFailed.Is(err):
+	case isFault(err):
 		f.failed.Add(1)
 	default: // a refusal is a response too
 		f.answered.Add(1)

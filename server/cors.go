@@ -1,6 +1,7 @@
 package server
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 
@@ -11,21 +12,25 @@ import (
 // protocol). Without origins it is off: it allows no other page, adds no header, and refuses
 // nothing by itself. It is immutable.
 type CORS struct {
-	origins     []string // lower case; one * stands for the first labels of a host name
+	origins     []*regexp.Regexp
 	any         bool     // one of them is *
 	methods     []string // empty: all that the route supports
 	headers     string
+	exposed     string
 	credentials bool
 }
 
 // CORSSettings are what a [CORS] allows.
 type CORSSettings struct {
-	// Origins are scheme://host[:port]; https://*.example.com is each subdomain, and * all.
+	// Origins are scheme://host[:port], where a * stands for any text, as for Jetty's filter:
+	// https://*.example.com is each subdomain, http://localhost:* each port, and * all.
 	Origins []string
 	// Methods that a request may use; empty is all that the path supports.
 	Methods []string
 	// Headers that a request may send, separated by commas; empty is those that the API reads.
 	Headers string
+	// Exposed are headers that a page may read beside those of the API, separated by commas.
+	Exposed string
 	// Credentials lets a page send what the browser has stored for this node, as
 	// navigator.sendBeacon always wants to. It is not for all origins.
 	Credentials bool
@@ -34,22 +39,28 @@ type CORSSettings struct {
 // corsHeaders are the request headers that the API reads.
 const corsHeaders = "Content-Type, Accept, Content-Encoding, If-None-Match, Origin, X-Requested-With, Last-Event-ID, Prefer, Authorization, X-Api-Key"
 
+// exposedHeaders are the headers of responses that a page is to read.
+const exposedHeaders = "ETag, Retry-After, RateLimit, RateLimit-Policy"
+
 // preflightAge is how many seconds a browser need not ask again; Chrome takes no more.
 const preflightAge = "7200"
 
 // NewCORS returns the policy of the settings.
 func NewCORS(s CORSSettings) *CORS {
-	c := &CORS{headers: s.Headers, credentials: s.Credentials}
+	c := &CORS{headers: s.Headers, exposed: exposedHeaders, credentials: s.Credentials}
 	if c.headers == "" {
 		c.headers = corsHeaders
 	}
+	if s.Exposed != "" {
+		c.exposed += ", " + s.Exposed
+	}
 	for _, origin := range s.Origins {
-		c.origins = append(c.origins, strings.ToLower(origin))
+		c.origins = append(c.origins, originPattern(origin))
 	}
 	for _, method := range s.Methods {
 		c.methods = append(c.methods, strings.ToUpper(method))
 	}
-	c.any = slices.Contains(c.origins, "*")
+	c.any = slices.Contains(s.Origins, "*")
 	return c
 }
 
@@ -63,7 +74,7 @@ func (c *CORS) WithHeaders(names ...string) *CORS {
 }
 
 func newCORS(s Settings, traced bool) *CORS {
-	c := NewCORS(CORSSettings{Origins: splitList(s.AllowOrigin), Methods: splitList(s.AllowMethods), Headers: s.AllowHeaders, Credentials: s.AllowCredentials})
+	c := NewCORS(CORSSettings{Origins: splitList(s.AllowOrigin), Methods: splitList(s.AllowMethods), Headers: s.AllowHeaders, Exposed: s.ExposeHeaders, Credentials: s.AllowCredentials})
 	if traced && s.AllowHeaders == "" {
 		return c.WithHeaders("Traceparent", "Tracestate")
 	}
@@ -101,7 +112,7 @@ func (c *CORS) mark(ctx *fasthttp.RequestCtx, other bool) {
 			ctx.Response.Header.Set(fasthttp.HeaderAccessControlAllowCredentials, "true")
 		}
 	}
-	ctx.Response.Header.Set(fasthttp.HeaderAccessControlExposeHeaders, "ETag, Retry-After, RateLimit, RateLimit-Policy")
+	ctx.Response.Header.Set(fasthttp.HeaderAccessControlExposeHeaders, c.exposed)
 }
 
 // admit reports whether a request may go on. The check is made on the request itself, not only on
@@ -114,28 +125,31 @@ func (c *CORS) admit(ctx *fasthttp.RequestCtx, other bool) bool {
 // allows reports whether pages of the request's origin may use its method.
 func (c *CORS) allows(ctx *fasthttp.RequestCtx) bool {
 	origin := strings.ToLower(string(ctx.Request.Header.PeekCanonical(headerOrigin)))
-	if !c.any && !slices.ContainsFunc(c.origins, func(allowed string) bool { return isOrigin(origin, allowed) }) {
+	if !c.any && !slices.ContainsFunc(c.origins, func(allowed *regexp.Regexp) bool { return allowed.MatchString(origin) }) {
 		return false
 	}
 	method := string(ctx.Method())
 	return method == fasthttp.MethodOptions || len(c.methods) == 0 || slices.Contains(c.methods, method)
 }
 
-// isOrigin reports whether an origin is the allowed one, or one of its subdomains where that has
-// a *. The labels in its place are letters, digits and hyphens: a port or a user there would make
-// it an origin of somebody else.
-func isOrigin(origin, allowed string) bool {
-	before, after, wild := strings.Cut(allowed, "*")
-	if !wild {
-		return origin == allowed
+// originPattern returns what the origins match that are allowed by one entry of the list. The text
+// in the place of a * is of letters, digits, hyphens and dots, and so of host names and ports:
+// others, such as a user, would make it an origin of somebody else. An entry without a scheme that
+// begins with a * is for http and https.
+func originPattern(allowed string) *regexp.Regexp {
+	const any = "[a-z0-9.-]*"
+	pattern := strings.ReplaceAll(regexp.QuoteMeta(strings.ToLower(allowed)), `\*`, any)
+	if strings.HasPrefix(allowed, "*") && !strings.Contains(allowed, "://") {
+		pattern = "https?://" + pattern
 	}
-	if len(origin) <= len(before)+len(after) || !strings.HasPrefix(origin, before) || !strings.HasSuffix(origin, after) {
-		return false
-	}
-	return !strings.ContainsFunc(origin[len(before):len(origin)-len(after)], func(r rune) bool {
-		return r != '-' && r != '.' && (r < '0' || r > '9') && (r < 'a' || r > 'z')
-	})
+	return regexp.MustCompile("^" + pattern + "$")
 }
+
+// CanBeOrigin reports whether an entry of a list of allowed origins can match the Origin of a page:
+// that is a scheme and a host, perhaps a port, in no quotes and with nothing behind.
+func CanBeOrigin(allowed string) bool { return originEntry.MatchString(allowed) }
+
+var originEntry = regexp.MustCompile(`^(\*|null|(\*|[A-Za-z*][A-Za-z0-9+.*-]*://)[A-Za-z0-9.*_\[\]:-]*[A-Za-z0-9*\]])$`)
 
 // options answers OPTIONS: the router has set Allow, and a preflight gets the access control
 // headers in addition.

@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"millrace/codec/json"
@@ -126,13 +127,13 @@ func (b *ObjectReader) TextOf(name string, max int) *string {
 	return &text
 }
 
-// Integer reads a whole number, which may stand in quotes, nil for null.
+// Integer reads a whole number, which may stand in quotes, with blanks around it; nil for null.
 func (b *ObjectReader) Integer(name string, limit int64) *int64 {
 	text, _, some := b.Scalar(name, apierr.BadRequest)
 	if !some {
 		return nil
 	}
-	n, err := strconv.ParseInt(text, 10, 64)
+	n, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64)
 	if err != nil || n > limit || n < -limit {
 		b.Refuse(apierr.BadRequest, "%s must be a whole number up to %d.", name, limit)
 	}

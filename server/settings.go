@@ -47,9 +47,9 @@ type Settings struct {
 	// GracefulTimeout bounds a drain (shutdown.graceful.ms).
 	GracefulTimeout time.Duration
 
-	// AllowOrigin, AllowMethods and AllowHeaders are the access.control.*
+	// AllowOrigin, AllowMethods, AllowHeaders and ExposeHeaders are the access.control.*
 	// settings: comma-separated lists; an empty AllowOrigin turns CORS off.
-	AllowOrigin, AllowMethods, AllowHeaders string
+	AllowOrigin, AllowMethods, AllowHeaders, ExposeHeaders string
 	// AllowCredentials lets those pages send credentials; AllowOrigin must not be * then.
 	AllowCredentials bool
 

@@ -11,9 +11,12 @@ var spellings = []struct{ text, want string }{
 	{`{"items":"int","type":"array","x":[1.0,1e3,-0,"é\u00e9\/\u001f\n"]}`, `{"type":"array","items":"int","x":[1.0,1000.0,0,"éé/\u001F\n"]}`},
 	{`{"type":"map","values":{"type":"bytes","precision":4,"logicalType":"decimal"}}`, `{"type":"map","values":{"type":"bytes","precision":4,"logicalType":"decimal"}}`},
 	{`{"fields":[],"name":"n.R","type":"record"}`, `{"type":"record","name":"R","namespace":"n","fields":[]}`},
-	{`{"type":"error","name":"R","namespace":"n","fields":[],"doc":"d","p":1,"aliases":["A","m.B","n.C","A"]}`,
-		`{"type":"error","name":"R","namespace":"n","doc":"d","fields":[],"p":1,"aliases":["A","m.B","C"]}`},
-	{`{"type":"record","name":"R","namespace":"n","doc":7,"fields":[
+	{
+		`{"type":"error","name":"R","namespace":"n","fields":[],"doc":"d","p":1,"aliases":["A","m.B","n.C","A"]}`,
+		`{"type":"error","name":"R","namespace":"n","doc":"d","fields":[],"p":1,"aliases":["A","m.B","C"]}`,
+	},
+	{
+		`{"type":"record","name":"R","namespace":"n","doc":7,"fields":[
 		{"type":["null","n.R"],"name":"f","default":null,"doc":"d","order":"ascending"},
 		{"name":"g","order":"descending","aliases":["h","i","h"],"type":{"type":"enum","symbols":["A","B"],"default":"A","name":"E"},"default":"A","q":{"b":1,"a":2}},
 		{"name":"k","type":"E","default":"A"},
@@ -26,9 +29,12 @@ var spellings = []struct{ text, want string }{
 			`{"name":"k","type":"E","default":"A"},` +
 			`{"name":"l","type":{"type":"fixed","name":"F","namespace":"o","size":4,"x":true}},` +
 			`{"name":"m","type":"o.F"},` +
-			`{"name":"o","type":{"type":"record","name":"S","namespace":"","fields":[{"name":"p","type":["null","S"]}]}}]}`},
-	{`{"type":"record","name":"R","fields":[{"name":"a","type":"double","default":"NaN"},{"name":"b","type":{"type":"float"},"default":"1.5"},{"name":"c","type":"double","default":1E10},{"name":"d","type":"float","default":1}]}`,
-		`{"type":"record","name":"R","fields":[{"name":"a","type":"double","default":"NaN"},{"name":"b","type":"float","default":1.5},{"name":"c","type":"double","default":1.0E10},{"name":"d","type":"float","default":1}]}`},
+			`{"name":"o","type":{"type":"record","name":"S","namespace":"","fields":[{"name":"p","type":["null","S"]}]}}]}`,
+	},
+	{
+		`{"type":"record","name":"R","fields":[{"name":"a","type":"double","default":"NaN"},{"name":"b","type":{"type":"float"},"default":"1.5"},{"name":"c","type":"double","default":1E10},{"name":"d","type":"float","default":1}]}`,
+		`{"type":"record","name":"R","fields":[{"name":"a","type":"double","default":"NaN"},{"name":"b","type":"float","default":1.5},{"name":"c","type":"double","default":1.0E10},{"name":"d","type":"float","default":1}]}`,
+	},
 	{`{"type":"record","name":"R","fields":[{"name":"a","type":"int","a":1,"b":2,"a":3}]}`, `{"type":"record","name":"R","fields":[{"name":"a","type":"int","a":3,"b":2}]}`},
 }
 

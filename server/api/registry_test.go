@@ -404,8 +404,8 @@ func TestRegistrySettings(t *testing.T) {
 	})
 }
 
-// The node's credentials for the registry, and its response when they are refused: the fault is
-// not the client's.
+// The node's credentials for the registry, and its response when they are refused: as when Kafka
+// refuses them.
 func TestRegistryCredentials(t *testing.T) {
 	t.Parallel()
 	b := testkit.Fake(t).Broker
@@ -426,7 +426,7 @@ func TestRegistryCredentials(t *testing.T) {
 			start(t, b, withRegistry(t, f.URL, c.show)).produceBy(t, topic, userSchema, aUser).want(t, 200, `"offset":0`)
 			stranger := start(t, b, withRegistry(t, f.URL))
 			r := stranger.produceBy(t, topic, userSchema, aUser)
-			r.want(t, 500, `"error_code":50004`)
+			r.want(t, 401, `{"error_code":40101,"message":"The schema registry refuses the credentials of this node."}`)
 			if strings.Contains(r.body, "secret") {
 				t.Errorf("it says %s", r.body)
 			}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
 	"reflect"
 	"strconv"
 	"strings"
@@ -187,4 +188,22 @@ func TestSchemasOfOthers(t *testing.T) {
 	f("protobuf", "CgdtLnByb3RvEgF4IhYKAU0SEQoJdXNlcl9uYW1lGAEgASgJYgZwcm90bzM=", `{"userName":"a"}`)
 	f("avro", `{"type":"record","name":"Test","namespace":"connect-test.core","fields":[{"name":"a","type":"string"}]}`, `{"a":"x"}`)
 	f("jsonschema", `{"type":"object","properties":{"a":{"type":"string","pattern":"^(?!x).{1,2048}$"}}}`, `{"a":"y"}`)
+}
+
+// A descriptor in base64, out of the code that protoc generates for Python, is a schema as its file
+// is: its fields have the names that protoc would deduce.
+func TestDescriptorAsSchema(t *testing.T) {
+	t.Parallel()
+	b := testkit.Fake(t).Broker
+	s := start(t, b, withRegistry(t, builtIn(t, b)))
+	descriptor, err := os.ReadFile("../../codec/protobuf/testdata/tools/nested-python.b64")
+	if err != nil {
+		t.Fatal(err)
+	}
+	topic := testkit.CreateTopic(t, b, 1)
+	const media = "application/vnd.kafka.protobuf.v2+json"
+	const trip = `{"tripId":"t","stopsMade":[{"streetName":"s","stopKind":"KIND_DEPOT","allDoors":[{"isOpen":true}]}],"stopsByName":{},"totalCost":"7","cardNumber":"c","startedAt":"2026-01-02T03:04:05Z","anotherName":"r"}`
+	s.do(t, "POST", "/topics/"+topic, fmt.Sprintf(`{"value_schema":%q,"records":[{"value":%s}]}`, strings.TrimSpace(string(descriptor)), trip), "Content-Type: "+media).
+		want(t, 200, `"offset":0`)
+	s.do(t, "GET", "/topics/"+topic+"/partitions/0/records?offset=0", "", "Accept: "+media).want(t, 200, `"value":`+trip)
 }

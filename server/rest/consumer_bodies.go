@@ -234,7 +234,7 @@ func readNumber(b *server.ObjectReader, name string, set func(int)) {
 	if !readSetting(b, name, &v) {
 		return
 	}
-	n, err := strconv.ParseInt(v, 10, 64)
+	n, err := strconv.ParseInt(strings.TrimSpace(v), 10, 64)
 	if err != nil {
 		b.Refuse(apierr.InvalidConsumerConf, "%s must be a whole number, not %q.", name, v)
 		return
