@@ -91,6 +91,7 @@ func TestDashboardComesBack(t *testing.T) {
 		t.Errorf("the drain ends with %d", code)
 	}
 	page.WaitLine(t, "state: reconnecting", 20*time.Second)
+	page.WaitLine(t, `old: The node does not answer\. These figures are of \d`, 20*time.Second)
 	testkit.StartMillrace(t, "serve", "--set=bootstrap.servers="+strings.Join(b.Addrs, ","), "--set=listeners="+url)
 	testkit.Eventually(t, 30*time.Second, "the page to be live again", func() bool {
 		return strings.Count(page.Output(), "state: live") == 2

@@ -108,7 +108,7 @@ func New(s Settings, p Parts) *API {
 	a.handle(a.ingest.Routes()...)
 	a.handle(otlp.New(edge, s.Ingest.OTLP, p.Producer).Routes()...)
 	a.stopForwarding = a.ingest.Start()
-	a.handle(rest.NewMetadata(edge, media, p.Metadata).Routes()...)
+	a.handle(leadToDashboard(s, rest.NewMetadata(edge, media, p.Metadata).Routes())...)
 	a.handle(rest.NewConsumers(edge, media, p.Consumers, peers).Routes()...)
 	a.handle(rest.NewDirect(media, p.Metadata, p.Reader).Routes()...)
 	a.handle(rest.NewStreams(edge, media, p.Metadata, p.Reader).Routes()...)
@@ -166,6 +166,21 @@ func (a *API) ready(p *batch.Producer) func(ctx *fasthttp.RequestCtx, size int) 
 		}
 		return records(ctx, size)
 	}
+}
+
+// leadToDashboard has / lead browsers to the dashboard, where every listener serves it.
+func leadToDashboard(s Settings, routes []server.Route) []server.Route {
+	for _, l := range s.Edge.Listeners {
+		if l.Serves != 0 && l.Serves&server.DashboardPart == 0 {
+			return routes
+		}
+	}
+	for i := range routes {
+		if s.UI && routes[i].Path == "/" && routes[i].Method == "GET" {
+			routes[i] = ui.LeadFrom(routes[i])
+		}
+	}
+	return routes
 }
 
 // Serve is [server.Server.Serve], with the dashboard.
