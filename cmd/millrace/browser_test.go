@@ -86,6 +86,7 @@ func TestDashboardComesBack(t *testing.T) {
 	first, url := serve(t, b)
 	page := startNode(t, dir, "reconnect.mjs", url, chromium)
 	page.WaitLine(t, "state: live", time.Minute)
+	page.WaitLine(t, "figures: shown", time.Minute)
 	first.Signal(t, syscall.SIGTERM)
 	if code := first.WaitExit(t, 20*time.Second); code != 0 { // the page's stream does not hold it up
 		t.Errorf("the drain ends with %d", code)

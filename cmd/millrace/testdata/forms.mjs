@@ -164,7 +164,7 @@ export async function tailFindsTheFormat(page) {
 export async function answersAreCleared(page) {
   step('an answer is of the request above it');
   const form = page.locator('#produce');
-  await form.locator('[name=topic]').fill('answers');
+  await form.locator('[name=topic]').fill('tried-answers');
   await form.locator('[name=format]').selectOption('json');
   await form.locator('[name=value]').fill('{"a": 1}');
   await form.getByRole('button', { name: 'Send' }).click();

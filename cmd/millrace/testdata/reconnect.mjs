@@ -21,3 +21,5 @@ await page.evaluate(() => {
   new MutationObserver(say).observe(pill, { childList: true, characterData: true, subtree: true });
   say();
 });
+await page.waitForFunction(() => document.getElementById('fact-kafka').textContent !== '–');
+console.log('figures: shown');
