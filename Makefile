@@ -22,7 +22,7 @@ GOLDFLAGS ?= -s -w
 GOBUILD  := CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags "$(GOLDFLAGS) -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.committed=$(DATE)"
 KAFKA    := .cache/bin/kafka
 
-.PHONY: run build test test-short race fuzz lint simulate attacks faults faults-short soak bench pollers clients browser screenshots cluster-proof upgrade-proof proofs secured kafka loadtest install clean help budget all-but-lint $(KAFKA)
+.PHONY: run build test test-short race fuzz lint simulate attacks faults faults-short soak bench pollers clients browser helm screenshots cluster-proof upgrade-proof proofs secured kafka loadtest install clean help budget all-but-lint $(KAFKA)
 
 run: build ## build millrace and run it with a broker in process, on :8082
 	bin/millrace dev
@@ -131,11 +131,14 @@ soak: build ## a node (MILLRACE_BIN) on three real brokers under mixed load for 
 bench: ## benchmarks beside their limits
 	go run ./bench
 
-clients: $(KAFKA) ## clients of others against a real Kafka: npm's kafka-rest, Python's confluent-kafka and kafka-rest-client (needs node, npm, python3-venv and the network)
+clients: $(KAFKA) ## clients of others against a real Kafka: npm's kafka-rest, Python's confluent-kafka, kafka-rest-client, kafka-bridge-client, nlp-kafka-rest-api and pymapr-kafkarest (needs node, npm, python3-venv and the network)
 	$(KAFKA) -- env MILLRACE_TEST_CLIENTS=1 go test -count=1 -run 'TestNodeClient|TestPythonClient' ./cmd/millrace
 
 browser: $(KAFKA) ## the dashboard and the sample pages in Chromium (needs chromium, node, npm and the network)
 	$(KAFKA) -- env MILLRACE_TEST_BROWSER=1 go test -count=1 -timeout=15m -run 'TestDashboard|TestBrowser' ./cmd/millrace
+
+helm: ## the Helm chart, by helm lint and helm template (builds helm at first: minutes, and the network)
+	MILLRACE_TEST_HELM=1 go test -count=1 -timeout=20m -run '^TestHelmChart$$' ./cmd/millrace
 
 screenshots: build ## new pictures of the dashboard for the documentation, under a load test of five minutes
 	MILLRACE_TEST_BROWSER=1 MILLRACE_TEST_PICTURES=1 MILLRACE_BIN=$(abspath $(BIN)) go test -count=1 -timeout=10m -run 'TestPictures' ./cmd/millrace
@@ -156,7 +159,7 @@ upgrade-proof: ## a service of nodes of a former version, upgraded node by node 
 secured: ## a Kafka with TLS, SCRAM, OAUTHBEARER and access control lists, behind nodes that log in as one user or as their callers (needs Java 17 and Maven; a minute)
 	MILLRACE_TEST_SECURED=1 go test -count=1 -v -timeout=15m -run '^TestAccessControlListsHold|^TestSecured' ./cmd/millrace
 
-proofs: clients browser cluster-proof faults-short secured ## what make test leaves out because it takes minutes or programs of others; CI does both
+proofs: clients browser helm cluster-proof faults-short secured ## what make test leaves out because it takes minutes or programs of others; CI does both
 
 kafka: $(KAFKA) ## a real Kafka on localhost:9092 until Ctrl-C (needs Java 17 and Maven)
 	$(KAFKA)

@@ -43,7 +43,7 @@ var (
 	promGrouping = regexp.MustCompile(`\b(?:by|without|on|ignoring|group_left|group_right)\s*\(([^)]*)\)`)
 	promSeries   = regexp.MustCompile(`([a-zA-Z_:][a-zA-Z0-9_:]*)\s*(\{[^}]*\})?`)
 	promMatcher  = regexp.MustCompile(`([a-zA-Z_][a-zA-Z0-9_]*)\s*(?:=~|!~|!=|=)`)
-	promWords    = []string{"sum", "rate", "increase", "max", "min", "count", "topk", "deriv", "histogram_quantile", "and", "or", "unless"}
+	promWords    = []string{"sum", "rate", "increase", "max", "min", "count", "topk", "deriv", "histogram_quantile", "and", "or", "unless", "on", "absent", "last_over_time"}
 	scrapeLabels = []string{"job", "instance"}
 )
 

@@ -101,11 +101,11 @@ func sent(ctx *fasthttp.RequestCtx) int {
 }
 
 // failed counts a request that gets an error; the route is nil for a refused connection.
-func (f *figures) failed(k *apierr.Kind, at *metrics.Route) {
+func (f *figures) failed(k *apierr.Kind, at *metrics.Route, sample Sample) {
 	if c := f.failures[k]; c != nil {
 		c.Requests.Add(1)
 	}
-	f.recent.note(errorPlace{kind: k, route: at}, 1)
+	f.recent.note(errorPlace{kind: k, route: at}, 1, sample)
 }
 
 // RecordsFailed counts records that failed for one reason. Call it once for all such records of a
@@ -114,7 +114,7 @@ func (s *Server) RecordsFailed(kind *apierr.Kind, records int) {
 	if c := s.figures.failures[kind]; c != nil {
 		c.Records.Add(uint64(records))
 	}
-	s.figures.recent.note(errorPlace{kind: kind, records: true}, records)
+	s.figures.recent.note(errorPlace{kind: kind, records: true}, records, Sample{})
 }
 
 // Metrics returns the metrics that requests are counted in.

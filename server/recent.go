@@ -3,8 +3,11 @@ package server
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"sync"
 	"time"
+
+	"github.com/valyala/fasthttp"
 
 	"millrace/internal/apierr"
 	"millrace/metrics"
@@ -13,9 +16,10 @@ import (
 // maxRecent bounds the recent errors, each once for the route where it happened.
 const maxRecent = 50
 
-// recent holds the recent errors and their routes. It holds no message, because messages can
-// quote a client's data. It evicts the error that happened longest ago, since that is what the list
-// shows; a bounded.Map does not keep that order.
+// recent holds the recent errors, their routes, and the last request of each as a sample. Messages
+// can quote a client's data, so samples are for those who may see the dashboard. It evicts the
+// error that happened longest ago, since that is what the list shows; a bounded.Map does not keep
+// that order.
 type recent struct {
 	mu   sync.Mutex
 	seen map[errorPlace]*recentError
@@ -32,8 +36,19 @@ type errorPlace struct {
 
 type recentError struct {
 	errorPlace
-	count uint64
-	last  time.Time
+	count  uint64
+	last   time.Time
+	sample Sample
+}
+
+// Sample is the last request that failed with an error.
+type Sample struct {
+	// Topic is empty where the path names none.
+	Topic string
+	// Client is its address, and the origin of a web page.
+	Client string
+	// Message is what the client was told.
+	Message string
 }
 
 // RecentError is a recent error and its route.
@@ -47,6 +62,8 @@ type RecentError struct {
 	// Count is how often it happened, Last the last time.
 	Count uint64
 	Last  time.Time
+	// Sample is the last of them; it is empty for Records, which may be of many topics.
+	Sample Sample
 }
 
 // RecentErrors returns the recent errors, the latest first: 50 at most, each once for the route
@@ -55,13 +72,13 @@ func (s *Server) RecentErrors() []RecentError {
 	list := s.figures.recent.list()
 	all := make([]RecentError, len(list))
 	for i, e := range list {
-		all[i] = RecentError{e.kind, e.route, e.records, e.count, e.last}
+		all[i] = RecentError{e.kind, e.route, e.records, e.count, e.last, e.sample}
 	}
 	return all
 }
 
-// note counts n errors at a place.
-func (r *recent) note(at errorPlace, n int) {
+// note counts n errors at a place, of which the sample is the last.
+func (r *recent) note(at errorPlace, n int, sample Sample) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	e := r.seen[at]
@@ -76,7 +93,7 @@ func (r *recent) note(at errorPlace, n int) {
 		r.seen[at] = e
 	}
 	e.count += uint64(n)
-	e.last = time.Now()
+	e.last, e.sample = time.Now(), sample
 }
 
 // forgetOldest evicts the oldest error. The caller holds r.mu.
@@ -102,4 +119,27 @@ func (r *recent) list() []recentError {
 		return cmp.Or(b.last.Compare(a.last), cmp.Compare(a.kind.Name, b.kind.Name))
 	})
 	return all
+}
+
+// maxSample bounds each text of a sample.
+const maxSample = 200
+
+// sampleOf returns the sample of a request that failed.
+func sampleOf(ctx *fasthttp.RequestCtx, e *apierr.Error) Sample {
+	s := Sample{Client: ctx.RemoteIP().String(), Message: cut(e.Message())}
+	if topic, ok := ctx.UserValue("topic").(string); ok {
+		s.Topic = cut(strings.Clone(topic)) // the router's is of the request
+	}
+	if origin := ctx.Request.Header.PeekCanonical(headerOrigin); len(origin) > 0 {
+		s.Client += ", a page of " + cut(string(origin))
+	}
+	return s
+}
+
+// cut shortens a text to maxSample bytes of valid UTF-8, in memory of its own.
+func cut(text string) string {
+	if len(text) > maxSample {
+		text = text[:maxSample] + "…"
+	}
+	return strings.ToValidUTF8(text, "")
 }

@@ -13,7 +13,7 @@ import (
 // Failed requests and failed records are counted apart.
 func TestErrorsAreOfRequestsOrOfRecords(t *testing.T) {
 	s := New(Settings{}, Deps{Logger: slog.New(slog.DiscardHandler)})
-	s.figures.failed(apierr.NotFound, s.figures.unmatched)
+	s.figures.failed(apierr.NotFound, s.figures.unmatched, Sample{})
 	s.RecordsFailed(apierr.PartitionNotFound, 30)
 	got := map[string]metrics.FailureReading{}
 	for _, f := range s.Metrics().Read().Failures {
@@ -36,13 +36,13 @@ func TestRecentErrors(t *testing.T) {
 	var r recent
 	m := metrics.New(metrics.Settings{}, metrics.Build{})
 	first := errorPlace{kind: apierr.Internal, records: true}
-	r.note(first, 3)
-	r.note(first, 2)
-	if got := r.list(); len(got) != 1 || got[0].count != 5 || time.Since(got[0].last) > time.Minute {
+	r.note(first, 3, Sample{})
+	r.note(first, 2, Sample{Message: "last"})
+	if got := r.list(); len(got) != 1 || got[0].count != 5 || got[0].sample.Message != "last" || time.Since(got[0].last) > time.Minute {
 		t.Errorf("%+v", got)
 	}
 	for n := range 2 * maxRecent {
-		r.note(errorPlace{kind: apierr.NotFound, route: m.Route("GET", fmt.Sprint(n))}, 1)
+		r.note(errorPlace{kind: apierr.NotFound, route: m.Route("GET", fmt.Sprint(n))}, 1, Sample{})
 	}
 	got := r.list()
 	if len(got) != maxRecent {

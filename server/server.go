@@ -306,7 +306,7 @@ func (s *Server) refuseUnread(ctx *fasthttp.RequestCtx, err *apierr.Error) {
 
 // turnedAway is called for each connection that is refused for a limit.
 func (s *Server) turnedAway(k *apierr.Kind) {
-	s.figures.failed(k, nil)
+	s.figures.failed(k, nil, Sample{})
 	if ok, more := s.sparing.allow(k); ok {
 		s.log.Warn("connection turned away", "because", k.Name, "more_since_the_last", more)
 	}

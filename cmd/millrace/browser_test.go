@@ -86,11 +86,13 @@ func TestDashboardComesBack(t *testing.T) {
 	first, url := serve(t, b)
 	page := startNode(t, dir, "reconnect.mjs", url, chromium)
 	page.WaitLine(t, "state: live", time.Minute)
+	page.WaitLine(t, "figures: shown", time.Minute)
 	first.Signal(t, syscall.SIGTERM)
 	if code := first.WaitExit(t, 20*time.Second); code != 0 { // the page's stream does not hold it up
 		t.Errorf("the drain ends with %d", code)
 	}
 	page.WaitLine(t, "state: reconnecting", 20*time.Second)
+	page.WaitLine(t, `old: The node does not answer\. These figures are of \d`, 20*time.Second)
 	testkit.StartMillrace(t, "serve", "--set=bootstrap.servers="+strings.Join(b.Addrs, ","), "--set=listeners="+url)
 	testkit.Eventually(t, 30*time.Second, "the page to be live again", func() bool {
 		return strings.Count(page.Output(), "state: live") == 2

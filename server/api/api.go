@@ -151,7 +151,7 @@ func (a *API) withRights(s Settings, p Parts, media *rest.Media, r *Rights) (rou
 		}).Routes(),
 		door.Routes(),
 		otlp.New(edge, s.Ingest.OTLP, r.Producer).Routes(),
-		rest.NewMetadata(edge, media, r.Metadata).Routes(),
+		leadToDashboard(s, rest.NewMetadata(edge, media, r.Metadata).Routes()),
 		rest.NewDirect(media, r.Metadata, r.Reader).Routes(),
 		rest.NewStreams(edge, media, r.Metadata, r.Reader).Routes(),
 		v3.Routes(v3.Parts{Edge: edge, Metadata: r.Metadata, Admin: r.Admin, Strict: s.REST.Strict}),
@@ -221,6 +221,21 @@ func (a *API) ready(p *batch.Producer) func(ctx *fasthttp.RequestCtx, size int) 
 		}
 		return records(ctx, size)
 	}
+}
+
+// leadToDashboard has / lead browsers to the dashboard, where every listener serves it.
+func leadToDashboard(s Settings, routes []server.Route) []server.Route {
+	for _, l := range s.Edge.Listeners {
+		if l.Serves != 0 && l.Serves&server.DashboardPart == 0 {
+			return routes
+		}
+	}
+	for i := range routes {
+		if s.UI && routes[i].Path == "/" && routes[i].Method == "GET" {
+			routes[i] = ui.LeadFrom(routes[i])
+		}
+	}
+	return routes
 }
 
 // Serve is [server.Server.Serve], with the dashboard.

@@ -277,3 +277,19 @@ func TestDashboardGivesStreamsBack(t *testing.T) {
 		return resp.StatusCode == 200
 	})
 }
+
+// A browser that opens the node's address gets to the dashboard; programs get what they always got.
+func TestRootLeadsBrowsersToTheDashboard(t *testing.T) {
+	t.Parallel()
+	b := testkit.Fake(t).Broker
+	with := start(t, b, withUI)
+	const browser = "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+	got := with.do(t, "GET", "/", "", browser).want(t, 302, "")
+	if got.header.Get("Location") != "ui" || got.header.Get("Vary") != "Accept" {
+		t.Errorf("the answer's headers are %v", got.header)
+	}
+	with.do(t, "GET", "/", "", "Accept: text/html").want(t, 302, "")
+	with.do(t, "GET", "/", "").want(t, 200, "{}")
+	with.do(t, "GET", "/", "", "Accept: application/vnd.kafka.v2+json").want(t, 200, "{}")
+	start(t, b).do(t, "GET", "/", "", browser).want(t, 200, "{}") // there is no dashboard
+}

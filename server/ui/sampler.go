@@ -41,6 +41,10 @@ type sampler struct {
 	viewers int
 	points  [][]byte      // encoded, the latest last
 	changed chan struct{} // closed and replaced at each snapshot
+	// The rows of all topics and instances in the last snapshot, of which it has the first. Each
+	// list is replaced, never changed.
+	allTopics    []topicMessage
+	allInstances []memberMessage
 	// snapshot and settings are whole events; each of them is replaced, never changed.
 	snapshot, settings []byte
 }
@@ -144,9 +148,14 @@ func (p *sampler) point() {
 
 // show makes a snapshot and wakes the viewers.
 func (p *sampler) show() {
-	snapshot, settings := event("snapshot", p.gather()), event("config", p.config())
+	gathered := p.gather()
+	topics, instances := gathered.Topics.List, gathered.Consumers.List
+	gathered.Topics.List = topics[:min(rowsPerPage, len(topics))]
+	gathered.Consumers.List = instances[:min(rowsPerPage, len(instances))]
+	snapshot, settings := event("snapshot", gathered), event("config", p.config())
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.allTopics, p.allInstances = topics, instances
 	if p.viewers == 0 {
 		return // the last viewer left meanwhile; the next one wants a new snapshot
 	}

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"context"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -9,12 +10,6 @@ import (
 	"millrace/consumer"
 	"millrace/internal/apierr"
 	"millrace/metrics"
-)
-
-// These constants bound the lists in a snapshot whose length has no bound of its own.
-const (
-	shownTopics    = 100
-	shownConsumers = 100
 )
 
 // helloMessage is the part that a page needs once.
@@ -122,6 +117,10 @@ type recentMessage struct {
 	Where string `json:"where"`
 	Count uint64 `json:"count"`
 	Last  int64  `json:"last"`
+	// The last of them; empty for single records.
+	Topic   string `json:"topic"`
+	Client  string `json:"client"`
+	Message string `json:"message"`
 }
 
 type brokersMessage struct {
@@ -322,7 +321,7 @@ func (p *sampler) recentErrors() []recentMessage {
 		if e.Records {
 			where = "single records"
 		}
-		all = append(all, recentMessage{e.Kind.Name, where, e.Count, e.Last.UnixMilli()})
+		all = append(all, recentMessage{e.Kind.Name, where, e.Count, e.Last.UnixMilli(), e.Sample.Topic, e.Sample.Client, e.Sample.Message})
 	}
 	return all
 }
@@ -331,7 +330,8 @@ func consumersOf(manager *consumer.Manager) consumersState {
 	if manager == nil {
 		return consumersState{}
 	}
-	o := manager.Overview(shownConsumers)
+	o := manager.Overview(math.MaxInt)
+	o.Groups = o.Groups[:min(rowsPerPage, len(o.Groups))]
 	m := consumersState{Instances: o.Instances, Limit: o.Limit, GroupCount: o.GroupCount}
 	for _, g := range o.Groups {
 		m.Groups = append(m.Groups, groupMessage{g.Group, g.Instances, g.Partitions, g.Lag, g.LagKnown})

@@ -1,7 +1,6 @@
 package ui
 
 import (
-	"cmp"
 	"slices"
 	"time"
 
@@ -9,7 +8,7 @@ import (
 	"millrace/metrics"
 )
 
-// topicsMessage has the busiest topics, then the first ones by name.
+// topicsMessage has the topics in the order of [byNeed], then by name.
 type topicsMessage struct {
 	Count      int            `json:"count"`
 	Partitions int            `json:"partitions"`
@@ -69,14 +68,7 @@ func (p *sampler) topicsOf(known *metadata.Snapshot) topicsMessage {
 		}
 		m.List = append(m.List, line)
 	}
-	if len(m.List) > shownTopics {
-		slices.SortStableFunc(m.List, func(a, b topicMessage) int {
-			return cmp.Or(
-				cmp.Compare(b.InRecords+b.OutRecords, a.InRecords+a.OutRecords),
-				cmp.Compare(b.Produced+b.Consumed, a.Produced+a.Consumed))
-		})
-		m.List = m.List[:shownTopics]
-	}
+	slices.SortStableFunc(m.List, byNeed)
 	return m
 }
 

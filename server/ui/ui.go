@@ -43,6 +43,8 @@ func (d *Dashboard) Routes() []server.Route {
 	return []server.Route{
 		{Method: "GET", Path: "/ui", OwnHost: true, Part: server.DashboardPart, Action: server.Administer, Handle: d.page},
 		{Method: "GET", Path: "/ui/{file}", OwnHost: true, Part: server.DashboardPart, Action: server.Administer, Handle: d.file},
+		{Method: "GET", Path: "/ui/topics", Query: findQuery, OwnHost: true, Part: server.DashboardPart, SameOrigin: true, Action: server.Administer, Handle: d.findTopics},
+		{Method: "GET", Path: "/ui/instances", Query: findQuery, OwnHost: true, Part: server.DashboardPart, SameOrigin: true, Action: server.Administer, Handle: d.findInstances},
 		{Method: "GET", Path: "/ui/events", OwnHost: true, Part: server.DashboardPart, SameOrigin: true, Action: server.Administer, Handle: d.events},
 	}
 }
@@ -110,4 +112,32 @@ func (d *Dashboard) events(ctx *fasthttp.RequestCtx) error {
 		return nil
 	}
 	return d.edge.Stream(ctx, server.MediaEvents, func(st *server.Stream) error { return d.sampler.feed(st) })
+}
+
+// LeadFrom returns the route of / with browsers led to the dashboard. Programs, which do not ask
+// for HTML by name, get the response as before.
+func LeadFrom(root server.Route) server.Route {
+	admit, handle := root.Admit, root.Handle
+	root.Admit = func(ctx *fasthttp.RequestCtx) error {
+		if wantsPage(ctx) {
+			return nil
+		}
+		return admit(ctx)
+	}
+	root.Handle = func(ctx *fasthttp.RequestCtx) error {
+		ctx.Response.Header.Set(fasthttp.HeaderVary, fasthttp.HeaderAccept)
+		if !wantsPage(ctx) {
+			return handle(ctx)
+		}
+		// Relative, for proxies that serve it under another path.
+		ctx.Response.Header.Set(fasthttp.HeaderLocation, "ui")
+		ctx.SetStatusCode(fasthttp.StatusFound)
+		return nil
+	}
+	return root
+}
+
+// wantsPage reports whether the client asks for HTML by name, as browsers do.
+func wantsPage(ctx *fasthttp.RequestCtx) bool {
+	return strings.Contains(string(ctx.Request.Header.Peek(fasthttp.HeaderAccept)), "text/html")
 }

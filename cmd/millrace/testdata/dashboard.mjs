@@ -6,8 +6,8 @@
 
 import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
-import { figuresAreTrue, figuresMove, layoutHolds, manyTopicsAreFound, onlyServerErrorsAlarm, topicsOpen } from './figures.mjs';
-import { consumeFormWorks, produceFormWorks, tailIsExact, tailKeepsUp, tailShowsRecords } from './forms.mjs';
+import { errorsHaveSamples, figuresAreTrue, figuresMove, layoutHolds, manyInstancesAreFound, manyTopicsAreFound, onlyServerErrorsAlarm, topicsOpen } from './figures.mjs';
+import { answersAreCleared, consumeFormWorks, produceFormWorks, tailFindsTheFormat, tailIsExact, tailKeepsUp, tailShowsRecords } from './forms.mjs';
 import { chartsHaveKeys, everythingHasFocus, isAccessible, keyboardWorks, tablesKeepFocus } from './keyboard.mjs';
 import { api, JSON2, launch, looks, open, row, step, until, V2 } from './page.mjs';
 
@@ -69,6 +69,9 @@ try {
   await tailShowsRecords(main.page);
   await tailIsExact(main.page);
   await tailKeepsUp(main.page);
+  await tailFindsTheFormat(main.page);
+  await answersAreCleared(main.page);
+  await errorsHaveSamples(main.page);
   await consumeFormWorks(main.page);
   await topicsOpen(main.page);
   await chartsHaveKeys(main.page);
@@ -87,6 +90,7 @@ try {
     await context.close();
   }
   await manyTopicsAreFound(main.page);
+  await manyInstancesAreFound(main.page);
   await figuresAreTrue(main.page, async () => {
     load.on = false;
     await Promise.all(running);

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
-import { api, cell, cellText, JSON2, metric, row, seconds, series, shownNumber, step, text, until } from './page.mjs';
+import { api, cell, cellText, JSON2, metric, row, seconds, series, shownNumber, step, text, until, url, V2 } from './page.mjs';
 
 const chart = (page, title) => page.locator('#charts .card').filter({ has: page.getByRole('heading', { name: title }) });
 
@@ -56,7 +56,7 @@ export async function topicsOpen(page) {
     assert.equal(await lines.count(), 3);
     for (let n = 0; n < 3; n++) {
       const [partition, leader, replicas, synced, first, next, records] = await lines.nth(n).locator('th, td').allInnerTexts();
-      assert.deepEqual([partition, leader, replicas, synced, first], [`${n}`, '0', '0', '0', '0']);
+      assert.deepEqual([partition, leader, replicas, synced, first], [`${n}`, 'broker 0', 'broker 0', 'broker 0', '0']);
       assert.ok(Number(next) > 0 && next === records, `partition ${n} ends at ${next} with ${records}`);
     }
   });
@@ -71,12 +71,13 @@ export async function manyTopicsAreFound(page) {
   step('every one of many topics is found');
   const names = Array.from({ length: 120 }, (_, n) => `many-${String(n).padStart(3, '0')}`);
   for (const name of names) assert.equal((await api('POST', `/topics/${name}`, { records: [{ value: 1 }] }, JSON2)).status, 200);
-  await until('more topics than are listed', async () => assert.match(await text(page, '#topics-note'), /the busiest 100 are listed/));
+  await until('more topics than are listed', async () => assert.match(await text(page, '#topics-note'), /the busiest first/));
   const listed = await page.locator('#topics-table > tbody > tr > th').allInnerTexts();
   const quiet = names.find((name) => !listed.includes(name));
   await page.locator('#topics-filter').fill(quiet.toUpperCase());
   await until(quiet, async () => assert.equal(await row(page, 'topics-table', quiet).count(), 1));
   assert.equal(await page.locator('#topics-table > tbody > tr:visible').count(), 1);
+  assert.equal(await cell(page, 'topics-table', quiet, 1), 3, 'a row that was searched for has no figures');
   await row(page, 'topics-table', quiet).getByRole('button', { name: quiet, exact: true }).click();
   await until('its partitions', async () => assert.equal(await page.locator('.partitions tbody tr').count(), 3));
   await page.locator('#topics-filter').fill('');
@@ -170,4 +171,43 @@ export async function layoutHolds(page, name) {
   assert.equal(new Set(plots).size, name === 'phone' ? 3 : 2, `charts at ${plots}`);
   assert.ok(topics < window.height * 1.2, `${name}: topics begin at ${topics}`);
   if (name !== 'phone') assert.equal(cut, 0, 'a table of consumers is cut');
+}
+
+// Errors say where, to whom and what; a page of another origin is among them.
+export async function errorsHaveSamples(page) {
+  step('errors have a sample');
+  const refused = await fetch(`${url}/topics/orders`, { method: 'POST', body: '{}', headers: { Origin: 'https://other.example', 'Sec-Fetch-Site': 'cross-site' } });
+  assert.equal(refused.status, 403);
+  await until('the refused origin', async () => {
+    const shown = await text(page, '#recent-table tbody');
+    assert.match(shown, /127\.0\.0\.1, a page of https:\/\/other\.example/);
+    assert.match(shown, /access\.control\.allow\.origin/);
+  });
+  const line = page.locator('#recent-table tbody tr').filter({ hasText: 'topic_not_found' }).first();
+  assert.deepEqual((await line.locator('th, td').allInnerTexts()).slice(5, 7), ['nowhere', '127.0.0.1']);
+}
+
+// Of more instances than a page has, each is found, and the pages have all.
+export async function manyInstancesAreFound(page) {
+  step('every one of many instances is found');
+  const many = 130;
+  for (let n = 0; n < many; n++) {
+    assert.equal((await api('POST', '/consumers/crowd', { name: `i-${String(n).padStart(3, '0')}`, format: 'json' }, V2)).status, 200);
+  }
+  const rows = page.locator('#instances-table > tbody > tr:visible');
+  const pages = page.locator('#instances-pages');
+  await until('the pages', async () => assert.match(await pages.innerText(), /1 to 100 of 1[3-9]\d/));
+  const first = await page.locator('#instances-table > tbody > tr > th').allInnerTexts();
+  await pages.getByRole('button', { name: 'After' }).click();
+  await until('the second page', async () => assert.match(await pages.innerText(), /101 to 1[3-9]\d of 1[3-9]\d/));
+  const second = await page.locator('#instances-table > tbody > tr > th').allInnerTexts();
+  for (let n = 0; n < many; n++) {
+    const name = `i-${String(n).padStart(3, '0')}`;
+    assert.ok(first.includes(name) || second.includes(name), `${name} is on no page`);
+  }
+  await page.locator('#instances-filter').fill('I-129');
+  await until('the instance', async () => assert.deepEqual(await page.locator('#instances-table > tbody > tr > th').allInnerTexts(), ['i-129']));
+  assert.equal(await rows.count(), 1);
+  await page.locator('#instances-filter').fill('');
+  for (let n = 0; n < many; n++) await api('DELETE', `/consumers/crowd/instances/i-${String(n).padStart(3, '0')}`);
 }

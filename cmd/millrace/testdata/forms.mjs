@@ -137,3 +137,39 @@ export async function tailKeepsUp(page) {
   assert.match(await text(page, '#tail-form output'), /20,000 records/);
   await stopTail(page);
 }
+
+// A topic's format is found out, with the reason; one that was chosen and is wrong is told, and not
+// asked for again and again.
+export async function tailFindsTheFormat(page) {
+  step('the tail finds the format');
+  for (const [topic, shown, reason] of [['tried-avro', 'Avro', 'JSON \\('], ['tried-protobuf', 'Protobuf', 'JSON Schema \\('], ['tried-binary', 'binary', 'Protobuf \\('], ['tried', 'JSON', '']]) {
+    await startTail(page, topic, '', 'beginning');
+    await until(`${topic} as ${shown}`, async () => {
+      assert.match(await text(page, '#tail-form output'), new RegExp(`^Reading ${topic} as ${shown}${reason && `, not as ${reason}.*\\)`}: [1-9]\\d* records$`));
+    });
+    await stopTail(page);
+  }
+  let asked = 0;
+  const count = (request) => { if (request.url().includes('/topics/tried-binary/stream')) asked++; };
+  page.on('request', count);
+  await startTail(page, 'tried-binary', 'json', 'beginning');
+  await until('the reason', async () => assert.match(await text(page, '#tail-form output'), /^tried-binary is not shown as JSON: .+/));
+  await pause(2500); // a browser would have connected again by now
+  assert.equal(asked, 1, `the page asked ${asked} times`);
+  assert.ok(await page.getByRole('button', { name: 'Start' }).isEnabled());
+  page.off('request', count);
+}
+
+// The answer of the request before does not stay under the words about the next.
+export async function answersAreCleared(page) {
+  step('an answer is of the request above it');
+  const form = page.locator('#produce');
+  await form.locator('[name=topic]').fill('tried-answers');
+  await form.locator('[name=format]').selectOption('json');
+  await form.locator('[name=value]').fill('{"a": 1}');
+  await form.getByRole('button', { name: 'Send' }).click();
+  await until('the answer', async () => assert.match(await form.locator('[data-answer]').innerText(), /offsets/));
+  await form.locator('[name=value]').fill('{not JSON');
+  await until('the refusal', async () => assert.match(await text(page, '#produce output'), /^The value is not JSON/));
+  assert.equal(await form.locator('[data-answer]').innerText(), '–');
+}

@@ -13,7 +13,13 @@ await page.exposeFunction('tell', (words) => console.log(words));
 await page.goto(`${url}/ui`);
 await page.evaluate(() => {
   const pill = document.getElementById('status');
-  const say = () => tell(`state: ${pill.textContent}`);
+  const old = document.getElementById('old');
+  const say = () => {
+    tell(`state: ${pill.textContent}`);
+    if (!old.hidden) tell(`old: ${old.textContent}`);
+  };
   new MutationObserver(say).observe(pill, { childList: true, characterData: true, subtree: true });
   say();
 });
+await page.waitForFunction(() => document.getElementById('fact-kafka').textContent !== '–');
+console.log('figures: shown');

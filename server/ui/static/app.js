@@ -37,11 +37,16 @@ let points = [];
 let paused = false;
 let hello = null;
 let source = null;
+let shownAt = 0; // the time of the figures that are shown
+const clock = new Intl.DateTimeFormat([], { timeStyle: 'medium' });
 
 const unpack = (point) => withClient(Object.fromEntries(fields.map((name, i) => [name, point[i]])));
 
 function state(kind, words) {
   const pill = byId('status');
+  document.body.toggleAttribute('data-old', kind === 'bad');
+  byId('old').hidden = kind !== 'bad' || !shownAt;
+  text(byId('old'), `The node does not answer. These figures are of ${clock.format(shownAt)}.`);
   pill.dataset.state = kind;
   text(pill, words);
 }
@@ -81,6 +86,7 @@ function take(snapshot) {
   if (paused) return;
   for (const chart of charts) chart.draw(points, snapshot.at);
   show(snapshot);
+  shownAt = snapshot.at;
   for (const place of document.querySelectorAll('[data-build]')) {
     text(place, `${hello.version || 'unversioned'}, up ${f.span((snapshot.at - hello.started) / 1000)}`);
   }

@@ -31,12 +31,14 @@ class Exchange {
 
   refuse(words) {
     text(this.curl, '');
+    text(this.answer, '–'); // the one before is not of what the form has now
     text(this.said, words);
   }
 
   // send resolves to the response's JSON, or to null when it failed.
   async send(request) {
     this.preview(request);
+    text(this.answer, '–');
     const began = performance.now();
     try {
       const response = await fetch(new URL(request.path, root), {

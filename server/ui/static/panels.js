@@ -3,6 +3,7 @@
 import { byId, el, text } from './dom.js';
 import * as f from './format.js';
 import { long, name, number, plain, Table } from './table.js';
+import { Paging } from './paging.js';
 import { showTopics } from './topics.js';
 
 // lag is unknown until Kafka has returned a group's offsets and its topics' end offsets.
@@ -26,7 +27,9 @@ const instances = new Table('instances-table', [
   number(lag, f.count),
   number((i) => i.backlog, f.count),
   number((i) => i.idle, f.span),
-], { key: (i) => `${i.group}\n${i.name}`, empty: 'No consumer instances.', by: 0 });
+], { key: (i) => `${i.group}\n${i.name}`, empty: 'No consumer instances.', by: 5, down: true });
+
+const pages = new Paging('instances', instances);
 
 const brokers = new Table('brokers-table', [
   name((b) => b.id),
@@ -76,6 +79,9 @@ const recent = new Table('recent-table', [
   { text: (e) => about(e).advice, class: () => 'prose' },
   { text: (e) => e.where },
   { text: (e) => f.count(e.count), class: () => 'n' },
+  { text: (e) => e.topic || '–' },
+  { text: (e) => e.client || '–' },
+  { text: (e) => e.message || '–', class: () => 'prose' },
 ], { key: (e) => `${e.name}\n${e.where}`, empty: 'No errors since the start.' });
 
 const codes = new Table('codes-table', [
@@ -135,7 +141,7 @@ export function show(s) {
   trouble(s);
   showTopics(s.topics);
   groups.show(s.consumers.groups ?? []);
-  instances.show(s.consumers.list ?? []);
+  pages.show(s.consumers.list ?? [], s.consumers.instances);
   text(byId('consumers-note'), `${f.count(s.consumers.instances)} of at most ${f.plural(s.consumers.limit, 'instance')} in ${f.plural(s.consumers.group_count, 'group')}`);
   brokers.show(s.brokers.list ?? []);
   text(byId('brokers-note'), s.brokers.known ? `cluster ${s.brokers.cluster || 'without id'}, as of ${f.span(s.brokers.age)} ago` : '');

@@ -10,7 +10,10 @@ const EVERY = 5000; // ms between two looks
 const MOST = 100; // partitions that are shown
 const AT_ONCE = 3; // a browser opens six connections to a server, and streams hold some
 
-const HEADS = ['Partition', 'Leader', 'Replicas', 'In sync', 'First offset', 'Next offset', 'Records'];
+const HEADS = ['Partition', 'Leader', 'Replicas on', 'In sync on', 'First offset', 'Next offset', 'Records'];
+
+// broker writes the ids of brokers so that they are not taken for numbers of replicas.
+const broker = (ids) => `${ids.length > 1 ? 'brokers' : 'broker'} ${[ids].flat().join(', ')}`;
 
 // Partitions shows one topic's partitions until it is closed.
 export class Partitions {
@@ -49,10 +52,10 @@ export class Partitions {
       const synced = p.replicas.filter((r) => r.in_sync).map((r) => r.broker);
       const { cells } = this.rows.rows[n];
       text(cells[0], p.partition);
-      text(cells[1], p.leader < 0 ? 'none' : p.leader);
+      text(cells[1], p.leader < 0 ? 'none' : broker(p.leader));
       cells[1].className = p.leader < 0 ? 'n bad' : 'n';
-      text(cells[2], replicas.join(', '));
-      text(cells[3], synced.join(', ') || 'none');
+      text(cells[2], broker(replicas));
+      text(cells[3], synced.length ? broker(synced) : 'none');
       cells[3].className = synced.length < replicas.length ? 'n warn' : 'n';
     });
     this.table.hidden = false;

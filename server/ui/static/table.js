@@ -9,8 +9,8 @@ const collator = new Intl.Collator('en', { numeric: true });
 export class Table {
   // Columns are made by number, plain and name. options are key(item), the
   // words for an empty list, the column to sort by from the start (none for the
-  // list's own order), and detail(item), which makes the details of a row.
-  constructor(id, columns, { key, empty, by, detail }) {
+  // list's own order) and whether the largest come first (down), and detail(item), which makes the details of a row.
+  constructor(id, columns, { key, empty, by, down = false, detail }) {
     this.table = byId(id);
     this.body = this.table.tBodies[0];
     this.key = key;
@@ -23,7 +23,7 @@ export class Table {
     columns.forEach((column, n) => {
       if (column.by) this.sortable(n);
     });
-    this.sort(by, false);
+    this.sort(by, down);
   }
 
   // sortable makes a column's head a button.

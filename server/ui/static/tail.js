@@ -14,6 +14,7 @@ const utf8 = new TextDecoder('utf-8', { fatal: true });
 const form = byId('tail-form');
 const rows = byId('tail-table').tBodies[0];
 let source = null;
+let reading = ''; // what is said of the stream
 let seen = 0;
 let waiting = []; // records that are not drawn yet, as JSON
 let drawing = false;
@@ -49,7 +50,7 @@ function draw() {
   none.remove();
   rows.prepend(...fresh);
   while (rows.rows.length > ROWS) rows.lastElementChild.remove();
-  if (source) say(`Reading ${form.elements.topic.value}: ${count(seen)} records`);
+  if (source) say(`${reading}: ${count(seen)} records`);
 }
 
 // row shows a record's members as the JSON that they are: "5" is not 5, and no
@@ -88,25 +89,74 @@ function fromBase64(value) {
   }
 }
 
-function start() {
-  stop();
-  const { topic, format, from } = Object.fromEntries(new FormData(form));
+function clear() {
   rows.replaceChildren(none);
   seen = 0;
   waiting = [];
-  const query = new URLSearchParams({ format, from, headers: true, timestamps: true });
-  source = new EventSource(`topics/${encodeURIComponent(topic)}/stream?${query}`);
-  say('Connecting');
+}
+
+// FORMATS are tried in this order where the format is to be found out: every record is of one
+// format at least, as the last shows any bytes.
+const FORMATS = ['json', 'avro', 'jsonschema', 'protobuf', 'binary'];
+const LABELS = { json: 'JSON', avro: 'Avro', jsonschema: 'JSON Schema', protobuf: 'Protobuf', binary: 'binary' };
+
+function start() {
+  stop();
+  const { topic, format, from } = Object.fromEntries(new FormData(form));
+  clear();
   form.elements.start.disabled = true;
   form.elements.stop.disabled = false;
-  source.addEventListener('open', () => say(`Reading ${topic}`));
-  source.addEventListener('message', (e) => add(e.data));
-  // The node's message about a record that it cannot show, or about the end.
-  source.addEventListener('failure', (e) => say(JSON.parse(e.data).message));
-  source.addEventListener('error', () => {
-    if (source?.readyState === EventSource.CLOSED) stop(`The node does not stream ${topic} in this format.`);
-    else say('Reconnecting');
+  say('Connecting');
+  if (format) open(topic, format, from, '', (why) => stop(`${topic} is not shown as ${LABELS[format]}: ${why}`));
+  else find(topic, from, 0, '');
+}
+
+// find tries the formats from one on; reason is why not the one before.
+function find(topic, from, n, reason) {
+  const how = ` as ${LABELS[FORMATS[n]]}${reason && `, not as ${reason}`}`;
+  open(topic, FORMATS[n], from, how, (why) => {
+    if (n + 1 === FORMATS.length) return stop(`${topic} cannot be read: ${why}`);
+    clear(); // these records come again, or were of another format
+    find(topic, from, n + 1, `${LABELS[FORMATS[n]]} (${why})`);
   });
+}
+
+// open streams a topic in a format; how is said with its name, and failed is called with the reason
+// where the stream has ended for good.
+function open(topic, format, from, how, failed) {
+  const query = new URLSearchParams({ format, from, headers: true, timestamps: true });
+  const mine = new EventSource(`topics/${encodeURIComponent(topic)}/stream?${query}`);
+  const end = (why) => {
+    mine.close();
+    if (mine === source) failed(why);
+  };
+  source?.close();
+  source = mine;
+  reading = `Reading ${topic}${how}`;
+  mine.addEventListener('open', () => say(reading));
+  mine.addEventListener('message', (e) => add(e.data));
+  // The node's message about a record that it cannot show, or about the end.
+  mine.addEventListener('failure', (e) => {
+    const { message, final } = JSON.parse(e.data);
+    if (final) end(message); // or the browser would connect again, for the same answer
+    else say(message);
+  });
+  mine.addEventListener('error', async () => {
+    if (mine !== source) return;
+    if (mine.readyState !== EventSource.CLOSED) say('Reconnecting');
+    else end(await refusal(mine.url));
+  });
+}
+
+// refusal asks once more for a stream that was refused: an EventSource does not tell the reason.
+async function refusal(url) {
+  const asked = new AbortController();
+  try {
+    const answer = await fetch(url, { headers: { Accept: 'text/event-stream' }, signal: asked.signal });
+    if (!answer.ok) return (await answer.json()).message;
+  } catch { /* no answer, or none of the API's */ }
+  asked.abort();
+  return 'the node does not stream it';
 }
 
 form.addEventListener('submit', (e) => {
@@ -121,6 +171,7 @@ form.elements.stop.addEventListener('click', () => {
 // tail shows a topic's records from now on.
 export function tail(topic) {
   form.elements.topic.value = topic;
+  form.elements.format.value = '';
   byId('tail').scrollIntoView();
   form.elements.start.focus({ preventScroll: true });
   start();

@@ -1,15 +1,14 @@
-// The table of topics, its filter, and the names that forms suggest. A snapshot
-// has the figures of the busiest topics; the names of all come from the API when
-// the user searches for one.
+// The table of topics, and the names that forms suggest, which come from the API.
 
 import { get } from './api.js';
 import { byId, el, text } from './dom.js';
 import * as f from './format.js';
+import { Paging } from './paging.js';
 import { Partitions } from './partitions.js';
 import { action, name, number, plain, Table } from './table.js';
 import { tail } from './tail.js';
 
-const MOST = 200; // rows, and suggestions
+const MOST = 200; // suggestions
 
 const table = new Table('topics-table', [
   name((t) => t.name),
@@ -21,9 +20,9 @@ const table = new Table('topics-table', [
   number((t) => t.out_bytes, f.bytesPerSecond),
   number((t) => t.produced, f.count),
   number((t) => t.consumed, f.count),
-  plain(state, (t) => (t.leaderless ? 'bad' : t.behind ? 'warn' : 'muted')),
+  { ...plain(state, (t) => (t.leaderless ? 'bad' : t.behind ? 'warn' : 'muted')), by: need },
   action('Tail', (t) => `Tail topic ${t.name}`, (t) => tail(t.name)),
-], { key: (t) => t.name, empty: 'No topics.', by: 0, detail: (t) => new Partitions(t.name) });
+], { key: (t) => t.name, empty: 'No topics.', by: 9, detail: (t) => new Partitions(t.name) });
 
 function state(t) {
   if (t.leaderless) return `${t.leaderless} without leader`;
@@ -32,30 +31,23 @@ function state(t) {
   return t.partitions === undefined ? undefined : 'ok';
 }
 
+// need is by what topics are sorted first: those that cannot be written, those out of sync, others.
+function need(t) {
+  return t.leaderless ? 0 : t.behind ? 1 : 2;
+}
+
 let shown = { list: [], count: 0, partitions: 0 };
 let names = []; // of all topics, when they were last asked for
 let asking = false;
 
-const filter = byId('topics-filter');
+const paging = new Paging('topics', table, () => {
+  text(byId('topics-note'), `${f.plural(shown.count, 'topic')} with ${f.plural(shown.partitions, 'partition')}${shown.count > shown.list.length ? ', those in need and the busiest first' : ''}`);
+});
 
 // showTopics takes the topics of a snapshot.
 export function showTopics(topics) {
   shown = topics;
-  draw();
-}
-
-function draw() {
-  const wanted = filter.value.trim().toLowerCase();
-  const fits = (topic) => topic.toLowerCase().includes(wanted);
-  const busy = new Set(shown.list.map((t) => t.name));
-  const quiet = wanted ? names.filter((topic) => !busy.has(topic) && fits(topic)) : [];
-  const rows = [...shown.list.filter((t) => fits(t.name)), ...quiet.slice(0, MOST).map((topic) => ({ name: topic }))];
-  table.show(rows);
-  const words = `${f.plural(shown.count, 'topic')} with ${f.plural(shown.partitions, 'partition')}`;
-  const left = Math.max(0, quiet.length - MOST);
-  if (left > 0) text(byId('topics-note'), `${words}; ${f.count(left)} more have such a name`);
-  else if (!wanted && shown.count > busy.size) text(byId('topics-note'), `${words}; the busiest ${busy.size} are listed, the filter finds all`);
-  else text(byId('topics-note'), words);
+  paging.show(topics.list, topics.count);
 }
 
 // ask updates the names; an unchanged list is a 304.
@@ -66,7 +58,6 @@ async function ask() {
     names = JSON.parse(await get('topics'));
   } catch { /* those of the snapshot are still there */ }
   asking = false;
-  draw();
   suggest();
 }
 
@@ -84,8 +75,6 @@ function suggest() {
   list.replaceChildren(...offered.map((value) => el('option', { value })));
 }
 
-filter.addEventListener('focus', ask);
-filter.addEventListener('input', draw);
 for (const field of document.querySelectorAll('[list="topic-names"]')) {
   field.addEventListener('focus', ask);
   field.addEventListener('input', suggest);
