@@ -22,7 +22,7 @@ GOLDFLAGS ?= -s -w
 GOBUILD  := CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags "$(GOLDFLAGS) -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.committed=$(DATE)"
 KAFKA    := .cache/bin/kafka
 
-.PHONY: run build test test-short race fuzz lint simulate attacks faults faults-short soak bench pollers clients browser screenshots cluster-proof upgrade-proof proofs kafka loadtest install clean help budget all-but-lint $(KAFKA)
+.PHONY: run build test test-short race fuzz lint simulate attacks faults faults-short soak bench pollers clients browser screenshots cluster-proof upgrade-proof admin-proof conformance proofs kafka loadtest install clean help budget all-but-lint $(KAFKA)
 
 run: build ## build millrace and run it with a broker in process, on :8082
 	bin/millrace dev
@@ -131,7 +131,7 @@ soak: build ## a node (MILLRACE_BIN) on three real brokers under mixed load for 
 bench: ## benchmarks beside their limits
 	go run ./bench
 
-clients: $(KAFKA) ## clients of others against a real Kafka: npm's kafka-rest, Python's confluent-kafka and kafka-rest-client (needs node, npm, python3-venv and the network)
+clients: $(KAFKA) ## clients of others against a real Kafka: npm's kafka-rest, Python's confluent-kafka, kafka-rest-client and kafka-mcp (needs node, npm, python3-venv and the network)
 	$(KAFKA) -- env MILLRACE_TEST_CLIENTS=1 go test -count=1 -run 'TestNodeClient|TestPythonClient' ./cmd/millrace
 
 browser: $(KAFKA) ## the dashboard and the sample pages in Chromium (needs chromium, node, npm and the network)
@@ -153,7 +153,13 @@ upgrade-proof: ## a service of nodes of a former version, upgraded node by node 
 	@test -x $(FORMED)/millrace || { git archive $(FORMER) | tar -x -C $(FORMED)/source && cd $(FORMED)/source && CGO_ENABLED=0 go build -buildvcs=false -trimpath -o $(FORMED)/millrace ./cmd/millrace; }
 	MILLRACE_TEST_OLD=$(FORMED)/millrace go test -count=1 -v -timeout 15m -run '^TestUpgradeInTwoSteps$$' ./cmd/millrace
 
-proofs: clients browser cluster-proof faults-short ## what make test leaves out because it takes minutes or programs of others; CI does both
+admin-proof: ## what v3 does to three brokers: reassignments, elections, groups of all types, users, rights, transactions that hang (needs Java 17 and Maven; a minute)
+	MILLRACE_TEST_ADMIN=1 go test -count=1 -v -timeout 10m -run '^TestAdminProof$$' ./server/api
+
+conformance: ## requests that schemathesis makes of the specification, up to REQUESTS (5) of each operation beside its corner cases, to millrace dev and before a real Kafka (needs Java 17, Maven, python3-venv and the network; 3 minutes)
+	MILLRACE_TEST_CONFORMANCE=$(or $(REQUESTS),5) go test -count=1 -timeout 60m -run '^TestConformance$$' ./cmd/millrace
+
+proofs: clients browser cluster-proof admin-proof conformance faults-short ## what make test leaves out because it takes minutes or programs of others; CI does both
 
 kafka: $(KAFKA) ## a real Kafka on localhost:9092 until Ctrl-C (needs Java 17 and Maven)
 	$(KAFKA)

@@ -20,6 +20,9 @@ type Mechanism struct {
 	Iterations int32
 }
 
+// The iterations that Kafka takes.
+const minIterations, maxIterations = 4096, 16384
+
 // mechanisms are those that Kafka has.
 var mechanisms = map[string]kadm.ScramMechanism{"SCRAM-SHA-256": kadm.ScramSha256, "SCRAM-SHA-512": kadm.ScramSha512}
 
@@ -60,6 +63,9 @@ func (a *Admin) PutScramUser(ctx context.Context, user string, m Mechanism, pass
 	of, err := mechanism(m.Name)
 	if err != nil {
 		return err
+	}
+	if m.Iterations < minIterations || m.Iterations > maxIterations {
+		return apierr.BadRequest.New("iterations must be from %d to %d, not %d.", minIterations, maxIterations, m.Iterations)
 	}
 	return a.alterScram(ctx, user, nil, []kadm.UpsertSCRAM{{User: user, Mechanism: of, Iterations: m.Iterations, Password: password}})
 }

@@ -1,6 +1,7 @@
 package testkit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,7 +33,8 @@ type KafkasOptions struct {
 	// Flags are those of each virtual machine; nil: -Xmx1g.
 	Flags []string
 	// Advertised, if not nil, gives broker i (from 0) a further listener, CLIENTS, which tells
-	// its clients to come to Advertised[i]. [Kafka.ClientAddr] is where it listens itself.
+	// its clients to come to Advertised[i], or to itself for "". [Kafka.ClientAddr] is where it
+	// listens itself.
 	Advertised []string
 	// Data are folders for the data of the first brokers; "" or none: one of the broker's own.
 	Data []string
@@ -124,7 +126,7 @@ func (o KafkasOptions) properties(i int, k *Kafka, controller string) map[string
 	if i < len(o.Advertised) {
 		both := "PLAINTEXT://" + k.Addrs[0] + ",CONTROLLER://" + controller
 		set["listeners"] = both + ",CLIENTS://" + k.ClientAddr
-		set["advertised.listeners"] = both + ",CLIENTS://" + o.Advertised[i]
+		set["advertised.listeners"] = both + ",CLIENTS://" + cmp.Or(o.Advertised[i], k.ClientAddr)
 		set["listener.security.protocol.map"] = "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,CLIENTS:PLAINTEXT"
 	}
 	maps.Copy(set, o.Properties)
