@@ -9,11 +9,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/twmb/franz-go/pkg/kversion"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
+	"golang.org/x/sync/errgroup"
 
 	"millrace/internal/testkit"
 )
@@ -58,6 +60,8 @@ func TestAdminProof(t *testing.T) {
 	t.Run("users and rights", p.usersAndRights)
 	t.Run("hanging transaction", p.hangingTransaction)
 	t.Run("features", p.features)
+	t.Run("script", func(t *testing.T) { p.script(t, 50) })
+	t.Run("lists", p.lists)
 }
 
 // topic creates a topic of one partition on brokers, the preferred leader first.
@@ -312,6 +316,58 @@ func (p *proof) writeUnannounced(t *testing.T, client *kgo.Client, topic string)
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// lists asks for long lists.
+func (p *proof) lists(t *testing.T) {
+	const topics, groups = 1000, 500
+	var names []string
+	for i := range topics {
+		names = append(names, fmt.Sprintf("listed-%04d", i))
+	}
+	if made, err := p.admin.CreateTopics(t.Context(), 1, 1, nil, names...); err != nil || made.Error() != nil {
+		t.Fatal(err, made.Error())
+	}
+	testkit.Eventually(t, time.Minute, "all topics", func() bool {
+		found, err := p.admin.ListTopics(t.Context(), names...)
+		return err == nil && found.Error() == nil
+	})
+	ids := make(chan string, groups)
+	for i := range groups {
+		ids <- fmt.Sprintf("listed-%03d", i)
+	}
+	close(ids)
+	var commits errgroup.Group
+	for range 16 {
+		commits.Go(func() error {
+			for id := range ids {
+				var offsets kadm.Offsets
+				offsets.AddOffset(names[0], 0, 0, -1)
+				if err := p.admin.CommitAllOffsets(t.Context(), id, offsets); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err := commits.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	p.soonListed(t, "/topics", topics, p.allTopics)
+	p.soonListed(t, "/topics?include_authorized_operations=true", topics, p.allTopics)
+	p.soonListed(t, "/topics/-/partitions/-/reassignment", 0, p.allTopics)
+	p.soonListed(t, "/topics/-/configs", 30*topics, func(ctx context.Context) error {
+		_, err := p.admin.DescribeTopicConfigs(ctx, names...)
+		return err
+	})
+	p.soonListed(t, "/consumer-groups", groups, func(ctx context.Context) error {
+		listed, err := p.admin.ListGroups(ctx)
+		if err != nil {
+			return err
+		}
+		_, err = p.admin.DescribeGroups(ctx, listed.Groups()...)
+		return err
+	})
 }
 
 // features lists what three brokers support, and has them check a change.
