@@ -31,6 +31,14 @@ func TestV3ScramUsers(t *testing.T) {
 		if strings.Contains(s.call(t, "GET", "/scram-users", "").body, user) {
 			t.Errorf("%s is still listed", user)
 		}
+		for range 10 { // each change is seen by the next request
+			s.call(t, "PUT", path, `{"mechanism":"SCRAM-SHA-256","password":"s3cr3t-of-a-test"}`).want(t, 204, "")
+			s.call(t, "GET", "/scram-users", "").want(t, 200, user)
+			s.call(t, "DELETE", path+"?mechanism=SCRAM-SHA-256", "").want(t, 204, "")
+			if strings.Contains(s.call(t, "GET", "/scram-users", "").body, user) {
+				t.Errorf("%s is still listed", user)
+			}
+		}
 		if strings.Contains(s.log.String(), "s3cr3t") {
 			t.Error("the log has the password")
 		}
