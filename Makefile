@@ -22,7 +22,7 @@ GOLDFLAGS ?= -s -w
 GOBUILD  := CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags "$(GOLDFLAGS) -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.committed=$(DATE)"
 KAFKA    := .cache/bin/kafka
 
-.PHONY: run build test test-short race fuzz lint simulate attacks faults faults-short soak bench pollers clients browser helm screenshots cluster-proof upgrade-proof proofs secured kafka loadtest install clean help budget all-but-lint $(KAFKA)
+.PHONY: run build test test-short race fuzz lint simulate attacks faults faults-short soak bench pollers clients browser helm screenshots cluster-proof upgrade-proof admin-proof conformance proofs secured kafka loadtest install clean help budget all-but-lint $(KAFKA)
 
 run: build ## build millrace and run it with a broker in process, on :8082
 	bin/millrace dev
@@ -131,7 +131,7 @@ soak: build ## a node (MILLRACE_BIN) on three real brokers under mixed load for 
 bench: ## benchmarks beside their limits
 	go run ./bench
 
-clients: $(KAFKA) ## clients of others against a real Kafka: npm's kafka-rest, Python's confluent-kafka, kafka-rest-client, kafka-bridge-client, nlp-kafka-rest-api and pymapr-kafkarest (needs node, npm, python3-venv and the network)
+clients: $(KAFKA) ## clients of others against a real Kafka: npm's kafka-rest, Python's confluent-kafka, kafka-rest-client, kafka-bridge-client, nlp-kafka-rest-api, pymapr-kafkarest and kafka-mcp (needs node, npm, python3-venv and the network)
 	$(KAFKA) -- env MILLRACE_TEST_CLIENTS=1 go test -count=1 -run 'TestNodeClient|TestPythonClient' ./cmd/millrace
 
 browser: $(KAFKA) ## the dashboard and the sample pages in Chromium (needs chromium, node, npm and the network)
@@ -159,7 +159,13 @@ upgrade-proof: ## a service of nodes of a former version, upgraded node by node 
 secured: ## a Kafka with TLS, SCRAM, OAUTHBEARER and access control lists, behind nodes that log in as one user or as their callers (needs Java 17 and Maven; a minute)
 	MILLRACE_TEST_SECURED=1 go test -count=1 -v -timeout=15m -run '^TestAccessControlListsHold|^TestSecured' ./cmd/millrace
 
-proofs: clients browser helm cluster-proof faults-short secured ## what make test leaves out because it takes minutes or programs of others; CI does both
+admin-proof: ## what v3 does to three brokers: reassignments, elections, groups of all types, users, rights, transactions that hang (needs Java 17 and Maven; a minute)
+	MILLRACE_TEST_ADMIN=1 go test -count=1 -v -timeout 10m -run '^TestAdminProof$$' ./server/api
+
+conformance: ## requests that schemathesis makes of the specification, up to REQUESTS (5) of each operation beside its corner cases, to millrace dev and before a real Kafka (needs Java 17, Maven, python3-venv and the network; 3 minutes)
+	MILLRACE_TEST_CONFORMANCE=$(or $(REQUESTS),5) go test -count=1 -timeout 60m -run '^TestConformance$$' ./cmd/millrace
+
+proofs: clients browser helm cluster-proof faults-short secured ## what make test leaves out because it takes minutes or programs of others; CI does both, and leaves out admin-proof, conformance and upgrade-proof
 
 kafka: $(KAFKA) ## a real Kafka on localhost:9092 until Ctrl-C (needs Java 17 and Maven)
 	$(KAFKA)

@@ -60,7 +60,8 @@ func (a *Admin) ACLs(ctx context.Context, filter ACL) ([]ACL, error) {
 	return all, nil
 }
 
-// CreateACLs adds entries. Kafka adds those that it can; the error is the first of the others.
+// CreateACLs adds entries, and returns when a broker shows them. Kafka adds those that it can; the
+// error is the first of the others.
 func (a *Admin) CreateACLs(ctx context.Context, entries []ACL) error {
 	req := kmsg.NewPtrCreateACLsRequest()
 	for _, l := range entries {
@@ -78,10 +79,18 @@ func (a *Admin) CreateACLs(ctx context.Context, entries []ACL) error {
 			return err
 		}
 	}
+	if len(entries) > 0 {
+		last := entries[len(entries)-1] // brokers get them in order
+		a.settle(ctx, func(ctx context.Context) bool {
+			now, err := a.ACLs(ctx, last)
+			return err == nil && slices.Contains(now, last)
+		})
+	}
 	return nil
 }
 
-// DeleteACLs deletes the entries that filter matches, and returns them, sorted.
+// DeleteACLs deletes the entries that filter matches, and returns them, sorted, when a broker shows
+// none any more.
 func (a *Admin) DeleteACLs(ctx context.Context, filter ACL) ([]ACL, error) {
 	f := kmsg.NewDeleteACLsRequestFilter()
 	f.ResourceType, f.ResourceName, f.ResourcePatternType = filter.Resource, orAny(filter.Name), filter.Pattern
@@ -104,6 +113,12 @@ func (a *Admin) DeleteACLs(ctx context.Context, filter ACL) ([]ACL, error) {
 			}
 			all = append(all, ACL{l.ResourceType, l.ResourceName, l.ResourcePatternType, l.Principal, l.Host, l.Operation, l.PermissionType})
 		}
+	}
+	if len(all) > 0 {
+		a.settle(ctx, func(ctx context.Context) bool {
+			now, err := a.ACLs(ctx, filter)
+			return err == nil && len(now) == 0
+		})
 	}
 	slices.SortFunc(all, ACL.Compare)
 	return all, nil

@@ -93,6 +93,44 @@ func (a *Admin) openConfigs(of Owner, name string) error {
 	return nil
 }
 
+// settleConfigs waits until a broker shows the changes of the last owner: it gets them in order.
+func (a *Admin) settleConfigs(ctx context.Context, of Owner, last string, changes map[string][]SetConfig, refusals map[string]error) {
+	if refusals[last] != nil {
+		return
+	}
+	var names []string
+	for _, set := range changes[last] {
+		names = append(names, set.Name)
+	}
+	a.settle(ctx, func(ctx context.Context) bool {
+		found, err := a.Configs(ctx, of, []string{last}, names...)
+		if err != nil || found[last].Err != nil {
+			return false
+		}
+		now := map[string]Config{}
+		for _, c := range found[last].All {
+			now[c.Name] = c
+		}
+		return !slices.ContainsFunc(changes[last], func(set SetConfig) bool { return !set.shown(of, last, now) })
+	})
+}
+
+// shown reports whether settings of the owner are as the change wants them. A secret is not shown.
+func (s *SetConfig) shown(of Owner, name string, now map[string]Config) bool {
+	own := kmsg.ConfigSourceDynamicTopicConfig
+	switch {
+	case of == OfBroker && name == AllBrokers:
+		own = kmsg.ConfigSourceDynamicDefaultBrokerConfig
+	case of == OfBroker:
+		own = kmsg.ConfigSourceDynamicBrokerConfig
+	}
+	c, there := now[s.Name]
+	if s.Value == nil {
+		return !there || c.Source != own.String()
+	}
+	return there && (c.Sensitive || c.Value != nil && *c.Value == *s.Value)
+}
+
 func newConfigs(described []kmsg.DescribeConfigsResponseResourceConfig) []Config {
 	all := make([]Config, 0, len(described))
 	for i := range described {
@@ -120,9 +158,9 @@ const (
 	deleteConfig kmsg.IncrementalAlterConfigOp = 1
 )
 
-// AlterConfigs changes settings of owners. Kafka takes or refuses the changes of each owner as a
-// whole; the errors are by owner, without those that it has taken. With validateOnly nothing
-// changes.
+// AlterConfigs changes settings of owners, and returns when a broker shows it. Kafka takes or
+// refuses the changes of each owner as a whole; the errors are by owner, without those that it has
+// taken. With validateOnly nothing changes.
 func (a *Admin) AlterConfigs(ctx context.Context, of Owner, changes map[string][]SetConfig, validateOnly bool) (map[string]error, error) {
 	req := kmsg.NewPtrIncrementalAlterConfigsRequest()
 	req.ValidateOnly = validateOnly
@@ -158,6 +196,9 @@ func (a *Admin) AlterConfigs(ctx context.Context, of Owner, changes map[string][
 		if err := refused(r.ErrorCode, r.ErrorMessage); err != nil {
 			refusals[r.ResourceName] = err
 		}
+	}
+	if !validateOnly {
+		a.settleConfigs(ctx, of, req.Resources[len(req.Resources)-1].ResourceName, changes, refusals)
 	}
 	a.changed() // v1 and v2 show a topic with its configuration
 	return refusals, nil

@@ -139,10 +139,21 @@ type Created struct {
 	Replicas   int16
 }
 
+// maxNewPartitions bounds the partitions that one request makes. Kafka's controller refuses more at
+// once itself, and other brokers, such as that of dev mode, would spend all their memory on them.
+const maxNewPartitions = 10_000
+
+func tooManyPartitions() error {
+	return apierr.KafkaInvalid.New("A request may create %d partitions. PATCH adds more to a topic that exists.", maxNewPartitions)
+}
+
 // CreateTopic creates a topic, and returns when a broker shows it.
 func (a *Admin) CreateTopic(ctx context.Context, t NewTopic) (Created, error) {
 	if err := a.open(t.Name); err != nil {
 		return Created{}, err
+	}
+	if t.Partitions > maxNewPartitions {
+		return Created{}, tooManyPartitions()
 	}
 	resp, err := a.createRequest(t).RequestWith(ctx, a.brokers)
 	if err != nil {
@@ -214,6 +225,15 @@ func (a *Admin) createRequest(t NewTopic) *kmsg.CreateTopicsRequest {
 func (a *Admin) AddPartitions(ctx context.Context, name string, count int32) error {
 	if err := a.open(name); err != nil {
 		return err
+	}
+	if count > maxNewPartitions {
+		now, err := a.DescribeTopic(ctx, name, false)
+		if err != nil {
+			return err
+		}
+		if int(count)-len(now.Partitions) > maxNewPartitions {
+			return tooManyPartitions()
+		}
 	}
 	topic := kmsg.NewCreatePartitionsRequestTopic()
 	topic.Topic, topic.Count = name, count

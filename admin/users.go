@@ -20,6 +20,9 @@ type Mechanism struct {
 	Iterations int32
 }
 
+// The iterations that Kafka takes.
+const minIterations, maxIterations = 4096, 16384
+
 // mechanisms are those that Kafka has.
 var mechanisms = map[string]kadm.ScramMechanism{"SCRAM-SHA-256": kadm.ScramSha256, "SCRAM-SHA-512": kadm.ScramSha512}
 
@@ -55,22 +58,50 @@ func (a *Admin) ScramUsers(ctx context.Context) ([]ScramUser, error) {
 	return all, nil
 }
 
-// PutScramUser gives a user a password for a mechanism. The password is salted and hashed here.
+// PutScramUser gives a user a password for a mechanism, and returns when a broker shows it. The
+// password is salted and hashed here.
 func (a *Admin) PutScramUser(ctx context.Context, user string, m Mechanism, password string) error {
 	of, err := mechanism(m.Name)
 	if err != nil {
 		return err
 	}
-	return a.alterScram(ctx, user, nil, []kadm.UpsertSCRAM{{User: user, Mechanism: of, Iterations: m.Iterations, Password: password}})
+	if m.Iterations < minIterations || m.Iterations > maxIterations {
+		return apierr.BadRequest.New("iterations must be from %d to %d, not %d.", minIterations, maxIterations, m.Iterations)
+	}
+	if err := a.alterScram(ctx, user, nil, []kadm.UpsertSCRAM{{User: user, Mechanism: of, Iterations: m.Iterations, Password: password}}); err != nil {
+		return err
+	}
+	a.settle(ctx, func(ctx context.Context) bool { return a.iterations(ctx, user, of) == m.Iterations })
+	return nil
 }
 
-// DeleteScramUser takes a user's password for a mechanism.
+// DeleteScramUser takes a user's password for a mechanism, and returns when a broker shows it no
+// more.
 func (a *Admin) DeleteScramUser(ctx context.Context, user, mechanismName string) error {
 	of, err := mechanism(mechanismName)
 	if err != nil {
 		return err
 	}
-	return a.alterScram(ctx, user, []kadm.DeleteSCRAM{{User: user, Mechanism: of}}, nil)
+	if err := a.alterScram(ctx, user, []kadm.DeleteSCRAM{{User: user, Mechanism: of}}, nil); err != nil {
+		return err
+	}
+	a.settle(ctx, func(ctx context.Context) bool { return a.iterations(ctx, user, of) == 0 })
+	return nil
+}
+
+// iterations returns those of a user's password for a mechanism: 0 for none, -1 if a broker cannot
+// be asked.
+func (a *Admin) iterations(ctx context.Context, user string, of kadm.ScramMechanism) int32 {
+	found, err := within(ctx, func() (kadm.DescribedUserSCRAMs, error) { return a.kadm.DescribeUserSCRAMs(ctx, user) })
+	if err != nil {
+		return -1
+	}
+	for _, c := range found[user].CredInfos {
+		if c.Mechanism == of {
+			return c.Iterations
+		}
+	}
+	return 0
 }
 
 func (a *Admin) alterScram(ctx context.Context, user string, del []kadm.DeleteSCRAM, put []kadm.UpsertSCRAM) error {

@@ -264,3 +264,20 @@ func TestV3ShareGroupsAreChanged(t *testing.T) {
 		s.call(t, "GET", path, "").want(t, 404, `"error_code":404`)
 	})
 }
+
+// A change of a setting is answered when it can be seen: the next request shows it, each time.
+func TestV3SettingsAreSeenAtOnce(t *testing.T) {
+	t.Parallel()
+	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
+		s := startV3(t, b)
+		path := "/topics/" + testkit.CreateTopic(t, b, 1) + "/configs"
+		for n := range 20 {
+			value := fmt.Sprint(1_000_000 + n)
+			s.call(t, "PUT", path+"/retention.ms", `{"value":`+value+`}`).want(t, 204, "")
+			s.call(t, "GET", path+"/retention.ms", "").wantAt(t, "value", value)
+			s.call(t, "POST", path+":alter", `{"data":[{"name":"retention.ms","operation":"DELETE"},{"name":"max.message.bytes","value":"`+value+`"}]}`).want(t, 204, "")
+			s.call(t, "GET", path+"/retention.ms", "").wantAt(t, "is_default", true)
+			s.call(t, "GET", path+"/max.message.bytes", "").wantAt(t, "value", value)
+		}
+	})
+}

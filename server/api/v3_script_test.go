@@ -1,7 +1,9 @@
 package api_test
 
 import (
+	"context"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -54,11 +56,15 @@ func (s *v3) apply(t *testing.T, all []declared) (changes int) {
 // A script that declares topics, their settings and rights ends where nothing is left to change.
 func TestV3Script(t *testing.T) {
 	t.Parallel()
-	const topics = 20
-	s := startV3(t, testkit.Fake(t).Broker)
+	startV3(t, testkit.Fake(t).Broker).script(t, 20)
+}
+
+// script declares topics, the same again, others, and none.
+func (s *v3) script(t *testing.T, topics int) {
+	t.Helper()
 	var all []declared
 	for i := range topics {
-		all = append(all, declared{fmt.Sprintf("declared-%02d", i), 1 + i%3, "3600000"})
+		all = append(all, declared{fmt.Sprintf("%s%02d", declaredPrefix, i), 1 + i%3, "3600000"})
 	}
 	if n := s.apply(t, all); n != topics {
 		t.Errorf("%d changes, want %d topics created", n, topics)
@@ -84,20 +90,26 @@ func TestV3Script(t *testing.T) {
 		s.call(t, "DELETE", "/topics/"+d.name, "").want(t, 204, "")
 	}
 	s.call(t, "DELETE", "/acls?resource_type=TOPIC&pattern_type=ANY&operation=ANY&permission=ANY", "").want(t, 200, "KafkaAcl")
-	if left, err := kadm.NewClient(testkit.Client(t, s.stack.broker)).ListTopics(t.Context()); err != nil || len(left) != 0 {
-		t.Errorf("Kafka has %v, %v", left.Names(), err)
-	}
-	if left := s.acls(t); len(left) != 0 {
-		t.Errorf("Kafka has %v", left)
-	}
+	s.asDeclared(t, nil)
 }
 
-// asDeclared asks Kafka itself.
+// declaredPrefix begins the names of the topics of a script.
+const declaredPrefix = "declared-"
+
+// asDeclared asks Kafka itself, whose brokers hear of a change one after another.
 func (s *v3) asDeclared(t *testing.T, all []declared) {
 	t.Helper()
-	topics, err := s.admin.ListTopics(t.Context())
-	if err != nil {
-		t.Fatal(err)
+	var topics kadm.TopicDetails
+	testkit.Eventually(t, 30*time.Second, fmt.Sprintf("%d topics and rights", len(all)), func() bool {
+		var err error
+		if topics, err = s.admin.ListTopics(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		maps.DeleteFunc(topics, func(name string, _ kadm.TopicDetail) bool { return !strings.HasPrefix(name, declaredPrefix) })
+		return len(topics) == len(all) && len(s.acls(t)) == len(all)
+	})
+	if len(all) == 0 {
+		return
 	}
 	configs, err := s.admin.DescribeTopicConfigs(t.Context(), topics.Names()...)
 	if err != nil {
@@ -116,9 +128,6 @@ func (s *v3) asDeclared(t *testing.T, all []declared) {
 				t.Errorf("%s has retention %s, want %s", d.name, c.MaybeValue(), d.retention)
 			}
 		}
-	}
-	if n := len(s.acls(t)); n != len(all) {
-		t.Errorf("there are %d rights, want %d", n, len(all))
 	}
 }
 
@@ -144,17 +153,31 @@ func TestV3ListsAThousandTopics(t *testing.T) {
 		names = append(names, fmt.Sprintf("topic-%04d", i))
 	}
 	s := startV3(t, testkit.Fake(t, kfake.SeedTopics(1, names...)).Broker)
-	began := time.Now()
-	if _, err := s.admin.ListTopics(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	own := time.Since(began)
-	began = time.Now()
-	data, _ := s.call(t, "GET", "/topics", "").want(t, 200, "").at(t, "data").([]any)
-	if took := time.Since(began); len(data) != 1000 || took > own+time.Second && took > 10*own {
-		t.Errorf("%d topics in %v; the broker takes %v", len(data), took, own)
-	}
-	if testing.Verbose() {
-		t.Logf("%d topics in %v; the broker takes %v", len(data), time.Since(began), own)
-	}
+	s.soonListed(t, "/topics", 1000, s.allTopics)
+}
+
+func (s *v3) allTopics(ctx context.Context) error {
+	_, err := s.admin.ListTopics(ctx)
+	return err
+}
+
+// soonListed fails t unless a list of that many takes at most a second more than Kafka itself takes
+// for own, at one of some tries: the machine may have other things to do.
+func (s *v3) soonListed(t *testing.T, path string, count int, own func(context.Context) error) {
+	t.Helper()
+	var it, ours time.Duration
+	testkit.Eventually(t, time.Minute, "a list of "+path+" in time", func() bool {
+		began := time.Now()
+		if err := own(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		it, began = time.Since(began), time.Now()
+		body := s.call(t, "GET", path, "").want(t, 200, "").body
+		ours = time.Since(began)
+		if n := strings.Count(body, `"metadata":{"self"`) - 1; n < count {
+			t.Fatalf("GET %s has %d elements, want %d", path, n, count)
+		}
+		return ours <= it+time.Second
+	})
+	t.Logf("GET %s: %v, Kafka itself %v", path, ours.Round(time.Millisecond), it.Round(time.Millisecond))
 }

@@ -112,6 +112,8 @@ func TestV3Topics(t *testing.T) {
 		partition := s.call(t, "GET", "/topics/"+name+"/partitions", "").wantAt(t, "data/1/partition_id", 1)
 		leader, _ := partition.at(t, "data/1/leader/related").(string)
 		s.do(t, "GET", strings.TrimPrefix(leader, s.base), "").want(t, 200, `"is_leader":true,"is_in_sync":true`)
+		s.call(t, "PATCH", "/topics/"+name, `{"partitions_count":2147483647}`).want(t, 400, "10000 partitions")
+		s.call(t, "POST", "/topics", `{"topic_name":"`+name+`-large","partitions_count":2147483647}`).want(t, 400, "10000 partitions")
 		s.call(t, "PATCH", "/topics/"+name, `{"partitions_count":"4"}`).want(t, 200, `"partitions_count":4`)
 		s.call(t, "GET", "/topics/"+name+"/partitions/3", "").want(t, 200, `"partition_id":3`)
 		s.call(t, "GET", "/topics/"+name+"/partitions/4", "").want(t, 404, "40402")

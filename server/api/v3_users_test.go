@@ -23,10 +23,21 @@ func TestV3ScramUsers(t *testing.T) {
 		}
 		s.call(t, "GET", "/scram-users", "").want(t, 200, `"user_name":"`+user+`","mechanisms":[{"mechanism":"SCRAM-SHA-512","iterations":8192}]`)
 		s.call(t, "PUT", path, `{"mechanism":"PLAIN","password":"s3cr3t-of-a-test"}`).want(t, 400, "mechanism must be")
+		for _, iterations := range []string{"0", "4095", "16385", "2147483647"} {
+			s.call(t, "PUT", path, `{"mechanism":"SCRAM-SHA-512","password":"s3cr3t-of-a-test","iterations":`+iterations+`}`).want(t, 400, "iterations must be")
+		}
 		s.call(t, "PUT", path, `{"mechanism":"SCRAM-SHA-512"}`).want(t, 422, "password")
 		s.call(t, "DELETE", path+"?mechanism=SCRAM-SHA-512", "").want(t, 204, "")
 		if strings.Contains(s.call(t, "GET", "/scram-users", "").body, user) {
 			t.Errorf("%s is still listed", user)
+		}
+		for range 10 { // each change is seen by the next request
+			s.call(t, "PUT", path, `{"mechanism":"SCRAM-SHA-256","password":"s3cr3t-of-a-test"}`).want(t, 204, "")
+			s.call(t, "GET", "/scram-users", "").want(t, 200, user)
+			s.call(t, "DELETE", path+"?mechanism=SCRAM-SHA-256", "").want(t, 204, "")
+			if strings.Contains(s.call(t, "GET", "/scram-users", "").body, user) {
+				t.Errorf("%s is still listed", user)
+			}
 		}
 		if strings.Contains(s.log.String(), "s3cr3t") {
 			t.Error("the log has the password")
