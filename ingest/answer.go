@@ -42,8 +42,9 @@ func (d *delivery) reset() {
 	clear(d.rules.shared)
 	clear(d.rules.picked)
 	clear(d.rules.cloud.headers)
-	d.parser = parser{refused: d.refused[:0], rules: rules{shared: d.rules.shared[:0], picked: d.rules.picked[:0], cloud: cloud{headers: d.rules.cloud.headers[:0]}}}
-	if cap(d.refused) > maxRefused/10 {
+	clear(d.rules.common)
+	d.parser = parser{refused: d.refused[:0], rules: rules{shared: d.rules.shared[:0], picked: d.rules.picked[:0], common: d.rules.common[:0], cloud: cloud{headers: d.rules.cloud.headers[:0]}}}
+	if cap(d.refused) > 2*maxRefused {
 		d.refused = nil
 	}
 	if cap(d.spans) > pool.MaxPooledRecords || cap(d.text) > pool.MaxPooledBytes {
@@ -66,7 +67,7 @@ func (d *delivery) appendAccepted(dst []byte) []byte {
 
 // appendCounts appends an answer; job is nil where no record of it has a result.
 func (d *delivery) appendCounts(dst []byte, job *batch.Job, accepted int) []byte {
-	d.failed = d.events - accepted
+	d.failed = d.events - d.left - accepted
 	if d.failed == 0 && d.minimal {
 		return dst
 	}
@@ -74,6 +75,9 @@ func (d *delivery) appendCounts(dst []byte, job *batch.Job, accepted int) []byte
 	dst = strconv.AppendInt(dst, int64(accepted), 10)
 	dst = append(dst, `,"refused":`...)
 	dst = strconv.AppendInt(dst, int64(d.failed), 10)
+	if d.left > 0 {
+		dst = strconv.AppendInt(append(dst, `,"dropped":`...), int64(d.left), 10)
+	}
 	if d.failed > 0 {
 		dst = d.appendErrors(append(dst, `,"errors":[`...), job)
 		dst[len(dst)-1] = ']' // the last comma
@@ -86,7 +90,9 @@ func (d *delivery) appendErrors(dst []byte, job *batch.Job) []byte {
 	refused := d.refused
 	for index, record := 0, 0; index < d.events; index++ {
 		if len(refused) > 0 && refused[0].index == index {
-			dst = d.appendError(dst, index, refused[0].err)
+			if refused[0].err != nil {
+				dst = d.appendError(dst, index, refused[0].err)
+			}
 			if refused[0].kept {
 				dst = append(dst[:len(dst)-len(`},`)], `,"dead_letter":true},`...)
 			}

@@ -15,7 +15,7 @@ import (
 // keepDead writes the refused events of a request to the dead-letter topic of its route, if it has
 // one. Where that fails an event's sender keeps it: its error becomes that of the topic.
 func (in *Ingest) keepDead(ctx *fasthttp.RequestCtx, d *delivery, r request) {
-	if r.route.deadLetter == "" || len(d.refused) == 0 {
+	if r.route.deadLetter == "" || d.faults() == 0 {
 		return
 	}
 	failed := in.store(in.deadJob(ctx, d, r), r.route)
@@ -25,6 +25,9 @@ func (in *Ingest) keepDead(ctx *fasthttp.RequestCtx, d *delivery, r request) {
 	}
 	for i := range d.refused {
 		refused := &d.refused[i]
+		if refused.err == nil {
+			continue
+		}
 		if failed == nil {
 			refused.kept = true
 			continue
@@ -32,9 +35,9 @@ func (in *Ingest) keepDead(ctx *fasthttp.RequestCtx, d *delivery, r request) {
 		refused.err = kind.New("The event cannot be kept in the dead-letter topic (%s), where it belongs: %s", failed.Message(), refused.err.Message())
 	}
 	if failed == nil {
-		in.figures.DeadLetters.Add(uint64(len(d.refused)))
+		in.figures.DeadLetters.Add(uint64(d.faults()))
 	} else {
-		in.log.Warn("refused events cannot be kept in the dead-letter topic", "route", r.route.name, "topic", r.route.deadLetter, "events", len(d.refused), "err", failed)
+		in.log.Warn("refused events cannot be kept in the dead-letter topic", "route", r.route.name, "topic", r.route.deadLetter, "events", d.faults(), "err", failed)
 	}
 }
 
@@ -63,6 +66,9 @@ func (in *Ingest) deadJob(ctx *fasthttp.RequestCtx, d *delivery, r request) *bat
 	}
 	for i := range d.refused {
 		refused := &d.refused[i]
+		if refused.err == nil {
+			continue
+		}
 		w.record(w.copy(refused.event))
 		w.reason(r.route.name, r.topic, refused.err)
 		w.header(deadletter.Index, strconv.AppendInt(nil, int64(refused.index), 10))

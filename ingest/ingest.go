@@ -197,12 +197,14 @@ func (in *Ingest) write(ctx *fasthttp.RequestCtx, d *delivery, job *batch.Job, r
 	}
 	err := d.rules.begin(ctx, r.route, job.Arena)
 	if err == nil {
+		d.rules.enrich(in.edge, ctx)
 		d.rules.arena, err = d.rules.cloud.begin(&ctx.Request.Header, r.mode, d.rules.arena)
 	}
 	if err == nil {
 		err = d.parse(d.rules.cloud.formOf(r.form))
 		job.Arena = d.rules.arena
 	}
+	in.figures.Dropped.Add(uint64(d.left))
 	if err == nil {
 		err = in.encode(d, job, r)
 	}
@@ -210,7 +212,8 @@ func (in *Ingest) write(ctx *fasthttp.RequestCtx, d *delivery, job *batch.Job, r
 		in.keepDead(ctx, d, r)
 	}
 	if err == nil && job.Len() == 0 {
-		err = d.refusedAll()
+		job.Release()
+		return in.nothingToWrite(ctx, d)
 	}
 	if err == nil {
 		server.ChargeRecords(ctx, job.Len())
@@ -223,10 +226,16 @@ func (in *Ingest) write(ctx *fasthttp.RequestCtx, d *delivery, job *batch.Job, r
 	return err
 }
 
-// refusedAll is the error of a request none of whose events is to be written: such a request has no
-// 2xx status.
-func (d *delivery) refusedAll() error {
-	first := d.refused[0]
+// nothingToWrite answers a request none of whose events is to be written: with an error, or, if all
+// are left out by rules, that all is well.
+func (in *Ingest) nothingToWrite(ctx *fasthttp.RequestCtx, d *delivery) error {
+	if d.faults() == 0 {
+		dst := d.appendCounts(ctx.Response.SwapBody(nil)[:0], nil, 0)
+		ctx.Response.SwapBody(dst)
+		respond(ctx, d, len(dst) == 0)
+		return nil
+	}
+	first := d.firstFault()
 	where := ""
 	if first.kept {
 		where = " It is kept in the dead-letter topic."

@@ -40,6 +40,10 @@ type Route struct {
 	// headers that rules read, for these.
 	deadLetter string
 	reads      []string
+	// enrich, drop and sample are nil where the route has no such rules.
+	enrich *enrichRule
+	drop   []dropRule
+	sample *sampleRule
 }
 
 // ack is what a success promises.

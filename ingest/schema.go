@@ -98,7 +98,7 @@ func misfit(fault error) *apierr.Error {
 
 // refuseMisfits adds the events that do not fit to those that are refused, in order.
 func (d *delivery) refuseMisfits() error {
-	if len(d.refused)+len(d.misfits) > maxRefused {
+	if d.faults()+len(d.misfits) > maxRefused {
 		return apierr.Misfit.New("More than %d events are refused, and nothing was written. One of them: %s", maxRefused, d.misfits[0].err.Message())
 	}
 	var all []refusal
