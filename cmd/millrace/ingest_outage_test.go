@@ -125,11 +125,11 @@ func (w *eventWriter) run() {
 			return
 		}
 		if due-w.acked < 10 && time.Since(w.began) < outageTime {
-			time.Sleep(10 * time.Millisecond) // the events do not exist yet
+			<-time.After(10 * time.Millisecond) // the events do not exist yet
 			continue
 		}
 		for body := w.events(due); !w.post(body); w.again++ {
-			time.Sleep(50 * time.Millisecond) // as a client does that is told to wait
+			<-time.After(50 * time.Millisecond) // as a client does that is told to wait
 		}
 		w.acked = due
 	}
@@ -199,8 +199,8 @@ func checkOutage(t *testing.T, b testkit.Broker, route, topic string, writers []
 		route, acked, doubles, requests, again, took[len(took)/2], took[len(took)*99/100], took[len(took)-1])
 }
 
-// diskThroughput posts requests of 100 events from all writers for five seconds, as fast as they are
-// answered.
+// diskThroughput posts requests of 100 events from all writers for five seconds, as fast as they
+// are answered.
 func diskThroughput(t *testing.T, url string) string {
 	t.Helper()
 	const each, lasts = 100, 5 * time.Second
