@@ -25,6 +25,10 @@ type delivery struct {
 	spans   []span
 	misfits []refusal
 	text    []byte
+	// encoding says that records are removed because of their schema, and unwritten are the records
+	// that Kafka does not have, nil for none.
+	encoding  bool
+	unwritten []bool
 	// answer is the method appendAnswer, made once since making it allocates.
 	answer func(dst []byte, job *batch.Job) []byte
 }
@@ -43,13 +47,14 @@ func (d *delivery) reset() {
 	clear(d.rules.picked)
 	clear(d.rules.cloud.headers)
 	clear(d.rules.common)
-	d.parser = parser{refused: d.refused[:0], rules: rules{shared: d.rules.shared[:0], picked: d.rules.picked[:0], common: d.rules.common[:0], cloud: cloud{headers: d.rules.cloud.headers[:0]}}}
+	d.parser = parser{refused: d.refused[:0], rules: rules{shared: d.rules.shared[:0], picked: d.rules.picked[:0], common: d.rules.common[:0], noted: d.rules.noted[:0], cloud: cloud{headers: d.rules.cloud.headers[:0]}}}
 	if cap(d.refused) > 2*maxRefused {
 		d.refused = nil
 	}
 	if cap(d.spans) > pool.MaxPooledRecords || cap(d.text) > pool.MaxPooledBytes {
 		d.spans, d.misfits, d.text = nil, nil, nil
 	}
+	d.encoding, d.unwritten = false, nil
 	d.minimal, d.failed, d.retryAfter, d.tally = false, 0, 0, tally{}
 }
 
@@ -57,6 +62,7 @@ func (d *delivery) reset() {
 // in the body, the reason, and whether it is to be sent again. It appends nothing to a minimal
 // answer without failures.
 func (d *delivery) appendAnswer(dst []byte, job *batch.Job) []byte {
+	d.noteFailures(job)
 	return d.appendCounts(dst, job, job.Written())
 }
 

@@ -201,8 +201,10 @@ func (r *reader) route(of member) *Route {
 			route.drop = r.drop(m)
 		case "sample":
 			route.sample = r.sample(m)
+		case "dedupe":
+			route.dedupe = r.dedupe(m)
 		default:
-			r.unknown(m, "topic, key, partition, timestamp, headers, limits, ack, fallback, cors, pixel, schema, dead_letter, enrich, drop, sample")
+			r.unknown(m, "topic, key, partition, timestamp, headers, limits, ack, fallback, cors, pixel, schema, dead_letter, enrich, drop, sample, dedupe")
 		}
 	}
 	if route.fallback && route.ack != ackKafka {
@@ -235,6 +237,9 @@ func (r *Route) index() {
 	}
 	if r.sample != nil && r.sample.by != nil {
 		note(r.sample.by)
+	}
+	if r.dedupe != nil {
+		note(r.dedupe.id)
 	}
 	if e := r.enrich; e != nil && e.sentAt != nil {
 		note(e.sentAt)

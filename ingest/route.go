@@ -44,6 +44,7 @@ type Route struct {
 	enrich *enrichRule
 	drop   []dropRule
 	sample *sampleRule
+	dedupe *dedupeRule
 }
 
 // ack is what a success promises.

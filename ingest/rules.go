@@ -26,6 +26,11 @@ type rules struct {
 	// the route is enriched.
 	common []kgo.RecordHeader
 	now    int64
+	// Of a route with dedupe: the ids of the node, the id of the request, and the hashes of the ids
+	// of the events that have a record.
+	seen      *ids
+	requestID []byte
+	noted     []uint64
 	// cloud is of a request of CloudEvents.
 	cloud cloud
 }
@@ -126,5 +131,6 @@ func (r *rules) apply(slab *pool.Slab, event []byte) (why *apierr.Error) {
 		slab.AddHeader(made, h.Key, h.Value)
 	}
 	r.addSent(slab, made, event)
+	r.note(event)
 	return nil
 }
