@@ -22,7 +22,7 @@ GOLDFLAGS ?= -s -w
 GOBUILD  := CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags "$(GOLDFLAGS) -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.committed=$(DATE)"
 KAFKA    := .cache/bin/kafka
 
-.PHONY: run build test test-short race fuzz lint simulate attacks faults faults-short soak bench pollers clients browser helm screenshots cluster-proof upgrade-proof admin-proof conformance proofs secured kafka loadtest install clean help budget all-but-lint $(KAFKA)
+.PHONY: run build test test-short race fuzz lint simulate attacks faults faults-short outage soak bench pollers clients browser helm screenshots cluster-proof upgrade-proof admin-proof conformance proofs secured kafka loadtest install clean help budget all-but-lint $(KAFKA)
 
 run: build ## build millrace and run it with a broker in process, on :8082
 	bin/millrace dev
@@ -124,6 +124,9 @@ faults: ## every schedule of internal/faults on three real brokers, every error 
 
 faults-short: ## those schedules that CI has time for, and every error of every API of Kafka (Linux; needs Java 17 and Maven; 5 minutes)
 	MILLRACE_FAULTS=short go test -count=1 -timeout=15m -v -run '^TestFaults$$|^TestEveryErrorOfEveryAPI$$' ./internal/faults
+
+outage: ## 5,000 events a second to /ingest while Kafka is killed for 20 s and millrace meanwhile: what was acknowledged is in Kafka (needs Java 17 and Maven; 2 minutes)
+	MILLRACE_OUTAGE=1 go test -count=1 -timeout=10m -v -run '^TestEventsOutliveAnOutage$$' ./cmd/millrace
 
 soak: build ## a node (MILLRACE_BIN) on three real brokers under mixed load for SOAK=30m, a fault every two minutes: what it holds must not grow (Linux; needs Java 17 and Maven)
 	MILLRACE_SOAK=$(or $(SOAK),30m) MILLRACE_BIN=$(abspath $(or $(MILLRACE_BIN),$(BIN))) go test -count=1 -timeout=0 -v -run '^TestSoak$$' ./internal/faults

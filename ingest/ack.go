@@ -51,7 +51,7 @@ func (in *Ingest) toKafka(ctx *fasthttp.RequestCtx, d *delivery, job *batch.Job,
 		in.edge.RecordsFailed(apierr.From(err).Kind, records)
 		return err
 	}
-	in.counts.Produced.Add(uint64(d.events - d.failed))
+	in.counts.Produced.Add(uint64(d.events - d.left - d.failed))
 	respond(ctx, d, len(dst) == 0)
 	return nil
 }

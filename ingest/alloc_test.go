@@ -18,6 +18,7 @@ func TestParseAllocs(t *testing.T) {
 	table, faults := ParseRoutes([]byte(`routes:
   plain: {}
   rules: {key: {pointer: /Ticket}, timestamp: {pointer: /nothing}, headers: {a: {pointer: /Make}, b: fixed, c: {pointer: /ViolationDescr}}}
+  drops: {key: {pointer: /Ticket}, drop: [{pointer: /Make, is: [NISS], contains: [toy]}], sample: {keep: 1}, enrich: {sent_at: {pointer: /Ticket}}}
 `))
 	if len(faults) > 0 {
 		t.Fatal(faults)
@@ -27,7 +28,7 @@ func TestParseAllocs(t *testing.T) {
 		array := append([]byte{'['}, bytes.ReplaceAll(bytes.TrimSpace(body), []byte("\n"), []byte(","))...)
 		array = append(array, ']')
 		for f, body := range map[form][]byte{lines: body, values: array, raw: body} {
-			for _, route := range []*Route{table.routes["plain"], table.routes["rules"]} {
+			for _, route := range []*Route{table.routes["plain"], table.routes["rules"], table.routes["drops"]} {
 				var slab pool.Slab
 				var ctx fasthttp.RequestCtx
 				d := newDelivery()

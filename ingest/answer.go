@@ -25,6 +25,10 @@ type delivery struct {
 	spans   []span
 	misfits []refusal
 	text    []byte
+	// encoding says that records are removed because of their schema, and unwritten are the records
+	// that Kafka does not have, nil for none.
+	encoding  bool
+	unwritten []bool
 	// answer is the method appendAnswer, made once since making it allocates.
 	answer func(dst []byte, job *batch.Job) []byte
 }
@@ -42,13 +46,15 @@ func (d *delivery) reset() {
 	clear(d.rules.shared)
 	clear(d.rules.picked)
 	clear(d.rules.cloud.headers)
-	d.parser = parser{refused: d.refused[:0], rules: rules{shared: d.rules.shared[:0], picked: d.rules.picked[:0], cloud: cloud{headers: d.rules.cloud.headers[:0]}}}
-	if cap(d.refused) > maxRefused/10 {
+	clear(d.rules.common)
+	d.parser = parser{refused: d.refused[:0], rules: rules{shared: d.rules.shared[:0], picked: d.rules.picked[:0], common: d.rules.common[:0], noted: d.rules.noted[:0], cloud: cloud{headers: d.rules.cloud.headers[:0]}}}
+	if cap(d.refused) > 2*maxRefused {
 		d.refused = nil
 	}
 	if cap(d.spans) > pool.MaxPooledRecords || cap(d.text) > pool.MaxPooledBytes {
 		d.spans, d.misfits, d.text = nil, nil, nil
 	}
+	d.encoding, d.unwritten = false, nil
 	d.minimal, d.failed, d.retryAfter, d.tally = false, 0, 0, tally{}
 }
 
@@ -56,6 +62,7 @@ func (d *delivery) reset() {
 // in the body, the reason, and whether it is to be sent again. It appends nothing to a minimal
 // answer without failures.
 func (d *delivery) appendAnswer(dst []byte, job *batch.Job) []byte {
+	d.noteFailures(job)
 	return d.appendCounts(dst, job, job.Written())
 }
 
@@ -66,7 +73,7 @@ func (d *delivery) appendAccepted(dst []byte) []byte {
 
 // appendCounts appends an answer; job is nil where no record of it has a result.
 func (d *delivery) appendCounts(dst []byte, job *batch.Job, accepted int) []byte {
-	d.failed = d.events - accepted
+	d.failed = d.events - d.left - accepted
 	if d.failed == 0 && d.minimal {
 		return dst
 	}
@@ -74,6 +81,9 @@ func (d *delivery) appendCounts(dst []byte, job *batch.Job, accepted int) []byte
 	dst = strconv.AppendInt(dst, int64(accepted), 10)
 	dst = append(dst, `,"refused":`...)
 	dst = strconv.AppendInt(dst, int64(d.failed), 10)
+	if d.left > 0 {
+		dst = strconv.AppendInt(append(dst, `,"dropped":`...), int64(d.left), 10)
+	}
 	if d.failed > 0 {
 		dst = d.appendErrors(append(dst, `,"errors":[`...), job)
 		dst[len(dst)-1] = ']' // the last comma
@@ -86,7 +96,9 @@ func (d *delivery) appendErrors(dst []byte, job *batch.Job) []byte {
 	refused := d.refused
 	for index, record := 0, 0; index < d.events; index++ {
 		if len(refused) > 0 && refused[0].index == index {
-			dst = d.appendError(dst, index, refused[0].err)
+			if refused[0].err != nil {
+				dst = d.appendError(dst, index, refused[0].err)
+			}
 			if refused[0].kept {
 				dst = append(dst[:len(dst)-len(`},`)], `,"dead_letter":true},`...)
 			}

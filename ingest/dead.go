@@ -12,10 +12,19 @@ import (
 	"millrace/internal/apierr"
 )
 
+// isDead reports whether the event will never be taken as it is.
+func (r *refusal) isDead() bool { return r.err != nil && !r.err.Kind.Retry }
+
 // keepDead writes the refused events of a request to the dead-letter topic of its route, if it has
 // one. Where that fails an event's sender keeps it: its error becomes that of the topic.
 func (in *Ingest) keepDead(ctx *fasthttp.RequestCtx, d *delivery, r request) {
-	if r.route.deadLetter == "" || len(d.refused) == 0 {
+	dead := 0
+	for i := range d.refused {
+		if d.refused[i].isDead() {
+			dead++
+		}
+	}
+	if r.route.deadLetter == "" || dead == 0 {
 		return
 	}
 	failed := in.store(in.deadJob(ctx, d, r), r.route)
@@ -25,6 +34,9 @@ func (in *Ingest) keepDead(ctx *fasthttp.RequestCtx, d *delivery, r request) {
 	}
 	for i := range d.refused {
 		refused := &d.refused[i]
+		if !refused.isDead() {
+			continue
+		}
 		if failed == nil {
 			refused.kept = true
 			continue
@@ -32,9 +44,9 @@ func (in *Ingest) keepDead(ctx *fasthttp.RequestCtx, d *delivery, r request) {
 		refused.err = kind.New("The event cannot be kept in the dead-letter topic (%s), where it belongs: %s", failed.Message(), refused.err.Message())
 	}
 	if failed == nil {
-		in.figures.DeadLetters.Add(uint64(len(d.refused)))
+		in.figures.DeadLetters.Add(uint64(dead))
 	} else {
-		in.log.Warn("refused events cannot be kept in the dead-letter topic", "route", r.route.name, "topic", r.route.deadLetter, "events", len(d.refused), "err", failed)
+		in.log.Warn("refused events cannot be kept in the dead-letter topic", "route", r.route.name, "topic", r.route.deadLetter, "events", dead, "err", failed)
 	}
 }
 
@@ -63,6 +75,9 @@ func (in *Ingest) deadJob(ctx *fasthttp.RequestCtx, d *delivery, r request) *bat
 	}
 	for i := range d.refused {
 		refused := &d.refused[i]
+		if !refused.isDead() {
+			continue
+		}
 		w.record(w.copy(refused.event))
 		w.reason(r.route.name, r.topic, refused.err)
 		w.header(deadletter.Index, strconv.AppendInt(nil, int64(refused.index), 10))

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"bytes"
+	"slices"
 
 	"millrace/codec/json"
 	"millrace/internal/apierr"
@@ -10,8 +11,8 @@ import (
 
 // refusal is an event that is not written because of what it is.
 type refusal struct {
-	index int // among the events of the body
-	err   *apierr.Error
+	index int           // among the events of the body
+	err   *apierr.Error // nil: it is left out by a rule
 	// event is a view of the body, and kept reports that it is in the dead-letter topic.
 	event []byte
 	kept  bool
@@ -30,7 +31,8 @@ type parser struct {
 	max     int       // of events
 	most    int       // bytes of an event; 0 is any number
 	events  int       // so far: the index of the next one
-	refused []refusal // in the order of their indexes
+	refused []refusal // in the order of their indexes, with those that are left out
+	left    int       // events that are left out by a rule; they have no error
 }
 
 // parse fills the slab, which must be empty. Its error refuses the body as a whole.
@@ -77,7 +79,12 @@ func (p *parser) add(event []byte) error {
 	case p.most > 0 && len(event) > p.most:
 		return p.refuse(event, apierr.BodyTooLarge.New("The event has %d bytes; the route takes %d.", len(event), p.most))
 	}
-	if why := p.rules.apply(p.slab, event); why != nil {
+	switch why := p.rules.apply(p.slab, event); why {
+	case nil:
+	case dropped:
+		p.leaveOut()
+		return nil
+	default:
 		return p.refuse(event, why)
 	}
 	p.events++
@@ -86,12 +93,28 @@ func (p *parser) add(event []byte) error {
 
 // refuse leaves the next event out. Its error is that there are too many such events.
 func (p *parser) refuse(event []byte, why *apierr.Error) error {
-	if len(p.refused) == maxRefused {
-		return apierr.BadRequest.New("More than %d events are malformed, and nothing was written. The first is event %d: %s", maxRefused, p.refused[0].index, p.refused[0].err.Message())
+	if p.faults() == maxRefused {
+		first := p.firstFault()
+		return apierr.BadRequest.New("More than %d events are malformed, and nothing was written. The first is event %d: %s", maxRefused, first.index, first.err.Message())
 	}
 	p.refused = append(p.refused, refusal{index: p.events, err: why, event: event})
 	p.events++
 	return nil
+}
+
+// leaveOut counts the next event, of which no record is to be made.
+func (p *parser) leaveOut() {
+	p.refused = append(p.refused, refusal{index: p.events})
+	p.left++
+	p.events++
+}
+
+// faults returns how many events are refused.
+func (p *parser) faults() int { return len(p.refused) - p.left }
+
+// firstFault returns the first refused event, of which there must be one.
+func (p *parser) firstFault() refusal {
+	return p.refused[slices.IndexFunc(p.refused, func(r refusal) bool { return r.err != nil })]
 }
 
 // values reads JSON values one after another, with or without white space between.

@@ -195,8 +195,16 @@ func (r *reader) route(of member) *Route {
 			if route.deadLetter = r.text(m); !routeName.MatchString(route.deadLetter) {
 				r.fault(m.value, "%s is not the name of a topic", m.path)
 			}
+		case "enrich":
+			route.enrich = r.enrich(m)
+		case "drop":
+			route.drop = r.drop(m)
+		case "sample":
+			route.sample = r.sample(m)
+		case "dedupe":
+			route.dedupe = r.dedupe(m)
 		default:
-			r.unknown(m, "topic, key, partition, timestamp, headers, limits, ack, fallback, cors, pixel, schema, dead_letter")
+			r.unknown(m, "topic, key, partition, timestamp, headers, limits, ack, fallback, cors, pixel, schema, dead_letter, enrich, drop, sample, dedupe")
 		}
 	}
 	if route.fallback && route.ack != ackKafka {
@@ -223,6 +231,21 @@ func (r *Route) index() {
 	note(&r.topic)
 	for s := range r.sources {
 		note(s)
+	}
+	for i := range r.drop {
+		note(&r.drop[i].from)
+	}
+	if r.sample != nil && r.sample.by != nil {
+		note(r.sample.by)
+	}
+	if r.dedupe != nil {
+		note(r.dedupe.id)
+	}
+	if e := r.enrich; e != nil && e.sentAt != nil {
+		note(e.sentAt)
+	}
+	if e := r.enrich; e != nil && e.traceparent {
+		note(&source{from: header, name: headerTrace})
 	}
 }
 
@@ -263,21 +286,8 @@ func (r *reader) sourceAmong(m member) (s *source, among []string) {
 	places := 0
 	for _, o := range r.members(m.value, m.path) {
 		switch o.name {
-		case "pointer":
-			p, err := json.ParsePointer(r.text(o))
-			if err != nil {
-				r.fault(o.value, "%s: %v", o.path, err)
-			}
-			s.from, s.pointer = pointer, p
-			places++
-		case "query":
-			s.from, s.name = query, r.text(o)
-			places++
-		case "header":
-			s.from, s.name = header, r.text(o)
-			places++
-		case "fixed":
-			s.from, s.fixed = fixed, []byte(r.text(o))
+		case "pointer", "query", "header", "fixed":
+			r.place(s, o)
 			places++
 		case "required":
 			s.required = r.boolean(o)
@@ -321,6 +331,24 @@ func (r *reader) schema(m member) *schemaRule {
 		r.fault(m.key, "%s has an id and a version; allowed: one of the two", m.path)
 	}
 	return s
+}
+
+// place reads where a value comes from.
+func (r *reader) place(s *source, m member) {
+	switch text := r.text(m); m.name {
+	case "pointer":
+		p, err := json.ParsePointer(text)
+		if err != nil {
+			r.fault(m.value, "%s: %v", m.path, err)
+		}
+		s.from, s.pointer = pointer, p
+	case "query":
+		s.from, s.name = query, text
+	case "header":
+		s.from, s.name = header, text
+	case "fixed":
+		s.from, s.fixed = fixed, []byte(text)
+	}
 }
 
 func (r *reader) ack(m member) ack {

@@ -33,6 +33,8 @@ func TestRouteFaults(t *testing.T) {
   acks: {ack: tape, fallback: memory}
   both: {ack: disk, fallback: disk}
   typed: {schema: {format: json, id: 3, version: 2, text: x}, dead_letter: a/b}
+  less: {enrich: {address: half, colour: true}, drop: [{is: [a]}, {pointer: /a}], sample: {by: x, keep: 2}}
+  none-left: {drop: [], sample: {}}
 extra: 1
 `
 	_, faults := ParseRoutes([]byte(strings.Replace(text, "*x", "''", 1)))
@@ -49,7 +51,7 @@ extra: 1
 		`9: routes.wrong.partition must be a mapping`,
 		`9: routes.wrong.partition must have one of pointer, query, header and fixed`,
 		`10: routes.wrong.timestamp must have one of pointer, query, header and fixed`,
-		`11: routes.wrong.colour is not known here; allowed: topic, key, partition, timestamp, headers, limits, ack, fallback, cors, pixel, schema, dead_letter`,
+		`11: routes.wrong.colour is not known here; allowed: topic, key, partition, timestamp, headers, limits, ack, fallback, cors, pixel, schema, dead_letter, enrich, drop, sample, dedupe`,
 		`13: routes.wrong.headers.h.required must be true or false`,
 		`14: routes.wrong.headers.i.pointer: a JSON pointer begins with "/", as /user/id does`,
 		`15: routes.wrong.limits.bytes must be a whole number, 1 or more`,
@@ -57,7 +59,7 @@ extra: 1
 		`16: routes.wrong.pixel must be true or false`,
 		`17: routes.open.topic comes from the request, and lists no topics; allowed: among: [NAME, …] beside it`,
 		`18: routes.fixed.topic is fixed, and among has no meaning`,
-		`19: routes.merged.<< is not known here; allowed: topic, key, partition, timestamp, headers, limits, ack, fallback, cors, pixel, schema, dead_letter`,
+		`19: routes.merged.<< is not known here; allowed: topic, key, partition, timestamp, headers, limits, ack, fallback, cors, pixel, schema, dead_letter, enrich, drop, sample, dedupe`,
 		`19: routes.merged.key must be a text`,
 		`21: "https://a.example/" is not an origin; allowed: https://HOST, https://HOST:PORT, https://*.DOMAIN, *`,
 		`21: routes.pages.cors.methods is not known here; allowed: origins, headers, credentials`,
@@ -70,7 +72,15 @@ extra: 1
 		`25: routes.typed.schema.text is not known here; allowed: format, subject, id, version`,
 		`25: routes.typed.schema has an id and a version; allowed: one of the two`,
 		`25: routes.typed.dead_letter is not the name of a topic`,
-		`26: extra is not known here; allowed: routes`,
+		`26: routes.less.enrich.address is "half"; allowed: network, full`,
+		`26: routes.less.enrich.colour is not known here; allowed: received, sent_at, address, user_agent, request_id, traceparent, caller`,
+		`26: a rule of routes.less.drop must have one of pointer, query and header, and is, contains or bots`,
+		`26: a rule of routes.less.drop must have one of pointer, query and header, and is, contains or bots`,
+		`26: routes.less.sample.by must be a pointer; without it the key of the record decides`,
+		`26: routes.less.sample.keep must be a number from 0 to 1`,
+		`27: routes.none-left.drop must be a list of 1 to 20 rules`,
+		`27: routes.none-left.sample must have keep, a number from 0 to 1`,
+		`28: extra is not known here; allowed: routes`,
 	}
 	if a, b := strings.Join(got, "\n"), strings.Join(want, "\n"); a != b {
 		t.Errorf("the faults are\n%s\nwant\n%s", a, b)

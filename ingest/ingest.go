@@ -64,6 +64,7 @@ type Ingest struct {
 	figures    *metrics.Ingest
 	counts     *metrics.Format
 	forwarder  *forwarder
+	ids        *ids // of events of late
 	deliveries sync.Pool
 	table      atomic.Pointer[Table] // never nil
 }
@@ -72,6 +73,7 @@ type Ingest struct {
 func New(edge *server.Server, s Settings, d Deps) *Ingest {
 	in := &Ingest{settings: s, edge: edge, producer: d.Producer, schemas: d.Schemas, spool: d.Spool, dead: d.Dead, log: d.Logger, figures: &edge.Metrics().Ingest, counts: edge.Metrics().Format("ingest")}
 	in.forwarder = &forwarder{in: in, dir: filepath.Join(s.SpoolDir, "aside"), patience: patience, lanes: map[string]*lane{}}
+	in.ids = newIDs()
 	in.deliveries.New = func() any { return newDelivery() }
 	in.SetRoutes(s.Routes)
 	return in
@@ -188,7 +190,7 @@ func (in *Ingest) deliver(ctx *fasthttp.RequestCtx, job *batch.Job, r request) e
 	return err
 }
 
-func (in *Ingest) write(ctx *fasthttp.RequestCtx, d *delivery, job *batch.Job, r request) error {
+func (in *Ingest) write(ctx *fasthttp.RequestCtx, d *delivery, job *batch.Job, r request) (failure error) {
 	job.Trace = server.TraceOf(ctx)
 	d.body, d.slab = job.Body, &job.Slab
 	d.max, d.most = in.settings.MaxEvents, r.route.maxEventBytes
@@ -197,12 +199,20 @@ func (in *Ingest) write(ctx *fasthttp.RequestCtx, d *delivery, job *batch.Job, r
 	}
 	err := d.rules.begin(ctx, r.route, job.Arena)
 	if err == nil {
+		d.rules.enrich(in.edge, ctx)
+		d.rules.beginIDs(ctx, in.ids)
 		d.rules.arena, err = d.rules.cloud.begin(&ctx.Request.Header, r.mode, d.rules.arena)
 	}
 	if err == nil {
 		err = d.parse(d.rules.cloud.formOf(r.form))
 		job.Arena = d.rules.arena
 	}
+	panicked := true
+	if err == nil {
+		d.leaveOutDoubles(&job.Slab)
+		defer func() { d.endIDs(panicked || failure != nil) }()
+	}
+	in.figures.Dropped.Add(uint64(d.left))
 	if err == nil {
 		err = in.encode(d, job, r)
 	}
@@ -210,7 +220,8 @@ func (in *Ingest) write(ctx *fasthttp.RequestCtx, d *delivery, job *batch.Job, r
 		in.keepDead(ctx, d, r)
 	}
 	if err == nil && job.Len() == 0 {
-		err = d.refusedAll()
+		job.Release()
+		return in.nothingToWrite(ctx, d)
 	}
 	if err == nil {
 		server.ChargeRecords(ctx, job.Len())
@@ -220,13 +231,20 @@ func (in *Ingest) write(ctx *fasthttp.RequestCtx, d *delivery, job *batch.Job, r
 	if job != nil {
 		job.Release()
 	}
+	panicked = false
 	return err
 }
 
-// refusedAll is the error of a request none of whose events is to be written: such a request has no
-// 2xx status.
-func (d *delivery) refusedAll() error {
-	first := d.refused[0]
+// nothingToWrite answers a request none of whose events is to be written: with an error, or, if all
+// are left out by rules, that all is well.
+func (in *Ingest) nothingToWrite(ctx *fasthttp.RequestCtx, d *delivery) error {
+	if d.faults() == 0 {
+		dst := d.appendCounts(ctx.Response.SwapBody(nil)[:0], nil, 0)
+		ctx.Response.SwapBody(dst)
+		respond(ctx, d, len(dst) == 0)
+		return nil
+	}
+	first := d.firstFault()
 	where := ""
 	if first.kept {
 		where = " It is kept in the dead-letter topic."

@@ -40,6 +40,11 @@ type Route struct {
 	// headers that rules read, for these.
 	deadLetter string
 	reads      []string
+	// enrich, drop and sample are nil where the route has no such rules.
+	enrich *enrichRule
+	drop   []dropRule
+	sample *sampleRule
+	dedupe *dedupeRule
 }
 
 // ack is what a success promises.

@@ -3,6 +3,7 @@ package ingest
 import (
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/valyala/fasthttp"
 
 	"millrace/internal/apierr"
@@ -19,6 +20,17 @@ type rules struct {
 	arena []byte
 	// opaque events are no JSON, and no rule looks into them.
 	opaque bool
+	// dropAll drops all events of the request.
+	dropAll bool
+	// common are headers of every record, and now is when the request came, in milliseconds, where
+	// the route is enriched.
+	common []kgo.RecordHeader
+	now    int64
+	// Of a route with dedupe: the ids of the node, the id of the request, and the hashes of the ids
+	// of the events that have a record.
+	seen      *ids
+	requestID []byte
+	noted     []uint64
 	// cloud is of a request of CloudEvents.
 	cloud cloud
 }
@@ -27,6 +39,7 @@ type rules struct {
 // since the job may outlive the request.
 func (r *rules) begin(ctx *fasthttp.RequestCtx, route *Route, arena []byte) error {
 	r.route, r.arena = route, arena
+	r.dropAll = route.dropsRequest(ctx)
 	for s := range route.sources {
 		var value []byte
 		if s.from != pointer {
@@ -71,6 +84,9 @@ func (r *rules) apply(slab *pool.Slab, event []byte) (why *apierr.Error) {
 	if why = r.cloud.check(event); why != nil {
 		return why
 	}
+	if r.drops(event) {
+		return dropped
+	}
 	values, why := r.pick(event)
 	if why != nil {
 		return why
@@ -98,6 +114,9 @@ func (r *rules) apply(slab *pool.Slab, event []byte) (why *apierr.Error) {
 			return apierr.Unprocessable.New("The partitionkey is too long: it may have %d bytes.", maxPicked)
 		}
 	}
+	if r.samples(event, key) {
+		return dropped
+	}
 	made := slab.Add()
 	made.Value, made.Key, made.Partition, made.Timestamp = event, key, partition, at
 	for _, h := range r.cloud.headers {
@@ -108,5 +127,10 @@ func (r *rules) apply(slab *pool.Slab, event []byte) (why *apierr.Error) {
 			slab.AddHeader(made, r.route.headers[i].key, values[i])
 		}
 	}
+	for _, h := range r.common {
+		slab.AddHeader(made, h.Key, h.Value)
+	}
+	r.addSent(slab, made, event)
+	r.note(event)
 	return nil
 }

@@ -55,7 +55,7 @@ func (in *Ingest) encode(d *delivery, job *batch.Job, r request) error {
 				return fault
 			}
 			at.from = -1
-			d.misfits = append(d.misfits, refusal{event: event, err: misfit(fault)})
+			d.misfits = append(d.misfits, refusal{index: i, event: event, err: misfit(fault)})
 		}
 		at.to = len(job.Arena)
 		d.spans = append(d.spans, at)
@@ -68,7 +68,8 @@ func (in *Ingest) encode(d *delivery, job *batch.Job, r request) error {
 	if len(d.misfits) == 0 {
 		return nil
 	}
-	job.Slab.Keep(func(i int) bool { return d.spans[i].from >= 0 })
+	d.encoding = true
+	d.keepRecords(&job.Slab, func(i int) bool { return d.spans[i].from >= 0 })
 	return d.refuseMisfits()
 }
 
@@ -98,24 +99,30 @@ func misfit(fault error) *apierr.Error {
 
 // refuseMisfits adds the events that do not fit to those that are refused, in order.
 func (d *delivery) refuseMisfits() error {
-	if len(d.refused)+len(d.misfits) > maxRefused {
+	if d.faults()+len(d.misfits) > maxRefused {
 		return apierr.Misfit.New("More than %d events are refused, and nothing was written. One of them: %s", maxRefused, d.misfits[0].err.Message())
 	}
+	d.without(d.misfits)
+	return nil
+}
+
+// without adds events to those that are refused or left out, in order. They have the number of
+// their record for an index.
+func (d *delivery) without(gone []refusal) {
 	var all []refusal
-	refused, misfits, record := d.refused, d.misfits, 0
+	refused, record := d.refused, 0
 	for index := range d.events {
 		if len(refused) > 0 && refused[0].index == index {
 			all = append(all, refused[0])
 			refused = refused[1:]
 			continue
 		}
-		if d.spans[record].from < 0 {
-			misfits[0].index = index
-			all = append(all, misfits[0])
-			misfits = misfits[1:]
+		if len(gone) > 0 && gone[0].index == record {
+			gone[0].index = index
+			all = append(all, gone[0])
+			gone = gone[1:]
 		}
 		record++
 	}
 	d.refused = all
-	return nil
 }

@@ -121,14 +121,20 @@ func timeOf(s *source, value []byte) (time.Time, *apierr.Error) {
 	if value == nil {
 		return time.Time{}, nil
 	}
-	text := pool.String(value)
-	if ms, err := strconv.ParseFloat(text, 64); err == nil && ms >= 0 && ms <= maxMillis {
-		return time.UnixMilli(int64(ms)), nil
-	}
-	if at, ok := server.ParseISO8601(text); ok && at.UnixMilli() >= 0 && at.UnixMilli() <= maxMillis {
+	if at, ok := parseTime(value); ok {
 		return at, nil
 	}
 	return time.Time{}, apierr.Unprocessable.New("The %s must be a number of milliseconds since 1970, or an ISO-8601 time such as 2026-01-31T12:00:00Z, not %q.", s, value)
+}
+
+// parseTime reads the same, in whatever is no time too.
+func parseTime(value []byte) (time.Time, bool) {
+	text := pool.String(value)
+	if ms, err := strconv.ParseFloat(text, 64); err == nil && ms >= 0 && ms <= maxMillis {
+		return time.UnixMilli(int64(ms)), true
+	}
+	at, ok := server.ParseISO8601(text)
+	return at, ok && at.UnixMilli() >= 0 && at.UnixMilli() <= maxMillis
 }
 
 // maxMillis is the last millisecond of the year 9999.

@@ -63,6 +63,7 @@ var (
 	ingestDead      = counter("ingest_dead_events_total", "Events of the spool that Kafka refuses for what they are. The log says why.")
 	ingestLost      = counter("ingest_lost_events_total", "Events of routes with ack: memory that did not arrive in Kafka.")
 
+	ingestDropped     = counter("ingest_dropped_events_total", "Events that the rules of their routes leave out (drop, sample).")
 	ingestDeadLetters = counter("ingest_dead_letter_events_total", "Events that are in the dead-letter topics of their routes. `millrace dead show` shows them.")
 
 	spoolBytes    = gauge("spool_bytes", "Bytes of the spool on the disk.")
@@ -211,7 +212,7 @@ func Catalog() []Group {
 			metadataTopics, metadataParts, metadataOrphans, metadataBrokers,
 		}, kprom...)},
 		{"Spool", "Of events that are answered before Kafka has them (ingest.spool.dir).", []*Def{
-			ingestForwarded, ingestRepeated, ingestDead, ingestLost, ingestDeadLetters,
+			ingestForwarded, ingestRepeated, ingestDead, ingestLost, ingestDropped, ingestDeadLetters,
 			spoolBytes, spoolLimit, spoolEntries, spoolAge, spoolAside, spoolAppended, spoolRefused, spoolCorrupt,
 		}},
 		{"Schemas", "Of the formats that need a schema registry; none of this moves for the others.", []*Def{

@@ -133,6 +133,8 @@ type Ingest struct {
 	Forwarded, Repeated, Dead, Lost atomic.Uint64
 	// DeadLetters counts events that are in dead-letter topics.
 	DeadLetters atomic.Uint64
+	// Dropped counts events that rules of routes leave out.
+	Dropped atomic.Uint64
 }
 
 // Watch sets the sources that a scrape reads. It replaces those of an earlier call.
@@ -207,6 +209,7 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	ingestRepeated.put(to, float64(m.Ingest.Repeated.Load()))
 	ingestDead.put(to, float64(m.Ingest.Dead.Load()))
 	ingestLost.put(to, float64(m.Ingest.Lost.Load()))
+	ingestDropped.put(to, float64(m.Ingest.Dropped.Load()))
 	ingestDeadLetters.put(to, float64(m.Ingest.DeadLetters.Load()))
 	httpOrigins.put(to, float64(m.OriginsRefused.Load()))
 	httpPanics.put(to, float64(m.Panics.Load()))

@@ -4,6 +4,7 @@ import (
 	"mime"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/valyala/fasthttp"
@@ -54,13 +55,39 @@ func (s *Server) trusts(ctx *fasthttp.RequestCtx) bool {
 	if !ok {
 		return false
 	}
-	addr := tcp.AddrPort().Addr().Unmap().WithZone("")
+	return s.trustsAddr(tcp.AddrPort().Addr().Unmap().WithZone(""))
+}
+
+func (s *Server) trustsAddr(addr netip.Addr) bool {
 	for _, p := range s.settings.ForwardedTrusted {
 		if p.Contains(addr) {
 			return true
 		}
 	}
 	return false
+}
+
+// ClientAddr returns the address that the request comes from: that of the connection or, behind
+// proxies of forwarded.trusted, the last one in X-Forwarded-For that is none of theirs. Those
+// before that one may be the client's invention.
+func (s *Server) ClientAddr(ctx *fasthttp.RequestCtx) netip.Addr {
+	addr := addrOf(ctx)
+	if !s.trusts(ctx) {
+		return addr
+	}
+	lines := ctx.Request.Header.PeekAll("X-Forwarded-For")
+	for _, line := range slices.Backward(lines) {
+		for _, text := range slices.Backward(strings.Split(string(line), ",")) {
+			hop, err := netip.ParseAddr(strings.TrimSpace(text))
+			if err != nil {
+				return addr
+			}
+			if addr = hop.Unmap().WithZone(""); !s.trustsAddr(addr) {
+				return addr
+			}
+		}
+	}
+	return addr
 }
 
 // LoopbackPrefixes returns the addresses of the machine itself.

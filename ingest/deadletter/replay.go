@@ -62,7 +62,6 @@ func (p *Replayer) try(ctx context.Context, e Event) (wait time.Duration, err er
 	if contentType != "" {
 		req.Header.Set("Content-Type", contentType)
 	}
-	req.Header.Set("Idempotency-Key", fmt.Sprintf("dead-%s-%d-%d", p.Topic, e.Partition, e.Offset))
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return 0, err

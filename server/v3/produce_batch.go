@@ -37,6 +37,11 @@ func (p *Produce) batch(ctx *fasthttp.RequestCtx) error {
 	if err := b.write(topic); err != nil {
 		return err
 	}
+	if len(b.results.failed) == 0 && server.PrefersMinimal(ctx) {
+		b.results.count()
+		server.RespondNothing(ctx)
+		return nil
+	}
 	b.results.count()
 	ctx.SetStatusCode(fasthttp.StatusMultiStatus)
 	return server.Respond(ctx, func(dst []byte) ([]byte, error) { return append(dst, b.text...), nil })

@@ -36,8 +36,10 @@ type stream struct {
 	x     *server.Exchange
 	topic string
 	head  []byte
-	trace context.Context // of the records, or nil
-	quota server.RecordQuota
+	// minimal leaves out the results of records that are in Kafka (Prefer: return=minimal).
+	minimal bool
+	trace   context.Context // of the records, or nil
+	quota   server.RecordQuota
 
 	in   *pool.Buffer // what was received
 	from int          // in.B[from:] is not decoded yet
