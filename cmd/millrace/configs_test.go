@@ -3,17 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
 	"io"
-	"math/big"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -249,9 +243,8 @@ func sendFrom(t *testing.T, client *http.Client, method, url, body string) (int,
 
 // stores are a certificate authority, a certificate for this machine, and files with them.
 type stores struct {
-	dir        string
-	root, leaf *x509.Certificate
-	key        *ecdsa.PrivateKey
+	*testkit.Authority
+	dir string
 }
 
 // storePassword is that of all stores.
@@ -259,34 +252,16 @@ const storePassword = "changeit"
 
 func newStores(t *testing.T) stores {
 	t.Helper()
-	s := stores{dir: t.TempDir()}
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	rootKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	dir := t.TempDir()
+	authority, err := testkit.NewAuthority(dir)
 	must(err)
-	s.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	must(err)
-	root := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "root"}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour), KeyUsage: x509.KeyUsageCertSign,
-	}
-	leaf := &x509.Certificate{
-		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "rest"}, DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		NotBefore: root.NotBefore, NotAfter: root.NotAfter, KeyUsage: x509.KeyUsageDigitalSignature,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, root, root, rootKey.Public(), rootKey)
-	must(err)
-	s.root, err = x509.ParseCertificate(der)
-	must(err)
-	der, err = x509.CreateCertificate(rand.Reader, leaf, s.root, s.key.Public(), rootKey)
-	must(err)
-	s.leaf, err = x509.ParseCertificate(der)
-	must(err)
+	s := stores{authority, dir}
 	s.write(t, must)
 	return s
 }
@@ -294,11 +269,11 @@ func newStores(t *testing.T) stores {
 // write writes the stores of all types, and the files that are named beside them.
 func (s stores) write(t *testing.T, must func(error)) {
 	t.Helper()
-	key, err := x509.MarshalPKCS8PrivateKey(s.key)
+	key, err := x509.MarshalPKCS8PrivateKey(s.Key)
 	must(err)
 	file := func(name string, content []byte) { must(os.WriteFile(filepath.Join(s.dir, name), content, 0o600)) }
 	block := func(kind string, der []byte) []byte { return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}) }
-	chain := []keystore.Certificate{{Type: "X509", Content: s.leaf.Raw}, {Type: "X509", Content: s.root.Raw}}
+	chain := []keystore.Certificate{{Type: "X509", Content: s.Leaf.Raw}, {Type: "X509", Content: s.Root.Raw}}
 	keys, trust := keystore.New(), keystore.New()
 	entry := keystore.PrivateKeyEntry{CreationTime: time.Now(), PrivateKey: key, CertificateChain: chain}
 	must(keys.SetPrivateKeyEntry("rest", entry, []byte(storePassword)))
@@ -308,23 +283,21 @@ func (s stores) write(t *testing.T, must func(error)) {
 		must(store.Store(&b, []byte(storePassword)))
 		file(name, b.Bytes())
 	}
-	packed, err := pkcs12.Modern.Encode(s.key, s.leaf, []*x509.Certificate{s.root}, storePassword)
+	packed, err := pkcs12.Modern.Encode(s.Key, s.Leaf, []*x509.Certificate{s.Root}, storePassword)
 	must(err)
 	file("keystore.p12", packed)
-	packed, err = pkcs12.Modern.EncodeTrustStore([]*x509.Certificate{s.root}, storePassword)
+	packed, err = pkcs12.Modern.EncodeTrustStore([]*x509.Certificate{s.Root}, storePassword)
 	must(err)
 	file("truststore.p12", packed)
-	file("ca.pem", block("CERTIFICATE", s.root.Raw))
-	file("client.pem", slices.Concat(block("PRIVATE KEY", key), block("CERTIFICATE", s.leaf.Raw), block("CERTIFICATE", s.root.Raw)))
+	file("ca.pem", block("CERTIFICATE", s.Root.Raw))
+	file("client.pem", slices.Concat(block("PRIVATE KEY", key), block("CERTIFICATE", s.Leaf.Raw), block("CERTIFICATE", s.Root.Raw)))
 	file("rest-users.properties", []byte("alice: alice-secret,user\n"))
 	file("rest-jaas.conf", []byte("KafkaRest {\n  org.eclipse.jetty.jaas.spi.PropertyFileLoginModule required\n  debug=\"true\"\n  file=\""+filepath.Join(s.dir, "rest-users.properties")+"\";\n};\n"))
 }
 
 // trusting returns the client's side of TLS to the certificate.
 func (s stores) trusting() *tls.Config {
-	pool := x509.NewCertPool()
-	pool.AddCert(s.root)
-	return &tls.Config{RootCAs: pool}
+	return &tls.Config{RootCAs: s.Pool}
 }
 
 // broker returns the options of a broker of the kinds.
@@ -333,7 +306,7 @@ func (s stores) broker(kinds []string) (opts []kfake.Opt) {
 	for _, kind := range kinds {
 		switch kind {
 		case "tls", "mtls":
-			config := &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{s.leaf.Raw, s.root.Raw}, PrivateKey: s.key}}}
+			config := &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{s.Leaf.Raw, s.Root.Raw}, PrivateKey: s.Key}}}
 			if kind == "mtls" {
 				config.ClientAuth, config.ClientCAs = tls.RequireAndVerifyClientCert, s.trusting().RootCAs
 			}

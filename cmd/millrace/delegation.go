@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"sync/atomic"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -18,10 +17,10 @@ import (
 )
 
 // delegation returns how callers use Kafka with rights of their own.
-func (n *node) delegation(held *atomic.Int64, compressor *kafka.Compressor) api.Delegation {
+func (n *node) delegation(compressor *kafka.Compressor) api.Delegation {
 	d := api.Delegation{Max: n.cfg.MaxPrincipals, Idle: n.cfg.PrincipalIdle}
 	d.Open = func(ctx context.Context, l *kafka.Login) (*api.Rights, error) {
-		return n.openRights(ctx, l, held, compressor)
+		return n.openRights(ctx, l, compressor)
 	}
 	d.Close = n.closeRights
 	return d
@@ -53,7 +52,7 @@ func (n *node) clientOf(ctx context.Context, l *kafka.Login) (*kgo.Client, error
 
 // openRights opens the parts that ask Kafka with the rights of a login. All of them share one
 // client for what is neither written nor read as records.
-func (n *node) openRights(ctx context.Context, l *kafka.Login, held *atomic.Int64, compressor *kafka.Compressor) (_ *api.Rights, err error) {
+func (n *node) openRights(ctx context.Context, l *kafka.Login, compressor *kafka.Compressor) (_ *api.Rights, err error) {
 	client, err := n.clientOf(ctx, l)
 	if err != nil {
 		return nil, err
@@ -69,7 +68,7 @@ func (n *node) openRights(ctx context.Context, l *kafka.Login, held *atomic.Int6
 		return nil, r.Metadata.Away()
 	}
 	r.Admin = admin.New(client, admin.Settings{Reserved: n.cfg.Metadata.Reserved}, admin.Deps{Changed: r.Metadata.Invalidate})
-	if r.Producer, err = n.producerOf(l, r.Metadata, held, compressor); err != nil {
+	if r.Producer, err = n.producerOf(l, r.Metadata, compressor); err != nil {
 		return nil, err
 	}
 	read := reader.Deps{Schemas: n.schemas, Healthy: r.Metadata.Healthy, Read: countRead(n.metrics)}
@@ -78,42 +77,23 @@ func (n *node) openRights(ctx context.Context, l *kafka.Login, held *atomic.Int6
 	return r, nil
 }
 
-// producerOf makes the producer of a login. It shares nothing with others but the bound of memory.
-func (n *node) producerOf(l *kafka.Login, cache *metadata.Cache, held *atomic.Int64, compressor *kafka.Compressor) (*batch.Producer, error) {
-	s := n.clientSettings(n.cfg.KafkaProduce.As(l.SASL()), metrics.ProducerClient)
+// producerOf makes the producer of a login.
+func (n *node) producerOf(l *kafka.Login, cache *metadata.Cache, compressor *kafka.Compressor) (*batch.Producer, error) {
 	liveness := kafka.NewLiveness(n.cfg.Producer.SilenceLimit)
+	s := n.clientSettings(n.cfg.KafkaProduce.As(l.SASL()), metrics.ProducerClient)
 	s.Hooks = append(s.Hooks, cache.Hook(), liveness)
-	client, err := kafka.NewSender(s, n.cfg.Producer)
+	lost := func(broker int32) error {
+		if broker < 0 {
+			return nil
+		}
+		return liveness.Check(broker)
+	}
+	producer, err := n.producerWith(s, cache, batch.Cluster{Lost: lost, Quiet: liveness.Quiet}, compressor)
 	if err != nil {
 		return nil, err
 	}
-	around := batch.Cluster{
-		Topic: topicBy(cache.Topic), Afresh: topicBy(cache.Afresh), Healthy: cache.Healthy, Contradicted: cache.Invalidate,
-		Lost: func(broker int32) error {
-			if broker < 0 {
-				return nil
-			}
-			return liveness.Check(broker)
-		},
-		Quiet: liveness.Quiet, Waited: n.metrics.ObserveWait, Written: kafka.BatchWritten(s.Hooks), Held: held,
-	}
-	if n.tracing != nil {
-		around.Begin, around.End = n.tracing.Records(s.ClientID)
-	}
-	producer := batch.New(client, compressor, around, n.cfg.Batch, n.cfg.Producer)
 	liveness.OnHalfOpen(producer.Renew)
 	return producer, nil
-}
-
-// topicBy answers a producer's question about a topic by a look-up in metadata.
-func topicBy(look func(context.Context, string) (*metadata.Topic, error)) func(context.Context, string) (string, int32, error) {
-	return func(ctx context.Context, name string) (string, int32, error) {
-		t, err := look(ctx, name)
-		if err != nil {
-			return "", 0, err
-		}
-		return t.Name, int32(len(t.Partitions)), nil
-	}
 }
 
 // closeRights ends the parts of a login, in the order in which those of the node end.

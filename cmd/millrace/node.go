@@ -151,7 +151,7 @@ func start(cfg *config.Config) (_ *node, err error) {
 		Config:     ops.Config{Settings: n.live.settings, Change: n.live.change},
 		Metrics:    n.metrics,
 		Access:     n.access,
-		Delegation: n.delegation(n.held, compressor),
+		Delegation: n.delegation(compressor),
 		Tracing:    n.tracing,
 		Logger:     n.log,
 	})
@@ -198,33 +198,46 @@ func (n *node) newProducer() (*kafka.Compressor, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := n.clientSettings(n.cfg.KafkaProduce, metrics.ProducerClient)
 	n.liveness = kafka.NewLiveness(n.cfg.Producer.SilenceLimit)
+	s := n.clientSettings(n.cfg.KafkaProduce, metrics.ProducerClient)
 	s.Hooks = append(s.Hooks, n.metadata.Hook(), n.liveness, &n.contact)
-	client, err := kafka.NewSender(s, n.cfg.Producer)
-	if err != nil {
+	around := batch.Cluster{Lost: n.lost, Quiet: n.liveness.Quiet}
+	if n.producer, err = n.producerWith(s, n.metadata, around, compressor); err != nil {
 		return nil, err
 	}
-	around := batch.Cluster{
-		Topic:        topicBy(n.metadata.Topic),
-		Afresh:       topicBy(n.metadata.Afresh),
-		Lost:         n.lost,
-		Quiet:        n.liveness.Quiet,
-		Healthy:      n.metadata.Healthy,
-		Contradicted: n.metadata.Invalidate,
-		Waited:       n.metrics.ObserveWait,
-		Written:      kafka.BatchWritten(s.Hooks),
-		Held:         n.held,
-	}
-	if n.tracing != nil {
-		around.Begin, around.End = n.tracing.Records(s.ClientID)
-	}
-	n.producer = batch.New(client, compressor, around, n.cfg.Batch, n.cfg.Producer)
 	n.liveness.OnHalfOpen(func(broker int32) {
 		n.producer.Renew(broker)
 		n.conns.Reset(broker) // those of the other clients are as old, and wait for longer
 	})
 	return compressor, nil
+}
+
+// producerWith makes a producer whose client has the settings s, and that asks cache about topics.
+// around has what it knows of the brokers; the rest is filled in. All producers of the node share
+// one bound of memory.
+func (n *node) producerWith(s kafka.Settings, cache *metadata.Cache, around batch.Cluster, compressor *kafka.Compressor) (*batch.Producer, error) {
+	client, err := kafka.NewSender(s, n.cfg.Producer)
+	if err != nil {
+		return nil, err
+	}
+	around.Topic, around.Afresh = topicBy(cache.Topic), topicBy(cache.Afresh)
+	around.Healthy, around.Contradicted = cache.Healthy, cache.Invalidate
+	around.Waited, around.Written, around.Held = n.metrics.ObserveWait, kafka.BatchWritten(s.Hooks), n.held
+	if n.tracing != nil {
+		around.Begin, around.End = n.tracing.Records(s.ClientID)
+	}
+	return batch.New(client, compressor, around, n.cfg.Batch, n.cfg.Producer), nil
+}
+
+// topicBy answers a producer's question about a topic by a look-up in metadata.
+func topicBy(look func(context.Context, string) (*metadata.Topic, error)) func(context.Context, string) (string, int32, error) {
+	return func(ctx context.Context, name string) (string, int32, error) {
+		t, err := look(ctx, name)
+		if err != nil {
+			return "", 0, err
+		}
+		return t.Name, int32(len(t.Partitions)), nil
+	}
 }
 
 // consumeSettings returns the settings of clients that read. Responses to fetch requests tell the

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"fmt"
 	"io"
@@ -32,38 +31,13 @@ func TestPythonClientOfV1(t *testing.T) {
 		_, url := serve(t, b)
 		topic := testkit.CreateTopic(t, b, 1)
 		produceOver(t, url, topic, `{"records":[{"value":{"n":0}},{"value":{"n":1}}]}`)
-		cmd := exec.CommandContext(t.Context(), python, filepath.Join(dir, "consume.py"), url, tokens.URL, topic, testkit.Group(t))
-		var stderr bytes.Buffer
-		cmd.Stderr, cmd.WaitDelay = &stderr, time.Second
-		in, err := cmd.StdinPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		out, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		kill := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
-		defer kill.Stop()
-		lines := bufio.NewScanner(out)
-		for _, want := range []string{`["polled", [{"n": 0}, {"n": 1}]]`, `["heartbeat", 200, []]`, `["polled", [{"n": 2}, {"n": 3}]]`} {
-			if !lines.Scan() || lines.Text() != want {
-				_, _ = io.Copy(io.Discard, out)
-				_ = cmd.Wait()
-				t.Fatalf("the client printed %q, want %q\n%s", lines.Text(), want, &stderr)
-			}
-			if in != nil { // the heartbeat is still to come, and finds something
-				produceOver(t, url, topic, `{"records":[{"value":{"n":2}},{"value":{"n":3}}]}`)
-				fmt.Fprintln(in)
-				in = nil
-			}
-		}
-		if err := cmd.Wait(); err != nil {
-			t.Errorf("the client ended with %v\n%s", err, &stderr)
-		}
+		client := startTalk(t, exec.CommandContext(t.Context(), python, filepath.Join(dir, "consume.py"), url, tokens.URL, topic, testkit.Group(t)), time.Minute)
+		client.expect(t, `["polled", [{"n": 0}, {"n": 1}]]`)
+		produceOver(t, url, topic, `{"records":[{"value":{"n":2}},{"value":{"n":3}}]}`) // the heartbeat is still to come, and finds something
+		client.next()
+		client.expect(t, `["heartbeat", 200, []]`)
+		client.expect(t, `["polled", [{"n": 2}, {"n": 3}]]`)
+		client.end(t)
 	})
 }
 

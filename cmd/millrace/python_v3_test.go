@@ -1,10 +1,7 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"fmt"
-	"io"
 	"os/exec"
 	"path/filepath"
 	"testing"
@@ -26,22 +23,7 @@ func TestPythonClientOfV3(t *testing.T) {
 		_, url := serve(t, b)
 		topic, group := testkit.Topic(t), testkit.Group(t)
 		acls := map[string]string{"kfake": "acls", "kafka": "no authorizer"}[b.Name]
-		cmd := exec.CommandContext(t.Context(), python, filepath.Join(dir, "operate.py"), url, topic, group, acls)
-		var stderr bytes.Buffer
-		cmd.Stderr, cmd.WaitDelay = &stderr, time.Second
-		in, err := cmd.StdinPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		out, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		kill := time.AfterFunc(2*time.Minute, func() { _ = cmd.Process.Kill() })
-		defer kill.Stop()
+		client := startTalk(t, exec.CommandContext(t.Context(), python, filepath.Join(dir, "operate.py"), url, topic, group, acls), 2*time.Minute)
 		want := []string{
 			`{"name": "cluster", "value": true}`,
 			fmt.Sprintf(`{"name": "created", "value": ["%s", 2, 1]}`, topic),
@@ -61,29 +43,16 @@ func TestPythonClientOfV3(t *testing.T) {
 		if acls == "acls" {
 			want = append(want, `{"name": "acls", "value": ["User:alice"]}`, `{"name": "deleted", "value": ["READ"]}`, `{"name": "acls", "value": []}`)
 		}
-		lines := bufio.NewScanner(out)
-		expect := func(want string) {
-			t.Helper()
-			if !lines.Scan() || lines.Text() != want {
-				got := lines.Text()
-				_ = in.Close()
-				_, _ = io.Copy(io.Discard, out)
-				_ = cmd.Wait()
-				t.Fatalf("the client printed %q, want %q\n%s", got, want, &stderr)
-			}
-		}
 		for _, line := range want {
-			expect(line)
+			client.expect(t, line)
 		}
 		admin := kadm.NewClient(testkit.Client(t, b))
 		topics, err := admin.ListTopics(t.Context(), topic)
 		if err != nil || len(topics[topic].Partitions) != 2 {
 			t.Errorf("Kafka has %v, %v", topics, err)
 		}
-		fmt.Fprintln(in)
-		expect(`{"name": "gone", "value": "API error: 404 -"}`)
-		if err := cmd.Wait(); err != nil {
-			t.Errorf("the client ended with %v\n%s", err, &stderr)
-		}
+		client.next()
+		client.expect(t, `{"name": "gone", "value": "API error: 404 -"}`)
+		client.end(t)
 	})
 }

@@ -15,8 +15,11 @@ import (
 	"time"
 )
 
-// Authority is a certificate authority of a test, with one certificate for 127.0.0.1.
+// Authority is a certificate authority of a test, with one certificate for 127.0.0.1 and localhost.
 type Authority struct {
+	// Root is the certificate of the authority, Leaf the one that it has signed, with the key Key.
+	Root, Leaf *x509.Certificate
+	Key        *ecdsa.PrivateKey
 	// Pool holds the authority alone.
 	Pool *x509.CertPool
 	// File is the authority as PEM, as ssl.truststore.location takes it. KeyFile is the private key
@@ -45,7 +48,7 @@ func NewAuthority(dir string) (*Authority, error) {
 	}
 	leaf := &x509.Certificate{
 		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "127.0.0.1"}, NotBefore: begin, NotAfter: end,
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, KeyUsage: x509.KeyUsageDigitalSignature,
+		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, KeyUsage: x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}
 	leafDER, err := x509.CreateCertificate(rand.Reader, leaf, root, key.Public(), rootKey)
@@ -56,9 +59,15 @@ func NewAuthority(dir string) (*Authority, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot write a private key: %w", err)
 	}
+	a := &Authority{Key: key, Pool: x509.NewCertPool(), File: filepath.Join(dir, "authority.pem"), KeyFile: filepath.Join(dir, "key.pem")}
+	if a.Root, err = x509.ParseCertificate(rootDER); err == nil {
+		a.Leaf, err = x509.ParseCertificate(leafDER)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot read a certificate: %w", err)
+	}
+	a.Pool.AddCert(a.Root)
 	rootPEM := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: rootDER})
-	a := &Authority{Pool: x509.NewCertPool(), File: filepath.Join(dir, "authority.pem"), KeyFile: filepath.Join(dir, "key.pem")}
-	a.Pool.AppendCertsFromPEM(rootPEM)
 	chain := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})
 	chain = append(chain, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: leafDER})...)
 	for file, text := range map[string][]byte{a.File: rootPEM, a.KeyFile: append(chain, rootPEM...)} {
