@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/base64"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -98,16 +97,8 @@ func TestPlantedSecretsShowNowhere(t *testing.T) {
 		if body != "" {
 			req.Header.Set("Content-Type", "application/vnd.kafka.avro.v2+json")
 		}
-		resp, err := http.DefaultClient.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer resp.Body.Close()
-		text, err := io.ReadAll(resp.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		texts[method+" "+path+" by "+user] += string(text) + fmt.Sprint(resp.Header)
+		resp, text := exchange(t, http.DefaultClient, req)
+		texts[method+" "+path+" by "+user] += text + fmt.Sprint(resp.Header)
 		return resp.StatusCode
 	}
 	for _, path := range []string{"/", "/topics", "/brokers", "/metrics", "/admin/config", "/ui", "/ui/ui.js", "/nothing", "/openapi.yaml"} {

@@ -7,7 +7,6 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -229,16 +228,8 @@ func sendFrom(t *testing.T, client *http.Client, method, url, body string) (int,
 	default:
 		req.Header.Set("Accept", "application/vnd.kafka.json.v2+json, */*;q=0.5")
 	}
-	resp, err := client.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, string(text)
+	resp, text := exchange(t, client, req)
+	return resp.StatusCode, text
 }
 
 // stores are a certificate authority, a certificate for this machine, and files with them.

@@ -55,7 +55,14 @@ func call(t testing.TB, method, url, body string) (int, string) {
 	if strings.Contains(url, "/records") {
 		req.Header.Set("Accept", "application/vnd.kafka.json.v2+json")
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, text := exchange(t, http.DefaultClient, req)
+	return resp.StatusCode, text
+}
+
+// exchange sends a request and returns the response with the text of its body.
+func exchange(t testing.TB, client *http.Client, req *http.Request) (*http.Response, string) {
+	t.Helper()
+	resp, err := client.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +71,7 @@ func call(t testing.TB, method, url, body string) (int, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return resp.StatusCode, string(text)
+	return resp, string(text)
 }
 
 func readme(t *testing.T) string {
