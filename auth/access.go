@@ -79,8 +79,8 @@ type Access struct {
 	settings Settings
 	log      *slog.Logger
 	logins   *logins
-	tokens   *verifier // nil: no tokens are accepted
-	verifier Verifier  // nil unless Kafka checks passwords
+	tokens   *verifier     // nil: no tokens are accepted
+	check    PasswordCheck // nil unless Kafka checks passwords
 	policy   atomic.Pointer[policy]
 	loading  sync.Mutex
 }
@@ -95,7 +95,7 @@ type policy struct {
 	ruled     bool
 	users     map[string]*user
 	keys      map[[sha256.Size]byte]key
-	logIns    []mapped
+	mapped    []mapped
 	skip      patterns
 	anonymous *Identity
 	buckets   buckets
@@ -206,7 +206,7 @@ func (a *Access) load() (*policy, error) {
 	}
 	if err == nil { // before the keys, whose identities have logins
 		err = p.file(loginsSetting, s.Delegation.Logins, func(data []byte) (err error) {
-			p.logIns, err = parseLogins(data)
+			p.mapped, err = parseLogins(data)
 			return err
 		})
 	}

@@ -109,9 +109,9 @@ func parseLogins(data []byte) ([]mapped, error) {
 // mappedLogin returns the login that the file has for an identity, nil if it has none. The first
 // entry that names it counts.
 func (p *policy) mappedLogin(id *Identity) *Login {
-	for i := range p.logIns {
-		if names(p.logIns[i].Who, id, false) {
-			return p.logIns[i].login
+	for i := range p.mapped {
+		if names(p.mapped[i].Who, id, false) {
+			return p.mapped[i].login
 		}
 	}
 	return nil
@@ -120,12 +120,13 @@ func (p *policy) mappedLogin(id *Identity) *Login {
 // Delegates reports whether callers use Kafka with rights of their own.
 func (a *Access) Delegates() bool { return a != nil && a.settings.Delegation.Enabled() }
 
-// Verifier asks Kafka whether a login is valid. It returns nil, or an error that is
+// PasswordCheck asks Kafka whether a login is valid. It returns nil, or an error that is
 // [apierr.Unauthenticated] if the login is not.
-type Verifier func(ctx context.Context, l *Login) error
+type PasswordCheck func(ctx context.Context, l *Login) error
 
-// VerifyBy sets who asks Kafka about passwords. It is called before the first request comes.
-func (a *Access) VerifyBy(v Verifier) { a.verifier = v }
+// CheckPasswordsBy sets what asks Kafka about passwords. It is called before the first request
+// comes.
+func (a *Access) CheckPasswordsBy(check PasswordCheck) { a.check = check }
 
 // Login returns what the requests of a caller show to Kafka, given the credentials that it has
 // shown here. passed is true where they are these credentials. It is nil where callers use Kafka
@@ -210,7 +211,7 @@ func (a *Access) verify(p *policy, c Credentials, encoded string, tag [32]byte) 
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), verifyTimeout)
 	defer cancel()
-	if err := a.verifier(ctx, kafka.NewLogin(a.settings.Delegation.Passwords, name, password, time.Time{})); err != nil {
+	if err := a.check(ctx, kafka.NewLogin(a.settings.Delegation.Passwords, name, password, time.Time{})); err != nil {
 		if apierr.Unauthenticated.Is(err) {
 			p.logins.fail(c.Addr)
 			return nil, errWrong

@@ -101,7 +101,7 @@ func (n *node) openAccess() (err error) {
 		return err
 	}
 	if n.access.Delegates() {
-		n.access.VerifyBy(n.verifyLogin)
+		n.access.CheckPasswordsBy(n.verifyLogin)
 	}
 	go watchFiles(n.log, n.cfg.AccessInterval, n.ended, "identities and rules", n.access.Reload)
 	go watchFiles(n.log, n.cfg.AccessInterval, n.ended, "certificates", n.cfg.Certificates.Reload)

@@ -26,8 +26,8 @@ func (n *node) delegation(compressor *kafka.Compressor) api.Delegation {
 	return d
 }
 
-// verifyLogin is an [auth.Verifier]. Its connection is not kept: nothing that wrong passwords do
-// reaches the connections of those who have logged in.
+// verifyLogin is an [auth.PasswordCheck]. Its connection is not kept: nothing that wrong passwords
+// do reaches the connections of those who have logged in.
 func (n *node) verifyLogin(ctx context.Context, l *kafka.Login) error {
 	client, err := n.clientOf(ctx, l)
 	if err != nil {
