@@ -168,7 +168,7 @@ admin-proof: ## what v3 does to three brokers: reassignments, elections, groups 
 conformance: ## requests that schemathesis makes of the specification, up to REQUESTS (5) of each operation beside its corner cases, to millrace dev and before a real Kafka (needs Java 17, Maven, python3-venv and the network; 3 minutes)
 	MILLRACE_TEST_CONFORMANCE=$(or $(REQUESTS),5) go test -count=1 -timeout 60m -run '^TestConformance$$' ./cmd/millrace
 
-proofs: clients browser helm cluster-proof faults-short secured ## what make test leaves out because it takes minutes or programs of others; CI does both, and leaves out admin-proof, conformance and upgrade-proof
+proofs: clients browser cluster-proof faults-short secured ## what make test leaves out because it takes minutes or programs of others; CI does both, and leaves out admin-proof, conformance, helm and upgrade-proof
 
 kafka: $(KAFKA) ## a real Kafka on localhost:9092 until Ctrl-C (needs Java 17 and Maven)
 	$(KAFKA)

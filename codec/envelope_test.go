@@ -109,13 +109,13 @@ func TestDecodeProduceHeadersAndTimestamp(t *testing.T) {
 	}
 }
 
-// Numbers of the proxy's members may stand in quotes.
+// Numbers of the proxy's members may stand in quotes, with blanks around them.
 func TestNumbersInQuotes(t *testing.T) {
-	slab, schemas, err := decode(t, JSON, `{"key_schema_id":"7","value_schema_id":"\u0038","records":[{"value":1,"partition":"3"}]}`)
+	slab, schemas, err := decode(t, JSON, `{"key_schema_id":"7","value_schema_id":"\u0038","records":[{"value":1,"partition":" 3"}]}`)
 	if err != nil || schemas.KeyID != 7 || schemas.ValueID != 8 || slab.Records[0].Partition != 3 {
 		t.Errorf("%+v, %v", schemas, err)
 	}
-	for _, wrong := range []string{`""`, `"x"`, `"1.5"`, `"-1"`, `" 1"`, `"99999999999"`, `["1"]`, `true`} {
+	for _, wrong := range []string{`""`, `"x"`, `"1.5"`, `"-1"`, `"1 1"`, `" "`, `"99999999999"`, `["1"]`, `true`} {
 		if _, _, err := decode(t, JSON, `{"value_schema_id":`+wrong+`,"records":[{}]}`); !apierr.BadRequest.Is(err) {
 			t.Errorf("value_schema_id %s: %v", wrong, err)
 		}

@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"net/http"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -14,24 +15,37 @@ const minStatus, maxStatus = 100, 599
 // Route counts the requests of one method and route template.
 type Route struct {
 	method, path   string
-	took           latency
+	took           *latency
+	timedAsGET     bool // took is that of GET with the same template
 	received, sent atomic.Uint64
 	statuses       [maxStatus - minStatus + 1]atomic.Uint64
 }
 
 // Route returns the counters of a method and route template. It is for start-up. A route appears
-// in a scrape after its first request.
+// in a scrape after its first request. HEAD is the work of GET, whose times it shares: histograms
+// are most of what a scrape has.
 func (m *Metrics) Route(method, path string) *Route {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if r := m.route(method, path); r != nil {
+		return r
+	}
+	r := &Route{method: method, path: path, took: new(latency)}
+	if get := m.route(http.MethodGet, path); get != nil && method == http.MethodHead {
+		r.took, r.timedAsGET = get.took, true
+	}
+	m.routes = append(m.routes, r)
+	return r
+}
+
+// route returns the counters, or nil. The caller holds m.mu.
+func (m *Metrics) route(method, path string) *Route {
 	for _, r := range m.routes {
 		if r.method == method && r.path == path {
 			return r
 		}
 	}
-	r := &Route{method: method, path: path}
-	m.routes = append(m.routes, r)
-	return r
+	return nil
 }
 
 // Template returns the route's path, with the names of its parameters.
@@ -78,5 +92,8 @@ func (r *Route) collect(to chan<- prometheus.Metric) {
 	}
 	httpReceived.put(to, float64(r.received.Load()), r.method, r.path)
 	httpSent.put(to, float64(r.sent.Load()), r.method, r.path)
-	to <- shown{&r.took, httpDuration.desc, prometheus.MakeLabelPairs(httpDuration.desc, []string{r.method, r.path})}
+	if r.timedAsGET {
+		return
+	}
+	to <- shown{r.took, httpDuration.desc, prometheus.MakeLabelPairs(httpDuration.desc, []string{r.method, r.path})}
 }

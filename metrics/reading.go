@@ -98,7 +98,7 @@ func (r *Route) read() RouteReading {
 			read.Broken += n
 		}
 	}
-	if read.Requests > 0 {
+	if read.Requests > 0 && !r.timedAsGET {
 		read.Took = r.took.read()
 	}
 	return read

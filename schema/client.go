@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"sync"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/sr"
+	"golang.org/x/time/rate"
 
 	"millrace/internal/apierr"
 )
@@ -26,6 +28,8 @@ type client struct {
 	http    *http.Client
 	breaker breaker
 	figures figures
+	log     *slog.Logger
+	refused rate.Sometimes // logs that this node is refused, which its clients cannot mend
 }
 
 // site is one URL.
@@ -34,7 +38,7 @@ type site struct {
 	shown string // the URL without a password
 }
 
-func newClient(s Settings) (*client, error) {
+func newClient(s Settings, log *slog.Logger) (*client, error) {
 	transport := &http.Transport{
 		TLSClientConfig:     s.TLS.Clone(),
 		ForceAttemptHTTP2:   true,
@@ -44,7 +48,7 @@ func newClient(s Settings) (*client, error) {
 		MaxIdleConnsPerHost: 4,
 		IdleConnTimeout:     30 * time.Second,
 	}
-	c := &client{http: &http.Client{Transport: sized{transport}}}
+	c := &client{http: &http.Client{Transport: sized{transport}}, log: log, refused: rate.Sometimes{First: 1, Interval: time.Minute}}
 	for _, text := range s.URLs {
 		u, err := url.Parse(text)
 		if err != nil { // its text may hold a password
@@ -125,6 +129,9 @@ func (c *client) callOne(ctx context.Context, s *site, sites int, ask func(conte
 	err := ask(ctx, s.Client)
 	if err != nil {
 		err = fault(ctx, s.shown, err)
+	}
+	if apierr.Unauthenticated.Is(err) || apierr.Unauthorized.Is(err) {
+		c.refused.Do(func() { c.log.Warn("the schema registry refuses this node", "err", err) })
 	}
 	c.figures.add(err, time.Since(began))
 	return err

@@ -42,7 +42,7 @@ func (s *stored) registered() codec.Registered {
 
 // New returns a registry client. It does not connect yet. The caller closes it.
 func New(s Settings, log *slog.Logger) (*Registry, error) {
-	c, err := newClient(s)
+	c, err := newClient(s, log)
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package schema
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"time"
 
@@ -22,7 +23,7 @@ type Tried struct {
 // Try asks the registry at each of its URLs which types of schemas it takes, each for at most
 // limit. The error is of settings that no client can be made of.
 func Try(ctx context.Context, s Settings, limit time.Duration) ([]Tried, error) {
-	c, err := newClient(s)
+	c, err := newClient(s, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -77,13 +78,15 @@ func TestLoadtestCheckFails(t *testing.T) {
 }
 
 func TestLoadtestCheckFlags(t *testing.T) {
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "[]") }))
+	defer proxy.Close()
 	for want, args := range map[string][]string{
 		"name a scenario":                         {},
 		"or say --check":                          {"--check", "produce-1x64"},
 		"--clients must be at least 1":            {"--check", "--clients=0"},
 		"--bad must be from 0 to 1":               {"--check", "--bad=2"},
 		"name it with --brokers or --config":      {"--check"},
-		"cannot reach the brokers":                {"--check", "--brokers=127.0.0.1:1"},
+		"cannot reach the brokers":                {"--check", "--brokers=127.0.0.1:1", "--url", proxy.URL},
 		"it must be http://HOST:PORT or https://": {"--check", "--brokers=127.0.0.1:1", "--url=localhost:8082"},
 	} {
 		if out, code := runLoadtest(t, args...); code == 0 || code == loadtestFailed || !strings.Contains(out, want) {

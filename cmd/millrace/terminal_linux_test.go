@@ -52,7 +52,7 @@ func inTerminal(t *testing.T, cmd *exec.Cmd) string {
 // A terminal gets a coloured line a second, all else plain ones.
 func TestLoadtestProgress(t *testing.T) {
 	t.Parallel()
-	stub := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{}") }))
+	stub := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "[]") }))
 	defer stub.Close()
 	dir := t.TempDir()
 	file := filepath.Join(dir, "polls.yaml")

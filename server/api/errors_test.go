@@ -147,7 +147,7 @@ func TestErrorsOfTheRegistryHideIt(t *testing.T) {
 	}{
 		"closed":       {"http://" + closed.Addr().String(), 503},
 		"500":          {answering(500, `{"error_code":50003,"message":"Error while forwarding to `+inner+`"}`), 503},
-		"401":          {answering(401, `{"error_code":401,"message":"not at `+inner+`"}`), 500},
+		"401":          {answering(401, `{"error_code":401,"message":"not at `+inner+`"}`), 401},
 		"page":         {answering(200, `<a href="`+inner+`">`), 500},
 		"missing page": {answering(404, `<a href="`+inner+`">`), 500},
 	} {

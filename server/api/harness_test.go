@@ -54,6 +54,7 @@ type stack struct {
 
 // stackOptions are the defaults of a stack, for a test to change.
 type stackOptions struct {
+	logs      *logBuffer // of the node and its parts
 	server    server.Settings
 	rest      rest.Settings
 	produce   v3api.ProduceSettings
@@ -82,6 +83,7 @@ type stackOptions struct {
 // defaultOptions are those of a stack that no test changes.
 func defaultOptions() stackOptions {
 	return stackOptions{
+		logs: &logBuffer{},
 		server: server.Settings{
 			Listeners:    []server.Listener{{Addr: "127.0.0.1:0"}},
 			MaxBodyBytes: 64 << 20, MaxHeaderBytes: 16 << 10, MaxConnections: 1000,
@@ -110,7 +112,7 @@ func start(t testing.TB, b testkit.Broker, change ...func(*stackOptions)) *stack
 	for _, f := range change {
 		f(&o)
 	}
-	logs := &logBuffer{}
+	logs := o.logs
 	log := slog.New(slog.NewTextHandler(logs, nil))
 	base := kafka.Settings{Brokers: b.Addrs, ClientID: "millrace-test", Logger: log, Hooks: o.hooks}
 	if o.node != nil {

@@ -30,12 +30,13 @@ func withRegistry(t testing.TB, url string, change ...func(*schema.Settings)) fu
 	for _, f := range change {
 		f(&settings)
 	}
-	registry, err := schema.New(settings, slog.New(slog.DiscardHandler))
+	logs := &logBuffer{}
+	registry, err := schema.New(settings, slog.New(slog.NewTextHandler(logs, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(registry.Close)
-	return func(o *stackOptions) { o.schemas = registry }
+	return func(o *stackOptions) { o.schemas, o.logs = registry, logs }
 }
 
 // builtIn starts the registry of dev mode on b.
