@@ -92,8 +92,22 @@ func TestReadmeOnDev(t *testing.T) {
 func TestReadmeOnRealKafka(t *testing.T) {
 	t.Parallel()
 	k := testkit.StartKafka(t, testkit.KafkaOptions{}) // a cluster with no topics yet
+	awaitCoordinator(t, k.Broker)
 	_, url := serve(t, k.Broker, "--set=schema.registry.url="+testkit.Registry(t))
 	testkit.RunReadme(t, readme(t), url)
+}
+
+// awaitCoordinator waits until a fresh cluster has the topic of offsets, which it makes for the
+// first group: on a busy machine that alone takes longer than the first read of the README waits.
+func awaitCoordinator(t *testing.T, b testkit.Broker) {
+	t.Helper()
+	client := testkit.Client(t, b)
+	testkit.Eventually(t, time.Minute, "a coordinator of groups", func() bool {
+		req := kmsg.NewPtrFindCoordinatorRequest()
+		req.CoordinatorKey, req.CoordinatorKeys = "first", []string{"first"}
+		resp, err := req.RequestWith(t.Context(), client)
+		return err == nil && resp.ErrorCode == 0 && len(resp.Coordinators) == 1 && resp.Coordinators[0].ErrorCode == 0
+	})
 }
 
 func TestDevIsReadyFast(t *testing.T) {
