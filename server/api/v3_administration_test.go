@@ -224,10 +224,12 @@ func TestV3ShareGroupsAreChanged(t *testing.T) {
 		topic, group := s.filled(t), testkit.Group(t)
 		var offsets kadm.Offsets
 		offsets.AddOffset(topic, 0, 3, -1)
-		answer, err := s.admin.AlterShareGroupOffsets(t.Context(), group, offsets) // it makes the group
-		if err != nil || answer.Error() != nil {
-			t.Fatal(err, answer.Error())
-		}
+		// It makes the group, once the coordinator's view of the metadata has the topic too: Kafka
+		// gives it that view after it has begun to serve the topic.
+		testkit.Eventually(t, 10*time.Second, "the coordinator knowing the topic", func() bool {
+			answer, err := s.admin.AlterShareGroupOffsets(t.Context(), group, offsets)
+			return err == nil && answer.Error() == nil
+		})
 		at := func(want int64) {
 			t.Helper()
 			testkit.Eventually(t, 10*time.Second, fmt.Sprint("Kafka having the offset ", want), func() bool {
