@@ -22,7 +22,7 @@ GOLDFLAGS ?= -s -w
 GOBUILD  := CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags "$(GOLDFLAGS) -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.committed=$(DATE)"
 KAFKA    := .cache/bin/kafka
 
-.PHONY: run build test test-short race fuzz lint simulate attacks faults faults-short outage soak bench pollers clients browser helm screenshots cluster-proof upgrade-proof admin-proof conformance proofs secured kafka loadtest install clean help budget all-but-lint $(KAFKA)
+.PHONY: run build test test-short race fuzz lint simulate attacks overload faults faults-short outage soak bench pollers clients browser helm screenshots cluster-proof upgrade-proof admin-proof conformance proofs secured kafka loadtest install clean help budget all-but-lint $(KAFKA)
 
 run: build ## build millrace and run it with a broker in process, on :8082
 	bin/millrace dev
@@ -118,6 +118,10 @@ simulate: ## SEEDS (10000) schedules of faults on kfake in memory, from seed FRO
 
 attacks: build ## what attacks on its memory cost the program (MILLRACE_BIN), the table of docs/reliability.md (Linux; minutes)
 	MILLRACE_ATTACKS=1 MILLRACE_BIN=$(abspath $(or $(MILLRACE_BIN),$(BIN))) go test -count=1 -timeout=10m -run '^TestAttacks$$' ./cmd/millrace
+
+overload: build ## a node (MILLRACE_BIN) on one core that is offered four times its peak, for OVERLOAD=60s each; generator and broker on another (Linux, taskset; minutes)
+	go test -c -vet=off -o bin/overload.test ./cmd/millrace
+	cd cmd/millrace && MILLRACE_OVERLOAD=1 MILLRACE_BIN=$(abspath $(or $(MILLRACE_BIN),$(BIN))) taskset -c 1 $(abspath bin/overload.test) -test.timeout=20m -test.run '^TestOverload$$'
 
 faults: ## every schedule of internal/faults on three real brokers, every error of every API of Kafka, and their table in docs/reliability.md (Linux; needs Java 17 and Maven; 20 minutes)
 	MILLRACE_FAULTS=full go test -count=1 -timeout=60m -v -run '^TestFaults$$|^TestEveryErrorOfEveryAPI$$' ./internal/faults
