@@ -163,7 +163,7 @@ func (g *generator) run(t *testing.T, load *lab.Load, length time.Duration) *ans
 	defer stop.Stop()
 	load.Run(func(int) (lab.Send, func()) {
 		own := newAnswers(all.began)
-		var c *talk
+		var c *rawConn
 		send := func(time.Time) bool {
 			if c == nil {
 				if c = dial(g.addr); c == nil {
@@ -189,22 +189,22 @@ func (g *generator) run(t *testing.T, load *lab.Load, length time.Duration) *ans
 	return all
 }
 
-// talk is a connection of the generator.
-type talk struct {
+// rawConn is a connection of the generator.
+type rawConn struct {
 	net.Conn
 	answers *bufio.Reader
 }
 
-func dial(addr string) *talk {
+func dial(addr string) *rawConn {
 	c, err := net.DialTimeout("tcp", addr, 5*time.Second)
 	if err != nil {
 		return nil
 	}
-	return &talk{c, bufio.NewReader(c)}
+	return &rawConn{c, bufio.NewReader(c)}
 }
 
 // ask sends a request and notes what came of it; false: the connection is over.
-func (c *talk) ask(request []byte, to *answers) bool {
+func (c *rawConn) ask(request []byte, to *answers) bool {
 	began := time.Now()
 	_ = c.SetDeadline(began.Add(30 * time.Second))
 	_, sent := c.Write(request) // an answer may have come all the same
@@ -240,7 +240,7 @@ func (c *talk) ask(request []byte, to *answers) bool {
 
 // answer reads one answer: whether it says when to come again, and whether the connection
 // stays open.
-func (c *talk) answer() (status int, again, open bool, err error) {
+func (c *rawConn) answer() (status int, again, open bool, err error) {
 	length, open := 0, true
 	for {
 		line, err := c.answers.ReadSlice('\n')
