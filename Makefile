@@ -85,14 +85,18 @@ budget: ## tests that count allocations or compute for long, without the race de
 	done; \
 	$(GOTEST) -timeout=10m -run '$(PLAIN)' $$(printf '%s\n' "$${packages[@]}" | sort -u)
 
-# One binary a package, of which each fuzzer is run on its own.
+FUZZED := -gcflags=millrace/...=-d=libfuzzer -ldflags='-s -w'
+
+# One binary a package, of which each fuzzer is run on its own. Only packages of this module count
+# their edges, by which inputs are chosen: -fuzz would compile the standard library and all modules
+# once more, and keep inputs for what is new there.
 fuzz: ## each fuzzer for FUZZTIME (2000x), those of conversations for CALLSFUZZTIME (60x)
 	@echo "== fuzzers, $(FUZZTIME) each"
 	@shopt -s globstar; out=$$(mktemp -d); trap 'rm -rf "$$out"' EXIT; corpus=$$(go env GOCACHE)/fuzz/millrace; \
 	for file in **/*_test.go; do \
 		package=$${file%/*}; binary=$$out/$${package//\//-}.test; \
 		[[ $$(<"$$file") == *$$'\nfunc Fuzz'* ]] || continue; \
-		[ -x "$$binary" ] || go test -c -vet=off -fuzz=Fuzz -o "$$binary" "./$$package"; \
+		[ -x "$$binary" ] || go test -c -vet=off $(FUZZED) -o "$$binary" "./$$package"; \
 		while read -r word name; do \
 			[[ "$$word $$name" =~ ^func\ (Fuzz[A-Za-z0-9_]*) ]] || continue; \
 			echo "-- $${BASH_REMATCH[1]} in $$package"; \
