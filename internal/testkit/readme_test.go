@@ -29,6 +29,7 @@ func TestReadmeIsRunAsWritten(t *testing.T) {
 }
 
 func TestReadmeThatLies(t *testing.T) {
+	Needs(t, "curl")
 	srv := httptest.NewServer(http.HandlerFunc(echo))
 	defer srv.Close()
 	cases := map[string]struct{ text, want string }{
