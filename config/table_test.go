@@ -105,6 +105,8 @@ var storedCases = map[string]struct {
 	"request.max.records":                  {"2", func(c *Config) any { return c.REST.MaxRecords }, "2"},
 	"connections.max":                      {"3", func(c *Config) any { return c.Server.MaxConnections }, "3"},
 	"connections.max.per.ip":               {"4", func(c *Config) any { return c.Server.MaxConnectionsPerIP }, "4"},
+	"idempotency.window.ms":                {"9", func(c *Config) any { return c.Server.Idempotency.Window }, "9ms"},
+	"idempotency.max.bytes":                {"70000", func(c *Config) any { return c.Server.Idempotency.MaxBytes }, "70000"},
 	"streams.max":                          {"5", func(c *Config) any { return c.Server.MaxStreams }, "5"},
 	"streams.heartbeat.ms":                 {"700", func(c *Config) any { return c.REST.StreamHeartbeat }, "700ms"},
 	"request.read.timeout.ms":              {"5", func(c *Config) any { return c.Server.ReadTimeout }, "5ms"},

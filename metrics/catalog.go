@@ -47,6 +47,8 @@ var (
 	httpConnections = gauge("http_connections", "Open connections.")
 	httpRejected    = counter("http_connections_rejected_total", "Connections turned away because connections.max or connections.max.per.ip was reached.")
 	httpOrigins     = counter("http_origins_refused_total", "Requests of web pages of other origins that CORS does not allow. The log names the origins.")
+	httpReplayed    = counter("http_idempotent_replays_total", "Requests that were not carried out, because one with the same Idempotency-Key was before. They got its answer.")
+	httpEvicted     = counter("http_idempotent_answers_evicted_total", "Answers to requests with an Idempotency-Key that were forgotten within idempotency.window.ms, for want of idempotency.max.bytes: retries of those requests write again.")
 	httpPanics      = counter("http_panics_total", "Requests answered with 500 because their handler panicked: each is a defect.")
 	bodiesUsed      = gauge("http_request_buffer_bytes", "Bytes of buffers that hold request bodies: those that arrive, are decoded, or wait for anything but Kafka's answer to a produce.")
 	bodiesLimit     = gauge("http_request_buffer_limit_bytes", "Bound of millrace_http_request_buffer_bytes: request.buffer.memory.")
@@ -188,7 +190,7 @@ func Catalog() []Group {
 	return []Group{
 		{"HTTP", "Buckets of histograms are classic and, where the scraper asks for protobuf, native ones.", []*Def{
 			httpRequests, httpDuration, httpReceived, httpSent, httpErrors,
-			httpInFlight, httpStreams, httpConnections, httpRejected, httpOrigins, httpPanics, httpExpires, httpDraining,
+			httpInFlight, httpStreams, httpConnections, httpRejected, httpOrigins, httpReplayed, httpEvicted, httpPanics, httpExpires, httpDraining,
 			bodiesUsed, bodiesLimit, bodiesRefused, bodiesCut,
 		}},
 		{"Produce", "", []*Def{

@@ -19,6 +19,8 @@ import (
 type gate struct {
 	Route
 	topic, group bool // the path has the parameter
+	// once is Handle for requests with an Idempotency-Key; nil where they are ignored.
+	once Handler
 }
 
 func newGate(rt Route) *gate {

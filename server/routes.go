@@ -103,7 +103,11 @@ const (
 // a registered one is a defect, and panics.
 func (s *Server) Handle(routes ...Route) {
 	for _, rt := range routes {
-		h := s.bind(newGate(rt))
+		g := newGate(rt)
+		if s.answers != nil && rt.writes() {
+			g.once = s.once(rt.Handle)
+		}
+		h := s.bind(g)
 		methods := []string{rt.Method}
 		if rt.Method == fasthttp.MethodGet {
 			methods = append(methods, fasthttp.MethodHead)
@@ -147,8 +151,11 @@ func (s *Server) nothingAt(ctx *fasthttp.RequestCtx) error {
 }
 
 // streamed reports whether the handler of a request, of which the header is known, reads its body
-// while it arrives.
+// while it arrives. With an Idempotency-Key the body is compared before anything of it is written.
 func (s *Server) streamed(h *fasthttp.RequestHeader) bool {
+	if s.keyed(h) {
+		return false
+	}
 	path, _, _ := bytes.Cut(originForm(h.RequestURI()), []byte("?"))
 	return slices.ContainsFunc(s.streamedRoutes, func(rt *Route) bool {
 		return rt.Method == string(h.Method()) && matches(rt.Path, path)
@@ -216,7 +223,11 @@ func (s *Server) respondTo(rt *gate, ctx *fasthttp.RequestCtx) error {
 	if err := rt.Query.check(ctx); err != nil {
 		return err
 	}
-	err := rt.Handle(ctx)
+	handle := rt.Handle
+	if rt.once != nil && s.keyed(&ctx.Request.Header) {
+		handle = rt.once
+	}
+	err := handle(ctx)
 	if rt.Action == Administer && !isSafe(ctx.Method()) {
 		s.auditChange(rt, ctx, err)
 	}

@@ -18,6 +18,7 @@ import (
 	"millrace/internal/apierr"
 	"millrace/internal/tracing"
 	"millrace/metrics"
+	"millrace/server/idempotency"
 	"millrace/server/intake"
 )
 
@@ -86,7 +87,8 @@ type Server struct {
 	draining   atomic.Bool
 	streaming  context.Context // of streams; ends with the drain
 	endStreams context.CancelFunc
-	budget     *intake.Budget // of request bodies
+	budget     *intake.Budget     // of request bodies
+	answers    *idempotency.Store // of requests with a key; nil: keys are ignored
 	unpackers  *unpackers
 	sparing    sparing
 	refusals   sparing // of callers, for the log
@@ -104,6 +106,9 @@ func New(s Settings, d Deps) *Server {
 	srv.requestLog.Store(s.RequestLog)
 	srv.limits = newLimits(s, srv.errorType(nil), srv.turnedAway)
 	srv.budget = intake.New(s.Bodies)
+	if s.Idempotency.Window > 0 {
+		srv.answers = idempotency.New(s.Idempotency, func() { srv.figures.AnswersEvicted.Add(1) })
+	}
 	srv.unpackers = newUnpackers(s.MaxBodyBytes)
 	srv.router = srv.newRouter()
 	srv.http = &fasthttp.Server{
