@@ -53,8 +53,8 @@ func (a *Admin) Reassignments(ctx context.Context, of map[string][]int32) ([]Rea
 	return all, nil
 }
 
-// Reassign moves a partition to other brokers, the preferred leader first, and returns when a broker
-// shows the new replicas, which may have to catch up then; nil cancels what is under way, and
+// Reassign moves a partition to other brokers, the preferred leader first. It returns when a broker
+// shows the new replicas, which may have to catch up then. Nil cancels what is under way, and
 // returns when a broker shows the former replicas.
 func (a *Admin) Reassign(ctx context.Context, p TopicPartition, brokers []int32) error {
 	if err := a.open(p.Topic); err != nil {
