@@ -55,8 +55,8 @@ func newRequest(t *testing.T, base, line, media, body string) *http.Request {
 }
 
 // exchange sends a request and checks the response against the document, and the request too if
-// it succeeds.
-func (c *contract) exchange(line, media, body string, want int) {
+// it succeeds. It returns the response's body.
+func (c *contract) exchange(line, media, body string, want int) string {
 	c.t.Helper()
 	req := newRequest(c.t, c.base, line, media, body)
 	resp, err := http.DefaultClient.Do(req)
@@ -67,7 +67,7 @@ func (c *contract) exchange(line, media, body string, want int) {
 	resp.Body.Close()
 	if err != nil || resp.StatusCode != want {
 		c.t.Errorf("%s: %s, want %d, %v: %s", line, resp.Status, want, err, text)
-		return
+		return ""
 	}
 	if want < 300 {
 		if err := c.checkRequest(req, body); err != nil {
@@ -77,6 +77,7 @@ func (c *contract) exchange(line, media, body string, want int) {
 	if err := c.checkResponse(req, resp, string(text)); err != nil {
 		c.t.Errorf("%s, answered %s: %v", line, text, err)
 	}
+	return string(text)
 }
 
 // The node's responses agree with its document.
