@@ -150,6 +150,7 @@ var storedCases = map[string]struct {
 	"authentication.jwt.keys.refresh.ms":             {"2900", func(c *Config) any { return c.Access.Tokens.Refresh }, "2.9s"},
 	"authentication.jwt.name.claim":                  {"email", func(c *Config) any { return c.Access.Tokens.NameClaim }, "email"},
 	"authentication.jwt.roles.claim":                 {"groups", func(c *Config) any { return c.Access.Tokens.RolesClaim }, "groups"},
+	"audit.topic":                                    {"log", func(c *Config) any { return c.AuditTopic }, "log"},
 	"authentication.kafka.clients.max":               {"31", func(c *Config) any { return c.MaxPrincipals }, "31"},
 	"authentication.kafka.clients.idle.ms":           {"3200", func(c *Config) any { return c.PrincipalIdle }, "3.2s"},
 	"authentication.files.interval.ms":               {"30", func(c *Config) any { return c.AccessInterval }, "30ms"},

@@ -142,6 +142,8 @@ var (
 // TestCatalogIsWhatIsShown holds that.
 var (
 	kafkaReachable  = gauge("kafka_reachable", "1 while brokers answer; requests that need them are refused otherwise.")
+	auditWritten    = counter("audit_records_total", "Records about refused requests and changes that audit.topic has.")
+	auditLost       = counter("audit_records_lost_total", "Records for audit.topic that Kafka did not take in time, or that came faster than they are taken. The log has the refusals that it shows all the same.")
 	kafkaLogins     = gauge("kafka_logins", "Logins of callers that use Kafka with rights of their own and have connections for it (authentication.kafka.clients.max).")
 	kafkaSilence    = gauge("kafka_last_answer_age_seconds", "Time since any broker answered anything.")
 	metadataAge     = gauge("metadata_age_seconds", "Age of the view of topics and brokers. It grows while nobody asks.")
@@ -210,7 +212,7 @@ func Catalog() []Group {
 			topicProducedRecords, topicProducedBytes, topicConsumedRecords, topicConsumedBytes,
 		}},
 		{"Kafka", "`client` is `producer`, `consumer` (all consumer instances together) or `metadata` (look-ups);\n`node_id` a broker, or `seed_N` before it is known.", append([]*Def{
-			kafkaReachable, kafkaLogins, kafkaSilence, metadataAge, metadataRefresh, metadataStale, metadataWaiting,
+			kafkaReachable, kafkaLogins, auditWritten, auditLost, kafkaSilence, metadataAge, metadataRefresh, metadataStale, metadataWaiting,
 			metadataTopics, metadataParts, metadataOrphans, metadataBrokers,
 		}, kprom...)},
 		{"Spool", "Of events that are answered before Kafka has them (ingest.spool.dir).", []*Def{

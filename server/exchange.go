@@ -292,6 +292,7 @@ func (x *Exchange) WriteTo(out io.Writer) (_ int64, err error) {
 	}
 	x.server.budget.Begin(&x.charge, addrOf(x.ctx))
 	defer context.AfterFunc(x.server.streaming, func() { _ = x.ctx.SetReadDeadline(past); x.hurry() })()
+	defer x.server.watchRights(x.ctx, x.Stop)()
 	defer x.finish()
 	return 0, x.run(x)
 }

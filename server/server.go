@@ -47,6 +47,8 @@ type Deps struct {
 	Peers Peers
 	// Access decides about callers; nil: nobody is asked who they are.
 	Access *auth.Access
+	// Audit gets each refusal and each change, beside the program's log; nil: only that.
+	Audit *slog.Logger
 }
 
 // Peers handles requests between the nodes of one service.
@@ -94,6 +96,7 @@ type Server struct {
 	refusals   sparing // of callers, for the log
 	requestLog atomic.Bool
 	limits     *limits
+	open       openStreams
 	opened     []*listener    // opened by Listen
 	listeners  []net.Listener // the same, in the form in which they are served
 	serving    sync.WaitGroup
@@ -104,6 +107,7 @@ func New(s Settings, d Deps) *Server {
 	srv := &Server{settings: s, deps: d, log: d.Logger, cors: newCORS(s, d.Tracing != nil), hosts: newOwnHosts(s), figures: newFigures(d.Metrics)}
 	srv.streaming, srv.endStreams = context.WithCancel(context.Background())
 	srv.requestLog.Store(s.RequestLog)
+	d.Access.OnReload(srv.Recheck)
 	srv.limits = newLimits(s, srv.errorType(nil), srv.turnedAway)
 	srv.budget = intake.New(s.Bodies)
 	if s.Idempotency.Window > 0 {
