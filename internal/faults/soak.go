@@ -64,6 +64,9 @@ func (h Held) Grown() bool { return h.End > 1.25*h.Early+h.slack }
 func Soak(t testing.TB, c *Cluster, program string, length time.Duration, seed uint64) (Result, []Held) {
 	t.Helper()
 	s := Schedule{Name: "soak"}
+	for _, one := range soakSchedules() {
+		s.Recovery = max(s.Recovery, one.Recovery)
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), length+2*scheduleTime)
 	defer cancel()
 	r, client, stop := s.prepare(ctx, t, c, program, seed)
