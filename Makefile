@@ -22,7 +22,7 @@ GOLDFLAGS ?= -s -w
 GOBUILD  := CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags "$(GOLDFLAGS) -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.committed=$(DATE)"
 KAFKA    := .cache/bin/kafka
 
-.PHONY: run build test test-short race fuzz lint simulate attacks faults faults-short outage soak bench pollers clients browser helm screenshots cluster-proof upgrade-proof admin-proof conformance proofs secured kafka loadtest install clean help budget all-but-lint $(KAFKA)
+.PHONY: run build test test-kfake race fuzz lint simulate attacks faults faults-short outage soak bench pollers clients browser helm screenshots cluster-proof upgrade-proof admin-proof conformance proofs secured kafka loadtest install clean help budget all-but-lint $(KAFKA)
 
 run: build ## build millrace and run it with a broker in process, on :8082
 	bin/millrace dev
@@ -48,7 +48,7 @@ test: lint $(KAFKA) ## lint, allocation budgets, fuzzers, tests with -race on a 
 # The order puts go test's list of packages at the end of the output.
 all-but-lint: budget fuzz race
 
-test-short: ## quick tests, only on the broker in process; go test remembers those that nothing has changed for
+test-kfake: ## tests on the broker in process alone, some 140 s of CPU once they are built; go test remembers those that nothing has changed for
 	$(call aloud,go test -short ./...)
 	@echo "Left out by -short: Kafka and the registry, Java, Python and shells, budgets and long comparisons, the bench, lint, fuzzers and the race detector. make test has them."
 
