@@ -22,7 +22,7 @@ GOLDFLAGS ?= -s -w
 GOBUILD  := CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags "$(GOLDFLAGS) -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.committed=$(DATE)"
 KAFKA    := .cache/bin/kafka
 
-.PHONY: run build test test-kfake race fuzz lint simulate attacks faults faults-short outage soak bench pollers clients browser helm screenshots cluster-proof upgrade-proof admin-proof conformance proofs secured kafka loadtest install clean help budget all-but-lint $(KAFKA)
+.PHONY: run build test test-kfake race fuzz lint simulate attacks overload faults faults-short outage soak bench pollers clients browser helm alerts screenshots cluster-proof upgrade-proof admin-proof conformance conformance-short proofs secured kafka loadtest install clean help budget all-but-lint $(KAFKA)
 
 run: build ## build millrace and run it with a broker in process, on :8082
 	bin/millrace dev
@@ -126,6 +126,10 @@ simulate: ## SEEDS (10000) schedules of faults on kfake in memory, from seed FRO
 attacks: build ## what attacks on its memory cost the program (MILLRACE_BIN), the table of docs/reliability.md (Linux; minutes)
 	MILLRACE_ATTACKS=1 MILLRACE_BIN=$(abspath $(or $(MILLRACE_BIN),$(BIN))) go test -count=1 -timeout=10m -run '^TestAttacks$$' ./cmd/millrace
 
+overload: build ## a node (MILLRACE_BIN) on one core that is offered four times its peak, for OVERLOAD=60s each; generator and broker on another (Linux, taskset; minutes)
+	go test -c -vet=off -o bin/overload.test ./cmd/millrace
+	cd cmd/millrace && MILLRACE_OVERLOAD=1 MILLRACE_BIN=$(abspath $(or $(MILLRACE_BIN),$(BIN))) taskset -c 1 $(abspath bin/overload.test) -test.timeout=20m -test.run '^TestOverload$$'
+
 faults: ## every schedule of internal/faults on three real brokers, every error of every API of Kafka, and their table in docs/reliability.md (Linux; needs Java 17 and Maven; 20 minutes)
 	MILLRACE_FAULTS=full go test -count=1 -timeout=60m -v -run '^TestFaults$$|^TestEveryErrorOfEveryAPI$$' ./internal/faults
 
@@ -149,6 +153,14 @@ browser: $(KAFKA) ## the dashboard and the sample pages in Chromium (needs chrom
 
 helm: ## the Helm chart, by helm lint and helm template (builds helm at first: minutes, and the network)
 	MILLRACE_TEST_HELM=1 go test -count=1 -timeout=20m -run '^TestHelmChart$$' ./cmd/millrace
+
+PROMTOOL := $(abspath .cache/bin/promtool)
+
+alerts: ## each alert of deploy/prometheus fires when it should and only then, by promtool (builds it at first: minutes, and the network)
+	@mkdir -p $(dir $(PROMTOOL))
+	cd deploy/prometheus/tool && go build -tags remove_all_sd -o $(PROMTOOL) github.com/prometheus/prometheus/cmd/promtool
+	$(PROMTOOL) check rules deploy/prometheus/rules.yml deploy/prometheus/alerts.yml
+	$(PROMTOOL) test rules deploy/prometheus/alerts_test.yml
 
 screenshots: build ## new pictures of the dashboard for the documentation, under a load test of five minutes
 	MILLRACE_TEST_BROWSER=1 MILLRACE_TEST_PICTURES=1 MILLRACE_BIN=$(abspath $(BIN)) go test -count=1 -timeout=10m -run 'TestPictures' ./cmd/millrace
@@ -175,7 +187,10 @@ admin-proof: ## what v3 does to three brokers: reassignments, elections, groups 
 conformance: ## requests that schemathesis makes of the specification, up to REQUESTS (5) of each operation beside its corner cases, to millrace dev and before a real Kafka (needs Java 17, Maven, python3-venv and the network; 3 minutes)
 	MILLRACE_TEST_CONFORMANCE=$(or $(REQUESTS),5) go test -count=1 -timeout 60m -run '^TestConformance$$' ./cmd/millrace
 
-proofs: clients browser cluster-proof faults-short secured ## what make test leaves out because it takes minutes or programs of others; CI does both, and leaves out admin-proof, conformance, helm and upgrade-proof
+conformance-short: ## three requests that schemathesis makes of each operation, beside the examples of the specification, without its corner cases (the same needs; a minute)
+	$(MAKE) conformance REQUESTS=short
+
+proofs: clients browser cluster-proof faults-short secured conformance-short ## what make test leaves out because it takes minutes or programs of others; CI does both, and leaves out admin-proof, alerts, conformance, helm and upgrade-proof
 
 kafka: $(KAFKA) ## a real Kafka on localhost:9092 until Ctrl-C (needs Java 17 and Maven)
 	$(KAFKA)

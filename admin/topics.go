@@ -50,41 +50,51 @@ func (a *Admin) DescribeTopic(ctx context.Context, name string, operations bool)
 	if err := a.open(name); err != nil {
 		return nil, err
 	}
-	topic := kmsg.NewMetadataRequestTopic()
-	topic.Topic = &name
-	req := kmsg.NewPtrMetadataRequest()
-	req.Topics = append(req.Topics, topic)
-	req.IncludeTopicAuthorizedOperations = operations
-	resp, err := req.RequestWith(ctx, a.brokers)
+	topics, err := a.describe(ctx, []string{name}, operations)
 	if err != nil {
-		return nil, failed(err)
+		return nil, err
 	}
-	if len(resp.Topics) != 1 {
+	if len(topics) != 1 {
 		return nil, failed(kerr.UnknownServerError)
 	}
-	return newTopic(name, &resp.Topics[0])
+	return newTopic(name, &topics[0])
 }
 
 // DescribeTopics asks a broker about all topics that are not reserved, with Topic.Operations. Those
 // that it cannot describe are left out.
 func (a *Admin) DescribeTopics(ctx context.Context) ([]*Topic, error) {
-	req := kmsg.NewPtrMetadataRequest() // no list of topics: all of them
-	req.IncludeTopicAuthorizedOperations = true
-	resp, err := req.RequestWith(ctx, a.brokers)
+	topics, err := a.describe(ctx, nil, true)
 	if err != nil {
-		return nil, failed(err)
+		return nil, err
 	}
 	var all []*Topic
-	for i := range resp.Topics {
-		name := resp.Topics[i].Topic
+	for i := range topics {
+		name := topics[i].Topic
 		if name == nil || a.open(*name) != nil {
 			continue
 		}
-		if t, err := newTopic(*name, &resp.Topics[i]); err == nil {
+		if t, err := newTopic(*name, &topics[i]); err == nil {
 			all = append(all, t)
 		}
 	}
 	return all, nil
+}
+
+// describe asks a broker about topics, all of them for none, and for operations as
+// [Topic.Operations] says.
+func (a *Admin) describe(ctx context.Context, names []string, operations bool) ([]kmsg.MetadataResponseTopic, error) {
+	req := kmsg.NewPtrMetadataRequest()
+	for _, name := range names {
+		topic := kmsg.NewMetadataRequestTopic()
+		topic.Topic = &name
+		req.Topics = append(req.Topics, topic)
+	}
+	req.IncludeTopicAuthorizedOperations = operations
+	resp, err := req.RequestWith(ctx, a.brokers)
+	if err != nil {
+		return nil, failed(err)
+	}
+	return resp.Topics, nil
 }
 
 func newTopic(name string, t *kmsg.MetadataResponseTopic) (*Topic, error) {

@@ -81,6 +81,8 @@ type Access struct {
 	logins   *logins
 	tokens   *verifier     // nil: no tokens are accepted
 	check    PasswordCheck // nil unless Kafka checks passwords
+	buckets  *buckets
+	changed  atomic.Pointer[func()] // of OnReload
 	policy   atomic.Pointer[policy]
 	loading  sync.Mutex
 }
@@ -98,7 +100,7 @@ type policy struct {
 	mapped    []mapped
 	skip      patterns
 	anonymous *Identity
-	buckets   buckets
+	buckets   *buckets // of Access: the state of quotas outlives the snapshot
 
 	mu           sync.RWMutex
 	known        *bounded.Map[[sha256.Size]byte, memory]
@@ -118,7 +120,7 @@ func New(s Settings, log *slog.Logger) (*Access, error) {
 	if !s.Enabled() && len(s.Limits) == 0 {
 		return nil, nil
 	}
-	a := &Access{settings: s, log: log, logins: newLogins()}
+	a := &Access{settings: s, log: log, logins: newLogins(), buckets: newBuckets()}
 	p, err := a.load()
 	if err != nil {
 		return nil, err
@@ -141,7 +143,7 @@ func (a *Access) Asks() bool { return a != nil && a.settings.Enabled() }
 
 // Check reports what is wrong with the files, without keeping anything.
 func Check(s Settings) error {
-	a := &Access{settings: s, logins: newLogins()}
+	a := &Access{settings: s, logins: newLogins(), buckets: newBuckets()}
 	_, err := a.load()
 	return err
 }
@@ -175,6 +177,9 @@ func (a *Access) Reload() (changed bool, err error) {
 	}
 	a.policy.Store(next)
 	a.warn(next)
+	if changed := a.changed.Load(); changed != nil {
+		(*changed)()
+	}
 	return true, nil
 }
 
@@ -182,12 +187,11 @@ func (a *Access) Reload() (changed bool, err error) {
 func (a *Access) load() (*policy, error) {
 	s := &a.settings
 	p := &policy{
-		settings: s, logins: a.logins, read: map[string][]byte{}, ruled: s.Rules != "", users: map[string]*user{},
+		settings: s, logins: a.logins, buckets: a.buckets, read: map[string][]byte{}, ruled: s.Rules != "", users: map[string]*user{},
 		known:        bounded.New[[sha256.Size]byte, memory](maxRemembered, nil),
 		certificates: bounded.New[*x509.Certificate, *Identity](maxRemembered, nil),
 		named:        bounded.New[string, *Identity](maxRemembered, nil),
 	}
-	p.buckets.init()
 	for _, path := range s.SkipPaths {
 		p.skip.add(path)
 	}
@@ -204,25 +208,26 @@ func (a *Access) load() (*policy, error) {
 			return err
 		})
 	}
-	if err == nil { // before the keys, whose identities have logins
+	if err == nil {
 		err = p.file(loginsSetting, s.Delegation.Logins, func(data []byte) (err error) {
 			p.mapped, err = parseLogins(data)
 			return err
 		})
 	}
-	if err == nil {
-		err = p.file(keysSetting, s.Keys, p.loadKeys)
-	}
 	if err != nil {
 		return nil, err
 	}
 	for _, l := range s.Limits {
-		q := quota{Name: l.Name, Who: []string{"*"}, Per: perAll, Requests: l.Requests, Burst: 1, index: len(p.quotas)}
+		q := quota{Name: l.Name, Who: []string{"*"}, Per: perAll, Requests: l.Requests, Burst: 1}
 		if l.PerAddress {
 			q.Per = perAddress
 		}
 		q.setPaths(l.Paths)
 		p.quotas = append(p.quotas, q)
+	}
+	nameBuckets(p.quotas)
+	if err := p.file(keysSetting, s.Keys, p.loadKeys); err != nil { // whose identities have logins and quotas
+		return nil, err
 	}
 	p.anonymous = p.newIdentity(Anonymous, "", nil)
 	return p, nil
@@ -255,7 +260,9 @@ func (p *policy) loadKeys(data []byte) error {
 		if _, err := hex.Decode(sum[:], []byte(e.SHA256)); err != nil {
 			return fmt.Errorf("cannot read the sha256 of the key %s: %w", e.ID, err)
 		}
-		p.keys[sum] = key{p.newIdentity(Key, e.ID, e.Roles), e.Expires}
+		id := p.newIdentity(Key, e.ID, e.Roles)
+		id.sum = sum
+		p.keys[sum] = key{id, e.Expires}
 	}
 	return nil
 }

@@ -341,3 +341,39 @@ func BenchmarkDecision(b *testing.B) {
 		decide(b, a, c)
 	}
 }
+
+// A quota that is used up stays so when the files change, whatever else they say by then.
+func TestQuotasOutliveAReload(t *testing.T) {
+	t.Parallel()
+	secret, entry := keyOf(t, "edge")
+	const quotas = "quotas: [{name: few, who: ['*'], requests: 0.001, burst: 2000}, {name: few, who: ['*'], per: all, requests: 0.001, burst: 3000}]\n"
+	a := accessOf(t, "rules: []\n"+quotas, entry, "")
+	take := func() bool {
+		id, err := a.Identify(Credentials{Key: []byte(secret)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, ok := id.Take(netip.Addr{}, "/topics/{topic}", Usage{Requests: 1})
+		return ok
+	}
+	if !take() || !take() || take() {
+		t.Fatal("the quota of two requests does not hold")
+	}
+	text := "rules: [{who: [key:edge], allow: [produce], topics: [b]}]\n" + quotas
+	if err := os.WriteFile(a.settings.Rules, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if changed, err := a.Reload(); !changed || err != nil {
+		t.Fatal(changed, err)
+	}
+	if take() {
+		t.Error("a reload gave back what was used up")
+	}
+	if id := a.Anonymous(); id.limits[0].own != nil {
+		t.Error("anonymous callers share a bucket")
+	} else if _, ok := id.Take(netip.Addr{}, "/x", Usage{Requests: 1}); !ok {
+		t.Error("the common quota has forgotten that one request is left")
+	} else if left, ok := id.Take(netip.Addr{}, "/x", Usage{Requests: 1}); ok || left.Limit != 3 {
+		t.Errorf("the common quota has forgotten what was used before the reload: %+v", left)
+	}
+}

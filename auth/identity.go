@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"crypto/sha256"
 	"crypto/x509"
 	"net/netip"
 	"slices"
@@ -47,7 +48,8 @@ type Identity struct {
 	roles     []string
 	rights    rights
 	limits    []limit
-	login     *Login // of the file of logins; nil: it has none
+	sum       [sha256.Size]byte // of a key
+	login     *Login            // of the file of logins; nil: it has none
 	policy    *policy
 }
 

@@ -9,10 +9,11 @@ import (
 
 // user is one line of a file of passwords.
 type user struct {
-	name   string
-	secret secret
-	roles  []string
-	weak   bool
+	name       string
+	credential string // as the file has it
+	secret     secret
+	roles      []string
+	weak       bool
 }
 
 // parsePasswords reads a file of passwords: lines of `name: credential, role, role…`, as Jetty's
@@ -26,7 +27,7 @@ func parsePasswords(data []byte) (map[string]*user, error) {
 	users := make(map[string]*user, len(properties))
 	for _, p := range properties {
 		credential, roles := splitRoles(strings.TrimSpace(p.Value))
-		u := &user{name: p.Key, roles: roles}
+		u := &user{name: p.Key, credential: credential, roles: roles}
 		var err error
 		if u.secret, u.weak, err = parseSecret(credential); err != nil {
 			return nil, fmt.Errorf("line %d: %w", p.Line, err)

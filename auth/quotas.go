@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,9 +36,9 @@ type quota struct {
 	// Consumers bounds the consumer instances of an identity on this node.
 	Consumers int `yaml:"consumers"`
 
-	line  int
-	index int
-	paths patterns
+	line   int
+	bucket string // names its state, see bucketKey
+	paths  patterns
 }
 
 const (
@@ -148,7 +149,7 @@ type limit struct {
 
 // bucketKey names whose a bucket is.
 type bucketKey struct {
-	quota     int
+	quota     string // its name, and the number of it among those of the name
 	principal string
 	addr      netip.Addr
 }
@@ -156,13 +157,27 @@ type bucketKey struct {
 // maxBuckets bounds the identities and addresses that are counted apart.
 const maxBuckets = 100_000
 
-// buckets are the states of all quotas of a snapshot.
+// buckets are the states of all quotas. They outlive the snapshots: else a reload of the files
+// would give everyone what is used up.
 type buckets struct {
 	mu  sync.RWMutex
 	all *bounded.Map[bucketKey, *[meters]bucket]
 }
 
-func (b *buckets) init() { b.all = bounded.New[bucketKey, *[meters]bucket](maxBuckets, nil) }
+func newBuckets() *buckets {
+	return &buckets{all: bounded.New[bucketKey, *[meters]bucket](maxBuckets, nil)}
+}
+
+// nameBuckets gives quotas the names of their states. One that has the same name after a reload
+// goes on with its state, whatever it allows by then.
+func nameBuckets(all []quota) {
+	seen := map[string]int{}
+	for i := range all {
+		q := &all[i]
+		q.bucket = q.Name + "\x00" + q.Per + "\x00" + strconv.Itoa(seen[q.Name+q.Per])
+		seen[q.Name+q.Per]++
+	}
+}
 
 func (b *buckets) of(key bucketKey) *[meters]bucket {
 	b.mu.RLock()
@@ -190,9 +205,9 @@ func (p *policy) limitsOf(id *Identity) (all []limit) {
 		l := limit{quota: q}
 		switch {
 		case q.Per == perAll:
-			l.own = p.buckets.of(bucketKey{quota: i})
+			l.own = p.buckets.of(bucketKey{quota: q.bucket})
 		case q.Per == perIdentity && !id.Anonymous():
-			l.own = p.buckets.of(bucketKey{quota: i, principal: id.principal})
+			l.own = p.buckets.of(bucketKey{quota: q.bucket, principal: id.principal})
 		}
 		all = append(all, l)
 	}
@@ -255,7 +270,7 @@ func (id *Identity) take(addr netip.Addr, path string, u Usage, first, end meter
 				continue
 			}
 			if states == nil {
-				states = id.policy.buckets.of(bucketKey{quota: l.index, addr: addr})
+				states = id.policy.buckets.of(bucketKey{quota: l.bucket, addr: addr})
 			}
 			unit, window := max(int64(float64(time.Second)/rate), 1), int64(l.Burst*float64(time.Second))
 			ahead, taken := states[m].take(now, int64(u.of(m)), unit, window)
@@ -291,7 +306,7 @@ func (id *Identity) Charge(addr netip.Addr, path string, u Usage) {
 		}
 		states := l.own
 		if states == nil {
-			states = id.policy.buckets.of(bucketKey{quota: l.index, addr: addr})
+			states = id.policy.buckets.of(bucketKey{quota: l.bucket, addr: addr})
 		}
 		for m := range meters {
 			if rate, n := l.rate(m), int64(u.of(m)); rate > 0 && n > 0 {

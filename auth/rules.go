@@ -82,7 +82,6 @@ func parseRules(data []byte) (*ruleFile, error) {
 		}
 	}
 	for i := range f.Quotas {
-		f.Quotas[i].index = i
 		if err := f.Quotas[i].check(); err != nil {
 			return nil, fmt.Errorf("line %d: %w", f.Quotas[i].line, err)
 		}

@@ -38,8 +38,9 @@ type partition struct {
 	// resolving: the oldest batch was refused, and those behind it whose outcome is unknown are
 	// sent again first. Sequences may only move when it is known that nothing has them.
 	resolving bool
-	// fresh: no batch is acked yet by this broker under the present epoch of the producer. It
-	// would accept any first sequence, so one at a time is sent.
+	// fresh: no batch is acked yet by this broker under the present epoch of the producer, or none
+	// since one failed. The broker might accept the second of several sequences and not the first,
+	// so one at a time is sent.
 	fresh    bool
 	producer producerEpoch
 	former   producerEpoch // that a topic of that name used before
@@ -165,10 +166,12 @@ func (p *partition) waits(now time.Time) bool {
 // list is offer for who cannot tell the sender later.
 func (p *partition) list(now time.Time) { p.offer(now).tell() }
 
-// settleHome moves the partition to the sender of its leader once nothing is in flight.
+// settleHome moves the partition to the sender of its leader once nothing is in flight. A broker
+// that does not lead yet refuses the first of several batches, and those behind it are out of order
+// if it leads by then.
 func (p *partition) settleHome() {
 	if l := p.leader.Load(); l != p.home && p.out == 0 {
-		p.home = l
+		p.home, p.fresh = l, true
 	}
 }
 

@@ -23,6 +23,12 @@ func (p *partition) treat(now time.Time) {
 		}
 	}
 	p.failing, p.resolving = false, false
+	switch v.meaning {
+	case unknown, again, moved, refused:
+		// Batches in flight behind one that fails are out of order when its reason goes, and brokers
+		// log that as an error. So one at a time is tried until one is acked.
+		p.fresh = true
+	}
 	p.queue = slices.Insert(p.queue, 0, p.flight[1:]...)
 	clear(p.flight)
 	p.flight = p.flight[:0]
@@ -37,11 +43,6 @@ func (p *partition) treat(now time.Time) {
 		p.shrink(f, v, now)
 	case lost:
 		p.restart(f, v, now)
-	case refused:
-		// Batches in flight behind a refused one are out of order when the reason goes, and brokers
-		// log that as an error. So one at a time is tried until one is acked.
-		p.drop(f, v.err)
-		p.fresh = true
 	default:
 		p.drop(f, v.err)
 	}

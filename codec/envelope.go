@@ -179,12 +179,17 @@ func (d *decoder) records() {
 
 // record reads the record that the slab added last.
 func (d *decoder) record() {
-	if !d.w.Enter('{') {
+	r := &d.slab.Records[len(d.slab.Records)-1]
+	switch {
+	case d.w.Skip(`{"value":`): // most have nothing else
+		if r.Value = d.datum(); d.w.Skip("}") {
+			return
+		}
+	case !d.w.Enter('{'):
 		d.w.Value()
 		d.refuse(apierr.BadRequest, "", "a record must be a JSON object")
 		return
 	}
-	r := &d.slab.Records[len(d.slab.Records)-1]
 	for d.w.Member() {
 		switch name := d.w.Name(); string(name) {
 		case "value":

@@ -59,6 +59,9 @@ func (d *draft) checkCluster() {
 // so too: it may stand in front of the Kafka cluster in which nodes meet.
 func (d *draft) reserve() {
 	reserved := kafka.Reserved{d.Cluster.Topic}
+	if d.AuditTopic != "" {
+		reserved = append(reserved, d.AuditTopic)
+	}
 	for _, s := range []*kafka.Settings{&d.Kafka, &d.KafkaProduce, &d.KafkaConsume} {
 		s.Reserved = reserved
 	}

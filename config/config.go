@@ -65,6 +65,8 @@ type Config struct {
 	// how long they are kept unused.
 	MaxPrincipals int
 	PrincipalIdle time.Duration
+	// AuditTopic gets refused requests and changes; empty: none does.
+	AuditTopic string
 	// Admin serves /admin/config (admin.enable), UI the dashboard (ui.enable).
 	Admin, UI bool
 

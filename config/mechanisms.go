@@ -19,6 +19,17 @@ import (
 // mechanismNames are the SASL mechanisms, as Kafka names them.
 var mechanismNames = []string{"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER", "AWS_MSK_IAM"}
 
+// noKerberos is why GSSAPI is not among them.
+const noKerberos = "the one Kerberos library in Go, gokrb5, has had no release since February 2023, and code that handles credentials must be maintained"
+
+// mechanisms is the kind of sasl.mechanism.
+var mechanisms = kind[string]{allowed: strings.Join(mechanismNames, ", "), parse: func(s string) (string, error) {
+	if strings.EqualFold(strings.TrimSpace(s), "GSSAPI") {
+		return "", errors.New("GSSAPI is not supported: " + noKerberos + ". Have the brokers offer SCRAM or OAUTHBEARER on a listener")
+	}
+	return oneOf(mechanismNames...).parse(s)
+}}
+
 // jaasForms are the login modules of the mechanisms, and what sasl.jaas.config looks like.
 var jaasForms = map[string]struct{ module, form string }{
 	"PLAIN":         {"PlainLoginModule", `org.apache.kafka.common.security.plain.PlainLoginModule required username="…" password="…";`},
@@ -37,7 +48,7 @@ func (d *draft) mechanismOf(s side) sasl.Mechanism {
 		return nil
 	}
 	if l.mechanism == "" {
-		d.fault(mechanism, "is missing, and Java's default, GSSAPI, is not supported; allowed: %s", rowNamed(mechanism).allowed)
+		d.fault(mechanism, "is missing, and Java's default, GSSAPI, is not supported: "+noKerberos+"; allowed: %s", rowNamed(mechanism).allowed)
 		return nil
 	}
 	form := jaasForms[l.mechanism]

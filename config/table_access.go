@@ -99,6 +99,10 @@ var accessRows = append([]row{
 		store: into(millis(100, largest), func(d *draft) *time.Duration { return &d.PrincipalIdle }),
 	},
 	{
+		name: "audit.topic", doc: "Topic for refused requests and for changes by /admin and v3, one JSON object a record, beside the lines of the log. No request waits for it: what Kafka does not take in time is lost, and counted in millrace_audit_records_lost_total. It must exist. No request reads, writes or describes it.",
+		store: into(text, func(d *draft) *string { return &d.AuditTopic }),
+	},
+	{
 		name: "authorization.rules.file", doc: "Rules of who may do what, and quotas, in YAML: docs/access.md. Without it every caller with an identity may do everything. Read again when it changes.",
 		store: into(text, func(d *draft) *string { return &d.Access.Rules }),
 	},

@@ -157,6 +157,14 @@ var limitRows = []row{
 		store: into(whole(1, largest), func(d *draft) *int { return &d.REST.MaxRecords }, func(d *draft) *int { return &d.Ingest.MaxEvents }),
 	},
 	{
+		name: "idempotency.window.ms", def: "600000", doc: "How long the answer to a produce request with an `Idempotency-Key` is remembered: a request with the same key gets that answer, and writes nothing. 0 ignores such keys.",
+		store: into(millis(0, largest), func(d *draft) *time.Duration { return &d.Server.Idempotency.Window }),
+	},
+	{
+		name: "idempotency.max.bytes", def: "16777216", doc: "Bound of the memory of those answers, an eighth of it for each. Beyond it the oldest are forgotten before their time.",
+		store: into(size(1<<16, int64(math.MaxInt64)), func(d *draft) *int64 { return &d.Server.Idempotency.MaxBytes }),
+	},
+	{
 		name: "connections.max", def: "10000", doc: "Bound of open connections.",
 		store: into(whole(1, largest), func(d *draft) *int { return &d.Server.MaxConnections }),
 	},

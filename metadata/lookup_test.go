@@ -245,15 +245,30 @@ func TestTopicErrors(t *testing.T) {
 	f("odd", kerr.UnknownServerError, apierr.KafkaRetriable)
 }
 
-// A look-up at which one broker fails without a code of its own is made again.
+// A look-up at which a broker fails without a code of its own is made again, maxBroken times at
+// most, and then has the topic that it created.
 func TestLookUpAtFailingBroker(t *testing.T) {
-	cluster := newCluster(t)
-	c := newCache(t, cluster, Settings{Timeout: 30 * time.Second, CreateTopics: true})
-	cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Metadata}, Topic: "wanted", Err: kerr.UnknownServerError, Count: 2})
-	_, err := c.Topic(testContext(t), "wanted")
-	if err != nil && !apierr.TopicNotFound.Is(err) { // whether it is created is not the subject
-		t.Errorf("after two failures: %v", err)
+	f := func(name string, failures int, want *apierr.Kind) {
+		t.Helper()
+		cluster := newCluster(t, kfake.AllowAutoTopicCreation(), kfake.DefaultNumPartitions(3))
+		c := newCache(t, cluster, Settings{Timeout: 30 * time.Second, CreateTopics: true})
+		asked := count(cluster, name)
+		cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Metadata}, Topic: name, Err: kerr.UnknownServerError, Count: failures})
+		topic, err := c.Topic(testContext(t), name)
+		attempts := failures + 1
+		if want != nil {
+			wantKind(t, err, want)
+			attempts = failures
+		} else if err != nil || len(topic.Partitions) != 3 {
+			t.Errorf("after %d failures: %v, %v", failures, topic, err)
+		}
+		if n := asked(); n != attempts {
+			t.Errorf("after %d failures: asked %d times, not %d", failures, n, attempts)
+		}
 	}
+	f("once", 1, nil)
+	f("often", maxBroken, nil)
+	f("always", maxBroken+1, apierr.KafkaRetriable)
 }
 
 // TestTopicDeadline checks that a caller's own deadline ends its wait, and

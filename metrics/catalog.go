@@ -47,6 +47,8 @@ var (
 	httpConnections = gauge("http_connections", "Open connections.")
 	httpRejected    = counter("http_connections_rejected_total", "Connections turned away because connections.max or connections.max.per.ip was reached.")
 	httpOrigins     = counter("http_origins_refused_total", "Requests of web pages of other origins that CORS does not allow. The log names the origins.")
+	httpReplayed    = counter("http_idempotent_replays_total", "Requests that were not carried out, because one with the same Idempotency-Key was before. They got its answer.")
+	httpEvicted     = counter("http_idempotent_answers_evicted_total", "Answers to requests with an Idempotency-Key that were forgotten within idempotency.window.ms, for want of idempotency.max.bytes: retries of those requests write again.")
 	httpPanics      = counter("http_panics_total", "Requests answered with 500 because their handler panicked: each is a defect.")
 	bodiesUsed      = gauge("http_request_buffer_bytes", "Bytes of buffers that hold request bodies: those that arrive, are decoded, or wait for anything but Kafka's answer to a produce.")
 	bodiesLimit     = gauge("http_request_buffer_limit_bytes", "Bound of millrace_http_request_buffer_bytes: request.buffer.memory.")
@@ -140,6 +142,8 @@ var (
 // TestCatalogIsWhatIsShown holds that.
 var (
 	kafkaReachable  = gauge("kafka_reachable", "1 while brokers answer; requests that need them are refused otherwise.")
+	auditWritten    = counter("audit_records_total", "Records about refused requests and changes that audit.topic has.")
+	auditLost       = counter("audit_records_lost_total", "Records for audit.topic that Kafka did not take in time, or that came faster than they are taken. The log has the refusals that it shows all the same.")
 	kafkaLogins     = gauge("kafka_logins", "Logins of callers that use Kafka with rights of their own and have connections for it (authentication.kafka.clients.max).")
 	kafkaSilence    = gauge("kafka_last_answer_age_seconds", "Time since any broker answered anything.")
 	metadataAge     = gauge("metadata_age_seconds", "Age of the view of topics and brokers. It grows while nobody asks.")
@@ -188,7 +192,7 @@ func Catalog() []Group {
 	return []Group{
 		{"HTTP", "Buckets of histograms are classic and, where the scraper asks for protobuf, native ones.", []*Def{
 			httpRequests, httpDuration, httpReceived, httpSent, httpErrors,
-			httpInFlight, httpStreams, httpConnections, httpRejected, httpOrigins, httpPanics, httpExpires, httpDraining,
+			httpInFlight, httpStreams, httpConnections, httpRejected, httpOrigins, httpReplayed, httpEvicted, httpPanics, httpExpires, httpDraining,
 			bodiesUsed, bodiesLimit, bodiesRefused, bodiesCut,
 		}},
 		{"Produce", "", []*Def{
@@ -208,7 +212,7 @@ func Catalog() []Group {
 			topicProducedRecords, topicProducedBytes, topicConsumedRecords, topicConsumedBytes,
 		}},
 		{"Kafka", "`client` is `producer`, `consumer` (all consumer instances together) or `metadata` (look-ups);\n`node_id` a broker, or `seed_N` before it is known.", append([]*Def{
-			kafkaReachable, kafkaLogins, kafkaSilence, metadataAge, metadataRefresh, metadataStale, metadataWaiting,
+			kafkaReachable, kafkaLogins, auditWritten, auditLost, kafkaSilence, metadataAge, metadataRefresh, metadataStale, metadataWaiting,
 			metadataTopics, metadataParts, metadataOrphans, metadataBrokers,
 		}, kprom...)},
 		{"Spool", "Of events that are answered before Kafka has them (ingest.spool.dir).", []*Def{

@@ -138,6 +138,10 @@ func known(t *testing.T) *queries {
 
 func TestAlertsAskForWhatIsShown(t *testing.T) {
 	q := known(t)
+	tried, err := os.ReadFile("../deploy/prometheus/alerts_test.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
 	names := map[string]bool{}
 	for _, g := range readRules(t, "../deploy/prometheus/alerts.yml").Groups {
 		for _, r := range g.Rules {
@@ -145,6 +149,9 @@ func TestAlertsAskForWhatIsShown(t *testing.T) {
 				t.Errorf("the alert %q is there twice, or not called Millrace…", r.Alert)
 			}
 			names[r.Alert] = true
+			if !regexp.MustCompile(r.Alert + `\b`).Match(tried) {
+				t.Errorf("alerts_test.yml does not have %s fire", r.Alert)
+			}
 			grammar(t, r.Alert, r.Expr)
 			labels := q.check(t, r.Alert, r.Expr)
 			if r.Labels["severity"] == "" || r.Annotations["summary"] == "" || r.Annotations["description"] == "" {

@@ -36,6 +36,9 @@ type Metrics struct {
 	Ingest Ingest
 	// OriginsRefused counts requests of web pages of origins that are not allowed.
 	OriginsRefused atomic.Uint64
+	// Replayed counts requests that the answer of an earlier one with the same Idempotency-Key was
+	// sent to, AnswersEvicted answers that were forgotten before their time.
+	Replayed, AnswersEvicted atomic.Uint64
 
 	settings Settings
 	build    Build
@@ -212,6 +215,8 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	ingestDropped.put(to, float64(m.Ingest.Dropped.Load()))
 	ingestDeadLetters.put(to, float64(m.Ingest.DeadLetters.Load()))
 	httpOrigins.put(to, float64(m.OriginsRefused.Load()))
+	httpReplayed.put(to, float64(m.Replayed.Load()))
+	httpEvicted.put(to, float64(m.AnswersEvicted.Load()))
 	httpPanics.put(to, float64(m.Panics.Load()))
 	buildInfo.put(to, 1, m.build.Version, m.build.Revision, runtime.Version())
 	for i := range m.fetched {

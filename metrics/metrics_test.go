@@ -52,6 +52,7 @@ func full(t testing.TB) *Metrics {
 		Spool:       func() Spool { return Spool{Bytes: 5, Limit: 10, Entries: 1, Oldest: time.Second, Appended: 2} },
 		Pools:       func() []Pool { return []Pool{{Name: "fetch", Gets: 1, Out: -1, KeptBytes: 5}} },
 		Logins:      func() int { return 2 },
+		Audit:       func() (written, lost uint64) { return 3, 1 },
 	})
 	return m
 }

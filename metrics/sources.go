@@ -22,6 +22,7 @@ type Sources struct {
 	Schemas     func() Schemas
 	Spool       func() Spool
 	Pools       func() []Pool
+	Audit       func() (written, lost uint64)
 	Logins      func() int // of callers, with connections to Kafka of their own
 }
 
@@ -186,13 +187,23 @@ func (s *Sources) collect(to chan<- prometheus.Metric, lags int) {
 		v := s.Schemas()
 		v.collect(to)
 	}
-	if s.Logins != nil {
-		kafkaLogins.put(to, float64(s.Logins()))
-	}
+	s.collectAccess(to)
 	if s.Pools != nil {
 		for _, v := range s.Pools() {
 			v.collect(to)
 		}
+	}
+}
+
+// collectAccess collects what concerns callers.
+func (s *Sources) collectAccess(to chan<- prometheus.Metric) {
+	if s.Audit != nil {
+		written, lost := s.Audit()
+		auditWritten.put(to, float64(written))
+		auditLost.put(to, float64(lost))
+	}
+	if s.Logins != nil {
+		kafkaLogins.put(to, float64(s.Logins()))
 	}
 }
 

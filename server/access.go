@@ -19,6 +19,8 @@ import (
 type gate struct {
 	Route
 	topic, group bool // the path has the parameter
+	// once is Handle for requests with an Idempotency-Key; nil where they are ignored.
+	once Handler
 }
 
 func newGate(rt Route) *gate {
@@ -97,6 +99,11 @@ func Allow(ctx *fasthttp.RequestCtx, a Action, r Resource, name string) error {
 	return allow(CallerOf(ctx), a, r, name)
 }
 
+// AllowCaller is [Allow] for a caller that is not that of a request just now.
+func AllowCaller(id *auth.Identity, a Action, r Resource, name string) error {
+	return allow(id, a, r, name)
+}
+
 func allow(id *auth.Identity, a Action, r Resource, name string) error {
 	switch {
 	case id.May(a, r, name):
@@ -140,6 +147,7 @@ func (s *Server) authorize(rt *gate, ctx *fasthttp.RequestCtx) error {
 	if !s.asks(rt) {
 		return s.requireLocal(rt, ctx)
 	}
+	ctx.SetUserValue(gateKey{}, rt)
 	id, err := s.identify(rt, ctx)
 	if err == nil {
 		err = s.permit(rt, ctx, id)
@@ -279,9 +287,6 @@ func (s *Server) meter(rt *gate, ctx *fasthttp.RequestCtx) error {
 		return nil
 	}
 	id := CallerOf(ctx)
-	if id.Counts() {
-		ctx.SetUserValue(gateKey{}, rt)
-	}
 	left, ok := id.Take(addrOf(ctx), rt.Path, auth.Usage{Requests: 1, Bytes: len(RequestBody(ctx))})
 	if left.Name == "" {
 		return nil
@@ -339,7 +344,7 @@ func (q RecordQuota) Take(records int) error {
 	return nil
 }
 
-// gateKey is the key of the route of a request whose caller has quotas.
+// gateKey is the key of the route of a request whose caller was asked.
 type gateKey struct{}
 
 // audit logs a refusal: one line a second for each kind, so that refusals do not fill the log.
@@ -348,11 +353,24 @@ func (s *Server) audit(rt *gate, ctx *fasthttp.RequestCtx, id *auth.Identity, er
 	if rt != nil {
 		action = rt.Action.String()
 	}
+	line := []slog.Attr{
+		slog.String("caller", id.Principal()),
+		slog.String("address", addrOf(ctx).String()),
+		slog.String("action", action),
+		slog.String("method", string(ctx.Method())),
+		slog.String("path", string(ctx.Path())),
+		slog.Any("err", err),
+	}
+	if s.deps.Audit != nil {
+		s.deps.Audit.LogAttrs(ctx, slog.LevelWarn, refusedLine, line...)
+	}
 	if ok, more := s.refusals.allow(apierr.From(err).Kind); ok {
-		s.log.Warn("request refused", "caller", id.Principal(), "address", addrOf(ctx).String(), "action", action,
-			"method", string(ctx.Method()), "path", string(ctx.Path()), "err", err, "more_since_the_last", more)
+		s.log.LogAttrs(ctx, slog.LevelWarn, refusedLine, append(line, slog.Int("more_since_the_last", more))...)
 	}
 }
+
+// refusedLine is the message about a refusal.
+const refusedLine = "request refused"
 
 // noteKey is the key of the attributes that [Note] has added to a request.
 type noteKey struct{}
@@ -379,6 +397,9 @@ func (s *Server) auditChange(rt *gate, ctx *fasthttp.RequestCtx, err error) {
 	line = append(line, notes...)
 	if err != nil {
 		line = append(line, slog.Any("err", err))
+	}
+	if s.deps.Audit != nil {
+		s.deps.Audit.LogAttrs(ctx, slog.LevelInfo, "audit", line...)
 	}
 	s.log.LogAttrs(ctx, slog.LevelInfo, "audit", line...)
 }

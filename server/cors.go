@@ -37,10 +37,10 @@ type CORSSettings struct {
 }
 
 // corsHeaders are the request headers that the API reads.
-const corsHeaders = "Content-Type, Accept, Content-Encoding, If-None-Match, Origin, X-Requested-With, Last-Event-ID, Prefer, Authorization, X-Api-Key"
+const corsHeaders = "Content-Type, Accept, Content-Encoding, If-None-Match, Origin, X-Requested-With, Last-Event-ID, Prefer, Idempotency-Key, Authorization, X-Api-Key"
 
 // exposedHeaders are the headers of responses that a page is to read.
-const exposedHeaders = "ETag, Retry-After, RateLimit, RateLimit-Policy"
+const exposedHeaders = "ETag, Retry-After, Idempotent-Replayed, RateLimit, RateLimit-Policy"
 
 // preflightAge is how many seconds a browser need not ask again; Chrome takes no more.
 const preflightAge = "7200"

@@ -97,26 +97,44 @@ func (s *Server) Exchange(ctx *fasthttp.RequestCtx, contentType string, run func
 		ctx.Response.Header.Set("X-Accel-Buffering", "no") // nginx would buffer the pieces
 		ctx.Response.ImmediateHeaderFlush = true           // clients may wait for it before they send
 	}
-	if !ctx.Request.Header.IsHTTP11() {
+	if !ctx.Request.Header.IsHTTP11() || s.keyed(&ctx.Request.Header) {
 		return x.whole()
 	}
 	ctx.Response.SetBodyStream(x, -1)
 	return nil
 }
 
-// whole carries the request of a client of HTTP/1.0, which has no chunks: it gets the response when
-// that is whole.
+// whole carries the request of a client of HTTP/1.0, which has no chunks, or of one with an
+// Idempotency-Key: it gets the response when that is whole.
 func (x *Exchange) whole() error {
 	defer x.Close()
 	if most := x.server.settings.MaxBodyBytes; x.arriving.announced > most {
 		return apierr.BodyTooLarge.New("The request body has %d bytes; for HTTP/1.0, request.max.bytes is %d.", x.arriving.announced, most)
 	}
-	var response bytes.Buffer
+	var response wholeResponse
+	x.server.budget.Begin(&response.charge, addrOf(x.ctx))
+	defer response.charge.Release()
 	if _, err := x.WriteTo(&response); err != nil {
-		return err
+		return apierr.WriteUnknown.Wrap(cmp.Or(response.err, err), "The response could not be completed. It is not known which records were written.")
 	}
 	x.ctx.Response.SetBodyRaw(response.Bytes())
 	return nil
+}
+
+// wholeResponse is a response of which nothing is sent before its end. It is charged like a body:
+// the results of many small records are a hundred times as large as the records.
+type wholeResponse struct {
+	bytes.Buffer
+	charge intake.Body
+	err    error
+}
+
+// Write implements [io.Writer].
+func (r *wholeResponse) Write(b []byte) (int, error) {
+	if r.err = r.charge.Charge(int64(r.Len()+len(b)), false); r.err != nil {
+		return 0, r.err
+	}
+	return r.Buffer.Write(b)
 }
 
 // open prepares the reading of the body.
@@ -274,6 +292,7 @@ func (x *Exchange) WriteTo(out io.Writer) (_ int64, err error) {
 	}
 	x.server.budget.Begin(&x.charge, addrOf(x.ctx))
 	defer context.AfterFunc(x.server.streaming, func() { _ = x.ctx.SetReadDeadline(past); x.hurry() })()
+	defer x.server.watchRights(x.ctx, x.Stop)()
 	defer x.finish()
 	return 0, x.run(x)
 }

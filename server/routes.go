@@ -106,7 +106,11 @@ const (
 // a registered one is a defect, and panics.
 func (s *Server) Handle(routes ...Route) {
 	for _, rt := range routes {
-		h := s.bind(newGate(rt))
+		g := newGate(rt)
+		if s.answers != nil && rt.writes() {
+			g.once = s.once(rt.Handle)
+		}
+		h := s.bind(g)
 		methods := []string{rt.Method}
 		if rt.Method == fasthttp.MethodGet {
 			methods = append(methods, fasthttp.MethodHead)
@@ -150,8 +154,11 @@ func (s *Server) nothingAt(ctx *fasthttp.RequestCtx) error {
 }
 
 // streamed reports whether the handler of a request, of which the header is known, reads its body
-// while it arrives.
+// while it arrives. With an Idempotency-Key the body is compared before anything of it is written.
 func (s *Server) streamed(h *fasthttp.RequestHeader) bool {
+	if s.keyed(h) {
+		return false
+	}
 	path, _, _ := bytes.Cut(originForm(h.RequestURI()), []byte("?"))
 	return slices.ContainsFunc(s.streamedRoutes, func(rt *Route) bool {
 		return rt.Method == string(h.Method()) && matches(rt.Path, path)
@@ -220,7 +227,7 @@ func (s *Server) judge(rt *gate, ctx *fasthttp.RequestCtx) error {
 		return err
 	}
 	switch asking := isAsking(ctx); {
-	case asking && !rt.Streamed:
+	case asking && !s.arrives(rt, ctx):
 		if err := s.refuseEarly(ctx); err != nil {
 			return err
 		}
@@ -245,9 +252,14 @@ func (s *Server) judgeBody(rt *gate, ctx *fasthttp.RequestCtx) error {
 	return nil
 }
 
+// arrives reports whether the handler of the route reads the request's body while it arrives.
+func (s *Server) arrives(rt *gate, ctx *fasthttp.RequestCtx) bool {
+	return rt.Streamed && !s.keyed(&ctx.Request.Header)
+}
+
 // respondTo has the body read, and the request handled.
 func (s *Server) respondTo(rt *gate, ctx *fasthttp.RequestCtx) error {
-	if !rt.Streamed {
+	if !s.arrives(rt, ctx) {
 		if err := s.readBody(ctx); err != nil {
 			return err
 		}
@@ -268,7 +280,11 @@ func (s *Server) respondTo(rt *gate, ctx *fasthttp.RequestCtx) error {
 			return err
 		}
 	}
-	err := rt.Handle(ctx)
+	handle := rt.Handle
+	if rt.once != nil && s.keyed(&ctx.Request.Header) {
+		handle = rt.once
+	}
+	err := handle(ctx)
 	if rt.Action == Administer && !isSafe(ctx.Method()) {
 		s.auditChange(rt, ctx, err)
 	}

@@ -18,6 +18,7 @@ import (
 	"millrace/internal/apierr"
 	"millrace/internal/tracing"
 	"millrace/metrics"
+	"millrace/server/idempotency"
 	"millrace/server/intake"
 )
 
@@ -43,6 +44,8 @@ type Deps struct {
 	Peers Peers
 	// Access decides about callers; nil: nobody is asked who they are.
 	Access *auth.Access
+	// Audit gets each refusal and each change, beside the program's log; nil: only that.
+	Audit *slog.Logger
 }
 
 // Peers handles requests between the nodes of one service.
@@ -83,12 +86,14 @@ type Server struct {
 	draining   atomic.Bool
 	streaming  context.Context // of streams; ends with the drain
 	endStreams context.CancelFunc
-	budget     *intake.Budget // of request bodies
+	budget     *intake.Budget     // of request bodies
+	answers    *idempotency.Store // of requests with a key; nil: keys are ignored
 	unpackers  *unpackers
 	sparing    sparing
 	refusals   sparing // of callers, for the log
 	requestLog atomic.Bool
 	limits     *limits
+	open       openStreams
 	opened     []*listener    // opened by Listen
 	listeners  []net.Listener // the same, in the form in which they are served
 	serving    sync.WaitGroup
@@ -99,8 +104,12 @@ func New(s Settings, d Deps) *Server {
 	srv := &Server{settings: s, deps: d, log: d.Logger, cors: newCORS(s, d.Tracing != nil), hosts: newOwnHosts(s), figures: newFigures(d.Metrics)}
 	srv.streaming, srv.endStreams = context.WithCancel(context.Background())
 	srv.requestLog.Store(s.RequestLog)
+	d.Access.OnReload(srv.Recheck)
 	srv.limits = newLimits(s, srv.errorType(nil), srv.turnedAway)
 	srv.budget = intake.New(s.Bodies)
+	if s.Idempotency.Window > 0 {
+		srv.answers = idempotency.New(s.Idempotency, func() { srv.figures.AnswersEvicted.Add(1) })
+	}
 	srv.unpackers = newUnpackers(s.MaxBodyBytes)
 	srv.router = srv.newRouter()
 	srv.http = &fasthttp.Server{

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"millrace/server/idempotency"
 	"millrace/server/intake"
 )
 
@@ -31,6 +32,8 @@ type Settings struct {
 	MaxBodyBytes int
 	// Bodies bounds the memory of all request bodies together.
 	Bodies intake.Settings
+	// Idempotency bounds what is remembered of requests with an Idempotency-Key.
+	Idempotency idempotency.Settings
 	// MaxHeaderBytes bounds the request line and header together.
 	MaxHeaderBytes int
 	// MaxConnections bounds open connections, MaxConnectionsPerIP those of one address (0: no bound).

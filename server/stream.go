@@ -91,6 +91,7 @@ func (st *Stream) WriteTo(out io.Writer) (_ int64, err error) {
 	defer cancel()
 	st.life = life
 	defer context.AfterFunc(st.server.streaming, func() { cancel(); st.hurry() })()
+	defer st.server.watchRights(st.ctx, cancel)()
 	return 0, st.write(st)
 }
 

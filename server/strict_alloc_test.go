@@ -6,10 +6,12 @@ import (
 	"bufio"
 	"strings"
 	"testing"
-
-	"millrace/internal/lab"
+	"time"
 
 	"github.com/valyala/fasthttp"
+
+	"millrace/internal/lab"
+	"millrace/server/idempotency"
 )
 
 // produceHeader is the header of a produce request as curl and a proxy make it.
@@ -45,6 +47,19 @@ func TestFrontCheckAllocatesNothing(t *testing.T) {
 		if n != 0 {
 			t.Errorf("%v allocations for %q", n, text)
 		}
+	}
+}
+
+// Requests without an Idempotency-Key do not pay for those with one.
+func TestRequestsWithoutAKeyAllocateNothing(t *testing.T) {
+	s := &Server{answers: idempotency.New(idempotency.Settings{Window: time.Minute}, nil)}
+	h := parsedHeader(t, produceHeader)
+	if n := testing.AllocsPerRun(100, func() {
+		if s.keyed(h) {
+			t.Fatal("there is no key")
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
 	}
 }
 

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"millrace/auth"
+	"millrace/internal/kafka"
+	"millrace/metrics"
 	"millrace/server"
 	"millrace/server/api"
 )
@@ -109,6 +111,22 @@ func (n *node) openAccess() (err error) {
 		n.log.Warn("NOBODY IS ASKED WHO THEY ARE: whoever reaches this node may do all that its Kafka principal may. Set authentication.passwords.file, authentication.keys.file or authentication.certificates, and authorization.rules.file, or let only those reach it that are trusted")
 	}
 	return nil
+}
+
+// openAudit opens what writes to the topic of the audit, if there is one.
+func (n *node) openAudit() (err error) {
+	if n.cfg.AuditTopic != "" {
+		n.audit, err = kafka.NewRecorder(n.clientSettings(n.cfg.KafkaProduce, metrics.AdminClient), n.cfg.AuditTopic)
+	}
+	return err
+}
+
+// auditLog returns what writes to the topic of the audit; nil without one.
+func (n *node) auditLog() *slog.Logger {
+	if n.audit == nil {
+		return nil
+	}
+	return slog.New(slog.NewJSONHandler(n.audit, nil)).With("node", n.cfg.ID)
 }
 
 // onLoopback reports whether no other machine reaches the listeners.

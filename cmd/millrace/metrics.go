@@ -66,6 +66,7 @@ func (n *node) watch(compressor *kafka.Compressor) {
 		Producer: n.producer.Stats,
 		Buffered: n.producer.Buffered,
 		Logins:   n.server.Principals,
+		Audit:    n.auditCounts(),
 		Consumers: func() metrics.Consumers {
 			s := n.consumers.Stats()
 			s.Skipped += n.reader.Skipped()
@@ -91,6 +92,14 @@ func (n *node) watch(compressor *kafka.Compressor) {
 			return pools
 		},
 	})
+}
+
+// auditCounts returns nil where refusals and changes are in the log alone.
+func (n *node) auditCounts() func() (written, lost uint64) {
+	if n.audit == nil {
+		return nil
+	}
+	return n.audit.Counts
 }
 
 // spoolStats returns nil where there is no spool.

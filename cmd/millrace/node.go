@@ -53,6 +53,7 @@ type node struct {
 	dead      *spool.Spool
 	server    *api.API
 	access    *auth.Access     // nil: nobody is asked who they are
+	audit     *kafka.Recorder  // nil: the log alone has refusals and changes
 	tracing   *tracing.Tracing // nil: off
 	live      *live
 	ended     chan struct{} // closed at the end
@@ -134,6 +135,9 @@ func start(cfg *config.Config) (_ *node, err error) {
 		return nil, err
 	}
 	n.newConsumers()
+	if err := n.openAudit(); err != nil {
+		return nil, err
+	}
 	if err := n.openSpool(); err != nil {
 		return nil, err
 	}
@@ -151,6 +155,7 @@ func start(cfg *config.Config) (_ *node, err error) {
 		Config:     ops.Config{Settings: n.live.settings, Change: n.live.change},
 		Metrics:    n.metrics,
 		Access:     n.access,
+		Audit:      n.auditLog(),
 		Delegation: n.delegation(compressor),
 		Tracing:    n.tracing,
 		Logger:     n.log,
@@ -431,6 +436,11 @@ func (n *node) close(ctx context.Context) (err error) {
 	if n.producer != nil {
 		if failed := n.producer.Close(ctx); failed != nil && err == nil {
 			err = failed
+		}
+	}
+	if n.audit != nil {
+		if failed := n.audit.Close(ctx); failed != nil && err == nil {
+			err = fmt.Errorf("cannot write to %s: %w", n.cfg.AuditTopic, failed)
 		}
 	}
 	if n.schemas != nil {

@@ -179,3 +179,56 @@ const [executablePath, url] = process.argv.slice(1);
   await browser.close();
 })().catch((err) => { console.log(err); process.exit(1); });
 `
+
+// The sample page says that it connects again only while the browser does. It gives up where the
+// answer is no stream, or not for the page to read.
+func TestBrowserStreamThatEnds(t *testing.T) {
+	t.Parallel()
+	dir, chromium := browser(t)
+	b := testkit.Fake(t).Broker
+	topic := testkit.CreateTopic(t, b, 1)
+	docs := httptest.NewServer(http.FileServer(http.Dir(filepath.Join(filepath.Dir(readme(t)), "docs"))))
+	defer docs.Close()
+	node, open := serve(t, b, "--set=access.control.allow.origin="+docs.URL)
+	_, closed := serve(t, b, "--set=access.control.allow.origin=https://other.example")
+	page := func(base, topic string) string {
+		return docs.URL + "/stream.html?url=" + url.QueryEscape(base+"/topics/"+topic+"/stream")
+	}
+	cmd := exec.CommandContext(t.Context(), "node", "-e", statesScript, chromium, page(open, "missing"), page(closed, topic), page(open, topic))
+	cmd.Dir = dir
+	script := testkit.StartProcess(t, cmd)
+	const givenUp = "the browser has given up: there is no such stream, or it may not be read from here"
+	script.WaitLine(t, "(?m)^0: "+givenUp+"$", time.Minute)
+	script.WaitLine(t, "(?m)^1: "+givenUp+"$", time.Minute)
+	script.WaitLine(t, "(?m)^2: connected$", time.Minute)
+	node.Signal(t, syscall.SIGKILL)
+	script.WaitLine(t, "(?m)^2: connecting again$", time.Minute)
+	for _, n := range []string{"0", "1"} {
+		if strings.Contains(script.Output(), n+": connecting again") {
+			t.Errorf("page %s said that it connects again:\n%s", n, script.Output())
+		}
+	}
+	script.Signal(t, syscall.SIGTERM) // closes the browser, which would outlive its driver
+	script.WaitExit(t, 20*time.Second)
+}
+
+// statesScript opens one page after another and says each state that they show.
+const statesScript = `
+const { chromium } = require(process.cwd() + '/node_modules/playwright-core');
+const [executablePath, ...urls] = process.argv.slice(1);
+(async () => {
+  const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
+  process.on('SIGTERM', () => browser.close().then(() => process.exit()));
+  for (const [n, url] of urls.entries()) {
+    const page = await browser.newPage();
+    await page.exposeFunction('said', (text) => console.log(n + ': ' + text));
+    await page.addInitScript(() => document.addEventListener('DOMContentLoaded', () => {
+      const state = document.getElementById('state');
+      new MutationObserver(() => globalThis.said(state.textContent)).observe(state, { childList: true });
+      globalThis.said(state.textContent);
+    }));
+    await page.goto(url);
+    await page.waitForFunction(() => !document.getElementById('state').textContent.startsWith('connecting'));
+  }
+})().catch((err) => { console.log(err); process.exit(1); });
+`

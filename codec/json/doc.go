@@ -6,7 +6,8 @@
 // string exact. So the produce path never decodes a value; it has to know only
 // that the text is valid, where it ends, and whether it holds insignificant
 // white space. [Scan] finds all three in one pass over places that stops.go
-// lists, 64 bytes at a time; [Compact] removes the white space where there is some. The
+// lists, 64 bytes at a time, after flat.go has tried to check an object of plain members without
+// looking at its tokens one by one; [Compact] removes the white space where there is some. The
 // consume path uses [Valid] before it copies stored bytes into a response.
 //
 // The grammar is the RFC's, to the letter: no leading zeros, no control

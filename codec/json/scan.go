@@ -26,6 +26,7 @@ func (e *SyntaxError) Error() string { return fmt.Sprintf("%s at byte %d", e.Rea
 // the index behind it, or -1 after recording the fault.
 type scanner struct {
 	stops  stops
+	marked marked
 	spaced bool
 	at     int
 	reason string
@@ -73,7 +74,10 @@ func Valid(b []byte) bool {
 func (s *scanner) check(b []byte, i int) int {
 	s.stops.begin(i)
 	s.spaced = false
-	end := s.value(b, i, 0)
+	end := s.tried(b, i)
+	if end < 0 {
+		end = s.value(b, i, 0)
+	}
 	if end < 0 || !s.stops.isWide(end) || utf8.Valid(b[i:end]) {
 		return end
 	}

@@ -30,10 +30,13 @@ func Unreachable(cause error) *Error {
 	if refused := fromHandshake(cause); refused != nil {
 		return refused
 	}
+	var token tokenless
 	var dns *net.DNSError
 	var closed *kgo.ErrFirstReadEOF
 	reason := ""
 	switch {
+	case errors.As(cause, &token):
+		reason = "this node gets no token for it (sasl.oauthbearer.token.endpoint.url)"
 	case isForeign(cause):
 		reason = "what listens at the address of bootstrap.servers does not speak Kafka's protocol"
 	case isPlaintextToTLS(cause):
@@ -67,6 +70,10 @@ func fromHandshake(cause error) *Error {
 		}
 		return nil
 	}
+	var token tokenless
+	if errors.As(cause, &token) && token.TokenRefused() {
+		return Unauthenticated.Wrap(cause, "The token endpoint of Kafka refuses the credentials of this node.")
+	}
 	switch alert, refused := refusedBy(cause); {
 	case refused && isAboutCertificates(alert):
 		return Unauthenticated.Wrap(cause, "Kafka refuses the certificate of this node, or asks for one and gets none.")
@@ -76,6 +83,13 @@ func fromHandshake(cause error) *Error {
 		return BrokersAway.Wrap(cause, "No Kafka broker can be reached: this node does not trust the certificate of the broker.")
 	}
 	return nil
+}
+
+// tokenless is the error of a connection for which the node has no token to show (OAUTHBEARER).
+type tokenless interface {
+	error
+	// TokenRefused reports whether those who give tokens do not accept the node's credentials.
+	TokenRefused() bool
 }
 
 // refusedBy returns the TLS alert with which a broker ended a connection. crypto/tls returns it

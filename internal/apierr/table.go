@@ -37,6 +37,8 @@ var (
 	OtherTopic       = &Kind{Name: "subscribed_to_other_topic", Status: 409, Code: 40901, Message: "The consumer instance is subscribed to another topic."}
 	AlreadyExists    = &Kind{Name: "instance_exists", Status: 409, Code: 40902, Message: "A consumer instance with this name already exists in the group."}
 	IllegalState     = &Kind{Name: "illegal_state", Status: 409, Code: 40903, Message: "The consumer instance is not in the state that this needs."}
+	KeyBusy          = &Kind{Name: "idempotency_key_busy", Status: 409, Code: 40904, Message: "The request with this Idempotency-Key is being carried out. Send it again, to learn what became of it.", Retry: true, RetryAfter: time.Second}
+	AnswerNotKept    = &Kind{Name: "idempotent_answer_not_kept", Status: 409, Code: 40905, Message: "The request was carried out before, and its answer is too large to be kept. Do not send it again."}
 	BodyTooLarge     = &Kind{Name: "body_too_large", Status: 413, Code: 413, Message: "The request body is larger than this node accepts."}
 	UnsupportedMedia = &Kind{Name: "unsupported_media_type", Status: 415, Code: 415, Message: "The media type of the request is not supported here."}
 	HeadersTooLarge  = &Kind{Name: "headers_too_large", Status: 431, Code: 431, Message: "The request's header is larger than this node accepts."}
@@ -53,6 +55,8 @@ var (
 	RegistryRefused     = &Kind{Name: "schema_registry_refused", Status: 422, Code: 42207, Message: "The schema registry refused the schema, or does not have it under this subject."}
 
 	BatchRefused = &Kind{Name: "batch_refused", Status: 422, Code: 42208, Message: "The batch has no entries, too many, or entries whose ids are not valid and distinct."}
+
+	KeyReused = &Kind{Name: "idempotency_key_reused", Status: 422, Code: 42210, Message: "The Idempotency-Key was used for another request to this path. Each request needs a key of its own; a retry has the same body."}
 
 	Misfit = &Kind{Name: "event_misfit", Status: 422, Code: 42209, Message: "The event does not fit the schema of its ingest route."}
 
@@ -118,8 +122,8 @@ func Kinds() []*Kind {
 		Unauthenticated, Unauthorized,
 		NotFound, TopicNotFound, PartitionNotFound, InstanceNotFound, OffsetNotFound, TopicNotFoundStrict,
 		MethodNotAllowed, NotAcceptable, FormatMismatch, SlowRequest, Undecodable, ClientGone,
-		OtherTopic, AlreadyExists, IllegalState, BodyTooLarge, UnsupportedMedia, HeadersTooLarge,
-		Unprocessable, SettingOutOfRange, KeySchemaMissing, ValueSchemaMissing, InvalidConsumerConf, InvalidSchema, PayloadError, RegistryRefused, BatchRefused, Misfit,
+		OtherTopic, AlreadyExists, IllegalState, KeyBusy, AnswerNotKept, BodyTooLarge, UnsupportedMedia, HeadersTooLarge,
+		Unprocessable, SettingOutOfRange, KeySchemaMissing, ValueSchemaMissing, InvalidConsumerConf, InvalidSchema, PayloadError, RegistryRefused, BatchRefused, Misfit, KeyReused,
 		TooManyInstances, TooManyConnections, TooManyWaiters, TooManyOfOneClient, BodiesOfOneFull, TooManyLogins, QuotaExceeded, TooManyPrincipals,
 		Internal, KafkaError, KafkaRetriable, RegistryFailed,
 		Overloaded, Draining, BrokersAway, TooBusy, RegistryAway, StreamsFull, InstanceMoved, ArrivalUnknown, BodiesFull, BodyDisplaced, SpoolFull, Interrupted, KeysAway, NotWritten, WriteUnknown, RegistryTimedOut, KafkaTimedOut,

@@ -43,12 +43,10 @@ func (c *Cluster) LogsSince(allowed *regexp.Regexp) (alarms []string, err error)
 		}
 		fresh := string(text[c.logs[i]:])
 		c.logs[i] = len(text)
-		for _, e := range entries(fresh) {
-			if alarming.MatchString(e) && !excuse(e, allowed) {
-				kind := figures.ReplaceAllString(brief(e), "#")
-				times[kind]++
-				examples[kind] = fmt.Sprintf("broker %d: %s", i+1, brief(e))
-			}
+		for _, e := range alarmsIn(fresh, allowed) {
+			kind := figures.ReplaceAllString(brief(e), "#")
+			times[kind]++
+			examples[kind] = fmt.Sprintf("broker %d: %s", i+1, brief(e))
 		}
 	}
 	for _, kind := range slices.Sorted(maps.Keys(times)) {
@@ -70,6 +68,32 @@ func entries(log string) (all []string) {
 		}
 	}
 	return all
+}
+
+// refusedAppend finds the partition whose append a broker refused.
+var refusedAppend = regexp.MustCompile(`Error processing append operation on partition (\S+)`)
+
+// alarmsIn returns the entries of a log that nothing excuses. A broker that refuses a batch finds
+// those of the same partition behind it, which were in flight already, out of sequence: they are
+// excused by an excused refusal before them, and by nothing else.
+func alarmsIn(log string, allowed *regexp.Regexp) (alarms []string) {
+	refused := map[string]bool{}
+	for _, e := range entries(log) {
+		if !alarming.MatchString(e) {
+			continue
+		}
+		var partition string
+		if m := refusedAppend.FindStringSubmatch(e); m != nil {
+			partition = m[1]
+		}
+		switch {
+		case excuse(e, allowed):
+			refused[partition] = true
+		case partition == "" || !refused[partition] || !strings.Contains(e, "OutOfOrderSequenceException"):
+			alarms = append(alarms, e)
+		}
+	}
+	return alarms
 }
 
 func excuse(e string, allowed *regexp.Regexp) bool {

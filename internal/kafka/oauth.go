@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -49,7 +50,7 @@ func (o OAuth) Mechanism() sasl.Mechanism {
 	return oauth.Oauth(func(context.Context) (oauth.Auth, error) {
 		text, err := token()
 		if err != nil {
-			return oauth.Auth{}, fmt.Errorf("cannot get a token for Kafka: %w", err)
+			return oauth.Auth{}, noToken(err)
 		}
 		return oauth.Auth{Token: text, Extensions: o.Extensions}, nil
 	})
@@ -95,17 +96,37 @@ func (o OAuth) fromEndpoint() func() (string, error) {
 		defer mu.Unlock()
 		token, err := source.Token()
 		if err != nil {
-			return "", tellToken(err)
+			return "", err
 		}
 		return token.AccessToken, nil
 	}
 }
 
-// tellToken is what may be told of a failure: an endpoint's response may repeat what it was sent.
-func tellToken(err error) error {
-	var refused *oauth2.RetrieveError
-	if errors.As(err, &refused) {
-		return fmt.Errorf("the token endpoint answers %d %s", refused.Response.StatusCode, refused.ErrorCode)
+// tokenError is why there is no token for a connection.
+type tokenError struct {
+	refused bool
+	cause   error
+}
+
+// Error implements error.
+func (e *tokenError) Error() string { return "cannot get a token for Kafka: " + e.cause.Error() }
+
+// Unwrap gives the cause.
+func (e *tokenError) Unwrap() error { return e.cause }
+
+// TokenRefused reports whether the endpoint does not accept the credentials of the node.
+func (e *tokenError) TokenRefused() bool { return e.refused }
+
+// noToken returns the error of a connection for which there is no token. The text of the endpoint's
+// response is no part of it: it may repeat what it was sent.
+func noToken(err error) error {
+	var answer *oauth2.RetrieveError
+	if !errors.As(err, &answer) {
+		return &tokenError{cause: err}
 	}
-	return err
+	status := answer.Response.StatusCode
+	return &tokenError{
+		refused: status == http.StatusBadRequest || status == http.StatusUnauthorized || status == http.StatusForbidden,
+		cause:   fmt.Errorf("the token endpoint answers %d %s", status, cmp.Or(answer.ErrorCode, "without an error code of OAuth")),
+	}
 }

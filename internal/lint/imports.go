@@ -18,7 +18,7 @@ var layers = [][]string{
 	{"schema", "spool", "internal/registry"},
 	{"reader"},
 	{"batch", "consumer", "metadata", "admin", "auth", "cluster"},
-	{"server/intake"},
+	{"server/intake", "server/idempotency"},
 	{"server"},
 	{"server/rest", "server/v3", "server/ops", "server/peer", "server/ui", "ingest"},
 	{"server/api"},
@@ -30,7 +30,7 @@ var layers = [][]string{
 
 // edgeImports are the components that the HTTP edge may know. It is handed routes, and
 // knows no resource: what a resource needs stays in the resource's package.
-var edgeImports = []string{"auth", "pool", "metrics", "codec", "internal/apierr", "internal/tracing", "server/intake"}
+var edgeImports = []string{"auth", "pool", "metrics", "codec", "internal/apierr", "internal/tracing", "server/intake", "server/idempotency"}
 
 const (
 	testkit = "internal/testkit"

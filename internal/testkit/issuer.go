@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,8 +26,10 @@ type Issuer struct {
 	// is its name.
 	Secrets map[string]string
 
-	signer jose.Signer
-	keys   []byte
+	signer  jose.Signer
+	keys    []byte
+	life    atomic.Int64 // of the tokens that clients get
+	granted atomic.Int64
 }
 
 // The paths of an [Issuer].
@@ -43,6 +46,7 @@ func StartIssuer(t testing.TB, secrets map[string]string) *Issuer {
 		t.Fatal(err)
 	}
 	i := &Issuer{Audience: "kafka", Secrets: secrets}
+	i.SetLife(time.Hour)
 	options := (&jose.SignerOptions{}).WithType("JWT").WithHeader("kid", "one")
 	if i.signer, err = jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: key}, options); err != nil {
 		t.Fatal(err)
@@ -69,6 +73,12 @@ func (i *Issuer) KeysURL() string { return i.URL + issuerKeys }
 // TokenURL is the token endpoint.
 func (i *Issuer) TokenURL() string { return i.URL + issuerTokens }
 
+// SetLife sets how long the tokens are valid that clients get from now on; an hour by default.
+func (i *Issuer) SetLife(life time.Duration) { i.life.Store(int64(life)) }
+
+// Granted returns how many tokens clients have got.
+func (i *Issuer) Granted() int64 { return i.granted.Load() }
+
 // Token returns a token for a subject, which ends after the given time. more are further claims.
 func (i *Issuer) Token(subject string, life time.Duration, more map[string]any) (string, error) {
 	now := time.Now()
@@ -83,16 +93,18 @@ func (i *Issuer) Token(subject string, life time.Duration, more map[string]any) 
 func (i *Issuer) grant(w http.ResponseWriter, r *http.Request) {
 	name, secret, ok := r.BasicAuth()
 	if err := r.ParseForm(); err != nil || !ok || secret == "" || i.Secrets[name] != secret || r.PostForm.Get("grant_type") != "client_credentials" {
+		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusUnauthorized)
 		_, _ = w.Write([]byte(`{"error":"invalid_client"}`))
 		return
 	}
-	const life = time.Hour
+	life := time.Duration(i.life.Load())
 	token, err := i.Token(name, life, nil)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
+	i.granted.Add(1)
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(map[string]any{"access_token": token, "token_type": "Bearer", "expires_in": int(life / time.Second)})
 }

@@ -76,6 +76,8 @@ type Parts struct {
 	// Delegation opens the parts by which callers use Kafka with rights of their own; it is required
 	// when Access delegates.
 	Delegation Delegation
+	// Audit gets refusals and changes, beside the log; nil: only the log does.
+	Audit *slog.Logger
 	// Tracing reports requests to a collector; nil: tracing is off.
 	Tracing *tracing.Tracing
 	// Logger gets the program's log and, when turned on, the request log.
@@ -102,7 +104,7 @@ func New(s Settings, p Parts) *API {
 	media := rest.NewMedia(s.REST, p.Schemas != nil)
 	a := &API{endpoints: s.Endpoints}
 	policy := func(ctx *fasthttp.RequestCtx) *server.CORS { return a.ingest.CORS(ctx) }
-	d := server.Deps{Metrics: p.Metrics, Tracing: p.Tracing, Logger: p.Logger, ErrorType: errorType(media), AppendError: appendError, CORS: policy, Access: p.Access}
+	d := server.Deps{Metrics: p.Metrics, Tracing: p.Tracing, Logger: p.Logger, ErrorType: errorType(media), AppendError: appendError, CORS: policy, Access: p.Access, Audit: p.Audit}
 	var peers rest.Peers // a nil interface without a cluster
 	if p.Cluster != nil {
 		a.Forwarder = peer.New(p.Cluster, p.Consumers, p.Access, s.Peer)

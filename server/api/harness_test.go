@@ -29,6 +29,7 @@ import (
 	"millrace/schema"
 	"millrace/server"
 	"millrace/server/api"
+	"millrace/server/idempotency"
 	"millrace/server/ops"
 	"millrace/server/peer"
 	"millrace/server/rest"
@@ -90,6 +91,7 @@ func defaultOptions() stackOptions {
 			ReadTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute,
 			GracefulTimeout:  10 * time.Second,
 			ForwardedTrusted: server.LoopbackPrefixes(),
+			Idempotency:      idempotency.Settings{Window: time.Minute, MaxBytes: 8 << 20},
 		},
 		rest:   rest.Settings{MaxRecords: 100_000},
 		ingest: ingest.Settings{DefaultRoutes: true, MaxEvents: 100_000},

@@ -55,8 +55,8 @@ func newRequest(t *testing.T, base, line, media, body string) *http.Request {
 }
 
 // exchange sends a request and checks the response against the document, and the request too if
-// it succeeds.
-func (c *contract) exchange(line, media, body string, want int) {
+// it succeeds. It returns the response's body.
+func (c *contract) exchange(line, media, body string, want int) string {
 	c.t.Helper()
 	req := newRequest(c.t, c.base, line, media, body)
 	resp, err := http.DefaultClient.Do(req)
@@ -67,7 +67,7 @@ func (c *contract) exchange(line, media, body string, want int) {
 	resp.Body.Close()
 	if err != nil || resp.StatusCode != want {
 		c.t.Errorf("%s: %s, want %d, %v: %s", line, resp.Status, want, err, text)
-		return
+		return ""
 	}
 	if want < 300 {
 		if err := c.checkRequest(req, body); err != nil {
@@ -77,13 +77,14 @@ func (c *contract) exchange(line, media, body string, want int) {
 	if err := c.checkResponse(req, resp, string(text)); err != nil {
 		c.t.Errorf("%s, answered %s: %v", line, text, err)
 	}
+	return string(text)
 }
 
 // The node's responses agree with its document.
 func TestOpenAPIAnswers(t *testing.T) {
 	t.Parallel()
 	b := testkit.Fake(t)
-	s := start(t, b.Broker, func(o *stackOptions) {
+	s := start(t, b.Broker, withRoutes(t, "routes:\n  picky: {topic: picked, key: {pointer: /id, required: true}, drop: [{pointer: /env, is: [test]}], dead_letter: picked.dead}\n"), func(o *stackOptions) {
 		o.adminOn = true
 		o.produce.MaxEntries = 10
 		o.ingest.OTLP.Traces = "spans"
@@ -112,6 +113,7 @@ func TestOpenAPIAnswers(t *testing.T) {
 		{"POST " + t0 + "/partitions/9", json, `{"records":[{"value":1}]}`, 404},
 		{"POST " + t0, json, `{"records":`, 400},
 		{"POST " + t0, "text/plain", `x`, 415},
+		{"POST /ingest/picky", "application/json", `[{"id":1},{"id":2,"env":"test"},{"n":3}]`, 207},
 		{"POST " + t0, old + "|" + j1, `{"records":[]}`, 422},
 		{"POST /topics", json, `{"records":[{"topic":"` + topic + `","key":"k","value":{"a":1}},{"topic":"made-by-a-record","value":"on"}]}`, 200},
 		{"POST " + s.v3(topic) + "/records", "application/json", `{"key":{"type":"STRING","data":"k"},"value":{"type":"JSON","data":{"a":1}},"partition_id":0,"headers":[{"name":"h","value":null}],"timestamp":5}`, 200},

@@ -15,8 +15,10 @@ import (
 
 // example is an operation of v3 and the request that its description gives for it.
 type example struct {
-	line, body string
-	order      int
+	line, body   string
+	order        int
+	template     string // the line with the names of the parameters
+	tag, summary string
 }
 
 // examples fills in the paths of all operations of v3 with what a node has.
@@ -33,7 +35,8 @@ func (d *openAPI) examples(t *testing.T, values map[string]string) (all []exampl
 		}
 		for _, method := range keys(d.at(d.root, "paths", path)) {
 			op := d.at(d.root, "paths", path, method)
-			e := example{line: strings.ToUpper(method) + " " + filled.Replace(path)}
+			e := example{line: strings.ToUpper(method) + " " + filled.Replace(path), template: strings.ToUpper(method) + " " + path}
+			e.tag, e.summary = d.at(op, "tags", "0").value.(string), d.at(op, "summary").value.(string)
 			if strings.Contains(path, "broker") {
 				e.line = strings.Replace(e.line, values["name"], "message.max.bytes", 1)
 			}
@@ -71,6 +74,7 @@ func TestOpenAPIExamples(t *testing.T) {
 	if len(all) < 50 {
 		t.Fatalf("there are %d operations", len(all))
 	}
+	pages := &docPages{pages: map[string][]shown{}}
 	for i, e := range all {
 		if i == 1 { // the topic exists
 			if _, err := s.admin.CreateTopic(t.Context(), 1, 1, nil, "ledger"); err != nil {
@@ -109,6 +113,8 @@ func TestOpenAPIExamples(t *testing.T) {
 		if e.body != "" {
 			media = "application/json"
 		}
-		c.exchange(e.line, media, e.body, want)
+		pages.add(e, want, c.exchange(e.line, media, e.body, want))
 	}
+	pages.known = strings.NewReplacer("http://localhost:8082/v3/clusters/"+s.id+"/", "$C/", s.base, "http://localhost:8082", s.id, "ID", group, "dash", values["consumer_id"], "MEMBER")
+	pages.check(t)
 }

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -58,6 +59,7 @@ func TestV3GroupsAreChanged(t *testing.T) {
 		at(0)
 		s.call(t, "POST", path+"/offsets:reset", fmt.Sprintf(`{"to":"offsets","data":[{"topic_name":%q,"partition_id":0,"offset":2}]}`, topic)).want(t, 200, "")
 		at(2)
+		s.byFile(t, path+"/offsets:reset", topic, at)
 		s.call(t, "POST", path+"/offsets:reset", `{"to":"yesterday"}`).want(t, 400, "")
 		s.call(t, "DELETE", path+"/offsets/"+topic+"/partitions/0", "").want(t, 204, "")
 		s.call(t, "GET", path+"/lags", "").want(t, 404, `"error_code":404`)
@@ -69,6 +71,31 @@ func TestV3GroupsAreChanged(t *testing.T) {
 		s.call(t, "GET", path, "").want(t, 404, `"error_code":404`)
 		s.call(t, "DELETE", path, "").want(t, 404, "")
 	})
+}
+
+// byFile moves the offset of a topic's partition from 2 to 4 by a file as kafka-consumer-groups
+// --export writes it.
+func (s *v3) byFile(t *testing.T, path, topic string, at func(int64)) {
+	t.Helper()
+	const csv = "Content-Type: text/csv; charset=utf-8"
+	file := fmt.Sprintf("%q,0,4\r\n", topic)
+	s.do(t, "POST", s.cluster+path+"?validate_only=true", file, csv).want(t, 200, "").wantAt(t, "data/0/new_offset", 4)
+	at(2)
+	s.do(t, "POST", s.cluster+path, file, csv).want(t, 200, "").wantAt(t, "data/0/current_offset", 2)
+	at(4)
+	for body, want := range map[string]string{
+		topic + ",0":                           "topic, partition and offset",
+		topic + ",0,1\n" + topic + ",x,1":      "Line 2 of the file: ",
+		topic + ",0,-1":                        "offset",
+		"":                                     "data is missing or empty",
+		strings.Repeat(topic+",0,1\n", 10_001): "may have 10000 elements",
+	} {
+		if r := s.do(t, "POST", s.cluster+path, body, csv); r.status != 400 && r.status != 422 || !strings.Contains(r.body, want) {
+			t.Errorf("%.40q: %d %s", body, r.status, r.body)
+		}
+	}
+	s.do(t, "POST", s.cluster+path, "x", "Content-Type: text/plain").want(t, 415, "text/csv")
+	at(4)
 }
 
 // A group with members is not changed under them.

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -15,6 +16,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"millrace/internal/testkit"
+	v3api "millrace/server/v3"
 )
 
 // recorded is one answer of the Confluent proxy.
@@ -55,8 +57,9 @@ func readRecorded(t *testing.T, file string, replace *strings.Replacer) (all []r
 	return all
 }
 
-// play sends a recorded request and compares the answers member by member.
-func (r *recorded) play(t *testing.T, base string) {
+// play sends a recorded request and compares the answers member by member: their objects, one a
+// line where there are many. It returns the answer.
+func (r *recorded) play(t *testing.T, base string) string {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), r.method, base+r.path, strings.NewReader(r.body))
 	if err != nil {
@@ -76,24 +79,52 @@ func (r *recorded) play(t *testing.T, base string) {
 	}
 	if resp.StatusCode != r.status || resp.Header.Get("Location") != r.location {
 		t.Errorf("%s: %s, Location %q, want %d, %q: %s", r.name, resp.Status, resp.Header.Get("Location"), r.status, r.location, got)
-		return
+		return ""
 	}
 	if r.answer == "" {
 		if len(got) > 0 {
 			t.Errorf("%s: answered %s, want nothing", r.name, got)
 		}
-		return
+		return ""
 	}
 	if media := resp.Header.Get("Content-Type"); media != "application/json" {
 		t.Errorf("%s: Content-Type %s", r.name, media)
 	}
-	for _, differs := range compareJSON("", decodeJSON(t, r.answer), decodeJSON(t, string(got)), false) {
+	for _, differs := range compareJSON("", decodeObjects(t, r.answer), decodeObjects(t, string(got)), false) {
 		t.Errorf("%s: %s\n%s", r.name, differs, got)
+	}
+	return string(got)
+}
+
+// decodeObjects decodes JSON values that follow each other.
+func decodeObjects(t *testing.T, text string) (all []any) {
+	t.Helper()
+	d := json.NewDecoder(strings.NewReader(text))
+	d.UseNumber()
+	for {
+		var v any
+		switch err := d.Decode(&v); {
+		case err == io.EOF:
+			return all
+		case err != nil:
+			t.Fatalf("%v: %s", err, text)
+		}
+		all = append(all, v)
 	}
 }
 
-// ofCluster are members whose values are those of the cluster: only their kinds are compared.
-var ofCluster = []string{"host", "port", "rack", "value", "source", "synonyms", "message", "client_id", "max_lag_client_id"}
+// ofCluster are members whose values are those of the cluster, or of the time: only their kinds are
+// compared.
+var ofCluster = []string{
+	"host", "port", "rack", "source", "synonyms", "message", "client_id", "max_lag_client_id",
+	"partition_id", "offset", "timestamp", "schema_id",
+}
+
+// loose reports whether only the kind of a member is compared. That of a setting has no members.
+func loose(name string, want any) bool {
+	_, object := want.(map[string]any)
+	return slices.Contains(ofCluster, name) || name == "value" && !object
+}
 
 // compareJSON lists where two values differ. Of two alike things of different names, kinds only
 // compares the names and kinds of members. "…" in a list stands for further elements.
@@ -109,8 +140,7 @@ func compareJSON(at string, want, got any, kindsOnly bool) (differences []string
 			return []string{fmt.Sprintf("%s has members %v, want %v", at, has, wants)}
 		}
 		for _, name := range wants {
-			loose := kindsOnly || slices.Contains(ofCluster, name)
-			differences = append(differences, compareJSON(at+"/"+name, want[name], object[name], loose)...)
+			differences = append(differences, compareJSON(at+"/"+name, want[name], object[name], kindsOnly || loose(name, want[name]))...)
 		}
 		return differences
 	case []any:
@@ -170,6 +200,33 @@ func TestV3AnswersAsRecorded(t *testing.T) {
 		}
 	})
 }
+
+// Results of records have the members of recorded ones, in streams and in batches.
+func TestV3RecordsAsRecorded(t *testing.T) {
+	t.Parallel()
+	onBothRegistries(t, func(t *testing.T, b testkit.Broker, url string) {
+		s := startV3(t, b, withRegistry(t, url), func(o *stackOptions) { o.produce = v3api.ProduceSettings{MaxEntries: 10} })
+		prefix := testkit.Topic(t)
+		replace := []string{"CLUSTER", s.id, "User", "User" + strings.ReplaceAll(prefix, "-", "")}
+		for topic, partitions := range map[string]int32{"tv3": 3, "autov3": 1, "tav3": 1, "tjs3": 1, "tpb3": 1} {
+			if _, err := s.admin.CreateTopic(t.Context(), partitions, 1, nil, prefix+topic); err != nil {
+				t.Fatal(err)
+			}
+			replace = append(replace, topic, prefix+topic)
+		}
+		id := ""
+		for _, r := range readRecorded(t, "testdata/v3-recorded-records.txt", strings.NewReplacer(replace...)) {
+			r.body = strings.Replace(r.body, `"schema_id":1`, `"schema_id":`+id, 1)
+			got := r.play(t, s.base)
+			if of := ofSchema.FindStringSubmatch(got); of != nil && id == "" {
+				id = of[1]
+			}
+		}
+	})
+}
+
+// ofSchema finds the id of a schema.
+var ofSchema = regexp.MustCompile(`"schema_id":([0-9]+)`)
 
 // notOfKfake are answers that kfake gives otherwise: it has an authorizer, takes any value of a
 // setting, and has other settings.

@@ -3,6 +3,7 @@ package rest
 import (
 	"github.com/valyala/fasthttp"
 
+	"millrace/auth"
 	"millrace/consumer"
 	"millrace/internal/apierr"
 	"millrace/server"
@@ -48,7 +49,12 @@ func allowPartitions(ctx *fasthttp.RequestCtx, tps []consumer.TopicPartition) er
 // mayRead refuses a read of topics that the caller may no longer consume from: it could when it
 // subscribed, but rules change.
 func mayRead(ctx *fasthttp.RequestCtx, i *consumer.Instance) error {
-	if server.CallerOf(ctx).MayAll(server.Consume, server.Topic) {
+	return mayReadAs(server.CallerOf(ctx), i)
+}
+
+// mayReadAs is mayRead for a caller.
+func mayReadAs(caller *auth.Identity, i *consumer.Instance) error {
+	if caller.MayAll(server.Consume, server.Topic) {
 		return nil
 	}
 	topics, err := i.Topics()
@@ -56,7 +62,7 @@ func mayRead(ctx *fasthttp.RequestCtx, i *consumer.Instance) error {
 		return err
 	}
 	for _, topic := range topics {
-		if err := server.Allow(ctx, server.Consume, server.Topic, topic); err != nil {
+		if err := server.AllowCaller(caller, server.Consume, server.Topic, topic); err != nil {
 			return err
 		}
 	}

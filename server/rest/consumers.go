@@ -8,6 +8,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"millrace/auth"
 	"millrace/consumer"
 	"millrace/internal/apierr"
 	"millrace/reader"
@@ -381,6 +382,7 @@ func (c *Consumers) stream(ctx *fasthttp.RequestCtx) error {
 	if err != nil {
 		return err
 	}
+	server.KeepWhile(ctx, func(caller *auth.Identity) error { return mayReadAs(caller, instance) })
 	return c.edge.Stream(ctx, contentType, func(to *server.Stream) error { return st.Run(to.Context(), to.Send) })
 }
 

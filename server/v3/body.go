@@ -17,10 +17,15 @@ import (
 // maxBody bounds a body: a batch of changes of some thousand topics.
 const maxBody = 4 << 20
 
+// media returns the media type of the body, in lower case and without parameters.
+func (c *call) media() string {
+	name, _, _ := strings.Cut(string(c.Request.Header.ContentType()), ";")
+	return strings.ToLower(strings.TrimSpace(name))
+}
+
 // checkContent refuses a body that is not JSON.
 func (c *call) checkContent() error {
-	name, _, _ := strings.Cut(string(c.Request.Header.ContentType()), ";")
-	if name = strings.TrimSpace(name); name != "" && !strings.EqualFold(name, server.MediaJSON) {
+	if name := c.media(); name != "" && name != server.MediaJSON {
 		return apierr.UnsupportedMedia.New("The Content-Type of this request must be %s.", server.MediaJSON)
 	}
 	return nil
@@ -32,9 +37,9 @@ func (c *call) read(v any, missing error) error {
 	if err := c.checkContent(); err != nil {
 		return err
 	}
-	body := server.RequestBody(c.RequestCtx)
-	if len(body) > maxBody {
-		return apierr.BodyTooLarge.New("The body is too large: it may have %d bytes. Send several requests.", maxBody)
+	body, err := c.boundedBody()
+	if err != nil {
+		return err
 	}
 	if text := strings.TrimSpace(string(body)); text == "" || text == "null" {
 		return missing
@@ -43,6 +48,14 @@ func (c *call) read(v any, missing error) error {
 		return explain(err)
 	}
 	return checkBounds(reflect.ValueOf(v).Elem())
+}
+
+func (c *call) boundedBody() ([]byte, error) {
+	body := server.RequestBody(c.RequestCtx)
+	if len(body) > maxBody {
+		return nil, apierr.BodyTooLarge.New("The body is too large: it may have %d bytes. Send several requests.", maxBody)
+	}
+	return body, nil
 }
 
 // noBody is the error of a request that lacks its body.

@@ -113,7 +113,7 @@ type synonym struct {
 	Source string  `json:"source"`
 }
 
-func newConfigOf(u *urls, o owner, a admin.Config) config {
+func newConfigOf(u *urls, o *owner, a *admin.Config) config {
 	d := config{
 		Kind:      o.kind,
 		Metadata:  self{u.to(append(slices.Clone(o.path), a.Name)...), u.name(append(slices.Clone(o.crn), a.Name)...)},
@@ -165,7 +165,7 @@ func (k *configs) list(c *call) error {
 	}
 	return respondList(c, listOf[config](o.kind+"List", c.urls.to(o.path...)), all,
 		func(a admin.Config) string { return a.Name },
-		func(a admin.Config) config { return newConfigOf(&c.urls, o, a) })
+		func(a admin.Config) config { return newConfigOf(&c.urls, &o, &a) })
 }
 
 // one handles GET of one setting.
@@ -182,7 +182,7 @@ func (k *configs) one(c *call) error {
 	if at < 0 {
 		return o.lacks(name)
 	}
-	return c.respond(newConfigOf(&c.urls, o, all[at]))
+	return c.respond(newConfigOf(&c.urls, &o, &all[at]))
 }
 
 // lacks is the error of a setting that the owner does not have.
@@ -315,10 +315,10 @@ func settingNames(sets []admin.SetConfig) []string {
 // allConfigs are the settings of many owners at once.
 type allConfigs struct{ *shared }
 
-// configOf is a setting with its owner.
+// configOf is a setting with its owner. A list may have many thousands of them, which are sorted.
 type configOf struct {
-	owner
-	admin.Config
+	*owner
+	*admin.Config
 }
 
 func (k configOf) key() string {
@@ -381,12 +381,14 @@ func (s *allConfigs) respond(c *call, of list[config], owners []owner) error {
 		if err != nil {
 			return err
 		}
-		for _, o := range chunk {
+		for i := range chunk {
+			o := &chunk[i]
 			if err := found[o.name].Err; err != nil && !apierr.TopicNotFound.Is(err) {
 				return err
 			}
-			for _, a := range found[o.name].All {
-				if k := (configOf{o, a}); k.key() > after {
+			settings := found[o.name].All
+			for j := range settings {
+				if k := (configOf{o, &settings[j]}); k.key() > after {
 					all = append(all, k)
 				}
 			}

@@ -1,8 +1,13 @@
 package v3
 
 import (
+	"bytes"
+	"encoding/csv"
+	"io"
 	"maps"
+	"reflect"
 	"slices"
+	"strings"
 
 	"millrace/admin"
 	"millrace/internal/apierr"
@@ -15,7 +20,7 @@ type groupChanges struct{ *shared }
 func (s *groupChanges) routes() []server.Route {
 	const offsets = groupPath + "/offsets/{topic}"
 	return []server.Route{
-		with(s.change("POST "+groupPath+"/offsets:reset", "millrace.v3.consumer-groups.reset-offsets", server.Group, fields(resetOffsets{}), s.reset), pageWords...),
+		with(s.change("POST "+groupPath+"/offsets:reset", "millrace.v3.consumer-groups.reset-offsets", server.Group, fields(resetOffsets{}), s.reset), append([]string{"validate_only"}, pageWords...)...),
 		s.change("DELETE "+groupPath, "millrace.v3.consumer-groups.delete", server.Group, nil, s.delete),
 		s.change("DELETE "+offsets, "millrace.v3.consumer-groups.delete-offsets", server.Group, nil, s.deleteOffsets),
 		s.change("DELETE "+offsets+"/partitions/{partition}", "millrace.v3.consumer-groups.delete-offsets", server.Group, nil, s.deleteOffsets),
@@ -57,8 +62,8 @@ func (s *groupChanges) reset(c *call) error {
 	if err != nil {
 		return err
 	}
-	var body resetOffsets
-	if err := c.read(&body, noBody); err != nil {
+	body, err := c.resetAsked()
+	if err != nil {
 		return err
 	}
 	r, err := body.reset()
@@ -87,6 +92,63 @@ func (s *groupChanges) reset(c *call) error {
 	}
 	return respondList(c, listOf[movedOffset]("KafkaConsumerGroupOffsetList", c.urls.to("consumer-groups", id, "lags")), moves,
 		func(m admin.Move) string { return partitionKey(m.TopicPartition) }, newMovedOffset)
+}
+
+// mediaCSV is the type of a file of offsets.
+const mediaCSV = "text/csv"
+
+// resetAsked reads the body: JSON, or a file of offsets. The query may have validate_only for both.
+func (c *call) resetAsked() (body resetOffsets, err error) {
+	switch c.media() {
+	case mediaCSV:
+		body, err = c.offsetsFile()
+	case server.MediaJSON, "":
+		err = c.read(&body, noBody)
+	default:
+		err = apierr.UnsupportedMedia.New("The Content-Type of this request must be %s or %s.", server.MediaJSON, mediaCSV)
+	}
+	if err != nil {
+		return body, err
+	}
+	validate, err := server.QueryBool(c.RequestCtx, "validate_only")
+	body.ValidateOnly = body.ValidateOnly || validate
+	return body, err
+}
+
+// offsetsFile reads a file as kafka-consumer-groups --export writes it for one group: lines of
+// topic, partition and offset.
+func (c *call) offsetsFile() (body resetOffsets, err error) {
+	file, err := c.boundedBody()
+	if err != nil {
+		return body, err
+	}
+	to := text("offsets")
+	body.To = &to
+	lines := csv.NewReader(bytes.NewReader(file))
+	lines.FieldsPerRecord, lines.TrimLeadingSpace, lines.ReuseRecord = 3, true, true
+	for {
+		columns, err := lines.Read()
+		switch {
+		case err == io.EOF:
+			return body, checkBounds(reflect.ValueOf(&body).Elem())
+		case err != nil:
+			return body, apierr.BadRequest.New("The file is not one of lines of topic, partition and offset: %s.", err)
+		}
+		d, err := newOffsetOf(columns)
+		if err != nil {
+			line, _ := lines.FieldPos(0)
+			return body, apierr.BadRequest.New("Line %d of the file: %s", line, apierr.From(err).Message())
+		}
+		body.Data = append(body.Data, d)
+	}
+}
+
+func newOffsetOf(columns []string) (newOffset, error) {
+	d := newOffset{Topic: text(strings.Clone(columns[0])), Partition: new(number), Offset: new(offset)}
+	if err := d.Partition.UnmarshalJSON([]byte(strings.TrimSpace(columns[1]))); err != nil {
+		return d, err
+	}
+	return d, d.Offset.UnmarshalJSON([]byte(strings.TrimSpace(columns[2])))
 }
 
 func newMovedOffset(m admin.Move) movedOffset {

@@ -66,7 +66,10 @@ func page[I any](c *call, all []I, key func(I) string) (items []I, next string, 
 	if err != nil {
 		return nil, "", err
 	}
-	all = slices.SortedFunc(slices.Values(all), func(a, b I) int { return strings.Compare(key(a), key(b)) })
+	byKey := func(a, b I) int { return strings.Compare(key(a), key(b)) }
+	if !slices.IsSortedFunc(all, byKey) { // most are
+		all = slices.SortedFunc(slices.Values(all), byKey)
+	}
 	from, found := slices.BinarySearchFunc(all, after, func(i I, after string) int { return strings.Compare(key(i), after) })
 	if found {
 		from++

@@ -1,0 +1,14 @@
+// Package idempotency remembers the answers of requests that carry an Idempotency-Key, so that a
+// request which comes again is answered and not carried out again.
+//
+// A [Store] knows a request by its name, a hash of its caller, its path and its key, and by a hash
+// of its content. A request that is new is carried out by the one that asked ([Store.Begin]), which
+// then says what its answer is ([Store.End]); until then the name is busy. Invariant: between a
+// Begin that says [Fresh] and the end of the window, no other Begin of that name says Fresh, unless
+// End said that nothing was written. Otherwise a retry would write its records twice.
+//
+// The memory is bounded by bytes, and by it the number of names: beyond it the oldest answers are
+// forgotten before their time, which is counted. A restart forgets all.
+//
+// The package knows no HTTP; server/idempotent.go has that part. Many goroutines may use a Store.
+package idempotency
