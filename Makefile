@@ -22,7 +22,7 @@ GOLDFLAGS ?= -s -w
 GOBUILD  := CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags "$(GOLDFLAGS) -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.committed=$(DATE)"
 KAFKA    := .cache/bin/kafka
 
-.PHONY: run build test test-short race fuzz lint simulate attacks overload faults faults-short outage soak bench pollers clients browser helm alerts screenshots cluster-proof upgrade-proof admin-proof conformance conformance-short proofs secured kafka loadtest install clean help budget all-but-lint $(KAFKA)
+.PHONY: run build test test-kfake race fuzz lint simulate attacks overload faults faults-short outage soak bench pollers clients browser helm alerts screenshots cluster-proof upgrade-proof admin-proof conformance conformance-short proofs secured kafka loadtest install clean help budget all-but-lint $(KAFKA)
 
 run: build ## build millrace and run it with a broker in process, on :8082
 	bin/millrace dev
@@ -48,13 +48,14 @@ test: lint $(KAFKA) ## lint, allocation budgets, fuzzers, tests with -race on a 
 # The order puts go test's list of packages at the end of the output.
 all-but-lint: budget fuzz race
 
-test-short: ## quick tests, only on the broker in process; go test remembers those that nothing has changed for
+test-kfake: ## tests on the broker in process alone, some 140 s of CPU once they are built; go test remembers those that nothing has changed for
 	$(call aloud,go test -short ./...)
 	@echo "Left out by -short: Kafka and the registry, Java, Python and shells, budgets and long comparisons, the bench, lint, fuzzers and the race detector. make test has them."
 
 # Lint has vetted all packages by then. The packages whose tests take longest begin first, beside
 # the others, and are not left to the end. Most tests wait more than they compute: hence three
-# packages at a time, and four tests of each.
+# packages at a time, and four tests of each. The rules of the house have no goroutines: lint alone
+# runs them.
 LONG   := ./server/api ./cmd/millrace ./consumer
 GOTEST := go test -vet=off -shuffle=on -parallel=4
 
@@ -69,21 +70,23 @@ race: ## all tests with the race detector
 		[ "$${CI:-}" != 1 ] || exit 1; \
 		[ -z "$${MILLRACE_TEST_LEFT_OUT:-}" ] || echo "$(NOT_RACED)" >> "$$MILLRACE_TEST_LEFT_OUT"; \
 	fi
-	$(GOTEST) $(RACE) -timeout=25m -p 3 $(LONG) ./...
+	$(GOTEST) $(RACE) -skip '$(SINGLE)' -timeout=25m -p 3 $(LONG) $$(go list ./... | grep -v /internal/lint$$)
 
 # Tests that count what they allocate, which the race detector would change, and those of one
 # goroutine that compute for long, which it would only make ten times as long. Those that do not
 # run with it at all stand in files of their own (//go:build !race).
-PLAIN := Alloc|Budget|OverJSON|AgreesWithJava|LargeBodies|BenchRuns
+PLAIN := Alloc|Budget|OverJSON|AgreesWithJava|LargeBodies|BenchRuns|EveryCodec
+# Tests of one goroutine that compute for long, in files with others: the race run leaves them out.
+SINGLE := AgreesWithOthers|PlainRoundTrip|ReadsIsBounded|TextIsBounded|Reordered
 
 budget: ## tests that count allocations or compute for long, without the race detector
 	@echo "== budgets and long comparisons, without the race detector"
 	@shopt -s globstar; packages=(); \
 	for file in **/*_test.go; do \
-		[[ $$(<"$$file") =~ func\ Test[A-Za-z0-9_]*($(PLAIN)) ]] || continue; \
+		[[ $$(<"$$file") =~ func\ Test[A-Za-z0-9_]*($(PLAIN)|$(SINGLE)) ]] || continue; \
 		packages+=("./$${file%/*}"); \
 	done; \
-	$(GOTEST) -timeout=10m -run '$(PLAIN)' $$(printf '%s\n' "$${packages[@]}" | sort -u)
+	$(GOTEST) -timeout=10m -run '$(PLAIN)|$(SINGLE)' $$(printf '%s\n' "$${packages[@]}" | sort -u)
 
 FUZZED := -gcflags=millrace/...=-d=libfuzzer -ldflags='-s -w'
 

@@ -97,10 +97,17 @@ func Owns(ctx *fasthttp.RequestCtx) bool {
 	return bytes.HasPrefix(ctx.URI().PathOriginal(), prefix)
 }
 
-// Ready returns why the body of a request, which is not routed yet, need not be read: the producer
-// would not take it, and nothing else does.
-func (in *Ingest) Ready(ctx *fasthttp.RequestCtx, size int) error {
-	if r := in.named(ctx); r != nil && (r.ack == ackDisk || r.fallback) {
+// ready returns why the body of a request need not be read: its media type is none of events, or
+// the producer would not take it, and nothing else does.
+func (in *Ingest) ready(ctx *fasthttp.RequestCtx, size int) error {
+	if _, _, err := formOf(ctx.Request.Header.ContentType()); err != nil {
+		return err
+	}
+	r := in.named(ctx)
+	if r != nil && r.maxBytes > 0 && size > r.maxBytes {
+		return r.tooLarge(size)
+	}
+	if r != nil && (r.ack == ackDisk || r.fallback) {
 		return nil
 	}
 	return in.producer.Ready(max(size, 0))
@@ -109,7 +116,7 @@ func (in *Ingest) Ready(ctx *fasthttp.RequestCtx, size int) error {
 // Routes returns the resource's routes.
 func (in *Ingest) Routes() []server.Route {
 	return []server.Route{
-		{Method: "POST", Path: Prefix + "{topic}", Admit: answersJSON, KeyInQuery: true, Action: server.Ingest, Resource: server.Topic, Handle: in.post},
+		{Method: "POST", Path: Prefix + "{topic}", Admit: answersJSON, Ready: in.ready, KeyInQuery: true, Action: server.Ingest, Resource: server.Topic, Handle: in.post},
 		{Method: "GET", Path: Prefix + "{topic}/pixel.gif", Admit: answersJSON, KeyInQuery: true, Action: server.Ingest, Resource: server.Topic, Handle: in.getPixel},
 	}
 }
@@ -136,11 +143,16 @@ func (in *Ingest) post(ctx *fasthttp.RequestCtx) error {
 		return err
 	}
 	if n := len(server.RequestBody(ctx)); route.maxBytes > 0 && n > route.maxBytes {
-		return apierr.BodyTooLarge.New("The request body has %d bytes; the ingest route takes %d.", n, route.maxBytes)
+		return route.tooLarge(n)
 	}
 	job := in.producer.Acquire()
 	job.Body = server.SwapBody(ctx, job.Body)
 	return in.deliver(ctx, job, request{route, topic, form, mode, beacon || server.PrefersMinimal(ctx)})
+}
+
+// tooLarge returns the error of a body of so many bytes.
+func (r *Route) tooLarge(size int) error {
+	return apierr.BodyTooLarge.New("The request body has %d bytes; the ingest route takes %d.", size, r.maxBytes)
 }
 
 // request is what is known of a request before its body is read.

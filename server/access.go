@@ -144,8 +144,7 @@ func (s *Server) authorize(rt *gate, ctx *fasthttp.RequestCtx) error {
 	if rt.KeyInQuery {
 		defer ctx.QueryArgs().Del(keyParam) // a query may be an event, and a key is no part of it
 	}
-	access := s.deps.Access
-	if access == nil || access.Skips(rt.Path) {
+	if !s.asks(rt) {
 		return s.requireLocal(rt, ctx)
 	}
 	ctx.SetUserValue(gateKey{}, rt)
@@ -159,7 +158,12 @@ func (s *Server) authorize(rt *gate, ctx *fasthttp.RequestCtx) error {
 	if err != nil {
 		return s.refused(rt, ctx, id, err)
 	}
-	return s.meter(rt, ctx, id)
+	return nil
+}
+
+// asks reports whether [Server.authorize] asks who the callers of the route are.
+func (s *Server) asks(rt *gate) bool {
+	return rt.Action != Probe && rt.Action != Notify && s.deps.Access != nil && !s.deps.Access.Skips(rt.Path)
 }
 
 // identify returns the identity of the request's caller, and keeps it with the request.
@@ -247,27 +251,6 @@ func permitParam(rt *gate, ctx *fasthttp.RequestCtx, id *auth.Identity, r Resour
 	return allow(id, rt.Action, r, name)
 }
 
-// refuseStranger refuses, before its body is read, a request whose credentials are wrong, or
-// that has none where anonymous callers may do nothing.
-func (s *Server) refuseStranger(ctx *fasthttp.RequestCtx) error {
-	access := s.deps.Access
-	if access == nil || s.deps.Peers != nil && s.deps.Peers.Claims(ctx) {
-		return nil
-	}
-	id, err := s.identify(nil, ctx)
-	if err == nil && id.Anonymous() {
-		ctx.RemoveUserValue(callerKey{}) // the route may accept more, such as a key in the query
-		if !access.Anonymous().MayNothing() || access.Skips(string(ctx.Path())) || ctx.QueryArgs().Has(keyParam) {
-			return nil
-		}
-		err = apierr.Unauthenticated.New("This needs credentials.")
-	}
-	if err != nil {
-		return s.refused(nil, ctx, nil, err)
-	}
-	return nil
-}
-
 // refused completes a refusal for want of rights, and logs it.
 func (s *Server) refused(rt *gate, ctx *fasthttp.RequestCtx, id *auth.Identity, err error) error {
 	if apierr.Unauthenticated.Is(err) {
@@ -298,8 +281,12 @@ func isLocal(ctx *fasthttp.RequestCtx) bool {
 	return addrOf(ctx).IsLoopback()
 }
 
-// meter takes the request from the quotas of its caller.
-func (s *Server) meter(rt *gate, ctx *fasthttp.RequestCtx, id *auth.Identity) error {
+// meter takes the request, with its body, from the quotas of its caller.
+func (s *Server) meter(rt *gate, ctx *fasthttp.RequestCtx) error {
+	if !s.asks(rt) {
+		return nil
+	}
+	id := CallerOf(ctx)
 	left, ok := id.Take(addrOf(ctx), rt.Path, auth.Usage{Requests: 1, Bytes: len(RequestBody(ctx))})
 	if left.Name == "" {
 		return nil

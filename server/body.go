@@ -36,11 +36,13 @@ const (
 )
 
 // incoming is the body of one request: the bytes, in a buffer of the pool, and what
-// they are charged to. It is the request's from [Server.readBody] to [ReleaseBody].
+// they are charged to. It is the request's from [Server.readBody] to its response, without a
+// buffer from [ReleaseBody] on.
 type incoming struct {
 	buffer *pool.Buffer // nil: there is none
 	charge intake.Body
 	wire   int // bytes that came, before they were unpacked
+	ended  bool
 	excess [1]byte
 }
 
@@ -83,7 +85,6 @@ func ReleaseBody(ctx *fasthttp.RequestCtx) {
 	if b == nil {
 		return
 	}
-	ctx.RemoveUserValue(bodyKey{})
 	if b.buffer != nil {
 		b.buffer.Release()
 	}
@@ -96,17 +97,36 @@ func abandonBody(ctx *fasthttp.RequestCtx) {
 	if b == nil {
 		return
 	}
-	ctx.RemoveUserValue(bodyKey{})
 	if b.buffer != nil {
 		b.buffer.Abandon()
 	}
 	b.end()
 }
 
+// end gives back the charge, once. How many bytes came stays known.
 func (b *incoming) end() {
-	b.charge.Release()
-	b.buffer, b.wire = nil, 0
-	bodies.Put(b)
+	if b.buffer = nil; !b.ended {
+		b.ended = true
+		b.charge.Release()
+	}
+}
+
+// endBody is ReleaseBody once the response is complete.
+func endBody(ctx *fasthttp.RequestCtx) {
+	if b := bodyOf(ctx); b != nil {
+		ReleaseBody(ctx)
+		ctx.RemoveUserValue(bodyKey{})
+		b.wire, b.ended = 0, false
+		bodies.Put(b)
+	}
+}
+
+// receivedOf returns how many bytes of the request's body were read, before they were unpacked.
+func receivedOf(ctx *fasthttp.RequestCtx) int {
+	if b := bodyOf(ctx); b != nil {
+		return b.wire
+	}
+	return 0
 }
 
 // headerReceived says how much of a body to read with the header: all of a small one, of
@@ -127,29 +147,46 @@ func (s *Server) headerReceived(h *fasthttp.RequestHeader) (c fasthttp.RequestCo
 	return c
 }
 
-// readBody reads the request's body into memory that is charged to the budget as its bytes
-// arrive. A body that cannot be taken is refused before it is read. After an error the
+// isArriving reports whether the request has a body that was not read.
+func isArriving(ctx *fasthttp.RequestCtx) bool {
+	return ctx.Request.BodyStream() != nil && bodyOf(ctx) == nil
+}
+
+// HasBody reports whether the request has a body. Before the body is read, one that does not say
+// its length counts as none: it may prove to be empty.
+func HasBody(ctx *fasthttp.RequestCtx) bool {
+	if isArriving(ctx) || isAsking(ctx) {
+		return ctx.Request.Header.ContentLength() > 0
+	}
+	return len(RequestBody(ctx)) > 0
+}
+
+// readBody reads the request's body, if it was not read, into memory that is charged to the budget
+// as its bytes arrive. A body that cannot be taken is refused before it is read. After an error the
 // connection is closed: nobody knows where the next request begins.
-func (s *Server) readBody(ctx *fasthttp.RequestCtx) (received int, err error) {
-	stream := ctx.Request.BodyStream()
-	if stream == nil {
-		return 0, nil
+func (s *Server) readBody(ctx *fasthttp.RequestCtx) error {
+	if !isArriving(ctx) {
+		return nil
 	}
-	if err := s.refuseEarly(ctx); err != nil {
-		return 0, closing(ctx, err)
+	err := s.refuseEarly(ctx)
+	if err == nil {
+		err = s.takeBody(ctx, ctx.Request.BodyStream())
 	}
+	if err != nil {
+		ctx.SetUserValue(routeKey{}, waiter{s.figures.unreadable})
+		return closing(ctx, err)
+	}
+	return nil
+}
+
+func (s *Server) takeBody(ctx *fasthttp.RequestCtx, stream io.Reader) error {
 	b := bodies.Get().(*incoming)
 	ctx.SetUserValue(bodyKey{}, b)
 	s.budget.Begin(&b.charge, addrOf(ctx))
 	if announced := ctx.Request.Header.ContentLength(); announced >= 0 && announced <= prefetched {
-		err = b.copyPrefetched(stream, announced)
-	} else {
-		err = s.readArriving(ctx, b, stream)
+		return b.copyPrefetched(stream, announced)
 	}
-	if err != nil {
-		return b.wire, closing(ctx, err)
-	}
-	return b.wire, nil
+	return s.readArriving(ctx, b, stream)
 }
 
 // copyPrefetched takes over a body of n bytes that has arrived whole.
@@ -280,19 +317,11 @@ func brokenBody(err error) error {
 	return apierr.BadRequest.Wrap(err, "The body is not complete, or its chunks are not what RFC 9112, section 7.1, says.")
 }
 
-// refuseEarly returns why the request's body is not worth reading, or nil.
+// refuseEarly returns why the request's body is not worth reading, whatever the route, or nil.
 func (s *Server) refuseEarly(ctx *fasthttp.RequestCtx) error {
 	n := ctx.Request.Header.ContentLength()
 	if n > s.settings.MaxBodyBytes {
 		return apierr.BodyTooLarge.New("The request body has %d bytes; request.max.bytes is %d.", n, s.settings.MaxBodyBytes)
-	}
-	if err := s.refuseStranger(ctx); err != nil {
-		return err
-	}
-	if s.deps.Ready != nil {
-		if err := s.deps.Ready(ctx, n); err != nil {
-			return err
-		}
 	}
 	if n <= prefetched { // it is in memory, and Charge decides
 		return nil
@@ -300,6 +329,20 @@ func (s *Server) refuseEarly(ctx *fasthttp.RequestCtx) error {
 	var probe intake.Body
 	s.budget.Begin(&probe, addrOf(ctx))
 	return probe.Fits(int64(pool.Room(n)))
+}
+
+// leaveUnread has the connection closed after the refusal of a request whose body nobody has read,
+// unless that has arrived with the header. fasthttp reads and drops it then, as it does with the
+// body of a preflight.
+func (s *Server) leaveUnread(ctx *fasthttp.RequestCtx) {
+	if !isArriving(ctx) || ctx.Response.IsBodyStream() {
+		return
+	}
+	n := ctx.Request.Header.ContentLength()
+	if n == 0 || n > 0 && n <= prefetched && !s.streamed(&ctx.Request.Header) || ctx.Response.StatusCode() < fasthttp.StatusBadRequest {
+		return
+	}
+	_ = closing(ctx, nil)
 }
 
 // closing has the connection closed after the answer to a request whose body was

@@ -26,14 +26,15 @@ func (s *Server) serve(ctx *fasthttp.RequestCtx) {
 	if s.deps.Tracing != nil {
 		span = s.beginSpan(ctx)
 	}
-	received := s.dispatch(ctx)
+	s.dispatch(ctx)
+	s.leaveUnread(ctx)
 	harden(ctx)
 	s.compress(ctx)
 	if s.draining.Load() {
 		ctx.SetConnectionClose()
 	}
 	took := time.Since(start)
-	s.figures.done(ctx, took, received)
+	s.figures.done(ctx, took, receivedOf(ctx))
 	if span != nil {
 		endSpan(ctx, span)
 	}
@@ -44,14 +45,13 @@ func (s *Server) serve(ctx *fasthttp.RequestCtx) {
 	if s.deps.Peers != nil {
 		s.deps.Peers.Done(ctx)
 	}
-	ReleaseBody(ctx)
+	endBody(ctx)
 }
 
 // dispatch routes the request. A handler that panics costs its own request a
 // 500 and nothing else: what it had taken from a pool is left to the garbage
-// collector, since nobody knows what state it is in. It returns how many bytes the
-// request's body had when it came.
-func (s *Server) dispatch(ctx *fasthttp.RequestCtx) (received int) {
+// collector, since nobody knows what state it is in.
+func (s *Server) dispatch(ctx *fasthttp.RequestCtx) {
 	defer func() {
 		if p := recover(); p != nil {
 			abandonBody(ctx)
@@ -64,42 +64,20 @@ func (s *Server) dispatch(ctx *fasthttp.RequestCtx) (received int) {
 	}()
 	if err := checkRequest(&ctx.Request.Header); err != nil {
 		s.fail(ctx, closing(ctx, err)) // what follows on the connection cannot be trusted
-		return 0
+		return
 	}
 	s.corsOf(ctx).mark(ctx, s.fromOtherOrigin(ctx))
-	if s.streamed(&ctx.Request.Header) {
-		s.routeStreamed(ctx)
-		return 0
-	}
-	received, err := s.readBody(ctx)
-	if err == nil {
-		err = s.route(ctx)
-	} else {
-		ctx.SetUserValue(routeKey{}, waiter{s.figures.unreadable})
-	}
-	if err != nil {
-		s.fail(ctx, err)
-	}
-	return received
-}
-
-// routeStreamed gives the request, whose body is still arriving, to its route. After an answer that
-// did not look at it, the body is not read.
-func (s *Server) routeStreamed(ctx *fasthttp.RequestCtx) {
 	if err := s.route(ctx); err != nil {
 		s.fail(ctx, err)
 	}
-	if !ctx.Response.IsBodyStream() && ctx.Request.Header.ContentLength() != 0 {
-		_ = closing(ctx, nil)
-	}
 }
 
-// route gives the request, whose body was read, to its route.
+// route gives the request, of which the header was read, to its route, which has its body read
+// once the header alone is no reason to refuse it. The proof of another node covers the body, and
+// the method stands in what it proves.
 func (s *Server) route(ctx *fasthttp.RequestCtx) error {
-	if s.deps.Peers != nil {
-		if err := s.deps.Peers.Receive(ctx); err != nil {
-			return err
-		}
+	if claims, err := s.receivePeer(ctx); err != nil || claims && isAsking(ctx) {
+		return err
 	}
 	if err := s.requireOwnHostEverywhere(ctx); err != nil {
 		return err
@@ -107,12 +85,27 @@ func (s *Server) route(ctx *fasthttp.RequestCtx) error {
 	if err := s.checkOrigin(ctx); err != nil {
 		return err
 	}
-	if err := s.decompress(ctx); err != nil {
-		return err
-	}
 	trimSlash(ctx)
 	s.router.Handler(ctx)
 	return nil
+}
+
+// receivePeer reads the body of a request that claims to be another node's, and has its proof
+// verified, once. While a client asks whether to send the body there is nothing to verify yet.
+func (s *Server) receivePeer(ctx *fasthttp.RequestCtx) (claims bool, err error) {
+	if s.deps.Peers == nil {
+		return false, nil
+	}
+	claims = s.deps.Peers.Claims(ctx)
+	if isAsking(ctx) {
+		return claims, nil
+	}
+	if claims && !s.streamed(&ctx.Request.Header) {
+		if err := s.readBody(ctx); err != nil {
+			return true, err
+		}
+	}
+	return claims, s.deps.Peers.Receive(ctx)
 }
 
 // fail turns every error into a response. Defects are logged, Kafka's errors at a limited rate:

@@ -54,6 +54,8 @@ func (a *arrivals) Failed(*fasthttp.RequestCtx, *apierr.Error) {
 
 func (a *arrivals) Done(*fasthttp.RequestCtx) {}
 
+func (a *arrivals) Claims(*fasthttp.RequestCtx) bool { return false }
+
 // take returns the requests that no proxy knew, and forgets them.
 func (a *arrivals) take() []string {
 	a.mu.Lock()

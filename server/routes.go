@@ -27,8 +27,11 @@ type Route struct {
 	// Name identifies the route in settings and in the audit log, as api.v3.topics.list; it may be
 	// empty.
 	Name string
-	// Admit is called before Handle, to negotiate media types. Nil: Handle negotiates.
+	// Admit is called before the body is read, to negotiate media types. Nil: Handle negotiates.
 	Admit Handler
+	// Ready is asked before a body of so many bytes is read, -1 where that is not known: its error
+	// refuses the request unread. Nil: all bodies are read.
+	Ready func(ctx *fasthttp.RequestCtx, size int) error
 	// Body are the members that the JSON object in the body may have, with their
 	// bounds; nil where there is no body, or one of records.
 	Body Fields
@@ -194,13 +197,18 @@ func matches(template string, path []byte) bool {
 // bind makes the router's handler of a route.
 func (s *Server) bind(g *gate) fasthttp.RequestHandler {
 	return func(ctx *fasthttp.RequestCtx) {
-		if err := s.respondTo(g, ctx); err != nil {
+		err := s.judge(g, ctx)
+		if err == nil && !isAsking(ctx) {
+			err = s.respondTo(g, ctx)
+		}
+		if err != nil {
 			s.fail(ctx, err)
 		}
 	}
 }
 
-func (s *Server) respondTo(rt *gate, ctx *fasthttp.RequestCtx) error {
+// judge decides by the header whether to read the request's body.
+func (s *Server) judge(rt *gate, ctx *fasthttp.RequestCtx) error {
 	if !rt.servedOn(ctx) {
 		return s.nothingAt(ctx)
 	}
@@ -210,11 +218,6 @@ func (s *Server) respondTo(rt *gate, ctx *fasthttp.RequestCtx) error {
 	if err := s.authorize(rt, ctx); err != nil {
 		return err
 	}
-	if rt.Instance && s.deps.Peers != nil {
-		if done, err := s.deps.Peers.Forward(s, ctx); done || err != nil {
-			return err
-		}
-	}
 	if rt.Admit != nil {
 		if err := rt.Admit(ctx); err != nil {
 			return err
@@ -222,6 +225,60 @@ func (s *Server) respondTo(rt *gate, ctx *fasthttp.RequestCtx) error {
 	}
 	if err := rt.Query.check(ctx); err != nil {
 		return err
+	}
+	switch asking := isAsking(ctx); {
+	case asking && !s.arrives(rt, ctx):
+		if err := s.refuseEarly(ctx); err != nil {
+			return err
+		}
+	case !asking && !isArriving(ctx):
+		return nil
+	}
+	return s.judgeBody(rt, ctx)
+}
+
+// judgeBody decides by the header whether the request's body is one for the route.
+func (s *Server) judgeBody(rt *gate, ctx *fasthttp.RequestCtx) error {
+	n := ctx.Request.Header.ContentLength()
+	if n != 0 && len(ctx.Request.Header.ContentEncoding()) > 0 && !slices.Contains(supported, encodingOf(ctx)) {
+		return unsupportedEncoding(ctx)
+	}
+	if rt.Ready != nil {
+		if err := rt.Ready(ctx, n); err != nil {
+			s.Waits(ctx) // the time of refusals is no latency
+			return err
+		}
+	}
+	return nil
+}
+
+// arrives reports whether the handler of the route reads the request's body while it arrives.
+func (s *Server) arrives(rt *gate, ctx *fasthttp.RequestCtx) bool {
+	return rt.Streamed && !s.keyed(&ctx.Request.Header)
+}
+
+// respondTo has the body read, and the request handled.
+func (s *Server) respondTo(rt *gate, ctx *fasthttp.RequestCtx) error {
+	if !s.arrives(rt, ctx) {
+		if err := s.readBody(ctx); err != nil {
+			return err
+		}
+		if err := s.decompress(ctx); err != nil {
+			return err
+		}
+		if rt.Admit != nil && ctx.Request.Header.ContentLength() < 0 {
+			if err := rt.Admit(ctx); err != nil { // which did not know yet whether there is a body
+				return err
+			}
+		}
+	}
+	if err := s.meter(rt, ctx); err != nil {
+		return err
+	}
+	if rt.Instance && s.deps.Peers != nil {
+		if done, err := s.deps.Peers.Forward(s, ctx); done || err != nil {
+			return err
+		}
 	}
 	handle := rt.Handle
 	if rt.once != nil && s.keyed(&ctx.Request.Header) {

@@ -37,9 +37,6 @@ type Deps struct {
 	// AppendError returns the form of a request's errors, which sets the Content-Type and may change
 	// the status; nil, for a path too: they are errors of the API.
 	AppendError func(ctx *fasthttp.RequestCtx) func(ctx *fasthttp.RequestCtx, dst []byte, e *apierr.Error) []byte
-	// Ready is asked before a body of so many bytes is read, -1 where that is not
-	// known: its error refuses the request unread. Nil: all bodies are read.
-	Ready func(ctx *fasthttp.RequestCtx, size int) error
 	// CORS returns the policy of a request's path, which is not routed yet, or nil for the
 	// server's own. A nil function means that no path has one.
 	CORS func(ctx *fasthttp.RequestCtx) *CORS
@@ -280,27 +277,32 @@ func (s *Server) protocolError(ctx *fasthttp.RequestCtx, err error) {
 }
 
 // expected returns the status for a client that asks whether to send its body (Expect:
-// 100-continue).
+// 100-continue): its route judges the request, and does not handle it.
 func (s *Server) expected(ctx *fasthttp.RequestCtx) int {
-	if err := checkRequest(&ctx.Request.Header); err != nil {
-		s.refuseUnread(ctx, apierr.From(err))
-		return ctx.Response.StatusCode()
-	}
-	s.corsOf(ctx).mark(ctx, s.fromOtherOrigin(ctx))
-	var err error
-	if !s.streamed(&ctx.Request.Header) {
-		err = s.refuseEarly(ctx)
-	}
-	if err == nil {
+	ctx.SetUserValue(askingKey{}, true)
+	s.dispatch(ctx)
+	ctx.RemoveUserValue(askingKey{})
+	status := ctx.Response.StatusCode()
+	if status < fasthttp.StatusBadRequest {
 		return fasthttp.StatusContinue
 	}
-	s.refuseUnread(ctx, apierr.From(err))
-	return ctx.Response.StatusCode()
+	s.answerUnread(ctx)
+	return status
 }
+
+// askingKey stands among the user values of a request whose client asks whether to send its body.
+type askingKey struct{}
+
+func isAsking(ctx *fasthttp.RequestCtx) bool { return ctx.UserValue(askingKey{}) != nil }
 
 // refuseUnread answers a request that has not been read to its end.
 func (s *Server) refuseUnread(ctx *fasthttp.RequestCtx, err *apierr.Error) {
 	s.fail(ctx, err)
+	s.answerUnread(ctx)
+}
+
+// answerUnread completes the response to such a request.
+func (s *Server) answerUnread(ctx *fasthttp.RequestCtx) {
 	harden(ctx)
 	s.figures.unreadable.Answered(ctx.Response.StatusCode())
 	ctx.SetConnectionClose() // the following bytes on the connection cannot be trusted

@@ -36,7 +36,7 @@ func New(edge *server.Server, s Settings, p *batch.Producer) *OTLP {
 func (o *OTLP) Routes() []server.Route {
 	route := func(path, setting, topic string) server.Route {
 		return server.Route{
-			Method: "POST", Path: path, Action: server.Ingest, Resource: server.Node,
+			Method: "POST", Path: path, Action: server.Ingest, Resource: server.Node, Ready: o.ready,
 			Handle: func(ctx *fasthttp.RequestCtx) error { return o.post(ctx, setting, topic) },
 		}
 	}
@@ -45,6 +45,15 @@ func (o *OTLP) Routes() []server.Route {
 		route("/v1/logs", "ingest.otlp.logs.topic", o.settings.Logs),
 		route("/v1/metrics", "ingest.otlp.metrics.topic", o.settings.Metrics),
 	}
+}
+
+// ready returns why the body of a request need not be read: it is not of OTLP, or the producer
+// could not take it.
+func (o *OTLP) ready(ctx *fasthttp.RequestCtx, size int) error {
+	if _, err := encodingOf(ctx); err != nil {
+		return err
+	}
+	return o.producer.Ready(max(size, 0))
 }
 
 // Owns reports whether a request, which may not be routed yet, is for this package.

@@ -53,7 +53,7 @@ func Needs(t testing.TB, programs ...string) {
 	}
 }
 
-// Long leaves t out of `make test-short`: it computes for more than a second, or starts programs of
+// Long leaves t out of `make test-kfake`: it computes for more than a second, or starts programs of
 // others. `make test` runs it.
 func Long(t testing.TB) {
 	t.Helper()

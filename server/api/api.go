@@ -104,7 +104,7 @@ func New(s Settings, p Parts) *API {
 	media := rest.NewMedia(s.REST, p.Schemas != nil)
 	a := &API{endpoints: s.Endpoints}
 	policy := func(ctx *fasthttp.RequestCtx) *server.CORS { return a.ingest.CORS(ctx) }
-	d := server.Deps{Metrics: p.Metrics, Tracing: p.Tracing, Logger: p.Logger, ErrorType: errorType(media), Ready: a.ready(p.Producer), AppendError: appendError, CORS: policy, Access: p.Access, Audit: p.Audit}
+	d := server.Deps{Metrics: p.Metrics, Tracing: p.Tracing, Logger: p.Logger, ErrorType: errorType(media), AppendError: appendError, CORS: policy, Access: p.Access, Audit: p.Audit}
 	var peers rest.Peers // a nil interface without a cluster
 	if p.Cluster != nil {
 		a.Forwarder = peer.New(p.Cluster, p.Consumers, p.Access, s.Peer)
@@ -209,20 +209,6 @@ func appendError(ctx *fasthttp.RequestCtx) func(*fasthttp.RequestCtx, []byte, *a
 		return otlp.AppendError
 	}
 	return nil
-}
-
-// ready returns [server.Deps.Ready] of all resources that produce.
-func (a *API) ready(p *batch.Producer) func(ctx *fasthttp.RequestCtx, size int) error {
-	records := rest.Ready(p)
-	return func(ctx *fasthttp.RequestCtx, size int) error {
-		if ctx.IsPost() && ingest.Owns(ctx) {
-			return a.ingest.Ready(ctx, size)
-		}
-		if otlp.Owns(ctx) {
-			return p.Ready(max(size, 0))
-		}
-		return records(ctx, size)
-	}
 }
 
 // leadToDashboard has / lead browsers to the dashboard, where every listener serves it.

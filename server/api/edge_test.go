@@ -196,7 +196,7 @@ func TestProtocolErrorsAndLimits(t *testing.T) {
 	f("nonsense\r\n\r\n", 400, `"error_code":400`)
 	f("GET / HTTP/1.1\r\nHost: h\r\nX: "+strings.Repeat("x", 5000)+"\r\n\r\n", 431, `"error_code":431`)
 	f("POST /topics/t HTTP/1.1\r\nHost: h\r\nContent-Length: 5000\r\n\r\n", 413, `"error_code":413`)
-	f("POST /topics/t HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n800\r\n"+strings.Repeat("x", 0x800)+"\r\n0\r\n\r\n", 413, `"error_code":413`)
+	f("POST /topics/t HTTP/1.1\r\nHost: h\r\nContent-Type: application/vnd.kafka.json.v2+json\r\nTransfer-Encoding: chunked\r\n\r\n800\r\n"+strings.Repeat("x", 0x800)+"\r\n0\r\n\r\n", 413, `"error_code":413`)
 	// A body that stops halfway gets a response after the read time-out.
 	f("POST /topics/t HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\n{\"records\":", 408, `"error_code":408`)
 	s.do(t, "POST", "/topics/t", `{"records":[{},{},{},{},{},{}]}`, jsonV2).want(t, 413, "more than 5 records")

@@ -70,6 +70,7 @@ func TestInstanceStreamGoesOn(t *testing.T) {
 // are read again.
 func TestInstanceStreamToASlowClient(t *testing.T) {
 	t.Parallel()
+	testkit.Long(t)
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 1)
 	const records, each = 300, 100 << 10

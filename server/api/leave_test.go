@@ -31,6 +31,7 @@ import (
 // The other is in [TestLeavingWhileAJoinIsHeld]. Kafka's own delay of a first
 // rebalance makes both likely, so the real broker of this test has it.
 func TestMembersLeaveWhateverTheyAreDoing(t *testing.T) {
+	testkit.Long(t)
 	real := func(t *testing.T) testkit.Broker {
 		return testkit.StartKafka(t, testkit.KafkaOptions{Properties: map[string]string{"group.initial.rebalance.delay.ms": "3000"}}).Broker
 	}

@@ -35,6 +35,7 @@ type fleet struct {
 // each, for 30 seconds; otherwise as many requests a second, of fewer clients, for a shorter
 // time.
 func TestPollers(t *testing.T) {
+	testkit.Long(t)
 	f := fleet{pollers: 200, every: 200 * time.Millisecond, lasting: 5 * time.Second, slowest: time.Minute}
 	if os.Getenv("MILLRACE_POLLERS") == "full" {
 		f = fleet{pollers: 1000, every: time.Second, lasting: 30 * time.Second, slowest: 10 * time.Millisecond}

@@ -20,6 +20,7 @@ import (
 // A client that does not read blocks its own stream and nothing else: little is read for it, and
 // its connection is closed in the end.
 func TestStreamToASlowClient(t *testing.T) {
+	testkit.Long(t)
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 2)
 	const records, each = 200, 400 << 10
@@ -102,6 +103,7 @@ func heap() int64 {
 // Hundreds of streams of a topic share their wait at the brokers, and leave no goroutine or
 // memory behind.
 func TestManyStreams(t *testing.T) {
+	testkit.Long(t)
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 2)
 	s := start(t, b)

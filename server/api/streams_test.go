@@ -166,6 +166,7 @@ func TestStream(t *testing.T) {
 // repeats nothing, whatever happens in the topic.
 func TestStreamResumes(t *testing.T) {
 	t.Parallel()
+	testkit.Long(t)
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		const partitions, total = 5, 600
 		first := start(t, b)

@@ -143,7 +143,7 @@ func (m *Media) contentType(ctx *fasthttp.RequestCtx) (*content, error) {
 func (m *Media) requireBody(ctx *fasthttp.RequestCtx, inV1 bool) error {
 	c, err := m.contentType(ctx)
 	switch {
-	case len(server.RequestBody(ctx)) == 0: // which has no type
+	case !server.HasBody(ctx): // which has no type
 		return nil
 	case err != nil:
 		return err

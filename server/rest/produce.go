@@ -1,7 +1,6 @@
 package rest
 
 import (
-	"bytes"
 	"context"
 	"math"
 	"slices"
@@ -47,19 +46,14 @@ func NewProduce(edge *server.Server, m *Media, p *batch.Producer, schemas *schem
 	return r
 }
 
-// Ready returns [server.Deps.Ready]: a body that the producer could not take is not read.
-// The request has not been routed yet; nothing but records is posted below /topics.
-func Ready(p *batch.Producer) func(ctx *fasthttp.RequestCtx, size int) error {
-	return func(ctx *fasthttp.RequestCtx, size int) error {
-		path := ctx.URI().PathOriginal()
-		if !ctx.IsPost() || !bytes.HasPrefix(path, topicsPath) && !bytes.Equal(path, topicsPath[:len(topicsPath)-1]) {
-			return nil
-		}
-		return p.Ready(max(size, 0))
+// ready returns why the body of a request need not be read: it is not of records, or the producer
+// could not take it.
+func (p *Produce) ready(ctx *fasthttp.RequestCtx, size int) error {
+	if _, err := p.media.records(ctx); err != nil {
+		return err
 	}
+	return p.producer.Ready(max(size, 0))
 }
-
-var topicsPath = []byte("/topics/")
 
 // counting is both forms of f with the records counted as of the format.
 func (p *Produce) counting(format codec.Format, f appendResponse) responses {
@@ -84,10 +78,13 @@ func (p *Produce) counting(format codec.Format, f appendResponse) responses {
 // Routes returns the resource's routes.
 func (p *Produce) Routes() []server.Route {
 	query := server.Query{InBody: []string{"key", "partition", "headers", "timestamp"}}
+	route := func(path string, of server.Resource, h server.Handler) server.Route {
+		return server.Route{Method: "POST", Path: path, Query: query, Admit: p.media.negotiate, Ready: p.ready, Action: server.Produce, Resource: of, Handle: h}
+	}
 	return []server.Route{
-		{Method: "POST", Path: "/topics", Query: query, Admit: p.media.negotiate, Action: server.Produce, Resource: server.Topics, Handle: p.toTopics},
-		{Method: "POST", Path: "/topics/{topic}", Query: query, Admit: p.media.negotiate, Action: server.Produce, Resource: server.Topic, Handle: p.toTopic},
-		{Method: "POST", Path: partitionPath, Query: query, Admit: p.media.negotiate, Action: server.Produce, Resource: server.Topic, Handle: p.toPartition},
+		route("/topics", server.Topics, p.toTopics),
+		route("/topics/{topic}", server.Topic, p.toTopic),
+		route(partitionPath, server.Topic, p.toPartition),
 	}
 }
 

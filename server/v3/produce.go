@@ -57,8 +57,17 @@ func (p *Produce) Routes() []server.Route {
 	const records = clusterPath + "/topics/{topic}/records"
 	return []server.Route{
 		{Method: "POST", Path: records, Name: "api.v3.produce.produce-to-topic", Admit: admit, Streamed: true, Waits: true, Action: server.Produce, Resource: server.Topic, Handle: p.records},
-		{Method: "POST", Path: records + ":batch", Name: "api.v3.batch-produce.produce-to-topic", Admit: admit, Action: server.Produce, Resource: server.Topic, Handle: p.batch},
+		{Method: "POST", Path: records + ":batch", Name: "api.v3.batch-produce.produce-to-topic", Admit: admit, Ready: p.ready, Action: server.Produce, Resource: server.Topic, Handle: p.batch},
 	}
+}
+
+// ready returns why the body of a batch need not be read: it is not JSON, or the producer could not
+// take it.
+func (p *Produce) ready(ctx *fasthttp.RequestCtx, size int) error {
+	if err := requireJSON(ctx); err != nil {
+		return err
+	}
+	return p.producer.Ready(max(size, 0))
 }
 
 // records handles POST …/records.
