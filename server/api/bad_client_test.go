@@ -86,9 +86,9 @@ func (c *strictClock) configs(r kmsg.Request) (kmsg.Response, error, bool) {
 	return out, nil, true
 }
 
-// One client in ten, whose clock is ahead, sends one record in a hundred. The others notice nothing:
-// none of their records is refused, at most one in a hundred comes to Kafka twice, so that their
-// p99 is not of those, and Kafka gets at most a tenth more requests.
+// One client in ten, whose clock is ahead, sends one record in a hundred. The others notice
+// nothing: none of their records is refused, at most one in a hundred comes to Kafka twice, so that
+// their p99 is not of those, and Kafka gets at most a tenth more requests.
 func TestBadClientCostsOthersNothing(t *testing.T) {
 	t.Parallel()
 	b := testkit.Fake(t, kfake.SeedTopics(1, "t"))
