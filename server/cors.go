@@ -42,6 +42,9 @@ const corsHeaders = "Content-Type, Accept, Content-Encoding, If-None-Match, Orig
 // exposedHeaders are the headers of responses that a page is to read.
 const exposedHeaders = "ETag, Retry-After, Idempotent-Replayed, RateLimit, RateLimit-Policy"
 
+// traceHeaders are those of a trace (W3C Trace Context).
+var traceHeaders = []string{"Traceparent", "Tracestate"}
+
 // preflightAge is how many seconds a browser need not ask again; Chrome takes no more.
 const preflightAge = "7200"
 
@@ -76,7 +79,7 @@ func (c *CORS) WithHeaders(names ...string) *CORS {
 func newCORS(s Settings, traced bool) *CORS {
 	c := NewCORS(CORSSettings{Origins: splitList(s.AllowOrigin), Methods: splitList(s.AllowMethods), Headers: s.AllowHeaders, Exposed: s.ExposeHeaders, Credentials: s.AllowCredentials})
 	if traced && s.AllowHeaders == "" {
-		return c.WithHeaders("Traceparent", "Tracestate")
+		return c.WithHeaders(traceHeaders...)
 	}
 	return c
 }
@@ -165,8 +168,23 @@ func (s *Server) options(ctx *fasthttp.RequestCtx) {
 		methods = string(ctx.Response.Header.Peek(fasthttp.HeaderAllow))
 	}
 	ctx.Response.Header.Set(fasthttp.HeaderAccessControlAllowMethods, methods)
-	ctx.Response.Header.Set(fasthttp.HeaderAccessControlAllowHeaders, c.headers)
+	ctx.Response.Header.Set(fasthttp.HeaderAccessControlAllowHeaders, s.headersOf(c))
 	ctx.Response.Header.Set(fasthttp.HeaderAccessControlMaxAge, preflightAge)
+}
+
+// headersOf returns the headers that pages may send by a policy. Where tracing is on those of a
+// trace are among them, also for a route with a policy of its own, which does not know of tracing.
+func (s *Server) headersOf(c *CORS) string {
+	if c == s.cors || s.deps.Tracing == nil {
+		return c.headers
+	}
+	headers := c.headers
+	for _, name := range traceHeaders {
+		if !slices.ContainsFunc(splitList(headers), func(had string) bool { return strings.EqualFold(had, name) }) {
+			headers += ", " + name
+		}
+	}
+	return headers
 }
 
 // corsOf returns the policy of a request: that of its path if it has one of its own.

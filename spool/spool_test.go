@@ -268,6 +268,22 @@ func TestOneProcessOnly(t *testing.T) {
 	open(t, dir, Settings{})
 }
 
+// testdata/version-1 is a spool that a program with version 1 of the format has left: six entries
+// in segments of 60 bytes, of which the first is done. Every later program reads it. The folder
+// never changes: a new version gets one of its own beside it.
+func TestVersion1IsRead(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join("testdata", "version-1"))); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, dir, Settings{})
+	if got := s.Stats(); got.Entries != 5 || got.Corrupt != 0 || got.Oldest.Year() != 2026 {
+		t.Errorf("%+v", got)
+	}
+	add(t, s, "new")
+	want(t, take(t, s, true), "over", "by", "nobody", "yet", "\x00\xff", "new")
+}
+
 func TestOtherFormats(t *testing.T) {
 	f := func(header, want string) {
 		t.Helper()

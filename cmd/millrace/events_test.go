@@ -94,16 +94,30 @@ func overloadFirst(t *testing.T, node string) (front string, preflights *atomic.
 	return s.URL, preflights
 }
 
-// The app of examples/python keeps its events while there is no node, and sends them when there is
-// one, whose first answer asks it to wait.
+// The apps of examples/python and examples/go keep their events while there is no node, and send
+// them when there is one, whose first answer asks them to wait.
 func TestEventsOfAnApp(t *testing.T) {
 	t.Parallel()
-	testkit.Needs(t, "python3")
+	dir := filepath.Join(filepath.Dir(readme(t)), "examples")
+	t.Run("python", func(t *testing.T) {
+		t.Parallel()
+		testkit.Needs(t, "python3")
+		appSendsItsEvents(t, "python3", filepath.Join(dir, "python", "events.py"))
+	})
+	t.Run("go", func(t *testing.T) {
+		t.Parallel()
+		testkit.Needs(t, "go")
+		appSendsItsEvents(t, "go", "run", filepath.Join(dir, "go", "events"))
+	})
+}
+
+func appSendsItsEvents(t *testing.T, app ...string) {
+	t.Helper()
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 1)
-	queue, app := filepath.Join(t.TempDir(), "queue"), filepath.Join(filepath.Dir(readme(t)), "examples", "python", "events.py")
+	queue := filepath.Join(t.TempDir(), "queue")
 	run := func(from, n int, url string) error {
-		cmd := exec.CommandContext(t.Context(), "python3", app, queue, url)
+		cmd := exec.CommandContext(t.Context(), app[0], append(app[1:len(app):len(app)], queue, url)...)
 		cmd.Stdin = strings.NewReader(numbered(from, n))
 		out, err := cmd.CombinedOutput()
 		t.Logf("%s", out)
@@ -178,4 +192,36 @@ func wantNumbered(t *testing.T, b testkit.Broker, topic string, n int) {
 			t.Fatalf("event %d is %s, not %s", i, got, want)
 		}
 	}
+}
+
+// The routes of examples/web are a file that a node starts with, and its page may send the header
+// of a trace where tracing is on.
+func TestRoutesOfTheWebExample(t *testing.T) {
+	t.Parallel()
+	collector := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	t.Cleanup(collector.Close)
+	routes := filepath.Join(filepath.Dir(readme(t)), "examples", "web", "routes.yaml")
+	_, node := serve(t, testkit.Fake(t).Broker, "--set=ingest.routes.file="+routes, "--set=ingest.routes.default=false", "--set=tracing.otlp.endpoint="+collector.URL)
+	preflight := func(origin string) http.Header {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodOptions, node+"/ingest/clicks", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Origin", origin)
+		req.Header.Set("Access-Control-Request-Method", "POST")
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		return resp.Header
+	}
+	h := preflight("http://localhost:8000")
+	if allowed := h.Get("Access-Control-Allow-Headers"); h.Get("Access-Control-Allow-Origin") != "http://localhost:8000" || strings.Count(allowed, "Traceparent") != 1 || !strings.Contains(allowed, "Idempotency-Key") {
+		t.Errorf("the page of the example: %v", h)
+	}
+	if h := preflight("http://localhost:8001"); h.Get("Access-Control-Allow-Origin") != "" || h.Get("Access-Control-Allow-Headers") != "" {
+		t.Errorf("another page: %v", h)
+	}
+	send(t, "POST", node+"/ingest/clicks", `{"at":"2026-01-01T00:00:00Z"}`, "Content-Type: application/json")
 }

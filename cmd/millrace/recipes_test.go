@@ -56,11 +56,16 @@ func TestRecipesOfProxies(t *testing.T) {
 			t.Parallel()
 			testkit.Needs(t, program)
 			b := testkit.Fake(t)
-			_, node := serve(t, b.Broker, "--set=request.max.bytes=33554432", "--set=producer.max.request.size=4194304")
+			routes := filepath.Join(t.TempDir(), "routes.yaml")
+			if err := os.WriteFile(routes, []byte("routes:\n  app: {topic: app, enrich: {address: full}}\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			_, node := serve(t, b.Broker, "--set=request.max.bytes=33554432", "--set=producer.max.request.size=4194304", "--set=ingest.routes.file="+routes, "--set=forwarded.trusted=127.0.0.1")
 			front := recipe(t, program, strings.TrimPrefix(node, "http://"))
 			baseURIIsReachable(t, front)
 			largeBatchesPass(t, front)
 			streamsAreNotHeldBack(t, front)
+			addressesAreOfClients(t, b.Broker, front)
 			b.Close()
 			outageIsTold(t, front)
 		})
@@ -95,6 +100,35 @@ func recipe(t *testing.T, program, node string) string {
 		return status == 200
 	})
 	return front
+}
+
+// addressesAreOfClients sends events from another address of this machine than the proxy's, as one
+// request of 4 MB, whose client says that it is somebody else.
+func addressesAreOfClients(t *testing.T, b testkit.Broker, front string) {
+	t.Helper()
+	from := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
+	client := &http.Client{Transport: &http.Transport{DialContext: from.DialContext}}
+	defer client.CloseIdleConnections()
+	event := `{"n":"` + strings.Repeat("x", 1<<19) + `"}`
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, strings.Replace(front, "localhost", "127.0.0.1", 1)+"/ingest/app", strings.NewReader(strings.Repeat(event+"\n", 8)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/x-ndjson")
+	req.Header.Set("X-Forwarded-For", "203.0.113.9")
+	resp, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if text, err := io.ReadAll(resp.Body); err != nil || string(text) != `{"accepted":8,"refused":0}` {
+		t.Fatalf("%s %s, %v", resp.Status, text, err)
+	}
+	for _, r := range testkit.ReadTopic(t, b, "app", 8) {
+		if h := r.Headers[0]; h.Key != "millrace.address" || string(h.Value) != "127.0.0.2" {
+			t.Fatalf("%s is %s, not the client's address", h.Key, h.Value)
+		}
+	}
 }
 
 func baseURIIsReachable(t *testing.T, front string) {
