@@ -266,7 +266,7 @@ func (j *Job) Abandon() {
 func (j *Job) Stamp() int64 { return j.stamp }
 
 // failure returns the one reason for which all records failed, or nil when a record is in Kafka
-// or the reasons differ. What is said of a size names the record of several that it is of.
+// or the reasons differ. The reason of several records that are too large names the first.
 func (j *Job) failure() error {
 	if int(j.failed.Load()) < j.Len() {
 		return nil
