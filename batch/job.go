@@ -266,7 +266,7 @@ func (j *Job) Abandon() {
 func (j *Job) Stamp() int64 { return j.stamp }
 
 // failure returns the one reason for which all records failed, or nil when a record is in Kafka
-// or the reasons differ.
+// or the reasons differ. The reason of several records that are too large names the first.
 func (j *Job) failure() error {
 	if int(j.failed.Load()) < j.Len() {
 		return nil
@@ -280,6 +280,9 @@ func (j *Job) failure() error {
 		switch failed := recordFailure(a.err); {
 		case first == nil:
 			first = failed
+			if failed.Kind == apierr.BodyTooLarge && j.Len() > 1 {
+				first = failed.Kind.Wrap(failed, "records[0]: %s", failed.Message())
+			}
 		case failed.Kind != first.Kind:
 			return nil
 		}

@@ -47,6 +47,8 @@ func TestFirstErrors(t *testing.T) {
 	small := start(t, b, func(o *stackOptions) { o.batch.BatchBytes = 1000 })
 	small.do(t, "POST", path, fmt.Sprintf(`{"records":[{"value":%q}]}`, strings.Repeat("x", 2000)), jsonV2).
 		want(t, 413, "The record takes 20").want(t, 413, "at most 1000 are allowed (producer.max.request.size)")
+	small.do(t, "POST", path, fmt.Sprintf(`{"records":[{"value":%q},{"value":%[1]q}]}`, strings.Repeat("x", 2000)), jsonV2).
+		want(t, 413, "records[0]: The record takes 20")
 }
 
 // A query parameter that would have meant something is refused, another one is ignored, as by the
