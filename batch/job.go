@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -29,7 +31,7 @@ type Job struct {
 	// Lent is how many bytes the keys, values and headers have that are views of memory of somebody
 	// else, who keeps it until the job was submitted.
 	Lent int
-	// Slab holds the records.
+	// Slab holds the records, until they are framed where [Producer.Produce] is called.
 	Slab pool.Slab
 	// Trace is the context of the records, where the request is traced, or nil.
 	Trace context.Context
@@ -49,6 +51,7 @@ type Job struct {
 	done   chan struct{}
 	timer  *time.Timer
 	framed int   // records that were framed
+	count  int   // records of a slab that was returned
 	stamp  int64 // the timestamp of records without one of their own, in milliseconds
 
 	charge   int64  // bytes admitted for this job
@@ -56,6 +59,7 @@ type Job struct {
 	budget   codec.Budget
 	ready    time.Time // when its records could go to Kafka
 	producer *Producer
+	lease    *pool.Slab // where Slab goes back to, nil if it did
 	life     pool.Life
 }
 
@@ -75,9 +79,14 @@ const (
 	abandoned
 )
 
-// recordBytes is the memory of a record besides its key and value: its slot in the slab, its
-// frame and its answer. jobBytes is that of a job besides its records.
-const recordBytes, jobBytes = 320, 1 << 10
+// recordBytes is the memory of a record besides its key and value and its frame: slotBytes for its
+// slot in the slab, which goes back first, and its answer, with the room of slices that have grown.
+// jobBytes is the memory of a job besides its records.
+const (
+	slotBytes   = int(unsafe.Sizeof(kgo.Record{}))
+	recordBytes = 320
+	jobBytes    = 1 << 10
+)
 
 // Acquire returns an empty job. The caller owns it.
 func (p *Producer) Acquire() *Job {
@@ -87,6 +96,10 @@ func (p *Producer) Acquire() *Job {
 		j = &Job{producer: p, done: make(chan struct{}, 1), timer: time.NewTimer(time.Hour)}
 		j.timer.Stop()
 		j.budget.Grown = j.arenaGrown
+	}
+	if j.lease == nil {
+		j.lease = slabs.Get().(*pool.Slab)
+		j.Slab = *j.lease
 	}
 	j.number = p.taken.Add(1)
 	j.life.Begin()
@@ -109,7 +122,7 @@ func (j *Job) Release() {
 	if cap(j.answers) > pool.MaxPooledRecords {
 		j.answers = nil
 	}
-	j.cursor, j.framed = 0, 0
+	j.cursor, j.framed, j.count = 0, 0, 0
 	pool.Poison(j.Body)
 	j.Body = j.Body[:0]
 	if cap(j.Body) > pool.MaxPooledBytes {
@@ -132,7 +145,26 @@ func (j *Job) discard() {
 }
 
 // Len returns the number of records.
-func (j *Job) Len() int { return len(j.Slab.Records) }
+func (j *Job) Len() int { return j.count + len(j.Slab.Records) }
+
+// slabs are those that no job has. A job that waits for Kafka needs none, so that few are in use,
+// and those are in the processor's caches.
+var slabs = sync.Pool{New: func() any { return new(pool.Slab) }}
+
+// returnSlab gives the slab back before the job ends. Spans need the records until their end.
+func (j *Job) returnSlab() {
+	if j.producer.cluster.End != nil {
+		return
+	}
+	j.count = len(j.Slab.Records)
+	bytes := int64(j.Slab.HeaderBytes() + j.count*slotBytes)
+	j.charge -= bytes
+	j.producer.held.Add(-bytes)
+	j.Slab.Reset()
+	*j.lease = j.Slab
+	slabs.Put(j.lease)
+	j.Slab, j.lease = pool.Slab{}, nil
+}
 
 // Written returns the number of records that are in Kafka. It may be called where [Job.Result]
 // may.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"sync"
 	"time"
+	"unsafe"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -16,6 +17,8 @@ type run struct {
 	job              *Job
 	first, count, at int32
 }
+
+const runBytes = int(unsafe.Sizeof(run{}))
 
 // maxVarint is the most that the length before a record takes.
 const maxVarint = 10
@@ -52,7 +55,7 @@ type batch struct {
 	head    [headerBytes]byte
 	payload []byte       // what is sent behind head: the frames, or packed
 	packed  bytes.Buffer // the frames, compressed
-	// charged are the bytes of frames and packed, as they are charged to the producer's memory.
+	// charged are the bytes of frames, packed and runs, as they are charged to the producer's memory.
 	charged int64
 	topic   *topic
 }
@@ -75,7 +78,7 @@ func newBatch(t *topic, room, limit int, since time.Time) *batch {
 // account charges the memory of the batch as it is now. Nobody is refused for it, as a record that
 // was admitted must be framed and sent, but there is less room for the next request.
 func (b *batch) account() {
-	bytes := int64(cap(b.frames.B) + b.packed.Cap())
+	bytes := int64(cap(b.frames.B) + b.packed.Cap() + cap(b.runs)*runBytes)
 	b.topic.producer.held.Add(bytes - b.charged)
 	b.charged = bytes
 }
@@ -118,7 +121,10 @@ func (b *batch) add(j *Job, i int32, r *kgo.Record, delta int64, body int) {
 	if last := len(b.runs) - 1; last >= 0 && b.runs[last].job == j && b.runs[last].first+b.runs[last].count == i {
 		b.runs[last].count++
 	} else {
-		b.runs = append(b.runs, run{j, i, 1, h.records})
+		room := cap(b.runs)
+		if b.runs = append(b.runs, run{j, i, 1, h.records}); cap(b.runs) > room {
+			b.account()
+		}
 		j.left.Add(1)
 	}
 	h.records++

@@ -185,6 +185,7 @@ func (p *Producer) Produce(j *Job, topic string, partition int32, dst []byte, an
 	if err := p.Submit(j, topic, partition); err != nil {
 		return dst, err
 	}
+	j.returnSlab()
 	return p.await(j, p.settings.Timeout, dst, answer)
 }
 
