@@ -32,9 +32,11 @@ func TestLoginsGoToNodesByTLSOnly(t *testing.T) {
 	service := []string{"cluster.enable=true", "cluster.secret=sixteen letters.", "cluster.heartbeat.interval.ms=1000", "cluster.lease.ms=5000"}
 	// A node with other settings, as while they are being changed node by node.
 	_, plain := k.start(t, "node", append(service, "id=plain", "cluster.advertised.url="+canary.URL)...)
-	args := []string{"serve", "--set=listeners=https://127.0.0.1:0", "--set=host.name=127.0.0.1", "--set=id=secure",
+	args := []string{
+		"serve", "--set=listeners=https://127.0.0.1:0", "--set=host.name=127.0.0.1", "--set=id=secure",
 		"--set=ssl.keystore.type=PEM", "--set=ssl.keystore.location=" + authority.KeyFile,
-		"--set=ssl.truststore.type=PEM", "--set=ssl.truststore.location=" + authority.File, "--set=authentication.kafka.passwords=SCRAM-SHA-512"}
+		"--set=ssl.truststore.type=PEM", "--set=ssl.truststore.location=" + authority.File, "--set=authentication.kafka.passwords=SCRAM-SHA-512",
+	}
 	for _, line := range append(k.properties("node"), service...) {
 		args = append(args, "--set="+line)
 	}
