@@ -276,19 +276,19 @@ func TestRefusedUnread(t *testing.T) {
 		o.Bodies.Memory = 1 << 20
 	}), func(o *stackOptions) { o.batch.BufferBytes = 400_000 })
 	for _, c := range []struct {
-		path   string
-		size   int
-		status int
-		text   string
+		path, media string
+		size        int
+		status      int
+		text        string
 	}{
-		{"/topics/t", 65 << 20, 413, "request.max.bytes"},
-		{"/consumers/g", 65 << 20, 413, "request.max.bytes"},
-		{"/consumers/g", 2 << 20, 413, "request.buffer.memory"},
-		{"/topics/t", 500_000, 413, "producer.buffer.memory"},
+		{"/topics/t", jsonV2, 65 << 20, 413, "request.max.bytes"},
+		{"/consumers/g", plainV2, 65 << 20, 413, "request.max.bytes"},
+		{"/consumers/g", plainV2, 2 << 20, 413, "request.buffer.memory"},
+		{"/topics/t", jsonV2, 500_000, 413, "producer.buffer.memory"},
 	} {
 		for _, expect := range []string{"", "Expect: 100-continue\r\n"} {
 			conn := s.raw(t)
-			fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: h\r\n%sContent-Length: %d\r\n\r\n", c.path, expect, c.size)
+			fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: h\r\n%s\r\n%sContent-Length: %d\r\n\r\n", c.path, c.media, expect, c.size)
 			if expect == "" && c.size < 64<<20 {
 				fmt.Fprint(conn, " ")
 			}

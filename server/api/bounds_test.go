@@ -101,7 +101,7 @@ func TestBoundsOfPaths(t *testing.T) {
 				body = `{"records":[{"value":1}]}`
 			}
 			media := jsonV2
-			if strings.HasPrefix(path, "/v3/") {
+			if strings.HasPrefix(path, "/v3/") || strings.HasPrefix(path, "/ingest/") {
 				media = jsonBody
 			}
 			if slices.Contains(route.Query.Known, "offset") {

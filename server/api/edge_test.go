@@ -487,7 +487,7 @@ func TestUnreadableRequestsAreLogged(t *testing.T) {
 		}
 	}
 	f("nonsense secret\r\n\r\n", "method=- path=/ status=400")
-	f("PUT /topics/t?token=secret HTTP/1.1\r\nHost: h\r\nContent-Length: 5000\r\n\r\n", "method=PUT path=/topics/t status=413")
+	f("POST /topics/t?token=secret HTTP/1.1\r\nHost: h\r\n"+jsonV2+"\r\nContent-Length: 5000\r\n\r\n", "method=POST path=/topics/t status=413")
 	if strings.Contains(s.log.String(), "secret") {
 		t.Errorf("the log is\n%s", s.log)
 	}
