@@ -356,7 +356,7 @@ func TestQuotasOutliveAReload(t *testing.T) {
 		_, ok := id.Take(netip.Addr{}, "/topics/{topic}", Usage{Requests: 1})
 		return ok
 	}
-	if !take() || !take() || take() {
+	if first, second, third := take(), take(), take(); !first || !second || third {
 		t.Fatal("the quota of two requests does not hold")
 	}
 	text := "rules: [{who: [key:edge], allow: [produce], topics: [b]}]\n" + quotas
