@@ -59,3 +59,29 @@ func TestV3Schemas(t *testing.T) {
 		s.do(t, "POST", s.v3("t")+"/records", `{"value":{"data":1}}`, plainJSON).want(t, 200, `{"error_code":400,"message":"The value needs a schema, and this node has no schema registry.`)
 	})
 }
+
+// A caller that may write to a topic has schemas registered under the subjects of that topic only,
+// by a batch and by a stream: the node registers with rights of its own.
+func TestSubjectsOfOtherTopics(t *testing.T) {
+	onBothRegistries(t, func(t *testing.T, b testkit.Broker, url string) {
+		topic := testkit.CreateTopic(t, b, 1)
+		d := newDoors(t, "rules:\n  - {who: [key:edge], allow: [produce], topics: ["+topic+"]}\n  - {who: [key:root], allow: [all]}\n")
+		s := start(t, b, withRegistry(t, url), func(o *stackOptions) { o.access, o.produce.MaxEntries = d.settings, 10 })
+		path := s.v3(topic) + "/records"
+		record := func(name string) string {
+			return `{"type":"AVRO",` + name + `"schema":"{\"type\":\"record\",\"name\":\"User\",\"fields\":[{\"name\":\"name\",\"type\":\"string\"}]}","data":{"name":"a"}}`
+		}
+		other := `"subject":"` + topic + `2-value",`
+		for _, name := range []string{other, `"subject":"` + topic + `-key",`, `"subject_name_strategy":"RECORD_NAME",`} {
+			s.do(t, "POST", path, `{"value":`+record(name)+`}`, plainJSON, d.writeKey).want(t, 200, `"error_code":40301`).want(t, 200, "right to administer the topic")
+			s.do(t, "POST", path+":batch", `{"entries":[{"id":"a","value":`+record(name)+`}]}`, plainJSON, d.writeKey).want(t, 207, "right to administer the topic")
+		}
+		for _, name := range []string{"", `"subject":"` + topic + `-value",`, `"subject_name_strategy":"TOPIC_NAME",`} {
+			s.do(t, "POST", path, `{"value":`+record(name)+`}`, plainJSON, d.writeKey).want(t, 200, `"subject":"`+topic+`-value"`)
+		}
+		s.do(t, "POST", path, `{"value":`+record(other)+`}`, plainJSON, d.rootKey).want(t, 200, `"subject":"`+topic+`2-value"`)
+		if got := logEnd(t, b, topic); got != 4 {
+			t.Errorf("the topic has %d records", got)
+		}
+	})
+}

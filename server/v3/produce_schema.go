@@ -3,10 +3,13 @@ package v3
 import (
 	"context"
 
+	"github.com/valyala/fasthttp"
+
 	"millrace/batch"
 	"millrace/codec"
 	"millrace/internal/apierr"
 	"millrace/schema"
+	"millrace/server"
 )
 
 // located are the schemas of one record's key and value; those without an id are none.
@@ -19,6 +22,8 @@ type encoder struct {
 	job   *batch.Job
 	with  codec.Encoding
 	spans []span // of job.Arena: those of key and value of each record, by turns
+	// anySubject: the caller may have a schema registered under any subject.
+	anySubject bool
 }
 
 type span struct{ from, to int }
@@ -30,7 +35,7 @@ var (
 
 // encode encodes the data with schemas. An entry whose data cannot be encoded gets its error, and
 // the job has the records of the other entries then.
-func (p *Produce) encode(f *flight, topic string) {
+func (p *Produce) encode(f *flight, topic string, anySubject bool) {
 	if !f.needsSchemas() {
 		return
 	}
@@ -39,7 +44,7 @@ func (p *Produce) encode(f *flight, topic string) {
 		f.refuse(err)
 		return
 	}
-	e := encoder{of: p, topic: topic, job: f.job, spans: f.spans[:0], with: codec.Encoding{Dialect: p.settings.Dialect, Budget: budget}}
+	e := encoder{of: p, topic: topic, job: f.job, spans: f.spans[:0], with: codec.Encoding{Dialect: p.settings.Dialect, Budget: budget}, anySubject: anySubject}
 	f.located = append(f.located[:0], make([]located, len(f.entries))...)
 	for n, i := 0, 0; n < len(f.entries); n++ {
 		if entry := &f.entries[n]; entry.Err == nil {
@@ -97,6 +102,9 @@ func (e *encoder) data(d *codec.Data, key bool, text []byte) (at span, of schema
 	if e.of.schemas == nil {
 		return at, of, apierr.BadRequest.New("The %s needs a schema, and this node has no schema registry. Send a type without one: BINARY, JSON or STRING.", half)
 	}
+	if !e.anySubject && len(d.Schema.Text) > 0 && !namesOwnSubject(&d.Schema, e.topic+"-"+half) {
+		return at, of, apierr.Unauthorized.New("The schema of the %s may have to be registered under another subject than the topic's, which takes the right to administer the topic. Leave subject and subject_name_strategy out, or send the id of a schema that is registered.", half)
+	}
 	format, known := d.Type.Format()
 	of, err = e.of.schemas.Locate(context.Background(), schema.Named{
 		Format: format, AnyFormat: !known, Topic: e.topic, Key: key,
@@ -113,6 +121,18 @@ func (e *encoder) data(d *codec.Data, key bool, text []byte) (at span, of schema
 	e.job.Arena, err = codec.EncodeData(e.job.Arena, of.Registered, half, text, e.with)
 	at.to = len(e.job.Arena)
 	return at, of, err
+}
+
+// mayNameSubjects reports whether the caller may choose the subject of a schema that the node
+// registers with its own rights. Otherwise a caller that may write to one topic could register
+// schemas for all of them.
+func mayNameSubjects(ctx *fasthttp.RequestCtx, topic string) bool {
+	return server.CallerOf(ctx).May(server.Administer, server.Topic, topic)
+}
+
+// namesOwnSubject reports whether a request leaves the subject to the node, or names the topic's.
+func namesOwnSubject(n *codec.SchemaName, own string) bool {
+	return (len(n.Subject) == 0 || string(n.Subject) == own) && (len(n.Strategy) == 0 || string(n.Strategy) == "TOPIC_NAME")
 }
 
 // show makes keys and values views of the arena, which has stopped to grow, and removes the records

@@ -40,6 +40,8 @@ type stream struct {
 	minimal bool
 	trace   context.Context // of the records, or nil
 	quota   server.RecordQuota
+	// anySubject is of [mayNameSubjects].
+	anySubject bool
 
 	in   *pool.Buffer // what was received
 	from int          // in.B[from:] is not decoded yet
@@ -193,7 +195,7 @@ func (s *stream) decode() {
 		}
 	}
 	s.seen += int64(len(entries))
-	s.of.encode(f, s.topic)
+	s.of.encode(f, s.topic, s.anySubject)
 	s.launch(f)
 	if s.over {
 		s.refuse(apierr.BadRequest.New("Record %d is not valid JSON: %s. The stream ends here.", s.seen+1, fault.Reason))
