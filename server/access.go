@@ -193,11 +193,16 @@ func (s *Server) checkAmbient(ctx *fasthttp.RequestCtx, c *auth.Credentials) err
 		return nil
 	}
 	c.Certificate = nil
-	const basic = "basic "
-	if len(c.Authorization) >= len(basic) && strings.EqualFold(string(c.Authorization[:len(basic)]), basic) {
+	if isBasic(c.Authorization) {
 		return apierr.Unauthorized.New("Pages of other origins may use a password only where access.control.allow.origin names their origin, not by *.")
 	}
 	return nil
+}
+
+// isBasic reports whether an Authorization header has a user and a password (RFC 7617).
+func isBasic(authorization []byte) bool {
+	const basic = "basic "
+	return len(authorization) >= len(basic) && strings.EqualFold(string(authorization[:len(basic)]), basic)
 }
 
 // keyParam is the query parameter of an API key.
@@ -225,30 +230,36 @@ func certificateOf(ctx *fasthttp.RequestCtx) *x509.Certificate {
 	return nil
 }
 
-// permit decides by the rules: about the route's resource, and about each name in its path.
+// permit decides by the rules about a request.
 func (s *Server) permit(rt *gate, ctx *fasthttp.RequestCtx, id *auth.Identity) error {
-	if rt.topic {
-		if err := permitParam(rt, ctx, id, Topic, "topic"); err != nil {
-			return err
-		}
-	}
-	if rt.group {
-		if err := permitParam(rt, ctx, id, Group, "group"); err != nil {
-			return err
-		}
-	}
-	if rt.byName() {
-		return nil
-	}
-	return allow(id, rt.Action, rt.Resource, rt.Path)
+	return rt.permits(id, func(param string) (string, error) { return PathParam(ctx, param) })
 }
 
-func permitParam(rt *gate, ctx *fasthttp.RequestCtx, id *auth.Identity, r Resource, param string) error {
-	name, err := PathParam(ctx, param)
+// permits decides by the rules: about each name in the path, which named returns, and about the
+// route's resource.
+func (g *gate) permits(id *auth.Identity, named func(param string) (string, error)) error {
+	if g.topic {
+		if err := g.permitsName(id, Topic, "topic", named); err != nil {
+			return err
+		}
+	}
+	if g.group {
+		if err := g.permitsName(id, Group, "group", named); err != nil {
+			return err
+		}
+	}
+	if g.byName() {
+		return nil
+	}
+	return allow(id, g.Action, g.Resource, g.Path)
+}
+
+func (g *gate) permitsName(id *auth.Identity, r Resource, param string, named func(string) (string, error)) error {
+	name, err := named(param)
 	if err != nil {
 		return err
 	}
-	return allow(id, rt.Action, r, name)
+	return allow(id, g.Action, r, name)
 }
 
 // refused completes a refusal for want of rights, and logs it.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
-	"strings"
 
 	"github.com/valyala/fasthttp"
 
@@ -81,9 +80,8 @@ func (s *Server) identifyRequest(ctx *fasthttp.RequestCtx) (r idempotency.Reques
 // unchecked returns the credentials of a request that Kafka has yet to check, or nil: who shows a
 // wrong password must not meet the keys of the one whose name it is for.
 func (s *Server) unchecked(ctx *fasthttp.RequestCtx) []byte {
-	const basic = "basic "
 	given := ctx.Request.Header.Peek(fasthttp.HeaderAuthorization)
-	if s.deps.Access.Delegates() && len(given) >= len(basic) && strings.EqualFold(string(given[:len(basic)]), basic) {
+	if s.deps.Access.Delegates() && isBasic(given) {
 		return given
 	}
 	return nil

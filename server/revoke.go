@@ -109,23 +109,19 @@ func (o *openStream) allowed(caller *auth.Identity) error {
 	if caller == nil {
 		return apierr.Unauthenticated.New("The caller is no longer one of those that are known.")
 	}
-	if o.gate.topic {
-		if err := allow(caller, o.gate.Action, Topic, o.topic); err != nil {
-			return err
-		}
-	}
-	if o.gate.group {
-		if err := allow(caller, o.gate.Action, Group, o.group); err != nil {
-			return err
-		}
-	}
-	if !o.gate.byName() {
-		if err := allow(caller, o.gate.Action, o.gate.Resource, o.gate.Path); err != nil {
-			return err
-		}
+	if err := o.gate.permits(caller, o.named); err != nil {
+		return err
 	}
 	if o.more != nil {
 		return o.more(caller)
 	}
 	return nil
+}
+
+// named returns a name in the path of the request that began the stream.
+func (o *openStream) named(param string) (string, error) {
+	if param == "group" {
+		return o.group, nil
+	}
+	return o.topic, nil
 }
