@@ -38,6 +38,12 @@ type Located struct {
 // strategies are the names of [SubjectName] in the v3 API.
 var strategies = [...]string{TopicName: "TOPIC_NAME", RecordName: "RECORD_NAME", TopicRecordName: "TOPIC_RECORD_NAME"}
 
+// NamesTopic reports whether n leaves the subject to the settings, or names its topic's.
+func (n *Named) NamesTopic() bool {
+	return (len(n.Subject) == 0 || string(n.Subject) == TopicName.subject(n.Topic, n.Key, "")) &&
+		(len(n.Strategy) == 0 || string(n.Strategy) == strategies[TopicName])
+}
+
 // Locate is [Registry.Resolve] for records that name their schemas one by one.
 func (r *Registry) Locate(ctx context.Context, n Named) (Located, error) {
 	naming, err := r.strategy(n)

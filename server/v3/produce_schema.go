@@ -102,14 +102,15 @@ func (e *encoder) data(d *codec.Data, key bool, text []byte) (at span, of schema
 	if e.of.schemas == nil {
 		return at, of, apierr.BadRequest.New("The %s needs a schema, and this node has no schema registry. Send a type without one: BINARY, JSON or STRING.", half)
 	}
-	if !e.anySubject && len(d.Schema.Text) > 0 && !namesOwnSubject(&d.Schema, e.topic+"-"+half) {
-		return at, of, apierr.Unauthorized.New("The schema of the %s may have to be registered under another subject than the topic's, which takes the right to administer the topic. Leave subject and subject_name_strategy out, or send the id of a schema that is registered.", half)
-	}
 	format, known := d.Type.Format()
-	of, err = e.of.schemas.Locate(context.Background(), schema.Named{
+	name := schema.Named{
 		Format: format, AnyFormat: !known, Topic: e.topic, Key: key,
 		Subject: d.Schema.Subject, Strategy: d.Schema.Strategy, Text: d.Schema.Text, ID: d.Schema.ID, Version: d.Schema.Version,
-	})
+	}
+	if !e.anySubject && len(name.Text) > 0 && !name.NamesTopic() {
+		return at, of, apierr.Unauthorized.New("The schema of the %s may have to be registered under another subject than the topic's, which takes the right to administer the topic. Leave subject and subject_name_strategy out, or send the id of a schema that is registered.", half)
+	}
+	of, err = e.of.schemas.Locate(context.Background(), name)
 	if err != nil {
 		return at, of, err
 	}
@@ -128,11 +129,6 @@ func (e *encoder) data(d *codec.Data, key bool, text []byte) (at span, of schema
 // schemas for all of them.
 func mayNameSubjects(ctx *fasthttp.RequestCtx, topic string) bool {
 	return server.CallerOf(ctx).May(server.Administer, server.Topic, topic)
-}
-
-// namesOwnSubject reports whether a request leaves the subject to the node, or names the topic's.
-func namesOwnSubject(n *codec.SchemaName, own string) bool {
-	return (len(n.Subject) == 0 || string(n.Subject) == own) && (len(n.Strategy) == 0 || string(n.Strategy) == "TOPIC_NAME")
 }
 
 // show makes keys and values views of the arena, which has stopped to grow, and removes the records
