@@ -28,8 +28,8 @@
 //	flight     │             flight     all is answered: the        the answers to all
 //	  ▲        │                        oldest is treated           in flight come in
 //	  │        └──────────────────────────────┐                        │
-//	  │  a new epoch                          │ treated                │ the oldest is refused, and
-//	  └───────────────────────────────────────┤                        ▼ one behind it is unknown
+//	  │  a new epoch, a new leader,           │ treated                │ the oldest is refused, and
+//	  └─ or one is sent again, or refused ────┤                        ▼ one behind it is unknown
 //	                                          └─────────────────── resolving
 //	                                                               those behind it are sent again
 //
@@ -55,7 +55,8 @@
 //     was sent: a broker knows the last five again, and takes a sixth for out of order.
 //   - A broker without state of the producer accepts any sequence as the first. So one batch is in
 //     flight until the first ack of an epoch: if the first of several failed, the others would be
-//     written before it, and it never.
+//     written before it, and it never. The same after a failure, and at a new leader: the others
+//     would not be written, but brokers log an error for each.
 //   - A partition changes its sender only with nothing in flight.
 //   - Each record of a job is answered once, by one run.
 //
