@@ -1,7 +1,6 @@
 package main
 
 import (
-	"crypto/tls"
 	"fmt"
 	"net/http"
 	"os"
@@ -113,8 +112,7 @@ func TestInstancesOfCallersMoveWithTheirOwner(t *testing.T) {
 		p := testkit.StartMillrace(t, args...)
 		nodes, urls = append(nodes, p), append(urls, p.WaitLine(t, `msg=serving addresses=\[(https://[^\]]+)\]`, 20*time.Second)[1])
 	}
-	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: authority.Pool}}}
-	t.Cleanup(client.CloseIdleConnections)
+	client := trusting(t, authority)
 	at := func(node int, user string) asker {
 		a := as(t, urls[node], user, passwords[user])
 		a.client = client

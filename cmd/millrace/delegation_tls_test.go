@@ -42,8 +42,7 @@ func TestLoginsGoToNodesByTLSOnly(t *testing.T) {
 	}
 	p := testkit.StartMillrace(t, args...)
 	secure := p.WaitLine(t, `msg=serving addresses=\[(https://[^\]]+)\]`, 20*time.Second)[1]
-	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: authority.Pool}}}
-	t.Cleanup(client.CloseIdleConnections)
+	client := trusting(t, authority)
 
 	group := "/consumers/" + k.groups["alice"]
 	asker{t: t, url: plain}.want("POST", group, `{"name":"i","format":"json"}`, 200, "")
@@ -61,4 +60,11 @@ func TestLoginsGoToNodesByTLSOnly(t *testing.T) {
 	if shown.Load() > 0 {
 		t.Errorf("%d of %d requests without TLS have shown a login", shown.Load(), asked.Load())
 	}
+}
+
+// trusting returns a client that trusts the authority.
+func trusting(t *testing.T, a *testkit.Authority) *http.Client {
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: a.Pool}}}
+	t.Cleanup(client.CloseIdleConnections)
+	return client
 }

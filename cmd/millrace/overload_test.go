@@ -34,9 +34,7 @@ const (
 // TestOverload measures a node on one core that is offered four times of what it can take, for
 // docs/reliability.md. `make overload` runs it, with generator and broker on another core.
 func TestOverload(t *testing.T) {
-	if os.Getenv("MILLRACE_OVERLOAD") == "" {
-		t.Skip("make overload runs this; it takes minutes, and a machine of its own to mean something")
-	}
+	testkit.OnDemand(t, "MILLRACE_OVERLOAD", "overload was not measured: that takes minutes, and a machine of its own to mean something; `make overload` does")
 	length := time.Minute
 	if text := os.Getenv("OVERLOAD"); text != "" {
 		var err error
