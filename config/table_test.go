@@ -101,6 +101,7 @@ var storedCases = map[string]struct {
 	"request.buffer.share.per.ip":          {"30", func(c *Config) any { return c.Server.Bodies.Share }, "30"},
 	"request.min.rate":                     {"31", func(c *Config) any { return c.Server.Bodies.MinRate }, "31"},
 	"request.min.rate.grace.ms":            {"320", func(c *Config) any { return c.Server.Bodies.Grace }, "320ms"},
+	"overload.delay.ms":                    {"33", func(c *Config) any { return c.Server.OverloadDelay }, "33ms"},
 	"request.max.header.bytes":             {"1024", func(c *Config) any { return c.Server.MaxHeaderBytes }, "1024"},
 	"request.max.records":                  {"2", func(c *Config) any { return c.REST.MaxRecords }, "2"},
 	"connections.max":                      {"3", func(c *Config) any { return c.Server.MaxConnections }, "3"},

@@ -37,7 +37,7 @@ func define(kind, name, help string, labels []string) *Def {
 
 // The metrics of the HTTP edge.
 var (
-	httpRequests    = counter("http_requests_total", "Requests answered, by route template and status. Those that match no route have the route \"unmatched\", those that were not HTTP, or whose body was refused or broke off, \"unreadable\", CORS preflights \"any\".", "method", "route", "status")
+	httpRequests    = counter("http_requests_total", "Requests answered, by route template and status. Those that match no route have the route \"unmatched\", those that were not HTTP, or whose body was refused or broke off, \"unreadable\", those refused unread because the processors cannot keep up, \"shed\", CORS preflights \"any\".", "method", "route", "status")
 	httpDuration    = histogram("http_request_duration_seconds", "Time from a request being read whole until its answer is ready to be sent, or, of a stream, until it begins. Requests that ask to wait for a change (wait=) are not timed; reads of records are, and wait for records. HEAD is timed as GET.", "method", "route")
 	httpReceived    = counter("http_request_bytes_total", "Bytes of request bodies, as they came.", "method", "route")
 	httpSent        = counter("http_response_bytes_total", "Bytes of the bodies of answers, as they were sent; those of streams as they are sent.", "method", "route")

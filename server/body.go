@@ -29,6 +29,9 @@ const (
 	// at most that says its length gets all the room that it needs, if the budget is ample. Others
 	// get twice the room whenever it is full, for their clients may send no more.
 	firstRoom, wholeRoom = 16 << 10, 1 << 20
+	// dropped is the largest body of a shed request that fasthttp reads and drops, so that the
+	// connection can stay.
+	dropped = 256 << 10
 	// A chunked body may take so many bytes on the wire for each of its own,
 	// and so many more. A chunk of one byte takes six; what the connection has
 	// read ahead, and the trailer, are within the rest.
@@ -342,7 +345,19 @@ func (s *Server) leaveUnread(ctx *fasthttp.RequestCtx) {
 	if n == 0 || n > 0 && n <= prefetched && !s.streamed(&ctx.Request.Header) || ctx.Response.StatusCode() < fasthttp.StatusBadRequest {
 		return
 	}
+	if n > 0 && n <= dropped && ctx.UserValue(routeKey{}) == s.figures.shed {
+		return
+	}
 	_ = closing(ctx, nil)
+}
+
+// pausing prepares the refusal of a request for overload. Its connection is not read for a while
+// once the refusal is written, and stays open: a new one would cost more than the refusal.
+func (s *Server) pausing(ctx *fasthttp.RequestCtx) {
+	if c := ConnOf(ctx); c != nil {
+		c.pause = s.shedder
+	}
+	ctx.SetUserValue(routeKey{}, s.figures.shed)
 }
 
 // closing has the connection closed after the answer to a request whose body was

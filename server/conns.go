@@ -15,6 +15,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"millrace/pool"
+	"millrace/server/intake"
 )
 
 const (
@@ -151,7 +152,8 @@ type Conn struct {
 	secure   bool
 	wire     wire
 	framing  framing
-	spoke    bool // has sent a byte of HTTP; only its own goroutine reads
+	pause    *intake.Shedder // before the next read; nil: none
+	spoke    bool            // has sent a byte of HTTP; only its own goroutine reads
 	linger   atomic.Bool
 	gone     atomic.Bool // the other side has ended it
 	giveBack func()      // returns its slot within the limits; once
@@ -223,6 +225,10 @@ func (c *Conn) Read(b []byte) (int, error) {
 	}
 	if c.waits != nil {
 		c.waits()
+	}
+	if c.pause != nil {
+		c.pause.Pause()
+		c.pause = nil
 	}
 	if !c.secure {
 		if err := c.mayRead(); err != nil {

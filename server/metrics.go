@@ -15,6 +15,7 @@ import (
 type figures struct {
 	*metrics.Metrics
 	unmatched, unreadable *metrics.Route
+	shed                  *metrics.Route // refused unread, for overload
 	failures              map[*apierr.Kind]*metrics.Failure
 	recent                *recent
 }
@@ -28,6 +29,7 @@ func newFigures(m *metrics.Metrics) figures {
 		Metrics:    m,
 		unmatched:  m.Route("any", "unmatched"),
 		unreadable: m.Route("any", "unreadable"),
+		shed:       m.Route("any", "shed"),
 		failures:   make(map[*apierr.Kind]*metrics.Failure),
 		recent:     &recent{},
 	}

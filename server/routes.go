@@ -243,6 +243,12 @@ func (s *Server) judgeBody(rt *gate, ctx *fasthttp.RequestCtx) error {
 	if n != 0 && len(ctx.Request.Header.ContentEncoding()) > 0 && !slices.Contains(supported, encodingOf(ctx)) {
 		return unsupportedEncoding(ctx)
 	}
+	if rt.writes() {
+		if err := s.shedder.Admit(); err != nil {
+			s.pausing(ctx)
+			return err
+		}
+	}
 	if rt.Ready != nil {
 		if err := rt.Ready(ctx, n); err != nil {
 			s.Waits(ctx) // the time of refusals is no latency
@@ -271,6 +277,10 @@ func (s *Server) respondTo(rt *gate, ctx *fasthttp.RequestCtx) error {
 				return err
 			}
 		}
+	}
+	if rt.writes() && !s.arrives(rt, ctx) {
+		s.shedder.Enter()
+		defer s.shedder.Leave()
 	}
 	if err := s.meter(rt, ctx); err != nil {
 		return err

@@ -87,6 +87,7 @@ type Server struct {
 	streaming  context.Context // of streams; ends with the drain
 	endStreams context.CancelFunc
 	budget     *intake.Budget     // of request bodies
+	shedder    *intake.Shedder    // of requests that produce
 	answers    *idempotency.Store // of requests with a key; nil: keys are ignored
 	unpackers  *unpackers
 	sparing    sparing
@@ -107,6 +108,7 @@ func New(s Settings, d Deps) *Server {
 	d.Access.OnReload(srv.Recheck)
 	srv.limits = newLimits(s, srv.errorType(nil), srv.turnedAway)
 	srv.budget = intake.New(s.Bodies)
+	srv.shedder = intake.NewShedder(s.OverloadDelay)
 	if s.Idempotency.Window > 0 {
 		srv.answers = idempotency.New(s.Idempotency, func() { srv.figures.AnswersEvicted.Add(1) })
 	}
@@ -171,6 +173,7 @@ func (s *Server) Serve() error {
 	watching, done := context.WithCancel(context.Background())
 	defer done()
 	go s.budget.Run(watching)
+	go s.shedder.Run(watching)
 	for _, ln := range s.listeners {
 		s.serving.Go(func() { errs <- s.http.Serve(ln) })
 	}

@@ -32,6 +32,9 @@ type Settings struct {
 	MaxBodyBytes int
 	// Bodies bounds the memory of all request bodies together.
 	Bodies intake.Settings
+	// OverloadDelay is how long requests may wait for a processor before further ones that produce
+	// are refused (0: any time).
+	OverloadDelay time.Duration
 	// Idempotency bounds what is remembered of requests with an Idempotency-Key.
 	Idempotency idempotency.Settings
 	// MaxHeaderBytes bounds the request line and header together.

@@ -74,6 +74,7 @@ var advice = map[*Kind]string{
 	KeysAway:         "Look whether this node reaches authentication.jwt.keys.",
 	RegistryTimedOut: "The schema registry is slow. Look at its load and at the network between.",
 	NotWritten:       "The leader of a partition is down, or Kafka was slower than produce.timeout.ms. Clients send the same again: nothing can be doubled.",
+	NodeBusy:         "More requests arrive than the processors of this node can serve. Add nodes or processors, or have clients send more records in each request; overload.delay.ms says how long a request may wait for a processor.",
 	WriteUnknown:     "A broker died, or did not acknowledge in time, with records on their way to it: they may be in Kafka. Look for brokers that are down or pause, replicas that are out of sync and full disks. Clients that send again may double these records, clients that do not may lose them; a key or an id in the record lets readers drop what is double.",
 	KafkaTimedOut:    "Kafka does not answer in time. Look for slow brokers, full disks and the network between.",
 }

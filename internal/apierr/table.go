@@ -95,6 +95,8 @@ var (
 	SpoolFull      = &Kind{Name: "spool_full", Status: 503, Code: 50321, Message: "The node holds as many events for Kafka on its disk as it can.", Retry: true, RetryAfter: 5 * time.Second}
 	// NotWritten is for records that are certain not to be in Kafka, now or later.
 	NotWritten = &Kind{Name: "not_written", Status: 503, Code: 50312, Message: "Kafka could not be reached in time. Nothing was written: send it again.", Retry: true, RetryAfter: time.Second}
+	// NodeBusy is said before a request's body is read, so that it costs little.
+	NodeBusy = &Kind{Name: "node_busy", Status: 503, Code: 50313, Message: "The node has more requests than its processors can serve in time. Nothing was written: send it again.", Retry: true, RetryAfter: time.Second}
 	// WriteUnknown is for records that were on their way when the node gave up. A Retry-After would
 	// ask the client to double them, so there is none: whether they may be lost or doubled is for
 	// the client to weigh.
@@ -126,6 +128,6 @@ func Kinds() []*Kind {
 		Unprocessable, SettingOutOfRange, KeySchemaMissing, ValueSchemaMissing, InvalidConsumerConf, InvalidSchema, PayloadError, RegistryRefused, BatchRefused, Misfit, KeyReused,
 		TooManyInstances, TooManyConnections, TooManyWaiters, TooManyOfOneClient, BodiesOfOneFull, TooManyLogins, QuotaExceeded, TooManyPrincipals,
 		Internal, KafkaError, KafkaRetriable, RegistryFailed,
-		Overloaded, Draining, BrokersAway, TooBusy, RegistryAway, StreamsFull, InstanceMoved, ArrivalUnknown, BodiesFull, BodyDisplaced, SpoolFull, Interrupted, KeysAway, NotWritten, WriteUnknown, RegistryTimedOut, KafkaTimedOut,
+		Overloaded, Draining, BrokersAway, TooBusy, RegistryAway, StreamsFull, InstanceMoved, ArrivalUnknown, BodiesFull, BodyDisplaced, SpoolFull, Interrupted, KeysAway, NotWritten, NodeBusy, WriteUnknown, RegistryTimedOut, KafkaTimedOut,
 	}
 }
