@@ -351,13 +351,23 @@ func (s *Server) leaveUnread(ctx *fasthttp.RequestCtx) {
 	_ = closing(ctx, nil)
 }
 
-// pausing prepares the refusal of a request for overload. Its connection is not read for a while
-// once the refusal is written, and stays open: a new one would cost more than the refusal.
-func (s *Server) pausing(ctx *fasthttp.RequestCtx) {
-	if c := ConnOf(ctx); c != nil {
-		c.pause = s.shedder
+// shed returns why a request that produces is refused for overload, or nil. The connection of one
+// that is refused is not read for a while, and stays open: a new one would cost more than the
+// refusal. A request that did not wait for the end of that while has become old by it, and is
+// refused as well.
+func (s *Server) shed(ctx *fasthttp.RequestCtx) error {
+	c := ConnOf(ctx)
+	early := c != nil && c.early
+	err := s.shedder.Admit(early)
+	if c != nil {
+		if c.early = false; err != nil {
+			c.pause = s.shedder
+		}
 	}
-	ctx.SetUserValue(routeKey{}, s.figures.shed)
+	if err != nil {
+		ctx.SetUserValue(routeKey{}, s.figures.shed)
+	}
+	return err
 }
 
 // closing has the connection closed after the answer to a request whose body was

@@ -27,6 +27,9 @@ const (
 	// silentTime is how long a new connection may stay silent in a drain.
 	silentTime = 500 * time.Millisecond
 
+	// atOnce is longer than a read of bytes that are there, and shorter than one that waits for some.
+	atOnce = 100 * time.Microsecond
+
 	// Accepting pauses after a failure for acceptPause, then for twice as long each time, up to
 	// acceptPauseMax.
 	acceptPause, acceptPauseMax = 5 * time.Millisecond, time.Second
@@ -153,6 +156,7 @@ type Conn struct {
 	wire     wire
 	framing  framing
 	pause    *intake.Shedder // before the next read; nil: none
+	early    bool            // the next request was there when the pause before it ended
 	spoke    bool            // has sent a byte of HTTP; only its own goroutine reads
 	linger   atomic.Bool
 	gone     atomic.Bool // the other side has ended it
@@ -226,16 +230,12 @@ func (c *Conn) Read(b []byte) (int, error) {
 	if c.waits != nil {
 		c.waits()
 	}
-	if c.pause != nil {
-		c.pause.Pause()
-		c.pause = nil
-	}
 	if !c.secure {
 		if err := c.mayRead(); err != nil {
 			return 0, err
 		}
 	}
-	n, err := c.TCPConn.Read(b)
+	n, err := c.read(b)
 	if n > 0 && !c.secure {
 		n, err = c.passed(b[:n], err)
 	}
@@ -243,6 +243,19 @@ func (c *Conn) Read(b []byte) (int, error) {
 	if err != nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, os.ErrDeadlineExceeded) {
 		c.gone.Store(true)
 	}
+	return n, err
+}
+
+// read reads once the pause after a refusal is over.
+func (c *Conn) read(b []byte) (int, error) {
+	if c.pause == nil {
+		return c.TCPConn.Read(b)
+	}
+	c.pause.Pause()
+	c.pause = nil
+	began := time.Now()
+	n, err := c.TCPConn.Read(b)
+	c.early = time.Since(began) < atOnce
 	return n, err
 }
 

@@ -244,8 +244,7 @@ func (s *Server) judgeBody(rt *gate, ctx *fasthttp.RequestCtx) error {
 		return unsupportedEncoding(ctx)
 	}
 	if rt.writes() {
-		if err := s.shedder.Admit(); err != nil {
-			s.pausing(ctx)
+		if err := s.shed(ctx); err != nil {
 			return err
 		}
 	}

@@ -24,9 +24,9 @@ const (
 	// atWork is how many requests a processor may always have. It is enough for the peak
 	// of goodput, and too few to wait long for one another.
 	atWork = 32
-	// refusalCost is how much time of a processor there is for each refusal: ten times of
-	// what one takes, so that refusals take a tenth.
-	refusalCost = 150 * time.Microsecond
+	// refusalCost is how much time of a processor there is for each refusal: some twenty times of
+	// what one takes, so that refusals take a twentieth.
+	refusalCost = time.Millisecond
 	// longestPause is the Retry-After of a refusal.
 	longestPause = time.Second
 )
@@ -67,9 +67,10 @@ func NewShedder(delay time.Duration) *Shedder {
 	}
 }
 
-// Admit returns why a request must not be worked on now, or nil.
-func (s *Shedder) Admit() error {
-	if limit := s.limit.Load(); limit == 0 || s.working.Load() < limit {
+// Admit returns why a request must not be worked on now, or nil. One that came too early after a
+// refusal is refused as long as there is a limit.
+func (s *Shedder) Admit(early bool) error {
+	if limit := s.limit.Load(); limit == 0 || !early && s.working.Load() < limit {
 		return nil
 	}
 	s.refused.Add(1)
@@ -81,9 +82,6 @@ func (s *Shedder) Enter() { s.working.Add(1) }
 
 // Leave is called at the end of each request that has entered.
 func (s *Shedder) Leave() { s.working.Add(-1) }
-
-// Refused is how many requests were refused.
-func (s *Shedder) Refused() uint64 { return s.refused.Load() }
 
 // Pause waits until a connection that was refused may be read again. The more of them there
 // are, the longer: a client that comes again at once, against Retry-After, would otherwise take

@@ -32,24 +32,31 @@ func TestLoadIsShedOnlyWhenLateForLong(t *testing.T) {
 		s.looks(patient-1, 2*DefaultDelay)
 		s.look(DefaultDelay)
 	}
-	if err := s.Admit(); err != nil {
+	if err := s.Admit(false); err != nil {
 		t.Fatalf("bursts: %v", err)
 	}
 	s.looks(patient, 2*DefaultDelay)
-	if err := s.Admit(); !apierr.NodeBusy.Is(err) || s.Refused() != 1 {
+	if err := s.Admit(false); !apierr.NodeBusy.Is(err) || s.refused.Load() != 1 {
 		t.Errorf("a delay for a tenth of a second: %v, %d refused", err, s.Refused())
 	}
 	s.looks(1000, 2*DefaultDelay)
 	s.working.Store(s.least - 1)
-	if err := s.Admit(); err != nil {
+	if err := s.Admit(false); err != nil {
 		t.Errorf("a request of those that a processor may always have: %v", err)
+	}
+	if err := s.Admit(true); !apierr.NodeBusy.Is(err) {
+		t.Errorf("one that did not wait for Retry-After: %v", err)
+	}
+	s.looks(calmLooks+1, 0)
+	if err := s.Admit(true); err != nil {
+		t.Errorf("one that did not wait, after the overload: %v", err)
 	}
 }
 
 func TestSheddingEndsWithinASecond(t *testing.T) {
 	s := busy(1 << 20)
 	s.looks(1000, 2*DefaultDelay)
-	_ = s.Admit()
+	_ = s.Admit(false)
 	s.working.Store(s.least / 2)
 	s.looks(int(time.Second/watch), 0)
 	if limit := s.limit.Load(); limit != 0 {
@@ -61,12 +68,12 @@ func TestWithoutADelayNoLoadIsShed(t *testing.T) {
 	s := NewShedder(0)
 	s.working.Store(1 << 20)
 	s.Run(context.Background()) // returns: there is nothing to watch
-	if err := s.Admit(); err != nil {
+	if err := s.Admit(false); err != nil {
 		t.Error(err)
 	}
 }
 
-// Refusals of any number of connections take a tenth of the processors at most.
+// Refusals of any number of connections take a small part of the processors.
 func TestPausesGrowWithThoseWhoPause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := NewShedder(DefaultDelay)
