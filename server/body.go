@@ -354,15 +354,16 @@ func (s *Server) leaveUnread(ctx *fasthttp.RequestCtx) {
 // shed returns why a request that produces is refused for overload, or nil. The connection of one
 // that is refused is not read for a while, and stays open: a new one would cost more than the
 // refusal. A request that did not wait for the end of that while has become old by it, and is
-// refused as well.
+// refused as well, but the next one is read at once.
 func (s *Server) shed(ctx *fasthttp.RequestCtx) error {
 	c := ConnOf(ctx)
 	early := c != nil && c.early
 	err := s.shedder.Admit(early)
 	if c != nil {
-		if c.early = false; err != nil {
+		if err != nil && !early {
 			c.pause = s.shedder
 		}
+		c.early = false
 	}
 	if err != nil {
 		ctx.SetUserValue(routeKey{}, s.figures.shed)

@@ -29,7 +29,7 @@ func TestOverloadedNodeRefusesProduceUnread(t *testing.T) {
 		return nil, nil, false
 	})
 	var waiting sync.WaitGroup
-	for range 2 * 32 * runtime.GOMAXPROCS(0) {
+	for range 4 * 64 * runtime.GOMAXPROCS(0) {
 		waiting.Go(func() {
 			if r, err := s.try("POST", "/topics/"+topic, records, jsonV2); err != nil || r.status != 200 && r.status != 503 {
 				t.Errorf("%d %s, %v", r.status, r.body, err)

@@ -18,6 +18,8 @@
 // slowest of the others is cut for it, if that is slower than itself; else it
 // is refused.
 //
+// A [Shedder] bounds the work of a node in time as the Budget bounds it in memory.
+//
 // The package knows no HTTP. Package server reads the bodies (body.go there) and
 // decides what a refusal looks like from outside; the errors are those of
 // apierr. A [Body] belongs to one goroutine; a Budget may be used by all.

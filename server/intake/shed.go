@@ -13,17 +13,18 @@ import (
 
 const (
 	// DefaultDelay is the delay that a [Shedder] holds where the settings do not say.
-	DefaultDelay = 20 * time.Millisecond
+	DefaultDelay = 5 * time.Millisecond
 	// watch is how often the delay of the scheduler is read.
 	watch = 25 * time.Millisecond
 	// patient is how many looks in a row must find the delay too long: a burst, or a
 	// collection, is over by then.
 	patient = 4
-	// calmLooks is how many looks in a row without a refusal lift the limit.
+	// calmLooks is how many looks in a row without a refusal, or a connection that pauses, lift the
+	// limit.
 	calmLooks = 20
 	// atWork is how many requests a processor may always have. It is enough for the peak
 	// of goodput, and too few to wait long for one another.
-	atWork = 32
+	atWork = 64
 	// refusalCost is how much time of a processor there is for each refusal: some twenty times of
 	// what one takes, so that refusals take a twentieth.
 	refusalCost = time.Millisecond
@@ -55,7 +56,7 @@ type Shedder struct {
 	sample []metrics.Sample
 	before []uint64 // counts of the histogram at the last look; nil: they are too old
 	late   int      // looks in a row with too long a delay
-	calm   int      // looks in a row without a refusal
+	calm   int      // looks in a row without a refusal or a pause
 	known  uint64   // refused at the last look
 }
 
@@ -151,7 +152,7 @@ func seconds(s float64) time.Duration {
 func (s *Shedder) look(delay time.Duration) {
 	limit, refused := s.limit.Load(), s.refused.Load()
 	s.calm++
-	if refused != s.known {
+	if refused != s.known || s.paused.Load() > 0 {
 		s.known, s.calm = refused, 0
 	}
 	if delay > s.delay {

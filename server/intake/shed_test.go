@@ -37,7 +37,7 @@ func TestLoadIsShedOnlyWhenLateForLong(t *testing.T) {
 	}
 	s.looks(patient, 2*DefaultDelay)
 	if err := s.Admit(false); !apierr.NodeBusy.Is(err) || s.refused.Load() != 1 {
-		t.Errorf("a delay for a tenth of a second: %v, %d refused", err, s.Refused())
+		t.Errorf("a delay for a tenth of a second: %v, %d refused", err, s.refused.Load())
 	}
 	s.looks(1000, 2*DefaultDelay)
 	s.working.Store(s.least - 1)
