@@ -46,6 +46,7 @@ var (
 	httpStreams     = gauge("http_streams", "Answers that go on piece by piece until their client leaves.")
 	httpConnections = gauge("http_connections", "Open connections.")
 	httpRejected    = counter("http_connections_rejected_total", "Connections turned away because connections.max or connections.max.per.ip was reached.")
+	quotaRefused    = counter("quota_refused_total", "What quotas have refused: quota is its name (authorization.rules.file, or the setting), limit what it bounds: requests, records, bytes, consumers or connections.", "quota", "limit")
 	httpOrigins     = counter("http_origins_refused_total", "Requests of web pages of other origins that CORS does not allow. The log names the origins.")
 	httpReplayed    = counter("http_idempotent_replays_total", "Requests that were not carried out, because one with the same Idempotency-Key was before. They got its answer.")
 	httpEvicted     = counter("http_idempotent_answers_evicted_total", "Answers to requests with an Idempotency-Key that were forgotten within idempotency.window.ms, for want of idempotency.max.bytes: retries of those requests write again.")
@@ -192,7 +193,7 @@ func Catalog() []Group {
 	return []Group{
 		{"HTTP", "Buckets of histograms are classic and, where the scraper asks for protobuf, native ones.", []*Def{
 			httpRequests, httpDuration, httpReceived, httpSent, httpErrors,
-			httpInFlight, httpStreams, httpConnections, httpRejected, httpOrigins, httpReplayed, httpEvicted, httpPanics, httpExpires, httpDraining,
+			httpInFlight, httpStreams, httpConnections, httpRejected, quotaRefused, httpOrigins, httpReplayed, httpEvicted, httpPanics, httpExpires, httpDraining,
 			bodiesUsed, bodiesLimit, bodiesRefused, bodiesCut,
 		}},
 		{"Produce", "", []*Def{

@@ -14,6 +14,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"millrace/auth"
 	"millrace/pool"
 )
 
@@ -153,8 +154,9 @@ type Conn struct {
 	framing  framing
 	spoke    bool // has sent a byte of HTTP; only its own goroutine reads
 	linger   atomic.Bool
-	gone     atomic.Bool // the other side has ended it
-	giveBack func()      // returns its slot within the limits; once
+	gone     atomic.Bool     // the other side has ended it
+	giveBack func()          // returns its slot within the limits; once
+	counted  auth.Connection // in the quotas of its caller
 	attention
 	waits func() // called before bytes are waited for, or nil; of the connection's goroutine
 
@@ -282,6 +284,7 @@ func (c *Conn) Close() error {
 	}
 	// Before the end is visible: a client that waited for it may take the slot.
 	c.giveBack()
+	c.counted.Close()
 	return c.TCPConn.Close()
 }
 
