@@ -6,7 +6,7 @@ import (
 )
 
 // connections counts the open connections of identities, for the quotas that bound them. An entry
-// is there as long as a connection is counted, so their number is bounded by that of connections.
+// exists only while a connection is counted, so open connections bound their number.
 // Like [buckets] it outlives the snapshots: connections stay open when the files change.
 type connections struct {
 	mu   sync.Mutex

@@ -67,6 +67,7 @@ var (
 	ingestLost      = counter("ingest_lost_events_total", "Events of routes with ack: memory that did not arrive in Kafka.")
 
 	ingestDropped     = counter("ingest_dropped_events_total", "Events that the rules of their routes leave out (drop, sample).")
+	ingestOverflowed  = counter("ingest_overflow_events_total", "Events that are over the rate of their key, or caller, and are sent to the overflow topics of their routes.")
 	ingestDeadLetters = counter("ingest_dead_letter_events_total", "Events that are in the dead-letter topics of their routes. `millrace dead show` shows them.")
 
 	spoolBytes    = gauge("spool_bytes", "Bytes of the spool on the disk.")
@@ -217,7 +218,7 @@ func Catalog() []Group {
 			metadataTopics, metadataParts, metadataOrphans, metadataBrokers,
 		}, kprom...)},
 		{"Spool", "Of events that are answered before Kafka has them (ingest.spool.dir).", []*Def{
-			ingestForwarded, ingestRepeated, ingestDead, ingestLost, ingestDropped, ingestDeadLetters,
+			ingestForwarded, ingestRepeated, ingestDead, ingestLost, ingestDropped, ingestOverflowed, ingestDeadLetters,
 			spoolBytes, spoolLimit, spoolEntries, spoolAge, spoolAside, spoolAppended, spoolRefused, spoolCorrupt,
 		}},
 		{"Schemas", "Of the formats that need a schema registry; none of this moves for the others.", []*Def{

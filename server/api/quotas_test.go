@@ -79,7 +79,7 @@ quotas:
 	open()
 	refuse("of-strangers")
 
-	// What a proxy forwards that is believed (this machine is) comes on connections of many callers.
+	// Connections of a proxy that is believed, as this machine is, are shared by many callers.
 	for range 3 {
 		open(d.writeKey, "X-Forwarded-For: 192.0.2.1")
 	}
