@@ -307,6 +307,10 @@ func linger(c *net.TCPConn, atMost time.Duration) {
 type secureConn struct {
 	*tls.Conn
 	under *Conn
+	// Of the connection's goroutine: whether the client's certificate was looked at, and when it
+	// ends; zero: it has shown none.
+	looked bool
+	ends   time.Time
 }
 
 // Read implements [net.Conn]. The bytes of a handshake do not count as HTTP.
