@@ -225,7 +225,7 @@ func (a *Access) load() (*policy, error) {
 		q.setPaths(l.Paths)
 		p.quotas = append(p.quotas, q)
 	}
-	nameBuckets(p.quotas)
+	a.buckets.name(p.quotas)
 	if err := p.file(keysSetting, s.Keys, p.loadKeys); err != nil { // whose identities have logins and quotas
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -35,10 +36,13 @@ type quota struct {
 	Burst float64 `yaml:"burst"`
 	// Consumers bounds the consumer instances of an identity on this node.
 	Consumers int `yaml:"consumers"`
+	// Connections bounds the open connections whose latest request is of the caller.
+	Connections int `yaml:"connections"`
 
-	line   int
-	bucket string // names its state, see bucketKey
-	paths  patterns
+	line    int
+	bucket  string // names its state, see bucketKey
+	paths   patterns
+	refused *refusals
 }
 
 const (
@@ -49,7 +53,7 @@ const (
 
 // UnmarshalYAML implements [yaml.Unmarshaler]: it notes the line of the quota.
 func (q *quota) UnmarshalYAML(n *yaml.Node) error {
-	if err := onlyKeys(n, "name", "who", "paths", "per", "requests", "records", "bytes", "burst", "consumers"); err != nil {
+	if err := onlyKeys(n, "name", "who", "paths", "per", "requests", "records", "bytes", "burst", "consumers", "connections"); err != nil {
 		return err
 	}
 	type plain quota
@@ -76,12 +80,14 @@ func (q *quota) check() error {
 		return errors.New("name is missing: what a client reads that is refused")
 	case !slices.Contains([]string{perIdentity, perAddress, perAll}, q.Per):
 		return fmt.Errorf("per is %q; allowed: %s, %s, %s", q.Per, perIdentity, perAddress, perAll)
-	case min(q.Requests, q.Records, q.Bytes, q.Burst) < 0 || q.Consumers < 0 || most > 1e12 || q.Burst > 3600:
+	case min(q.Requests, q.Records, q.Bytes, q.Burst) < 0 || min(q.Consumers, q.Connections) < 0 || most > 1e12 || q.Burst > 3600:
 		return errors.New("a number is out of range")
 	case slices.ContainsFunc([]float64{q.Requests, q.Records, q.Bytes}, func(rate float64) bool { return rate > 0 && rate*q.Burst < 1 }):
 		return errors.New("burst is too short for one at that rate")
-	case most == 0 && q.Consumers == 0:
-		return errors.New("none of requests, records, bytes and consumers is given")
+	case most == 0 && q.Consumers == 0 && q.Connections == 0:
+		return errors.New("none of requests, records, bytes, consumers and connections is given")
+	case q.Connections > 0 && len(q.Paths) > 0:
+		return errors.New("a connection is of no path: give connections a quota without paths")
 	}
 	q.setPaths(q.Paths)
 	return nil
@@ -107,9 +113,14 @@ const (
 	records
 	payload
 	meters
+
+	// Those below are no rates.
+	instances
+	connected
+	allMeters
 )
 
-var meterNames = [meters]string{requests: "requests", records: "records", payload: "bytes"}
+var meterNames = [allMeters]string{requests: "requests", records: "records", payload: "bytes", instances: "consumers", connected: "connections"}
 
 func (q *quota) rate(m meter) float64 {
 	switch m {
@@ -162,21 +173,60 @@ const maxBuckets = 100_000
 type buckets struct {
 	mu  sync.RWMutex
 	all *bounded.Map[bucketKey, *[meters]bucket]
+
+	connections connections
+	refusals    map[string]*refusals // by the name of the quota
 }
+
+// refusals count what a quota has refused.
+type refusals [allMeters]atomic.Uint64
 
 func newBuckets() *buckets {
 	return &buckets{all: bounded.New[bucketKey, *[meters]bucket](maxBuckets, nil)}
 }
 
-// nameBuckets gives quotas the names of their states. One that has the same name after a reload
-// goes on with its state, whatever it allows by then.
-func nameBuckets(all []quota) {
-	seen := map[string]int{}
+// name gives quotas the names of their states. One that has the same name after a reload goes on
+// with its state, whatever it allows by then. The counts of quotas that are no more are dropped.
+// Only one load runs at a time.
+func (b *buckets) name(all []quota) {
+	seen, counts := map[string]int{}, map[string]*refusals{}
 	for i := range all {
 		q := &all[i]
 		q.bucket = q.Name + "\x00" + q.Per + "\x00" + strconv.Itoa(seen[q.Name+q.Per])
 		seen[q.Name+q.Per]++
+		q.refused = cmp.Or(counts[q.Name], b.refusals[q.Name])
+		if q.refused == nil {
+			q.refused = &refusals{}
+		}
+		counts[q.Name] = q.refused
 	}
+	b.refusals = counts
+}
+
+// Refusal says how often a quota has refused something.
+type Refusal struct {
+	Quota, What string
+	Times       uint64
+}
+
+// Refusals returns how often each quota has refused something that it bounds.
+func (a *Access) Refusals() (all []Refusal) {
+	if a == nil {
+		return nil
+	}
+	seen := map[*refusals]bool{}
+	for _, q := range a.policy.Load().quotas {
+		if seen[q.refused] {
+			continue
+		}
+		seen[q.refused] = true
+		for m := range q.refused {
+			if times := q.refused[m].Load(); times > 0 {
+				all = append(all, Refusal{q.Name, meterNames[m], times})
+			}
+		}
+	}
+	return all
 }
 
 func (b *buckets) of(key bucketKey) *[meters]bucket {
@@ -284,6 +334,7 @@ func (id *Identity) take(addr netip.Addr, path string, u Usage, first, end meter
 				Reset: time.Duration(ahead), Window: time.Duration(window),
 			}
 			if !taken {
+				l.refused[m].Add(1)
 				left.Wait = time.Duration(ahead + unit - window)
 				return left, false
 			}
@@ -331,4 +382,15 @@ func (id *Identity) MaxConsumers() (most int, name string) {
 		}
 	}
 	return most, name
+}
+
+// RefusedConsumer counts that the quota of [Identity.MaxConsumers] has refused an instance.
+func (id *Identity) RefusedConsumer() {
+	_, name := id.MaxConsumers()
+	for i := range id.limits {
+		if l := &id.limits[i]; l.Name == name && l.Consumers > 0 {
+			l.refused[instances].Add(1)
+			return
+		}
+	}
 }

@@ -107,20 +107,22 @@ func (in *Ingest) toMemory(ctx *fasthttp.RequestCtx, d *delivery, job *batch.Job
 	}
 	server.ReleaseBody(ctx)
 	in.accepted(ctx, d)
-	records, topic := job.Len(), strings.Clone(r.topic) // it is a view of the request
-	go func() {
-		written := 0
-		_, err := in.producer.Produce(job, topic, batch.AnyPartition, nil, func(dst []byte, job *batch.Job) []byte {
-			written = job.Written()
-			return dst
-		})
-		in.counts.Produced.Add(uint64(written))
-		in.figures.Lost.Add(uint64(records - written))
-		if err != nil {
-			in.edge.RecordsFailed(apierr.From(err).Kind, records)
-		}
-	}()
+	go in.send(job, strings.Clone(r.topic)) // it is a view of the request
 	return nil
+}
+
+// send writes a job that nobody waits for. It takes the job, which is admitted.
+func (in *Ingest) send(job *batch.Job, topic string) {
+	records, written := job.Len(), 0
+	_, err := in.producer.Produce(job, topic, batch.AnyPartition, nil, func(dst []byte, job *batch.Job) []byte {
+		written = job.Written()
+		return dst
+	})
+	in.counts.Produced.Add(uint64(written))
+	in.figures.Lost.Add(uint64(records - written))
+	if err != nil {
+		in.edge.RecordsFailed(apierr.From(err).Kind, records)
+	}
 }
 
 // accepted answers for events that are not in Kafka yet.

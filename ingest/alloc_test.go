@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/valyala/fasthttp"
 
@@ -76,5 +77,19 @@ func TestCloudEventAllocs(t *testing.T) {
 		}
 	}); allocs > 0 {
 		t.Errorf("%v allocations for %d events", allocs, n)
+	}
+}
+
+// Counting the events of keys costs nothing once the keys are known.
+func TestHotAllocs(t *testing.T) {
+	rule := &overflowRule{rate: 1, burst: 10}
+	s := newRates()
+	key, now, hot := []byte("key"), time.Now().UnixNano(), 0
+	if allocs := testing.AllocsPerRun(1000, func() {
+		if s.over(s.hash("route", key), now, rule) {
+			hot++
+		}
+	}); allocs > 0 || hot != 991 {
+		t.Errorf("%v allocations; %d of 1001 events are too many", allocs, hot)
 	}
 }

@@ -29,6 +29,10 @@ type delivery struct {
 	// that Kafka does not have, nil for none.
 	encoding  bool
 	unwritten []bool
+	// hot are the records that are over the rate of the route, and whole is why none of the others
+	// is written, while some of those are.
+	hot   []bool
+	whole *apierr.Error
 	// answer is the method appendAnswer, made once since making it allocates.
 	answer func(dst []byte, job *batch.Job) []byte
 }
@@ -54,7 +58,10 @@ func (d *delivery) reset() {
 	if cap(d.spans) > pool.MaxPooledRecords || cap(d.text) > pool.MaxPooledBytes {
 		d.spans, d.misfits, d.text = nil, nil, nil
 	}
-	d.encoding, d.unwritten = false, nil
+	d.encoding, d.unwritten, d.whole = false, nil, nil
+	if d.hot = d.hot[:0]; cap(d.hot) > pool.MaxPooledRecords {
+		d.hot = nil
+	}
 	d.minimal, d.failed, d.retryAfter, d.tally = false, 0, 0, tally{}
 }
 
@@ -73,12 +80,12 @@ func (d *delivery) appendAccepted(dst []byte) []byte {
 
 // appendCounts appends an answer; job is nil where no record of it has a result.
 func (d *delivery) appendCounts(dst []byte, job *batch.Job, accepted int) []byte {
-	d.failed = d.events - d.left - accepted
+	d.failed = d.events - d.left - d.away - accepted
 	if d.failed == 0 && d.minimal {
 		return dst
 	}
 	dst = append(dst, `{"accepted":`...)
-	dst = strconv.AppendInt(dst, int64(accepted), 10)
+	dst = strconv.AppendInt(dst, int64(accepted+d.away), 10)
 	dst = append(dst, `,"refused":`...)
 	dst = strconv.AppendInt(dst, int64(d.failed), 10)
 	if d.left > 0 {
@@ -105,7 +112,10 @@ func (d *delivery) appendErrors(dst []byte, job *batch.Job) []byte {
 			refused = refused[1:]
 			continue
 		}
-		if job != nil && job.Written() < job.Len() {
+		switch {
+		case d.whole != nil:
+			dst = d.appendError(dst, index, d.whole)
+		case job != nil && job.Written() < job.Len():
 			if _, _, failed := job.Result(record); failed != nil {
 				dst = d.appendError(dst, index, failed)
 			}

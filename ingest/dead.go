@@ -27,7 +27,7 @@ func (in *Ingest) keepDead(ctx *fasthttp.RequestCtx, d *delivery, r request) {
 	if r.route.deadLetter == "" || dead == 0 {
 		return
 	}
-	failed := in.store(in.deadJob(ctx, d, r), r.route)
+	failed := in.store(in.deadJob(ctx, d, r), r.route.deadLetter, r.route)
 	kind := apierr.KafkaRetriable // also where the fault is the operator's: the sender keeps the event
 	if failed != nil && failed.Kind.Retry {
 		kind = failed.Kind
@@ -123,26 +123,26 @@ func (w *deadWriter) reason(route, topic string, why *apierr.Error) {
 // copy returns bytes that live as long as somebody looks at them.
 func (w *deadWriter) copy(b []byte) []byte { return append([]byte{}, b...) }
 
-// store brings a job of dead letters to where the route's ack promises that its events are. It
-// takes the job.
-func (in *Ingest) store(job *batch.Job, r *Route) *apierr.Error {
-	if r.ack == ackDisk || r.fallback && !in.direct(r.deadLetter) {
-		return in.storeOnDisk(job, r)
+// store brings a job for another topic of the route, the dead-letter or the overflow topic, to
+// where the route's ack promises that its events are. It takes the job.
+func (in *Ingest) store(job *batch.Job, topic string, r *Route) *apierr.Error {
+	if r.ack == ackDisk || r.fallback && !in.direct(topic) {
+		return in.storeOnDisk(job, topic, r)
 	}
-	entry := encode(job, r.deadLetter, r.name) // Produce takes the job
+	entry := encode(job, topic, r.name) // Produce takes the job
 	defer entry.Release()
-	failed := in.storeInKafka(job, r.deadLetter)
+	failed := in.storeInKafka(job, topic)
 	if failed != nil && failed.Kind.Retry && r.fallback {
-		return in.toSpool(r.deadLetter, entry.B)
+		return in.toSpool(topic, entry.B)
 	}
 	return failed
 }
 
-func (in *Ingest) storeOnDisk(job *batch.Job, r *Route) *apierr.Error {
-	entry := encode(job, r.deadLetter, r.name)
+func (in *Ingest) storeOnDisk(job *batch.Job, topic string, r *Route) *apierr.Error {
+	entry := encode(job, topic, r.name)
 	defer entry.Release()
 	job.Release()
-	return in.toSpool(r.deadLetter, entry.B)
+	return in.toSpool(topic, entry.B)
 }
 
 // storeInKafka writes a job, of which all records must be written. It takes the job.

@@ -183,7 +183,7 @@ func (d *delivery) noteFailures(job *batch.Job) {
 // endIDs ends what [delivery.leaveOutDoubles] has begun; failed says that the request failed.
 func (d *delivery) endIDs(failed bool) {
 	if len(d.rules.noted) > 0 {
-		d.rules.seen.end(d.rules.noted, func(i int) bool { return failed || d.unwritten != nil && d.unwritten[i] })
+		d.rules.seen.end(d.rules.noted, func(i int) bool { return failed || d.whole != nil || d.unwritten != nil && d.unwritten[i] })
 	}
 }
 

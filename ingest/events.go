@@ -33,6 +33,7 @@ type parser struct {
 	events  int       // so far: the index of the next one
 	refused []refusal // in the order of their indexes, with those that are left out
 	left    int       // events that are left out by a rule; they have no error
+	away    int       // events that are written to the overflow topic; they have none either
 }
 
 // parse fills the slab, which must be empty. Its error refuses the body as a whole.
@@ -110,7 +111,7 @@ func (p *parser) leaveOut() {
 }
 
 // faults returns how many events are refused.
-func (p *parser) faults() int { return len(p.refused) - p.left }
+func (p *parser) faults() int { return len(p.refused) - p.left - p.away }
 
 // firstFault returns the first refused event, of which there must be one.
 func (p *parser) firstFault() refusal {

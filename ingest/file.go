@@ -203,8 +203,10 @@ func (r *reader) route(of member) *Route {
 			route.sample = r.sample(m)
 		case "dedupe":
 			route.dedupe = r.dedupe(m)
+		case "overflow":
+			route.overflow = r.overflow(m)
 		default:
-			r.unknown(m, "topic, key, partition, timestamp, headers, limits, ack, fallback, cors, pixel, schema, dead_letter, enrich, drop, sample, dedupe")
+			r.unknown(m, "topic, key, partition, timestamp, headers, limits, ack, fallback, cors, pixel, schema, dead_letter, enrich, drop, sample, dedupe, overflow")
 		}
 	}
 	if route.fallback && route.ack != ackKafka {

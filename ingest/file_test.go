@@ -35,6 +35,7 @@ func TestRouteFaults(t *testing.T) {
   typed: {schema: {format: json, id: 3, version: 2, text: x}, dead_letter: a/b}
   less: {enrich: {address: half, colour: true}, drop: [{is: [a]}, {pointer: /a}], sample: {by: x, keep: 2}}
   none-left: {drop: [], sample: {}}
+  hot: {overflow: {topic: a/b, events: 0, by: name, colour: red}}
 extra: 1
 `
 	_, faults := ParseRoutes([]byte(strings.Replace(text, "*x", "''", 1)))
@@ -51,7 +52,7 @@ extra: 1
 		`9: routes.wrong.partition must be a mapping`,
 		`9: routes.wrong.partition must have one of pointer, query, header and fixed`,
 		`10: routes.wrong.timestamp must have one of pointer, query, header and fixed`,
-		`11: routes.wrong.colour is not known here; allowed: topic, key, partition, timestamp, headers, limits, ack, fallback, cors, pixel, schema, dead_letter, enrich, drop, sample, dedupe`,
+		`11: routes.wrong.colour is not known here; allowed: topic, key, partition, timestamp, headers, limits, ack, fallback, cors, pixel, schema, dead_letter, enrich, drop, sample, dedupe, overflow`,
 		`13: routes.wrong.headers.h.required must be true or false`,
 		`14: routes.wrong.headers.i.pointer: a JSON pointer begins with "/", as /user/id does`,
 		`15: routes.wrong.limits.bytes must be a whole number, 1 or more`,
@@ -59,7 +60,7 @@ extra: 1
 		`16: routes.wrong.pixel must be true or false`,
 		`17: routes.open.topic comes from the request, and lists no topics; allowed: among: [NAME, …] beside it`,
 		`18: routes.fixed.topic is fixed, and among has no meaning`,
-		`19: routes.merged.<< is not known here; allowed: topic, key, partition, timestamp, headers, limits, ack, fallback, cors, pixel, schema, dead_letter, enrich, drop, sample, dedupe`,
+		`19: routes.merged.<< is not known here; allowed: topic, key, partition, timestamp, headers, limits, ack, fallback, cors, pixel, schema, dead_letter, enrich, drop, sample, dedupe, overflow`,
 		`19: routes.merged.key must be a text`,
 		`21: "https://a.example/" is not an origin; allowed: https://HOST, https://HOST:PORT, https://*.DOMAIN, *`,
 		`21: routes.pages.cors.methods is not known here; allowed: origins, headers, credentials`,
@@ -80,7 +81,11 @@ extra: 1
 		`26: routes.less.sample.keep must be a number from 0 to 1`,
 		`27: routes.none-left.drop must be a list of 1 to 20 rules`,
 		`27: routes.none-left.sample must have keep, a number from 0 to 1`,
-		`28: extra is not known here; allowed: routes`,
+		`28: routes.hot.overflow.topic is not the name of a topic`,
+		`28: routes.hot.overflow.events must be a whole number, 1 or more`,
+		`28: routes.hot.overflow.by is "name"; allowed: key, caller`,
+		`28: routes.hot.overflow.colour is not known here; allowed: topic, events, burst, by, keep_key`,
+		`29: extra is not known here; allowed: routes`,
 	}
 	if a, b := strings.Join(got, "\n"), strings.Join(want, "\n"); a != b {
 		t.Errorf("the faults are\n%s\nwant\n%s", a, b)

@@ -64,7 +64,8 @@ type Ingest struct {
 	figures    *metrics.Ingest
 	counts     *metrics.Format
 	forwarder  *forwarder
-	ids        *ids // of events of late
+	ids        *ids   // of events of late
+	rates      *rates // of keys
 	deliveries sync.Pool
 	table      atomic.Pointer[Table] // never nil
 }
@@ -73,7 +74,7 @@ type Ingest struct {
 func New(edge *server.Server, s Settings, d Deps) *Ingest {
 	in := &Ingest{settings: s, edge: edge, producer: d.Producer, schemas: d.Schemas, spool: d.Spool, dead: d.Dead, log: d.Logger, figures: &edge.Metrics().Ingest, counts: edge.Metrics().Format("ingest")}
 	in.forwarder = &forwarder{in: in, dir: filepath.Join(s.SpoolDir, "aside"), patience: patience, lanes: map[string]*lane{}}
-	in.ids = newIDs()
+	in.ids, in.rates = newIDs(), newRates()
 	in.deliveries.New = func() any { return newDelivery() }
 	in.SetRoutes(s.Routes)
 	return in
@@ -237,8 +238,13 @@ func (in *Ingest) write(ctx *fasthttp.RequestCtx, d *delivery, job *batch.Job, r
 	}
 	if err == nil {
 		server.ChargeRecords(ctx, job.Len())
+		in.divert(ctx, d, job, &r)
 		err = in.keep(ctx, d, job, r)
 		job = nil // whoever kept it has it
+		if err != nil && d.away > 0 {
+			in.answerPartly(ctx, d, apierr.From(err))
+			err = nil
+		}
 	}
 	if job != nil {
 		job.Release()

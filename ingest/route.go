@@ -45,6 +45,8 @@ type Route struct {
 	drop   []dropRule
 	sample *sampleRule
 	dedupe *dedupeRule
+	// overflow is where the events of hot keys go, or nil.
+	overflow *overflowRule
 }
 
 // ack is what a success promises.
@@ -137,12 +139,16 @@ func (in *Ingest) named(ctx *fasthttp.RequestCtx) *Route {
 	return in.table.Load().routes[name]
 }
 
-// topicOf returns the topic of a request's events, to which no rule may deny its caller to write.
+// topicOf returns the topic of a request's events. No rule may deny its caller to write there, or
+// to the overflow topic, where some of them may go.
 // That the caller may use the route was decided by the route's name.
 func (r *Route) topicOf(ctx *fasthttp.RequestCtx) (string, error) {
 	topic, err := r.choose(ctx)
 	if err == nil {
 		err = server.AllowWrite(ctx, topic)
+	}
+	if err == nil && r.overflow != nil {
+		err = server.AllowWrite(ctx, r.overflow.topic)
 	}
 	return topic, err
 }

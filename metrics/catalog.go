@@ -46,6 +46,7 @@ var (
 	httpStreams     = gauge("http_streams", "Answers that go on piece by piece until their client leaves.")
 	httpConnections = gauge("http_connections", "Open connections.")
 	httpRejected    = counter("http_connections_rejected_total", "Connections turned away because connections.max or connections.max.per.ip was reached.")
+	quotaRefused    = counter("quota_refused_total", "What quotas have refused: quota is its name (authorization.rules.file, or the setting), limit what it bounds: requests, records, bytes, consumers or connections.", "quota", "limit")
 	httpOrigins     = counter("http_origins_refused_total", "Requests of web pages of other origins that CORS does not allow. The log names the origins.")
 	httpReplayed    = counter("http_idempotent_replays_total", "Requests that were not carried out, because one with the same Idempotency-Key was before. They got its answer.")
 	httpEvicted     = counter("http_idempotent_answers_evicted_total", "Answers to requests with an Idempotency-Key that were forgotten within idempotency.window.ms, for want of idempotency.max.bytes: retries of those requests write again.")
@@ -66,6 +67,7 @@ var (
 	ingestLost      = counter("ingest_lost_events_total", "Events of routes with ack: memory that did not arrive in Kafka.")
 
 	ingestDropped     = counter("ingest_dropped_events_total", "Events that the rules of their routes leave out (drop, sample).")
+	ingestOverflowed  = counter("ingest_overflow_events_total", "Events that are over the rate of their key, or caller, and are sent to the overflow topics of their routes.")
 	ingestDeadLetters = counter("ingest_dead_letter_events_total", "Events that are in the dead-letter topics of their routes. `millrace dead show` shows them.")
 
 	spoolBytes    = gauge("spool_bytes", "Bytes of the spool on the disk.")
@@ -192,7 +194,7 @@ func Catalog() []Group {
 	return []Group{
 		{"HTTP", "Buckets of histograms are classic and, where the scraper asks for protobuf, native ones.", []*Def{
 			httpRequests, httpDuration, httpReceived, httpSent, httpErrors,
-			httpInFlight, httpStreams, httpConnections, httpRejected, httpOrigins, httpReplayed, httpEvicted, httpPanics, httpExpires, httpDraining,
+			httpInFlight, httpStreams, httpConnections, httpRejected, quotaRefused, httpOrigins, httpReplayed, httpEvicted, httpPanics, httpExpires, httpDraining,
 			bodiesUsed, bodiesLimit, bodiesRefused, bodiesCut,
 		}},
 		{"Produce", "", []*Def{
@@ -216,7 +218,7 @@ func Catalog() []Group {
 			metadataTopics, metadataParts, metadataOrphans, metadataBrokers,
 		}, kprom...)},
 		{"Spool", "Of events that are answered before Kafka has them (ingest.spool.dir).", []*Def{
-			ingestForwarded, ingestRepeated, ingestDead, ingestLost, ingestDropped, ingestDeadLetters,
+			ingestForwarded, ingestRepeated, ingestDead, ingestLost, ingestDropped, ingestOverflowed, ingestDeadLetters,
 			spoolBytes, spoolLimit, spoolEntries, spoolAge, spoolAside, spoolAppended, spoolRefused, spoolCorrupt,
 		}},
 		{"Schemas", "Of the formats that need a schema registry; none of this moves for the others.", []*Def{

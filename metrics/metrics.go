@@ -138,6 +138,8 @@ type Ingest struct {
 	DeadLetters atomic.Uint64
 	// Dropped counts events that rules of routes leave out.
 	Dropped atomic.Uint64
+	// Overflowed counts events that are over the rate of their key, and go to overflow topics.
+	Overflowed atomic.Uint64
 }
 
 // Watch sets the sources that a scrape reads. It replaces those of an earlier call.
@@ -213,6 +215,7 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	ingestDead.put(to, float64(m.Ingest.Dead.Load()))
 	ingestLost.put(to, float64(m.Ingest.Lost.Load()))
 	ingestDropped.put(to, float64(m.Ingest.Dropped.Load()))
+	ingestOverflowed.put(to, float64(m.Ingest.Overflowed.Load()))
 	ingestDeadLetters.put(to, float64(m.Ingest.DeadLetters.Load()))
 	httpOrigins.put(to, float64(m.OriginsRefused.Load()))
 	httpReplayed.put(to, float64(m.Replayed.Load()))

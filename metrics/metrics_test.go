@@ -53,6 +53,7 @@ func full(t testing.TB) *Metrics {
 		Pools:       func() []Pool { return []Pool{{Name: "fetch", Gets: 1, Out: -1, KeptBytes: 5}} },
 		Logins:      func() int { return 2 },
 		Audit:       func() (written, lost uint64) { return 3, 1 },
+		Quotas:      func(put func(quota, what string, refused uint64)) { put("devices", "requests", 4) },
 	})
 	return m
 }

@@ -24,6 +24,7 @@ type Sources struct {
 	Pools       func() []Pool
 	Audit       func() (written, lost uint64)
 	Logins      func() int // of callers, with connections to Kafka of their own
+	Quotas      func(put func(quota, what string, refused uint64))
 }
 
 // Server is the state of the HTTP edge.
@@ -204,6 +205,11 @@ func (s *Sources) collectAccess(to chan<- prometheus.Metric) {
 	}
 	if s.Logins != nil {
 		kafkaLogins.put(to, float64(s.Logins()))
+	}
+	if s.Quotas != nil {
+		s.Quotas(func(quota, what string, refused uint64) {
+			quotaRefused.put(to, float64(refused), quota, what)
+		})
 	}
 }
 

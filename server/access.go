@@ -4,10 +4,7 @@ import (
 	"cmp"
 	"crypto/x509"
 	"log/slog"
-	"net/netip"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/valyala/fasthttp"
 
@@ -148,17 +145,21 @@ func (s *Server) authorize(rt *gate, ctx *fasthttp.RequestCtx) error {
 		return s.requireLocal(rt, ctx)
 	}
 	ctx.SetUserValue(gateKey{}, rt)
+	byNode := CallerOf(ctx) != nil // it is another node that has identified the caller
 	id, err := s.identify(rt, ctx)
+	if err == nil && !byNode {
+		err = s.count(ctx, id)
+	}
 	if err == nil {
 		err = s.permit(rt, ctx, id)
 	}
 	if err == nil && !id.Ruled() {
 		err = s.requireLocal(rt, ctx)
 	}
-	if err != nil {
+	if err != nil && !apierr.QuotaExceeded.Is(err) {
 		return s.refused(rt, ctx, id, err)
 	}
-	return nil
+	return err
 }
 
 // asks reports whether [Server.authorize] asks who the callers of the route are.
@@ -290,69 +291,6 @@ func isLocal(ctx *fasthttp.RequestCtx) bool {
 		}
 	}
 	return addrOf(ctx).IsLoopback()
-}
-
-// meter takes the request, with its body, from the quotas of its caller.
-func (s *Server) meter(rt *gate, ctx *fasthttp.RequestCtx) error {
-	if !s.asks(rt) {
-		return nil
-	}
-	id := CallerOf(ctx)
-	left, ok := id.Take(addrOf(ctx), rt.Path, auth.Usage{Requests: 1, Bytes: len(RequestBody(ctx))})
-	if left.Name == "" {
-		return nil
-	}
-	h := &ctx.Response.Header
-	h.Set("RateLimit-Policy", strconv.Quote(left.Name)+";q="+strconv.FormatInt(left.Limit, 10)+";w="+seconds(left.Window))
-	h.Set("RateLimit", strconv.Quote(left.Name)+";r="+strconv.FormatInt(left.Remaining, 10)+";t="+seconds(left.Reset))
-	if ok {
-		return nil
-	}
-	return exceeded(left)
-}
-
-// exceeded returns the error of a quota that is used up.
-func exceeded(left auth.Left) error {
-	e := apierr.QuotaExceeded.New("The quota %s is used up: it allows %s %s in %s.", left.Name, strconv.FormatInt(left.Limit, 10), left.What, left.Window.String())
-	e.After = left.Wait
-	return e
-}
-
-// seconds are the whole seconds of a time, rounded up.
-func seconds(d time.Duration) string {
-	return strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10)
-}
-
-// ChargeRecords takes the records of a request from the quotas of its caller, who is refused
-// later if that was too much.
-func ChargeRecords(ctx *fasthttp.RequestCtx, records int) {
-	if rt, ok := ctx.UserValue(gateKey{}).(*gate); ok {
-		CallerOf(ctx).Charge(addrOf(ctx), rt.Path, auth.Usage{Records: records})
-	}
-}
-
-// RecordQuota is what the quotas of a request's caller leave to a stream, which outlives its
-// handler. The zero RecordQuota is unlimited.
-type RecordQuota struct {
-	id   *auth.Identity
-	addr netip.Addr
-	path string
-}
-
-// RecordQuotaOf returns that of a request's caller.
-func RecordQuotaOf(ctx *fasthttp.RequestCtx) RecordQuota {
-	if rt, ok := ctx.UserValue(gateKey{}).(*gate); ok {
-		return RecordQuota{CallerOf(ctx), addrOf(ctx), rt.Path}
-	}
-	return RecordQuota{}
-}
-
-// Take takes records from the quotas, or returns the error that refuses them.
-func (q RecordQuota) Take(records int) error {
-	if left, ok := q.id.TakeRecords(q.addr, q.path, records); !ok {
-		return exceeded(left)
-	}
-	return nil
 }
 
 // gateKey is the key of the route of a request whose caller was asked.

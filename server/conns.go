@@ -14,6 +14,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"millrace/auth"
 	"millrace/pool"
 	"millrace/server/intake"
 )
@@ -159,8 +160,9 @@ type Conn struct {
 	early    bool            // the next request was there when the pause before it ended
 	spoke    bool            // has sent a byte of HTTP; only its own goroutine reads
 	linger   atomic.Bool
-	gone     atomic.Bool // the other side has ended it
-	giveBack func()      // returns its slot within the limits; once
+	gone     atomic.Bool     // the other side has ended it
+	giveBack func()          // returns its slot within the limits; once
+	counted  auth.Connection // in the quotas of its caller
 	attention
 	waits func() // called before bytes are waited for, or nil; of the connection's goroutine
 
@@ -301,6 +303,7 @@ func (c *Conn) Close() error {
 	}
 	// Before the end is visible: a client that waited for it may take the slot.
 	c.giveBack()
+	c.counted.Close()
 	return c.TCPConn.Close()
 }
 
@@ -323,6 +326,10 @@ func linger(c *net.TCPConn, atMost time.Duration) {
 type secureConn struct {
 	*tls.Conn
 	under *Conn
+	// Of the connection's goroutine: whether the client's certificate was looked at, and when it
+	// ends; zero: it has shown none.
+	looked bool
+	ends   time.Time
 }
 
 // Read implements [net.Conn]. The bytes of a handshake do not count as HTTP.

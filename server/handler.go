@@ -79,6 +79,9 @@ func (s *Server) route(ctx *fasthttp.RequestCtx) error {
 	if claims, err := s.receivePeer(ctx); err != nil || claims && isAsking(ctx) {
 		return err
 	}
+	if err := checkCertificate(ctx); err != nil {
+		return err
+	}
 	if err := s.requireOwnHostEverywhere(ctx); err != nil {
 		return err
 	}

@@ -41,8 +41,13 @@ func KeepWhile(ctx *fasthttp.RequestCtx, allowed func(caller *auth.Identity) err
 func (s *Server) watchRights(ctx *fasthttp.RequestCtx, end func()) (done func()) {
 	g, _ := ctx.UserValue(gateKey{}).(*gate)
 	caller := CallerOf(ctx)
+	stop := func() {}
+	if ends := s.CredentialsEnd(ctx); !ends.IsZero() {
+		timer := time.AfterFunc(time.Until(ends), end)
+		stop = func() { timer.Stop() }
+	}
 	if g == nil || caller == nil {
-		return func() {}
+		return stop
 	}
 	o := &openStream{gate: g, caller: caller, end: end}
 	o.more, _ = ctx.UserValue(keepKey{}).(func(*auth.Identity) error)
@@ -53,11 +58,6 @@ func (s *Server) watchRights(ctx *fasthttp.RequestCtx, end func()) (done func())
 		o.group, _ = PathParam(ctx, "group")
 	}
 	o.enter(&s.open)
-	stop := func() {}
-	if ends := s.deps.Access.Ends(caller, credentialsOf(ctx)); !ends.IsZero() {
-		timer := time.AfterFunc(time.Until(ends), end)
-		stop = func() { timer.Stop() }
-	}
 	if s.deps.Access.Current(caller) != caller { // the rights have changed before it was entered
 		s.recheck(o)
 	}
@@ -65,6 +65,53 @@ func (s *Server) watchRights(ctx *fasthttp.RequestCtx, end func()) (done func())
 		stop()
 		o.leave(&s.open)
 	}
+}
+
+// endKey is the key of what [SetCredentialsEnd] was given.
+type endKey struct{}
+
+// SetCredentialsEnd notes when the credentials of a request's caller end that another node has
+// seen, and this one has not. Without it a stream that was forwarded would outlive them here.
+func SetCredentialsEnd(ctx *fasthttp.RequestCtx, end time.Time) { ctx.SetUserValue(endKey{}, end) }
+
+// CredentialsEnd returns when the credentials end that a request's caller, or its connection, has
+// shown; zero: they have no end.
+func (s *Server) CredentialsEnd(ctx *fasthttp.RequestCtx) time.Time {
+	if end, ok := ctx.UserValue(endKey{}).(time.Time); ok {
+		return end
+	}
+	end, ofConnection := time.Time{}, certificateEnd(ctx)
+	if caller := CallerOf(ctx); caller != nil {
+		end = s.deps.Access.Ends(caller, credentialsOf(ctx))
+	}
+	if end.IsZero() || !ofConnection.IsZero() && ofConnection.Before(end) {
+		return ofConnection
+	}
+	return end
+}
+
+// certificateEnd returns when the certificate of the request's client ends; zero: it has shown none.
+func certificateEnd(ctx *fasthttp.RequestCtx) time.Time {
+	secure, ok := ctx.Conn().(*secureConn)
+	if !ok {
+		return time.Time{}
+	}
+	if !secure.looked {
+		secure.looked = true
+		if own := certificateOf(ctx); own != nil {
+			secure.ends = own.NotAfter
+		}
+	}
+	return secure.ends
+}
+
+// checkCertificate refuses a request on a connection that outlives the certificate of its client,
+// which was verified when the connection began.
+func checkCertificate(ctx *fasthttp.RequestCtx) error {
+	if ends := certificateEnd(ctx); !ends.IsZero() && time.Now().After(ends) {
+		return closing(ctx, apierr.Unauthenticated.New("The certificate of the client has ended. Connect anew with one that is valid."))
+	}
+	return nil
 }
 
 func (o *openStream) enter(all *openStreams) {

@@ -67,6 +67,11 @@ func (n *node) watch(compressor *kafka.Compressor) {
 		Buffered: n.producer.Buffered,
 		Logins:   n.server.Principals,
 		Audit:    n.auditCounts(),
+		Quotas: func(put func(quota, what string, refused uint64)) {
+			for _, r := range n.access.Refusals() {
+				put(r.Quota, r.What, r.Times)
+			}
+		},
 		Consumers: func() metrics.Consumers {
 			s := n.consumers.Stats()
 			s.Skipped += n.reader.Skipped()

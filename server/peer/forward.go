@@ -298,7 +298,7 @@ const (
 // the client hung up by the end of the connection, which the end of life brings.
 func (f *Forwarder) send(client context.Context, s *server.Server, ctx *fasthttp.RequestCtx, to cluster.Place) (outcome, error) {
 	life, cancel := context.WithCancel(client)
-	req, body, err := newForward(life, ctx, to.URL)
+	req, body, err := newForward(life, s, ctx, to.URL)
 	if err != nil {
 		cancel()
 		return answered, err
@@ -419,7 +419,7 @@ func (f *Forwarder) roundTrip(req *http.Request, body []byte, to cluster.Place) 
 
 // newForward makes the request to another node, without its proof, and returns
 // its body beside it.
-func newForward(life context.Context, ctx *fasthttp.RequestCtx, base string) (*http.Request, []byte, error) {
+func newForward(life context.Context, s *server.Server, ctx *fasthttp.RequestCtx, base string) (*http.Request, []byte, error) {
 	u, err := url.Parse(base)
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot use the address of another node: %w", err)
@@ -441,7 +441,7 @@ func newForward(life context.Context, ctx *fasthttp.RequestCtx, base string) (*h
 	req.Header.Set("User-Agent", server.Name)
 	req.Header.Set(headerMethod, string(ctx.Method()))
 	if id := server.CallerOf(ctx); id != nil {
-		req.Header.Set(headerCaller, callerText(id))
+		req.Header.Set(headerCaller, callerText(id, s.CredentialsEnd(ctx)))
 	}
 	if ctx.UserValue(passedKey{}) != nil {
 		req.Header.Set(fasthttp.HeaderAuthorization, string(ctx.Request.Header.Peek(fasthttp.HeaderAuthorization)))

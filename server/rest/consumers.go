@@ -114,6 +114,9 @@ func (c *Consumers) create(ctx *fasthttp.RequestCtx) error {
 	}
 	instance, err := c.manager.Create(group, opts)
 	if err != nil {
+		if apierr.QuotaExceeded.Is(err) {
+			caller.RefusedConsumer()
+		}
 		return err
 	}
 	uri := c.edge.BaseURL(ctx) + "/consumers/" + url.PathEscape(group) + "/instances/" + url.PathEscape(instance.Name())
