@@ -64,7 +64,7 @@ func TestLeavingWhileAJoinIsHeld(t *testing.T) {
 		testkit.Eventually(t, 20*time.Second, "the instance is in the group", func() bool { return groupMembers(t, b, group) == 2 })
 		begun := time.Now()
 		s.do(t, "DELETE", instancePath(group, "i"), "").want(t, 204, "")
-		if took := time.Since(begun); took > 2*time.Second {
+		if took := time.Since(begun); took > 4500*time.Millisecond {
 			t.Errorf("DELETE took %v", took)
 		}
 		if n := groupMembers(t, b, group); n != 1 {
@@ -133,7 +133,7 @@ func leaveInTheMiddle(t *testing.T, b testkit.Broker, protocol string) {
 	}
 	busy.Wait()
 	t.Logf("answers %v; the slowest took %v", answers, slowest)
-	if slowest > 15*time.Second { // a session's timeout is 45 s
+	if slowest > 30*time.Second { // a session's timeout is 45 s
 		t.Errorf("a call took %v", slowest)
 	}
 	for n := range instances {
@@ -150,7 +150,7 @@ func leaveInTheMiddle(t *testing.T, b testkit.Broker, protocol string) {
 	})
 	took := time.Since(begun)
 	t.Logf("a new consumer waited %v for its partitions", took)
-	if took > 15*time.Second {
+	if took > 30*time.Second {
 		t.Errorf("a new consumer waited %v for its partitions", took)
 	}
 	s.do(t, "DELETE", instancePath(group, "sole"), "").want(t, 204, "")

@@ -65,7 +65,7 @@ func TestMetadataWithoutBrokers(t *testing.T) {
 	}
 	s.do(t, "GET", "/", "").want(t, 200, "{}")
 	s.do(t, "GET", "/healthz", "").want(t, 200, "ok")
-	if took := time.Since(began); took > 2*time.Second {
+	if took := time.Since(began); took > 8*time.Second { // one request that waits takes 10 s
 		t.Errorf("seven answers took %v", took)
 	}
 }

@@ -250,7 +250,7 @@ func TestTopicCreationCanBeSwitchedOff(t *testing.T) {
 	s := start(t, b.Broker, func(o *stackOptions) { o.create = false })
 	began := time.Now()
 	s.do(t, "POST", "/topics/"+testkit.Topic(t), `{"records":[{"value":1}]}`, jsonV2).want(t, 404, `"error_code":40401`)
-	if took := time.Since(began); took > 2*time.Second {
+	if took := time.Since(began); took > 5*time.Second { // a wait for the topic takes twice that
 		t.Errorf("an unknown topic took %v", took)
 	}
 }
@@ -281,7 +281,7 @@ func TestBrokerGone(t *testing.T) {
 	b := testkit.Fake(t)
 	s := start(t, b.Broker, func(o *stackOptions) {
 		o.batch.Timeout = 500 * time.Millisecond
-		o.producer.DeliveryTimeout = 2 * time.Second
+		o.producer.DeliveryTimeout = 10 * time.Second
 	})
 	topic := testkit.Topic(t)
 	s.do(t, "POST", "/topics/"+topic, `{"records":[{"value":1}]}`, jsonV2).want(t, 200, `"offset":0`)
@@ -291,7 +291,7 @@ func TestBrokerGone(t *testing.T) {
 	if again := r.header.Get("Retry-After") != ""; r.status != 503 && r.status != 504 || again != (r.status == 503) {
 		t.Errorf("got %d, Retry-After %v: %s", r.status, again, r.body)
 	}
-	if took := time.Since(began); took > 2*time.Second {
+	if took := time.Since(began); took > 5*time.Second { // half of what it is tried for
 		t.Errorf("it took %v", took)
 	}
 	testkit.Eventually(t, 20*time.Second, "readiness to go", func() bool { return s.do(t, "GET", "/readyz", "").status == 503 })
