@@ -48,7 +48,7 @@ func (in *Ingest) toKafka(ctx *fasthttp.RequestCtx, d *delivery, job *batch.Job,
 	dst, err := in.producer.Produce(job, r.topic, batch.AnyPartition, ctx.Response.SwapBody(nil)[:0], d.answer)
 	ctx.Response.SwapBody(dst)
 	if err != nil {
-		in.edge.RecordsFailed(apierr.From(err).Kind, records)
+		in.edge.AllFailed(in.edge.SenderOf(ctx), r.topic, err, records)
 		return err
 	}
 	in.counts.Produced.Add(uint64(d.events - d.left - d.failed))
@@ -107,7 +107,7 @@ func (in *Ingest) toMemory(ctx *fasthttp.RequestCtx, d *delivery, job *batch.Job
 	}
 	server.ReleaseBody(ctx)
 	in.accepted(ctx, d)
-	records, topic := job.Len(), strings.Clone(r.topic) // it is a view of the request
+	records, topic, sender := job.Len(), strings.Clone(r.topic), in.edge.SenderOf(ctx) // the request ends before
 	go func() {
 		written := 0
 		_, err := in.producer.Produce(job, topic, batch.AnyPartition, nil, func(dst []byte, job *batch.Job) []byte {
@@ -117,7 +117,7 @@ func (in *Ingest) toMemory(ctx *fasthttp.RequestCtx, d *delivery, job *batch.Job
 		in.counts.Produced.Add(uint64(written))
 		in.figures.Lost.Add(uint64(records - written))
 		if err != nil {
-			in.edge.RecordsFailed(apierr.From(err).Kind, records)
+			in.edge.AllFailed(sender, topic, err, records)
 		}
 	}()
 	return nil

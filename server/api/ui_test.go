@@ -93,7 +93,10 @@ type figures struct {
 	State   struct{ Reachable bool }
 	Routes  []struct{ Method, Path string }
 	Errors  []struct{ Name string }
-	Recent  []struct{ Name, Where string }
+	Recent  []struct {
+		Name, Where, Topic, Client, Message string
+		Count                               int
+	}
 	Brokers struct{ List []struct{ Leads int } }
 	Topics  struct {
 		List []struct {
