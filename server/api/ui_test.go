@@ -90,10 +90,10 @@ type figures struct {
 		Failed    int `json:"failed"`
 		RecordsIn int `json:"records_in"`
 	}
-	State   struct{ Reachable bool }
-	Routes  []struct{ Method, Path string }
-	Errors  []struct{ Name string }
-	Recent  []struct {
+	State  struct{ Reachable bool }
+	Routes []struct{ Method, Path string }
+	Errors []struct{ Name string }
+	Recent []struct {
 		Name, Where, Topic, Client, Message string
 		Count                               int
 	}
