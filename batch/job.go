@@ -35,6 +35,9 @@ type Job struct {
 	Slab pool.Slab
 	// Trace is the context of the records, where the request is traced, or nil.
 	Trace context.Context
+	// Request is the request that the job is of, for the owner's own use while it makes the
+	// response, or nil. The request may be over once the job is abandoned.
+	Request any
 	// KeySchema and ValueSchema are the ids of the schemas that the records were encoded with, 0
 	// for none; the response shows them.
 	KeySchema, ValueSchema int32
@@ -112,7 +115,7 @@ func (p *Producer) Acquire() *Job {
 func (j *Job) Release() {
 	j.discard()
 	j.charge = 0
-	j.Trace, j.Lent = nil, 0
+	j.Trace, j.Request, j.Lent = nil, nil, 0
 	j.KeySchema, j.ValueSchema = 0, 0
 	j.Slab.Reset()
 	if j.failed.Load() > 0 {

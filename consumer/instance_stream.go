@@ -189,7 +189,7 @@ func (st *InstanceStream) encode(s *session) (n int, err error) {
 	}
 	s.page = s.page[:0]
 	b := st.out.Buffer()
-	var taken count
+	taken := count{asked: st.out.Sent()}
 	b.B, n, err = s.encode(b.B, &taken, bounds{reader.StreamChunk, 4 * reader.StreamChunk}, func(dst []byte, r *kgo.Record) ([]byte, error) {
 		start := len(dst)
 		dst = st.q.Frames.Open(dst, false, nil)

@@ -46,6 +46,7 @@ func (i *Instance) AppendRecords(ctx context.Context, dst []byte, o ReadOptions,
 		return dst, err
 	}
 	defer i.endCall()
+	asked := time.Now()
 	i.confirm()
 	timeout, limit := i.opts.RequestTimeout, i.m.settings.MaxBytes
 	if o.Timeout > 0 {
@@ -84,7 +85,7 @@ func (i *Instance) AppendRecords(ctx context.Context, dst []byte, o ReadOptions,
 	known := reader.NewSchemas(i.m.deps.Schemas, i.opts.Format, nil)
 	asking, stop := i.asking(ctx, turn, known)
 	defer stop()
-	for taken := (count{}); ; {
+	for taken := (count{asked: asked}); ; {
 		passed := 0
 		page, passed, err = i.answer(s, page, &taken, limit, o.Extras(known))
 		switch {
@@ -357,8 +358,11 @@ func (i *Instance) answer(s *session, dst []byte, taken *count, limit int, x cod
 }
 
 // count is how much an answer has: records, the bytes of their keys and values, and
-// what was written of them, which may be more by far.
-type count struct{ records, bytes, written int }
+// what was written of them, which may be more by far. The client asked for it then.
+type count struct {
+	records, bytes, written int
+	asked                   time.Time
+}
 
 // bounds are those of an answer of more than one record: of the bytes of keys and
 // values, and of what is written.
@@ -380,8 +384,9 @@ func (s *session) encode(dst []byte, taken *count, within bounds, one appendOne)
 	from, passedBytes := taken.records, 0
 	for full, n := false, 0; n < len(s.backlog.runs) && !full && err == nil; n++ {
 		run := &s.backlog.runs[n]
-		before, first := *taken, passed
+		first := passed
 		var to mark
+		returned := reader.Returned{Format: s.inst.opts.Format, Topic: run.part.Topic, Asked: taken.asked}
 		for _, r := range run.records {
 			size, good := reader.Size(r), len(dst)
 			if full = !taken.admit(size, within); full {
@@ -394,6 +399,7 @@ func (s *session) encode(dst []byte, taken *count, within bounds, one appendOne)
 				break
 			}
 			if len(dst) > good {
+				returned.Add(r)
 				taken.records++
 				taken.bytes += size
 				taken.written += len(dst) - good
@@ -404,7 +410,7 @@ func (s *session) encode(dst []byte, taken *count, within bounds, one appendOne)
 			r.Recycle() // its bytes are copied
 		}
 		if passed > first {
-			s.moved(run.part, to, count{records: taken.records - before.records, bytes: taken.bytes - before.bytes})
+			s.moved(run.part, to, returned)
 		}
 	}
 	s.backlog.advance(passed, passedBytes)
@@ -414,11 +420,12 @@ func (s *session) encode(dst []byte, taken *count, within bounds, one appendOne)
 	return dst, passed, err
 }
 
-// moved moves the position of p to a mark, past records of which so many were answered.
-func (s *session) moved(p *partition, to mark, answered count) {
+// moved moves the position of p to a mark, past records of which these were returned.
+func (s *session) moved(p *partition, to mark, returned reader.Returned) {
 	p.answered = to
-	if read := s.inst.m.deps.Read; read != nil && answered.records > 0 {
-		read(s.inst.opts.Format, p.Topic, answered.records, answered.bytes)
+	if read := s.inst.m.deps.Read; read != nil && returned.Records > 0 {
+		returned.Ready = time.Now()
+		read(returned)
 	}
 	if !p.onPage {
 		p.onPage = true

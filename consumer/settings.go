@@ -4,7 +4,7 @@ import (
 	"log/slog"
 	"time"
 
-	"millrace/codec"
+	"millrace/reader"
 	"millrace/schema"
 )
 
@@ -44,10 +44,9 @@ type Deps struct {
 	Schemas *schema.Registry
 	// Healthy, if not nil, returns the error that no broker can be reached. It must not block.
 	Healthy func() error
-	// Read, if not nil, is told of records of one topic that were read, and of the
-	// bytes of their keys and values. It may be called with an instance locked and
-	// must not block.
-	Read func(f codec.Format, topic string, records, bytes int)
+	// Read, if not nil, is called with what a read returns of one topic. It may be called with an
+	// instance locked and must not block.
+	Read func(reader.Returned)
 	// Logger receives what operators should know; nil drops it.
 	Logger *slog.Logger
 }

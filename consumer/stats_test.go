@@ -8,6 +8,7 @@ import (
 	"millrace/codec"
 	"millrace/internal/testkit"
 	"millrace/metrics"
+	"millrace/reader"
 )
 
 // The metrics follow the readers, and ask Kafka nothing.
@@ -18,13 +19,17 @@ func TestStats(t *testing.T) {
 	produce(t, b, numbers(topic, 0, 10, 10)...) // two digits each
 	var mu sync.Mutex
 	records, bytes := 0, 0
-	counted := func(f codec.Format, name string, n, size int) {
+	begun := time.Now()
+	counted := func(r reader.Returned) {
 		mu.Lock()
 		defer mu.Unlock()
-		if f != codec.JSON || name != topic {
-			t.Errorf("records of %s in format %s", name, f)
+		if r.Format != codec.JSON || r.Topic != topic {
+			t.Errorf("records of %s in format %s", r.Topic, r.Format)
 		}
-		records, bytes = records+n, bytes+size
+		if r.Asked.Before(begun) || r.Ready.Before(r.Asked) || r.First.IsZero() || r.Last.Before(r.First) {
+			t.Errorf("the times of what was returned are %+v", r)
+		}
+		records, bytes = records+r.Records, bytes+r.Bytes
 	}
 	m := newManagerWith(t, b, func(s *Settings) { s.MaxInstances = 7 }, Deps{Read: counted})
 	group := testkit.Group(t)

@@ -48,7 +48,7 @@ func (in *Ingest) toKafka(ctx *fasthttp.RequestCtx, d *delivery, job *batch.Job,
 	dst, err := in.producer.Produce(job, r.topic, batch.AnyPartition, ctx.Response.SwapBody(nil)[:0], d.answer)
 	ctx.Response.SwapBody(dst)
 	if err != nil {
-		in.edge.RecordsFailed(apierr.From(err).Kind, records)
+		in.edge.AllFailed(in.edge.SenderOf(ctx), r.topic, err, records)
 		return err
 	}
 	in.counts.Produced.Add(uint64(d.events - d.left - d.failed))
@@ -107,12 +107,12 @@ func (in *Ingest) toMemory(ctx *fasthttp.RequestCtx, d *delivery, job *batch.Job
 	}
 	server.ReleaseBody(ctx)
 	in.accepted(ctx, d)
-	go in.send(job, strings.Clone(r.topic)) // it is a view of the request
+	go in.send(job, strings.Clone(r.topic), in.edge.SenderOf(ctx)) // the topic is a view of the request
 	return nil
 }
 
-// send writes a job that nobody waits for. It takes the job, which is admitted.
-func (in *Ingest) send(job *batch.Job, topic string) {
+// send writes a job of a sender that does not wait for it. It takes the job, which is admitted.
+func (in *Ingest) send(job *batch.Job, topic string, from server.Sender) {
 	records, written := job.Len(), 0
 	_, err := in.producer.Produce(job, topic, batch.AnyPartition, nil, func(dst []byte, job *batch.Job) []byte {
 		written = job.Written()
@@ -121,7 +121,7 @@ func (in *Ingest) send(job *batch.Job, topic string) {
 	in.counts.Produced.Add(uint64(written))
 	in.figures.Lost.Add(uint64(records - written))
 	if err != nil {
-		in.edge.RecordsFailed(apierr.From(err).Kind, records)
+		in.edge.AllFailed(from, topic, err, records)
 	}
 }
 

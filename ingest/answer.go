@@ -8,6 +8,7 @@ import (
 	"millrace/codec/json"
 	"millrace/internal/apierr"
 	"millrace/pool"
+	"millrace/server"
 )
 
 // delivery is one request's events on their way, and what became of them. It is pooled.
@@ -19,7 +20,9 @@ type delivery struct {
 	// of them asks its sender to wait.
 	failed     int
 	retryAfter time.Duration
-	tally      tally
+	// topic is that of the request, tally the events of it that are not written, by reason.
+	topic string
+	tally server.Failures
 	// Memory of the encoding by a schema: where each event is in the arena, those that do not fit,
 	// and the text of one.
 	spans   []span
@@ -62,7 +65,8 @@ func (d *delivery) reset() {
 	if d.hot = d.hot[:0]; cap(d.hot) > pool.MaxPooledRecords {
 		d.hot = nil
 	}
-	d.minimal, d.failed, d.retryAfter, d.tally = false, 0, 0, tally{}
+	d.tally.Reset()
+	d.minimal, d.failed, d.retryAfter, d.topic = false, 0, 0, ""
 }
 
 // appendAnswer appends the answer: the counts and, of each event that is not written, its index
@@ -126,7 +130,7 @@ func (d *delivery) appendErrors(dst []byte, job *batch.Job) []byte {
 }
 
 func (d *delivery) appendError(dst []byte, index int, err *apierr.Error) []byte {
-	d.tally.add(err.Kind)
+	d.tally.Add(d.topic, err, 1)
 	d.retryAfter = max(d.retryAfter, err.Kind.RetryAfter)
 	dst = append(dst, `{"index":`...)
 	dst = strconv.AppendInt(dst, int64(index), 10)
@@ -137,24 +141,4 @@ func (d *delivery) appendError(dst []byte, index int, err *apierr.Error) []byte 
 	dst = append(dst, `,"retry":`...)
 	dst = strconv.AppendBool(dst, err.Kind.Retry)
 	return append(dst, `},`...)
-}
-
-// tally counts events by the reason for which they are not written. A request has few reasons;
-// those beyond the room are counted with the last.
-type tally [4]struct {
-	kind   *apierr.Kind
-	events int
-}
-
-func (t *tally) add(k *apierr.Kind) {
-	for i := range t {
-		c := &t[i]
-		if c.kind == nil || c.kind == k || i == len(t)-1 {
-			if c.kind == nil {
-				c.kind = k
-			}
-			c.events++
-			return
-		}
-	}
 }

@@ -191,12 +191,10 @@ func (in *Ingest) route(ctx *fasthttp.RequestCtx) (*Route, string, error) {
 // job.
 func (in *Ingest) deliver(ctx *fasthttp.RequestCtx, job *batch.Job, r request) error {
 	d := in.deliveries.Get().(*delivery)
-	d.minimal = r.minimal
+	d.minimal, d.topic = r.minimal, r.topic
 	err := in.write(ctx, d, job, r)
-	for _, t := range d.tally {
-		if t.kind != nil {
-			in.edge.RecordsFailed(t.kind, t.events)
-		}
+	if len(d.tally) > 0 {
+		in.edge.RecordsFailed(in.edge.SenderOf(ctx), d.tally)
 	}
 	d.reset()
 	in.deliveries.Put(d)

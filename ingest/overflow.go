@@ -111,7 +111,7 @@ func (in *Ingest) divert(ctx *fasthttp.RequestCtx, d *delivery, job *batch.Job, 
 	if hot == 0 {
 		return
 	}
-	failed := in.storeHot(d, job, r.route)
+	failed := in.storeHot(ctx, d, job, r.route)
 	if failed == nil {
 		d.away = hot
 		in.figures.Overflowed.Add(uint64(hot))
@@ -160,7 +160,7 @@ func (rule *overflowRule) spread(r *kgo.Record) {
 
 // storeHot brings copies of the hot records to where the route's ack promises that they are. They
 // are copies, since the job of the others may end first.
-func (in *Ingest) storeHot(d *delivery, from *batch.Job, r *Route) *apierr.Error {
+func (in *Ingest) storeHot(ctx *fasthttp.RequestCtx, d *delivery, from *batch.Job, r *Route) *apierr.Error {
 	size := 1 // an empty value must not become nil, which deletes
 	for i, hot := range d.hot {
 		if hot {
@@ -196,7 +196,7 @@ func (in *Ingest) storeHot(d *delivery, from *batch.Job, r *Route) *apierr.Error
 		job.Release()
 		return apierr.From(err)
 	}
-	go in.send(job, r.overflow.topic)
+	go in.send(job, r.overflow.topic, in.edge.SenderOf(ctx))
 	return nil
 }
 

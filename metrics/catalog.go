@@ -103,6 +103,8 @@ var (
 var (
 	consumeRecords = counter("consume_records_total", "Records answered to readers, by the format of their consumer instance.", "format")
 	consumeBytes   = counter("consume_bytes_total", "Keys and values of the records answered to readers, as they are in Kafka.", "format")
+	consumeLatency = histogram("consume_latency_seconds", "Time from a reader asking and the last record of what it gets being written, whichever is later, until that is ready to be sent, by topic and response or piece of a stream. The wait of a reader for records that are not there yet is no part of it, as far as their timestamps are the times when they were written.")
+	consumeAge     = histogram("consume_record_age_seconds", "Age of the first record of what a reader gets, by its timestamp. It is counted with 1024 s where it is above; classic buckets end at 30 s.")
 	fetchBatches   = counter("consume_fetched_batches_total", "Record batches fetched from brokers, by the codec they came in.", "codec")
 	fetchRecords   = counter("consume_fetched_records_total", "Records fetched from brokers. More than were answered means that they are fetched and dropped, by seeks and rebalances.", "codec")
 	fetchWire      = counter("consume_fetched_bytes_total", "Bytes of fetched record batches as they came.", "codec")
@@ -203,7 +205,7 @@ func Catalog() []Group {
 			compressBatches, compressEnlarged, compressIn, compressOut, compressTime,
 		}},
 		{"Consume", "The `metrics.topics.max` pairs of group and topic with the largest lag have a series; the\nothers are summed up as `group=\"" + Other + "\",topic=\"" + Other + "\"`.", []*Def{
-			consumeRecords, consumeBytes, fetchBatches, fetchRecords, fetchWire, fetchPlain,
+			consumeRecords, consumeBytes, consumeLatency, consumeAge, fetchBatches, fetchRecords, fetchWire, fetchPlain,
 			consumerInstances, consumerLimit, consumerCreated, consumerExpired, consumerPartitions,
 			consumerBacklog, consumerHeld, consumerLag, consumerCommits, consumerRebalances, consumerSkipped,
 		}},

@@ -19,7 +19,9 @@ import (
 // The zero value has counted nothing.
 type latency struct {
 	cells [durationBuckets + len(secondBuckets)]atomic.Uint64
-	sum   atomic.Int64 // nanoseconds
+	sum   atomic.Int64 // nanoseconds, or of unit
+	// unit is that of the sum if it is not 0: for times that are so long that nanoseconds overflow.
+	unit time.Duration
 }
 
 // durationBuckets is how many native buckets there are.
@@ -88,7 +90,7 @@ func (l *latency) observe(took time.Duration) {
 		cell++
 	}
 	l.cells[cell].Add(1)
-	l.sum.Add(int64(took))
+	l.sum.Add(int64(took / max(l.unit, 1)))
 }
 
 // read returns the native buckets.
@@ -121,7 +123,7 @@ func (s shown) Write(m *dto.Metric) error {
 		count += n
 	}
 	h := &dto.Histogram{
-		SampleCount: &count, SampleSum: proto.Float64(time.Duration(s.sum.Load()).Seconds()),
+		SampleCount: &count, SampleSum: proto.Float64(float64(s.sum.Load()) * max(s.unit, 1).Seconds()),
 		Schema: proto.Int32(durationSchema), ZeroThreshold: proto.Float64(prometheus.DefNativeHistogramZeroThreshold), ZeroCount: proto.Uint64(0),
 	}
 	below := uint64(0)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -49,6 +50,7 @@ type Metrics struct {
 	wait, batchRecords, batchBytes   *prometheus.HistogramVec
 	waited, recordsInBatch, batchLen prometheus.Observer
 	fetched                          [len(codecNames)]fetched
+	consumeLatency, consumeAge       latency
 
 	mu       sync.Mutex // guards what follows, which grows at start only
 	routes   []*Route
@@ -68,6 +70,7 @@ func New(s Settings, b Build) *Metrics {
 		batchRecords: produceBatchLen.vec(recordBuckets),
 		batchBytes:   produceBatchBig.vec(byteBuckets),
 	}
+	m.consumeAge.unit = time.Millisecond
 	m.waited = m.wait.WithLabelValues()
 	m.recordsInBatch = m.batchRecords.WithLabelValues()
 	m.batchLen = m.batchBytes.WithLabelValues()
@@ -78,6 +81,27 @@ func New(s Settings, b Build) *Metrics {
 	)
 	m.clients = m.newClientHooks()
 	return m
+}
+
+// ownHistograms are made by this package, the others by the library.
+var ownHistograms = []*Def{httpDuration, consumeLatency, consumeAge}
+
+// maxAge is the longest age that is counted as it is. Timestamps are the clients', and may be of
+// any year.
+const maxAge = 1024 * time.Second
+
+// Returned counts records of one topic that a reader gets: when it asked, when they were ready to
+// be sent, and the timestamps of the first and the last of them. A timestamp after that time is one
+// of a clock that is wrong, and is left out of account.
+func (m *Metrics) Returned(asked, ready, first, last time.Time) {
+	since := asked
+	if last.After(asked) && !last.After(ready) {
+		since = last
+	}
+	m.consumeLatency.observe(ready.Sub(since))
+	if first.UnixMilli() > 0 { // else it has none
+		m.consumeAge.observe(min(ready.Sub(first), maxAge))
+	}
 }
 
 // Topics returns the counters of topics.
@@ -182,7 +206,7 @@ type collector struct{ m *Metrics }
 func (c collector) Describe(to chan<- *prometheus.Desc) {
 	for _, g := range Catalog() {
 		for _, d := range g.Defs {
-			if (d.Type != "histogram" || d == httpDuration) && !slices.Contains(kprom, d) {
+			if (d.Type != "histogram" || slices.Contains(ownHistograms, d)) && !slices.Contains(kprom, d) {
 				to <- d.desc
 			}
 		}
@@ -225,6 +249,8 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	for i := range m.fetched {
 		m.fetched[i].collect(to, codecNames[i])
 	}
+	to <- shown{&m.consumeLatency, consumeLatency.desc, nil}
+	to <- shown{&m.consumeAge, consumeAge.desc, nil}
 	m.topics.collect(to)
 	sources.collect(to, m.settings.Topics)
 }

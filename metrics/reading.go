@@ -13,6 +13,8 @@ type Reading struct {
 	// Formats are all, Failures those that occurred.
 	Formats  []FormatReading
 	Failures []FailureReading
+	// ConsumeLatency and ConsumeAge are of what readers got, see [Metrics.Returned].
+	ConsumeLatency, ConsumeAge Durations
 	// InFlight and Streams are as of now.
 	InFlight, Streams int64
 	// Panics is how many handlers panicked.
@@ -57,6 +59,7 @@ func (m *Metrics) Read() Reading {
 	routes, formats, failures := slices.Clone(m.routes), slices.Clone(m.formats), slices.Clone(m.failures)
 	m.mu.Unlock()
 	r := Reading{InFlight: m.InFlight.Load(), Streams: m.Streams.Load(), Panics: m.Panics.Load()}
+	r.ConsumeLatency, r.ConsumeAge = m.consumeLatency.read(), m.consumeAge.read()
 	for _, route := range routes {
 		if read := route.read(); read.Requests > 0 {
 			r.Routes = append(r.Routes, read)

@@ -59,6 +59,7 @@ type DirectRead struct {
 // the format, [apierr.BrokersAway], and Kafka's errors. A leader that moves is no error: Append
 // retries at the new one.
 func (r *Reader) Append(ctx context.Context, dst []byte, q DirectRead) ([]byte, error) {
+	asked := time.Now()
 	if err := r.admit(q.Topic); err != nil {
 		return dst, err
 	}
@@ -83,7 +84,7 @@ func (r *Reader) Append(ctx context.Context, dst []byte, q DirectRead) ([]byte, 
 		return dst, err
 	}
 	d := directRead{
-		r: r, fetch: fetch, q: q, deadline: time.Now().Add(timeout),
+		r: r, fetch: fetch, q: q, deadline: asked.Add(timeout),
 		page: page{limit: q.MaxBytes, count: MaxPageRecords, format: q.Format},
 	}
 	d.page.most = r.settings.MaxBytes
@@ -97,7 +98,7 @@ func (r *Reader) Append(ctx context.Context, dst []byte, q DirectRead) ([]byte, 
 	start := len(dst)
 	dst, err = d.read(ctx, append(dst, '['))
 	if read := r.deps.Read; read != nil && d.page.n > 0 {
-		read(q.Format, q.Topic, d.page.n, d.page.bytes)
+		read(Returned{q.Format, q.Topic, d.page.n, d.page.bytes, d.page.first, d.page.last, asked, time.Now()})
 	}
 	if err != nil && d.page.n == 0 {
 		return dst[:start], r.explain(q.TopicPartition, err)

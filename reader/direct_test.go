@@ -89,8 +89,12 @@ func TestDirectIsCounted(t *testing.T) {
 	produce(t, b, numbers(topic, 0, 10, 5)...)
 	var told []string
 	m := newReader(t, b, nil)
-	m.deps.Read = func(f codec.Format, topic string, records, bytes int) {
-		told = append(told, fmt.Sprint(f, topic, records, bytes))
+	begun := time.Now()
+	m.deps.Read = func(r Returned) {
+		told = append(told, fmt.Sprint(r.Format, r.Topic, r.Records, r.Bytes))
+		if r.Asked.Before(begun) || r.Ready.Before(r.Asked) || r.First.IsZero() || r.Last.Before(r.First) {
+			t.Errorf("the times of what was returned are %+v", r)
+		}
 	}
 	q := from(topic, 2)
 	q.NoWait = true

@@ -25,27 +25,25 @@ const (
 // that waits has none.
 type Outlet struct {
 	send func([]byte) error
-	read func(f codec.Format, topic string, records, bytes int) // nil: not counted
-	gone error                                                  // the error of send
-	sent time.Time                                              // when send was last called
+	read func(Returned) // nil: not counted
+	gone error          // the error of send
+	sent time.Time      // when send last returned
 
-	b              *pool.Buffer // nil while it is empty
-	since          time.Time    // when its first byte was written
-	format         codec.Format
-	topic          string
-	records, bytes int // of that topic in the buffer; bytes of keys and values
+	b     *pool.Buffer // nil while it is empty
+	since time.Time    // when its first byte was written
+	holds Returned     // of one topic in the buffer
 }
 
 // NewOutlet returns an outlet that calls send, which borrows its argument. read, if not nil, is
-// called with the counts of the records that were sent, all of that format.
-func NewOutlet(send func([]byte) error, f codec.Format, read func(f codec.Format, topic string, records, bytes int)) Outlet {
-	return Outlet{send: send, format: f, read: read}
+// called with the records that were sent, all of that format.
+func NewOutlet(send func([]byte) error, f codec.Format, read func(Returned)) Outlet {
+	return Outlet{send: send, holds: Returned{Format: f}, read: read}
 }
 
 // Gone returns the error of send, if it has failed.
 func (o *Outlet) Gone() error { return o.gone }
 
-// Sent returns when send was last called.
+// Sent returns when send last returned.
 func (o *Outlet) Sent() time.Time { return o.sent }
 
 // Buffer returns the buffer to append to. It belongs to the outlet.
@@ -75,20 +73,19 @@ func (o *Outlet) Full() bool { return o.b != nil && len(o.b.B) >= StreamChunk }
 
 // Count counts a record that was put into the buffer.
 func (o *Outlet) Count(r *kgo.Record) {
-	if o.topic != r.Topic {
+	if o.holds.Topic != r.Topic {
 		o.report()
-		o.topic = r.Topic
+		o.holds.Topic = r.Topic
 	}
-	o.records++
-	o.bytes += Size(r)
+	o.holds.Add(r)
 }
 
 // report calls read for the records in the buffer.
 func (o *Outlet) report() {
-	if o.read != nil && o.records > 0 {
-		o.read(o.format, o.topic, o.records, o.bytes)
+	if o.read != nil && o.holds.Records > 0 {
+		o.read(o.holds)
 	}
-	o.records, o.bytes = 0, 0
+	o.holds.Records, o.holds.Bytes = 0, 0
 }
 
 // Flush sends the contents of the buffer.
@@ -96,6 +93,7 @@ func (o *Outlet) Flush() error {
 	if o.Empty() || o.gone != nil {
 		return o.gone
 	}
+	o.holds.Asked, o.holds.Ready = o.sent, time.Now()
 	o.gone = o.send(o.b.B)
 	o.b.B = o.b.B[:0]
 	o.sent = time.Now()

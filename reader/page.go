@@ -1,6 +1,8 @@
 package reader
 
 import (
+	"time"
+
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"millrace/codec"
@@ -35,6 +37,8 @@ type page struct {
 	extras       codec.Extras
 
 	n, bytes, written int // records so far, bytes of their keys and values, bytes written
+
+	first, last time.Time // timestamps of the first and the last record
 }
 
 func (p *page) full() bool { return p.n >= p.count || p.bytes >= p.limit }
@@ -92,7 +96,10 @@ func (p *page) append(dst []byte, r *kgo.Record) ([]byte, error) {
 		p.count = p.n // the page is full
 		return dst[:good], nil
 	}
-	p.n++
+	if p.n++; p.n == 1 {
+		p.first = r.Timestamp
+	}
+	p.last = r.Timestamp
 	p.bytes += Size(r)
 	p.written += len(dst) - good
 	return dst, nil

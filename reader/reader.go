@@ -41,9 +41,31 @@ type Deps struct {
 	Schemas *schema.Registry
 	// Healthy, if not nil, returns the error that no broker can be reached. It must not block.
 	Healthy func() error
-	// Read, if not nil, is called with the number of records of one topic that were read, and the
-	// bytes of their keys and values. It must not block.
-	Read func(f codec.Format, topic string, records, bytes int)
+	// Read, if not nil, is called with what a read returns of one topic. It must not block.
+	Read func(Returned)
+}
+
+// Returned describes records of one topic that a read returns to its client.
+type Returned struct {
+	Format codec.Format
+	Topic  string
+	// Records is their number, Bytes that of their keys and values.
+	Records, Bytes int
+	// First and Last are the timestamps of the first and the last of them, in the order of the log.
+	First, Last time.Time
+	// Asked is when the client was ready for them: when it sent its request, or had taken what a
+	// stream sent before. Ready is when they were ready to be sent.
+	Asked, Ready time.Time
+}
+
+// Add adds a record.
+func (r *Returned) Add(record *kgo.Record) {
+	if r.Records == 0 {
+		r.First = record.Timestamp
+	}
+	r.Last = record.Timestamp
+	r.Records++
+	r.Bytes += Size(record)
 }
 
 // Reader reads records from any offset of any topic, without a consumer instance and without a

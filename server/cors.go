@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/valyala/fasthttp"
+
+	"millrace/internal/apierr"
 )
 
 // CORS decides which requests web pages of other origins may make (the Fetch standard's CORS
@@ -154,24 +156,6 @@ func CanBeOrigin(allowed string) bool { return originEntry.MatchString(allowed) 
 
 var originEntry = regexp.MustCompile(`^(\*|null|(\*|[A-Za-z*][A-Za-z0-9+.*-]*://)[A-Za-z0-9.*_\[\]:-]*[A-Za-z0-9*\]])$`)
 
-// options answers OPTIONS: the router has set Allow, and a preflight gets the access control
-// headers in addition.
-func (s *Server) options(ctx *fasthttp.RequestCtx) {
-	ctx.SetStatusCode(fasthttp.StatusNoContent)
-	asked := ctx.Request.Header.Peek(fasthttp.HeaderAccessControlRequestMethod)
-	if len(asked) == 0 || len(ctx.Response.Header.Peek(fasthttp.HeaderAccessControlAllowOrigin)) == 0 {
-		return
-	}
-	c := s.corsOf(ctx)
-	methods := strings.Join(c.methods, ", ")
-	if methods == "" {
-		methods = string(ctx.Response.Header.Peek(fasthttp.HeaderAllow))
-	}
-	ctx.Response.Header.Set(fasthttp.HeaderAccessControlAllowMethods, methods)
-	ctx.Response.Header.Set(fasthttp.HeaderAccessControlAllowHeaders, s.headersOf(c))
-	ctx.Response.Header.Set(fasthttp.HeaderAccessControlMaxAge, preflightAge)
-}
-
 // headersOf returns the headers that pages may send by a policy. Where tracing is on those of a
 // trace are among them, also for a route with a policy of its own, which does not know of tracing.
 func (s *Server) headersOf(c *CORS) string {
@@ -195,4 +179,66 @@ func (s *Server) corsOf(ctx *fasthttp.RequestCtx) *CORS {
 		}
 	}
 	return s.cors
+}
+
+// options answers OPTIONS: the router has set Allow, and a preflight gets the access control
+// headers in addition. A preflight that the browser will take for a refusal is answered 204 too, as
+// the Fetch standard has it, and noted with the refused requests: the request itself never comes.
+func (s *Server) options(ctx *fasthttp.RequestCtx) {
+	ctx.SetStatusCode(fasthttp.StatusNoContent)
+	asked := string(ctx.Request.Header.Peek(fasthttp.HeaderAccessControlRequestMethod))
+	if asked == "" {
+		return
+	}
+	c := s.corsOf(ctx)
+	if len(ctx.Response.Header.Peek(fasthttp.HeaderAccessControlAllowOrigin)) == 0 {
+		if s.fromOtherOrigin(ctx) {
+			s.preflightRefused(ctx, "the origin is not in access.control.allow.origin")
+		}
+		return
+	}
+	methods := c.methods
+	if len(methods) == 0 {
+		methods = splitList(string(ctx.Response.Header.Peek(fasthttp.HeaderAllow)))
+	}
+	headers := s.headersOf(c)
+	ctx.Response.Header.Set(fasthttp.HeaderAccessControlAllowMethods, strings.Join(methods, ", "))
+	ctx.Response.Header.Set(fasthttp.HeaderAccessControlAllowHeaders, headers)
+	ctx.Response.Header.Set(fasthttp.HeaderAccessControlMaxAge, preflightAge)
+	if !admitsMethod(methods, asked) {
+		s.preflightRefused(ctx, "the method "+cut(asked)+" is not among "+strings.Join(methods, ", "))
+	} else if name := c.firstRefused(headers, string(ctx.Request.Header.Peek(fasthttp.HeaderAccessControlRequestHeaders))); name != "" {
+		s.preflightRefused(ctx, "the header "+cut(name)+" is not in access.control.allow.headers")
+	}
+}
+
+// admitsMethod reports whether a browser takes the methods of a preflight's response for leave to
+// use one. It sends the methods of the Fetch standard's safelist without that leave.
+func admitsMethod(methods []string, asked string) bool {
+	switch asked {
+	case fasthttp.MethodGet, fasthttp.MethodHead, fasthttp.MethodPost:
+		return true
+	}
+	return slices.Contains(methods, asked) || slices.Contains(methods, "*")
+}
+
+// firstRefused returns a header of the list asked that the browser will not send because it is not
+// in the list allowed, and the empty string if there is none.
+func (c *CORS) firstRefused(allowed, asked string) string {
+	names := splitList(allowed)
+	for _, name := range splitList(asked) {
+		all := slices.Contains(names, "*") && !c.credentials && !strings.EqualFold(name, fasthttp.HeaderAuthorization)
+		if !all && !slices.ContainsFunc(names, func(had string) bool { return strings.EqualFold(had, name) }) {
+			return name
+		}
+	}
+	return ""
+}
+
+// preflightRefused notes a preflight that the browser takes for a refusal. It is no failed request:
+// its status is 204.
+func (s *Server) preflightRefused(ctx *fasthttp.RequestCtx, why string) {
+	s.originRefused(ctx)
+	e := apierr.Unauthorized.New("A page of another origin may not use %s %s: %s.", ctx.Request.Header.Peek(fasthttp.HeaderAccessControlRequestMethod), SentPath(ctx), why)
+	s.figures.recent.note(errorPlace{kind: e.Kind, route: s.figures.route(ctx)}, 1, s.sampleOf(ctx, e))
 }

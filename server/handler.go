@@ -118,7 +118,7 @@ func (s *Server) fail(ctx *fasthttp.RequestCtx, err error) {
 	if e.Kind == apierr.Interrupted && s.draining.Load() {
 		e = &apierr.Error{Kind: apierr.Draining, Cause: err}
 	}
-	s.figures.failed(e.Kind, s.figures.route(ctx), sampleOf(ctx, e))
+	s.figures.failed(e.Kind, s.figures.route(ctx), s.sampleOf(ctx, e))
 	if e.Kind == apierr.Internal {
 		s.log.Error("request failed", "method", string(ctx.Method()), "path", string(ctx.Path()), "err", e)
 	} else if e.Kind.Status >= 500 {

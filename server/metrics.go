@@ -110,15 +110,6 @@ func (f *figures) failed(k *apierr.Kind, at *metrics.Route, sample Sample) {
 	f.recent.note(errorPlace{kind: k, route: at}, 1, sample)
 }
 
-// RecordsFailed counts records that failed for one reason. Call it once for all such records of a
-// request: it takes a lock that all requests share.
-func (s *Server) RecordsFailed(kind *apierr.Kind, records int) {
-	if c := s.figures.failures[kind]; c != nil {
-		c.Records.Add(uint64(records))
-	}
-	s.figures.recent.note(errorPlace{kind: kind, records: true}, records, Sample{})
-}
-
 // Metrics returns the metrics that requests are counted in.
 func (s *Server) Metrics() *metrics.Metrics { return s.figures.Metrics }
 

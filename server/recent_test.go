@@ -14,7 +14,7 @@ import (
 func TestErrorsAreOfRequestsOrOfRecords(t *testing.T) {
 	s := New(Settings{}, Deps{Logger: slog.New(slog.DiscardHandler)})
 	s.figures.failed(apierr.NotFound, s.figures.unmatched, Sample{})
-	s.RecordsFailed(apierr.PartitionNotFound, 30)
+	s.AllFailed(Sender{}, "t", apierr.PartitionNotFound.New("There is no partition 9."), 30)
 	got := map[string]metrics.FailureReading{}
 	for _, f := range s.Metrics().Read().Failures {
 		got[f.Name] = f
@@ -28,6 +28,9 @@ func TestErrorsAreOfRequestsOrOfRecords(t *testing.T) {
 	for _, e := range s.RecentErrors() {
 		if e.Records != (e.Kind == apierr.PartitionNotFound) {
 			t.Errorf("%+v", e)
+		}
+		if e.Records && (e.Sample.Topic != "t" || e.Sample.Message != "There is no partition 9.") {
+			t.Errorf("the sample of records is %+v", e.Sample)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"millrace/internal/kafka"
 	"millrace/metrics"
 	"millrace/pool"
+	"millrace/reader"
 )
 
 type metricsCommand struct{}
@@ -38,15 +39,16 @@ func newMetrics(cfg *config.Config) *metrics.Metrics {
 }
 
 // countRead returns what counts the records that clients read.
-func countRead(m *metrics.Metrics) func(f codec.Format, topic string, records, bytes int) {
+func countRead(m *metrics.Metrics) func(reader.Returned) {
 	var formats [codec.Protobuf + 1]*metrics.Format
 	for f := range formats {
 		formats[f] = m.Format(codec.Format(f).String())
 	}
-	return func(f codec.Format, topic string, records, bytes int) {
-		formats[f].Consumed.Add(uint64(records))
-		formats[f].ConsumedBytes.Add(uint64(bytes))
-		m.Topics().Consumed(topic, records, bytes)
+	return func(r reader.Returned) {
+		formats[r.Format].Consumed.Add(uint64(r.Records))
+		formats[r.Format].ConsumedBytes.Add(uint64(r.Bytes))
+		m.Topics().Consumed(r.Topic, r.Records, r.Bytes)
+		m.Returned(r.Asked, r.Ready, r.First, r.Last)
 	}
 }
 

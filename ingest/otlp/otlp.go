@@ -110,10 +110,10 @@ func (o *OTLP) write(ctx *fasthttp.RequestCtx, topic string) error {
 	})
 	switch {
 	case err != nil:
-		o.edge.RecordsFailed(apierr.From(err).Kind, 1)
+		o.edge.AllFailed(o.edge.SenderOf(ctx), topic, err, 1)
 		return err
 	case refused != nil:
-		o.edge.RecordsFailed(refused.Kind, 1)
+		o.edge.AllFailed(o.edge.SenderOf(ctx), topic, refused, 1)
 		return refused
 	}
 	o.counts.Produced.Add(1)

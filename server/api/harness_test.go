@@ -19,7 +19,6 @@ import (
 	"millrace/auth"
 	"millrace/batch"
 	"millrace/cluster"
-	"millrace/codec"
 	"millrace/consumer"
 	"millrace/ingest"
 	"millrace/internal/kafka"
@@ -71,7 +70,7 @@ type stackOptions struct {
 	adminOn   bool
 	ui        bool
 	schemas   *schema.Registry
-	read      func(f codec.Format, topic string, records, bytes int) // counts what is read
+	read      func(reader.Returned) // counts what is read
 	create    bool
 	node      *cluster.Settings        // of a stack that is one of several
 	reserved  string                   // the topic of nodes

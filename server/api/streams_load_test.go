@@ -13,8 +13,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"millrace/codec"
 	"millrace/internal/testkit"
+	"millrace/reader"
 )
 
 // A client that does not read blocks its own stream and nothing else: little is read for it, and
@@ -34,7 +34,7 @@ func TestStreamToASlowClient(t *testing.T) {
 	var answered atomic.Int64
 	s := start(t, b, func(o *stackOptions) {
 		o.server.WriteTimeout = 3 * time.Second
-		o.read = func(_ codec.Format, _ string, _, bytes int) { answered.Add(int64(bytes)) }
+		o.read = func(r reader.Returned) { answered.Add(int64(r.Bytes)) }
 	})
 	c := s.raw(t)
 	if err := c.(*net.TCPConn).SetReadBuffer(64 << 10); err != nil {
@@ -76,7 +76,7 @@ func TestDrainWithASlowStream(t *testing.T) {
 	}
 	var answered atomic.Int64
 	s := start(t, b, func(o *stackOptions) {
-		o.read = func(_ codec.Format, _ string, records, _ int) { answered.Add(int64(records)) }
+		o.read = func(r reader.Returned) { answered.Add(int64(r.Records)) }
 	})
 	fmt.Fprintf(s.raw(t), "GET /topics/%s/stream?from=beginning HTTP/1.1\r\nHost: h\r\n\r\n", topic)
 	var before int64 = -1

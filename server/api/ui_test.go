@@ -90,10 +90,13 @@ type figures struct {
 		Failed    int `json:"failed"`
 		RecordsIn int `json:"records_in"`
 	}
-	State   struct{ Reachable bool }
-	Routes  []struct{ Method, Path string }
-	Errors  []struct{ Name string }
-	Recent  []struct{ Name, Where string }
+	State  struct{ Reachable bool }
+	Routes []struct{ Method, Path string }
+	Errors []struct{ Name string }
+	Recent []struct {
+		Name, Where, Topic, Client, Message string
+		Count                               int
+	}
 	Brokers struct{ List []struct{ Leads int } }
 	Topics  struct {
 		List []struct {

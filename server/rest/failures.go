@@ -1,37 +1,27 @@
 package rest
 
 import (
+	"github.com/valyala/fasthttp"
+
 	"millrace/batch"
-	"millrace/internal/apierr"
+	"millrace/server"
 )
 
-// failedBy calls tell for the records of a job that failed one by one: with the number for each
-// reason, of which there are few. Records of reasons beyond the first four are reported one by
-// one.
-func failedBy(job *batch.Job, tell func(kind *apierr.Kind, records int)) {
-	var counts [4]struct {
-		kind    *apierr.Kind
-		records int
-	}
-next:
-	for i := range job.Len() {
-		_, _, failed := job.Result(i)
-		if failed == nil {
-			continue
-		}
-		for n := range counts {
-			c := &counts[n]
-			if c.kind == nil || c.kind == failed.Kind {
-				c.kind = failed.Kind
-				c.records++
-				continue next
-			}
-		}
-		tell(failed.Kind, 1)
-	}
-	for _, c := range counts {
-		if c.kind != nil {
-			tell(c.kind, c.records)
+// failedOf counts the records of a job that failed one by one, of the request that it is of.
+func (p *Produce) failedOf(job *batch.Job) {
+	ctx := job.Request.(*fasthttp.RequestCtx)
+	topic, _ := ctx.UserValue("topic").(string)
+	p.edge.RecordsFailed(p.edge.SenderOf(ctx), failuresOf(job, topic))
+}
+
+// failuresOf returns the failed records of a job for one topic.
+func failuresOf(job *batch.Job, topic string) (failed server.Failures) {
+	for i := 0; i < job.Len(); {
+		records, _, _, err := job.Row(i)
+		i += records
+		if err != nil {
+			failed.Add(topic, err, records)
 		}
 	}
+	return failed
 }

@@ -11,7 +11,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"millrace/batch"
-	"millrace/internal/apierr"
 	"millrace/internal/kafka"
 	"millrace/server"
 )
@@ -91,20 +90,20 @@ func TestFailedRecordsAreCountedByKind(t *testing.T) {
 	}, batch.Settings{BufferBytes: 1 << 30, Timeout: time.Minute}, once)
 	job := p.Acquire()
 	const each = 100
-	told := 0
 	for i := range each * len(client.errs) {
 		job.Slab.Add().Partition = int32(i)
 	}
 	if _, err := p.Produce(job, "t", batch.AnyPartition, nil, func(dst []byte, job *batch.Job) []byte {
-		failedBy(job, func(kind *apierr.Kind, records int) {
-			told++
-			s.RecordsFailed(kind, records)
-		})
+		failed := failuresOf(job, "t")
+		if len(failed) != 6 {
+			t.Errorf("%d kinds are noted", len(failed))
+		}
+		s.RecordsFailed(server.Sender{}, failed)
 		return dst
 	}); err != nil {
 		t.Fatal(err)
 	}
-	kinds := uint64(0)
+	kinds := 0
 	for _, f := range s.Metrics().Read().Failures {
 		if f.Requests != 0 || f.Records != each {
 			t.Errorf("%+v", f)
@@ -114,8 +113,9 @@ func TestFailedRecordsAreCountedByKind(t *testing.T) {
 	if kinds != 6 {
 		t.Errorf("%d kinds", kinds)
 	}
-	// Four kinds are summed up, the other two are reported one by one.
-	if want := 4 + 2*each; told != want {
-		t.Errorf("told %d times, want %d", told, want)
+	for _, e := range s.RecentErrors() {
+		if !e.Records || e.Count != each || e.Sample.Topic != "t" || e.Sample.Message == "" {
+			t.Errorf("%+v", e)
+		}
 	}
 }

@@ -62,7 +62,7 @@ func (p *Produce) counting(format codec.Format, f appendResponse) responses {
 		written := job.Written()
 		counts.Produced.Add(uint64(written))
 		if written < job.Len() {
-			failedBy(job, p.edge.RecordsFailed)
+			p.failedOf(job)
 		}
 		return f(dst, job)
 	}
@@ -117,7 +117,7 @@ func (p *Produce) produce(ctx *fasthttp.RequestCtx, partition int32) error {
 	}
 	job := p.producer.Acquire()
 	job.Body = server.SwapBody(ctx, job.Body)
-	job.Trace = server.TraceOf(ctx)
+	job.Trace, job.Request = server.TraceOf(ctx), ctx
 	schemas, err := codec.DecodeProduce(job.Body, media.format, &job.Slab, p.limit)
 	if err == nil && media.format.NeedsSchema() {
 		err = p.encode(job, media, topic, schemas)
@@ -141,7 +141,7 @@ func (p *Produce) produce(ctx *fasthttp.RequestCtx, partition int32) error {
 	ctx.Response.SwapBody(dst)
 	switch {
 	case err != nil:
-		p.edge.RecordsFailed(apierr.From(err).Kind, records)
+		p.edge.AllFailed(p.edge.SenderOf(ctx), topic, err, records)
 	case len(dst) == 0:
 		server.RespondNothing(ctx)
 	}

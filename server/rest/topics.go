@@ -206,13 +206,17 @@ func (p *Produce) answer(ctx *fasthttp.RequestCtx, m *mixed, format codec.Format
 	m.await(p.producer)
 	written := 0
 	same := true
+	var failed server.Failures
 	for i := range m.slots {
 		if err := m.slots[i].err; err == nil {
 			written++
 		} else {
-			p.edge.RecordsFailed(err.Kind, 1)
+			failed.Add(m.parts[m.slots[i].part].topic, err, 1)
 			same = same && m.slots[0].err != nil && err.Kind == m.slots[0].err.Kind
 		}
+	}
+	if written < len(m.slots) {
+		p.edge.RecordsFailed(p.edge.SenderOf(ctx), failed)
 	}
 	p.edge.Metrics().Format(format.String()).Produced.Add(uint64(written))
 	if written == 0 && same {

@@ -10,23 +10,27 @@ import (
 // pointFields names the members of a point, in their order.
 var pointFields = []string{
 	"at", "requests", "failed", "records_in", "records_out", "bytes_in", "bytes_out", "p50", "p99", "ratio", "broken",
+	"consume_p50", "consume_p99", "age_p50", "age_p99",
 }
 
 // point holds the figures of one second: rates per second, and for the produce requests of that
-// second their latency. Reads wait for records, so their times are no latency.
+// second their latency. Reads wait for records, so that their times are no latency: consume has
+// theirs without that wait, and age how old the records are that they return.
 type point struct {
 	at                    int64
 	requests              float64
 	failed, broken        float64 // of these, with a status of 400 or more; of 500 or more
 	recordsIn, recordsOut float64
 	bytesIn, bytesOut     float64
-	p50, p99, ratio       *float64 // seconds; compression; nil when nothing was measured
+	p50, p99, ratio       *float64    // seconds; compression; nil when nothing was measured
+	consume, age          [2]*float64 // p50 and p99
 }
 
 // MarshalJSON writes the members of [pointFields] as an array.
 func (p *point) MarshalJSON() ([]byte, error) {
 	return json.Marshal([]any{
 		p.at, p.requests, p.failed, p.recordsIn, p.recordsOut, p.bytesIn, p.bytesOut, p.p50, p.p99, p.ratio, p.broken,
+		p.consume[0], p.consume[1], p.age[0], p.age[1],
 	})
 }
 
@@ -63,6 +67,9 @@ func (p *sampler) pointOf(before, now *reading) *point {
 		took.Add(&since)
 	}
 	pt.p50, pt.p99 = quantile(&took, .5), quantile(&took, .99)
+	consume, age := now.ConsumeLatency.Since(&before.ConsumeLatency), now.ConsumeAge.Since(&before.ConsumeAge)
+	pt.consume = [2]*float64{quantile(&consume, .5), quantile(&consume, .99)}
+	pt.age = [2]*float64{quantile(&age, .5), quantile(&age, .99)}
 	pt.ratio = ratioOf(before, now)
 	return pt
 }

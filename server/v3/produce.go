@@ -77,7 +77,7 @@ func (p *Produce) records(ctx *fasthttp.RequestCtx) error {
 		return err
 	}
 	s := &stream{
-		of: p, topic: topic, trace: server.TraceOf(ctx),
+		of: p, topic: topic, client: p.edge.SenderOf(ctx), trace: server.TraceOf(ctx),
 		minimal: server.PrefersMinimal(ctx), head: p.head(ctx, topic), quota: server.RecordQuotaOf(ctx), anySubject: mayNameSubjects(ctx, topic),
 	}
 	return p.edge.Exchange(ctx, server.MediaJSON, s.run)

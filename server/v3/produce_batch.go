@@ -33,7 +33,7 @@ func (p *Produce) batch(ctx *fasthttp.RequestCtx) error {
 	}
 	server.ReleaseBody(ctx) // the producer accounts for it now
 	server.ChargeRecords(ctx, f.job.Len())
-	b := batchResponse{flight: f, results: results{of: p, head: p.head(ctx, topic)}}
+	b := batchResponse{flight: f, results: results{of: p, head: p.head(ctx, topic), topic: topic, client: p.edge.SenderOf(ctx)}}
 	if err := b.write(topic); err != nil {
 		return err
 	}
@@ -76,7 +76,7 @@ func (b *batchResponse) write(topic string) error {
 		b.append(nil, nil)
 		return nil
 	}
-	b.results.of.edge.RecordsFailed(apierr.From(f.err).Kind, len(f.entries))
+	b.results.of.edge.AllFailed(b.results.client, topic, f.err, len(f.entries))
 	return f.err
 }
 
@@ -91,7 +91,7 @@ func (b *batchResponse) append(dst []byte, job *batch.Job) []byte {
 			written = append(written, ',')
 			continue
 		}
-		b.results.failed.add(o.err.Kind)
+		b.results.failed.Add(b.results.topic, o.err, 1)
 		failed = append(append(failed, id...), ',')
 		failed = append(codec.AppendErrorMembers(failed, o.err), `},`...)
 	}

@@ -8,8 +8,8 @@ import (
 
 	"millrace/codec"
 	"millrace/codec/json"
-	"millrace/internal/apierr"
 	"millrace/schema"
+	"millrace/server"
 )
 
 // results writes what became of records, and counts them.
@@ -18,7 +18,9 @@ type results struct {
 	head    []byte // what all results have in common, see [Produce.head]
 	clock   instant
 	written [codec.SchemaData + 1]uint64
-	failed  kindCounts
+	topic   string
+	client  server.Sender
+	failed  server.Failures
 }
 
 // size returns about how many bytes n results have.
@@ -32,7 +34,8 @@ func (r *results) count() {
 		}
 	}
 	clear(r.written[:])
-	r.failed.tell(r.of.edge.RecordsFailed)
+	r.of.edge.RecordsFailed(r.client, r.failed)
+	r.failed.Reset()
 }
 
 // append appends the rest of an object that has begun: where the record of entry n is, and what it
@@ -104,31 +107,4 @@ func (t *instant) append(dst []byte, ms int64) []byte {
 		t.ms, t.text = ms, time.UnixMilli(ms).UTC().AppendFormat(t.text[:0], layout)
 	}
 	return append(dst, t.text...)
-}
-
-// kindCounts counts failed records by the kind of their error, of which there are few at a time.
-type kindCounts []struct {
-	kind    *apierr.Kind
-	records int
-}
-
-func (c *kindCounts) add(kind *apierr.Kind) {
-	for i := range *c {
-		if (*c)[i].kind == kind {
-			(*c)[i].records++
-			return
-		}
-	}
-	*c = append(*c, struct {
-		kind    *apierr.Kind
-		records int
-	}{kind, 1})
-}
-
-// tell calls f for each kind, and forgets them.
-func (c *kindCounts) tell(f func(kind *apierr.Kind, records int)) {
-	for _, of := range *c {
-		f(of.kind, of.records)
-	}
-	*c = (*c)[:0]
 }

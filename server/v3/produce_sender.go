@@ -18,7 +18,7 @@ type sender struct {
 
 func (o *sender) begin(s *stream) {
 	o.of = s
-	o.results = results{of: s.of, head: s.head}
+	o.results = results{of: s.of, head: s.head, topic: s.topic, client: s.client}
 	o.append = o.appendResults
 }
 
@@ -94,7 +94,7 @@ func (o *sender) appendResults(dst []byte, job *batch.Job) []byte {
 			continue
 		}
 		if outcome.err != nil {
-			o.results.failed.add(outcome.err.Kind)
+			o.results.failed.Add(o.of.topic, outcome.err, 1)
 			dst = codec.AppendError(dst, outcome.err)
 		} else {
 			dst = o.results.append(append(dst, `{"error_code":200,`...), landed{o.now, job}, n, outcome)

@@ -32,10 +32,11 @@ const (
 // become full. From the first such wait on, another goroutine sends the results. A request that has
 // arrived whole needs none.
 type stream struct {
-	of    *Produce
-	x     *server.Exchange
-	topic string
-	head  []byte
+	of     *Produce
+	x      *server.Exchange
+	topic  string
+	client server.Sender
+	head   []byte
 	// minimal leaves out the results of records that are in Kafka (Prefer: return=minimal).
 	minimal bool
 	trace   context.Context // of the records, or nil

@@ -91,7 +91,9 @@ export async function manyTopicsAreFound(page) {
 export async function figuresAreTrue(page, rest) {
   step('latency and compression agree with /metrics');
   await latencyAgrees(page);
-  assert.ok(seconds(await chart(page, 'Produce latency').locator('b').first().innerText()) > 0);
+  for (const title of ['Produce latency', 'Consume latency', 'Age of records read']) {
+    await until(title, async () => assert.ok(seconds(await chart(page, title).locator('b').first().innerText()) > 0));
+  }
   assert.ok(await shownNumber(page, '#charts .card:last-child b') > 1, 'nothing is compressed');
   step('figures agree with /metrics');
   await rest();
@@ -168,7 +170,7 @@ export async function layoutHolds(page, name) {
   }));
   assert.ok(wide <= window.width, `${name}: ${wide} pixels in a window of ${window.width}`);
   assert.equal(new Set(heights).size, 1, `charts of the heights ${heights}`);
-  assert.equal(new Set(plots).size, name === 'phone' ? 3 : 2, `charts at ${plots}`);
+  assert.equal(new Set(plots).size, name === 'phone' ? 4 : 2, `charts at ${plots}`);
   assert.ok(topics < window.height * 1.2, `${name}: topics begin at ${topics}`);
   if (name !== 'phone') assert.equal(cut, 0, 'a table of consumers is cut');
 }
@@ -185,6 +187,12 @@ export async function errorsHaveSamples(page) {
   });
   const line = page.locator('#recent-table tbody tr').filter({ hasText: 'topic_not_found' }).first();
   assert.deepEqual((await line.locator('th, td').allInnerTexts()).slice(5, 7), ['nowhere', '127.0.0.1']);
+  const part = await api('POST', '/topics/orders', { records: [{ value: 1 }, { value: 2, partition: 99 }] }, JSON2);
+  assert.equal(part.status, 200);
+  await fetch(`${url}/topics/orders`, { method: 'OPTIONS', headers: { Origin: 'https://third.example', 'Access-Control-Request-Method': 'PUT' } });
+  const sample = (words) => page.locator('#recent-table tbody tr').filter({ hasText: words }).first().locator('th, td').allInnerTexts();
+  await until('the single record', async () => assert.deepEqual((await sample('single records')).slice(5, 7), ['orders', '127.0.0.1']));
+  await until('the preflight', async () => assert.match((await sample('third.example'))[7], /may not use PUT \/topics\/orders/));
 }
 
 // Of more instances than a page has, each is found, and the pages have all.

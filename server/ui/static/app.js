@@ -28,6 +28,12 @@ const charts = [
   new Chart('Produce latency', [
     line('p99', 'p99', f.seconds, 'first'),
     line('p50', 'p50', f.seconds, 'second')], { log: true }),
+  new Chart('Consume latency', [
+    line('p99', 'consume_p99', f.seconds, 'first'),
+    line('p50', 'consume_p50', f.seconds, 'second')], { log: true }),
+  new Chart('Age of records read', [
+    line('p99', 'age_p99', f.seconds, 'first'),
+    line('p50', 'age_p50', f.seconds, 'second')], { log: true }),
   new Chart('Compression', [line('ratio', 'ratio', f.ratio, 'first')]),
 ];
 byId('charts').append(...charts.map((c) => c.element));
