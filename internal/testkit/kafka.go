@@ -28,7 +28,13 @@ type KafkaOptions struct {
 	Port int
 	// Properties are added to the broker's server.properties, over ours.
 	Properties map[string]string
+	// Flags are those of the virtual machine; nil: -Xmx1g, for [StartKafka] shortLived.
+	Flags []string
 }
+
+// shortLived are the flags for a broker of one test, which ends before the compiler for code that
+// runs for long has paid: that alone is a fifth of what a start costs.
+var shortLived = []string{"-Xmx1g", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"}
 
 // Kafka is a real Apache Kafka of one node (KRaft) in a child process. Its
 // methods must not be called from two goroutines at once.
@@ -64,6 +70,9 @@ func StartKafka(t testing.TB, opts KafkaOptions) *Kafka {
 	needRealKafka(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute) // may download
 	defer cancel()
+	if opts.Flags == nil {
+		opts.Flags = shortLived
+	}
 	k, err := NewKafka(ctx, opts)
 	if errors.Is(err, ErrNoJava) {
 		Missing(t, err.Error())
@@ -92,6 +101,9 @@ func NewKafka(ctx context.Context, opts KafkaOptions) (*Kafka, error) {
 	if err != nil {
 		return nil, err
 	}
+	if opts.Flags == nil {
+		opts.Flags = []string{"-Xmx1g"}
+	}
 	// A port that was free a moment ago may be taken when the broker binds it;
 	// then another pair is tried. A port that the caller chose is not.
 	for attempt := 1; ; attempt++ {
@@ -116,7 +128,7 @@ func newKafka(ctx context.Context, java, jars string, opts KafkaOptions) (*Kafka
 	}
 	k := &Kafka{
 		Broker: Broker{Name: "kafka", Addrs: []string{"127.0.0.1:" + strconv.Itoa(ports[0])}},
-		java:   java, jars: jars, dir: dir, flags: []string{"-Xmx1g"},
+		java:   java, jars: jars, dir: dir, flags: opts.Flags,
 	}
 	if err := k.format(ctx, ports[1], opts.Properties); err != nil {
 		k.Close()
