@@ -274,7 +274,7 @@ func (n *node) join() (err error) {
 		return nil
 	}
 	s := n.cfg.Cluster.Settings
-	s.Logger = n.log
+	s.Logger, s.Keys = n.log, n.cfg.Server.Idempotency.Window > 0
 	n.member, err = cluster.New(n.clientSettings(n.cfg.Kafka, metrics.MetadataClient), s)
 	return err
 }
