@@ -98,8 +98,8 @@ func TestOneOfManyNodesCarriesOut(t *testing.T) {
 	}
 }
 
-// While a node carries a request out no other does. When it dies meanwhile, its records may be
-// written or not, and the others say so. A request that it has withdrawn before is carried out.
+// While a node carries a request out no other does. If it dies meanwhile, its records may be
+// written or not, and the others answer 504. A request that it has withdrawn before is carried out.
 func TestNodeDiesWithAKey(t *testing.T) {
 	f := testkit.Fake(t)
 	all := nodes(t, f.Broker, 3)
