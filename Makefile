@@ -32,7 +32,7 @@ export CGO_ENABLED := 0
 export TIMEFORMAT  := == %U s of CPU and %S s of the kernel, in %R s
 export GOFLAGS     := $(filter-out $(COMPILED),$(shell go env GOFLAGS)) $(COMPILED)
 
-.PHONY: run build test test-kfake race fuzz lint simulate attacks overload faults faults-short outage soak bench pollers clients browser helm alerts screenshots cluster-proof upgrade-proof admin-proof conformance conformance-short proofs secured kafka loadtest install clean help budget all-but-lint $(KAFKA)
+.PHONY: run build test test-kfake race fuzz lint simulate attacks overload faults faults-short outage soak bench pollers clients browser helm alerts otelcol gateways screenshots cluster-proof upgrade-proof admin-proof conformance conformance-short proofs secured kafka loadtest install clean help budget all-but-lint $(KAFKA)
 
 run: build ## build millrace and run it with a broker in process, on :8082
 	bin/millrace dev
@@ -173,6 +173,23 @@ alerts: ## each alert of deploy/prometheus fires when it should and only then, b
 	cd deploy/prometheus/tool && go build -tags remove_all_sd -o $(PROMTOOL) github.com/prometheus/prometheus/cmd/promtool
 	$(PROMTOOL) check rules deploy/prometheus/rules.yml deploy/prometheus/alerts.yml
 	$(PROMTOOL) test rules deploy/prometheus/alerts_test.yml
+
+OTELCOL := $(abspath .cache/bin/otelcol)
+TELEGRAF := $(abspath .cache/bin/telegraf)
+
+$(OTELCOL): bench/gateways/otelcol/main.go bench/gateways/otelcol/go.mod
+	@mkdir -p $(dir $@)
+	cd bench/gateways/otelcol && go build -o $@ .
+
+$(TELEGRAF): bench/gateways/telegraf/go.mod
+	@mkdir -p $(dir $@)
+	cd bench/gateways/telegraf && go build -tags custom,inputs.http_listener_v2,outputs.kafka,parsers.json,serializers.json -o $@ github.com/influxdata/telegraf/cmd/telegraf
+
+otelcol: $(OTELCOL) ## an OpenTelemetry collector sends to millrace by its configuration alone (builds it at first: minutes, and the network)
+	MILLRACE_TEST_OTELCOL=$(OTELCOL) go test -count=1 -run '^TestCollectorSendsUnchanged$$' ./cmd/millrace
+
+gateways: build $(OTELCOL) $(TELEGRAF) ## events/s a core, and what a kill loses, of millrace, an OpenTelemetry collector and Telegraf: the table of docs/ingest.md (builds them at first: minutes, and the network; needs Java 17 and Maven; 12 minutes)
+	go run ./bench/gateways -millrace $(abspath $(BIN)) -otelcol $(OTELCOL) -telegraf $(TELEGRAF)
 
 screenshots: build ## new pictures of the dashboard for the documentation, under a load test of five minutes
 	MILLRACE_TEST_BROWSER=1 MILLRACE_TEST_PICTURES=1 MILLRACE_BIN=$(abspath $(BIN)) go test -count=1 -timeout=10m -run 'TestPictures' ./cmd/millrace

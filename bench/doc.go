@@ -55,7 +55,7 @@
 // # Where things are
 //
 // main.go and options.go: the program. produce.go, fetch.go, metadata.go,
-// latency.go, growth.go, memory.go, avro.go, instances.go: the suites; matrix.go:
+// latency.go, growth.go, memory.go, avro.go, ingest.go, instances.go: the suites; matrix.go:
 // the cases of produce requests; peers.go: other proxies. child.go: this program
 // as its own parts, in processes of their own; load.go, fetch_children.go,
 // stream_children.go: the load generators; floors.go: the limits.

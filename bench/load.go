@@ -38,6 +38,8 @@ type loadSpec struct {
 	// Records is how many slots with an offset an answer must have; 0 for
 	// requests that are not produce requests.
 	Records int
+	// Ingest says that the answer counts them instead.
+	Ingest bool
 	// Rate is how many requests a second are due, over all connections; 0:
 	// as many as go.
 	Rate float64
@@ -178,6 +180,8 @@ func (spec *loadSpec) check(resp *fasthttp.Response) error {
 	case resp.StatusCode() == fasthttp.StatusNotModified:
 	case n == 0 && len(body) == 0:
 		return errors.New("the answer is empty")
+	case n > 0 && spec.Ingest:
+		return checkAccepted(body, n)
 	case n > 0:
 		if got := bytes.Count(body, offsetMember); got != n || bytes.Contains(body, nullOffset) {
 			return fmt.Errorf("%d slots with an offset, not %d without an error: %.200s", got, n, body)

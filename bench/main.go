@@ -118,6 +118,7 @@ func (b *bench) suites(ctx context.Context) error {
 		{"latency", b.latencySuite},
 		{"growth", b.growthSuite},
 		{"avro", b.avroSuite},
+		{"ingest", b.ingestSuite},
 		{"instances", b.instancesSuite},
 	} {
 		if len(b.opts.only) > 0 && !slices.Contains(b.opts.only, s.name) {

@@ -36,7 +36,7 @@ type options struct {
 }
 
 // suiteNames are the suites, in the order in which they run.
-var suiteNames = []string{"produce", "memory", "fetch", "metadata", "latency", "growth", "avro", "instances"}
+var suiteNames = []string{"produce", "memory", "fetch", "metadata", "latency", "growth", "avro", "ingest", "instances"}
 
 // list is a flag of comma-separated elements.
 type list[T any] struct {

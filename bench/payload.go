@@ -22,11 +22,17 @@ type payload struct {
 
 // contentType is that of a request.
 func (p *payload) contentType() string {
+	if p.format == ndjsonFormat {
+		return "application/x-ndjson"
+	}
 	return fmt.Sprintf("application/vnd.kafka.%s.v2+json", p.format)
 }
 
 // bodies are requests of n records each that together have all values.
 func (p *payload) bodies(n int) [][]byte {
+	if p.format == ndjsonFormat {
+		return lineBodies(p.sent, n)
+	}
 	return requestBodies(p.sent, n, p.format, p.members)
 }
 

@@ -198,8 +198,12 @@ func (b *bench) load(ctx context.Context, t *target, at place, topics []string) 
 // the topics in turn.
 func (b *bench) send(ctx context.Context, t *target, at place, topics []string, body *payload) (window, error) {
 	urls := make([]string, len(topics))
+	path := "/topics/"
+	if body.format == ndjsonFormat {
+		path = "/ingest/"
+	}
 	for i, topic := range topics {
-		urls[i] = t.url + "/topics/" + topic
+		urls[i] = t.url + path + topic
 	}
 	var sums []uint64
 	if !t.rewrites {
@@ -215,6 +219,7 @@ func (b *bench) send(ctx context.Context, t *target, at place, topics []string, 
 		Bodies:      body.bodies(at.Records),
 		Connections: at.Connections,
 		Records:     at.Records,
+		Ingest:      body.format == ndjsonFormat,
 		Rate:        at.Rate,
 		PID:         t.pid,
 		Timing:      b.opts.timing,

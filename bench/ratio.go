@@ -59,7 +59,9 @@ func (rep *report) ratios() []ratio {
 		case "metadata":
 			ok = rep.overHTTP(r, &q)
 		case "avro":
-			ok = rep.overJSON(r, &q)
+			ok = rep.overJSON(r, &q, avroGoal)
+		case "ingest":
+			ok = rep.overJSON(r, &q, ndjsonGoal)
 		}
 		if ok {
 			out = append(out, q)
@@ -132,13 +134,13 @@ func (rep *report) overConsumer(r *row, q *ratio) bool {
 }
 
 // overJSON divides by what the same event costs as JSON.
-func (rep *report) overJSON(r *row, q *ratio) bool {
+func (rep *report) overJSON(r *row, q *ratio, goal float64) bool {
 	limit := rep.find(r, millraceJSON)
 	if limit == nil || limit == r {
 		return false
 	}
 	q.Over, q.Limit, q.Own = millraceJSON, limit.Figures.CPUPerRecord, r.Figures.CPUPerRecord
-	q.Ratio, q.Goal = q.Own/q.Limit, avroGoal
+	q.Ratio, q.Goal = q.Own/q.Limit, goal
 	return true
 }
 

@@ -20,6 +20,7 @@ func (rep *report) writeTables(out io.Writer) {
 	rep.latencyTable(out)
 	rep.growthTable(out)
 	rep.avroTable(out)
+	rep.ingestTable(out)
 	rep.instancesTable(out)
 	rep.memoryTable(out)
 	rep.goalTable(out)

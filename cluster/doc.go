@@ -13,6 +13,7 @@
 //   - node.go: [Node], with its heartbeats, its lease and the following of the log.
 //   - write.go: how an instance is created, changed, released, claimed, deleted.
 //   - find.go: the node that serves a request; adoption, and the reasons of its failure.
+//   - keys.go: the nodes that agree on requests with a key.
 //   - sweep.go: deletes the instances that no node owns any more.
 //
 // A node is alive while its heartbeats arrive. It trusts itself for one lease from the moment at

@@ -145,7 +145,7 @@ func (n *Node) Peer(id string) (Place, bool) {
 	if p == nil || !p.alive(now()) {
 		return Place{}, false
 	}
-	return Place{URL: p.URL, Node: id, Run: p.Run, Beat: p.Beat, Sealed: p.sealed}, true
+	return p.place(id), true
 }
 
 // Run returns what tells this process from others of the same id.

@@ -181,7 +181,7 @@ func (n *Node) record(key, value []byte) *kgo.Record {
 // heartbeat returns the next heartbeat. The caller holds n.mu.
 func (n *Node) heartbeat() heartbeat {
 	n.number++
-	return heartbeat{URL: n.url, Run: n.run, Beat: n.number, LeaseMillis: n.settings.Lease.Milliseconds(), Started: n.rank, Lenient: n.settings.Lenient}
+	return heartbeat{URL: n.url, Run: n.run, Beat: n.number, LeaseMillis: n.settings.Lease.Milliseconds(), Started: n.rank, Lenient: n.settings.Lenient, Keys: n.settings.Keys}
 }
 
 // openTopic makes sure that there is the topic. It is false when the node was closed first.

@@ -33,6 +33,8 @@ type heartbeat struct {
 	Started int64 `json:"started,omitempty"`
 	// Lenient says that the node counts records without a MAC (Settings.Lenient).
 	Lenient bool `json:"lenient,omitempty"`
+	// Keys says that the node agrees with the others on requests with a key (Settings.Keys).
+	Keys bool `json:"keys,omitempty"`
 	// Left says that the node has gone; a tombstone follows. The tombstone alone
 	// does not count: each copy of one verifies, at any time.
 	Left bool `json:"left,omitempty"`

@@ -20,6 +20,9 @@ type Settings struct {
 	// Lenient also accepts records that are not authenticated, as nodes of
 	// former versions write them, for the time of an upgrade.
 	Lenient bool
+	// Keys says that the node agrees with the others on which of them carries out a request that has
+	// a key (idempotency.window.ms).
+	Keys bool
 	// Heartbeat is how often a node shows that it lives, Lease how long it
 	// counts as alive after the last time; several times as long.
 	Heartbeat, Lease time.Duration

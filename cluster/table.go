@@ -41,6 +41,10 @@ type peer struct {
 
 func (p *peer) alive(now time.Time) bool { return !p.Left && now.Sub(p.heard) < p.lease() }
 
+func (p *peer) place(id string) Place {
+	return Place{URL: p.URL, Node: id, Run: p.Run, Beat: p.Beat, Sealed: p.sealed}
+}
+
 // entry is an instance.
 type entry struct {
 	holding

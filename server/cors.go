@@ -42,7 +42,7 @@ type CORSSettings struct {
 const corsHeaders = "Content-Type, Accept, Content-Encoding, If-None-Match, Origin, X-Requested-With, Last-Event-ID, Prefer, Idempotency-Key, Authorization, X-Api-Key"
 
 // exposedHeaders are the headers of responses that a page is to read.
-const exposedHeaders = "ETag, Retry-After, Idempotent-Replayed, RateLimit, RateLimit-Policy"
+const exposedHeaders = "ETag, Retry-After, Idempotent-Replayed, Idempotency-Scope, RateLimit, RateLimit-Policy"
 
 // traceHeaders are those of a trace (W3C Trace Context).
 var traceHeaders = []string{"Traceparent", "Tracestate"}

@@ -12,13 +12,18 @@ import (
 )
 
 // Requests that write records may carry an Idempotency-Key. This file makes the first of a key be
-// carried out and the others be answered by its answer; package idempotency remembers it. All of it
+// carried out and the others be answered by its answer; package idempotency remembers it. Where
+// several nodes are one service, each asks the others ([Peers]). All of it
 // is here, around the handlers of routes, so that no API can be without it.
 
 var headerIdempotencyKey = []byte("Idempotency-Key")
 
 // headerReplayed is set in an answer that was remembered.
 const headerReplayed = "Idempotent-Replayed"
+
+// headerScope is set where a key counts on this node alone, though it is one of several: it could
+// not ask the others.
+const headerScope = "Idempotency-Scope"
 
 // maxIdempotencyKey bounds a key. Those in use are UUIDs.
 const maxIdempotencyKey = 255
@@ -44,20 +49,56 @@ func (s *Server) carryOut(ctx *fasthttp.RequestCtx, handle Handler) error {
 	if err != nil {
 		return err
 	}
-	switch state, a := s.answers.Begin(r); state {
-	case idempotency.Busy:
+	v, err := s.claim(ctx, r)
+	switch {
+	case err != nil:
+		return err
+	case v.State == idempotency.Busy:
 		return apierr.KeyBusy.Err()
-	case idempotency.Different:
+	case v.State == idempotency.Different:
 		return apierr.KeyReused.Err()
-	case idempotency.Answered:
-		return s.answerAgain(ctx, a)
+	case v.State == idempotency.Answered:
+		return s.answerAgain(ctx, v.Answer)
 	}
 	a := &idempotency.Answer{Err: apierr.WriteUnknown.Err()} // of a handler that panics
-	defer func() { s.answers.End(r.Name, a) }()
+	defer func() {
+		s.answers.End(r.Name, a)
+		if s.deps.Peers != nil {
+			s.deps.Peers.Settle(r, v.Try, a)
+		}
+	}()
 	err = handle(ctx)
 	a = answerOf(ctx, err)
 	return err
 }
+
+// claim makes this node the one that carries the request out, and returns Fresh, unless it has come
+// before, here or to another node.
+func (s *Server) claim(ctx *fasthttp.RequestCtx, r idempotency.Request) (v Verdict, err error) {
+	var claimed string
+	if v.State, v.Answer, claimed = s.answers.Begin(r); v.State != idempotency.Fresh {
+		return v, nil
+	}
+	if s.deps.Peers != nil {
+		v, err = s.deps.Peers.Claim(r, claimed)
+		switch {
+		case err != nil || v.State != idempotency.Fresh && v.Answer == nil:
+			s.answers.Withdraw(r.Name)
+			go s.deps.Peers.Settle(r, v.Try, nil) // ends within seconds
+			return v, err
+		case v.Answer != nil:
+			s.answers.End(r.Name, v.Answer)
+			return v, nil
+		case !v.Whole:
+			ctx.Response.Header.Set(headerScope, "node")
+		}
+	}
+	v.State, v.Answer = s.answers.Confirm(r.Name)
+	return v, nil
+}
+
+// Answers returns what is remembered of requests with a key, nil where keys are ignored.
+func (s *Server) Answers() *idempotency.Store { return s.answers }
 
 // identifyRequest returns what a request is known by. The name has the caller in it, so that no
 // caller meets the keys of another.

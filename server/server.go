@@ -63,8 +63,25 @@ type Peers interface {
 	Claims(ctx *fasthttp.RequestCtx) bool
 	// Done is called when the response is complete.
 	Done(ctx *fasthttp.RequestCtx)
+	// Claim asks the other nodes for a request with a key, which this one is to carry out. claimed is
+	// what [idempotency.Store.Begin] has returned. An error says that some could not be asked.
+	Claim(r idempotency.Request, claimed string) (Verdict, error)
+	// Settle tells the other nodes what the request of the claim was answered with. Nil says that
+	// nothing was written, or that this node does not carry it out.
+	Settle(r idempotency.Request, try uint64, a *idempotency.Answer)
 	// Flush is called in a shutdown, after all responses were written.
 	Flush(ctx context.Context)
+}
+
+// Verdict is what the other nodes know of a request with a key.
+type Verdict struct {
+	State  idempotency.State
+	Answer *idempotency.Answer
+	// Whole says, of a Fresh request, that no other node can carry it out now without asking this
+	// one. Else this node knows not all of them.
+	Whole bool
+	// Try is the number of the claim, for [Peers.Settle].
+	Try uint64
 }
 
 // Server is the HTTP edge. Make one with [New], give it routes with

@@ -42,5 +42,7 @@
 // the rest of its module; nsqio/go-diskqueue and VictoriaMetrics' persistentqueue do not sync
 // before they return.
 //
+// [Walk] reads a folder from outside, also one that is in use.
+//
 // All methods may be called from any goroutine; Next and Done are for one reader.
 package spool

@@ -111,8 +111,10 @@ func entryAt(b []byte, n uint64) (data []byte, at time.Time, need int, err error
 
 // segmentPath is where segment n is.
 func (s *Spool) segmentPath(n uint64) string {
-	return filepath.Join(s.dir, fmt.Sprintf("%020d%s", n, suffix))
+	return filepath.Join(s.dir, segmentName(n))
 }
+
+func segmentName(n uint64) string { return fmt.Sprintf("%020d%s", n, suffix) }
 
 // segmentsIn returns the numbers of the segments in a folder, in order.
 func segmentsIn(dir string) (numbers []uint64, err error) {

@@ -5,6 +5,9 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
 
 	"millrace/ingest/deadletter"
 	"millrace/internal/testkit"
@@ -78,4 +81,50 @@ func TestDead(t *testing.T) {
 		t.Errorf("%v\n%s", err, out)
 	}
 	show(5)
+}
+
+// Events that Kafka refuses when the spool sends them, and whose route has no dead-letter topic,
+// are shown from the spool's folder while the node runs, and written when Kafka takes them.
+func TestDeadFolder(t *testing.T) {
+	t.Parallel()
+	b := testkit.Fake(t).Broker
+	topic, dir := testkit.Topic(t), t.TempDir()
+	_, url := serve(t, b, "--set=ingest.spool.dir="+dir, "--set=topics.auto.create=false",
+		"--set=ingest.routes.file="+routesFile(t, "routes:\n  e: {topic: "+topic+", key: {pointer: /k}, headers: {h: {header: X-H}}, ack: disk}\n  f: {topic: "+topic+", ack: disk}\n"))
+	ingestEvents(t, url+"/ingest/e", `[{"k":"a"}, {"k":"b"}]`, "X-H", "there")
+	ingestEvents(t, url+"/ingest/f", "raw: \xff", "Content-Type", "application/octet-stream")
+	testkit.Eventually(t, time.Minute, "events that Kafka refuses", func() bool {
+		_, text := call(t, "GET", url+"/metrics", "")
+		return strings.Contains(text, "\nmillrace_ingest_dead_events_total 3\n")
+	})
+	run := func(wantErr bool, args ...string) string {
+		t.Helper()
+		out, err := exec.CommandContext(t.Context(), testkit.Binary(t), append([]string{"dead"}, args...)...).CombinedOutput()
+		if (err != nil) != wantErr {
+			t.Errorf("%v: %v\n%s", args, err, out)
+		}
+		return string(out)
+	}
+	shown := strings.Split(strings.TrimSpace(run(false, "show", "--spool="+dir)), "\n")
+	if len(shown) != 3 || !strings.Contains(shown[0], `"route":"e","topic":"`+topic+`","key":"a","event":"{\"k\":\"a\"}"}`) || !strings.Contains(shown[2], `"event_base64":`) {
+		t.Errorf("it shows %q", shown)
+	}
+	if out := run(false, "show", "--spool="+dir, "--route=e", "--limit=1"); strings.Count(out, "\n") != 1 {
+		t.Errorf("it shows %s", out)
+	}
+	run(true, "show")
+	run(true, "replay", "--topic="+topic)
+	if _, err := kadm.NewClient(testkit.Client(t, b)).CreateTopic(t.Context(), 1, 1, nil, topic); err != nil {
+		t.Fatal(err)
+	}
+	if out := run(false, "replay", "--spool="+dir, "--brokers="+strings.Join(b.Addrs, ",")); !strings.HasSuffix(out, "3 events were written, 0 of them were refused\n") {
+		t.Error(out)
+	}
+	got := testkit.ReadTopic(t, b, topic, 3)
+	if r := got[1]; string(r.Key) != "b" || string(r.Value) != `{"k":"b"}` || len(r.Headers) != 1 || string(r.Headers[0].Value) != "there" {
+		t.Errorf("the record is %q %q %v", r.Key, r.Value, r.Headers)
+	}
+	if r := got[2]; string(r.Value) != "raw: \xff" {
+		t.Errorf("the record is %q", r.Value)
+	}
 }

@@ -21,6 +21,7 @@ import (
 	"millrace/cluster"
 	"millrace/config"
 	"millrace/consumer"
+	"millrace/ingest"
 	"millrace/internal/kafka"
 	"millrace/internal/tracing"
 	"millrace/metadata"
@@ -274,7 +275,7 @@ func (n *node) join() (err error) {
 		return nil
 	}
 	s := n.cfg.Cluster.Settings
-	s.Logger = n.log
+	s.Logger, s.Keys = n.log, n.cfg.Server.Idempotency.Window > 0
 	n.member, err = cluster.New(n.clientSettings(n.cfg.Kafka, metrics.MetadataClient), s)
 	return err
 }
@@ -315,7 +316,7 @@ func (n *node) openSpool() (err error) {
 		return err
 	}
 	s.MaxAge = 0 // nothing takes these away but people
-	n.dead, err = spool.Open(filepath.Join(n.cfg.Ingest.SpoolDir, "dead"), s)
+	n.dead, err = spool.Open(filepath.Join(n.cfg.Ingest.SpoolDir, ingest.DeadFolder), s)
 	return err
 }
 

@@ -93,6 +93,9 @@ var (
 	BodiesFull     = &Kind{Name: "request_memory_full", Status: 503, Code: 50309, Message: "The request bodies that are being received hold as much memory as they are allowed to.", Retry: true, RetryAfter: time.Second}
 	BodyDisplaced  = &Kind{Name: "request_displaced", Status: 503, Code: 50310, Message: "The request arrived more slowly than others that needed its memory.", Retry: true, RetryAfter: time.Second}
 	SpoolFull      = &Kind{Name: "spool_full", Status: 503, Code: 50321, Message: "The node holds as many events for Kafka on its disk as it can.", Retry: true, RetryAfter: 5 * time.Second}
+	// KeyUnsettled is for a request with an Idempotency-Key that another node may have carried out,
+	// which cannot be asked.
+	KeyUnsettled = &Kind{Name: "idempotency_key_unsettled", Status: 503, Code: 50322, Message: "Another node may have carried out the request with this Idempotency-Key, and does not answer. Nothing was written by this one: send it again.", Retry: true, RetryAfter: time.Second}
 	// NotWritten is for records that are certain not to be in Kafka, now or later.
 	NotWritten = &Kind{Name: "not_written", Status: 503, Code: 50312, Message: "Kafka could not be reached in time. Nothing was written: send it again.", Retry: true, RetryAfter: time.Second}
 	// NodeBusy is said before a request's body is read, so that it costs little.
@@ -128,6 +131,6 @@ func Kinds() []*Kind {
 		Unprocessable, SettingOutOfRange, KeySchemaMissing, ValueSchemaMissing, InvalidConsumerConf, InvalidSchema, PayloadError, RegistryRefused, BatchRefused, Misfit, KeyReused,
 		TooManyInstances, TooManyConnections, TooManyWaiters, TooManyOfOneClient, BodiesOfOneFull, TooManyLogins, QuotaExceeded, TooManyPrincipals,
 		Internal, KafkaError, KafkaRetriable, RegistryFailed,
-		Overloaded, Draining, BrokersAway, TooBusy, RegistryAway, StreamsFull, InstanceMoved, ArrivalUnknown, BodiesFull, BodyDisplaced, SpoolFull, Interrupted, KeysAway, NotWritten, NodeBusy, WriteUnknown, RegistryTimedOut, KafkaTimedOut,
+		Overloaded, Draining, BrokersAway, TooBusy, RegistryAway, StreamsFull, InstanceMoved, ArrivalUnknown, BodiesFull, BodyDisplaced, SpoolFull, KeyUnsettled, Interrupted, KeysAway, NotWritten, NodeBusy, WriteUnknown, RegistryTimedOut, KafkaTimedOut,
 	}
 }

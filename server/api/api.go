@@ -134,6 +134,7 @@ func New(s Settings, p Parts) *API {
 		a.handle(a.dashboard.Routes()...)
 	}
 	if a.Forwarder != nil {
+		a.Forwarder.TakeKeys(edge.Answers())
 		a.handle(a.Forwarder.Routes()...)
 	}
 	return a

@@ -27,7 +27,7 @@ func asNode(id string) func(*stackOptions) {
 	return func(o *stackOptions) {
 		o.node = &cluster.Settings{
 			ID: id, Topic: meeting, Replication: 1,
-			Heartbeat: 250 * time.Millisecond, Lease: 2 * time.Second, Idle: time.Minute,
+			Heartbeat: 250 * time.Millisecond, Lease: 2 * time.Second, Idle: time.Minute, Keys: true,
 		}
 		o.peer.Secret, o.node.Secret = clusterSecret, clusterSecret
 		o.peer.Lease = o.node.Lease

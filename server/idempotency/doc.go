@@ -7,6 +7,14 @@
 // Begin that says [Fresh] and the end of the window, no other Begin of that name says Fresh, unless
 // End said that nothing was written. Otherwise a retry would write its records twice.
 //
+// Where several nodes are one service, the node that has begun a request asks all others before it
+// carries the request out ([Store.Claim], claim.go), and tells them the answer ([Store.Settle]).
+// Invariant: the node that carries a request out is the one that knows whether it does; the others
+// remember its claim, so that they know whom to ask. Of two nodes that ask at once each hears of
+// the other, and the one whose claim is First has the request: the other finds out in
+// [Store.Confirm]. A claim whose node is dead stands for a request of which nobody knows what it
+// wrote.
+//
 // The memory is bounded by bytes, and by it the number of names: beyond it the oldest answers are
 // forgotten before their time, which is counted. A restart forgets all.
 //

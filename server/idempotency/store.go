@@ -40,7 +40,8 @@ type State uint8
 
 // The states.
 const (
-	// Fresh is a request that the caller of [Store.Begin] is to carry out, and to end.
+	// Fresh is a request of which nothing is known: the caller of [Store.Begin] or [Store.Claim] has
+	// it now.
 	Fresh State = iota
 	// Busy is one that is being carried out.
 	Busy
@@ -48,6 +49,8 @@ const (
 	Different
 	// Answered is one that has an answer.
 	Answered
+	// Claimed is one that another node has claimed, which alone knows what became of it.
+	Claimed
 )
 
 // entryBytes is what an answer takes beside its body, about.
@@ -60,18 +63,38 @@ type Store struct {
 
 	mu      sync.Mutex
 	entries map[Sum]*entry
-	done    list.List // of *entry, those that have an answer, the oldest first
+	kept    list.List // of *entry, those that no request of this node is about, the oldest first
 	bytes   int64     // of those
 }
 
-// entry is a request. Its answer is nil while it is busy.
+// phase is what this node does about a request itself.
+type phase uint8
+
+const (
+	idle     phase = iota
+	asking         // the other nodes whether they know it
+	carrying       // it out
+)
+
+// entry is a request. It stands in kept while its phase is idle; it has an answer then, or a claim.
 type entry struct {
 	request Request
-	answer  *Answer
-	at      time.Time // of the answer
+	phase   phase
+	claim   string // the run of the other node that claimed it last, or empty
+	try     uint64 // of that claim
+	// overtaken says that the claim came while this node was asking, and counts.
+	overtaken bool
+	answer    *Answer
+	at        time.Time // of the answer, or of the claim
+	place     *list.Element
 }
 
-func (e *entry) bytes() int64 { return entryBytes + int64(len(e.answer.Body)) }
+func (e *entry) bytes() int64 {
+	if e.answer == nil {
+		return entryBytes
+	}
+	return entryBytes + int64(len(e.answer.Body))
+}
 
 // New returns a store that knows nothing. evicted, which may be nil, is called for each answer that
 // is forgotten before its time.
@@ -82,22 +105,58 @@ func New(s Settings, evicted func()) *Store {
 	return &Store{settings: s, evicted: evicted, entries: make(map[Sum]*entry)}
 }
 
-// Begin returns what is known of a request, and its answer if it has one.
-func (s *Store) Begin(r Request) (State, *Answer) {
+// Begin returns what is known of a request, and its answer if it has one. One that is Fresh is the
+// caller's, to be confirmed or withdrawn; claimed is the run of another node that has claimed it,
+// or empty.
+func (s *Store) Begin(r Request) (state State, a *Answer, claimed string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.expire(time.Now())
 	e := s.entries[r.Name]
 	switch {
 	case e == nil:
-		s.entries[r.Name] = &entry{request: r}
-		return Fresh, nil
+		e = &entry{request: r}
+		s.entries[r.Name] = e
 	case e.request.Content != r.Content:
-		return Different, nil
-	case e.answer == nil:
+		return Different, nil, ""
+	case e.answer != nil:
+		return Answered, e.answer, ""
+	case e.phase != idle:
+		return Busy, nil, ""
+	}
+	s.unkeep(e)
+	e.phase = asking
+	return Fresh, nil, e.claim
+}
+
+// Confirm has a request that [Store.Begin] called Fresh be carried out by this node, and returns
+// Fresh. It returns another state, and the request is the caller's no more, if another node has
+// overtaken this one since Begin.
+func (s *Store) Confirm(name Sum) (State, *Answer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.own(name)
+	switch {
+	case e.answer != nil:
+		s.keep(e)
+		return Answered, e.answer
+	case e.overtaken:
+		s.keep(e)
 		return Busy, nil
 	}
-	return Answered, e.answer
+	e.phase, e.claim = carrying, ""
+	return Fresh, nil
+}
+
+// Withdraw gives up a request that [Store.Begin] called Fresh, and that is not confirmed.
+func (s *Store) Withdraw(name Sum) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e := s.own(name); e.answer != nil || e.claim != "" {
+		s.keep(e)
+	} else {
+		delete(s.entries, name)
+	}
 }
 
 // End says what a request that [Store.Begin] called Fresh was answered with. Nil says that nothing
@@ -105,33 +164,66 @@ func (s *Store) Begin(r Request) (State, *Answer) {
 func (s *Store) End(name Sum, a *Answer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e := s.entries[name]
-	if e == nil || e.answer != nil {
-		panic("BUG: the end of a request that has not begun")
-	}
+	e := s.own(name)
 	if a == nil {
 		delete(s.entries, name)
 		return
 	}
+	s.settle(e, a)
+}
+
+// own returns the entry of a request that this node has begun. The caller holds mu.
+func (s *Store) own(name Sum) *entry {
+	e := s.entries[name]
+	if e == nil || e.phase == idle {
+		panic("BUG: the end of a request that has not begun")
+	}
+	return e
+}
+
+// settle remembers the answer of a request. The caller holds mu.
+func (s *Store) settle(e *entry, a *Answer) {
+	s.unkeep(e)
+	e.answer, e.claim, e.at = s.fit(a), "", time.Now()
+	s.keep(e)
+}
+
+// fit returns the answer, or what is remembered instead of one that is too large.
+func (s *Store) fit(a *Answer) *Answer {
 	if int64(len(a.Body)) > s.settings.MaxBytes/largest {
-		a = &Answer{Status: a.Status, Large: true}
+		return &Answer{Status: a.Status, Large: true}
 	}
-	e.answer, e.at = a, time.Now()
-	s.done.PushBack(e)
-	s.bytes += e.bytes()
-	s.expire(e.at)
-	for s.bytes > s.settings.MaxBytes && s.done.Len() > 1 {
-		s.forgetOldest()
-		s.evicted()
-	}
+	return a
 }
 
 // largest is which part of the memory one answer may have.
 const largest = 8
 
+// keep makes the entry idle, and forgets others for which there is no room. The caller holds mu.
+func (s *Store) keep(e *entry) {
+	e.phase, e.overtaken = idle, false
+	e.place = s.kept.PushBack(e)
+	s.bytes += e.bytes()
+	s.expire(time.Now())
+	for s.bytes > s.settings.MaxBytes && s.kept.Len() > 1 {
+		s.forgetOldest()
+		s.evicted()
+	}
+}
+
+// unkeep takes the entry off those that may be forgotten. The caller holds mu.
+func (s *Store) unkeep(e *entry) {
+	if e.place == nil {
+		return
+	}
+	s.kept.Remove(e.place)
+	s.bytes -= e.bytes()
+	e.place = nil
+}
+
 // expire forgets the answers whose time is over. The caller holds mu.
 func (s *Store) expire(now time.Time) {
-	for first := s.done.Front(); first != nil; first = s.done.Front() {
+	for first := s.kept.Front(); first != nil; first = s.kept.Front() {
 		if now.Sub(first.Value.(*entry).at) < s.settings.Window {
 			return
 		}
@@ -140,8 +232,8 @@ func (s *Store) expire(now time.Time) {
 }
 
 func (s *Store) forgetOldest() {
-	e := s.done.Remove(s.done.Front()).(*entry)
-	s.bytes -= e.bytes()
+	e := s.kept.Front().Value.(*entry)
+	s.unkeep(e)
 	delete(s.entries, e.request.Name)
 }
 

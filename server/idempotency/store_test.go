@@ -18,7 +18,7 @@ func TestStoreAnswersWithinTheWindow(t *testing.T) {
 		s := New(Settings{Window: time.Minute, MaxBytes: 1 << 20}, nil)
 		begin := func(r Request, want State) {
 			t.Helper()
-			if got, a := s.Begin(r); got != want || (a != nil) != (want == Answered) {
+			if got, a, _ := s.Begin(r); got != want || (a != nil) != (want == Answered) {
 				t.Errorf("state %d with %v, want %d", got, a, want)
 			}
 		}
@@ -58,13 +58,13 @@ func TestStoreIsBounded(t *testing.T) {
 		t.Errorf("%d answers were evicted", evicted)
 	}
 	for n, want := range map[byte]State{255: Busy, 99: Answered, 0: Fresh} {
-		if got, _ := s.Begin(request(n, 0)); got != want {
+		if got, _, _ := s.Begin(request(n, 0)); got != want {
 			t.Errorf("%d is %d, want %d", n, got, want)
 		}
 	}
 	s.Begin(request(200, 0))
 	s.End(Sum{200}, &Answer{Status: 201, Body: make([]byte, 5000)})
-	if _, a := s.Begin(request(200, 0)); a == nil || !a.Large || a.Status != 201 || a.Body != nil {
+	if _, a, _ := s.Begin(request(200, 0)); a == nil || !a.Large || a.Status != 201 || a.Body != nil {
 		t.Errorf("a large answer is kept as %+v", a)
 	}
 }
@@ -77,7 +77,7 @@ func TestStoreSaysFreshOnce(t *testing.T) {
 		var all sync.WaitGroup
 		for range 8 {
 			all.Go(func() {
-				if state, _ := s.Begin(request(n, 0)); state == Fresh {
+				if state, _, _ := s.Begin(request(n, 0)); state == Fresh {
 					fresh.Add(1)
 					s.End(Sum{n}, &Answer{Body: fmt.Append(nil, n)})
 				}

@@ -24,6 +24,7 @@ import (
 	"millrace/consumer"
 	"millrace/internal/apierr"
 	"millrace/server"
+	"millrace/server/idempotency"
 )
 
 // The headers between nodes, beside [headerProof]. A request with a proof was
@@ -82,7 +83,9 @@ type Settings struct {
 type Forwarder struct {
 	node                  *cluster.Node
 	consumers             *consumer.Manager
-	access                *auth.Access // nil: nobody is asked who they are
+	access                *auth.Access       // nil: nobody is asked who they are
+	answers               *idempotency.Store // nil: this node takes no keys
+	tries                 atomic.Uint64      // to claim a request
 	settings              Settings
 	prover                *Prover
 	former                former
@@ -118,7 +121,10 @@ func New(node *cluster.Node, consumers *consumer.Manager, access *auth.Access, s
 
 // Routes returns what nodes ask each other beside the API.
 func (f *Forwarder) Routes() []server.Route {
-	return []server.Route{{Method: "POST", Path: noticesPath, Action: server.Notify, Handle: f.takeNotices}}
+	return []server.Route{
+		{Method: "POST", Path: noticesPath, Action: server.Notify, Handle: f.takeNotices},
+		{Method: "POST", Path: keysPath, Action: server.Notify, Handle: f.takeClaim},
+	}
 }
 
 // Forwards returns how many requests were forwarded: answered, refused because

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"millrace/codec/json"
+	"millrace/config"
+	"millrace/ingest"
+	"millrace/ingest/deadletter"
+)
+
+// errEnough ends the reading of a folder at --limit.
+var errEnough = errors.New("enough")
+
+// eachRefused calls f for each record that is selected of the spool's folder of dead events.
+func (c *deadEvents) eachRefused(ctx context.Context, f func(ingest.DeadRecord) error) error {
+	taken := 0
+	skipped, err := ingest.ReadDead(c.Spool, func(r ingest.DeadRecord) error {
+		if c.Route != "" && r.Route != c.Route || c.Topic != "" && r.Topic != c.Topic || c.Since > 0 && time.Since(r.Kept) > c.Since {
+			return nil
+		}
+		if err := errors.Join(f(r), ctx.Err()); err != nil {
+			return err
+		}
+		if taken++; taken == c.Limit {
+			return errEnough
+		}
+		return nil
+	})
+	if skipped > 0 {
+		fmt.Fprintf(os.Stderr, "%d entries of %s cannot be read, and are left out\n", skipped, c.Spool)
+	}
+	if errors.Is(err, errEnough) {
+		return nil
+	}
+	return err
+}
+
+// showRefused prints the records.
+func (c *deadEvents) showRefused(ctx context.Context) error {
+	return c.eachRefused(ctx, func(r ingest.DeadRecord) error {
+		line, err := json.Marshal(deadletter.RefusedOf(r.Record, r.Route, r.Kept))
+		if err == nil {
+			_, err = fmt.Printf("%s\n", line)
+		}
+		return err
+	})
+}
+
+// replayRefused writes the records to their topics. It fails if one is refused again; the folder
+// keeps all of them.
+func (c *deadEvents) replayRefused(ctx context.Context, cfg *config.Config) error {
+	w, err := deadletter.NewWriter(c.brokersOf(cfg.KafkaProduce))
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	sent, refused := 0, 0
+	err = c.eachRefused(ctx, func(r ingest.DeadRecord) error {
+		sent++
+		if err := w.Write(ctx, r.Record); err != nil {
+			refused++
+			fmt.Fprintf(os.Stderr, "route %s: %v\n", r.Route, err)
+		}
+		return nil
+	})
+	fmt.Printf("%d events were written, %d of them were refused\n", sent, refused)
+	if err == nil && refused > 0 {
+		err = errors.New("some events are refused again")
+	}
+	return err
+}

@@ -1,0 +1,192 @@
+package api_test
+
+import (
+	"fmt"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"millrace/internal/testkit"
+)
+
+// A request with a key is carried out once by all nodes of a service, whichever of them get it, one
+// that has joined since among them, and when the node that had it is gone.
+func TestKeysAreOfAllNodes(t *testing.T) {
+	b := testkit.Fake(t).Broker
+	all := nodes(t, b, 3)
+	topic := testkit.CreateTopic(t, b, 1)
+	written := int64(0)
+	for n, call := range []struct {
+		path, body, contentType string
+		status                  int
+	}{
+		{"/topics/" + topic, `{"records":[{"value":1}]}`, jsonV2, 200},
+		{all[0].v3(topic) + "/records", `{"value":{"type":"JSON","data":1}}`, jsonBody, 200},
+		{"/ingest/" + topic, "{\"n\":1}\nbad\n", "Content-Type: application/x-ndjson", 207},
+		{"/ingest/" + topic, `{"n":1}`, "Content-Type: text/plain", 204},
+	} {
+		key := fmt.Sprint("Idempotency-Key: ", n)
+		first := all[n%3].do(t, "POST", call.path, call.body, call.contentType, key).want(t, call.status, "")
+		written++
+		for _, s := range all {
+			s.do(t, "POST", call.path, call.body, call.contentType, key).replayed(t, first)
+			s.do(t, "POST", call.path, call.body+" ", call.contentType, key).want(t, 422, `{"error_code":42210,`)
+		}
+	}
+	post := func(s *stack, key string) reply { return s.do(t, "POST", "/ingest/"+topic, `{"n":1}`, jsonBody, key) }
+	first := post(all[0], keyA).want(t, 200, "")
+	if first.header.Get("Idempotency-Scope") != "" {
+		t.Error("the key counts on one node only")
+	}
+	joined := start(t, b, asNode("node-0"))
+	testkit.Eventually(t, 20*time.Second, "the new node", func() bool { return joined.node.Stats().Nodes == 4 })
+	post(joined, keyA).replayed(t, first)
+	all[0].drain(t)
+	for _, s := range all[1:] {
+		post(s, keyA).replayed(t, first)
+	}
+	if got := logEnd(t, b, topic); got != written+1 {
+		t.Errorf("the topic has %d records, want %d", got, written+1)
+	}
+}
+
+// Of requests with one key that come to several nodes at once, one is carried out. The others are
+// told to ask again, and then get its answer.
+func TestOneOfManyNodesCarriesOut(t *testing.T) {
+	b := testkit.Fake(t).Broker
+	all := nodes(t, b, 3)
+	topic := testkit.CreateTopic(t, b, 1)
+	const rounds = 50
+	for round := range rounds {
+		key := fmt.Sprint("Idempotency-Key: ", round)
+		answers := make([]reply, 2*len(all))
+		var asked sync.WaitGroup
+		for i := range answers {
+			asked.Go(func() {
+				r, err := all[i%len(all)].try("POST", "/ingest/"+topic, `{"n":1}`, jsonBody, key)
+				if err != nil {
+					t.Error(err)
+				}
+				answers[i] = r
+			})
+		}
+		asked.Wait()
+		fresh := 0
+		for _, r := range answers {
+			switch {
+			case r.status == http.StatusOK && r.header.Get("Idempotent-Replayed") == "":
+				fresh++
+			case r.status != http.StatusOK:
+				r.want(t, 409, `{"error_code":40904,`)
+			}
+		}
+		for _, s := range all {
+			if s.do(t, "POST", "/ingest/"+topic, `{"n":1}`, jsonBody, key).want(t, 200, "").header.Get("Idempotent-Replayed") == "" {
+				fresh++ // those that had asked at once have all been told to come again
+			}
+		}
+		if fresh != 1 {
+			t.Fatalf("round %d: %d requests were carried out", round, fresh)
+		}
+	}
+	if got := logEnd(t, b, topic); got != rounds {
+		t.Errorf("the topic has %d records, want %d", got, rounds)
+	}
+}
+
+// While a node carries a request out no other does. If it dies meanwhile, its records may be
+// written or not, and the others answer 504. A request that it has withdrawn before is carried out.
+func TestNodeDiesWithAKey(t *testing.T) {
+	f := testkit.Fake(t)
+	all := nodes(t, f.Broker, 3)
+	topic := testkit.CreateTopic(t, f.Broker, 1)
+	path := "/ingest/" + topic
+	found, err := kadm.NewClient(testkit.Client(t, f.Broker)).ListTopics(t.Context(), topic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := found[topic].ID
+	all[0].do(t, "POST", "/topics/"+topic, `{"records":[{"valu":1}]}`, jsonV2, keyB).want(t, 422, "")
+
+	held := make(chan struct{})
+	began := make(chan struct{})
+	begin := sync.OnceFunc(func() { close(began) })
+	f.ControlKey(int16(kmsg.Produce), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		if r.(*kmsg.ProduceRequest).Topics[0].TopicID != [16]byte(id) {
+			f.KeepControl()
+			return nil, nil, false
+		}
+		begin()
+		f.SleepControl(func() { <-held })
+		return nil, nil, false
+	})
+	lost := make(chan struct{})
+	go func() {
+		defer close(lost)
+		_, _ = all[0].try("POST", path, `{"n":1}`, jsonBody, keyA)
+	}()
+	<-began
+	for _, s := range all[1:] {
+		s.do(t, "POST", path, `{"n":1}`, jsonBody, keyA).want(t, 409, `{"error_code":40904,`)
+		s.do(t, "POST", path, `{"n":2}`, jsonBody, keyA).want(t, 422, `{"error_code":42210,`)
+	}
+	all[0].cut(t)
+	testkit.Eventually(t, 20*time.Second, "the others to know of the death", func() bool {
+		return all[1].node.Stats().Nodes == 2 && all[2].node.Stats().Nodes == 2
+	})
+	for range 2 {
+		for _, s := range all[1:] {
+			s.do(t, "POST", path, `{"n":1}`, jsonBody, keyA).want(t, 504, `{"error_code":50401,`)
+		}
+	}
+	close(held)
+	<-lost
+	all[1].do(t, "POST", "/topics/"+topic, `{"records":[{"value":1}]}`, jsonV2, keyB).want(t, 200, "")
+	if got := logEnd(t, f.Broker, topic); got != 2 {
+		t.Errorf("the topic has %d records, want 2", got)
+	}
+}
+
+// A node that cannot ask one that lives writes nothing. One that is cut off from the others says
+// that the key counts on it alone, as does one that has a node beside it that takes no keys.
+func TestKeysWithoutTheOtherNodes(t *testing.T) {
+	b := testkit.Fake(t).Broker
+	way := newLossy(t)
+	first := start(t, b, asNode("node-a"), func(o *stackOptions) { o.via = way.before })
+	second := start(t, b, asNode("node-b"))
+	topic := testkit.CreateTopic(t, b, 1)
+	post := func(s *stack, key string) reply { return s.do(t, "POST", "/ingest/"+topic, `{"n":1}`, jsonBody, key) }
+	testkit.Eventually(t, 20*time.Second, "the nodes to see each other", func() bool {
+		return first.node.Stats().Nodes == 2 && second.node.Stats().Nodes == 2
+	})
+	way.drop.Store(true)
+	if r := post(second, keyA).want(t, 503, `{"error_code":50322,`); r.header.Get("Retry-After") == "" {
+		t.Error("no Retry-After")
+	}
+	way.drop.Store(false)
+	testkit.Eventually(t, 20*time.Second, "the way to be open", func() bool { return post(second, keyA).status == 200 })
+	if got := logEnd(t, b, topic); got != 1 {
+		t.Errorf("the topic has %d records, want 1", got)
+	}
+	scope := func(s *stack, key string) string {
+		return post(s, key).want(t, 200, "").header.Get("Idempotency-Scope")
+	}
+	third := start(t, b, asNode("node-c"), func(o *stackOptions) { o.node.Keys = false })
+	testkit.Eventually(t, 20*time.Second, "the third node", func() bool { return first.node.Stats().Nodes == 3 })
+	if got := scope(first, "Idempotency-Key: beside one without keys"); got != "node" {
+		t.Errorf("the scope is %q", got)
+	}
+	third.drain(t)
+	testkit.Eventually(t, 20*time.Second, "the end of the third node", func() bool { return first.node.Stats().Nodes == 2 })
+	if got := scope(first, "Idempotency-Key: of both"); got != "" {
+		t.Errorf("the scope is %q", got)
+	}
+	second.cut(t)
+	if got := scope(second, "Idempotency-Key: of one that is cut off"); got != "node" {
+		t.Errorf("the scope is %q", got)
+	}
+}
