@@ -29,6 +29,9 @@ type Route struct {
 	Name string
 	// Admit is called before the body is read, to negotiate media types. Nil: Handle negotiates.
 	Admit Handler
+	// Content are the media types of the bodies that the route takes, without parameters; "" among
+	// them takes a body without a Content-Type. Nil: Admit, Ready or Handle decide.
+	Content []string
 	// Ready is asked before a body of so many bytes is read, -1 where that is not known: its error
 	// refuses the request unread. Nil: all bodies are read.
 	Ready func(ctx *fasthttp.RequestCtx, size int) error
@@ -248,6 +251,11 @@ func (s *Server) judgeBody(rt *gate, ctx *fasthttp.RequestCtx) error {
 			return err
 		}
 	}
+	if n != 0 && rt.Content != nil {
+		if err := rt.checkContent(ctx); err != nil {
+			return err
+		}
+	}
 	if rt.Ready != nil {
 		if err := rt.Ready(ctx, n); err != nil {
 			s.Waits(ctx) // the time of refusals is no latency
@@ -255,6 +263,22 @@ func (s *Server) judgeBody(rt *gate, ctx *fasthttp.RequestCtx) error {
 		}
 	}
 	return nil
+}
+
+// checkContent refuses a body whose Content-Type is none of the route's.
+func (r *Route) checkContent(ctx *fasthttp.RequestCtx) error {
+	name, _, _ := bytes.Cut(ctx.Request.Header.ContentType(), []byte{';'})
+	name = bytes.TrimSpace(name)
+	known := r.Content[:0:0]
+	for _, media := range r.Content {
+		if len(media) == len(name) && strings.EqualFold(media, string(name)) {
+			return nil
+		}
+		if media != "" {
+			known = append(known, media)
+		}
+	}
+	return apierr.UnsupportedMedia.New("The Content-Type of this request must be %s.", strings.Join(known, " or "))
 }
 
 // arrives reports whether the handler of the route reads the request's body while it arrives.

@@ -11,7 +11,7 @@ import (
 )
 
 func TestProcessLineSignalAndExit(t *testing.T) {
-	p := testkit.StartProcess(t, exec.Command("sh", "-c",
+	p := testkit.StartProcess(t, exec.Command("bash", "-c",
 		`trap 'echo got term; exit 7' TERM; echo "listening on :$((40 + 2))"; echo "ready" >&2; while :; do sleep 0.05; done`))
 	if m := p.WaitLine(t, `listening on :(\d+)`, 10*time.Second); m[1] != "42" {
 		t.Fatalf("group is %q", m[1])
@@ -31,7 +31,7 @@ func TestProcessLineSignalAndExit(t *testing.T) {
 }
 
 func TestProcessLastLineWithoutNewlineIsSeen(t *testing.T) {
-	p := testkit.StartProcess(t, exec.Command("printf", "end 5"))
+	p := testkit.StartProcess(t, exec.Command("bash", "-c", "printf 'end 5'"))
 	if m := p.WaitLine(t, `end (\d)`, 10*time.Second); m[1] != "5" {
 		t.Fatalf("group is %q", m[1])
 	}

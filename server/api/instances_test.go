@@ -85,8 +85,8 @@ func TestExpiryToTheSecond(t *testing.T) {
 	s.do(t, "GET", path+"/records?timeout=3500", "", "Accept: application/vnd.kafka.json.v2+json").want(t, 200, "[]")
 	answered := time.Now()
 	testkit.Eventually(t, 20*time.Second, "the instance to expire", func() bool { return s.consumers.Count() == 0 })
-	// The last use is the end of the read, later than its timeout and earlier than its answer.
-	// A busy machine gets six seconds more.
+	// The last use is the end of the read, later than its timeout and earlier than its response. A
+	// busy machine gets six seconds more.
 	if least, most := time.Since(began)-read, time.Since(answered); least < idle || most > idle+6*time.Second {
 		t.Errorf("an instance with a timeout of %v expired after %v to %v", idle, most, least)
 	}

@@ -168,7 +168,7 @@ func startTLS(t testing.TB, b testkit.Broker, change func(*stackOptions)) (s *st
 func TestOutOfDescriptors(t *testing.T) {
 	t.Parallel()
 	b := testkit.Fake(t)
-	p := testkit.StartProcess(t, exec.Command("sh", "-c", `ulimit -n 70; exec "$@"`, "sh", testkit.Binary(t), "serve",
+	p := testkit.StartProcess(t, exec.Command("bash", "-c", `ulimit -n 70; exec "$@"`, "bash", testkit.Binary(t), "serve",
 		"--set=bootstrap.servers="+strings.Join(b.Addrs, ","), "--set=listeners=http://127.0.0.1:0"))
 	p.WaitLine(t, `open files.*limit=70 .*connections\.max=10000`, 20*time.Second)
 	s := &stack{addr: p.WaitLine(t, `msg=serving addresses=\[http://([^\]]+)\]`, 20*time.Second)[1]}

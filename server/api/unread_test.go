@@ -32,6 +32,7 @@ func TestBodiesOfRefusedRequestsAreNotRead(t *testing.T) {
 		"event":            {"POST /ingest/t", "Host: localhost\r\n" + records, 415},
 		"signal":           {"POST /v1/logs", "Host: localhost\r\n" + form, 415},
 		"batch":            {"POST /v3/clusters/c/topics/t/records:batch", "Host: localhost\r\n" + form, 415},
+		"change":           {"POST /v3/clusters/c/topics", "Host: localhost\r\n" + form, 415},
 		"path":             {"POST /nowhere", "Host: localhost\r\n" + records, 404},
 		"method":           {"PUT /topics/t", "Host: localhost\r\n" + records, 405},
 	}

@@ -23,20 +23,9 @@ func (c *call) media() string {
 	return strings.ToLower(strings.TrimSpace(name))
 }
 
-// checkContent refuses a body that is not JSON.
-func (c *call) checkContent() error {
-	if name := c.media(); name != "" && name != server.MediaJSON {
-		return apierr.UnsupportedMedia.New("The Content-Type of this request must be %s.", server.MediaJSON)
-	}
-	return nil
-}
-
 // read decodes the body into v, a pointer to a struct whose tags bound its members. missing is the
 // error of a request without a body, or with null.
 func (c *call) read(v any, missing error) error {
-	if err := c.checkContent(); err != nil {
-		return err
-	}
 	body, err := c.boundedBody()
 	if err != nil {
 		return err

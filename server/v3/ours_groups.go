@@ -19,8 +19,10 @@ type groupChanges struct{ *shared }
 
 func (s *groupChanges) routes() []server.Route {
 	const offsets = groupPath + "/offsets/{topic}"
+	reset := s.change("POST "+groupPath+"/offsets:reset", "millrace.v3.consumer-groups.reset-offsets", server.Group, fields(resetOffsets{}), s.reset)
+	reset.Content = append([]string{mediaCSV}, reset.Content...)
 	return []server.Route{
-		with(s.change("POST "+groupPath+"/offsets:reset", "millrace.v3.consumer-groups.reset-offsets", server.Group, fields(resetOffsets{}), s.reset), append([]string{"validate_only"}, pageWords...)...),
+		with(reset, append([]string{"validate_only"}, pageWords...)...),
 		s.change("DELETE "+groupPath, "millrace.v3.consumer-groups.delete", server.Group, nil, s.delete),
 		s.change("DELETE "+offsets, "millrace.v3.consumer-groups.delete-offsets", server.Group, nil, s.deleteOffsets),
 		s.change("DELETE "+offsets+"/partitions/{partition}", "millrace.v3.consumer-groups.delete-offsets", server.Group, nil, s.deleteOffsets),
@@ -99,13 +101,10 @@ const mediaCSV = "text/csv"
 
 // resetAsked reads the body: JSON, or a file of offsets. The query may have validate_only for both.
 func (c *call) resetAsked() (body resetOffsets, err error) {
-	switch c.media() {
-	case mediaCSV:
+	if c.media() == mediaCSV {
 		body, err = c.offsetsFile()
-	case server.MediaJSON, "":
+	} else {
 		err = c.read(&body, noBody)
-	default:
-		err = apierr.UnsupportedMedia.New("The Content-Type of this request must be %s or %s.", server.MediaJSON, mediaCSV)
 	}
 	if err != nil {
 		return body, err

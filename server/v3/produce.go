@@ -2,7 +2,6 @@ package v3
 
 import (
 	"context"
-	"mime"
 	"strings"
 
 	"github.com/valyala/fasthttp"
@@ -56,17 +55,16 @@ func NewProduce(edge *server.Server, cache *metadata.Cache, p *batch.Producer, s
 func (p *Produce) Routes() []server.Route {
 	const records = clusterPath + "/topics/{topic}/records"
 	return []server.Route{
-		{Method: "POST", Path: records, Name: "api.v3.produce.produce-to-topic", Admit: admit, Streamed: true, Waits: true, Action: server.Produce, Resource: server.Topic, Handle: p.records},
-		{Method: "POST", Path: records + ":batch", Name: "api.v3.batch-produce.produce-to-topic", Admit: admit, Ready: p.ready, Action: server.Produce, Resource: server.Topic, Handle: p.batch},
+		{Method: "POST", Path: records, Name: "api.v3.produce.produce-to-topic", Admit: admit, Content: typedJSON, Streamed: true, Waits: true, Action: server.Produce, Resource: server.Topic, Handle: p.records},
+		{Method: "POST", Path: records + ":batch", Name: "api.v3.batch-produce.produce-to-topic", Admit: admit, Content: typedJSON, Ready: p.ready, Action: server.Produce, Resource: server.Topic, Handle: p.batch},
 	}
 }
 
-// ready returns why the body of a batch need not be read: it is not JSON, or the producer could not
-// take it.
-func (p *Produce) ready(ctx *fasthttp.RequestCtx, size int) error {
-	if err := requireJSON(ctx); err != nil {
-		return err
-	}
+// typedJSON is the content of a request that produces, which must name its type.
+var typedJSON = []string{server.MediaJSON}
+
+// ready returns why the body of a batch need not be read: the producer could not take it.
+func (p *Produce) ready(_ *fasthttp.RequestCtx, size int) error {
 	return p.producer.Ready(max(size, 0))
 }
 
@@ -85,9 +83,6 @@ func (p *Produce) records(ctx *fasthttp.RequestCtx) error {
 
 // target checks what all produce requests have in common, and returns their topic.
 func (p *Produce) target(ctx *fasthttp.RequestCtx) (topic string, err error) {
-	if err := requireJSON(ctx); err != nil {
-		return "", err
-	}
 	id, err := server.PathParam(ctx, "cluster_id")
 	if err != nil {
 		return "", err
@@ -115,18 +110,6 @@ func (p *Produce) clusterID() (string, error) {
 		return "", err
 	}
 	return view.ClusterID, nil
-}
-
-// requireJSON refuses a body that is not JSON.
-func requireJSON(ctx *fasthttp.RequestCtx) error {
-	given := ctx.Request.Header.ContentType()
-	if string(given) == server.MediaJSON || len(given) == 0 && ctx.Request.Header.ContentLength() == 0 {
-		return nil
-	}
-	if name, _, err := mime.ParseMediaType(string(given)); err != nil || name != server.MediaJSON {
-		return apierr.UnsupportedMedia.New("The Content-Type of this request must be %s.", server.MediaJSON)
-	}
-	return nil
 }
 
 // head returns how each result begins: with what all of a request have in common.

@@ -82,8 +82,15 @@ func with(rt server.Route, names ...string) server.Route {
 // change returns a route that changes something below the cluster. line is the method and the path.
 func (s *shared) change(line, name string, of server.Resource, body server.Fields, h handler) server.Route {
 	method, path, _ := strings.Cut(line, " ")
-	return s.route(server.Route{Method: method, Path: path, Name: name, Body: body, Action: server.Administer, Resource: of}, h)
+	rt := server.Route{Method: method, Path: path, Name: name, Body: body, Action: server.Administer, Resource: of}
+	if body != nil {
+		rt.Content = maybeJSON
+	}
+	return s.route(rt, h)
 }
+
+// maybeJSON is the content of a change, which need not name its type.
+var maybeJSON = []string{server.MediaJSON, ""}
 
 // route completes a route below a cluster; its path lacks [clusterPath].
 func (s *shared) route(rt server.Route, h handler) server.Route {
