@@ -157,7 +157,7 @@ soak: build ## a node (MILLRACE_BIN) on three real brokers under mixed load for 
 bench: ## benchmarks beside their limits
 	go run ./bench
 
-clients: $(KAFKA) ## clients of others against a real Kafka: npm's kafka-rest, Python's confluent-kafka, kafka-rest-client, kafka-bridge-client, nlp-kafka-rest-api, pymapr-kafkarest, kafka-mcp and cloudevents (needs node, npm, python3-venv and the network)
+clients: $(KAFKA) ## clients of others against a real Kafka: npm's kafka-rest, Python's confluent-kafka, kafka-rest, kafka-rest-client, kafka-bridge-client, nlp-kafka-rest-api, pymapr-kafkarest, kafka-mcp and cloudevents (needs node, npm, python3-venv and the network)
 	$(KAFKA) -- env MILLRACE_TEST_CLIENTS=1 go test -count=1 -run 'TestNodeClient|TestPythonClient' ./cmd/millrace
 
 browser: $(KAFKA) ## the dashboard and the sample pages in Chromium (needs chromium, node, npm and the network)

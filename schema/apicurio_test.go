@@ -122,6 +122,12 @@ func TestSpellingsOnARealRegistry(t *testing.T) {
 	if again := mustResolve(t, client(usual(url)), text(topic, plain)); again.ID != first.ID {
 		t.Errorf("in another spelling the schema has the id %d, not %d", again.ID, first.ID)
 	}
+	message := Wanted{Format: codec.Protobuf, Topic: topic + "p", Text: []byte(`syntax="proto3"; /* who */ message User { string name=1; }`)}
+	first = mustResolve(t, client(usual(url)), message)
+	message.Text = []byte("syntax = \"proto3\";\n\nmessage User {\n  string name = 1;\n}\n")
+	if again := mustResolve(t, client(usual(url)), message); again.ID != first.ID {
+		t.Errorf("in another spelling the message has the id %d, not %d", again.ID, first.ID)
+	}
 	admin, err := sr.NewClient(sr.URLs(url))
 	if err != nil {
 		t.Fatal(err)

@@ -53,6 +53,8 @@ func compileRaw(text string, references []reference) (compiled, error) {
 	return &raw{name: strings.TrimPrefix(s.Namespace+"."+s.Name, "."), text: text, references: references}, nil
 }
 
+func asSent(text string) string { return text }
+
 var rawFormats = formats{
 	codec.Avro:       {kind: sr.TypeAvro, canonical: asSent, compile: compileRaw, size: linear(0, 1)},
 	codec.JSONSchema: {kind: sr.TypeJSON, canonical: asSent, compile: compileRaw, size: linear(0, 1)},

@@ -40,11 +40,8 @@ type formats [codec.Protobuf + 1]struct {
 var builtIn = formats{
 	codec.Avro:       {kind: sr.TypeAvro, compile: adapt(avro.Compile), canonical: avro.Canonical, size: linear(4<<10, 30)},
 	codec.JSONSchema: {kind: sr.TypeJSON, compile: adapt(jsonschema.Compile), canonical: jsonschema.Canonical, size: func(s compiled, _ int) int { return s.(*jsonschema.Schema).Size() }},
-	codec.Protobuf:   {kind: sr.TypeProtobuf, compile: adapt(protobuf.Compile), canonical: asSent, size: linear(32<<10, 65)},
+	codec.Protobuf:   {kind: sr.TypeProtobuf, compile: adapt(protobuf.Compile), canonical: protobuf.Canonical, size: linear(32<<10, 65)},
 }
-
-// asSent is for Protobuf: Java prints what it has parsed in a form of its own.
-func asSent(text string) string { return text }
 
 func linear(base, perByte int) func(compiled, int) int {
 	return func(_ compiled, text int) int { return base + perByte*text }

@@ -21,6 +21,14 @@ func readSchema(q *http.Request) (wanted, error) {
 	return wanted{Schema: body.Schema, ID: max(body.ID, 0), Version: max(body.Version, 0), normalize: flag(q, "normalize")}, nil
 }
 
+// registered is the response to a registration. Clients that name schemas by headers take the GUID
+// from it.
+type registered struct {
+	ID      int    `json:"id"`
+	Version int    `json:"version"`
+	GUID    string `json:"guid"`
+}
+
 func (r *Registry) postVersion(q *http.Request) (any, error) {
 	w, err := readSchema(q)
 	if err != nil {
@@ -30,7 +38,7 @@ func (r *Registry) postVersion(q *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return map[string]int{"id": v.ID}, nil
+	return registered{v.ID, v.Version, v.GUID}, nil
 }
 
 // postLookup finds a schema in a subject without adding it.

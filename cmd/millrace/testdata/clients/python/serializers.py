@@ -4,7 +4,9 @@
 
 The topics are TOPIC-FORMAT, of avro, jsonschema, protobuf, nested and place. `read` prints
 what it found, one JSON object a line; both end with exit code 0 only when all
-went well. DESCRIPTORS is a file with a FileDescriptorSet of event.proto: message
+went well. A FORMAT may have a way behind it: avro/headers is in TOPIC-avro-headers, with
+the ids of schemas in headers, and place/alone is TOPIC-place, read without the registry, as
+Protobuf can be. DESCRIPTORS is a file with a FileDescriptorSet of event.proto: message
 classes are made of it here, so that no compiler is needed.
 """
 
@@ -14,7 +16,7 @@ import sys
 import time
 
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
-from confluent_kafka.schema_registry import SchemaRegistryClient
+from confluent_kafka.schema_registry import SchemaRegistryClient, header_schema_id_serializer
 from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
 from confluent_kafka.schema_registry.json_schema import JSONDeserializer, JSONSerializer
 from confluent_kafka.schema_registry.protobuf import ProtobufDeserializer, ProtobufSerializer
@@ -76,21 +78,21 @@ def formats(registry, descriptors):
     schema = (HERE / "event.schema.json").read_text()
     same = lambda value: value
     out = {
-        "avro": (event, lambda: AvroSerializer(registry, avro), lambda: AvroDeserializer(registry), same, same),
+        "avro": (event, lambda conf: AvroSerializer(registry, avro, conf=conf), lambda: AvroDeserializer(registry), same, same),
         "jsonschema": (
             event,
-            lambda: JSONSerializer(schema, registry),
+            lambda conf: JSONSerializer(schema, registry, conf=conf),
             lambda: JSONDeserializer(None, schema_registry_client=registry),
             same,
             same,
         ),
     }
-    conf = {"use.deprecated.format": False}
+    now = {"use.deprecated.format": False}
     for topic, make, cls in zip(("protobuf", "nested", "place"), (event, car, place), message_classes(descriptors)):
         out[topic] = (
             make,
-            lambda cls=cls: ProtobufSerializer(cls, registry, conf),
-            lambda cls=cls: ProtobufDeserializer(cls, conf, registry),
+            lambda conf, cls=cls: ProtobufSerializer(cls, registry, now | conf),
+            lambda cls=cls: ProtobufDeserializer(cls, now, registry),
             to_message(cls),
             from_message,
         )
@@ -101,8 +103,9 @@ def write(bootstrap, topic, values, serializer):
     failed = []
     producer = Producer({"bootstrap.servers": bootstrap, "log_level": 4})
     for value in values:
-        value = serializer(value, SerializationContext(topic, MessageField.VALUE))
-        producer.produce(topic, value, partition=0, on_delivery=lambda err, _: err and failed.append(err))
+        headers = []
+        value = serializer(value, SerializationContext(topic, MessageField.VALUE, headers))
+        producer.produce(topic, value, partition=0, headers=headers, on_delivery=lambda err, _: err and failed.append(err))
     left = producer.flush(30)
     if left or failed:
         sys.exit(f"{topic}: {left} records not sent, {failed}")
@@ -122,19 +125,21 @@ def read(bootstrap, topic, count, deserializer, after):
             if message.error().code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                 continue
             sys.exit(str(message.error()))
-        value = after(deserializer(message.value(), SerializationContext(topic, MessageField.VALUE)))
+        value = after(deserializer(message.value(), SerializationContext(topic, MessageField.VALUE, message.headers())))
         print(json.dumps({"topic": topic, "offset": message.offset(), "value": value}))
         found += 1
     consumer.close()
 
 
 def main(step, bootstrap, url, prefix, count, descriptors, names):
-    known = formats(SchemaRegistryClient({"url": url}), descriptors)
+    registry = SchemaRegistryClient({"url": url})
     for name in names.split(","):
-        make, serializer, deserializer, before, after = known[name]
-        topic = f"{prefix}-{name}"
+        name, _, way = name.partition("/")
+        make, serializer, deserializer, before, after = formats(None if way == "alone" else registry, descriptors)[name]
+        topic = f"{prefix}-{name}-headers" if way == "headers" else f"{prefix}-{name}"
         if step == "write":
-            write(bootstrap, topic, [before(make(n)) for n in range(int(count))], serializer())
+            conf = {"schema.id.serializer": header_schema_id_serializer} if way == "headers" else {}
+            write(bootstrap, topic, [before(make(n)) for n in range(int(count))], serializer(conf))
         else:
             read(bootstrap, topic, int(count), deserializer(), after)
 
