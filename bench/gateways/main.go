@@ -103,10 +103,12 @@ func run(ctx context.Context, o options) (err error) {
 		if err != nil {
 			return fmt.Errorf("%s: %w", g.name, err)
 		}
+		fmt.Fprintf(os.Stderr, "%s: %v of CPU an event\n", g.name, rate)
 		killed, err := l.loss(ctx, g, func(p *process) error { return p.restart(l, g) }, time.Second)
 		if err != nil {
 			return fmt.Errorf("%s: %w", g.name, err)
 		}
+		fmt.Fprintf(os.Stderr, "%s: killed, %s lost\n", g.name, killed)
 		away, err := l.loss(ctx, g, func(*process) error {
 			l.kafka.Kill()
 			time.Sleep(o.outage)
@@ -191,7 +193,7 @@ func (l *lab) rate(ctx context.Context, g *gateway) (best time.Duration, err err
 			time.AfterFunc(l.time, func() { close(stop) })
 			acked := l.load(g, p.url, stop)
 			var after int64
-			after, err = l.settled(ctx, topic, 2*time.Second)
+			after, err = l.settled(ctx, topic, quiet)
 			if n := after - before; err == nil && n < int64(len(acked)) {
 				err = fmt.Errorf("%d events are in Kafka, and %d were acknowledged", n, len(acked))
 			} else if one := (p.cpu() - cpu) / time.Duration(max(n, 1)); best == 0 || one < best {
