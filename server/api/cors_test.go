@@ -18,7 +18,7 @@ func TestCORSOfSubdomains(t *testing.T) {
 		if got := r.header.Get("Access-Control-Allow-Origin"); got != want {
 			t.Errorf("%s: Access-Control-Allow-Origin %q", origin, got)
 		}
-		if got := r.header.Get("Access-Control-Expose-Headers"); got != "ETag, Retry-After, Idempotent-Replayed, RateLimit, RateLimit-Policy, X-Millrace-Timeout" {
+		if got := r.header.Get("Access-Control-Expose-Headers"); got != "ETag, Retry-After, Idempotent-Replayed, Idempotency-Scope, RateLimit, RateLimit-Policy, X-Millrace-Timeout" {
 			t.Errorf("Access-Control-Expose-Headers %q", got)
 		}
 		if got := r.header.Get("Access-Control-Allow-Credentials"); got != "true" {
