@@ -90,7 +90,7 @@ func (s *Server) CredentialsEnd(ctx *fasthttp.RequestCtx) time.Time {
 	return end
 }
 
-// certificateEnd returns when the certificate of the request's client ends; zero: it has shown none.
+// certificateEnd returns when the certificate of the request's client ends; zero: it has none.
 func certificateEnd(ctx *fasthttp.RequestCtx) time.Time {
 	secure, ok := ctx.Conn().(*secureConn)
 	if !ok {
