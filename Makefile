@@ -207,7 +207,7 @@ upgrade-proof: ## a service of nodes of a former version, upgraded node by node 
 	@test -x $(FORMED)/millrace || { git archive $(FORMER) | tar -x -C $(FORMED)/source && cd $(FORMED)/source && CGO_ENABLED=0 go build -buildvcs=false -trimpath -o $(FORMED)/millrace ./cmd/millrace; }
 	MILLRACE_TEST_OLD=$(FORMED)/millrace go test -count=1 -v -timeout 15m -run '^TestUpgradeInTwoSteps$$' ./cmd/millrace
 
-secured: ## a Kafka with TLS, SCRAM, OAUTHBEARER and access control lists, behind nodes that log in as one user or as their callers (needs Java 17 and Maven; a minute)
+secured: ## a Kafka with TLS, SCRAM, OAUTHBEARER, Kerberos and access control lists, behind nodes that log in as one user or as their callers (needs Java 17, Maven, and for Kerberos krb5-kdc and krb5-admin-server; three minutes)
 	MILLRACE_TEST_SECURED=1 go test -count=1 -v -timeout=15m -run '^TestAccessControlListsHold|^TestSecured' ./cmd/millrace
 
 admin-proof: ## what v3 does to three brokers: reassignments, elections, groups of all types, users, rights, transactions that hang (needs Java 17 and Maven; a minute)

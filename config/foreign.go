@@ -90,7 +90,7 @@ var javaClientNames = []struct{ name, why string }{
 	{"security.providers", "a Java class"},
 	{"sasl.client.callback.handler.class", "a Java class"},
 	{"sasl.login.*", "a Java class or its settings"},
-	{"sasl.kerberos.*", "Kerberos is not supported"},
+	{"sasl.kerberos.*", "tickets are renewed in this process, without kinit"},
 	{"sasl.oauthbearer.*", "sasl.jaas.config and sasl.oauthbearer.token.endpoint.url say how to get a token"},
 	{"ssl.engine.factory.class", "a Java class"},
 	{"ssl.keymanager.algorithm", "TLS is Go's"},

@@ -33,8 +33,12 @@ func TestSASLSettings(t *testing.T) {
 		set  []string
 		want string
 	}{
-		{[]string{protocol, plainLogin}, "client.sasl.mechanism: is missing, and Java's default, GSSAPI, is not supported: the one Kerberos library"},
-		{[]string{protocol, plainLogin, "client.sasl.mechanism=GSSAPI"}, `GSSAPI is not supported: the one Kerberos library`},
+		{[]string{protocol, plainLogin}, "client.sasl.mechanism: is missing, and its default, GSSAPI, is not that of the login module"},
+		{[]string{protocol, plainLogin, "client.sasl.mechanism=GSSAPI"}, "a login module that is not the one of GSSAPI"},
+		{[]string{protocol, kerberosLogin("")}, "client.sasl.kerberos.service.name: is missing"},
+		{[]string{protocol, service, kerberosLogin("")}, "cannot read the keytab: stat /no/keytab"},
+		{[]string{protocol, service, kerberosLogin("useTicketCache=true")}, "a ticket of kinit ends after hours"},
+		{[]string{protocol, service, strings.Replace(kerberosLogin(""), "@R", "", 1)}, "no principal with its realm"},
 		{[]string{protocol, "client.sasl.mechanism=PLAIN"}, "client.sasl.jaas.config: is missing; allowed: org.apache"},
 		{[]string{protocol, "client.sasl.mechanism=SCRAM-SHA-256", plainLogin}, "a login module that is not the one of SCRAM-SHA-256"},
 		{[]string{protocol, "client.sasl.mechanism=PLAIN", strings.Replace(plainLogin, "username", "user", 1)}, "has no username or no password"},
@@ -78,4 +82,10 @@ func TestProtocolFromPrefixes(t *testing.T) {
 			t.Errorf("%s: got %s, want %s", set, got, want)
 		}
 	}
+}
+
+const service = "client.sasl.kerberos.service.name=kafka"
+
+func kerberosLogin(more string) string {
+	return `client.sasl.jaas.config=com.sun.security.auth.module.Krb5LoginModule required useKeyTab=true keyTab="/no/keytab" principal="rest@R" ` + more + `;`
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
@@ -17,18 +18,10 @@ import (
 )
 
 // mechanismNames are the SASL mechanisms, as Kafka names them.
-var mechanismNames = []string{"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER", "AWS_MSK_IAM"}
+var mechanismNames = []string{"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER", "AWS_MSK_IAM", "GSSAPI"}
 
-// noKerberos is why GSSAPI is not among them.
-const noKerberos = "the one Kerberos library in Go, gokrb5, has had no release since February 2023, and code that handles credentials must be maintained"
-
-// mechanisms is the kind of sasl.mechanism.
-var mechanisms = kind[string]{allowed: strings.Join(mechanismNames, ", "), parse: func(s string) (string, error) {
-	if strings.EqualFold(strings.TrimSpace(s), "GSSAPI") {
-		return "", errors.New("GSSAPI is not supported: " + noKerberos + ". Have the brokers offer SCRAM or OAUTHBEARER on a listener")
-	}
-	return oneOf(mechanismNames...).parse(s)
-}}
+// defaultMechanism is that of Java.
+const defaultMechanism = "GSSAPI"
 
 // jaasForms are the login modules of the mechanisms, and what sasl.jaas.config looks like.
 var jaasForms = map[string]struct{ module, form string }{
@@ -37,6 +30,7 @@ var jaasForms = map[string]struct{ module, form string }{
 	"SCRAM-SHA-512": {"ScramLoginModule", `org.apache.kafka.common.security.scram.ScramLoginModule required username="…" password="…";`},
 	"OAUTHBEARER":   {"OAuthBearerLoginModule", `org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required clientId="…" clientSecret="…" scope="…";`},
 	"AWS_MSK_IAM":   {"IAMLoginModule", `software.amazon.msk.auth.iam.IAMLoginModule required;`},
+	"GSSAPI":        {"Krb5LoginModule", `com.sun.security.auth.module.Krb5LoginModule required useKeyTab=true keyTab="/…" principal="NAME@REALM";`},
 }
 
 // mechanismOf builds the SASL mechanism of a side from its JAAS text. Faults
@@ -45,10 +39,6 @@ func (d *draft) mechanismOf(s side) sasl.Mechanism {
 	l := &d.links[s]
 	mechanism, jaas := d.sideName(s, "sasl.mechanism"), d.sideName(s, "sasl.jaas.config")
 	if d.isFaulty(mechanism, jaas) {
-		return nil
-	}
-	if l.mechanism == "" {
-		d.fault(mechanism, "is missing, and Java's default, GSSAPI, is not supported: "+noKerberos+"; allowed: %s", rowNamed(mechanism).allowed)
 		return nil
 	}
 	form := jaasForms[l.mechanism]
@@ -61,6 +51,10 @@ func (d *draft) mechanismOf(s side) sasl.Mechanism {
 		d.fault(jaas, "%v; allowed: %s", err, form.form)
 		return nil
 	}
+	if javaconf.SimpleName(login.Module) != form.module && !d.isGiven(mechanism) {
+		d.fault(mechanism, "is missing, and its default, %s, is not that of the login module of %s; allowed: %s", defaultMechanism, jaas, rowNamed(mechanism).allowed)
+		return nil
+	}
 	if javaconf.SimpleName(login.Module) != form.module {
 		d.fault(jaas, "names a login module that is not the one of %s; allowed: %s", l.mechanism, form.form)
 		return nil
@@ -70,6 +64,8 @@ func (d *draft) mechanismOf(s side) sasl.Mechanism {
 		return d.oauthOf(s, login.Options)
 	case "AWS_MSK_IAM":
 		return d.iamOf(jaas, login.Options)
+	case "GSSAPI":
+		return d.kerberosOf(s, login.Options)
 	}
 	user, pass := login.Options["username"], login.Options["password"]
 	if user == "" || pass == "" {
@@ -143,4 +139,36 @@ func (d *draft) iamOf(setting string, options map[string]string) sasl.Mechanism 
 	return aws.Auth{
 		AccessKey: os.Getenv("AWS_ACCESS_KEY_ID"), SecretKey: os.Getenv("AWS_SECRET_ACCESS_KEY"), SessionToken: os.Getenv("AWS_SESSION_TOKEN"), UserAgent: "millrace",
 	}.AsManagedStreamingIAMMechanism()
+}
+
+// kerberosConfig is where the KDC of a realm is looked up: the variable is that of MIT Kerberos.
+func kerberosConfig() string { return cmp.Or(os.Getenv("KRB5_CONFIG"), "/etc/krb5.conf") }
+
+// kerberosOf builds GSSAPI with the keys of a keytab.
+func (d *draft) kerberosOf(s side, options map[string]string) sasl.Mechanism {
+	jaas, service := d.sideName(s, "sasl.jaas.config"), d.sideName(s, "sasl.kerberos.service.name")
+	form := jaasForms["GSSAPI"].form
+	name, realm, ok := strings.Cut(options["principal"], "@")
+	switch {
+	case strings.EqualFold(options["useTicketCache"], "true"):
+		d.fault(jaas, "has useTicketCache, and a ticket of kinit ends after hours; allowed: a keytab, %s", form)
+		return nil
+	case options["keyTab"] == "" || !ok || name == "" || realm == "":
+		d.fault(jaas, "has no keyTab, or no principal with its realm; allowed: %s", form)
+		return nil
+	}
+	k := kafka.Kerberos{
+		Config: kerberosConfig(), Keytab: strings.TrimPrefix(options["keyTab"], "file:"), Principal: name, Realm: realm,
+		Service: cmp.Or(d.links[s].service, options["serviceName"]),
+	}
+	if k.Service == "" {
+		d.fault(service, "is missing; allowed: the name of the brokers' principals, such as kafka of kafka/HOST@REALM")
+		return nil
+	}
+	m, err := k.Mechanism()
+	if err != nil {
+		d.fault(jaas, "%v; allowed: files that can be read, of which KRB5_CONFIG names krb5.conf", err)
+		return nil
+	}
+	return m
 }

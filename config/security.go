@@ -31,7 +31,7 @@ type link struct {
 	clientID                            string
 	requestTimeout, dialTimeout, maxAge time.Duration
 	protocol, mechanism, jaas           string
-	tokenURL                            string
+	tokenURL, service                   string
 	tls                                 tlsSource
 }
 

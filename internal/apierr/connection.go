@@ -36,7 +36,7 @@ func Unreachable(cause error) *Error {
 	reason := ""
 	switch {
 	case errors.As(cause, &token):
-		reason = "this node gets no token for it (sasl.oauthbearer.token.endpoint.url)"
+		reason = "this node " + token.Lack()
 	case isForeign(cause):
 		reason = "what listens at the address of bootstrap.servers does not speak Kafka's protocol"
 	case isPlaintextToTLS(cause):
@@ -71,8 +71,10 @@ func fromHandshake(cause error) *Error {
 		return nil
 	}
 	var token tokenless
-	if errors.As(cause, &token) && token.TokenRefused() {
-		return Unauthenticated.Wrap(cause, "The token endpoint of Kafka refuses the credentials of this node.")
+	if errors.As(cause, &token) {
+		if by, refused := token.TokenRefused(); refused {
+			return Unauthenticated.Wrap(cause, "%s refuses the credentials of this node.", by)
+		}
 	}
 	switch alert, refused := refusedBy(cause); {
 	case refused && isAboutCertificates(alert):
@@ -85,11 +87,15 @@ func fromHandshake(cause error) *Error {
 	return nil
 }
 
-// tokenless is the error of a connection for which the node has no token to show (OAUTHBEARER).
+// tokenless is the error of a connection for which the node has no token to show (OAUTHBEARER), or
+// no ticket (GSSAPI).
 type tokenless interface {
 	error
-	// TokenRefused reports whether those who give tokens do not accept the node's credentials.
-	TokenRefused() bool
+	// TokenRefused reports whether the side that gives them does not accept the node's credentials,
+	// and names it.
+	TokenRefused() (by string, refused bool)
+	// Lack says what there is none of, and by which setting.
+	Lack() string
 }
 
 // refusedBy returns the TLS alert with which a broker ended a connection. crypto/tls returns it

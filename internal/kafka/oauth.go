@@ -102,30 +102,43 @@ func (o OAuth) fromEndpoint() func() (string, error) {
 	}
 }
 
-// tokenError is why there is no token for a connection.
+// tokenError is why there is no token, or ticket, for a connection.
 type tokenError struct {
+	from    *giver
 	refused bool
 	cause   error
 }
 
+// giver is what gives tokens or tickets, as an operator reads it.
+type giver struct{ what, by, lack string }
+
+var endpoint = &giver{"token", "The token endpoint of Kafka", "gets no token for it (sasl.oauthbearer.token.endpoint.url)"}
+
 // Error implements error.
-func (e *tokenError) Error() string { return "cannot get a token for Kafka: " + e.cause.Error() }
+func (e *tokenError) Error() string {
+	return "cannot get a " + e.from.what + " for Kafka: " + e.cause.Error()
+}
 
 // Unwrap gives the cause.
 func (e *tokenError) Unwrap() error { return e.cause }
 
-// TokenRefused reports whether the endpoint does not accept the credentials of the node.
-func (e *tokenError) TokenRefused() bool { return e.refused }
+// TokenRefused reports whether the side that gives tokens does not accept the credentials of the
+// node, and names it.
+func (e *tokenError) TokenRefused() (by string, refused bool) { return e.from.by, e.refused }
+
+// Lack says what the node does not get, and by which setting.
+func (e *tokenError) Lack() string { return e.from.lack }
 
 // noToken returns the error of a connection for which there is no token. The text of the endpoint's
 // response is no part of it: it may repeat what it was sent.
 func noToken(err error) error {
 	var answer *oauth2.RetrieveError
 	if !errors.As(err, &answer) {
-		return &tokenError{cause: err}
+		return &tokenError{from: endpoint, cause: err}
 	}
 	status := answer.Response.StatusCode
 	return &tokenError{
+		from:    endpoint,
 		refused: status == http.StatusBadRequest || status == http.StatusUnauthorized || status == http.StatusForbidden,
 		cause:   fmt.Errorf("the token endpoint answers %d %s", status, cmp.Or(answer.ErrorCode, "without an error code of OAuth")),
 	}

@@ -25,9 +25,11 @@ var dependencies = map[string]string{
 	"golang.org/x/time":           "Rate limits of requests to Kafka and of log lines.",
 
 	// Callers and credentials.
-	"github.com/go-jose/go-jose/v4": "Signatures of tokens (JWT), and the sets of keys that they are checked with.",
-	"golang.org/x/crypto":           "bcrypt and argon2id, for passwords.",
-	"golang.org/x/oauth2":           "Tokens for Kafka by client credentials (OAUTHBEARER).",
+	"github.com/go-jose/go-jose/v4":              "Signatures of tokens (JWT), and the sets of keys that they are checked with.",
+	"golang.org/x/crypto":                        "bcrypt and argon2id, for passwords.",
+	"github.com/jcmturner/gokrb5/v8":             "Tickets for Kafka (GSSAPI). It is the one Kerberos in Go, and its last release is of 2023: used by those alone who set GSSAPI, and by one file.",
+	"github.com/twmb/franz-go/pkg/sasl/kerberos": "GSSAPI of the Kafka client, by gokrb5.",
+	"golang.org/x/oauth2":                        "Tokens for Kafka by client credentials (OAUTHBEARER).",
 
 	// Formats.
 	"github.com/hamba/avro/v2":                 "Parses Avro schemas.",

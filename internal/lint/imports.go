@@ -86,6 +86,8 @@ var fences = []fence{
 	{"go.yaml.in/yaml", []string{"auth", "ingest", "server/ops", "loadtest", testsOnly}, "only rules about callers, routes of events, the description of the API and scenarios of load tests are YAML"},
 	{"github.com/go-jose/go-jose", []string{"auth", testkit, testsOnly}, "one place decides which signatures are good"},
 	{"golang.org/x/crypto", []string{"auth", testsOnly}, "one place compares passwords"},
+	{"github.com/jcmturner/gokrb5", []string{"internal/kafka"}, "its last release is of 2023: replacing it must stay a change of one file"},
+	{"github.com/twmb/franz-go/pkg/sasl/kerberos", []string{"internal/kafka"}, "as gokrb5"},
 	{"golang.org/x/oauth2", []string{"internal/kafka"}, "only connections to Kafka take tokens"},
 	{"github.com/VictoriaMetrics/metricsql", []string{testsOnly}, "it checks the queries of deploy/ in tests"},
 	{"github.com/magiconair/properties", []string{testsOnly}, "it is a second opinion on javaconf in tests"},

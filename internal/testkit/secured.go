@@ -36,6 +36,8 @@ type SecuredOptions struct {
 	Users map[string]string
 	// Issuer, if not nil, signs the tokens that OAUTHBEARER accepts.
 	Issuer *Issuer
+	// KDC, if not nil, gives the tickets that GSSAPI accepts.
+	KDC *KDC
 	// Properties are added to the broker's server.properties, over ours.
 	Properties map[string]string
 }
@@ -54,6 +56,10 @@ func StartSecured(t testing.TB, o SecuredOptions) *Secured {
 	if o.Issuer != nil {
 		maps.Copy(set, o.Issuer.properties())
 		flags = append(flags, "-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls="+o.Issuer.KeysURL())
+	}
+	if o.KDC != nil {
+		maps.Copy(set, o.KDC.properties(t))
+		flags = append(flags, "-Djava.security.krb5.conf="+o.KDC.Config)
 	}
 	maps.Copy(set, o.Properties)
 	k := StartKafkasWith(t, KafkasOptions{Brokers: 1, Flags: flags, Advertised: []string{""}, Properties: set})[0]
