@@ -13,7 +13,6 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"millrace/codec"
 	"millrace/internal/testkit"
 	"millrace/reader"
 )
@@ -77,7 +76,7 @@ func TestDrainWithASlowStream(t *testing.T) {
 	}
 	var answered atomic.Int64
 	s := start(t, b, func(o *stackOptions) {
-		o.read = func(_ codec.Format, _ string, records, _ int) { answered.Add(int64(records)) }
+		o.read = func(r reader.Returned) { answered.Add(int64(r.Records)) }
 	})
 	fmt.Fprintf(s.raw(t), "GET /topics/%s/stream?from=beginning HTTP/1.1\r\nHost: h\r\n\r\n", topic)
 	var before int64 = -1
