@@ -153,6 +153,22 @@ func (r *Route) topicOf(ctx *fasthttp.RequestCtx) (string, error) {
 	return topic, err
 }
 
+// Topics returns the topics of which a request to the route of a name chooses one, and the overflow
+// topic of the route, or "". ok is false where there is no such route.
+func (in *Ingest) Topics(name string) (among []string, overflow string, ok bool) {
+	r := in.table.Load().routes[name]
+	if r == nil {
+		return []string{name}, "", in.settings.DefaultRoutes
+	}
+	if r.overflow != nil {
+		overflow = r.overflow.topic
+	}
+	if r.topic.from == fixed {
+		return []string{string(r.topic.fixed)}, overflow, true
+	}
+	return r.topics, overflow, true
+}
+
 func (r *Route) choose(ctx *fasthttp.RequestCtx) (string, error) {
 	value := r.topic.ofRequest(ctx)
 	if r.topic.from == fixed {

@@ -36,11 +36,16 @@ func TestKeysAndRulesByCommand(t *testing.T) {
 	if err := os.WriteFile(keys, []byte(entry), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	text := "rules:\n  - who: [role:writers]\n    allow: [produce]\n    topics: [t*]\n  - who: [\"*\"]\n    deny: [all]\n    topics: [t-secret]\n"
+	text := "rules:\n  - who: [role:writers]\n    allow: [produce]\n    topics: [t*]\n  - who: [\"*\"]\n    deny: [all]\n    topics: [t-secret]\n  - who: [role:writers]\n    allow: [ingest]\n    topics: [web, app, leak, hot, t-secret, t1]\n"
 	if err := os.WriteFile(rules, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	settings := []string{"--set", "bootstrap.servers=none:1", "--set", "authentication.keys.file=" + keys, "--set", "authorization.rules.file=" + rules}
+	routes := filepath.Join(dir, "routes.yaml")
+	text = "routes:\n  web: {topic: t1}\n  leak: {topic: t-secret}\n  app: {topic: {query: to, among: [t1, t-secret]}}\n  hot: {topic: t1, overflow: {topic: t-secret, events: 10}}\n"
+	if err := os.WriteFile(routes, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	settings := []string{"--set", "bootstrap.servers=none:1", "--set", "authentication.keys.file=" + keys, "--set", "authorization.rules.file=" + rules, "--set", "ingest.routes.file=" + routes}
 	for _, c := range []struct {
 		who, method, path string
 		allowed           bool
@@ -49,6 +54,12 @@ func TestKeysAndRulesByCommand(t *testing.T) {
 		{"key:edge-1", "POST", "/topics/t1", true, "line 2: allow produce to role:writers on topics t*"},
 		{"key:edge-1", "post", "/topics/t-secret/partitions/0", false, "line 5: deny all"},
 		{"key:edge-1", "GET", "/topics/t1", false, "no rule allows describe to key:edge-1 (roles [writers])"},
+		{"key:edge-1", "POST", "/ingest/web", true, "events go to the topic t1: allowed, no rule denies it"},
+		{"key:edge-1", "POST", "/ingest/t1", true, "events go to the topic t1"},
+		{"key:edge-1", "POST", "/ingest/leak", false, "events go to the topic t-secret: denied, by the rule in line 5: deny all"},
+		{"key:edge-1", "POST", "/ingest/app", true, "events may go to the topic t-secret: denied"},
+		{"key:edge-1", "POST", "/ingest/hot", false, "events over the rate go to the topic t-secret: denied"},
+		{"key:edge-1", "GET", "/ingest/other/pixel.gif", false, "no rule allows ingest"},
 		{"anonymous", "GET", "/healthz", true, "open to everyone"},
 		{"anonymous", "GET", "/topics", false, ""},
 		{"key:none", "GET", "/topics", false, "there is nobody"},

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"millrace/auth"
+	"millrace/ingest"
 	"millrace/server"
 )
 
@@ -20,16 +21,60 @@ func (a *API) Explain(id *auth.Identity, method, path string) (allowed bool, lin
 	for _, c := range rt.Checks(params) {
 		may, why := id.Explain(rt.Action, c.Resource, c.Name)
 		allowed = allowed && may
-		word := "denied"
-		if may {
-			word = "allowed"
+		lines = append(lines, fmt.Sprintf("%s %s: %s, %s", rt.Action, c, verdict(may), why))
+	}
+	if strings.HasPrefix(rt.Path, ingest.Prefix) {
+		may, more, err := a.explainTopics(id, params["topic"])
+		if err != nil {
+			return false, nil, err
 		}
-		lines = append(lines, fmt.Sprintf("%s %s: %s, %s", rt.Action, c, word, why))
+		allowed, lines = allowed && may, append(lines, more...)
 	}
 	if rt.Guarded && !id.Ruled() {
 		lines = append(lines, "and without rules only from the node's own machine")
 	}
 	return allowed, lines, nil
+}
+
+// explainTopics says whether the identity may write where the events of an ingest route go.
+func (a *API) explainTopics(id *auth.Identity, route string) (allowed bool, lines []string, err error) {
+	among, overflow, ok := a.ingest.Topics(route)
+	if !ok {
+		return false, nil, fmt.Errorf("there is no ingest route %s, and topics have none of their own (ingest.routes.default)", route)
+	}
+	where := "events go to"
+	if len(among) > 1 {
+		where = "events may go to"
+	}
+	for _, topic := range among {
+		may, why := mayWrite(id, topic)
+		allowed = allowed || may // the request names another
+		lines = append(lines, fmt.Sprintf("%s the topic %s: %s, %s", where, topic, verdict(may), why))
+	}
+	if overflow != "" {
+		may, why := mayWrite(id, overflow)
+		allowed = allowed && may
+		lines = append(lines, fmt.Sprintf("events over the rate go to the topic %s: %s, %s", overflow, verdict(may), why))
+	}
+	return allowed, lines, nil
+}
+
+func verdict(allowed bool) string {
+	if allowed {
+		return "allowed"
+	}
+	return "denied"
+}
+
+// mayWrite explains [server.AllowWrite].
+func mayWrite(id *auth.Identity, topic string) (may bool, why string) {
+	for _, action := range []auth.Action{auth.Produce, auth.Ingest} {
+		if id.Forbidden(action, auth.Topic, topic) {
+			_, why = id.Explain(action, auth.Topic, topic)
+			return false, why
+		}
+	}
+	return true, "no rule denies it"
 }
 
 // match returns the route of a path, that with the fewest parameters, and their values.
