@@ -20,6 +20,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"millrace/internal/lab"
 	"millrace/internal/testkit"
 )
 
@@ -29,6 +30,8 @@ type attack struct {
 	name string
 	// stuck has Kafka answer no produce request, so that the producer's buffer fills.
 	stuck bool
+	// asked has the program ask callers who they are; honest ones have a key.
+	asked bool
 	run   func(a *attacked, done <-chan struct{})
 }
 
@@ -206,8 +209,33 @@ func (a *attacked) each(n int, done <-chan struct{}, do func(net.Conn) error) {
 	all.Wait()
 }
 
-// honest counts small requests of ten clients, a hundred a second in all.
-type honest struct{ tried, served atomic.Int64 }
+// honest counts and times small requests of ten clients, a hundred a second in all.
+type honest struct {
+	key           string // of an identity; empty: none
+	tried, served atomic.Int64
+
+	mu   sync.Mutex
+	took lab.Histogram // of those served
+}
+
+// send sends a request and reports whether it was served.
+func (h *honest) send(client *http.Client, base string) bool {
+	req, err := http.NewRequest("POST", base+"/topics/honest", strings.NewReader(`{"records":[{"value":1}]}`))
+	if err != nil {
+		panic(err)
+	}
+	req.Header.Set("Content-Type", "application/vnd.kafka.json.v2+json")
+	if h.key != "" {
+		req.Header.Set("X-Api-Key", h.key)
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return false
+	}
+	defer resp.Body.Close()
+	_, err = io.Copy(io.Discard, resp.Body)
+	return err == nil && resp.StatusCode == http.StatusOK
+}
 
 func (h *honest) run(base string, done <-chan struct{}) {
 	client := &http.Client{Timeout: 5 * time.Second}
@@ -223,15 +251,13 @@ func (h *honest) run(base string, done <-chan struct{}) {
 				case <-every.C:
 				}
 				h.tried.Add(1)
-				resp, err := client.Post(base+"/topics/honest", "application/vnd.kafka.json.v2+json", strings.NewReader(`{"records":[{"value":1}]}`))
-				if err != nil {
-					continue
-				}
-				if resp.StatusCode == http.StatusOK {
+				began := time.Now()
+				if h.send(client, base) {
 					h.served.Add(1)
+					h.mu.Lock()
+					h.took.Add(time.Since(began))
+					h.mu.Unlock()
 				}
-				_, _ = io.Copy(io.Discard, resp.Body)
-				resp.Body.Close()
 			}
 		})
 	}
@@ -248,8 +274,8 @@ func TestAttacks(t *testing.T) {
 	if program == "" {
 		program = testkit.Binary(t)
 	}
-	fmt.Println("| attack | idle | peak | 15 s later | honest requests served | CPU | CPU a refusal | answers |\n|---|---|---|---|---|---|---|---|")
-	for _, attack := range slices.Concat(attacks, memoryAttacks) {
+	fmt.Println("| attack | idle | peak | 15 s later | honest requests served, p50, p99 | CPU | CPU a refusal | answers |\n|---|---|---|---|---|---|---|---|")
+	for _, attack := range slices.Concat(attacks, memoryAttacks, loginAttacks) {
 		t.Run(attack.name, func(t *testing.T) { measure(t, program, attack) })
 	}
 }
@@ -264,17 +290,24 @@ func measure(t *testing.T, program string, attack attack) {
 			return nil, nil, false
 		})
 	}
-	p := testkit.StartProcess(t, exec.Command(program, "serve", "--set=bootstrap.servers="+strings.Join(broker.Addrs, ","), "--set=listeners=http://127.0.0.1:0"))
+	args := []string{"serve", "--set=bootstrap.servers=" + strings.Join(broker.Addrs, ","), "--set=listeners=http://127.0.0.1:0"}
+	var h honest
+	if attack.asked {
+		key, settings := askCallers(t)
+		h.key, args = key, append(args, settings...)
+	}
+	p := testkit.StartProcess(t, exec.Command(program, args...))
 	a := &attacked{process: p, addr: p.WaitLine(t, `msg=serving addresses=\[http://([^\]]+)\]`, 20*time.Second)[1]}
 	testkit.CreateTopic(t, broker.Broker, 1)
-	var h honest
 	warm := make(chan struct{})
 	time.AfterFunc(2*time.Second, func() { close(warm) })
 	if !attack.stuck {
 		h.run("http://"+a.addr, warm)
 	}
 	idle, _ := p.Resident(t)
-	h = honest{}
+	h.tried.Store(0)
+	h.served.Store(0)
+	h.took = lab.Histogram{}
 	done := make(chan struct{})
 	time.AfterFunc(20*time.Second, func() { close(done) })
 	before := p.CPU(t)
@@ -290,7 +323,7 @@ func measure(t *testing.T, program string, attack attack) {
 	after, _ := p.Resident(t)
 	served, cost := "", ""
 	if tried := h.tried.Load(); tried > 0 {
-		served = fmt.Sprintf("%.1f %% of %d", 100*float64(h.served.Load())/float64(tried), tried)
+		served = fmt.Sprintf("%.1f %% of %d in %v, %v", 100*float64(h.served.Load())/float64(tried), tried, round(h.took.Quantile(.5)), round(h.took.Quantile(.99)))
 	}
 	if n := a.refusals.Load(); n > 0 {
 		cost = fmt.Sprintf("%.2f ms", took.Seconds()*1000/float64(n))

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -24,10 +25,11 @@ func registerSchema(t *testing.T, url, subject, kind, text string) (id int) {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	if _, err := fmt.Fscanf(resp.Body, `{"id":%d}`, &id); err != nil || resp.StatusCode != 200 {
+	var registered struct{ ID int }
+	if err := json.NewDecoder(resp.Body).Decode(&registered); err != nil || resp.StatusCode != 200 {
 		t.Fatalf("%s: %s %v", subject, resp.Status, err)
 	}
-	return id
+	return registered.ID
 }
 
 // headersOf returns the headers of a record by name.
