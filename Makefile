@@ -136,7 +136,7 @@ simulate: ## SEEDS (10000) schedules of faults on kfake in memory, from seed FRO
 	MILLRACE_SEEDS=$(or $(SEEDS),10000) MILLRACE_SEED_FROM=$(or $(FROM),0) go test -count=1 -timeout=2h ./internal/simulation
 
 attacks: build ## what attacks on its memory cost the program (MILLRACE_BIN), the table of docs/reliability.md (Linux; minutes)
-	MILLRACE_ATTACKS=1 MILLRACE_BIN=$(abspath $(or $(MILLRACE_BIN),$(BIN))) go test -count=1 -timeout=20m -run '^TestAttacks$$' ./cmd/millrace
+	MILLRACE_ATTACKS=1 MILLRACE_BIN=$(abspath $(or $(MILLRACE_BIN),$(BIN))) go test -count=1 -v -timeout=20m -run '^TestAttacks$$' ./cmd/millrace
 
 overload: build ## a node (MILLRACE_BIN) on one core that is offered four times its peak, for OVERLOAD=60s each; generator and broker on another (Linux, taskset; minutes)
 	go test -c -vet=off -o bin/overload.test ./cmd/millrace
@@ -219,7 +219,7 @@ conformance: ## requests that schemathesis makes of the specification, up to REQ
 conformance-short: ## three requests that schemathesis makes of each operation, beside the examples of the specification, without its corner cases (the same needs; a minute)
 	$(MAKE) conformance REQUESTS=short
 
-proofs: clients browser cluster-proof faults-short secured conformance-short ## what make test leaves out because it takes minutes or programs of others; CI does both, and leaves out admin-proof, alerts, conformance, helm and upgrade-proof
+proofs: clients browser faults-short secured ## what make test leaves out because it takes minutes or programs of others; CI does both, and leaves out the other proofs: admin-proof, alerts, cluster-proof, conformance-short, helm, otelcol and upgrade-proof
 
 kafka: $(KAFKA) ## a real Kafka on localhost:9092 until Ctrl-C (needs Java 17 and Maven)
 	$(KAFKA)
