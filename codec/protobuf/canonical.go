@@ -12,8 +12,8 @@ import (
 // Canonical returns the text that Confluent's clients for Java register in place of a schema's:
 // they print what they have parsed, without comments, in a layout and an order of their own
 // (ProtobufSchemaUtils.toString), so that two spellings are one text. A text that would mean
-// something else, or that says what this printer does not know, is returned as it is. The text has
-// been compiled, which bounds its nesting, and so what the lines are indented by.
+// something else, that says what this printer does not know, or whose form would be too large is
+// returned as it is. The text has been compiled, which bounds its nesting and its statements.
 func Canonical(text string) string {
 	file := parseText(text)
 	if file == nil {
@@ -21,8 +21,12 @@ func Canonical(text string) string {
 	}
 	c := canon{file: file}
 	printed := c.text()
+	// Each value of a list gets a line of its own, indented as deeply as the list is nested.
+	if c.unknown || len(printed) > maxText {
+		return text
+	}
 	again := parseText(printed)
-	if c.unknown || again == nil || !declareTheSame(file, again) {
+	if again == nil || !declareTheSame(file, again) {
 		return text
 	}
 	if c = (canon{file: again}); c.text() != printed {
@@ -47,44 +51,50 @@ type canon struct {
 }
 
 func (c *canon) text() string {
-	var head, imports, public, options, messages, enums, extends, services string
+	var head, imports, public, options, messages, enums, extends, services section
 	if s := c.file.Syntax; s != nil {
-		head = `syntax = "` + s.Syntax.AsString() + "\";\n"
+		head.add(`syntax = "` + s.Syntax.AsString() + "\";\n")
 	}
 	c.unknown = c.unknown || c.file.Edition != nil
 	for _, decl := range c.file.Decls {
 		switch n := decl.(type) {
 		case *ast.PackageNode:
-			head += "package " + ident(n.Name) + ";\n"
+			head.add("package " + ident(n.Name) + ";\n")
 		case *ast.ImportNode:
 			if n.Public != nil {
-				public += `import public "` + n.Name.AsString() + "\";\n"
+				public.add(`import public "` + n.Name.AsString() + "\";\n")
 			} else {
-				imports += `import "` + n.Name.AsString() + "\";\n"
+				imports.add(`import "` + n.Name.AsString() + "\";\n")
 			}
 			c.unknown = c.unknown || n.Weak != nil
 		case *ast.OptionNode:
-			options += c.statement(n)
+			options.add(c.statement(n))
 		case *ast.MessageNode:
-			messages += c.message(n.Name.Val, n.Decls)
+			messages.add(c.message(n.Name.Val, n.Decls))
 		case *ast.EnumNode:
-			enums += c.enum(n)
+			enums.add(c.enum(n))
 		case *ast.ExtendNode:
-			extends += c.extend(n)
+			extends.add(c.extend(n))
 		case *ast.ServiceNode:
-			services += c.service(n)
+			services.add(c.service(n))
 		case *ast.EmptyDeclNode:
 		default:
 			c.unknown = true
 		}
 	}
-	for _, section := range []string{imports + public, options, messages + enums, extends, services} {
-		if section != "" {
-			head += "\n" + section
+	for _, text := range []string{imports.String() + public.String(), options.String(), messages.String() + enums.String(), extends.String(), services.String()} {
+		if text != "" {
+			head.add("\n" + text)
 		}
 	}
-	return head
+	return head.String()
 }
+
+// section collects declarations. A text of a megabyte may have thousands: with one string that each
+// is appended to, they would be copied once for each that follows.
+type section struct{ strings.Builder }
+
+func (s *section) add(text string) { _, _ = s.WriteString(text) } // it returns no error
 
 // braced returns a declaration with its sections, which begin on lines of their own.
 func braced(head string, sections ...string) string {
@@ -105,51 +115,51 @@ func indented(text string) string {
 func ident(n ast.IdentValueNode) string { return string(n.AsIdentifier()) }
 
 func (c *canon) message(name string, decls []ast.MessageElement) string {
-	var reserved, options, fields, oneofs, groups, extensions, extends, messages, enums string
+	var reserved, options, fields, oneofs, groups, extensions, extends, messages, enums section
 	for _, decl := range decls {
 		switch n := decl.(type) {
 		case *ast.ReservedNode:
-			reserved += c.reserved(n)
+			reserved.add(c.reserved(n))
 		case *ast.OptionNode:
-			options += c.statement(n)
+			options.add(c.statement(n))
 		case *ast.FieldNode, *ast.MapFieldNode:
-			fields += c.field(n)
+			fields.add(c.field(n))
 		case *ast.OneofNode:
-			oneofs += c.oneof(n)
+			oneofs.add(c.oneof(n))
 		case *ast.GroupNode:
-			groups += c.group(n)
+			groups.add(c.group(n))
 		case *ast.ExtensionRangeNode:
-			extensions += "extensions " + c.ranges(n.Ranges) + c.compact(n.Options, "") + ";\n"
+			extensions.add("extensions " + c.ranges(n.Ranges) + c.compact(n.Options, "") + ";\n")
 		case *ast.ExtendNode:
-			extends += c.extend(n)
+			extends.add(c.extend(n))
 		case *ast.MessageNode:
-			messages += c.message(n.Name.Val, n.Decls)
+			messages.add(c.message(n.Name.Val, n.Decls))
 		case *ast.EnumNode:
-			enums += c.enum(n)
+			enums.add(c.enum(n))
 		case *ast.EmptyDeclNode:
 		default:
 			c.unknown = true
 		}
 	}
-	return braced("message "+name, reserved, options, fields, oneofs, groups, extensions, extends, messages+enums)
+	return braced("message "+name, reserved.String(), options.String(), fields.String(), oneofs.String(), groups.String(), extensions.String(), extends.String(), messages.String()+enums.String())
 }
 
 func (c *canon) oneof(n *ast.OneofNode) string {
-	var options, fields, groups string
+	var options, fields, groups section
 	for _, decl := range n.Decls {
 		switch n := decl.(type) {
 		case *ast.OptionNode:
-			options += c.statement(n)
+			options.add(c.statement(n))
 		case *ast.FieldNode:
-			fields += c.field(n)
+			fields.add(c.field(n))
 		case *ast.GroupNode:
-			groups += c.group(n)
+			groups.add(c.group(n))
 		case *ast.EmptyDeclNode:
 		default:
 			c.unknown = true
 		}
 	}
-	return braced("oneof "+n.Name.Val, options, fields, groups)
+	return braced("oneof "+n.Name.Val, options.String(), fields.String(), groups.String())
 }
 
 // field prints a field, of a map or another one.
@@ -174,54 +184,54 @@ func label(l ast.FieldLabel) string {
 
 // group prints a group with its fields, which is all of it that Java's clients print.
 func (c *canon) group(n *ast.GroupNode) string {
-	fields := ""
+	var fields section
 	c.unknown = c.unknown || n.Options != nil
 	for _, decl := range n.Decls {
-		fields += c.field(decl)
+		fields.add(c.field(decl))
 	}
-	return braced(label(n.Label)+"group "+n.Name.Val+" = "+c.raw(n.Tag), fields)
+	return braced(label(n.Label)+"group "+n.Name.Val+" = "+c.raw(n.Tag), fields.String())
 }
 
 func (c *canon) extend(n *ast.ExtendNode) string {
-	fields := ""
+	var fields section
 	for _, decl := range n.Decls {
-		fields += c.field(decl)
+		fields.add(c.field(decl))
 	}
-	return braced("extend "+ident(n.Extendee), fields)
+	return braced("extend "+ident(n.Extendee), fields.String())
 }
 
 func (c *canon) enum(n *ast.EnumNode) string {
-	var reserved, options, values string
+	var reserved, options, values section
 	for _, decl := range n.Decls {
 		switch n := decl.(type) {
 		case *ast.ReservedNode:
-			reserved += c.reserved(n)
+			reserved.add(c.reserved(n))
 		case *ast.OptionNode:
-			options += c.statement(n)
+			options.add(c.statement(n))
 		case *ast.EnumValueNode:
-			values += n.Name.Val + " = " + c.raw(n.Number) + c.compact(n.Options, "") + ";\n"
+			values.add(n.Name.Val + " = " + c.raw(n.Number) + c.compact(n.Options, "") + ";\n")
 		case *ast.EmptyDeclNode:
 		default:
 			c.unknown = true
 		}
 	}
-	return braced("enum "+n.Name.Val, reserved+options+values)
+	return braced("enum "+n.Name.Val, reserved.String()+options.String()+values.String())
 }
 
 func (c *canon) service(n *ast.ServiceNode) string {
-	var options, calls string
+	var options, calls section
 	for _, decl := range n.Decls {
 		switch n := decl.(type) {
 		case *ast.OptionNode:
-			options += c.statement(n)
+			options.add(c.statement(n))
 		case *ast.RPCNode:
-			calls += c.call(n)
+			calls.add(c.call(n))
 		case *ast.EmptyDeclNode:
 		default:
 			c.unknown = true
 		}
 	}
-	return braced("service "+n.Name.Val, options, calls)
+	return braced("service "+n.Name.Val, options.String(), calls.String())
 }
 
 func (c *canon) call(n *ast.RPCNode) string {
@@ -231,15 +241,15 @@ func (c *canon) call(n *ast.RPCNode) string {
 		}
 		return "(" + ident(t.MessageType) + ")"
 	}
-	options := ""
+	var options section
 	for _, decl := range n.Decls {
 		if option, ok := decl.(*ast.OptionNode); ok {
-			options += c.statement(option)
+			options.add(c.statement(option))
 		}
 	}
 	text := "rpc " + n.Name.Val + " " + of(n.Input) + " returns " + of(n.Output)
-	if options != "" {
-		text += " {\n" + indented(options) + "}"
+	if options.Len() > 0 {
+		text += " {\n" + indented(options.String()) + "}"
 	}
 	return text + ";\n"
 }

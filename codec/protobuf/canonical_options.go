@@ -75,14 +75,15 @@ func (c *canon) value(n ast.ValueNode) string {
 
 // members prints a message. A member that comes twice would be a list to Java's clients.
 func (c *canon) members(n *ast.MessageLiteralNode) string {
-	var names, all []string
+	var all []string
+	seen := map[string]bool{}
 	for _, e := range n.Elements {
 		name := ident(e.Name.Name)
 		if e.Name.Open != nil {
 			name = "[" + name + "]"
 		}
-		c.unknown = c.unknown || slices.Contains(names, name) || e.Name.URLPrefix != nil
-		names = append(names, name)
+		c.unknown = c.unknown || seen[name] || e.Name.URLPrefix != nil
+		seen[name] = true
 		all = append(all, name+": "+c.value(e.Val))
 	}
 	if len(all) == 0 {
@@ -115,7 +116,7 @@ func declared(file *ast.FileNode) *descriptorpb.FileDescriptorProto {
 	}
 	d.PublicDependency = nil
 	slices.Sort(d.Dependency)
-	comparable(d.GetOptions().GetUninterpretedOption())
+	clearMessages(d.GetOptions().GetUninterpretedOption())
 	for _, m := range d.MessageType {
 		arrange(m)
 	}
@@ -124,9 +125,9 @@ func declared(file *ast.FileNode) *descriptorpb.FileDescriptorProto {
 }
 
 func arrange(m *descriptorpb.DescriptorProto) {
-	comparable(m.GetOptions().GetUninterpretedOption())
+	clearMessages(m.GetOptions().GetUninterpretedOption())
 	for _, r := range m.ExtensionRange {
-		comparable(r.GetOptions().GetUninterpretedOption())
+		clearMessages(r.GetOptions().GetUninterpretedOption())
 	}
 	byField(m.Field)
 	byField(m.Extension)
@@ -136,8 +137,8 @@ func arrange(m *descriptorpb.DescriptorProto) {
 	}
 }
 
-// comparable removes the values that are messages.
-func comparable(options []*descriptorpb.UninterpretedOption) {
+// clearMessages removes the values that are messages.
+func clearMessages(options []*descriptorpb.UninterpretedOption) {
 	for _, o := range options {
 		if o.AggregateValue != nil {
 			o.AggregateValue = new(string)
@@ -158,7 +159,7 @@ func last(o *descriptorpb.UninterpretedOption) int {
 func byField(fields []*descriptorpb.FieldDescriptorProto) {
 	for _, f := range fields {
 		options := f.GetOptions().GetUninterpretedOption()
-		comparable(options)
+		clearMessages(options)
 		slices.SortStableFunc(options, func(a, b *descriptorpb.UninterpretedOption) int { return last(a) - last(b) })
 	}
 	slices.SortStableFunc(fields, func(a, b *descriptorpb.FieldDescriptorProto) int {

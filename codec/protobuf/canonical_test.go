@@ -1,6 +1,8 @@
 package protobuf
 
 import (
+	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -203,5 +205,31 @@ func TestCanonicalCompiles(t *testing.T) {
 	}
 	if _, err := Compile(Canonical(spelled), nil); err != nil {
 		t.Error(err)
+	}
+}
+
+// A text costs no more than its size says: whoever may produce may send one.
+func TestCanonicalIsBounded(t *testing.T) {
+	var fields strings.Builder
+	for i := range maxStatements - 10 {
+		fmt.Fprintf(&fields, "  int32 f%d = %d;\n", i, i+20_000)
+	}
+	list := strings.Repeat("0,", 400_000) + "0"
+	for name, text := range map[string]string{
+		"fields":  "syntax = \"proto3\";\nmessage A {\n" + fields.String() + "}\n",
+		"members": "syntax = \"proto3\";\noption (o) = {" + strings.Repeat("a: 1 ", 100_000) + "};\n",
+		"nested":  "syntax = \"proto3\";\noption (o) = {a: {a: {a: {a: {a: {a: {a: {a: [" + list + "]}}}}}}}};\n",
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		if got := Canonical(text); len(got) > maxText {
+			t.Errorf("%s: %d bytes became %d", name, len(text), len(got))
+		}
+		runtime.ReadMemStats(&after)
+		took := after.TotalAlloc - before.TotalAlloc
+		t.Logf("%s: %d bytes took %d MB", name, len(text), took>>20)
+		if took > 1<<30 {
+			t.Errorf("%s: %d bytes took %d MB", name, len(text), took>>20)
+		}
 	}
 }
