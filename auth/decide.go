@@ -75,10 +75,19 @@ func (id *Identity) May(a Action, r Resource, name string) bool {
 	return !right.deny.match(name) && right.allow.match(name)
 }
 
-// Forbidden reports whether a rule denies the identity the action on the resource of that name. It
-// is for what is allowed under another name: the deny holds for the resource all the same.
-func (id *Identity) Forbidden(a Action, r Resource, name string) bool {
-	return id != nil && !id.rights.open && id.rights.by[a][placeOf(r)].deny.match(name)
+// WriteForbidden reports whether a rule denies the identity to write to a topic, and by which of the
+// actions that do. It is for what is allowed under another name: the deny holds for the topic all
+// the same.
+func (id *Identity) WriteForbidden(topic string) (by Action, forbidden bool) {
+	if id == nil || id.rights.open {
+		return Undeclared, false
+	}
+	for _, a := range [...]Action{Produce, Ingest} {
+		if id.rights.by[a][placeOf(Topic)].deny.match(topic) {
+			return a, true
+		}
+	}
+	return Undeclared, false
 }
 
 // MayAll reports whether the identity may do the action to every resource of the kind, those too

@@ -114,7 +114,7 @@ func allow(id *auth.Identity, a Action, r Resource, name string) error {
 // AllowWrite returns nil unless a rule denies the request's caller to write to the topic. It is for
 // a route whose name the rules allow, and whose settings choose the topic: a deny outweighs.
 func AllowWrite(ctx *fasthttp.RequestCtx, topic string) error {
-	if id := CallerOf(ctx); id.Forbidden(Produce, Topic, topic) || id.Forbidden(Ingest, Topic, topic) {
+	if _, forbidden := CallerOf(ctx).WriteForbidden(topic); forbidden {
 		return apierr.Unauthorized.New("The caller may not write to the topic %s: a rule denies it.", topic)
 	}
 	return nil

@@ -345,7 +345,7 @@ func (s *Server) leaveUnread(ctx *fasthttp.RequestCtx) {
 	if n == 0 || n > 0 && n <= prefetched && !s.streamed(&ctx.Request.Header) || ctx.Response.StatusCode() < fasthttp.StatusBadRequest {
 		return
 	}
-	if n > 0 && n <= dropped && ctx.UserValue(routeKey{}) == s.figures.shed {
+	if ctx.UserValue(dropKey{}) != nil {
 		return
 	}
 	_ = closing(ctx, nil)
@@ -367,9 +367,16 @@ func (s *Server) shed(ctx *fasthttp.RequestCtx) error {
 	}
 	if err != nil {
 		ctx.SetUserValue(routeKey{}, s.figures.shed)
+		if n := ctx.Request.Header.ContentLength(); n > 0 && n <= dropped {
+			ctx.SetUserValue(dropKey{}, true)
+		}
 	}
 	return err
 }
+
+// dropKey stands among the user values of a request whose body fasthttp reads and drops, although
+// it is longer than those that arrive with the header.
+type dropKey struct{}
 
 // closing has the connection closed after the answer to a request whose body was
 // not read to its end, once its client has had the time to see that.

@@ -68,13 +68,12 @@ func verdict(allowed bool) string {
 
 // mayWrite explains [server.AllowWrite].
 func mayWrite(id *auth.Identity, topic string) (may bool, why string) {
-	for _, action := range []auth.Action{auth.Produce, auth.Ingest} {
-		if id.Forbidden(action, auth.Topic, topic) {
-			_, why = id.Explain(action, auth.Topic, topic)
-			return false, why
-		}
+	by, forbidden := id.WriteForbidden(topic)
+	if !forbidden {
+		return true, "no rule denies it"
 	}
-	return true, "no rule denies it"
+	_, why = id.Explain(by, auth.Topic, topic)
+	return false, why
 }
 
 // match returns the route of a path, that with the fewest parameters, and their values.
