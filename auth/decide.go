@@ -75,9 +75,9 @@ func (id *Identity) May(a Action, r Resource, name string) bool {
 	return !right.deny.match(name) && right.allow.match(name)
 }
 
-// WriteForbidden reports whether a rule denies the identity to write to a topic, and by which of the
-// actions that do. It is for what is allowed under another name: the deny holds for the topic all
-// the same.
+// WriteForbidden reports whether a rule denies the identity to write to a topic, and which action
+// it denies. It is for what is allowed under another name: the deny holds for the topic all the
+// same.
 func (id *Identity) WriteForbidden(topic string) (by Action, forbidden bool) {
 	if id == nil || id.rights.open {
 		return Undeclared, false

@@ -71,8 +71,8 @@ type options struct {
 	rounds                      int
 }
 
-// lab is one run of the program.
-type lab struct {
+// trial is one run of the program.
+type trial struct {
 	options
 	kafka  *testkit.Kafka
 	client *kgo.Client
@@ -80,7 +80,7 @@ type lab struct {
 }
 
 func run(ctx context.Context, o options) (err error) {
-	l := &lab{options: o}
+	l := &trial{options: o}
 	if l.kafka, err = testkit.NewKafka(ctx, testkit.KafkaOptions{}); err != nil {
 		return err
 	}
@@ -124,7 +124,7 @@ func run(ctx context.Context, o options) (err error) {
 
 // load sends events to a gateway until stop is closed, and returns the ids of those that were
 // answered with 2xx.
-func (l *lab) load(g *gateway, url string, stop <-chan struct{}) map[string]bool {
+func (l *trial) load(g *gateway, url string, stop <-chan struct{}) map[string]bool {
 	var (
 		mu      sync.Mutex
 		acked   = map[string]bool{}
@@ -177,40 +177,58 @@ func post(client *http.Client, url string, g *gateway, ids []string) bool {
 }
 
 // rate returns the CPU time of the gateway an event, the best of all rounds.
-func (l *lab) rate(ctx context.Context, g *gateway) (best time.Duration, err error) {
+func (l *trial) rate(ctx context.Context, g *gateway) (best time.Duration, err error) {
 	for range l.rounds {
 		topic, p, err := l.start(ctx, g)
 		if err != nil {
 			return 0, err
 		}
-		warm := make(chan struct{})
-		time.AfterFunc(time.Second, func() { close(warm) })
-		l.load(g, p.url, warm)
-		before, err := l.settled(ctx, topic, time.Second)
-		if err == nil {
-			cpu := p.cpu()
-			stop := make(chan struct{})
-			time.AfterFunc(l.time, func() { close(stop) })
-			acked := l.load(g, p.url, stop)
-			var after int64
-			after, err = l.settled(ctx, topic, quiet)
-			if n := after - before; err == nil && n < int64(len(acked)) {
-				err = fmt.Errorf("%d events are in Kafka, and %d were acknowledged", n, len(acked))
-			} else if one := (p.cpu() - cpu) / time.Duration(max(n, 1)); best == 0 || one < best {
-				best = one
-			}
-		}
+		one, err := l.round(ctx, g, p, topic)
 		p.kill()
 		if err != nil {
 			return 0, err
+		}
+		if best == 0 || one < best {
+			best = one
 		}
 	}
 	return best, nil
 }
 
+// round returns the CPU time of a gateway an event, in one load after another that warms it up.
+func (l *trial) round(ctx context.Context, g *gateway, p *process, topic string) (time.Duration, error) {
+	l.load(g, p.url, closedAfter(time.Second))
+	before, err := l.settled(ctx, topic, time.Second)
+	if err != nil {
+		return 0, err
+	}
+	began, err := p.cpu()
+	if err != nil {
+		return 0, err
+	}
+	acked := l.load(g, p.url, closedAfter(l.time))
+	after, err := l.settled(ctx, topic, quiet)
+	if err != nil {
+		return 0, err
+	}
+	n := after - before
+	if n < int64(len(acked)) {
+		return 0, fmt.Errorf("%d events are in Kafka, and %d were acknowledged", n, len(acked))
+	}
+	ended, err := p.cpu()
+	return (ended - began) / time.Duration(max(n, 1)), err
+}
+
+// closedAfter returns a channel that is closed after a time.
+func closedAfter(d time.Duration) <-chan struct{} {
+	c := make(chan struct{})
+	time.AfterFunc(d, func() { close(c) })
+	return c
+}
+
 // loss returns what of the acknowledged events Kafka lacks after the fault, which comes a while
 // after the load has begun; the load goes on until a while after it.
-func (l *lab) loss(ctx context.Context, g *gateway, fault func(*process) error, while time.Duration) (string, error) {
+func (l *trial) loss(ctx context.Context, g *gateway, fault func(*process) error, while time.Duration) (string, error) {
 	topic, p, err := l.start(ctx, g)
 	if err != nil {
 		return "", err
@@ -245,7 +263,7 @@ func (l *lab) loss(ctx context.Context, g *gateway, fault func(*process) error, 
 }
 
 // end returns how many records a topic has.
-func (l *lab) end(ctx context.Context, topic string) (int64, error) {
+func (l *trial) end(ctx context.Context, topic string) (int64, error) {
 	ends, err := kadm.NewClient(l.client).ListEndOffsets(ctx, topic)
 	if err != nil {
 		return 0, err
@@ -255,7 +273,7 @@ func (l *lab) end(ctx context.Context, topic string) (int64, error) {
 }
 
 // settled waits until a topic has stopped to grow for a while, and returns how many records it has.
-func (l *lab) settled(ctx context.Context, topic string, while time.Duration) (int64, error) {
+func (l *trial) settled(ctx context.Context, topic string, while time.Duration) (int64, error) {
 	last, since := int64(-1), time.Now()
 	for ctx.Err() == nil {
 		n, err := l.end(ctx, topic)
@@ -275,7 +293,7 @@ func (l *lab) settled(ctx context.Context, topic string, while time.Duration) (i
 var idMember = regexp.MustCompile(`"id":"(\d{12})"`)
 
 // read returns the ids of the events in a topic, and how many stand there more than once.
-func (l *lab) read(ctx context.Context, topic string) (found map[string]bool, doubles int, err error) {
+func (l *trial) read(ctx context.Context, topic string) (found map[string]bool, doubles int, err error) {
 	n, err := l.end(ctx, topic)
 	if err != nil {
 		return nil, 0, err

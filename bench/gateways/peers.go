@@ -24,7 +24,7 @@ func event(id string) []byte {
 	return fmt.Appendf(nil, `{"id":"%s","type":"page_view","path":"/products/4711","referrer":"https://shop.example/","user":"u-99887766","session":"s-1234567890abcdef","width":1920,"height":1080,"lang":"en-GB","t":1767225600}`, id)
 }
 
-func (l *lab) gateways() (all []*gateway) {
+func (l *trial) gateways() (all []*gateway) {
 	millrace := func(ack string, rest string) *gateway {
 		return &gateway{
 			name: "millrace, ack " + ack + rest, contentType: "application/x-ndjson", path: "/ingest/e", body: lines,

@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"time"
 
+	"millrace/internal/lab"
+
 	"github.com/twmb/franz-go/pkg/kadm"
 )
 
@@ -25,7 +27,7 @@ type process struct {
 }
 
 // start makes a topic and starts the gateway.
-func (l *lab) start(ctx context.Context, g *gateway) (topic string, _ *process, err error) {
+func (l *trial) start(ctx context.Context, g *gateway) (topic string, _ *process, err error) {
 	state, err := os.MkdirTemp(l.dir, "state-*")
 	if err != nil {
 		return "", nil, err
@@ -46,7 +48,7 @@ func (l *lab) start(ctx context.Context, g *gateway) (topic string, _ *process, 
 }
 
 // run starts the program, and waits until it listens.
-func (p *process) run(l *lab, g *gateway) error {
+func (p *process) run(l *trial, g *gateway) error {
 	args, err := g.command(p.addr, l.kafka.Addrs[0], p.topic, p.state)
 	if err != nil {
 		return err
@@ -83,22 +85,13 @@ func (p *process) kill() {
 	<-p.exited
 }
 
-func (p *process) restart(l *lab, g *gateway) error {
+func (p *process) restart(l *trial, g *gateway) error {
 	p.kill()
 	return p.run(l, g)
 }
 
 // cpu returns the CPU time of the process.
-func (p *process) cpu() time.Duration {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
-	if err != nil {
-		return 0
-	}
-	fields := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:]) // from the state on
-	ticks := 0
-	for _, at := range []int{11, 12} { // utime and stime
-		n, _ := strconv.Atoi(string(fields[at]))
-		ticks += n
-	}
-	return time.Duration(ticks) * (time.Second / 100)
+func (p *process) cpu() (time.Duration, error) {
+	u, err := lab.ReadUsage(p.cmd.Process.Pid)
+	return u.CPU, err
 }
