@@ -173,7 +173,8 @@ func post(client *http.Client, url string, g *gateway, ids []string) bool {
 	}
 	defer resp.Body.Close()
 	_, _ = io.Copy(io.Discard, resp.Body)
-	return resp.StatusCode/100 == 2
+	// A 207 says of some events that they are not taken: the request does not count.
+	return resp.StatusCode/100 == 2 && resp.StatusCode != http.StatusMultiStatus
 }
 
 // rate returns the CPU time of the gateway an event, the best of all rounds.
