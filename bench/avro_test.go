@@ -52,7 +52,7 @@ func eventsOf(t *testing.T, registry string) []produced {
 // sender sends requests of n records to topic t.
 func (p *produced) sender(t testing.TB, addr string, n int) *rawClient {
 	t.Helper()
-	return newSender(t, addr, n, p.contentType, requestBodies(p.values, n, "json", p.members)[0])
+	return newSender(t, addr, rawRequest{"/topics/" + blackholeTopic, p.contentType, requestBodies(p.values, n, "json", p.members)[0], offsetMember, n})
 }
 
 // startTyped is the whole node with a schema registry, and what to send to it.

@@ -41,7 +41,7 @@ func TestMain(m *testing.M) {
 
 // runBlackhole serves until stdin ends.
 func runBlackhole(string) error {
-	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.BlackholeProduce(), kfake.SeedTopics(1, "t"))
+	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.BlackholeProduce(), kfake.SeedTopics(1, blackholeTopic))
 	if err != nil {
 		return err
 	}

@@ -29,8 +29,12 @@ import (
 	"millrace/server/api"
 )
 
-// startBlackhole starts a broker in a process of its own that keeps nothing of
-// what it is sent. It has the topic "t" with one partition.
+// blackholeTopic is longer than the text that a conversion of Go keeps on the stack, as the names
+// of many topics are.
+const blackholeTopic = "telemetry.vehicles.in-the-field.positions.v1"
+
+// startBlackhole starts a broker in a process of its own that keeps nothing of what it is sent. It
+// has blackholeTopic with one partition.
 func startBlackhole(t testing.TB) (addr string) {
 	t.Helper()
 	cmd, err := childProcess(context.Background(), childBroker)
@@ -122,7 +126,7 @@ func startStack(t testing.TB, broker string, set ...string) *stack {
 	consumers := consumer.New(cfg.KafkaConsume, cfg.KafkaConsumer, cfg.Consumer, consumer.Deps{Schemas: registry, Logger: log})
 	reads := direct.New(cfg.KafkaConsume, cfg.KafkaConsumer, direct.Settings{IsolationLevel: cfg.Consumer.IsolationLevel, RequestTimeout: cfg.Consumer.RequestTimeout, MaxBytes: cfg.Consumer.MaxBytes}, direct.Deps{Schemas: registry})
 	t.Cleanup(func() { _ = reads.Close(context.Background()) })
-	srv := api.New(api.Settings{Edge: cfg.Server, REST: cfg.REST}, api.Parts{Producer: producer, Metadata: cache, Consumers: consumers, Reader: reads, Schemas: registry, Metrics: m, Logger: log})
+	srv := api.New(api.Settings{Edge: cfg.Server, REST: cfg.REST, Ingest: cfg.Ingest}, api.Parts{Producer: producer, Metadata: cache, Consumers: consumers, Reader: reads, Schemas: registry, Metrics: m, Logger: log})
 	addrs, err := srv.Listen()
 	if err != nil {
 		t.Fatal(err)
@@ -155,18 +159,31 @@ func startStack(t testing.TB, broker string, set ...string) *stack {
 type rawClient struct {
 	conn    net.Conn
 	request []byte
-	slots   int // with an offset, that an answer must have
-	buf     []byte
+	rawRequest
+	buf []byte
+}
+
+// rawRequest is a POST, and what a response to it must have in it, so many times.
+type rawRequest struct {
+	path, contentType string
+	body, part        []byte
+	times             int
 }
 
 // newRawClient connects to the node; its requests have n records of values.
 func newRawClient(t testing.TB, addr string, values [][]byte, n int) *rawClient {
 	t.Helper()
-	return newSender(t, addr, n, v2JSONRecords, requestBodies(values, n, "json", "")[0])
+	return newSender(t, addr, rawRequest{"/topics/" + blackholeTopic, v2JSONRecords, requestBodies(values, n, "json", "")[0], offsetMember, n})
 }
 
-// newSender is newRawClient for any request of n records.
-func newSender(t testing.TB, addr string, n int, contentType string, body []byte) *rawClient {
+// newLinesClient is newRawClient for the same values as events, a line each.
+func newLinesClient(t testing.TB, addr string, values [][]byte, n int) *rawClient {
+	t.Helper()
+	return newSender(t, addr, rawRequest{"/ingest/" + blackholeTopic, "application/x-ndjson", lineBodies(values, n)[0], fmt.Appendf(nil, `{"accepted":%d,"refused":0}`, n), 1})
+}
+
+// newSender is newRawClient for any request.
+func newSender(t testing.TB, addr string, r rawRequest) *rawClient {
 	t.Helper()
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
@@ -176,9 +193,9 @@ func newSender(t testing.TB, addr string, n int, contentType string, body []byte
 	if err := conn.SetDeadline(time.Now().Add(5 * time.Minute)); err != nil {
 		t.Fatal(err)
 	}
-	head := fmt.Sprintf("POST /topics/t HTTP/1.1\r\nHost: %s\r\nContent-Type: %s\r\nAccept: %s\r\nContent-Length: %d\r\n\r\n",
-		addr, contentType, v2JSON, len(body))
-	return &rawClient{conn: conn, request: append([]byte(head), body...), slots: n, buf: make([]byte, 64<<10+n*100)}
+	head := fmt.Sprintf("POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: %s\r\nAccept: %s\r\nContent-Length: %d\r\n\r\n",
+		r.path, addr, r.contentType, v2JSON, len(r.body))
+	return &rawClient{conn: conn, request: append([]byte(head), r.body...), rawRequest: r, buf: make([]byte, 64<<10+r.times*100)}
 }
 
 var (
@@ -187,7 +204,7 @@ var (
 	contentLength = []byte("Content-Length: ")
 )
 
-// send sends the request and reads the answer, which must be a success in all slots.
+// send sends the request and reads the answer, which must be a success.
 func (c *rawClient) send() error {
 	if _, err := c.conn.Write(c.request); err != nil {
 		return err
@@ -201,7 +218,7 @@ func (c *rawClient) send() error {
 			want = answerLength(c.buf[:have])
 		}
 		if want == have {
-			if !bytes.HasPrefix(c.buf, okStatus) || bytes.Count(c.buf[:have], offsetMember) != c.slots {
+			if !bytes.HasPrefix(c.buf, okStatus) || bytes.Count(c.buf[:have], c.part) != c.times {
 				return fmt.Errorf("answer %.300s", c.buf[:have])
 			}
 			return nil

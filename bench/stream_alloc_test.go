@@ -56,7 +56,7 @@ func newRecordsClient(t testing.TB, addr string, values [][]byte, n int, form re
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := fmt.Fprintf(conn, "POST /v3/clusters/%s/topics/t/records HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n", id); err != nil {
+	if _, err := fmt.Fprintf(conn, "POST /v3/clusters/%s/topics/%s/records HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n", id, blackholeTopic); err != nil {
 		t.Fatal(err)
 	}
 	c := &recordsClient{conn: conn, piece: piece, n: n, buf: make([]byte, 64<<10)}

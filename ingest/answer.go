@@ -42,6 +42,7 @@ type delivery struct {
 
 func newDelivery() *delivery {
 	d := &delivery{}
+	d.json = new(json.Values)
 	d.answer = d.appendAnswer
 	return d
 }
@@ -54,7 +55,8 @@ func (d *delivery) reset() {
 	clear(d.rules.picked)
 	clear(d.rules.cloud.headers)
 	clear(d.rules.common)
-	d.parser = parser{refused: d.refused[:0], rules: rules{shared: d.rules.shared[:0], picked: d.rules.picked[:0], common: d.rules.common[:0], noted: d.rules.noted[:0], cloud: cloud{headers: d.rules.cloud.headers[:0]}}}
+	d.json.Reset(nil)
+	d.parser = parser{json: d.json, refused: d.refused[:0], rules: rules{shared: d.rules.shared[:0], picked: d.rules.picked[:0], common: d.rules.common[:0], noted: d.rules.noted[:0], cloud: cloud{headers: d.rules.cloud.headers[:0]}}}
 	if cap(d.refused) > 2*maxRefused {
 		d.refused = nil
 	}

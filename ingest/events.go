@@ -27,6 +27,7 @@ const maxRefused = 1000
 type parser struct {
 	body    []byte
 	slab    *pool.Slab
+	json    *json.Values // checks the body's; never nil
 	rules   rules
 	max     int       // of events
 	most    int       // bytes of an event; 0 is any number
@@ -38,6 +39,7 @@ type parser struct {
 
 // parse fills the slab, which must be empty. Its error refuses the body as a whole.
 func (p *parser) parse(f form) (err error) {
+	p.json.Reset(p.body)
 	switch f {
 	case values:
 		err = p.values()
@@ -137,7 +139,7 @@ func (p *parser) values() error {
 
 // value reads the JSON value at i as an event, and returns the index behind it.
 func (p *parser) value(i int) (int, error) {
-	end, _, err := json.Scan(p.body, i)
+	end, err := p.json.Scan(i)
 	if err != nil {
 		return i, p.malformed(err.Error())
 	}
@@ -179,34 +181,19 @@ func (p *parser) malformed(fault string) error {
 // lines reads a JSON value a line. Lines of white space count for nothing.
 func (p *parser) lines() error {
 	b := p.body
-	for i := afterMark(b); i < len(b); {
-		end := len(b)
-		if n := bytes.IndexByte(b[i:], '\n'); n >= 0 {
-			end = i + n
+	for i := json.SkipSpace(b, afterMark(b)); i < len(b); {
+		end, behind, err := p.json.Line(i)
+		if err != nil {
+			err = p.refuse(b[i:behind:behind], apierr.BadRequest.New("The line is not one JSON value: %s of the body.", err))
+		} else {
+			err = p.add(b[i:end:end])
 		}
-		if err := p.line(b[:end], json.SkipSpace(b[:end], i)); err != nil {
+		if err != nil {
 			return err
 		}
-		i = end + 1
+		i = json.SkipSpace(b, behind)
 	}
 	return nil
-}
-
-// line reads the line that begins at i, behind its white space, and ends with b.
-func (p *parser) line(b []byte, i int) error {
-	if i == len(b) {
-		return nil
-	}
-	end, _, err := json.Scan(b, i)
-	if err == nil {
-		if rest := json.SkipSpace(b, end); rest < len(b) {
-			err = &json.SyntaxError{Offset: rest, Reason: "unexpected text after the end"}
-		}
-	}
-	if err != nil {
-		return p.refuse(b[i:len(b):len(b)], apierr.BadRequest.New("The line is not one JSON value: %s of the body.", err))
-	}
-	return p.add(b[i:end:end])
 }
 
 // afterMark returns the index behind a UTF-8 byte order mark.

@@ -9,13 +9,14 @@ import (
 	"strings"
 	"testing"
 
+	check "millrace/codec/json"
 	"millrace/pool"
 )
 
 // events parses body, and returns its records and the indexes of the refused events.
 func events(body string, f form, most int) (records []string, refused []int, err error) {
 	var slab pool.Slab
-	p := parser{body: []byte(body), slab: &slab, max: most, rules: rules{route: &Route{}}}
+	p := parser{body: []byte(body), slab: &slab, json: new(check.Values), max: most, rules: rules{route: &Route{}}}
 	if err := p.parse(f); err != nil {
 		return nil, nil, err
 	}

@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"bytes"
 	"maps"
 	"net/url"
 	"slices"
@@ -127,16 +128,19 @@ func (in *Ingest) CORS(ctx *fasthttp.RequestCtx) *server.CORS {
 	return nil
 }
 
-// named returns the route of the file that a request, which is not routed yet, is for, or nil.
+// named returns the route of the file that a request, which is not routed yet, is for, or nil. It
+// is asked several times of each request, of whatever path.
 func (in *Ingest) named(ctx *fasthttp.RequestCtx) *Route {
-	if !Owns(ctx) {
+	table := in.table.Load()
+	if len(table.routes) == 0 || !Owns(ctx) {
 		return nil
 	}
-	name, _, _ := strings.Cut(string(ctx.URI().PathOriginal()[len(Prefix):]), "/")
-	if strings.Contains(name, "%") { // as the router's handler will have it
-		name, _ = url.PathUnescape(name)
+	name, _, _ := bytes.Cut(ctx.URI().PathOriginal()[len(prefix):], []byte{'/'})
+	if bytes.IndexByte(name, '%') < 0 {
+		return table.routes[string(name)] // this conversion allocates nothing
 	}
-	return in.table.Load().routes[name]
+	text, _ := url.PathUnescape(string(name)) // as the router's handler will have it
+	return table.routes[text]
 }
 
 // topicOf returns the topic of a request's events. No rule may deny its caller to write there, or

@@ -1,9 +1,6 @@
 package json
 
-import (
-	"fmt"
-	"unicode/utf8"
-)
+import "fmt"
 
 // MaxDepth bounds the nesting of arrays and objects, so that a hostile body
 // cannot exhaust the stack. It is the limit that the Confluent proxy's parser has.
@@ -69,8 +66,7 @@ func Valid(b []byte) bool {
 	return end >= 0 && SkipSpace(b, end) == len(b)
 }
 
-// check scans one value. Its UTF-8 is checked only when a string has a byte past ASCII; elsewhere
-// the grammar does not allow one.
+// check scans one value.
 func (s *scanner) check(b []byte, i int) int {
 	s.stops.begin(i)
 	s.spaced = false
@@ -78,17 +74,10 @@ func (s *scanner) check(b []byte, i int) int {
 	if end < 0 {
 		end = s.value(b, i, 0)
 	}
-	if end < 0 || !s.stops.isWide(end) || utf8.Valid(b[i:end]) {
+	if end < 0 {
 		return end
 	}
-	for i < end {
-		r, n := utf8.DecodeRune(b[i:end])
-		if r == utf8.RuneError && n == 1 {
-			break
-		}
-		i += n
-	}
-	return s.fail(i, "invalid UTF-8 in a string")
+	return s.decodes(b, i, end)
 }
 
 // SkipSpace returns the index of the first byte at or after i that is not
