@@ -216,7 +216,8 @@ func (r *reader) route(of member) *Route {
 	return route
 }
 
-// index notes what the rules read. Pages may send the headers among that.
+// index notes what the rules read, and whether there are any that an event is looked at for. Pages
+// may send the headers among what is read.
 func (r *Route) index() {
 	note := func(s *source) {
 		if s.from == query && !slices.Contains(r.params, s.name) {
@@ -230,6 +231,8 @@ func (r *Route) index() {
 		}
 		r.perEvent = r.perEvent || s.from == pointer
 	}
+	r.plain = r.partition == nil && r.timestamp == nil && len(r.headers) == 0 && (r.key == nil || r.key.from != pointer) &&
+		r.enrich == nil && len(r.drop) == 0 && r.sample == nil && r.dedupe == nil
 	note(&r.topic)
 	for s := range r.sources {
 		note(s)

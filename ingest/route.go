@@ -26,6 +26,9 @@ type Route struct {
 	params []string
 	// perEvent reports that a rule looks into events.
 	perEvent bool
+	// plain reports that a record is the event, and the key of its request if there is a rule for
+	// one. Then the rules cost an event nothing.
+	plain bool
 	// The bounds of a body, of its events and of one event; 0 is the node's own.
 	maxBytes, maxEvents, maxEventBytes int
 	// ack is what an answer promises, and fallback whether the spool takes what Kafka cannot.
@@ -117,7 +120,7 @@ func (t *Table) Len() int {
 
 // defaultRoute is the route of each topic that has none in the file. The topic is the name in the
 // path.
-var defaultRoute = &Route{key: &source{of: "key", from: query, name: "key"}, params: []string{"key"}}
+var defaultRoute = &Route{key: &source{of: "key", from: query, name: "key"}, params: []string{"key"}, plain: true}
 
 // CORS returns the policy of the route that a request, which is not routed yet, is for; nil where
 // it has none of its own.

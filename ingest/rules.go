@@ -6,6 +6,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/valyala/fasthttp"
 
+	"millrace/ingest/cloudevents"
 	"millrace/internal/apierr"
 	"millrace/pool"
 )
@@ -18,6 +19,9 @@ type rules struct {
 	shared, picked [][]byte
 	// arena holds the values that are no views of the body or of the route.
 	arena []byte
+	// plain events have a record of the event and the key of the request, sharedKey, alone.
+	plain     bool
+	sharedKey []byte
 	// opaque events are no JSON, and no rule looks into them.
 	opaque bool
 	// dropAll drops all events of the request.
@@ -56,6 +60,13 @@ func (r *rules) begin(ctx *fasthttp.RequestCtx, route *Route, arena []byte) erro
 		r.shared = append(r.shared, value)
 	}
 	return nil
+}
+
+// settle notes whether the events are plain, when it is known whether they are CloudEvents.
+func (r *rules) settle() {
+	if r.plain = r.route.plain && r.cloud.mode == cloudevents.None; r.plain && r.route.key != nil {
+		r.sharedKey = r.shared[0]
+	}
 }
 
 // pick returns all values for an event, in the order of [Route.sources].
