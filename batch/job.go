@@ -51,8 +51,8 @@ type Job struct {
 
 	left   atomic.Int32 // runs that are not answered, and one while records are framed
 	state  atomic.Int32 // waiting, answered or abandoned
-	done   chan struct{}
-	timer  *time.Timer
+	done   chan bool    // false: the time to wait is over
+	limit  limit
 	framed int   // records that were framed
 	count  int   // records of a slab that was returned
 	stamp  int64 // the timestamp of records without one of their own, in milliseconds
@@ -96,8 +96,8 @@ func (p *Producer) Acquire() *Job {
 	j, _ := p.jobs.Get().(*Job)
 	if j == nil {
 		p.made.Add(1)
-		j = &Job{producer: p, done: make(chan struct{}, 1), timer: time.NewTimer(time.Hour)}
-		j.timer.Stop()
+		j = &Job{producer: p, done: make(chan bool, 2)}
+		j.limit.over = j.done
 		j.budget.Grown = j.arenaGrown
 	}
 	if j.lease == nil {
@@ -110,7 +110,7 @@ func (p *Producer) Acquire() *Job {
 }
 
 // Release takes the job back, with all its views. Its bytes are no longer admitted. The buffers,
-// the channel and the timer are kept for the next life; ready, stamp, number and answers are set
+// the channel and the limit are kept for the next life; ready, stamp, number and answers are set
 // anew before they are read.
 func (j *Job) Release() {
 	j.discard()
@@ -256,27 +256,27 @@ func (j *Job) drop() {
 		return
 	}
 	if j.state.CompareAndSwap(waiting, answered) {
-		j.done <- struct{}{}
+		j.done <- true
 		return
 	}
 	j.endSpans()
 	j.Release()
 }
 
-// wait blocks until all runs are answered, and returns true, or until the timeout, after which
+// wait blocks until all runs are answered, and returns true, or until the given time, after which
 // the job must not be used any more: it was abandoned.
-func (j *Job) wait(timeout time.Duration) bool {
+func (j *Job) wait(until time.Time) bool {
 	select {
 	case <-j.done:
 		return true
 	default:
 	}
-	j.timer.Reset(timeout)
-	select {
-	case <-j.done:
-		j.timer.Stop()
+	j.limit.begin(until)
+	if <-j.done {
+		if j.limit.end() {
+			<-j.done // the end of the time came behind the answer
+		}
 		return true
-	case <-j.timer.C:
 	}
 	if j.state.CompareAndSwap(waiting, abandoned) {
 		return false

@@ -186,7 +186,7 @@ func (p *Producer) Produce(j *Job, topic string, partition int32, dst []byte, an
 		return dst, err
 	}
 	j.returnSlab()
-	return p.await(j, p.settings.Timeout, dst, answer)
+	return p.Await(j, dst, answer)
 }
 
 // Submit is the first half of Produce, which returns when the records are on their way: for callers
@@ -204,11 +204,7 @@ func (p *Producer) Submit(j *Job, topic string, partition int32) error {
 // Await is the second half of Produce. The time that it waits counts from Submit. Any goroutine may
 // call it.
 func (p *Producer) Await(j *Job, dst []byte, answer func([]byte, *Job) []byte) ([]byte, error) {
-	return p.await(j, p.settings.Timeout-time.Since(j.ready), dst, answer)
-}
-
-func (p *Producer) await(j *Job, timeout time.Duration, dst []byte, answer func([]byte, *Job) []byte) ([]byte, error) {
-	if !j.wait(timeout) {
+	if !j.wait(j.ready.Add(p.settings.Timeout)) {
 		return dst, apierr.WriteUnknown.New("Kafka did not answer within %d ms. Some records may be written all the same; sending them again may double them.",
 			p.settings.Timeout.Milliseconds())
 	}

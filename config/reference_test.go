@@ -42,7 +42,7 @@ func TestWriteEffective(t *testing.T) {
 		"bootstrap.servers":           "b1:9092 " + file + ":1",
 		"producer.acks":               "1 " + file + ":2",
 		"producer.enable.idempotence": "false (producer.acks=1) default",
-		"producer.linger.ms":          "1 default",
+		"producer.linger.ms":          "5 default",
 		"producer.client.id":          "p " + file + ":4",
 		"client.sasl.jaas.config":     "*** " + file + ":6",
 		"ssl.key.password":            "*** " + file + ":7",

@@ -130,7 +130,7 @@ var producerRows = []row{
 		store: into(whole(0, largest), func(d *draft) *int { return &d.Producer.Retries }),
 	},
 	{
-		name: "producer.linger.ms", def: "1", doc: "The longest that a request waits for others to share a batch with. It waits only while records are in flight: a lone request is sent at once, whatever this says. 0 never waits.",
+		name: "producer.linger.ms", def: "5", doc: "The longest that a request waits for others to share a batch with. It waits only while records are in flight: a lone request is sent at once, whatever this says. 0 never waits.",
 		store: into(millis(0, 60_000), func(d *draft) *time.Duration { return &d.Batch.Linger }),
 	},
 	{
