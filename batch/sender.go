@@ -16,10 +16,10 @@ import (
 // something is, it waits for others: until that is answered, a batch is full, or the linger time
 // has passed since the first began to wait; then all that wait are sent as one request. A lone
 // request is therefore never delayed, and the higher the load the more records share a batch, a
-// request and an ack. (Nagle's algorithm, with a bound; RFC 896.) A broker takes the requests of one
-// connection one after another, so that a second one in flight saves no more than its way there.
-// Up to MaxInFlight requests are, which fill a connection whose round trip is longer than the
-// linger time.
+// request and an ack. (Nagle's algorithm, with a bound; RFC 896.) Up to MaxInFlight requests are in
+// flight, which fill a connection whose round trip is longer than the linger time. On a short one a
+// second request in flight saves little, since a broker takes the requests of one connection one
+// after another.
 //
 // Requests are built by several workers at once, and handed to the library in the order of their
 // tickets: one when the library has begun to write the one before it. The order of a partition's

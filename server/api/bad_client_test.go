@@ -36,7 +36,7 @@ const (
 func (c *strictClock) produce(r kmsg.Request) (kmsg.Response, error, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	time.Sleep(brokerTime)
+	<-time.After(brokerTime)
 	c.requests++
 	in := r.(*kmsg.ProduceRequest)
 	out := in.ResponseKind().(*kmsg.ProduceResponse)
