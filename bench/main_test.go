@@ -84,29 +84,24 @@ func quickBench(t *testing.T, brokers []string, args ...string) (*report, string
 }
 
 // Every suite runs on kfake and comes to figures: a bench that nobody runs between
-// releases would be broken at the next one. Most of it waits for windows to pass, so that with
-// the race detector it runs what the tests of peers do not run already.
+// releases would be broken at the next one. Most of it waits for windows to pass.
 func TestBenchRuns(t *testing.T) {
 	testkit.Long(t)
 	t.Parallel()
 	for _, c := range []struct {
 		suites                string
 		rows, ratios, counted int
-		ofPeers               bool // the tests of peers run all that these consist of
 	}{
 		// Two limits and json twice; at 100 records three limits of formats, six of
 		// codecs and Avro, and seven of our own. Eight look-ups beside their limit. The
 		// ratios are our own.
-		{"produce,metadata", 2*3 + 3 + 6 + 7 + 8*2, 2 + 7 + 8, 1, true},
+		{"produce,metadata", 2*3 + 3 + 6 + 7 + 8*2, 2 + 7 + 8, 1},
 		// Three of latency. Eight readers, with two page sizes, two kinds of streams over two
 		// things; three formats, written and, but for one, read: Avro by id and by text, and read.
-		{"latency,fetch,avro", 3 + 8 + 3 + 2, 2 + 2*2 + 2 + 1, 1, false},
+		{"latency,fetch,avro", 3 + 8 + 3 + 2, 2 + 2*2 + 2 + 1, 1},
 		// Two of memory. Two at three spreads; two topics of instances.
-		{"memory,growth,instances", 2 + 2*3 + 2, 0, 0, false},
+		{"memory,growth,instances", 2 + 2*3 + 2, 0, 0},
 	} {
-		if c.ofPeers && pool.Checked {
-			continue
-		}
 		t.Run(c.suites, func(t *testing.T) {
 			t.Parallel()
 			rep, tables, err := quickBench(t, testkit.Fake(t).Addrs, "-only", c.suites)

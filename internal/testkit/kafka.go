@@ -28,13 +28,13 @@ type KafkaOptions struct {
 	Port int
 	// Properties are added to the broker's server.properties, over ours.
 	Properties map[string]string
-	// Flags are those of the virtual machine; nil: -Xmx1g, for [StartKafka] shortLived.
+	// Flags are those of the virtual machine; nil: -Xmx1g, for [StartKafka] [ShortLived].
 	Flags []string
 }
 
-// shortLived are the flags for a broker of one test, which ends before the compiler for code that
-// runs for long has paid: that alone is a fifth of what a start costs.
-var shortLived = []string{"-Xmx1g", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"}
+// ShortLived are the flags for a broker of one test, or of one run of the tests, which ends before
+// the compiler for code that runs for long has paid: that alone is a fifth of what a start costs.
+var ShortLived = []string{"-Xmx1g", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"}
 
 // Kafka is a real Apache Kafka of one node (KRaft) in a child process. Its
 // methods must not be called from two goroutines at once.
@@ -71,7 +71,7 @@ func StartKafka(t testing.TB, opts KafkaOptions) *Kafka {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute) // may download
 	defer cancel()
 	if opts.Flags == nil {
-		opts.Flags = shortLived
+		opts.Flags = ShortLived
 	}
 	k, err := NewKafka(ctx, opts)
 	if errors.Is(err, ErrNoJava) {
