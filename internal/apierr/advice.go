@@ -67,7 +67,7 @@ var advice = map[*Kind]string{
 	ArrivalUnknown:   "The node that forwarded the last response died before it could say whether that arrived, and a client wants to commit all that was answered. The next read brings those records again; after it, or with offsets by name, a commit goes through.",
 	BodiesFull:       "More bytes of requests arrive at once than request.buffer.memory. Have clients send smaller bodies, add nodes, or raise it with the memory of the process.",
 	BodyDisplaced:    "Large bodies arrive slowly while request.buffer.memory is full. Look at the network of those clients; have them send smaller bodies.",
-	KeyUnsettled:     "A node of the service does not answer the others, and counts as alive: it has just died, or stops, or the network between nodes is broken. It passes within cluster.lease.ms, but for the last.",
+	KeyUnsettled:     "A node of the service does not answer the others, and counts as alive: it has just died, or stops, or the network between nodes is broken. It passes within cluster.lease.ms, but for the last. From /readyz: the node has just started, and asks the others for their keys.",
 	SpoolFull:        "The spool is at ingest.spool.max.bytes or .max.age.ms, or its disk is full or fails: the log has the reason. Look why Kafka does not take events, and give the disk room.",
 	InstanceMoved:    "A consumer instance is on its way from one node to another, or its node has died a moment ago. Clients repeat the request.",
 	Interrupted:      "A consumer instance was deleted, or its session replaced, while another call used it. Clients repeat the request. Where it stays, have each instance used by one client only.",

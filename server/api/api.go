@@ -4,9 +4,12 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"log/slog"
 	"slices"
+	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/valyala/fasthttp"
 
@@ -92,6 +95,7 @@ type API struct {
 	dashboard *ui.Dashboard // nil without the dashboard
 	ingest    *ingest.Ingest
 	endpoints Endpoints
+	log       *slog.Logger
 	// principals is nil where all use Kafka with the rights of the node.
 	principals *principals
 	routes     atomic.Pointer[ingest.Table] // of the front door
@@ -102,7 +106,7 @@ type API struct {
 // New returns an API that does not listen yet.
 func New(s Settings, p Parts) *API {
 	media := rest.NewMedia(s.REST, p.Schemas != nil)
-	a := &API{endpoints: s.Endpoints}
+	a := &API{endpoints: s.Endpoints, log: p.Logger}
 	policy := func(ctx *fasthttp.RequestCtx) *server.CORS { return a.ingest.CORS(ctx) }
 	d := server.Deps{Metrics: p.Metrics, Tracing: p.Tracing, Logger: p.Logger, ErrorType: errorType(media), AppendError: appendError, CORS: policy, Access: p.Access, Audit: p.Audit}
 	var peers rest.Peers // a nil interface without a cluster
@@ -123,7 +127,7 @@ func New(s Settings, p Parts) *API {
 	}
 	a.handle(routes...)
 	a.handle(rest.NewConsumers(edge, media, p.Consumers, peers).Routes()...)
-	a.handle(ops.NewHealth(edge, p.Metadata.Healthy).Routes()...)
+	a.handle(ops.NewHealth(edge, p.Metadata.Healthy, a.joined).Routes()...)
 	a.handle(ops.NewMetrics(edge).Routes()...)
 	a.handle(ops.OpenAPI{}.Routes()...)
 	if s.Admin {
@@ -229,10 +233,39 @@ func leadToDashboard(s Settings, routes []server.Route) []server.Route {
 
 // Serve is [server.Server.Serve], with the dashboard.
 func (a *API) Serve() error {
+	if a.Forwarder != nil {
+		defer a.takeOver()()
+	}
 	if a.dashboard != nil {
 		defer a.dashboard.Start()()
 	}
 	return a.Server.Serve()
+}
+
+// takeOver has the node remember, in the background, what the others remember of requests with an
+// Idempotency-Key. The function that it returns ends that.
+func (a *API) takeOver() (end func()) {
+	ctx, cancel := context.WithTimeout(context.Background(), takeOverTime)
+	var done sync.WaitGroup
+	done.Go(func() {
+		defer cancel()
+		if err := a.Forwarder.TakeOver(ctx); err != nil {
+			a.log.Warn("the keys that other nodes remember are not all taken over", "err", err)
+		}
+	})
+	return func() { cancel(); done.Wait() }
+}
+
+// takeOverTime bounds how long a node that has started is not ready for the sake of keys: it is for
+// as long at least as a node that was killed counts as alive by default.
+const takeOverTime = 15 * time.Second
+
+// joined returns why this node does not take part in its service yet.
+func (a *API) joined() error {
+	if a.Forwarder == nil || a.Forwarder.TookOver() {
+		return nil
+	}
+	return apierr.KeyUnsettled.New("The node has just started, and learns the Idempotency-Keys that the other nodes remember.")
 }
 
 // settings converts the settings for the dashboard.

@@ -120,6 +120,28 @@ func TestOneOfManyNodesCarriesOut(t *testing.T) {
 	}
 }
 
+// holdProduce holds the next Produce request for a topic, which began tells, until release is called.
+func holdProduce(t *testing.T, f *testkit.FakeKafka, topic string) (began <-chan struct{}, release func()) {
+	t.Helper()
+	found, err := kadm.NewClient(testkit.Client(t, f.Broker)).ListTopics(t.Context(), topic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := found[topic].ID
+	arrived, held := make(chan struct{}), make(chan struct{})
+	arrive := sync.OnceFunc(func() { close(arrived) })
+	f.ControlKey(int16(kmsg.Produce), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		if r.(*kmsg.ProduceRequest).Topics[0].TopicID != [16]byte(id) {
+			f.KeepControl()
+			return nil, nil, false
+		}
+		arrive()
+		f.SleepControl(func() { <-held })
+		return nil, nil, false
+	})
+	return arrived, func() { close(held) }
+}
+
 // While a node carries a request out no other does. If it dies meanwhile, its records may be
 // written or not, and the others answer 504. A request that it has withdrawn before is carried out.
 func TestNodeDiesWithAKey(t *testing.T) {
@@ -127,25 +149,9 @@ func TestNodeDiesWithAKey(t *testing.T) {
 	all := nodes(t, f.Broker, 3)
 	topic := testkit.CreateTopic(t, f.Broker, 1)
 	path := "/ingest/" + topic
-	found, err := kadm.NewClient(testkit.Client(t, f.Broker)).ListTopics(t.Context(), topic)
-	if err != nil {
-		t.Fatal(err)
-	}
-	id := found[topic].ID
 	all[0].post(t, "/topics/"+topic, `{"records":[{"valu":1}]}`, jsonV2, keyB).want(t, 422, "")
 
-	held := make(chan struct{})
-	began := make(chan struct{})
-	begin := sync.OnceFunc(func() { close(began) })
-	f.ControlKey(int16(kmsg.Produce), func(r kmsg.Request) (kmsg.Response, error, bool) {
-		if r.(*kmsg.ProduceRequest).Topics[0].TopicID != [16]byte(id) {
-			f.KeepControl()
-			return nil, nil, false
-		}
-		begin()
-		f.SleepControl(func() { <-held })
-		return nil, nil, false
-	})
+	began, release := holdProduce(t, f, topic)
 	lost := make(chan struct{})
 	go func() {
 		defer close(lost)
@@ -165,7 +171,7 @@ func TestNodeDiesWithAKey(t *testing.T) {
 			s.post(t, path, `{"n":1}`, jsonBody, keyA).want(t, 504, `{"error_code":50401,`)
 		}
 	}
-	close(held)
+	release()
 	<-lost
 	all[1].post(t, "/topics/"+topic, `{"records":[{"value":1}]}`, jsonV2, keyB).want(t, 200, "")
 	if got := logEnd(t, f.Broker, topic); got != 2 {

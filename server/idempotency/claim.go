@@ -22,8 +22,9 @@ type Claim struct {
 func (s *Store) Claim(c Claim) (state State, a *Answer, claimed string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.expire(time.Now())
-	e := s.entries[c.Request.Name]
+	now := time.Now()
+	s.expire(now)
+	e := s.find(c.Request.Name, now)
 	switch {
 	case e == nil:
 		e = &entry{request: c.Request}
@@ -55,7 +56,7 @@ func (s *Store) Claim(c Claim) (state State, a *Answer, claimed string) {
 func (s *Store) Settle(c Claim, a *Answer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e := s.entries[c.Request.Name]
+	e := s.find(c.Request.Name, time.Now())
 	switch {
 	case e == nil && a != nil: // the claim did not arrive here, or is forgotten
 		e = &entry{request: c.Request}

@@ -15,8 +15,11 @@
 // [Store.Confirm]. A claim whose node is dead stands for a request of which nobody knows what it
 // wrote.
 //
+// A node that has joined takes over what the others remember ([Store.Memories], [Store.Remember],
+// handover.go), so that nodes which restart one after the other forget nothing.
+//
 // The memory is bounded by bytes, and by it the number of names: beyond it the oldest answers are
-// forgotten before their time, which is counted. A restart forgets all.
+// forgotten before their time, which is counted. A node that restarts has forgotten all.
 //
 // The package knows no HTTP; server/idempotent.go has that part. Many goroutines may use a Store.
 package idempotency

@@ -63,8 +63,11 @@ type Store struct {
 
 	mu      sync.Mutex
 	entries map[Sum]*entry
-	kept    list.List // of *entry, those that no request of this node is about, the oldest first
-	bytes   int64     // of those
+	// kept is of *entry, those that no request of this node is about, in the order in which this
+	// node has learned of them. Those that others have told it may be older than those before them.
+	kept  list.List
+	bytes int64  // of those
+	last  uint64 // number of a place
 }
 
 // phase is what this node does about a request itself.
@@ -87,6 +90,7 @@ type entry struct {
 	answer    *Answer
 	at        time.Time // of the answer, or of the claim
 	place     *list.Element
+	number    uint64 // of the place: each is above those before it
 }
 
 func (e *entry) bytes() int64 {
@@ -111,8 +115,9 @@ func New(s Settings, evicted func()) *Store {
 func (s *Store) Begin(r Request) (state State, a *Answer, claimed string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.expire(time.Now())
-	e := s.entries[r.Name]
+	now := time.Now()
+	s.expire(now)
+	e := s.find(r.Name, now)
 	switch {
 	case e == nil:
 		e = &entry{request: r}
@@ -203,6 +208,8 @@ const largest = 8
 func (s *Store) keep(e *entry) {
 	e.phase, e.overtaken = idle, false
 	e.place = s.kept.PushBack(e)
+	s.last++
+	e.number = s.last
 	s.bytes += e.bytes()
 	s.expire(time.Now())
 	for s.bytes > s.settings.MaxBytes && s.kept.Len() > 1 {
@@ -221,10 +228,27 @@ func (s *Store) unkeep(e *entry) {
 	e.place = nil
 }
 
-// expire forgets the answers whose time is over. The caller holds mu.
+// find returns the entry of a name, or nil. One whose time is over is forgotten. The caller holds mu.
+func (s *Store) find(name Sum, now time.Time) *entry {
+	e := s.entries[name]
+	if e != nil && s.isOver(e, now) {
+		s.unkeep(e)
+		delete(s.entries, name)
+		return nil
+	}
+	return e
+}
+
+// isOver reports whether the time of an entry is over, which no request of this node is about.
+func (s *Store) isOver(e *entry, now time.Time) bool {
+	return e.place != nil && now.Sub(e.at) >= s.settings.Window
+}
+
+// expire forgets answers whose time is over, up to the first of which it is not. The caller holds
+// mu.
 func (s *Store) expire(now time.Time) {
 	for first := s.kept.Front(); first != nil; first = s.kept.Front() {
-		if now.Sub(first.Value.(*entry).at) < s.settings.Window {
+		if !s.isOver(first.Value.(*entry), now) {
 			return
 		}
 		s.forgetOldest()

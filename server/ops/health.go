@@ -9,13 +9,16 @@ import (
 
 // Health serves the health checks of load balancers.
 type Health struct {
-	edge  *server.Server
-	ready func() error
+	edge          *server.Server
+	ready, joined func() error
 }
 
-// NewHealth returns the resource. ready returns nil while the node can serve requests, else the
-// reason.
-func NewHealth(edge *server.Server, ready func() error) *Health { return &Health{edge, ready} }
+// NewHealth returns the resource. ready returns nil while Kafka lets the node serve requests, else
+// the reason; joined the same for the other nodes of the service, which it is asked of whatever
+// request.
+func NewHealth(edge *server.Server, ready, joined func() error) *Health {
+	return &Health{edge, ready, joined}
+}
 
 // Routes returns the resource's routes.
 func (h *Health) Routes() []server.Route {
@@ -44,6 +47,9 @@ func (h *Health) readyz(ctx *fasthttp.RequestCtx) error {
 	}
 	if h.edge.Draining() {
 		return apierr.Draining.Err()
+	}
+	if err := h.joined(); err != nil {
+		return err
 	}
 	if err := h.ready(); err != nil && exclude == "" {
 		why := apierr.From(err)

@@ -85,7 +85,8 @@ type Forwarder struct {
 	consumers             *consumer.Manager
 	access                *auth.Access       // nil: nobody is asked who they are
 	answers               *idempotency.Store // nil: this node takes no keys
-	tries                 atomic.Uint64      // to claim a request
+	tookOver              atomic.Bool
+	tries                 atomic.Uint64 // to claim a request
 	settings              Settings
 	prover                *Prover
 	former                former
@@ -124,6 +125,7 @@ func (f *Forwarder) Routes() []server.Route {
 	return []server.Route{
 		{Method: "POST", Path: noticesPath, Action: server.Notify, Handle: f.takeNotices},
 		{Method: "POST", Path: keysPath, Action: server.Notify, Handle: f.takeClaim},
+		{Method: "POST", Path: handoverPath, Action: server.Notify, Handle: f.handOver},
 	}
 }
 

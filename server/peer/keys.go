@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 
@@ -226,30 +227,42 @@ func (f *Forwarder) Settle(r idempotency.Request, try uint64, a *idempotency.Ans
 // say has another node know of the request what c says. Its reply is read into reply.
 func (f *Forwarder) say(to cluster.Place, r idempotency.Request, c claim, reply *known) error {
 	c.Name, c.Content, c.Node, c.By = r.Name[:], r.Content[:], f.node.ID(), f.node.Run()
-	body, err := json.Marshal(c)
-	if err != nil {
-		return fmt.Errorf("cannot write a claim: %w", err)
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), claimTime)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to.URL+keysPath, bytes.NewReader(body))
+	text, err := f.tell(ctx, to, keysPath, c, maxClaimReply)
+	if err != nil || reply == nil {
+		return err
+	}
+	return json.Unmarshal(text, reply)
+}
+
+// tell posts what, as JSON, to another node, and returns its reply, of which it reads so many bytes.
+func (f *Forwarder) tell(ctx context.Context, to cluster.Place, path string, what any, limit int64) ([]byte, error) {
+	body, err := json.Marshal(what)
 	if err != nil {
-		return fmt.Errorf("cannot make a request to another node: %w", err)
+		return nil, fmt.Errorf("cannot write what another node is to know: %w", err)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to.URL+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, fmt.Errorf("cannot make a request to another node: %w", err)
 	}
 	req.Header.Set(headerMethod, http.MethodPost)
 	resp, err := f.roundTrip(req, body, to)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer resp.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(resp.Body, maxClaimReply))
-	switch {
-	case err != nil:
-		return fmt.Errorf("the reply of the node %s broke off: %w", to.Node, err)
-	case resp.StatusCode >= http.StatusMultipleChoices:
-		return fmt.Errorf("the node %s refuses a claim: %s", to.Node, resp.Status)
-	case reply != nil:
-		return json.Unmarshal(text, reply)
+	text, err := io.ReadAll(io.LimitReader(resp.Body, limit))
+	if err != nil {
+		return nil, fmt.Errorf("the reply of the node %s broke off: %w", to.Node, err)
 	}
-	return nil
+	if resp.StatusCode >= http.StatusMultipleChoices {
+		return nil, fmt.Errorf("the node %s refuses a message about keys: %w", to.Node, statusError(resp.StatusCode))
+	}
+	return text, nil
 }
+
+// statusError is the status by which another node refuses something.
+type statusError int
+
+func (e statusError) Error() string { return "status " + strconv.Itoa(int(e)) }
