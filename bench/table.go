@@ -194,20 +194,23 @@ func (rep *report) latencyTable(out io.Writer) {
 	if len(rows) == 0 {
 		return
 	}
-	header(out, "Latency of one record in an open loop, from the time it was due", "server", "due/s", "requests/s", "p50", "p99", "p99.9", "p99 over the bare producer's", "goal", "CPU/request", "±")
+	header(out, "Latency of one record in an open loop, from the time it was due", "server", "due/s", "requests/s", "p50", "p99", "p99.9", "p99 over the bare producer's", "goal", "CPU/request", "over both floors", "±")
 	for _, r := range rows {
 		if r.Failure != "" {
 			line(out, r.Server, "FAILED")
 			continue
 		}
-		f, due, over, want := r.Figures, "as many as go", "", ""
+		f, due, over, want, cpu := r.Figures, "as many as go", "", "", ""
 		if r.Rate > 0 {
 			due = count(r.Rate)
+			if q := (ratio{}); rep.overFloors(r, &q) {
+				cpu = digits(q.Ratio)
+			}
 			if floor := rep.find(r, kafkaFloor); floor != nil && floor != r {
 				over, want = fmt.Sprintf("%+.2f ms", f.P99-floor.Figures.P99), fmt.Sprintf("≤ %g ms", latencyGoal)
 			}
 		}
-		line(out, r.Server, due, count(f.RequestsPerSecond), ms(f.P50), ms(f.P99), ms(f.P999), over, want, us(f.CPUPerRequest), percent(f.Spread))
+		line(out, r.Server, due, count(f.RequestsPerSecond), ms(f.P50), ms(f.P99), ms(f.P999), over, want, us(f.CPUPerRequest), cpu, percent(f.Spread))
 	}
 }
 
