@@ -33,8 +33,8 @@ export CGO_ENABLED := 0
 # Tests, and what they build and run, have Go's default: hence -exec.
 COMPILING := GOGC=off GOMEMLIMIT=1GiB
 RUNNING   := env -u GOGC -u GOMEMLIMIT CGO_ENABLED=0
-# staticcheck is one process for all packages.
-ANALYSING := GOGC=400
+# staticcheck is one process for all packages, and needs more at once.
+ANALYSING := GOGC=400 GOMEMLIMIT=3GiB
 # What bash's time says of a step.
 export TIMEFORMAT  := == %U s of CPU and %S s of the kernel, in %R s
 export GOFLAGS     := $(filter-out $(COMPILED),$(shell go env GOFLAGS)) $(COMPILED)

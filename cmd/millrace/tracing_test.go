@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"millrace/internal/testkit"
+	"millrace/internal/testkit/spans"
 )
 
 // send makes a request with headers, "Name: value" each.
@@ -71,7 +72,7 @@ const (
 // client that sent it to the reader that got them.
 func TestTracing(t *testing.T) {
 	t.Parallel()
-	collector := testkit.StartCollector(t)
+	collector := spans.StartCollector(t)
 	b := testkit.Fake(t).Broker
 	p, url := serve(t, b, "--set=tracing.otlp.endpoint="+collector.URL, "--set=tracing.sample.ratio=0")
 	topic := testkit.CreateTopic(t, b, 1)
@@ -95,7 +96,7 @@ func TestTracing(t *testing.T) {
 		t.Errorf("exit code %d", code)
 	}
 
-	byName := map[string][]testkit.Span{}
+	byName := map[string][]spans.Span{}
 	for _, s := range collector.Spans() {
 		byName[s.Name] = append(byName[s.Name], s)
 		for name, value := range s.Attributes {
@@ -115,14 +116,14 @@ func TestTracing(t *testing.T) {
 	if a := request.Attributes; a["http.route"] != "/topics/{topic}" || a["http.response.status_code"] != "200" || a["http.request.method"] != "POST" || a["url.path"] != "/topics/"+topic {
 		t.Errorf("attributes %v", a)
 	}
-	written := map[string]testkit.Span{}
+	written := map[string]spans.Span{}
 	for _, s := range byName[topic+" publish"] {
 		written["00-"+s.Trace+"-"+s.ID+"-01"] = s
 	}
 	if len(written) != 3 {
 		t.Errorf("%d records are told of, want 3", len(written))
 	}
-	for i, want := range []testkit.Span{{Trace: theirTrace, Parent: request.ID}, {Trace: theirTrace, Parent: request.ID}, {Trace: otherTrace, Parent: theirSpan}} {
+	for i, want := range []spans.Span{{Trace: theirTrace, Parent: request.ID}, {Trace: theirTrace, Parent: request.ID}, {Trace: otherTrace, Parent: theirSpan}} {
 		s := written[headerOf(records[i], "traceparent")]
 		if s.Trace != want.Trace || s.Parent != want.Parent {
 			t.Errorf("record %d, with %q, is of %+v, want %+v", i, records[i].Headers, s, want)

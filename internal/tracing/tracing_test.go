@@ -10,6 +10,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"millrace/internal/testkit"
+	"millrace/internal/testkit/spans"
 )
 
 func TestMain(m *testing.M) { testkit.Main(m) }
@@ -54,7 +55,7 @@ func TestTracesURL(t *testing.T) {
 // Spans are children of the span in the request's headers, carry the request's result, and a
 // failed one is marked.
 func TestSpans(t *testing.T) {
-	c := testkit.StartCollector(t)
+	c := spans.StartCollector(t)
 	tracing, err := New(Settings{Endpoint: c.URL, Ratio: 1, Version: "v"})
 	if err != nil {
 		t.Fatal(err)

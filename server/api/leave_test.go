@@ -32,12 +32,14 @@ import (
 // rebalance makes both likely, so the real broker of this test has it.
 func TestMembersLeaveWhateverTheyAreDoing(t *testing.T) {
 	testkit.Long(t)
+	t.Parallel()
 	real := func(t *testing.T) testkit.Broker {
 		return testkit.StartKafka(t, testkit.KafkaOptions{Properties: map[string]string{"group.initial.rebalance.delay.ms": "3000"}}).Broker
 	}
 	fake := func(t *testing.T) testkit.Broker { return testkit.Fake(t).Broker }
 	for name, broker := range map[string]func(*testing.T) testkit.Broker{"kfake": fake, "kafka": real} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			b := broker(t)
 			for _, protocol := range []string{"classic", "consumer"} {
 				t.Run(protocol, func(t *testing.T) { leaveInTheMiddle(t, b, protocol) })

@@ -1,4 +1,4 @@
-package testkit
+package spans
 
 import (
 	"compress/gzip"
