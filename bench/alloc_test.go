@@ -14,8 +14,8 @@ import (
 )
 
 // maxAllocs is what a produce request may allocate where many share a request to
-// Kafka, with all libraries included. It holds for 1, 10 and 100 records, in v2's envelope and as
-// lines.
+// Kafka, with all libraries included. It holds for 1, 10 and 100 records, in v2's envelope, as
+// lines, and as lines to a route with rules.
 //
 // At 1000 records it may be a little more: a request of 200 KB makes about 0.4 requests to Kafka
 // under load, and each costs maxAllocsKafka inside the Kafka client. Our own part is the same four
@@ -73,13 +73,16 @@ func (l load) broken(got perRequest) (why string) {
 // sockets. The broker is another process and the client allocates nothing.
 func TestProduceAllocationBudget(t *testing.T) {
 	testkit.Long(t)
-	s := startStack(t, startBlackhole(t))
+	s := startStack(t, startBlackhole(t), routesFile(t))
 	values, err := realValues(distinctValues, 200)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for form, client := range forms {
 		for _, l := range loads {
+			if form == "rules" { // which take CPU, so that fewer requests meet
+				l.maxKafkaRequests, l.maxAllocs = 1.25, 0
+			}
 			each := max(min(2000, 200_000/l.records)/l.conns, 20)
 			got, why := produceAllocs(t, s, l, each, func() *rawClient { return client(t, s.addr, values, l.records) })
 			t.Logf("%5s, %4d records, %2d connections: %5.2f allocations a request (%.4f a record), %.2f Kafka requests a request",
@@ -92,7 +95,9 @@ func TestProduceAllocationBudget(t *testing.T) {
 }
 
 // forms are how records stand in a request.
-var forms = map[string]func(t testing.TB, addr string, values [][]byte, n int) *rawClient{"v2": newRawClient, "lines": newLinesClient}
+var forms = map[string]func(t testing.TB, addr string, values [][]byte, n int) *rawClient{
+	"v2": newRawClient, "lines": newLinesClient, "rules": newRouteClient,
+}
 
 // perRequest is what an HTTP request came to.
 type perRequest struct{ allocs, kafkaRequests float64 }
@@ -166,7 +171,7 @@ func BenchmarkProduce(b *testing.B) {
 	for _, n := range []int{1, 10, 100, 1000} {
 		for form, client := range forms {
 			b.Run(fmt.Sprintf("form=%s/records=%d", form, n), func(b *testing.B) {
-				s := startStack(b, startBlackhole(b))
+				s := startStack(b, startBlackhole(b), routesFile(b))
 				clients := make([]*rawClient, connections(n))
 				for i := range clients {
 					clients[i] = client(b, s.addr, values, n)

@@ -8,7 +8,9 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -179,7 +181,32 @@ func newRawClient(t testing.TB, addr string, values [][]byte, n int) *rawClient 
 // newLinesClient is newRawClient for the same values as events, a line each.
 func newLinesClient(t testing.TB, addr string, values [][]byte, n int) *rawClient {
 	t.Helper()
-	return newSender(t, addr, rawRequest{"/ingest/" + blackholeTopic, "application/x-ndjson", lineBodies(values, n)[0], fmt.Appendf(nil, `{"accepted":%d,"refused":0}`, n), 1})
+	return newEventsClient(t, addr, blackholeTopic, values, n)
+}
+
+// newRouteClient is newLinesClient for the route of routesFile.
+func newRouteClient(t testing.TB, addr string, values [][]byte, n int) *rawClient {
+	t.Helper()
+	return newEventsClient(t, addr, ruledRoute, values, n)
+}
+
+// ruledRoute is a route with rules for events.
+const ruledRoute = "positions.of.vehicles.with-a-key-and-headers"
+
+// routesFile returns the setting that names a file with ruledRoute.
+func routesFile(t testing.TB) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "routes.yaml")
+	text := fmt.Sprintf("routes:\n  %s: {topic: %s, key: {pointer: /Ticket}, headers: {a: {pointer: /Make}, b: fixed}, drop: [{pointer: /Make, is: [none]}], cors: {origins: [\"https://a.example\"]}}\n", ruledRoute, blackholeTopic)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return "ingest.routes.file=" + path
+}
+
+func newEventsClient(t testing.TB, addr, route string, values [][]byte, n int) *rawClient {
+	t.Helper()
+	return newSender(t, addr, rawRequest{"/ingest/" + route, "application/x-ndjson", lineBodies(values, n)[0], fmt.Appendf(nil, `{"accepted":%d,"refused":0}`, n), 1})
 }
 
 // newSender is newRawClient for any request.

@@ -129,10 +129,13 @@ func (in *Ingest) store(job *batch.Job, topic string, r *Route) *apierr.Error {
 	if r.ack == ackDisk || r.fallback && !in.direct(topic) {
 		return in.storeOnDisk(job, topic, r)
 	}
+	if !r.fallback {
+		return in.storeInKafka(job, topic)
+	}
 	entry := encode(job, topic, r.name) // Produce takes the job
 	defer entry.Release()
 	failed := in.storeInKafka(job, topic)
-	if failed != nil && failed.Kind.Retry && r.fallback {
+	if failed != nil && failed.Kind.Retry {
 		return in.toSpool(topic, entry.B)
 	}
 	return failed

@@ -10,6 +10,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"millrace/internal/apierr"
+	"millrace/pool"
 	"millrace/server"
 )
 
@@ -177,10 +178,10 @@ func (in *Ingest) Topics(name string) (among []string, overflow string, ok bool)
 }
 
 func (r *Route) choose(ctx *fasthttp.RequestCtx) (string, error) {
-	value := r.topic.ofRequest(ctx)
 	if r.topic.from == fixed {
-		return string(value), nil
+		return pool.String(r.topic.fixed), nil
 	}
+	value := r.topic.ofRequest(ctx)
 	if i := slices.Index(r.topics, string(value)); i >= 0 {
 		return r.topics[i], nil
 	}
