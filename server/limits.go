@@ -138,8 +138,8 @@ func (s *Server) warnOfOpenFiles() {
 const connectionsPause = 5 * time.Second
 
 // count counts the request's connection as one of its caller, or refuses the request, and with it
-// the connection. One that a proxy which is named in forwarded.trusted has opened is none of its callers': they
-// share it.
+// the connection. One that a proxy has opened which is named in forwarded.trusted is none of its
+// callers': they share it.
 func (s *Server) count(ctx *fasthttp.RequestCtx, id *auth.Identity) error {
 	c := ConnOf(ctx)
 	if c == nil || c.counted.Of(id) || s.callerAddr(ctx) != c.addr {

@@ -217,8 +217,8 @@ func TestPlantedLoginsShowNowhere(t *testing.T) {
 	}
 }
 
-// Credentials for Kafka that are found by way of the environment show nowhere: the keys of a keytab,
-// and those of AWS.
+// Credentials for Kafka that are found by way of the environment show nowhere: the keys of a
+// keytab, and those of AWS.
 func TestPlantedLoginsOfTheEnvironmentShowNowhere(t *testing.T) {
 	const key, session = "planted-key-of-32-bytes-is-here!", "planted-session"
 	t.Setenv("KRB5_CONFIG", writeFile(t, "krb5.conf", "[libdefaults]\n  default_realm = EXAMPLE.COM\n[realms]\n  EXAMPLE.COM = {\n    kdc = 127.0.0.1:1\n  }\n"))

@@ -102,7 +102,7 @@ func TestSameCallerAllocatesNothing(t *testing.T) {
 	}
 }
 
-// What the sum counts beside the parts is taken from the room of those over their fair share.
+// The rest of a sum, beside the parts, is taken from the room of those over their fair share.
 func TestRestOfTheSumLeavesRoomForOthers(t *testing.T) {
 	const limit = 800
 	var s Sum

@@ -55,7 +55,7 @@ type Budget struct {
 	cutting  int64                  // bytes of bodies that are cut and have not let go yet
 	waiting  int                    // bodies that wait for freed
 	freed    chan struct{}          // closed, and replaced, when a large body lets go while some wait
-	peak     int64                  // the most that used was at a look since memory was last given back
+	peak     int64                  // the most that used was at a look since memory was given back
 	calm     int                    // looks in a row that found little used
 
 	refused, slow, displaced atomic.Uint64

@@ -49,7 +49,7 @@ func (y *Body) room(n int64, wait bool) error {
 }
 
 // lacks returns how many bytes are missing for y to hold n, the caller whose
-// bodies are too many, if they are, and the error that says so.
+// bodies are too many, if they are, and the error of the refusal.
 func (y *Body) lacks(n int64) (short int64, among *fair.Holder, why *apierr.Kind) {
 	b := y.budget
 	if short = b.used.Held() + n - y.held - b.large; short > 0 || y.caller == nil {
