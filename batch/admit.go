@@ -3,6 +3,7 @@ package batch
 import (
 	"millrace/codec"
 	"millrace/internal/apierr"
+	"millrace/internal/fair"
 	"millrace/pool"
 )
 
@@ -18,22 +19,22 @@ func (p *Producer) Budget(j *Job) (*codec.Budget, error) {
 	return &j.budget, nil
 }
 
-// Ready returns why a request with a body of n bytes would be refused as things are,
+// Ready returns why a request of a caller with a body of n bytes would be refused as things are,
 // or nil. It is for a caller who can save itself the reading and decoding of it. A job
 // takes more memory than its body: by how much is guessed from others of late, but only
 // while more than half of the memory is held, so that no guess refuses for good.
-func (p *Producer) Ready(n int) error {
+func (p *Producer) Ready(of *fair.Holder, n int) error {
 	if err := p.cluster.Healthy(); err != nil {
 		return err
 	}
 	if int64(n) > p.settings.BufferBytes {
 		return apierr.BodyTooLarge.New("The request body has %d bytes; producer.buffer.memory is %d. Send fewer records at once.", n, p.settings.BufferBytes)
 	}
-	held, needed := p.held.Load(), int64(n)
+	held, needed := p.held.Held(), int64(n)
 	if n >= weighed && held > p.settings.BufferBytes/2 {
 		needed = max(needed, needed*p.weight.Load()/weightUnit)
 	}
-	if held+needed > p.settings.BufferBytes {
+	if !p.held.HasRoom(of.Records(), needed, p.settings.BufferBytes) {
 		p.refused.Add(1)
 		return apierr.Overloaded.Err()
 	}
@@ -84,21 +85,26 @@ func (p *Producer) admit(j *Job, arena int) error {
 			charge, p.settings.BufferBytes)
 	}
 	p.weigh(j, charge)
-	more := charge - j.charge
-	if p.held.Add(more) > p.settings.BufferBytes && more > 0 {
-		p.held.Add(-more)
+	of, more := j.Holder.Records(), charge-j.charge
+	switch {
+	case more <= 0:
+		p.held.Add(of, more)
+	case !p.held.TakeOwn(of, j.share, more, p.settings.BufferBytes):
 		p.refused.Add(1)
 		return apierr.Overloaded.Err()
 	}
 	j.charge = charge
+	j.share += more
 	return nil
 }
 
-// returnBody gives the body back before the job ends.
+// returnBody gives the body back before the job ends. Its bytes count for the caller until then:
+// they are in the batches, which are nobody's.
 func (j *Job) returnBody() {
 	bytes := int64(cap(j.Body))
 	j.charge -= bytes
-	j.producer.held.Add(-bytes)
+	j.spare = bytes - int64(len(j.Body))
+	j.producer.held.Add(nil, -bytes)
 	pool.Return(j.Body)
 	j.Body = nil
 }

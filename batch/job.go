@@ -14,6 +14,7 @@ import (
 
 	"millrace/codec"
 	"millrace/internal/apierr"
+	"millrace/internal/fair"
 	"millrace/internal/kafka"
 	"millrace/pool"
 )
@@ -38,6 +39,9 @@ type Job struct {
 	// Request is the request that the job is of, for the owner's own use while it makes the
 	// response, or nil. The request may be over once the job is abandoned.
 	Request any
+	// Holder is the caller that the job's memory is charged to, as one of those that share the
+	// producer's, or nil. It is set before the job is admitted.
+	Holder *fair.Holder
 	// KeySchema and ValueSchema are the ids of the schemas that the records were encoded with, 0
 	// for none; the response shows them.
 	KeySchema, ValueSchema int32
@@ -57,7 +61,9 @@ type Job struct {
 	count  int   // records of a slab that was returned
 	stamp  int64 // the timestamp of records without one of their own, in milliseconds
 
-	charge   int64  // bytes admitted for this job
+	charge   int64  // bytes admitted for this job, without those that it has given back
+	share    int64  // what counts for Holder: charge, and the bytes that batches hold now
+	spare    int64  // memory of the body that was none of its bytes
 	number   uint64 // of this life among those of all jobs
 	budget   codec.Budget
 	ready    time.Time // when its records could go to Kafka
@@ -114,8 +120,8 @@ func (p *Producer) Acquire() *Job {
 // anew before they are read.
 func (j *Job) Release() {
 	j.discard()
-	j.charge = 0
-	j.Trace, j.Request, j.Lent = nil, nil, 0
+	j.charge, j.share, j.spare = 0, 0, 0
+	j.Trace, j.Request, j.Holder, j.Lent = nil, nil, nil, 0
 	j.KeySchema, j.ValueSchema = 0, 0
 	j.Slab.Reset()
 	if j.failed.Load() > 0 {
@@ -143,7 +149,8 @@ func (j *Job) Release() {
 // discard ends the job's life without returning it to the pool: its bytes are no longer admitted.
 func (j *Job) discard() {
 	j.life.End()
-	j.producer.held.Add(-j.charge)
+	j.producer.held.Add(nil, -j.charge)
+	j.producer.held.Assign(j.Holder.Records(), -j.share)
 	j.producer.returned.Add(1)
 }
 
@@ -162,7 +169,10 @@ func (j *Job) returnSlab() {
 	j.count = len(j.Slab.Records)
 	bytes := int64(j.Slab.HeaderBytes() + j.count*slotBytes)
 	j.charge -= bytes
-	j.producer.held.Add(-bytes)
+	j.producer.held.Add(nil, -bytes)
+	j.share -= bytes + j.spare
+	j.producer.held.Assign(j.Holder.Records(), -bytes-j.spare)
+	j.spare = 0
 	j.Slab.Reset()
 	*j.lease = j.Slab
 	slabs.Put(j.lease)

@@ -79,13 +79,13 @@ func newBatch(t *topic, room, limit int, since time.Time) *batch {
 // was admitted must be framed and sent, but there is less room for the next request.
 func (b *batch) account() {
 	bytes := int64(cap(b.frames.B) + b.packed.Cap() + cap(b.runs)*runBytes)
-	b.topic.producer.held.Add(bytes - b.charged)
+	b.topic.producer.held.Add(nil, bytes-b.charged)
 	b.charged = bytes
 }
 
 // release takes the batch back. runs and the memory of packed are kept for the next life.
 func (b *batch) release() {
-	b.topic.producer.held.Add(-b.charged)
+	b.topic.producer.held.Add(nil, -b.charged)
 	b.topic.leave()
 	b.charged, b.topic = 0, nil
 	b.frames.Release()
@@ -134,7 +134,7 @@ func (b *batch) add(j *Job, i int32, r *kgo.Record, delta int64, body int) {
 // meanwhile with the same memory. [batch.pack] sets it right.
 func (b *batch) reserve() {
 	b.charged += int64(len(b.frames.B))
-	b.topic.producer.held.Add(int64(len(b.frames.B)))
+	b.topic.producer.held.Add(nil, int64(len(b.frames.B)))
 }
 
 // grow makes room for n bytes more of frames.

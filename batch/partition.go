@@ -103,7 +103,7 @@ func (p *partition) add(j *Job, i int) (next int, tell listing) {
 // room returns the room of a new batch for a frame and, while there is memory to spare, for as many
 // as batches of late had.
 func (p *partition) room(frame int) int {
-	if s := &p.topic.producer.settings; p.topic.producer.held.Load() > s.BufferBytes/2 {
+	if s := &p.topic.producer.settings; p.topic.producer.held.Held() > s.BufferBytes/2 {
 		return frame
 	}
 	return max(p.hint, frame)

@@ -12,6 +12,7 @@ import (
 
 	"millrace/codec"
 	"millrace/internal/apierr"
+	"millrace/internal/fair"
 	"millrace/internal/kafka"
 	"millrace/metrics"
 )
@@ -43,7 +44,7 @@ type Cluster struct {
 	Written func(broker int32, topic string, partition int32, b kgo.ProduceBatchMetrics)
 	// Held, if not nil, counts the bytes that this producer and others have admitted together, all
 	// of them with the same bound.
-	Held *atomic.Int64
+	Held *fair.Sum
 	// Begin and End, if not nil, are called with each record before it is framed, and when it
 	// is answered, with its partition and offset or its error.
 	Begin func(r *kgo.Record)
@@ -70,7 +71,7 @@ type Producer struct {
 	empty    chan struct{} // told while closing when buffered is 0
 
 	jobs sync.Pool
-	held *atomic.Int64 // bytes of all jobs that are admitted
+	held *fair.Sum // bytes of all jobs that are admitted
 	// weight is the memory of a job by the bytes of its body, of late, in weightUnits.
 	weight atomic.Int64
 
@@ -83,7 +84,7 @@ type Producer struct {
 func New(client Client, c kgo.Compressor, cluster Cluster, s Settings, k kafka.Producer) *Producer {
 	p := &Producer{client: client, compressor: c, cluster: cluster, settings: s.with(k), senders: make(map[int32]*sender), empty: make(chan struct{}, 1), held: cluster.Held}
 	if p.held == nil {
-		p.held = new(atomic.Int64)
+		p.held = new(fair.Sum)
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.router = newRouter(p)
@@ -95,7 +96,7 @@ func New(client Client, c kgo.Compressor, cluster Cluster, s Settings, k kafka.P
 }
 
 // Held returns the number of bytes that are admitted and not yet acked by Kafka.
-func (p *Producer) Held() int64 { return p.held.Load() }
+func (p *Producer) Held() int64 { return p.held.Held() }
 
 // Buffered returns the number of records that Kafka has not answered for.
 func (p *Producer) Buffered() int64 { return p.buffered.Load() }
@@ -105,7 +106,7 @@ func (p *Producer) Stats() metrics.Producer {
 	returned := p.returned.Load() // read first: never more than were taken
 	taken := p.taken.Load()
 	return metrics.Producer{
-		Held:    p.held.Load(),
+		Held:    p.held.Held(),
 		Limit:   p.settings.BufferBytes,
 		Refused: p.refused.Load(),
 		Jobs:    metrics.Pool{Name: "jobs", Gets: taken, Misses: p.made.Load(), Out: int64(taken - returned), KeptBytes: -1},

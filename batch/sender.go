@@ -110,7 +110,7 @@ func (s *sender) due() bool {
 // full reports whether the next request waits for the answer to one in flight, because the memory
 // for records is used up: compressed and copied, a request takes more of it than its batches had.
 func (s *sender) full() bool {
-	return s.inFlight > 0 && s.producer.held.Load() > s.producer.settings.BufferBytes
+	return s.inFlight > 0 && s.producer.held.Held() > s.producer.settings.BufferBytes
 }
 
 // kick wakes a worker if a request is due, and else has the timer do so. The caller holds mu.
@@ -270,7 +270,7 @@ func (w *worker) copied() {
 
 // writes sets what is charged for the library's copy of a request. The caller holds mu.
 func (s *sender) writes(bytes int64) {
-	s.producer.held.Add(bytes - s.writing)
+	s.producer.held.Add(nil, bytes-s.writing)
 	s.writing = bytes
 }
 

@@ -26,6 +26,9 @@ func (d *draft) check() {
 	d.checkBodies()
 	d.readRoutes()
 	d.checkOrigins()
+	if d.isGiven("forwarded.trusted") {
+		d.Server.ForwardedNamed = d.Server.ForwardedTrusted
+	}
 	if d.Server.AllowCredentials && slices.Contains(commaList(d.Server.AllowOrigin), "*") {
 		d.fault("access.control.allow.credentials", "true lets every page on the web act with what browsers have stored for this node, since access.control.allow.origin is *; allowed: origins by name, or false")
 	}

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+
+	"millrace/server"
 )
 
 func TestForwardedTrusted(t *testing.T) {
@@ -32,6 +34,12 @@ func TestForwardedTrusted(t *testing.T) {
 	}
 	if got := fmt.Sprint(load(t).Server.ForwardedTrusted); !strings.Contains(got, "127.0.0.0/8") || !strings.Contains(got, "10.0.0.0/8") || strings.Contains(got, "0.0.0.0/0") {
 		t.Errorf("the default is %s", got)
+	}
+	if named := load(t).Server.ForwardedNamed; named != nil {
+		t.Errorf("limits believe %v, which nobody has named", named)
+	}
+	if named := load(t, "forwarded.trusted=private").Server.ForwardedNamed; len(named) != len(server.PrivatePrefixes()) {
+		t.Errorf("limits believe %v", named)
 	}
 	for _, wrong := range []string{"all", "10.0.0.0/33", "10.0.0", "example.com", "fe80::1%eth0", "*", "::ffff:10.0.0.0/104"} {
 		if fault := loadFault(t, "forwarded.trusted="+wrong); !strings.Contains(fault, "neither an address nor a network") {

@@ -47,7 +47,7 @@ var serverRows = []row{
 		store: into(boolean, func(d *draft) *bool { return &d.Server.OwnHostsOnly }),
 	},
 	{
-		name: "forwarded.trusted", def: "loopback, private", doc: "Addresses of proxies in front whose `X-Forwarded-Proto`, `-Host` and `-Port` headers, or else `Forwarded` header, are believed: they say how clients reach this node, for base_uri and for what counts as a page of this node. `private` is RFC 1918, RFC 4193 and link-local addresses.",
+		name: "forwarded.trusted", def: "loopback, private", doc: "Addresses of proxies in front whose `X-Forwarded-Proto`, `-Host` and `-Port` headers, or else `Forwarded` header, are believed: they say how clients reach this node, for base_uri and for what counts as a page of this node. Where this is given, `X-Forwarded-For` from them is believed, too, by quotas, shares, failed logins and the audit; the default is not believed there. `private` is RFC 1918, RFC 4193 and link-local addresses.",
 		store: into(networks, func(d *draft) *[]netip.Prefix { return &d.Server.ForwardedTrusted }),
 	},
 	{
@@ -137,7 +137,7 @@ var limitRows = []row{
 		store: into(size(1<<20, int64(math.MaxInt64)), func(d *draft) *int64 { return &d.Server.Bodies.Memory }),
 	},
 	{
-		name: "request.buffer.share.per.ip", def: "50", doc: "How much of request.buffer.memory, in percent, the bodies over 64 KiB from one address may hold together; at least request.max.bytes. 100 where a load balancer hides the clients' addresses.",
+		name: "request.buffer.share.per.ip", def: "50", doc: "How much of request.buffer.memory, in percent, the bodies over 64 KiB of one caller may hold together, which is an identity or, without one, an address; at least request.max.bytes. 100 where a load balancer hides the addresses of callers without an identity.",
 		store: into(whole(1, 100), func(d *draft) *int { return &d.Server.Bodies.Share }),
 	},
 	{
@@ -149,7 +149,7 @@ var limitRows = []row{
 		store: into(millis(100, largest), func(d *draft) *time.Duration { return &d.Server.Bodies.Grace }),
 	},
 	{
-		name: "overload.delay.ms", def: "5", doc: "How long requests may wait for a processor of this node, as the median of the Go scheduler's delays over 100 ms. While it is longer, produce requests beyond those that the processors can serve are refused with 503 before their bodies are read; other requests are not. Waiting for Kafka does not count. 0 refuses none.",
+		name: "overload.delay.ms", def: "5", doc: "How long requests may wait for a processor of this node, as the median of the Go scheduler's delays over 100 ms. While it is longer, produce requests beyond those that the processors can serve are refused with 503 before their bodies are read, those of callers over their fair share first; other requests are not. Waiting for Kafka does not count. 0 refuses none.",
 		store: into(millis(0, largest), func(d *draft) *time.Duration { return &d.Server.OverloadDelay }),
 	},
 	{

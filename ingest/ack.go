@@ -34,7 +34,7 @@ func (in *Ingest) keep(ctx *fasthttp.RequestCtx, d *delivery, job *batch.Job, r 
 // direct reports whether events of a route with a fallback may go to Kafka: while the spool has
 // any, later ones would overtake them.
 func (in *Ingest) direct(topic string) bool {
-	return in.spool.Empty() && in.forwarder.lane(topic) == nil && in.producer.Ready(0) == nil
+	return in.spool.Empty() && in.forwarder.lane(topic) == nil && in.producer.Ready(nil, 0) == nil
 }
 
 // toKafka answers when Kafka has the events.

@@ -53,6 +53,7 @@ func (in *Ingest) keepDead(ctx *fasthttp.RequestCtx, d *delivery, r request) {
 // deadJob makes a job of the refused events, with copies of all that it has.
 func (in *Ingest) deadJob(ctx *fasthttp.RequestCtx, d *delivery, r request) *batch.Job {
 	job := in.producer.Acquire()
+	job.Holder = in.edge.HolderOf(ctx)
 	w := deadWriter{job: job}
 	contentType := w.copy(ctx.Request.Header.ContentType())
 	var sent []field

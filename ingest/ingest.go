@@ -111,7 +111,7 @@ func (in *Ingest) ready(ctx *fasthttp.RequestCtx, size int) error {
 	if r != nil && (r.ack == ackDisk || r.fallback) {
 		return nil
 	}
-	return in.producer.Ready(max(size, 0))
+	return in.producer.Ready(in.edge.HolderOf(ctx), max(size, 0))
 }
 
 // Routes returns the resource's routes.
@@ -202,7 +202,7 @@ func (in *Ingest) deliver(ctx *fasthttp.RequestCtx, job *batch.Job, r request) e
 }
 
 func (in *Ingest) write(ctx *fasthttp.RequestCtx, d *delivery, job *batch.Job, r request) (failure error) {
-	job.Trace = server.TraceOf(ctx)
+	job.Trace, job.Holder = server.TraceOf(ctx), in.edge.HolderOf(ctx)
 	d.body, d.slab = job.Body, &job.Slab
 	d.max, d.most = in.settings.MaxEvents, r.route.maxEventBytes
 	if r.route.maxEvents > 0 {
@@ -235,7 +235,7 @@ func (in *Ingest) write(ctx *fasthttp.RequestCtx, d *delivery, job *batch.Job, r
 		return in.nothingToWrite(ctx, d)
 	}
 	if err == nil {
-		server.ChargeRecords(ctx, job.Len())
+		in.edge.ChargeRecords(ctx, job.Len())
 		in.divert(ctx, d, job, &r)
 		err = in.keep(ctx, d, job, r)
 		job = nil // whoever kept it has it

@@ -83,7 +83,7 @@ func (f *forwarder) setAside(ctx context.Context, s *share) bool {
 	f.mu.Lock()
 	lanes := len(f.lanes)
 	f.mu.Unlock()
-	if lanes >= maxLanes || !routeName.MatchString(s.topic) || f.in.producer.Ready(0) != nil {
+	if lanes >= maxLanes || !routeName.MatchString(s.topic) || f.in.producer.Ready(nil, 0) != nil {
 		return false
 	}
 	l, err := f.openLane(s.topic)

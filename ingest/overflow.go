@@ -168,6 +168,7 @@ func (in *Ingest) storeHot(ctx *fasthttp.RequestCtx, d *delivery, from *batch.Jo
 		}
 	}
 	job := in.producer.Acquire()
+	job.Holder = from.Holder
 	arena := slices.Grow(job.Arena[:0], size)
 	copied := func(b []byte) []byte {
 		if b == nil {

@@ -83,7 +83,7 @@ func SetCaller(ctx *fasthttp.RequestCtx, id *auth.Identity) { ctx.SetUserValue(c
 // where they show the login of the node. passed is true where it is what the request itself shows.
 // Errors: those of [auth.Access.Login].
 func (s *Server) Login(ctx *fasthttp.RequestCtx) (l *auth.Login, passed bool, err error) {
-	l, passed, err = s.deps.Access.Login(CallerOf(ctx), credentialsOf(ctx))
+	l, passed, err = s.deps.Access.Login(CallerOf(ctx), s.credentialsOf(ctx))
 	if err != nil {
 		err = s.refused(nil, ctx, CallerOf(ctx), err)
 	}
@@ -172,7 +172,7 @@ func (s *Server) identify(rt *gate, ctx *fasthttp.RequestCtx) (*auth.Identity, e
 	if id := CallerOf(ctx); id != nil {
 		return id, nil
 	}
-	c := credentialsOf(ctx)
+	c := s.credentialsOf(ctx)
 	if rt != nil && rt.KeyInQuery && len(c.Authorization)+len(c.Key) == 0 {
 		c.Key = ctx.QueryArgs().Peek(keyParam)
 	}
@@ -212,8 +212,8 @@ const keyParam = "api_key"
 var headerKey = []byte("X-Api-Key")
 
 // credentialsOf returns what the request's header and its connection show of the caller.
-func credentialsOf(ctx *fasthttp.RequestCtx) auth.Credentials {
-	c := auth.Credentials{Addr: addrOf(ctx), Key: ctx.Request.Header.PeekCanonical(headerKey)}
+func (s *Server) credentialsOf(ctx *fasthttp.RequestCtx) auth.Credentials {
+	c := auth.Credentials{Addr: s.limitAddr(ctx), Key: ctx.Request.Header.PeekCanonical(headerKey)}
 	c.Authorization = ctx.Request.Header.Peek(fasthttp.HeaderAuthorization)
 	c.Certificate = certificateOf(ctx)
 	return c
@@ -304,7 +304,7 @@ func (s *Server) audit(rt *gate, ctx *fasthttp.RequestCtx, id *auth.Identity, er
 	}
 	line := []slog.Attr{
 		slog.String("caller", id.Principal()),
-		slog.String("address", addrOf(ctx).String()),
+		slog.String("address", s.callerAddr(ctx).String()),
 		slog.String("action", action),
 		slog.String("method", string(ctx.Method())),
 		slog.String("path", string(ctx.Path())),
@@ -336,7 +336,7 @@ func Note(ctx *fasthttp.RequestCtx, name string, value any) {
 func (s *Server) auditChange(rt *gate, ctx *fasthttp.RequestCtx, err error) {
 	line := []slog.Attr{
 		slog.String("caller", CallerOf(ctx).Principal()),
-		slog.String("address", addrOf(ctx).String()),
+		slog.String("address", s.callerAddr(ctx).String()),
 		slog.String("action", cmp.Or(rt.Name, rt.Action.String())),
 		slog.String("method", string(ctx.Method())),
 		slog.String("path", string(ctx.Path())),

@@ -185,7 +185,7 @@ func (s *Server) readBody(ctx *fasthttp.RequestCtx) error {
 func (s *Server) takeBody(ctx *fasthttp.RequestCtx, stream io.Reader) error {
 	b := bodies.Get().(*incoming)
 	ctx.SetUserValue(bodyKey{}, b)
-	s.budget.Begin(&b.charge, addrOf(ctx))
+	s.budget.Begin(&b.charge, s.HolderOf(ctx))
 	if announced := ctx.Request.Header.ContentLength(); announced >= 0 && announced <= prefetched {
 		return b.copyPrefetched(stream, announced)
 	}
@@ -330,7 +330,7 @@ func (s *Server) refuseEarly(ctx *fasthttp.RequestCtx) error {
 		return nil
 	}
 	var probe intake.Body
-	s.budget.Begin(&probe, addrOf(ctx))
+	s.budget.Begin(&probe, s.HolderOf(ctx))
 	return probe.Fits(int64(pool.Room(n)))
 }
 
@@ -358,7 +358,7 @@ func (s *Server) leaveUnread(ctx *fasthttp.RequestCtx) {
 func (s *Server) shed(ctx *fasthttp.RequestCtx) error {
 	c := ConnOf(ctx)
 	early := c != nil && c.early
-	err := s.shedder.Admit(early)
+	err := s.shedder.Admit(s.HolderOf(ctx), early)
 	if c != nil {
 		if err != nil && !early {
 			c.pause = s.shedder

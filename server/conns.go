@@ -15,6 +15,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"millrace/auth"
+	"millrace/internal/fair"
 	"millrace/pool"
 	"millrace/server/intake"
 )
@@ -55,12 +56,13 @@ const (
 // first five seconds, and delays a drain as long. closeSilent ends those.
 type listener struct {
 	net.Listener
-	tls    *tls.Config // nil: plain HTTP
-	serves Part        // 0: all parts
-	limits *limits
-	log    *slog.Logger
-	closed chan struct{}
-	close  func() error // once
+	tls     *tls.Config // nil: plain HTTP
+	serves  Part        // 0: all parts
+	limits  *limits
+	holders *fair.Holders
+	log     *slog.Logger
+	closed  chan struct{}
+	close   func() error // once
 
 	hangups hangups
 
@@ -71,8 +73,8 @@ type listener struct {
 }
 
 // newListener takes ln, which is a TCP listener.
-func newListener(ln net.Listener, of Listener, l *limits, log *slog.Logger) *listener {
-	own := &listener{Listener: ln, tls: of.TLS, serves: of.Serves, limits: l, log: log, closed: make(chan struct{}), silent: make(map[*Conn]time.Time)}
+func (s *Server) newListener(ln net.Listener, of Listener) *listener {
+	own := &listener{Listener: ln, tls: of.TLS, serves: of.Serves, limits: s.limits, holders: &s.holders, log: s.log, closed: make(chan struct{}), silent: make(map[*Conn]time.Time)}
 	own.close = sync.OnceValue(func() error {
 		close(own.closed)
 		return ln.Close()
@@ -91,12 +93,12 @@ func (l *listener) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		addr := tcp.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap().WithZone("")
-		if refused := l.limits.take(addr); refused != nil {
+		if refused := l.limits.take(network(addr)); refused != nil {
 			l.limits.turnAway(tcp, refused, l.tls != nil)
 			continue
 		}
 		c := &Conn{TCPConn: tcp, listener: l, secure: l.tls != nil, addr: addr}
-		c.giveBack = sync.OnceFunc(func() { l.limits.give(addr) })
+		c.giveBack = sync.OnceFunc(func() { l.limits.give(network(addr)); l.holders.Leave(&c.seat) })
 		l.mu.Lock()
 		l.silent[c] = time.Now()
 		l.mu.Unlock()
@@ -163,6 +165,7 @@ type Conn struct {
 	gone     atomic.Bool     // the other side has ended it
 	giveBack func()          // returns its slot within the limits; once
 	counted  auth.Connection // in the quotas of its caller
+	seat     fair.Seat       // of its caller among those that share the node
 	attention
 	waits func() // called before bytes are waited for, or nil; of the connection's goroutine
 

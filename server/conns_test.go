@@ -50,7 +50,7 @@ func TestAcceptRetries(t *testing.T) {
 			}
 		}
 		var log bytes.Buffer
-		l := newListener(f, Listener{}, newLimits(Settings{}, MediaJSON, func(*apierr.Kind) {}), slog.New(slog.NewTextHandler(&log, nil)))
+		l := (&Server{limits: newLimits(Settings{}, MediaJSON, func(*apierr.Kind) {}), log: slog.New(slog.NewTextHandler(&log, nil))}).newListener(f, Listener{})
 		ended := make(chan error, 1)
 		go func() {
 			_, err := l.Accept()
@@ -87,7 +87,7 @@ func TestCloseEndsThePause(t *testing.T) {
 		for i := range f.errs {
 			f.errs[i] = syscall.EMFILE
 		}
-		l := newListener(f, Listener{}, newLimits(Settings{}, MediaJSON, func(*apierr.Kind) {}), slog.New(slog.DiscardHandler))
+		l := (&Server{limits: newLimits(Settings{}, MediaJSON, func(*apierr.Kind) {}), log: slog.New(slog.DiscardHandler)}).newListener(f, Listener{})
 		time.AfterFunc(5500*time.Millisecond, func() { l.Close() })
 		began := time.Now()
 		if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) || time.Since(began) != 5500*time.Millisecond {

@@ -112,7 +112,7 @@ func (x *Exchange) whole() error {
 		return apierr.BodyTooLarge.New("The request body has %d bytes; for HTTP/1.0, request.max.bytes is %d.", x.arriving.announced, most)
 	}
 	var response wholeResponse
-	x.server.budget.Begin(&response.charge, addrOf(x.ctx))
+	x.server.budget.Begin(&response.charge, x.server.HolderOf(x.ctx))
 	defer response.charge.Release()
 	if _, err := x.WriteTo(&response); err != nil {
 		return apierr.WriteUnknown.Wrap(cmp.Or(response.err, err), "The response could not be completed. It is not known which records were written.")
@@ -290,7 +290,7 @@ func (x *Exchange) WriteTo(out io.Writer) (_ int64, err error) {
 	if x.server.settings.StreamTime > 0 {
 		x.end = time.Now().Add(x.server.settings.StreamTime)
 	}
-	x.server.budget.Begin(&x.charge, addrOf(x.ctx))
+	x.server.budget.Begin(&x.charge, x.server.HolderOf(x.ctx))
 	defer context.AfterFunc(x.server.streaming, func() { _ = x.ctx.SetReadDeadline(past); x.hurry() })()
 	defer x.server.watchRights(x.ctx, x.Stop)()
 	defer x.finish()

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"mime"
 	"net"
 	"net/netip"
@@ -8,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/valyala/fasthttp"
+
+	"millrace/pool"
 )
 
 // forwarded is what a proxy in front says of the request that it has got: how its client has
@@ -55,11 +58,11 @@ func (s *Server) trusts(ctx *fasthttp.RequestCtx) bool {
 	if !ok {
 		return false
 	}
-	return s.trustsAddr(tcp.AddrPort().Addr().Unmap().WithZone(""))
+	return within(tcp.AddrPort().Addr().Unmap().WithZone(""), s.settings.ForwardedTrusted)
 }
 
-func (s *Server) trustsAddr(addr netip.Addr) bool {
-	for _, p := range s.settings.ForwardedTrusted {
+func within(addr netip.Addr, networks []netip.Prefix) bool {
+	for _, p := range networks {
 		if p.Contains(addr) {
 			return true
 		}
@@ -71,20 +74,44 @@ func (s *Server) trustsAddr(addr netip.Addr) bool {
 // proxies of forwarded.trusted, the last one in X-Forwarded-For that is none of theirs. Those
 // before that one may be the client's invention.
 func (s *Server) ClientAddr(ctx *fasthttp.RequestCtx) netip.Addr {
-	addr := addrOf(ctx)
-	if !s.trusts(ctx) {
+	return clientAddr(ctx, s.settings.ForwardedTrusted)
+}
+
+// callerAddr is [Server.ClientAddr] for what must not be an invention: it believes no proxies but
+// those that the operator has named.
+func (s *Server) callerAddr(ctx *fasthttp.RequestCtx) netip.Addr {
+	return clientAddr(ctx, s.settings.ForwardedNamed)
+}
+
+// limitAddr returns the address by which a request's caller is limited.
+func (s *Server) limitAddr(ctx *fasthttp.RequestCtx) netip.Addr { return network(s.callerAddr(ctx)) }
+
+// network returns what stands for an address in limits: of an IPv6 address its network of 64 bits
+// (RFC 4291 §2.5.1), of which a client may use any address.
+func network(addr netip.Addr) netip.Addr {
+	if !addr.Is6() {
 		return addr
 	}
-	lines := ctx.Request.Header.PeekAll("X-Forwarded-For")
-	for _, line := range slices.Backward(lines) {
-		for _, text := range slices.Backward(strings.Split(string(line), ",")) {
-			hop, err := netip.ParseAddr(strings.TrimSpace(text))
+	p, _ := addr.WithZone("").Prefix(64) // which fails for more than 128 bits only
+	return p.Addr()
+}
+
+func clientAddr(ctx *fasthttp.RequestCtx, trusted []netip.Prefix) netip.Addr {
+	addr := addrOf(ctx)
+	if !within(addr, trusted) {
+		return addr
+	}
+	for _, line := range slices.Backward(ctx.Request.Header.PeekAll("X-Forwarded-For")) {
+		for len(line) > 0 {
+			at := bytes.LastIndexByte(line, ',')
+			hop, err := netip.ParseAddr(pool.String(bytes.TrimSpace(line[at+1:])))
 			if err != nil {
 				return addr
 			}
-			if addr = hop.Unmap().WithZone(""); !s.trustsAddr(addr) {
+			if addr = hop.Unmap().WithZone(""); !within(addr, trusted) {
 				return addr
 			}
+			line = line[:max(at, 0)]
 		}
 	}
 	return addr

@@ -14,6 +14,7 @@ import (
 	"millrace/auth"
 	"millrace/codec"
 	"millrace/internal/apierr"
+	"millrace/internal/fair"
 )
 
 const (
@@ -137,14 +138,14 @@ func (s *Server) warnOfOpenFiles() {
 const connectionsPause = 5 * time.Second
 
 // count counts the request's connection as one of its caller, or refuses the request, and with it
-// the connection. One that a proxy of forwarded.trusted has opened is none of its callers': they
-// share it.
+// the connection. One that a proxy has opened which is named in forwarded.trusted is none of its
+// callers': they share it.
 func (s *Server) count(ctx *fasthttp.RequestCtx, id *auth.Identity) error {
 	c := ConnOf(ctx)
-	if c == nil || c.counted.Of(id) || s.ClientAddr(ctx) != c.addr {
+	if c == nil || c.counted.Of(id) || s.callerAddr(ctx) != c.addr {
 		return nil
 	}
-	left, ok := id.Connect(&c.counted, c.addr)
+	left, ok := id.Connect(&c.counted, network(c.addr))
 	if ok {
 		return nil
 	}
@@ -153,13 +154,27 @@ func (s *Server) count(ctx *fasthttp.RequestCtx, id *auth.Identity) error {
 	return closing(ctx, e)
 }
 
+// HolderOf returns what the request's caller holds of the resources that callers share: that of
+// its identity where it has shown one, else that of its address. Nil: the request is on no
+// connection of a listener.
+func (s *Server) HolderOf(ctx *fasthttp.RequestCtx) *fair.Holder {
+	c := ConnOf(ctx)
+	if c == nil {
+		return nil
+	}
+	if id := CallerOf(ctx); id != nil && !id.Anonymous() {
+		return s.holders.Sit(&c.seat, fair.Key{Principal: id.Principal()})
+	}
+	return s.holders.Sit(&c.seat, fair.Key{Addr: s.limitAddr(ctx)})
+}
+
 // meter takes the request, with its body, from the quotas of its caller.
 func (s *Server) meter(rt *gate, ctx *fasthttp.RequestCtx) error {
 	if !s.asks(rt) {
 		return nil
 	}
 	id := CallerOf(ctx)
-	left, ok := id.Take(addrOf(ctx), rt.Path, auth.Usage{Requests: 1, Bytes: len(RequestBody(ctx))})
+	left, ok := id.Take(s.limitAddr(ctx), rt.Path, auth.Usage{Requests: 1, Bytes: len(RequestBody(ctx))})
 	if left.Name == "" {
 		return nil
 	}
@@ -186,9 +201,9 @@ func seconds(d time.Duration) string {
 
 // ChargeRecords takes the records of a request from the quotas of its caller, who is refused
 // later if that was too much.
-func ChargeRecords(ctx *fasthttp.RequestCtx, records int) {
+func (s *Server) ChargeRecords(ctx *fasthttp.RequestCtx, records int) {
 	if rt, ok := ctx.UserValue(gateKey{}).(*gate); ok {
-		CallerOf(ctx).Charge(addrOf(ctx), rt.Path, auth.Usage{Records: records})
+		CallerOf(ctx).Charge(s.limitAddr(ctx), rt.Path, auth.Usage{Records: records})
 	}
 }
 
@@ -201,9 +216,9 @@ type RecordQuota struct {
 }
 
 // RecordQuotaOf returns that of a request's caller.
-func RecordQuotaOf(ctx *fasthttp.RequestCtx) RecordQuota {
+func (s *Server) RecordQuotaOf(ctx *fasthttp.RequestCtx) RecordQuota {
 	if rt, ok := ctx.UserValue(gateKey{}).(*gate); ok {
-		return RecordQuota{CallerOf(ctx), addrOf(ctx), rt.Path}
+		return RecordQuota{CallerOf(ctx), s.limitAddr(ctx), rt.Path}
 	}
 	return RecordQuota{}
 }

@@ -82,7 +82,7 @@ func (s *Server) CredentialsEnd(ctx *fasthttp.RequestCtx) time.Time {
 	}
 	end, ofConnection := time.Time{}, certificateEnd(ctx)
 	if caller := CallerOf(ctx); caller != nil {
-		end = s.deps.Access.Ends(caller, credentialsOf(ctx))
+		end = s.deps.Access.Ends(caller, s.credentialsOf(ctx))
 	}
 	if end.IsZero() || !ofConnection.IsZero() && ofConnection.Before(end) {
 		return ofConnection

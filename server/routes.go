@@ -302,8 +302,9 @@ func (s *Server) respondTo(rt *gate, ctx *fasthttp.RequestCtx) error {
 		}
 	}
 	if rt.writes() && !s.arrives(rt, ctx) {
-		s.shedder.Enter()
-		defer s.shedder.Leave()
+		of := s.HolderOf(ctx)
+		s.shedder.Enter(of)
+		defer s.shedder.Leave(of)
 	}
 	if err := s.meter(rt, ctx); err != nil {
 		return err

@@ -16,6 +16,7 @@ import (
 
 	"millrace/auth"
 	"millrace/internal/apierr"
+	"millrace/internal/fair"
 	"millrace/internal/tracing"
 	"millrace/metrics"
 	"millrace/server/idempotency"
@@ -105,6 +106,7 @@ type Server struct {
 	endStreams context.CancelFunc
 	budget     *intake.Budget     // of request bodies
 	shedder    *intake.Shedder    // of requests that produce
+	holders    fair.Holders       // the callers that share the node
 	answers    *idempotency.Store // of requests with a key; nil: keys are ignored
 	unpackers  *unpackers
 	sparing    sparing
@@ -177,7 +179,7 @@ func (s *Server) Listen() ([]net.Addr, error) {
 			return nil, fmt.Errorf("cannot listen on %s: %w", l.Addr, err)
 		}
 		addrs = append(addrs, ln.Addr())
-		own := newListener(ln, l, s.limits, s.log)
+		own := s.newListener(ln, l)
 		s.opened, s.listeners = append(s.opened, own), append(s.listeners, own)
 	}
 	return addrs, nil

@@ -27,6 +27,10 @@ type Settings struct {
 	// ForwardedTrusted are the addresses of proxies whose Forwarded and
 	// X-Forwarded-* headers are believed (forwarded.trusted).
 	ForwardedTrusted []netip.Prefix
+	// ForwardedNamed are those of ForwardedTrusted that the operator has named. Limits of addresses
+	// believe no others: a neighbour in a private network could else invent an address for each
+	// request.
+	ForwardedNamed []netip.Prefix
 
 	// MaxBodyBytes bounds a request body, before and after decompression.
 	MaxBodyBytes int

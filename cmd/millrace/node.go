@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -22,6 +21,7 @@ import (
 	"millrace/config"
 	"millrace/consumer"
 	"millrace/ingest"
+	"millrace/internal/fair"
 	"millrace/internal/kafka"
 	"millrace/internal/tracing"
 	"millrace/metadata"
@@ -45,7 +45,7 @@ type node struct {
 	contact   kafka.Contact     // of that client with any of them
 	conns     kafka.Connections // of the other clients
 	producer  *batch.Producer
-	held      *atomic.Int64    // bytes that the producer and those of callers have admitted
+	held      *fair.Sum        // bytes that the producer and those of callers have admitted
 	member    *cluster.Node    // nil unless the node is one of several
 	schemas   *schema.Registry // nil: there is no schema registry
 	consumers *consumer.Manager
@@ -106,7 +106,7 @@ const brokerWait = 2 * time.Second
 func start(cfg *config.Config) (_ *node, err error) {
 	level := new(slog.LevelVar)
 	level.Set(cfg.LogLevel)
-	n := &node{cfg: cfg, held: new(atomic.Int64), ended: make(chan struct{}), log: newLogger(cfg.LogFormat, level)}
+	n := &node{cfg: cfg, held: new(fair.Sum), ended: make(chan struct{}), log: newLogger(cfg.LogFormat, level)}
 	for _, line := range cfg.NotUsed {
 		n.log.Warn("setting is not used", "setting", line)
 	}

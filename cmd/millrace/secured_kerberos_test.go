@@ -15,7 +15,8 @@ import (
 )
 
 // A node logs in by the keys of a keytab (GSSAPI), and gets new tickets before the last end. The
-// access control lists hold for its principal. A keytab whose keys were renewed counts at once.
+// access control lists hold for its principal. A keytab whose keys were renewed counts at once, and
+// one that the KDC no longer takes is named by /readyz and by each answer.
 func TestSecuredNodeLogsInByKerberos(t *testing.T) {
 	needSecured(t)
 	const life = 12 * time.Second
@@ -51,12 +52,24 @@ func TestSecuredNodeLogsInByKerberos(t *testing.T) {
 			t.Fatalf("%d, with tickets of %v", status, life)
 		}
 	}
+	former := keytabs["alice"] + ".former"
+	if err := os.Link(keytabs["alice"], former); err != nil {
+		t.Fatal(err)
+	}
 	kdc.Renew(t, "alice@"+testkit.Realm, keytabs["alice"])
 	for end := time.Now().Add(life); time.Now().Before(end); {
 		if status := write(); status != 200 {
 			t.Fatalf("%d, after the keys were renewed", status)
 		}
 	}
+
+	keytabs["alice"] = former
+	_, url = k.start(t, "alice")
+	awaitReason(t, url, "KDC")
+	wantAnswer(t, "GET", url+"/readyz", "", "503", "KDC", "refuses the credentials of this node")
+	refused := asker{t: t, url: url}
+	refused.want("GET", "/topics", "", 401, "40101")
+	refused.want("POST", "/topics/"+k.topics["alice"], `{"records":[{"value":1}]}`, 401, "40101")
 }
 
 // Keys that the KDC no longer takes, and a principal that it does not know, are told apart from a

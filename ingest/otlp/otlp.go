@@ -53,7 +53,7 @@ func (o *OTLP) ready(ctx *fasthttp.RequestCtx, size int) error {
 	if _, err := encodingOf(ctx); err != nil {
 		return err
 	}
-	return o.producer.Ready(max(size, 0))
+	return o.producer.Ready(o.edge.HolderOf(ctx), max(size, 0))
 }
 
 // Owns reports whether a request, which may not be routed yet, is for this package.
@@ -94,7 +94,7 @@ func (o *OTLP) post(ctx *fasthttp.RequestCtx, setting, topic string) error {
 func (o *OTLP) write(ctx *fasthttp.RequestCtx, topic string) error {
 	job := o.producer.Acquire()
 	job.Body = server.SwapBody(ctx, job.Body)
-	job.Trace = server.TraceOf(ctx)
+	job.Trace, job.Holder = server.TraceOf(ctx), o.edge.HolderOf(ctx)
 	r := job.Slab.Add()
 	r.Value, r.Partition = job.Body, batch.AnyPartition
 	if err := o.producer.Admit(job); err != nil {
@@ -102,7 +102,7 @@ func (o *OTLP) write(ctx *fasthttp.RequestCtx, topic string) error {
 		return err
 	}
 	server.ReleaseBody(ctx) // the producer accounts for it now
-	server.ChargeRecords(ctx, 1)
+	o.edge.ChargeRecords(ctx, 1)
 	var refused *apierr.Error
 	_, err := o.producer.Produce(job, topic, batch.AnyPartition, nil, func(dst []byte, job *batch.Job) []byte {
 		_, _, refused = job.Result(0)

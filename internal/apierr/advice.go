@@ -48,7 +48,7 @@ var advice = map[*Kind]string{
 	TooManyOfOneClient: "One address creates instances and does not delete them. Or raise consumer.instances.max.per.client, as behind a load balancer that hides the clients.",
 	TooManyWaiters:     "Many clients wait for news of topics and brokers (?wait=) at once. Have them share one stream of changes, GET /metadata/changes, or poll with an ETag.",
 	TooManyConnections: "One address opens many connections: have its client keep them open and share them, or raise connections.max.per.ip.",
-	BodiesOfOneFull:    "One address sends many large bodies at once. Have its client send smaller ones or fewer at a time, or raise request.buffer.share.per.ip, as behind a load balancer that hides the clients.",
+	BodiesOfOneFull:    "One caller, which is an identity or an address, sends many large bodies at once. Have its client send smaller ones or fewer at a time, or raise request.buffer.share.per.ip, as behind a load balancer that hides the clients.",
 
 	TooManyLogins:     "Many logins with a wrong password come in, or from one address; the log of refusals names it. Clients keep their connections and credentials; API keys cost no hashing.",
 	QuotaExceeded:     "A client does more than its quota (authorization.rules.file): the answer names it. Have it slow down, or raise the quota.",

@@ -66,7 +66,7 @@ var (
 	TooManyConnections = &Kind{Name: "too_many_connections_of_one", Status: 429, Code: 42902, Message: "This address has as many connections as one address is allowed to.", Retry: true, RetryAfter: time.Second}
 	TooManyWaiters     = &Kind{Name: "too_many_waiters", Status: 429, Code: 42903, Message: "As many requests wait for changes of the cluster as are allowed to.", Retry: true, RetryAfter: time.Second}
 	TooManyOfOneClient = &Kind{Name: "too_many_instances_of_one", Status: 429, Code: 42904, Message: "This address has as many consumer instances as one address is allowed to.", Retry: true, RetryAfter: 5 * time.Second}
-	BodiesOfOneFull    = &Kind{Name: "request_memory_of_one", Status: 429, Code: 42905, Message: "The large request bodies of this address hold as much memory as those of one address are allowed to.", Retry: true, RetryAfter: time.Second}
+	BodiesOfOneFull    = &Kind{Name: "request_memory_of_one", Status: 429, Code: 42905, Message: "The large request bodies of this caller hold as much memory as those of one caller are allowed to.", Retry: true, RetryAfter: time.Second}
 	TooManyLogins      = &Kind{Name: "too_many_logins", Status: 429, Code: 42910, Message: "The node checks as many passwords as it can. Try again.", Retry: true, RetryAfter: time.Second}
 	QuotaExceeded      = &Kind{Name: "quota_exceeded", Status: 429, Code: 42911, Message: "The caller has used up a quota.", Retry: true, RetryAfter: time.Second}
 	TooManyPrincipals  = &Kind{Name: "too_many_principals", Status: 429, Code: 42912, Message: "As many callers use Kafka with rights of their own as are allowed to at a time.", Retry: true, RetryAfter: 5 * time.Second}

@@ -12,7 +12,7 @@ import (
 // own, and from its own component. internal/NAME is in the row of "internal" unless it has
 // a place of its own; a folder below server is a component of its own.
 var layers = [][]string{
-	{"internal/bounded", "internal/singleflight", "docs"},
+	{"internal/bounded", "internal/singleflight", "internal/fair", "docs"},
 	{"internal", "pool", "metrics"},
 	{"codec"},
 	{"schema", "spool", "internal/registry"},
@@ -30,7 +30,7 @@ var layers = [][]string{
 
 // edgeImports are the components that the HTTP edge may know. It is handed routes, and
 // knows no resource: what a resource needs stays in the resource's package.
-var edgeImports = []string{"auth", "pool", "metrics", "codec", "internal/apierr", "internal/tracing", "server/intake", "server/idempotency"}
+var edgeImports = []string{"auth", "pool", "metrics", "codec", "internal/apierr", "internal/fair", "internal/tracing", "server/intake", "server/idempotency"}
 
 const (
 	testkit = "internal/testkit"

@@ -194,7 +194,7 @@ func TestStalledBodies(t *testing.T) {
 		conns = append(conns, conn)
 		go fmt.Fprintf(conn, "%sContent-Length: %d\r\n\r\n%s", produceHead, 1<<20, strings.Repeat(" ", 200_000))
 	}
-	testkit.Eventually(t, 10*time.Second, "that the budget is short", func() bool { return s.server.Stats().Bodies.Used > 2<<20 })
+	testkit.Eventually(t, 10*time.Second, "that the budget is short", func() bool { return s.server.Stats().Bodies.Used > 3<<19 })
 	for range 50 {
 		s.do(t, "POST", "/topics/t", `{"records":[{"value":1}]}`, jsonV2).want(t, 200, `"offset"`)
 		if stats := s.server.Stats().Bodies; stats.Used > stats.Limit {

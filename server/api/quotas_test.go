@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"millrace/internal/testkit"
+	"millrace/server"
 )
 
 // on sends GET /topics on a connection with header lines, and returns the response with its text.
@@ -44,7 +45,10 @@ quotas:
   - {name: of-strangers, who: [anonymous], connections: 1}
 `
 	d := newDoors(t, rules)
-	s := start(t, testkit.Fake(t, kfake.SeedTopics(1, "telemetry-a")).Broker, func(o *stackOptions) { o.access = d.settings })
+	s := start(t, testkit.Fake(t, kfake.SeedTopics(1, "telemetry-a")).Broker, func(o *stackOptions) {
+		o.access = d.settings
+		o.server.ForwardedNamed = server.LoopbackPrefixes()
+	})
 	open := func(headers ...string) net.Conn {
 		t.Helper()
 		conn := s.raw(t)
@@ -79,7 +83,7 @@ quotas:
 	open()
 	refuse("of-strangers")
 
-	// Connections of a proxy that is believed, as this machine is, are shared by many callers.
+	// Connections of a proxy that is named, as this machine is, are shared by many callers.
 	for range 3 {
 		open(d.writeKey, "X-Forwarded-For: 192.0.2.1")
 	}
@@ -111,5 +115,49 @@ quotas:
 	}
 	if refused["of-edge connections"] < 52 || refused["of-strangers connections"] != 1 {
 		t.Errorf("counted %v", refused)
+	}
+}
+
+// Limits of addresses count the clients behind a proxy that the operator has named, and believe no
+// other. An IPv6 client is its network of 64 bits.
+func TestLimitsOfAddressesBehindProxies(t *testing.T) {
+	t.Parallel()
+	rules := testRules + `
+  - {who: [anonymous], allow: [describe], topics: ["*"]}
+quotas:
+  - {name: of-addresses, who: [anonymous], per: address, requests: 0.002, burst: 1000}
+  - {name: of-edge, who: [key:edge], connections: 1}
+`
+	d := newDoors(t, rules)
+	b := testkit.Fake(t, kfake.SeedTopics(1, "telemetry-a")).Broker
+	forwarded := func(s *stack, status int, header string) {
+		t.Helper()
+		if r := s.do(t, "GET", "/topics", "", header); r.status != status {
+			t.Errorf("%s: %d %s", header, r.status, r.body)
+		}
+	}
+	named := start(t, b, func(o *stackOptions) {
+		o.access = d.settings
+		o.server.ForwardedNamed = server.LoopbackPrefixes()
+	})
+	for _, clients := range [][3]string{
+		{"192.0.2.1", "198.51.100.7, 192.0.2.1", "192.0.2.1, 127.0.0.9"},
+		{"192.0.2.2", "192.0.2.2", "::ffff:192.0.2.2"},
+		{"2001:db8::1", "2001:db8::2", "2001:db8::ffff:0:0:1"},
+		{"2001:db8:0:1::1", "2001:db8:0:1::1", "2001:db8:0:1::1"},
+		{"nonsense", "192.0.2.3, 192.0.2.3:80", ""}, // of the proxy itself
+	} {
+		forwarded(named, 200, "X-Forwarded-For: "+clients[0])
+		forwarded(named, 200, "X-Forwarded-For: "+clients[1])
+		forwarded(named, 429, "X-Forwarded-For: "+clients[2])
+	}
+
+	unnamed := start(t, b, func(o *stackOptions) { o.access = d.settings })
+	forwarded(unnamed, 200, "X-Forwarded-For: 192.0.2.1")
+	forwarded(unnamed, 200, "X-Forwarded-For: 192.0.2.2")
+	forwarded(unnamed, 429, "X-Forwarded-For: 192.0.2.3")
+	on(t, unnamed.raw(t), d.writeKey)
+	if resp, text := on(t, unnamed.raw(t), d.writeKey, "X-Forwarded-For: 192.0.2.4"); resp.StatusCode != 429 {
+		t.Errorf("a second connection: %d %s", resp.StatusCode, text)
 	}
 }

@@ -1,12 +1,12 @@
 package intake
 
 import (
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"millrace/internal/apierr"
+	"millrace/internal/fair"
 )
 
 const (
@@ -27,11 +27,11 @@ const (
 type Settings struct {
 	// Memory is the budget in bytes (0: [DefaultMemory]).
 	Memory int64
-	// Share is how much of it, in percent, the large bodies of one client
-	// address may hold together (0: all of it).
+	// Share is how much of it, in percent, the large bodies of one caller may
+	// hold together (0: all of it).
 	Share int
-	// Largest is the largest body that the edge accepts. The share of an
-	// address is at least that: otherwise it could never arrive.
+	// Largest is the largest body that the edge accepts. The share of a
+	// caller is at least that: otherwise it could never arrive.
 	Largest int64
 	// MinRate is how many bytes a second a body must bring, over any time of
 	// Grace (0: any).
@@ -45,18 +45,18 @@ type Budget struct {
 	settings Settings
 	limit    int64
 	large    int64 // limit without the reserve, for bodies over Small
-	share    int64 // of one address
+	share    int64 // of the large bodies of one caller
 
-	used atomic.Int64 // bytes charged
+	used fair.Sum // bytes charged
 
 	mu       sync.Mutex
 	arriving map[*Body]struct{}
-	byAddr   map[netip.Addr]int64 // bytes of large bodies
-	cutting  int64                // bytes of bodies that are cut and have not let go yet
-	waiting  int                  // bodies that wait for freed
-	freed    chan struct{}        // closed, and replaced, when a large body lets go while some wait
-	peak     int64                // the most that used was at a look since memory was last given back
-	calm     int                  // looks in a row that found little used
+	ofLarge  map[*fair.Holder]int64 // bytes of large bodies
+	cutting  int64                  // bytes of bodies that are cut and have not let go yet
+	waiting  int                    // bodies that wait for freed
+	freed    chan struct{}          // closed, and replaced, when a large body lets go while some wait
+	peak     int64                  // the most that used was at a look since memory was given back
+	calm     int                    // looks in a row that found little used
 
 	refused, slow, displaced atomic.Uint64
 }
@@ -80,7 +80,7 @@ func New(s Settings) *Budget {
 	}
 	b := &Budget{
 		settings: s, limit: s.Memory, large: Room(s.Memory), share: s.Memory,
-		arriving: make(map[*Body]struct{}), byAddr: make(map[netip.Addr]int64), freed: make(chan struct{}),
+		arriving: make(map[*Body]struct{}), ofLarge: make(map[*fair.Holder]int64), freed: make(chan struct{}),
 	}
 	if s.Share > 0 {
 		b.share = max(s.Memory/100*int64(s.Share)+s.Memory%100*int64(s.Share)/100, s.Largest)
@@ -90,7 +90,7 @@ func New(s Settings) *Budget {
 
 // Stats returns the state of the budget.
 func (b *Budget) Stats() Stats {
-	return Stats{Used: b.used.Load(), Limit: b.limit, Refused: b.refused.Load(), Slow: b.slow.Load(), Displaced: b.displaced.Load()}
+	return Stats{Used: b.used.Held(), Limit: b.limit, Refused: b.refused.Load(), Slow: b.slow.Load(), Displaced: b.displaced.Load()}
 }
 
 // Conn is what the budget needs of a connection, to end the waiting for more of a body.
@@ -105,11 +105,11 @@ type Body struct {
 	budget *Budget
 	held   int64 // bytes charged
 	conn   Conn
-	addr   netip.Addr
+	caller *fair.Holder // nil: nobody
 	got    atomic.Int64 // bytes of body that have arrived
 
 	// budget.mu guards what follows.
-	counted bool         // held is in budget.byAddr
+	counted bool         // held is in budget.ofLarge
 	cut     *apierr.Kind // why it was cut
 	began   time.Time
 	mark    int64 // got at markAt, where the present time of grace began
@@ -118,9 +118,9 @@ type Body struct {
 	rate    int64 // bytes a second, of late
 }
 
-// Begin makes the zero Body one of the budget, from a client's address, that
-// nothing is charged for. An address that is not valid has no share.
-func (b *Budget) Begin(body *Body, addr netip.Addr) { body.budget, body.addr = b, addr }
+// Begin makes the zero Body one of the budget, of a caller, that nothing is
+// charged for. Nil is nobody, who has no share.
+func (b *Budget) Begin(body *Body, caller *fair.Holder) { body.budget, body.caller = b, caller }
 
 // Watch says that the body's bytes are yet to arrive, on a connection, and has
 // it watched until [Body.Arrived].
@@ -162,7 +162,7 @@ func (y *Body) Held() int64 { return y.held }
 func (y *Body) Fits(n int64) error {
 	b := y.budget
 	if n <= Small {
-		if b.used.Load()+n > b.limit {
+		if b.used.Held()+n > b.used.Room(y.caller.Bodies(), y.held, n, b.limit) {
 			return b.refuse()
 		}
 		return nil
@@ -173,10 +173,10 @@ func (y *Body) Fits(n int64) error {
 }
 
 // Ample reports whether half of the budget is left with n bytes charged to the body, and that is
-// little of what its address may hold: room for bytes that may never come then hinders nobody.
+// little of what its caller may hold: room for bytes that may never come then hinders nobody.
 func (y *Body) Ample(n int64) bool {
 	b := y.budget
-	return b.used.Load()+n-y.held <= b.large/2 && n <= b.share/16
+	return b.used.Held()+n-y.held <= b.large/2 && n <= b.share/16
 }
 
 // Charge charges the body n bytes in all, where it has been charged less. When
@@ -188,9 +188,7 @@ func (y *Body) Charge(n int64, wait bool) error {
 	}
 	b := y.budget
 	if n <= Small {
-		more := n - y.held
-		if b.used.Add(more) > b.limit {
-			b.used.Add(-more)
+		if !b.used.Take(y.caller.Bodies(), y.held, n-y.held, b.limit) {
 			return b.refuse()
 		}
 		y.held = n
@@ -220,7 +218,7 @@ func (y *Body) Shrink(n int64) {
 func (y *Body) Release() {
 	b := y.budget
 	if y.conn == nil && !y.counted { // never watched: nobody else has heard of it
-		b.used.Add(-y.held)
+		b.used.Add(y.caller.Bodies(), -y.held)
 		y.forget()
 		return
 	}
@@ -232,8 +230,8 @@ func (y *Body) Release() {
 }
 
 func (y *Body) forget() {
-	y.budget, y.conn, y.held, y.counted, y.cut = nil, nil, 0, false, nil
-	y.addr, y.began, y.markAt = netip.Addr{}, time.Time{}, time.Time{}
+	y.budget, y.caller, y.conn, y.held, y.counted, y.cut = nil, nil, nil, 0, false, nil
+	y.began, y.markAt = time.Time{}, time.Time{}
 	y.mark, y.seen, y.rate = 0, 0, 0
 	y.got.Store(0)
 }
@@ -241,20 +239,20 @@ func (y *Body) forget() {
 // charge sets what y is charged to n bytes; b.mu is held.
 func (b *Budget) charge(y *Body, n int64) {
 	more := n - y.held
-	b.used.Add(more)
+	b.used.Add(y.caller.Bodies(), more)
 	if y.cut != nil {
 		b.cutting += more
 	}
 	switch {
 	case y.counted:
-		b.byAddr[y.addr] += more
+		b.ofLarge[y.caller] += more
 	case n > Small:
-		b.byAddr[y.addr] += n
+		b.ofLarge[y.caller] += n
 		y.counted = true
 	}
 	if y.counted && n <= Small {
-		if b.byAddr[y.addr] -= n; b.byAddr[y.addr] == 0 {
-			delete(b.byAddr, y.addr)
+		if b.ofLarge[y.caller] -= n; b.ofLarge[y.caller] == 0 {
+			delete(b.ofLarge, y.caller)
 		}
 		y.counted = false
 	}

@@ -1,13 +1,13 @@
 package intake
 
 import (
-	"net/netip"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"millrace/internal/apierr"
+	"millrace/internal/fair"
 )
 
 // reader stands for a connection whose reading is ended by a deadline in the past.
@@ -20,9 +20,16 @@ func (r *reader) SetReadDeadline(time.Time) error {
 	return nil
 }
 
+var callers sync.Map // of budgets and addresses
+
+func callerOf(b *Budget, addr string) *fair.Holder {
+	of, _ := callers.LoadOrStore([2]any{b, addr}, new(fair.Holder))
+	return of.(*fair.Holder)
+}
+
 func begun(b *Budget, addr string) (*Body, *reader) {
 	y, r := new(Body), newReader()
-	b.Begin(y, netip.MustParseAddr(addr))
+	b.Begin(y, callerOf(b, addr))
 	y.Watch(r)
 	return y, r
 }
@@ -42,7 +49,7 @@ func TestSmallBodiesHaveAReserve(t *testing.T) {
 	}
 	var small [16]Body
 	for i := range small {
-		b.Begin(&small[i], netip.Addr{})
+		b.Begin(&small[i], nil)
 		if err := small[i].Charge(Small, false); err != nil {
 			t.Fatal(i, err)
 		}
@@ -55,8 +62,8 @@ func TestSmallBodiesHaveAReserve(t *testing.T) {
 	}
 	large.Release()
 	other.Release()
-	if s := b.Stats(); s.Used != 0 || s.Refused != 2 || len(b.byAddr) != 0 || len(b.arriving) != 0 {
-		t.Errorf("in the end %+v, %v", s, b.byAddr)
+	if s := b.Stats(); s.Used != 0 || s.Refused != 2 || len(b.ofLarge) != 0 || len(b.arriving) != 0 {
+		t.Errorf("in the end %+v, %v", s, b.ofLarge)
 	}
 }
 
@@ -132,7 +139,7 @@ func TestSettled(t *testing.T) {
 	settled := 0
 	burst := func(looks int) {
 		var y Body
-		b.Begin(&y, netip.Addr{})
+		b.Begin(&y, nil)
 		if err := y.Charge(2<<20, false); err != nil {
 			t.Fatal(err)
 		}
@@ -159,8 +166,8 @@ func TestSettled(t *testing.T) {
 func TestAmple(t *testing.T) {
 	b := New(Settings{Memory: 64 << 20})
 	var y, other Body
-	b.Begin(&y, netip.Addr{})
-	b.Begin(&other, netip.Addr{})
+	b.Begin(&y, nil)
+	b.Begin(&other, nil)
 	if !y.Ample(1<<20) || y.Ample(5<<20) {
 		t.Error("of an empty budget of 64 MiB, 1 MiB must be ample and 5 not")
 	}

@@ -11,7 +11,8 @@
 //
 // Bodies up to [Small] bytes may use the whole budget. Larger ones leave them a
 // reserve, so that large uploads, slow or fast, cannot starve the short
-// requests of telemetry. A client address has a share of the budget.
+// requests of telemetry. A caller has a fair share of the budget (package fair):
+// the last of the room is for those that hold less than theirs.
 //
 // Bodies that are still arriving are watched ([Budget.Run]). One that makes less
 // progress than a least rate is cut. When a large body finds no room, the

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"millrace/internal/apierr"
+	"millrace/internal/fair"
 )
 
 const (
@@ -41,13 +42,16 @@ const (
 // are worked on is cut to fewer than there are, and grows again by an eighth for each look
 // that finds the delay short enough. Further requests are refused before their bodies are read.
 //
+// A caller below its fair share of the limit is not refused: a request of it is one of those that
+// the processors can serve, and what is too much is refused to those over theirs.
+//
 // Requests that wait for Kafka load no processor: they cause no delay, and no refusal.
 type Shedder struct {
 	delay  time.Duration // 0: nothing is refused
 	least  int64
 	refuse error
 
-	working atomic.Int64
+	working fair.Sum
 	limit   atomic.Int64 // of working; 0: none
 	refused atomic.Uint64
 	paused  atomic.Int64
@@ -68,21 +72,22 @@ func NewShedder(delay time.Duration) *Shedder {
 	}
 }
 
-// Admit returns why a request must not be worked on now, or nil. One that came too early after a
-// refusal is refused as long as there is a limit.
-func (s *Shedder) Admit(early bool) error {
-	if limit := s.limit.Load(); limit == 0 || !early && s.working.Load() < limit {
+// Admit returns why a request of a caller must not be worked on now, or nil. One that came too
+// early after a refusal is refused as long as there is a limit and its caller is over its share.
+func (s *Shedder) Admit(of *fair.Holder, early bool) error {
+	limit := s.limit.Load()
+	if limit == 0 || !early && s.working.Held() < limit || s.working.Under(of.Requests(), limit) {
 		return nil
 	}
 	s.refused.Add(1)
 	return s.refuse
 }
 
-// Enter counts a request that is worked on, until [Shedder.Leave].
-func (s *Shedder) Enter() { s.working.Add(1) }
+// Enter counts a request of a caller that is worked on, until [Shedder.Leave].
+func (s *Shedder) Enter(of *fair.Holder) { s.working.Add(of.Requests(), 1) }
 
 // Leave is called at the end of each request that has entered.
-func (s *Shedder) Leave() { s.working.Add(-1) }
+func (s *Shedder) Leave(of *fair.Holder) { s.working.Add(of.Requests(), -1) }
 
 // Pause waits until a connection that was refused may be read again. The more of them there
 // are, the longer: a client that comes again at once, against Retry-After, would otherwise take
@@ -117,7 +122,7 @@ func (s *Shedder) Run(ctx context.Context) {
 }
 
 // idle reports whether the shedder would change nothing, whatever the delay.
-func (s *Shedder) idle() bool { return s.limit.Load() == 0 && s.working.Load() <= s.least }
+func (s *Shedder) idle() bool { return s.limit.Load() == 0 && s.working.Held() <= s.least }
 
 // read returns the median of the scheduler's delays since the last look.
 func (s *Shedder) read() (median time.Duration, known bool) {
@@ -159,7 +164,7 @@ func (s *Shedder) look(delay time.Duration) {
 		if s.late++; s.late < patient {
 			return
 		}
-		if working := s.working.Load(); limit == 0 || limit > working {
+		if working := s.working.Held(); limit == 0 || limit > working {
 			limit = working
 		}
 		s.limit.Store(max(limit*3/4, s.least))

@@ -15,9 +15,12 @@ import (
 // busy is a shedder with n requests at work.
 func busy(n int64) *Shedder {
 	s := NewShedder(DefaultDelay)
-	s.working.Store(n)
+	s.working.Add(nil, n)
 	return s
 }
+
+// works makes n the number of requests at work.
+func (s *Shedder) works(n int64) { s.working.Add(nil, n-s.working.Held()) }
 
 // looks has the shedder look n times and find a delay.
 func (s *Shedder) looks(n int, delay time.Duration) {
@@ -32,23 +35,23 @@ func TestLoadIsShedOnlyWhenLateForLong(t *testing.T) {
 		s.looks(patient-1, 2*DefaultDelay)
 		s.look(DefaultDelay)
 	}
-	if err := s.Admit(false); err != nil {
+	if err := s.Admit(nil, false); err != nil {
 		t.Fatalf("bursts: %v", err)
 	}
 	s.looks(patient, 2*DefaultDelay)
-	if err := s.Admit(false); !apierr.NodeBusy.Is(err) || s.refused.Load() != 1 {
+	if err := s.Admit(nil, false); !apierr.NodeBusy.Is(err) || s.refused.Load() != 1 {
 		t.Errorf("a delay for a tenth of a second: %v, %d refused", err, s.refused.Load())
 	}
 	s.looks(1000, 2*DefaultDelay)
-	s.working.Store(s.least - 1)
-	if err := s.Admit(false); err != nil {
+	s.works(s.least - 1)
+	if err := s.Admit(nil, false); err != nil {
 		t.Errorf("a request of those that a processor may always have: %v", err)
 	}
-	if err := s.Admit(true); !apierr.NodeBusy.Is(err) {
+	if err := s.Admit(nil, true); !apierr.NodeBusy.Is(err) {
 		t.Errorf("one that did not wait for Retry-After: %v", err)
 	}
 	s.looks(calmLooks+1, 0)
-	if err := s.Admit(true); err != nil {
+	if err := s.Admit(nil, true); err != nil {
 		t.Errorf("one that did not wait, after the overload: %v", err)
 	}
 }
@@ -56,8 +59,8 @@ func TestLoadIsShedOnlyWhenLateForLong(t *testing.T) {
 func TestSheddingEndsWithinASecond(t *testing.T) {
 	s := busy(1 << 20)
 	s.looks(1000, 2*DefaultDelay)
-	_ = s.Admit(false)
-	s.working.Store(s.least / 2)
+	_ = s.Admit(nil, false)
+	s.works(s.least / 2)
 	s.looks(int(time.Second/watch), 0)
 	if limit := s.limit.Load(); limit != 0 {
 		t.Errorf("a second after the last refusal the limit is %d", limit)
@@ -66,9 +69,9 @@ func TestSheddingEndsWithinASecond(t *testing.T) {
 
 func TestWithoutADelayNoLoadIsShed(t *testing.T) {
 	s := NewShedder(0)
-	s.working.Store(1 << 20)
+	s.works(1 << 20)
 	s.Run(context.Background()) // returns: there is nothing to watch
-	if err := s.Admit(false); err != nil {
+	if err := s.Admit(nil, false); err != nil {
 		t.Error(err)
 	}
 }

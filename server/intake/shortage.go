@@ -2,12 +2,12 @@ package intake
 
 import (
 	"context"
-	"net/netip"
 	"runtime"
 	"runtime/debug"
 	"time"
 
 	"millrace/internal/apierr"
+	"millrace/internal/fair"
 )
 
 // look is how often the progress of bodies is looked at.
@@ -37,55 +37,66 @@ func (y *Body) room(n int64, wait bool) error {
 		if y.cut != nil {
 			return y.cut.Err()
 		}
-		short, among := y.lacks(n)
+		short, among, why := y.lacks(n)
 		if short <= 0 {
 			return nil
 		}
 		if !wait || !b.displace(y, short, among) || !b.await(deadline) {
 			b.refused.Add(1)
-			if among.IsValid() {
-				return apierr.BodiesOfOneFull.Err()
-			}
-			return apierr.BodiesFull.Err()
+			return why.Err()
 		}
 	}
 }
 
-// lacks returns how many bytes are missing for y to hold n, and the address
-// whose share is at its bound, if it is that.
-func (y *Body) lacks(n int64) (short int64, among netip.Addr) {
+// lacks returns how many bytes are missing for y to hold n, the caller whose
+// bodies are too many, if they are, and the error of the refusal.
+func (y *Body) lacks(n int64) (short int64, among *fair.Holder, why *apierr.Kind) {
 	b := y.budget
-	if short = b.used.Load() + n - y.held - b.large; short > 0 || !y.addr.IsValid() {
-		return short, netip.Addr{}
+	if short = b.used.Held() + n - y.held - b.large; short > 0 || y.caller == nil {
+		return short, nil, apierr.BodiesFull
 	}
-	own := b.byAddr[y.addr]
+	own := b.ofLarge[y.caller]
 	if y.counted {
 		own -= y.held
 	}
-	return own + n - b.share, y.addr
+	over := b.used.Held() + n - y.held - b.used.Room(y.caller.Bodies(), y.held, n-y.held, b.large)
+	if own+n <= b.share {
+		return over, y.caller, apierr.BodiesFull
+	}
+	return max(own+n-b.share, over), y.caller, apierr.BodiesOfOneFull
 }
 
-// displace cuts the slowest bodies, of the address if there is one, until those
-// that are cut hold short bytes. It cuts none that makes progress beside y, and
+// displace cuts the slowest bodies, of the caller if there is one, until those
+// that are cut hold short bytes. It cuts none that makes progress beside y,
+// but for a caller over its fair share where that of y is not, and
 // is false when there is too little to wait for. b.mu is held.
-func (b *Budget) displace(y *Body, short int64, among netip.Addr) bool {
+func (b *Budget) displace(y *Body, short int64, among *fair.Holder) bool {
+	modest := y.caller != nil && !b.over(y, short)
 	for b.cutting < short {
 		var slowest *Body
 		for other := range b.arriving {
-			if other == y || other.cut != nil || !other.counted || among.IsValid() && other.addr != among {
+			if other == y || other.cut != nil || !other.counted || among != nil && other.caller != among {
+				continue
+			}
+			if other.rate >= max(y.rate/muchFaster, newcomer) && !(modest && b.over(other, 0)) {
 				continue
 			}
 			if slowest == nil || other.rate < slowest.rate {
 				slowest = other
 			}
 		}
-		if slowest == nil || slowest.rate >= max(y.rate/muchFaster, newcomer) {
+		if slowest == nil {
 			break
 		}
 		b.end(slowest, apierr.BodyDisplaced)
 		b.displaced.Add(1)
 	}
 	return b.cutting >= short
+}
+
+// over reports whether the caller of a body is over its fair share with more bytes of it.
+func (b *Budget) over(y *Body, more int64) bool {
+	return b.used.Over(y.caller.Bodies(), y.held, more, b.large)
 }
 
 // end has the reader of a body stop waiting for more of it; b.mu is held.
@@ -154,7 +165,7 @@ func (b *Budget) look(now time.Time) (settled bool) {
 
 // settled reports, once, that a time in which the budget was used much has passed.
 func (b *Budget) settled() bool {
-	used := b.used.Load()
+	used := b.used.Held()
 	b.peak = max(b.peak, used)
 	b.calm++
 	if used > b.limit/usedLittle {

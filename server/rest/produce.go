@@ -52,7 +52,7 @@ func (p *Produce) ready(ctx *fasthttp.RequestCtx, size int) error {
 	if _, err := p.media.records(ctx); err != nil {
 		return err
 	}
-	return p.producer.Ready(max(size, 0))
+	return p.producer.Ready(p.edge.HolderOf(ctx), max(size, 0))
 }
 
 // counting is both forms of f with the records counted as of the format.
@@ -117,7 +117,7 @@ func (p *Produce) produce(ctx *fasthttp.RequestCtx, partition int32) error {
 	}
 	job := p.producer.Acquire()
 	job.Body = server.SwapBody(ctx, job.Body)
-	job.Trace, job.Request = server.TraceOf(ctx), ctx
+	job.Trace, job.Request, job.Holder = server.TraceOf(ctx), ctx, p.edge.HolderOf(ctx)
 	schemas, err := codec.DecodeProduce(job.Body, media.format, &job.Slab, p.limit)
 	if err == nil && media.format.NeedsSchema() {
 		err = p.encode(job, media, topic, schemas)
@@ -132,7 +132,7 @@ func (p *Produce) produce(ctx *fasthttp.RequestCtx, partition int32) error {
 	}
 	server.ReleaseBody(ctx) // the producer accounts for it now
 	records := job.Len()
-	server.ChargeRecords(ctx, records)
+	p.edge.ChargeRecords(ctx, records)
 	answer := p.appends[media.version][media.format]
 	if server.PrefersMinimal(ctx) {
 		answer.whole = answer.minimal

@@ -93,12 +93,12 @@ func (p *Produce) toTopics(ctx *fasthttp.RequestCtx) error {
 	defer m.release()
 	m.whole = p.producer.Acquire()
 	m.whole.Body = server.SwapBody(ctx, m.whole.Body)
-	m.whole.Trace = server.TraceOf(ctx)
+	m.whole.Trace, m.whole.Holder = server.TraceOf(ctx), p.edge.HolderOf(ctx)
 	named, topics, err := codec.DecodeTopics(m.whole.Body, media.format, &m.whole.Slab, p.limit, m.topics)
 	if m.topics = topics; err != nil {
 		return media.explain(m.whole.Body, err)
 	}
-	server.ChargeRecords(ctx, len(m.topics))
+	p.edge.ChargeRecords(ctx, len(m.topics))
 	if err := m.split(p.producer); err != nil {
 		return err
 	}
@@ -130,7 +130,7 @@ func (m *mixed) split(p *batch.Producer) error {
 			}
 			m.index[m.topics[i]] = at
 			m.parts = append(m.parts, part{topic: strings.Clone(m.topics[i]), job: p.Acquire(), first: i, last: i})
-			m.parts[at].job.Trace = m.whole.Trace
+			m.parts[at].job.Trace, m.parts[at].job.Holder = m.whole.Trace, m.whole.Holder
 		}
 		of, r := &m.parts[at], &records[i]
 		*of.job.Slab.Add() = *r

@@ -64,8 +64,8 @@ func (p *Produce) Routes() []server.Route {
 var typedJSON = []string{server.MediaJSON}
 
 // ready returns why the body of a batch need not be read: the producer could not take it.
-func (p *Produce) ready(_ *fasthttp.RequestCtx, size int) error {
-	return p.producer.Ready(max(size, 0))
+func (p *Produce) ready(ctx *fasthttp.RequestCtx, size int) error {
+	return p.producer.Ready(p.edge.HolderOf(ctx), max(size, 0))
 }
 
 // records handles POST …/records.
@@ -75,8 +75,8 @@ func (p *Produce) records(ctx *fasthttp.RequestCtx) error {
 		return err
 	}
 	s := &stream{
-		of: p, topic: topic, client: p.edge.SenderOf(ctx), trace: server.TraceOf(ctx),
-		minimal: server.PrefersMinimal(ctx), head: p.head(ctx, topic), quota: server.RecordQuotaOf(ctx), anySubject: mayNameSubjects(ctx, topic),
+		of: p, topic: topic, client: p.edge.SenderOf(ctx), trace: server.TraceOf(ctx), holder: p.edge.HolderOf(ctx),
+		minimal: server.PrefersMinimal(ctx), head: p.head(ctx, topic), quota: p.edge.RecordQuotaOf(ctx), anySubject: mayNameSubjects(ctx, topic),
 	}
 	return p.edge.Exchange(ctx, server.MediaJSON, s.run)
 }

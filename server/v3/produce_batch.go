@@ -23,7 +23,7 @@ func (p *Produce) batch(ctx *fasthttp.RequestCtx) error {
 	defer f.release()
 	f.job = p.producer.Acquire()
 	f.job.Body = server.SwapBody(ctx, f.job.Body)
-	f.job.Trace = server.TraceOf(ctx)
+	f.job.Trace, f.job.Holder = server.TraceOf(ctx), p.edge.HolderOf(ctx)
 	if f.entries, err = codec.DecodeBatch(f.job.Body, &f.job.Slab, p.settings.MaxEntries); err != nil {
 		return err
 	}
@@ -32,7 +32,7 @@ func (p *Produce) batch(ctx *fasthttp.RequestCtx) error {
 		return err
 	}
 	server.ReleaseBody(ctx) // the producer accounts for it now
-	server.ChargeRecords(ctx, f.job.Len())
+	p.edge.ChargeRecords(ctx, f.job.Len())
 	b := batchResponse{flight: f, results: results{of: p, head: p.head(ctx, topic), topic: topic, client: p.edge.SenderOf(ctx)}}
 	if err := b.write(topic); err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"millrace/codec"
 	"millrace/codec/json"
 	"millrace/internal/apierr"
+	"millrace/internal/fair"
 	"millrace/pool"
 	"millrace/server"
 )
@@ -40,6 +41,7 @@ type stream struct {
 	// minimal leaves out the results of records that are in Kafka (Prefer: return=minimal).
 	minimal bool
 	trace   context.Context // of the records, or nil
+	holder  *fair.Holder
 	quota   server.RecordQuota
 	// anySubject is of [mayNameSubjects].
 	anySubject bool
@@ -183,7 +185,7 @@ func (s *stream) startSender() {
 // decode makes a flight of what has arrived.
 func (s *stream) decode() {
 	f := newFlight(s.of.producer, s.in.B[s.from:])
-	f.job.Trace = s.trace
+	f.job.Trace, f.job.Holder = s.trace, s.holder
 	entries, taken, fault := codec.DecodeEntries(f.job.Body, &f.job.Slab, f.entries, flightRecords)
 	f.entries = entries
 	s.from += taken
