@@ -120,7 +120,8 @@ func TestOneOfManyNodesCarriesOut(t *testing.T) {
 	}
 }
 
-// holdProduce holds the next Produce request for a topic, which began tells, until release is called.
+// holdProduce holds the next Produce request for a topic until release is called; began tells that
+// it has come.
 func holdProduce(t *testing.T, f *testkit.FakeKafka, topic string) (began <-chan struct{}, release func()) {
 	t.Helper()
 	found, err := kadm.NewClient(testkit.Client(t, f.Broker)).ListTopics(t.Context(), topic)

@@ -70,7 +70,7 @@ func TestHandover(t *testing.T) {
 	})
 }
 
-// What another node remembers is bounded as what this one does.
+// The memories of another node are bounded as those of this one.
 func TestHandoverIsBounded(t *testing.T) {
 	evicted := 0
 	s := New(Settings{Window: time.Hour, MaxBytes: 10_000}, func() { evicted++ })

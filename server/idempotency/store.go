@@ -228,7 +228,8 @@ func (s *Store) unkeep(e *entry) {
 	e.place = nil
 }
 
-// find returns the entry of a name, or nil. One whose time is over is forgotten. The caller holds mu.
+// find returns the entry of a name, or nil. One whose time is over is forgotten. The caller holds
+// mu.
 func (s *Store) find(name Sum, now time.Time) *entry {
 	e := s.entries[name]
 	if e != nil && s.isOver(e, now) {

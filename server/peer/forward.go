@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -455,48 +454,4 @@ func newForward(life context.Context, s *server.Server, ctx *fasthttp.RequestCtx
 		req.Header.Set(fasthttp.HeaderAuthorization, string(ctx.Request.Header.Peek(fasthttp.HeaderAuthorization)))
 	}
 	return req, body, nil
-}
-
-// copyResponse makes the response of another node ours. It takes the body, and calls
-// end when it is done with it. It is false when the answer broke off while
-// there is still time to ask again; then nothing of it is kept.
-func (f *Forwarder) copyResponse(s *server.Server, ctx *fasthttp.RequestCtx, resp *http.Response, from cluster.Place, end func()) (whole bool, err error) {
-	body := &remoteBody{ReadCloser: resp.Body, end: end}
-	page := resp.Header.Get(headerPage)
-	if n := resp.ContentLength; n >= 0 && n <= maxWhole {
-		defer body.Close()
-		err := server.Respond(ctx, func(dst []byte) ([]byte, error) {
-			dst = slices.Grow(dst, int(n))[:n]
-			_, err := io.ReadFull(body, dst)
-			return dst, err
-		})
-		if err != nil {
-			return false, fmt.Errorf("the answer of another node broke off: %w", err)
-		}
-		body.whole.Store(true)
-	}
-	if page != "" {
-		f.onward(ctx, from, page, body)
-	}
-	ctx.SetStatusCode(resp.StatusCode)
-	for _, name := range sentBack {
-		if value := resp.Header.Get(name); value != "" {
-			ctx.Response.Header.Set(name, value)
-		}
-	}
-	if resp.Header.Get("Content-Encoding") != "" {
-		ctx.Request.Header.Del(fasthttp.HeaderAcceptEncoding) // once is enough
-	}
-	switch {
-	case resp.ContentLength < 0:
-		contentType := resp.Header.Get("Content-Type")
-		copyTo := func(st *server.Stream) error { return body.copyTo(st, contentType) }
-		if err := s.Stream(ctx, contentType, copyTo); err != nil {
-			_ = body.Close()
-			return true, err
-		}
-	case resp.ContentLength > maxWhole:
-		ctx.Response.SetBodyStream(body, int(resp.ContentLength))
-	}
-	return true, nil
 }

@@ -20,8 +20,8 @@ import (
 // before: it asks every other node for all that it remembers. Else nodes that restart one after the
 // other would have forgotten all in the end, though the service never stopped.
 //
-// A node tells another one no more than it has read of in the cluster's topic. From then on it tells
-// that one of each request that is settled, so that nothing falls between.
+// A node answers only those that it has read of in the cluster's topic. From then on it tells them
+// of each request that is settled, so that nothing falls between.
 
 // handoverPath is where a node hands over what it remembers.
 const handoverPath = keysPath + "/all"
@@ -114,7 +114,8 @@ func (f *Forwarder) TakeOver(ctx context.Context) error {
 
 var errNoLease = errors.New("this node has not joined the others")
 
-// takeFromAll asks the nodes that are not among those done, and adds those that it has heard all of.
+// takeFromAll asks the nodes that are not among those done, and adds those that it has heard all
+// of.
 func (f *Forwarder) takeFromAll(ctx context.Context, done map[string]bool) (missed error) {
 	others := f.node.Agreement(ctx).Others
 	if !f.node.Leased() {

@@ -236,7 +236,8 @@ func (f *Forwarder) say(to cluster.Place, r idempotency.Request, c claim, reply 
 	return json.Unmarshal(text, reply)
 }
 
-// tell posts what, as JSON, to another node, and returns its reply, of which it reads so many bytes.
+// tell posts what, as JSON, to another node, and returns its reply, of which it reads so many
+// bytes.
 func (f *Forwarder) tell(ctx context.Context, to cluster.Place, path string, what any, limit int64) ([]byte, error) {
 	body, err := json.Marshal(what)
 	if err != nil {

@@ -4,12 +4,18 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/valyala/fasthttp"
+
+	"millrace/cluster"
 	"millrace/server"
 )
 
@@ -106,4 +112,48 @@ func (c *cutter) admit(piece []byte, draining func() error) (part []byte, over b
 	c.tail = append(c.tail, piece[max(0, len(piece)-len(c.messageEnd)):]...)
 	c.tail = append(c.tail[:0], c.tail[max(0, len(c.tail)-len(c.messageEnd)):]...)
 	return piece, false
+}
+
+// copyResponse makes the response of another node ours. It takes the body, and calls
+// end when it is done with it. It is false when the answer broke off while
+// there is still time to ask again; then nothing of it is kept.
+func (f *Forwarder) copyResponse(s *server.Server, ctx *fasthttp.RequestCtx, resp *http.Response, from cluster.Place, end func()) (whole bool, err error) {
+	body := &remoteBody{ReadCloser: resp.Body, end: end}
+	page := resp.Header.Get(headerPage)
+	if n := resp.ContentLength; n >= 0 && n <= maxWhole {
+		defer body.Close()
+		err := server.Respond(ctx, func(dst []byte) ([]byte, error) {
+			dst = slices.Grow(dst, int(n))[:n]
+			_, err := io.ReadFull(body, dst)
+			return dst, err
+		})
+		if err != nil {
+			return false, fmt.Errorf("the answer of another node broke off: %w", err)
+		}
+		body.whole.Store(true)
+	}
+	if page != "" {
+		f.onward(ctx, from, page, body)
+	}
+	ctx.SetStatusCode(resp.StatusCode)
+	for _, name := range sentBack {
+		if value := resp.Header.Get(name); value != "" {
+			ctx.Response.Header.Set(name, value)
+		}
+	}
+	if resp.Header.Get("Content-Encoding") != "" {
+		ctx.Request.Header.Del(fasthttp.HeaderAcceptEncoding) // once is enough
+	}
+	switch {
+	case resp.ContentLength < 0:
+		contentType := resp.Header.Get("Content-Type")
+		copyTo := func(st *server.Stream) error { return body.copyTo(st, contentType) }
+		if err := s.Stream(ctx, contentType, copyTo); err != nil {
+			_ = body.Close()
+			return true, err
+		}
+	case resp.ContentLength > maxWhole:
+		ctx.Response.SetBodyStream(body, int(resp.ContentLength))
+	}
+	return true, nil
 }
