@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -31,6 +32,8 @@ const (
 	overloadFactor = 4
 	// normalSlice is the time that a return to normal is told by.
 	normalSlice = 100 * time.Millisecond
+	// serving is the line with the address that a node serves.
+	serving = `msg=serving addresses=\[http://([^\]]+)\]`
 	// The routes of requests that are refused unread, and of others, on /metrics.
 	routeShed, routeProduce = "shed", "/topics/{topic}"
 )
@@ -50,8 +53,8 @@ func TestOverload(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	fmt.Println("| request | peak, closed loop | offered | goodput | refused | no answer in time | refusals in the node, p99 | accepted in the node, p99 | accepted at half load, p50, p99 | accepted, p50, p99 | RSS steady | RSS peak | normal after | CPU of the node at the peak, at half load, in overload |")
-	fmt.Println("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|")
+	fmt.Println("| request | peak, closed loop | with the connections of the overload | offered | goodput of both | refused | no answer in time | refusals in the node, p99 | accepted in the node, p99 | accepted at half load, p50, p99 | accepted, p50, p99 | RSS steady | RSS peak | normal after | CPU of the node at the peak, at half load, in overload |")
+	fmt.Println("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|")
 	for _, records := range []int{100, 1} {
 		t.Run(fmt.Sprintf("%d records of 200 bytes", records), func(t *testing.T) { overload(t, records, length) })
 	}
@@ -61,8 +64,9 @@ func TestOverload(t *testing.T) {
 func overload(t *testing.T, records int, length time.Duration) {
 	broker := startBroker(t)
 	topic := testkit.CreateTopic(t, broker, 8)
+	wide := widePeak(t, broker, topic, records, length)
 	p := startPinned(t, broker)
-	addr := p.WaitLine(t, `msg=serving addresses=\[http://([^\]]+)\]`, 20*time.Second)[1]
+	addr := p.WaitLine(t, serving, 20*time.Second)[1]
 	g := &generator{addr: addr, request: produceRequest(topic, records)}
 	g.closed(t, peakConnections, 3*time.Second) // pools and batches fill
 	busy := []time.Duration{p.CPU(t)}
@@ -77,13 +81,23 @@ func overload(t *testing.T, records int, length time.Duration) {
 	refusedAfter, servedAfter := inNode(t, addr, routeShed), inNode(t, addr, routeProduce)
 	after := g.open(t, peakConnections, peak/2, 5*time.Second)
 	_, top := p.Resident(t)
-	fmt.Printf("| %d | %.0f/s | %.0f/s | %.1f %% | %.0f/s | %d | %v | %v | %v, %v | %v, %v | %d MB | %d MB | %v | %.1f, %.1f, %.1f s |\n", records, peak, over.offered(), 100*over.rate()/peak,
+	fmt.Printf("| %d | %.0f/s | %.0f/s | %.0f/s | %.1f, %.1f %% | %.0f/s | %d | %v | %v | %v, %v | %v, %v | %d MB | %d MB | %v | %.1f, %.1f, %.1f s |\n", records, peak, wide, over.offered(), 100*over.rate()/peak, 100*over.rate()/wide,
 		over.per(over.refused), over.failed, refusedAfter.p99(refusedBefore), servedAfter.p99(servedBefore), round(half.took.Quantile(.5)), round(half.took.Quantile(.99)),
 		round(over.took.Quantile(.5)), round(over.took.Quantile(.99)), steady/1e6, top/1e6, after.normal(4*half.took.Quantile(.99)),
 		(busy[1] - busy[0]).Seconds(), (busy[2] - busy[1]).Seconds(), (busy[3] - busy[2]).Seconds())
 	if over.unsaid > 0 {
 		t.Errorf("%d refusals without Retry-After, or with another status than 429 and 503: %s", over.unsaid, over.sample)
 	}
+}
+
+// widePeak is the peak with as many connections as the overload has, of a node that sheds nothing:
+// a request costs more the more connections there are, as their memory leaves the caches meanwhile.
+func widePeak(t *testing.T, broker testkit.Broker, topic string, records int, length time.Duration) float64 {
+	p := startPinned(t, broker, "--set=overload.delay.ms=0")
+	defer p.Signal(t, syscall.SIGKILL)
+	g := &generator{addr: p.WaitLine(t, serving, 20*time.Second)[1], request: produceRequest(topic, records)}
+	g.closed(t, overloadConnections, 3*time.Second)
+	return g.closed(t, overloadConnections, max(length/4, 5*time.Second)).rate()
 }
 
 // brokerOnly is MILLRACE_OVERLOAD of the process that is the broker. It has one of its own, before
@@ -123,13 +137,13 @@ func serveBroker(t *testing.T) {
 }
 
 // startPinned starts the program, MILLRACE_BIN or this one, on one core.
-func startPinned(t *testing.T, broker testkit.Broker) *testkit.Process {
+func startPinned(t *testing.T, broker testkit.Broker, settings ...string) *testkit.Process {
 	program := os.Getenv("MILLRACE_BIN")
 	if program == "" {
 		program = testkit.Binary(t)
 	}
 	args := append([]string{"-c", "0", program, "serve", "--set=bootstrap.servers=" + strings.Join(broker.Addrs, ","), "--set=listeners=http://127.0.0.1:0"},
-		strings.Fields(os.Getenv("MILLRACE_ARGS"))...)
+		append(strings.Fields(os.Getenv("MILLRACE_ARGS")), settings...)...)
 	return testkit.StartProcess(t, exec.Command("taskset", args...))
 }
 

@@ -39,8 +39,9 @@ const (
 // Goroutines that are ready wait for a processor; the Go scheduler tells for how long. A
 // request waits so several times, as do the senders and readers that it depends on. When half
 // of all waits are longer than the delay for a tenth of a second, the number of requests that
-// are worked on is cut to fewer than there are, and grows again by an eighth for each look
-// that finds the delay short enough. Further requests are refused before their bodies are read.
+// are worked on is cut to fewer than there are, by as much as the waits are too long: they grow with
+// that number. It grows again by an eighth for each look that finds the delay short enough.
+// Further requests are refused before their bodies are read.
 //
 // A caller below its fair share of the limit is not refused: a request of it is one of those that
 // the processors can serve, and what is too much is refused to those over theirs.
@@ -167,7 +168,7 @@ func (s *Shedder) look(delay time.Duration) {
 		if working := s.working.Held(); limit == 0 || limit > working {
 			limit = working
 		}
-		s.limit.Store(max(limit*3/4, s.least))
+		s.limit.Store(max(min(limit*3/4, limit*int64(s.delay)/int64(delay)), s.least))
 		return
 	}
 	s.late = 0
