@@ -16,8 +16,8 @@ type Memory struct {
 
 // Memories returns what is remembered behind a place, in an order in which the places of later
 // pages follow; 0 is before all. A page ends when it has size bytes. more says that there are
-// others behind last. Requests that this node is about itself are in the first page: whoever has that page
-// must hear of all that is settled from then on.
+// others behind last. Requests that this node is about itself are in the first page: the reader of
+// that page must hear of all that is settled from then on.
 func (s *Store) Memories(behind uint64, size int64) (page []Memory, last uint64, more bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
