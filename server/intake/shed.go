@@ -39,8 +39,8 @@ const (
 // Goroutines that are ready wait for a processor; the Go scheduler tells for how long. A
 // request waits so several times, as do the senders and readers that it depends on. When half
 // of all waits are longer than the delay for a tenth of a second, the number of requests that
-// are worked on is cut to fewer than there are, by as much as the waits are too long: they grow with
-// that number. It grows again by an eighth for each look that finds the delay short enough.
+// are worked on is cut to fewer than there are, by as much as the waits are too long, which grow
+// with that number. It grows again by an eighth for each look that finds the delay short enough.
 // Further requests are refused before their bodies are read.
 //
 // A caller below its fair share of the limit is not refused: a request of it is one of those that
