@@ -92,7 +92,7 @@ func TestReferenceIsInTheProgram(t *testing.T) {
 		t.Errorf("%d lines, exit code %d: %s", lines, all.code, all.stderr)
 	}
 	one := ranMillrace(t, "settings", "producer.linger.ms")
-	for _, want := range []string{"producer.linger.ms\n", "default   1\n", "KAFKA_REST_PRODUCER_LINGER_MS"} {
+	for _, want := range []string{"producer.linger.ms\n", "default   5\n", "KAFKA_REST_PRODUCER_LINGER_MS"} {
 		if !strings.Contains(one.stdout, want) {
 			t.Errorf("it does not say %q:\n%s", want, one.stdout)
 		}
