@@ -113,6 +113,12 @@ func (s *Sum) HasRoom(p *Part, n, limit int64) bool {
 }
 
 // Under reports whether the part is known to be below its fair share of the limit with one more.
+// Where no other part holds anything there is nothing to share, and none is below.
 func (s *Sum) Under(p *Part, limit int64) bool {
-	return p != nil && p.held.Load() < limit/(s.holders.Load()+1)
+	if p == nil {
+		return false
+	}
+	held, holders := p.held.Load(), s.holders.Load()
+	alone := holders == 0 || holders == 1 && held > 0
+	return !alone && held < limit/(holders+1)
 }

@@ -39,6 +39,23 @@ func TestNobodyIsNeverOver(t *testing.T) {
 	}
 }
 
+func TestNobodyIsUnderWhereOneCallerIsAlone(t *testing.T) {
+	var s Sum
+	var greedy, modest Part
+	s.Add(&greedy, 1)
+	if s.Under(&greedy, 80) {
+		t.Error("a caller is below a share that it has with nobody")
+	}
+	s.Add(&greedy, 79)
+	if !s.Under(&modest, 80) {
+		t.Error("a caller that holds nothing is not below its share")
+	}
+	s.Add(&modest, 1)
+	if !s.Under(&modest, 80) || s.Under(&greedy, 80) {
+		t.Error("of two callers the one with less is not the one below its share")
+	}
+}
+
 func TestHoldersCountTheirParts(t *testing.T) {
 	var s Sum
 	parts := make([]Part, 8)
