@@ -3,7 +3,6 @@ package server
 import (
 	"bytes"
 	"mime"
-	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -54,11 +53,7 @@ func (s *Server) forwarded(ctx *fasthttp.RequestCtx) forwarded {
 // trusts reports whether the request's connection comes from a proxy that is
 // believed.
 func (s *Server) trusts(ctx *fasthttp.RequestCtx) bool {
-	tcp, ok := ctx.RemoteAddr().(*net.TCPAddr)
-	if !ok {
-		return false
-	}
-	return within(tcp.AddrPort().Addr().Unmap().WithZone(""), s.settings.ForwardedTrusted)
+	return within(addrOf(ctx), s.settings.ForwardedTrusted)
 }
 
 func within(addr netip.Addr, networks []netip.Prefix) bool {

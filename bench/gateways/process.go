@@ -12,9 +12,9 @@ import (
 	"syscall"
 	"time"
 
-	"millrace/internal/lab"
-
 	"github.com/twmb/franz-go/pkg/kadm"
+
+	"millrace/internal/lab"
 )
 
 // process is a gateway that runs.

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -48,13 +49,7 @@ func TestJoinedNodeKnowsWhoCarriesOut(t *testing.T) {
 	topic := testkit.CreateTopic(t, f.Broker, 1)
 	path := "/ingest/" + topic
 	all[0].post(t, path, `{"n":0}`, jsonBody).want(t, 200, "")
-	began, release := holdProduce(t, f, topic)
-	lost := make(chan struct{})
-	go func() {
-		defer close(lost)
-		_, _ = all[0].tryKey(path, `{"n":1}`, jsonBody, keyA)
-	}()
-	<-began
+	release, lost := carryOut(t, f, all[0], topic)
 	all[1].drain(t)
 	joined := start(t, f.Broker, asNode("node-c"))
 	testkit.Eventually(t, 30*time.Second, "the new node to be ready", func() bool { return joined.isReady(t) })
@@ -79,9 +74,7 @@ func TestNodeIsReadyWithTheKeysOfTheOthers(t *testing.T) {
 	answer := first.post(t, "/ingest/"+topic, `{"n":1}`, jsonBody, keyA).want(t, 200, "")
 	way.drop.Store(true)
 	second := start(t, b, asNode("node-b"))
-	testkit.Eventually(t, 10*time.Second, "the nodes to see each other", func() bool {
-		return first.node.Stats().Nodes == 2 && second.node.Stats().Nodes == 2
-	})
+	seeEachOther(t, first, second)
 	for _, query := range []string{"", "?exclude=kafka"} {
 		second.do(t, "GET", "/readyz"+query, "").want(t, 503, `{"error_code":50322,`)
 	}
@@ -89,4 +82,25 @@ func TestNodeIsReadyWithTheKeysOfTheOthers(t *testing.T) {
 	testkit.Eventually(t, 30*time.Second, "the second node to be ready", func() bool { return second.isReady(t) })
 	first.drain(t)
 	second.post(t, "/ingest/"+topic, `{"n":1}`, jsonBody, keyA).replayed(t, answer)
+}
+
+// The memories of a node are for the other nodes of its service alone.
+func TestStrangersLearnNoKeys(t *testing.T) {
+	b := testkit.Fake(t).Broker
+	all := nodes(t, b, 2)
+	topic := testkit.CreateTopic(t, b, 1)
+	all[0].post(t, "/ingest/"+topic, `{"n":1}`, jsonBody, keyA).want(t, 200, "")
+	asks := fmt.Sprintf(`{"by":%q,"behind":0}`, all[1].node.Run())
+	for _, path := range []string{"/internal/keys", "/internal/keys/all"} {
+		for _, s := range all {
+			for _, r := range []reply{
+				s.do(t, "POST", path, asks, jsonBody).want(t, 404, ""),
+				s.do(t, "POST", path, asks, jsonBody, "X-Millrace-Proof: 1").want(t, 403, ""),
+			} {
+				if strings.Contains(r.body, "memories") || strings.Contains(r.body, "answer") {
+					t.Errorf("%s tells a stranger %s", path, r.body)
+				}
+			}
+		}
+	}
 }

@@ -143,6 +143,20 @@ func holdProduce(t *testing.T, f *testkit.FakeKafka, topic string) (began <-chan
 	return arrived, func() { close(held) }
 }
 
+// carryOut has a node begin to carry out a request with keyA, whose produce is held until release
+// is called. ended is closed when the request has ended.
+func carryOut(t *testing.T, f *testkit.FakeKafka, s *stack, topic string) (release func(), ended <-chan struct{}) {
+	t.Helper()
+	began, release := holdProduce(t, f, topic)
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		_, _ = s.tryKey("/ingest/"+topic, `{"n":1}`, jsonBody, keyA)
+	}()
+	<-began
+	return release, over
+}
+
 // While a node carries a request out no other does. If it dies meanwhile, its records may be
 // written or not, and the others answer 504. A request that it has withdrawn before is carried out.
 func TestNodeDiesWithAKey(t *testing.T) {
@@ -152,13 +166,7 @@ func TestNodeDiesWithAKey(t *testing.T) {
 	path := "/ingest/" + topic
 	all[0].post(t, "/topics/"+topic, `{"records":[{"valu":1}]}`, jsonV2, keyB).want(t, 422, "")
 
-	began, release := holdProduce(t, f, topic)
-	lost := make(chan struct{})
-	go func() {
-		defer close(lost)
-		_, _ = all[0].tryKey(path, `{"n":1}`, jsonBody, keyA)
-	}()
-	<-began
+	release, lost := carryOut(t, f, all[0], topic)
 	for _, s := range all[1:] {
 		s.post(t, path, `{"n":1}`, jsonBody, keyA).want(t, 409, `{"error_code":40904,`)
 		s.post(t, path, `{"n":2}`, jsonBody, keyA).want(t, 422, `{"error_code":42210,`)
@@ -189,9 +197,7 @@ func TestKeysWithoutTheOtherNodes(t *testing.T) {
 	second := start(t, b, asNode("node-b"))
 	topic := testkit.CreateTopic(t, b, 1)
 	post := func(s *stack, key string) reply { return s.do(t, "POST", "/ingest/"+topic, `{"n":1}`, jsonBody, key) }
-	testkit.Eventually(t, 20*time.Second, "the nodes to see each other", func() bool {
-		return first.node.Stats().Nodes == 2 && second.node.Stats().Nodes == 2
-	})
+	seeEachOther(t, first, second)
 	way.drop.Store(true)
 	if r := post(second, keyA).want(t, 503, `{"error_code":50322,`); r.header.Get("Retry-After") == "" {
 		t.Error("no Retry-After")

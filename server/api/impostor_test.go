@@ -166,9 +166,7 @@ func TestRecordsThatComeAgain(t *testing.T) {
 	})
 	other := start(t, b, asNode("node-y"))
 	all := []*stack{x, other}
-	for _, s := range all {
-		testkit.Eventually(t, 20*time.Second, "the nodes to see each other", func() bool { return s.node.Stats().Nodes == 2 && s.node.Stats().Leased })
-	}
+	seeEachOther(t, all...)
 	x.do(t, "GET", path+"/assignments", "").want(t, 200, "partitions")
 	topic := testkit.CreateTopic(t, b, 1)
 	x.do(t, "POST", path+"/assignments", fmt.Sprintf(`{"partitions":[{"topic":%q,"partition":0}]}`, topic), plainV2).want(t, 204, "")

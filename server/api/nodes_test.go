@@ -57,13 +57,19 @@ func nodes(t *testing.T, b testkit.Broker, n int) []*stack {
 	for i := range n {
 		all = append(all, start(t, b, asNode(fmt.Sprintf("node-%c", 'a'+i))))
 	}
+	seeEachOther(t, all...)
+	return all
+}
+
+// seeEachOther waits until each of all nodes of a cluster takes part and knows of the others.
+func seeEachOther(t *testing.T, all ...*stack) {
+	t.Helper()
 	testkit.Eventually(t, 20*time.Second, "all nodes to see each other", func() bool {
 		return !slices.ContainsFunc(all, func(s *stack) bool {
 			st := s.node.Stats()
-			return !st.Leased || st.Nodes != n
+			return !st.Leased || st.Nodes != len(all)
 		})
 	})
-	return all
 }
 
 // produceNumbers writes the values from, from+1, … to both partitions of a topic in turn.
