@@ -37,20 +37,28 @@ func varied(n int) []*kgo.Record {
 	return all
 }
 
-// decoded makes franz-go read a batch as if a broker had sent it.
-func decoded(t *testing.T, b batch, first time.Time) []*kgo.Record {
+// whole puts a header before the records of b, whose payload is compressed by the codec with this
+// number.
+func whole(t testing.TB, b batch, first time.Time, codec int, payload []byte) []byte {
 	t.Helper()
 	raw := kmsg.RecordBatch{
-		Length: int32(batchHeader - 12 + len(b.bytes)), PartitionLeaderEpoch: -1, Magic: 2,
+		Length: int32(batchHeader - 12 + len(payload)), PartitionLeaderEpoch: -1, Magic: 2, Attributes: int16(codec),
 		LastOffsetDelta: int32(b.records - 1), FirstTimestamp: first.UnixMilli(), MaxTimestamp: first.UnixMilli() + 1000,
-		ProducerID: -1, ProducerEpoch: -1, FirstSequence: -1, NumRecords: int32(b.records), Records: b.bytes,
+		ProducerID: -1, ProducerEpoch: -1, FirstSequence: -1, NumRecords: int32(b.records), Records: payload,
 	}
 	text := raw.AppendTo(nil)
 	raw.CRC = int32(crc32.Checksum(text[21:], crc32.MakeTable(crc32.Castagnoli)))
 	text = raw.AppendTo(nil)
-	if len(text) != batchHeader+len(b.bytes) {
-		t.Fatalf("a header of %d bytes, not %d", len(text)-len(b.bytes), batchHeader)
+	if len(text) != batchHeader+len(payload) {
+		t.Fatalf("a header of %d bytes, not %d", len(text)-len(payload), batchHeader)
 	}
+	return text
+}
+
+// decoded makes franz-go read a batch as if a broker had sent it.
+func decoded(t *testing.T, b batch, first time.Time) []*kgo.Record {
+	t.Helper()
+	text := whole(t, b, first, 0, b.bytes)
 	p := kmsg.NewFetchResponseTopicPartition()
 	p.RecordBatches = text
 	got, _ := kgo.ProcessFetchPartition(kgo.ProcessFetchPartitionOpts{Topic: "t"}, &p, kgo.DefaultDecompressor(), nil)

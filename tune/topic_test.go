@@ -1,17 +1,21 @@
 package tune
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"maps"
 	"math"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/kversion"
 
 	"millrace/internal/kafka"
 	"millrace/internal/testkit"
@@ -19,33 +23,45 @@ import (
 
 func TestMain(m *testing.M) { testkit.Main(m) }
 
-// fill writes records to the topic in one batch per call.
+// fill writes records to their topic, all that stand in one slice as one batch. The library's
+// producer would not do: whatever makes it send to a broker sends a batch that waits for more.
 func fill(t *testing.T, b testkit.Broker, codec kgo.CompressionCodec, batches ...[]*kgo.Record) {
 	t.Helper()
-	var ready partitioned
-	cl := testkit.Client(t, b, kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchCompression(codec), kgo.ProducerLinger(time.Minute), kgo.WithHooks(&ready))
-	sent := 0
+	compressor, err := kgo.DefaultCompressor(codec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	versions := kversion.Stable()
+	versions.SetMaxKeyVersion(kmsg.Produce.Int16(), 12) // the last one that names topics
+	cl := testkit.Client(t, b, kgo.MaxVersions(versions))
 	for _, records := range batches {
-		for _, r := range records {
-			cl.Produce(t.Context(), r, func(_ *kgo.Record, err error) {
-				if err != nil {
-					t.Error(err)
-				}
-			})
-		}
-		// Those that wait for the library to learn of the topic would come into a batch that is sent.
-		sent += len(records)
-		testkit.Eventually(t, time.Minute, "all records to be in a batch", func() bool { return int(ready.Load()) == sent })
-		if err := cl.Flush(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		raw := cut(records, 1<<30, 1)[0]
+		payload, used := compressor.Compress(new(bytes.Buffer), raw.bytes)
+		partition := kmsg.NewProduceRequestTopicPartition()
+		partition.Partition = records[0].Partition
+		partition.Records = whole(t, raw, records[0].Timestamp, int(used), payload)
+		topic := kmsg.NewProduceRequestTopic()
+		topic.Topic, topic.Partitions = records[0].Topic, append(topic.Partitions, partition)
+		req := kmsg.NewPtrProduceRequest()
+		req.Acks, req.TimeoutMillis, req.Topics = -1, 10_000, append(req.Topics, topic)
+		// A new leader may not know yet that it is one.
+		testkit.Eventually(t, time.Minute, "the leader to take the batch", func() bool {
+			topics, err := kadm.NewClient(cl).ListTopics(t.Context(), topic.Topic)
+			if err != nil {
+				t.Fatal(err)
+			}
+			leader := topics[topic.Topic].Partitions[partition.Partition].Leader
+			resp, err := req.RequestWith(t.Context(), cl.Broker(int(leader)))
+			if err == nil {
+				err = kerr.ErrorForCode(resp.Topics[0].Partitions[0].ErrorCode)
+			}
+			if err != nil && !kerr.IsRetriable(err) {
+				t.Fatal(err)
+			}
+			return err == nil
+		})
 	}
 }
-
-// partitioned counts the records that the library has put into a batch.
-type partitioned struct{ atomic.Int64 }
-
-func (p *partitioned) OnProduceRecordPartitioned(*kgo.Record, int32) { p.Add(1) }
 
 // numbered returns n records of a partition with their number as value.
 func numbered(topic string, partition int32, n int, at time.Time) (all []*kgo.Record) {
