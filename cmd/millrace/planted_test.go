@@ -2,12 +2,17 @@ package main
 
 import (
 	"bytes"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/binary"
+	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -17,6 +22,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"software.sslmate.com/src/go-pkcs12"
 
 	"millrace/internal/testkit"
 )
@@ -235,6 +241,70 @@ func TestPlantedLoginsOfTheEnvironmentShowNowhere(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { plantedLogin{settings: settings, secrets: []string{key, session}}.run(t) })
 	}
+}
+
+// The passwords of stores, and a private key in the settings, show nowhere: not where the stores
+// are right and Kafka speaks no TLS, and not where a password is wrong.
+func TestPlantedStorePasswordsShowNowhere(t *testing.T) {
+	t.Parallel()
+	const password, wrong = "planted-store", "planted-wrong-store"
+	authority, err := testkit.NewAuthority(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair, err := tls.LoadX509KeyPair(authority.KeyFile, authority.KeyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(authority.KeyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, certificate := splitPEM(t, text)
+	keys, err1 := pkcs12.Modern.Encode(pair.PrivateKey, pair.Leaf, nil, password)
+	trust, err2 := pkcs12.Modern.EncodeTrustStore([]*x509.Certificate{pair.Leaf}, password)
+	if err := errors.Join(err1, err2); err != nil {
+		t.Fatal(err)
+	}
+	stores := func(password string) []string {
+		return []string{
+			"--set=client.security.protocol=SSL",
+			"--set=client.ssl.keystore.type=PKCS12", "--set=client.ssl.keystore.location=" + writeFile(t, "keys.p12", string(keys)), "--set=client.ssl.keystore.password=" + password,
+			"--set=client.ssl.truststore.type=PKCS12", "--set=client.ssl.truststore.location=" + writeFile(t, "trust.p12", string(trust)), "--set=client.ssl.truststore.password=" + password,
+			"--set=ssl.keystore.type=PEM", "--set=ssl.keystore.key=" + key, "--set=ssl.keystore.certificate.chain=" + certificate,
+		}
+	}
+	secrets := append(strings.Split(strings.TrimSpace(key), "\n")[1:3], password, wrong)
+	p := plant(t, testkit.Fake(t, kfake.SeedTopics(1, "t")).Broker, secrets, stores(password)...)
+	for _, path := range everywhere {
+		p.send(t, "GET", path, "")
+	}
+	p.send(t, "POST", "/topics/t", `{"records":[{"value":1}]}`)
+	if log := p.end(t); !strings.Contains(log, "no Kafka broker answers") {
+		t.Error("the log says nothing of Kafka")
+	}
+	refused := ranMillrace(t, append([]string{"serve", "--set=bootstrap.servers=b:1"}, stores(wrong)...)...)
+	if refused.code == 0 || !strings.Contains(refused.stderr, "the password is wrong") {
+		t.Errorf("a wrong password: %+v", refused)
+	}
+	p.texts["the refusal"] = refused.stdout + refused.stderr
+	p.wantNone(t)
+}
+
+// splitPEM returns the private key and the certificates of a file that has both.
+func splitPEM(t *testing.T, text []byte) (key, certificates string) {
+	t.Helper()
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		if encoded := string(pem.EncodeToMemory(block)); strings.HasSuffix(block.Type, "PRIVATE KEY") {
+			key += encoded
+		} else {
+			certificates += encoded
+		}
+	}
+	if key == "" || certificates == "" {
+		t.Fatal("the file lacks the key or its certificate")
+	}
+	return key, certificates
 }
 
 // keytabOf returns a keytab with one key, of aes256-cts-hmac-sha1-96.
