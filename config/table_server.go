@@ -149,7 +149,7 @@ var limitRows = []row{
 		store: into(millis(100, largest), func(d *draft) *time.Duration { return &d.Server.Bodies.Grace }),
 	},
 	{
-		name: "overload.delay.ms", def: "5", doc: "How long requests may wait for a processor of this node, as the median of the Go scheduler's delays over 100 ms. While it is longer, produce requests beyond those that the processors can serve are refused with 503 before their bodies are read, those of callers over their fair share first; other requests are not. Waiting for Kafka does not count. 0 refuses none.",
+		name: "overload.delay.ms", def: "2", doc: "How long requests may wait for a processor of this node, as the median of the Go scheduler's delays over 100 ms. While it is longer, produce requests beyond those that the processors can serve are refused with 503 before their bodies are read, those of callers over their fair share first; other requests are not. Waiting for Kafka does not count. 0 refuses none.",
 		store: into(millis(0, largest), func(d *draft) *time.Duration { return &d.Server.OverloadDelay }),
 	},
 	{

@@ -14,7 +14,7 @@ import (
 
 const (
 	// DefaultDelay is the delay that a [Shedder] holds where the settings do not say.
-	DefaultDelay = 5 * time.Millisecond
+	DefaultDelay = 2 * time.Millisecond
 	// watch is how often the delay of the scheduler is read.
 	watch = 25 * time.Millisecond
 	// patient is how many looks in a row must find the delay too long: a burst, or a
