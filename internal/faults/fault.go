@@ -12,10 +12,12 @@ type Fault struct {
 	// Survivable says that the Kafka cluster goes on without what is broken, after a moment: then
 	// the time that the service needs is taken before the end as well.
 	Survivable bool
-	// Lasts is how long it stays broken, at least.
+	// Lasts is how long it stays broken once it is, at least.
 	Lasts time.Duration
 	// End mends it, and returns when it is mended; nil: nothing has to be.
 	End func(ctx context.Context, r *Run) error
+	// Then breaks next, when all is well again; nil: nothing does.
+	Then *Fault
 }
 
 // survived is how long a broker stays away that the others replace: they have found out after 3 s.
@@ -85,18 +87,31 @@ func BrokersKilled(lasts time.Duration) Fault {
 // RollingRestart stops each broker as an operator does and starts it again, one after the other,
 // each when the one before is in sync.
 func RollingRestart() Fault {
-	return Fault{Begin: func(ctx context.Context, r *Run) error {
-		for i := range brokers {
+	var all *Fault
+	for i := brokers - 1; i >= 0; i-- {
+		one := brokerRestarted(i)
+		one.Then = all
+		all = &one
+	}
+	return *all
+}
+
+// brokerRestarted stops a broker, which first hands over what it leads, and starts it again.
+func brokerRestarted(i int) Fault {
+	return Fault{
+		Begin: func(_ context.Context, r *Run) error {
 			r.Cluster.Stop(i)
+			return nil
+		},
+		Survivable: true,
+		Lasts:      2 * lasting,
+		End: func(ctx context.Context, r *Run) error {
 			if err := r.Cluster.Start(ctx, i); err != nil {
 				return err
 			}
-			if err := r.Cluster.AwaitSync(ctx, r.Topic); err != nil {
-				return err
-			}
-		}
-		return nil
-	}}
+			return r.Cluster.AwaitSync(ctx, r.Topic)
+		},
+	}
 }
 
 // Network has the network do harm to all connections between nodes and brokers.

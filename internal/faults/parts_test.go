@@ -63,6 +63,46 @@ func TestProbeFindsTheEndOfAnOutage(t *testing.T) {
 	}
 }
 
+// TestDisturbancesAreMeasuredApart has the brokers away for a second where a fault begins, and the
+// service for a second where it ends, of two faults one after the other.
+func TestDisturbancesAreMeasuredApart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var away, lame atomic.Int64 // until when brokers and service are, in nanoseconds
+		probe := func(until *atomic.Int64) *Probe {
+			return &Probe{send: func(context.Context, int32) error {
+				if time.Now().UnixNano() < until.Load() {
+					return errors.New("away")
+				}
+				return nil
+			}}
+		}
+		disturb := func(until *atomic.Int64) func(context.Context, *Run) error {
+			return func(context.Context, *Run) error {
+				until.Store(time.Now().Add(time.Second).UnixNano())
+				return nil
+			}
+		}
+		r := &Run{t: t, brokers: probe(&away), service: probe(&lame), traffic: &traffic{began: make(chan struct{})}}
+		close(r.traffic.began)
+		r.partitions.Store(1)
+		one := Fault{Begin: disturb(&away), Survivable: true, Lasts: 10 * time.Second, End: disturb(&lame)}
+		two := one
+		two.Then = &one
+		ctx, cancel := context.WithCancel(t.Context())
+		var probes sync.WaitGroup
+		probes.Go(func() { r.brokers.run(ctx, &r.partitions) })
+		probes.Go(func() { r.service.run(ctx, &r.partitions) })
+		defer probes.Wait()
+		defer cancel()
+		r.inflict(ctx, Schedule{Fault: two})
+		for what, got := range map[string]time.Duration{"Kafka": r.result.ClusterAway, "the service, after Kafka,": r.result.Recovery} {
+			if got < time.Second-probeEvery || got > time.Second+2*probeEvery {
+				t.Errorf("%s was away for %v, want a second", what, got)
+			}
+		}
+	})
+}
+
 const log = `12 [ReplicaFetcherThread-0-1] WARN kafka.server.ReplicaFetcherThread - Error in response for fetch request
 java.io.IOException: Connection to 1 was disconnected before the response was read
 	at org.apache.kafka.clients.NetworkClientUtils.sendAndReceive(NetworkClientUtils.java:111)

@@ -173,38 +173,43 @@ func (r *Run) settle(ctx context.Context) {
 
 // inflict breaks and mends, and takes the time that it needs to be well again.
 func (r *Run) inflict(ctx context.Context, s Schedule) {
-	f, began := s.Fault, time.Now()
-	r.traffic.disturb(s.Name)
+	for f := &s.Fault; f != nil; f = f.Then {
+		r.suffer(ctx, s.Name, f)
+	}
+}
+
+// suffer is inflict for one fault. Its beginning and its end are two disturbances, each measured
+// from its own time on: the bare client may notice only the first and the service only the second,
+// and the time between them would be taken for that of a recovery.
+func (r *Run) suffer(ctx context.Context, name string, f *Fault) {
+	began := time.Now()
+	r.traffic.disturb(name)
 	if f.Begin != nil {
 		r.must(f.Begin(ctx, r))
 	}
+	broken := time.Now()
 	if f.End == nil {
-		r.measure(ctx, began)
+		r.measure(ctx, began, broken)
 		return
 	}
 	select {
-	case <-time.After(time.Until(began.Add(f.Lasts))):
+	case <-time.After(f.Lasts):
 	case <-ctx.Done():
 	}
-	since := time.Now()
 	if f.Survivable {
-		r.judge(began)
-		since = began // the cluster did not wait for the end
+		r.measure(ctx, began, broken)
 	}
-	r.traffic.disturb(s.Name + ": its end")
+	r.traffic.disturb(name + ": its end")
 	r.must(f.End(ctx, r))
-	if !f.Survivable {
-		since = time.Now()
-	}
-	r.measure(ctx, since)
+	mended := time.Now()
+	r.measure(ctx, mended, mended)
 }
 
 // measure waits until brokers and service are well, and notes how much later the service was. since
-// is when it could be at the soonest.
-func (r *Run) measure(ctx context.Context, since time.Time) {
+// is when it could be at the soonest; what was well before from proves nothing.
+func (r *Run) measure(ctx context.Context, since, from time.Time) {
 	ctx, cancel := context.WithTimeout(ctx, recoveryTime)
 	defer cancel()
-	from := time.Now() // what was well before proves nothing
 	err := eventually(ctx, "the service to recover", func() bool {
 		_, cluster := r.brokers.recovered(time.Now())
 		_, service := r.service.recovered(time.Now())
@@ -217,22 +222,22 @@ func (r *Run) measure(ctx context.Context, since time.Time) {
 }
 
 // judge notes how long after since the brokers were well, and how much later the service was, or
-// how much later it is by now. While the brokers are not well, nothing can be said of the service.
+// how much later it is by now. If the brokers are not well, nothing can be said of the service. Of
+// several disturbances the longest counts.
 func (r *Run) judge(since time.Time) {
 	now := time.Now()
 	cluster, ok := r.brokers.recovered(now)
 	service, _ := r.service.recovered(now)
 	if !ok {
-		r.result.ClusterAway = now.Sub(since)
+		r.result.ClusterAway = max(r.result.ClusterAway, now.Sub(since))
 		return
 	}
 	if cluster.Before(since) {
 		cluster = since
 	}
-	if r.result.ClusterAway == 0 { // a broker that comes back later may disturb again
-		r.result.ClusterAway = cluster.Sub(since)
-	}
-	r.result.Recovery = max(r.result.Recovery, service.Sub(cluster))
+	away, later := cluster.Sub(since), max(0, service.Sub(cluster))
+	r.t.Logf("Kafka was away for %v, the service for %v more", away.Round(time.Millisecond), later.Round(time.Millisecond))
+	r.result.ClusterAway, r.result.Recovery = max(r.result.ClusterAway, away), max(r.result.Recovery, later)
 }
 
 // conclude collects the figures when all has ended.
