@@ -167,6 +167,7 @@ type Conn struct {
 	counted  auth.Connection // in the quotas of its caller
 	seat     fair.Seat       // of its caller among those that share the node
 	attention
+	param any    // the parameter of the frequent route asked for last, a string
 	waits func() // called before bytes are waited for, or nil; of the connection's goroutine
 
 	answer atomic.Pointer[pool.Buffer] // the response being written

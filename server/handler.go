@@ -89,7 +89,9 @@ func (s *Server) route(ctx *fasthttp.RequestCtx) error {
 		return err
 	}
 	trimSlash(ctx)
-	s.router.Handler(ctx)
+	if !s.handleFrequent(ctx) {
+		s.router.Handler(ctx)
+	}
 	return nil
 }
 

@@ -119,10 +119,19 @@ func (s *Server) Handle(routes ...Route) {
 			methods = append(methods, fasthttp.MethodHead)
 		}
 		for _, m := range methods {
-			s.router.Handle(m, rt.Path, s.counted(m, rt, h))
+			counted := s.counted(m, rt, h)
+			s.router.Handle(m, rt.Path, counted)
+			if f, ok := newFrequent(&rt, counted); ok {
+				s.frequent = append(s.frequent, f)
+			}
 		}
 	}
 	s.routes = append(s.routes, routes...)
+	for i := range s.frequent {
+		if at := slices.IndexFunc(s.routes, func(rt Route) bool { return s.frequent[i].hides(&rt) }); at >= 0 {
+			panic("BUG: " + s.routes[at].Path + " is beside a parameter that the edge looks for first")
+		}
+	}
 	for _, rt := range routes {
 		if rt.Streamed {
 			s.streamedRoutes = append(s.streamedRoutes, &rt)

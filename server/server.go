@@ -97,6 +97,7 @@ type Server struct {
 	routes   []Route // all registered routes
 	// streamedRoutes are the routes with Streamed.
 	streamedRoutes []*Route
+	frequent       []frequent // routes that the router need not look for
 	cors           *CORS
 	hosts          ownHosts
 	figures        figures
