@@ -67,6 +67,7 @@ func copySource(t *testing.T, root string) string {
 // library, so that it runs in an empty container, and says what it is. And what
 // make install has put somewhere is whole.
 func TestBuildAndInstall(t *testing.T) {
+	t.Parallel()
 	testkit.Long(t) // it builds the program twice
 	root, err := testkit.ModuleRoot()
 	if err != nil {

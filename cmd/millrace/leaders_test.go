@@ -17,6 +17,7 @@ import (
 // A leader that moved is seen by pollers as soon as a record goes to it or
 // comes from it, long before the view would grow old.
 func TestMovedLeaderIsSeen(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t, kfake.NumBrokers(3), kfake.SeedTopics(1, "t"))
 	_, url := serve(t, b.Broker, "--set=metadata.max.age.ms=3600000")
 	leader := func() int32 {

@@ -17,6 +17,7 @@ import (
 
 // TestLoadtestCheck checks the program itself, and what it leaves behind.
 func TestLoadtestCheck(t *testing.T) {
+	t.Parallel()
 	testkit.Long(t)
 	dir := t.TempDir()
 	out, code := runLoadtest(t, "--check", "--dev", "--duration=500ms", "--clients=3", "--seed=7", "--out", dir)
@@ -51,6 +52,7 @@ func TestLoadtestCheck(t *testing.T) {
 // TestLoadtestCheckFails has a proxy in front of a node that acknowledges one request and
 // throws it away.
 func TestLoadtestCheckFails(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t)
 	s, url := serve(t, b.Broker)
 	defer s.Signal(t, os.Interrupt)
@@ -78,6 +80,7 @@ func TestLoadtestCheckFails(t *testing.T) {
 }
 
 func TestLoadtestCheckFlags(t *testing.T) {
+	t.Parallel()
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "[]") }))
 	defer proxy.Close()
 	for want, args := range map[string][]string{

@@ -196,6 +196,7 @@ func TestDevRegistry(t *testing.T) {
 // SIGTERM while requests run: each of them is answered, and what was answered
 // with 200 is in Kafka; a waiting read is answered at once; the exit code is 0.
 func TestSigtermDrains(t *testing.T) {
+	t.Parallel()
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		p, url := serve(t, b, "--set=shutdown.graceful.ms=20000", "--set=consumer.request.timeout.ms=60000", "--set=producer.linger.ms=300")
 		topic := testkit.CreateTopic(t, b, 1)
@@ -262,6 +263,7 @@ func TestSigtermDrains(t *testing.T) {
 }
 
 func TestSecondSignalExitsAtOnce(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t)
 	topic := testkit.CreateTopic(t, b.Broker, 1)
 	p, url := serve(t, b.Broker, "--set=shutdown.graceful.ms=60000")

@@ -398,6 +398,7 @@ func TestWaitForKafkaIsTimed(t *testing.T) {
 
 // A reader that stops is seen to fall behind, by /metrics, within an interval.
 func TestStoppedReaderFallsBehind(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t, kfake.SeedTopics(1, "t"))
 	_, url := serve(t, b.Broker, "--set=consumer.lag.interval.ms=100")
 	produce := func() {

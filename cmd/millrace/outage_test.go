@@ -21,6 +21,7 @@ import (
 // 200 is in Kafka once, what was answered with 503 is not, and only 504 leaves it open, without
 // asking for a retry. When the broker is back the next request succeeds.
 func TestProduceDuringOutage(t *testing.T) {
+	t.Parallel()
 	for _, outage := range []struct {
 		name       string
 		begin, end func(t *testing.T, k *testkit.Kafka)

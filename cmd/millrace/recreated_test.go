@@ -91,6 +91,7 @@ func instanceReader(t *testing.T, url, of, what string) func() (int, string) {
 
 // A partition that was just added can be written, and looked up, at once.
 func TestAddedPartition(t *testing.T) {
+	t.Parallel()
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		_, url := serve(t, b, "--set=topics.auto.create=false")
 		topic := testkit.CreateTopic(t, b, 1)

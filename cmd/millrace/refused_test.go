@@ -89,6 +89,7 @@ func credentials(side, password string) []string {
 // Where Kafka refuses the node, or the node Kafka, nothing is answered as if there were no
 // records: each request has the status of the reason, and /readyz names it.
 func TestRefusedByKafka(t *testing.T) {
+	t.Parallel()
 	k, sasl, tls := guardedKafka(t)
 	topic := testkit.CreateTopic(t, k.Broker, 1)
 	assigned := fmt.Sprintf(`{"partitions":[{"topic":%q,"partition":0}]}`, topic)

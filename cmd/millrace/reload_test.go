@@ -96,6 +96,7 @@ func (w *writer) run(url string, stop <-chan struct{}) {
 // PUT and by SIGHUP in turn. No record is lost, doubled or out of order, and
 // in every partition the batches change their codec just as told.
 func TestCompressionChangesUnderLoad(t *testing.T) {
+	t.Parallel()
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		_, url, rewrite := configured(t, b)
 		const partitions, perPartition = 3, 2

@@ -31,6 +31,7 @@ func TestStreamsPage(t *testing.T) {
 // Many streams of a topic, by the resources that they take of a program that does nothing else.
 // With MILLRACE_STREAMS=full it is the figure of docs/streams.md, of 1,000 streams.
 func TestManyStreamsTakeLittle(t *testing.T) {
+	t.Parallel()
 	streams := 100
 	if os.Getenv("MILLRACE_STREAMS") == "full" {
 		streams = 1000

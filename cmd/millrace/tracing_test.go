@@ -160,6 +160,7 @@ func TestTracingIsOff(t *testing.T) {
 
 // A collector that is away costs neither requests nor much of the end.
 func TestCollectorAway(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	p, url := serve(t, b, "--set=tracing.otlp.endpoint=http://127.0.0.1:1", "--set=tracing.sample.ratio=1")
 	began := time.Now()

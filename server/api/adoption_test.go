@@ -17,12 +17,14 @@ import (
 // A commit that made a seek void makes it void for the adopting node too, also where the group is
 // back at the offset that it had before the seek.
 func TestCommitAfterSeekOutlivesItsNode(t *testing.T) {
+	t.Parallel()
 	for _, how := range []string{"subscription", "assignments"} {
 		for _, end := range []struct {
 			name string
 			end  func(*stack, *testing.T)
 		}{{"drained", (*stack).drain}, {"cut off", (*stack).cut}} {
 			t.Run(how+" "+end.name, func(t *testing.T) {
+				t.Parallel()
 				b := testkit.Fake(t).Broker
 				all := nodes(t, b, 2)
 				i, topic := prepare(t, all, how, `,"auto.commit.enable":"false"`, 100)
@@ -45,6 +47,7 @@ func TestCommitAfterSeekOutlivesItsNode(t *testing.T) {
 
 // The same where auto-commit makes the seek void at a drain.
 func TestAutoCommitAfterSeekOutlivesADrain(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	all := nodes(t, b, 2)
 	i, topic := prepare(t, all, "assignments", "", 100)
@@ -64,6 +67,7 @@ func TestAutoCommitAfterSeekOutlivesADrain(t *testing.T) {
 
 // A v1 instance is read, committed and deleted through any node, and outlives its own.
 func TestAnyNodeServesAnInstanceOfV1(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	all := nodes(t, b, 3)
 	topic := testkit.CreateTopic(t, b, 2)
@@ -117,6 +121,7 @@ func values(t *testing.T, answer string) (all []string) {
 // commit before it has learned of that. It must commit nothing: an assignment has no membership
 // by which Kafka could fence it.
 func TestLateCommitOfAnAssignmentIsFenced(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	all := nodes(t, b, 2)
 	i, topic := prepare(t, all, "assignments", `,"auto.commit.enable":"false"`, 100)
@@ -137,6 +142,7 @@ func TestLateCommitOfAnAssignmentIsFenced(t *testing.T) {
 
 // Any node tells a client that its instance has expired.
 func TestExpiredInstanceSaysWhy(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	brief := func(o *stackOptions) { o.consumer.InstanceTimeout = time.Second }
 	all := []*stack{start(t, b, asNode("node-a"), brief), start(t, b, asNode("node-b"), brief)}

@@ -16,6 +16,7 @@ import (
 )
 
 func TestAnyNodeServesAnInstance(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 2)
 	all := nodes(t, b, 3)
@@ -41,6 +42,7 @@ func TestAnyNodeServesAnInstance(t *testing.T) {
 }
 
 func TestOneNameOnTwoNodes(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	all := nodes(t, b, 3)
 	for round := range 10 {
@@ -65,6 +67,7 @@ func TestOneNameOnTwoNodes(t *testing.T) {
 }
 
 func TestNodesTrustOnlyTheirSecret(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	all := nodes(t, b, 2)
 	i := createConsumer(t, all[0], "")
@@ -82,12 +85,14 @@ func TestNodesTrustOnlyTheirSecret(t *testing.T) {
 }
 
 func TestInstanceOutlivesItsNode(t *testing.T) {
+	t.Parallel()
 	for _, how := range []string{"subscription", "assignments"} {
 		for _, end := range []struct {
 			name string
 			end  func(*stack, *testing.T)
 		}{{"drained", (*stack).drain}, {"cut off", (*stack).cut}} {
 			t.Run(how+" "+end.name, func(t *testing.T) {
+				t.Parallel()
 				b := testkit.Fake(t).Broker
 				all := nodes(t, b, 3)
 				i, topic := prepare(t, all, how, `,"auto.commit.enable":"false"`, 1000)
@@ -111,6 +116,7 @@ func TestInstanceOutlivesItsNode(t *testing.T) {
 }
 
 func TestNodeThatIsCutOffStopsToServe(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	all := nodes(t, b, 2)
 	i, _ := prepare(t, all, "subscription", "", 10)
@@ -123,8 +129,10 @@ func TestNodeThatIsCutOffStopsToServe(t *testing.T) {
 }
 
 func TestPositionsOutliveTheirNode(t *testing.T) {
+	t.Parallel()
 	for _, how := range []string{"subscription", "assignments"} {
 		t.Run(how, func(t *testing.T) {
+			t.Parallel()
 			b := testkit.Fake(t).Broker
 			all := nodes(t, b, 2)
 			i, topic := prepare(t, all, how, `,"auto.commit.enable":"false"`, 100)
@@ -151,8 +159,10 @@ func TestPositionsOutliveTheirNode(t *testing.T) {
 // An instance that begins at the end of the log must not miss records that arrive between its
 // node's death and its adoption.
 func TestLatestStaysWhereItBegan(t *testing.T) {
+	t.Parallel()
 	for _, how := range []string{"subscription", "assignments"} {
 		t.Run(how, func(t *testing.T) {
+			t.Parallel()
 			b := testkit.Fake(t).Broker
 			all := nodes(t, b, 2)
 			topic := testkit.CreateTopic(t, b, 2)
@@ -178,6 +188,7 @@ func TestLatestStaysWhereItBegan(t *testing.T) {
 }
 
 func TestNodeThatComesBackFindsItsInstances(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	first := nodes(t, b, 1)
 	i, _ := prepare(t, first, "subscription", `,"auto.commit.enable":"false"`, 10)
@@ -190,6 +201,7 @@ func TestNodeThatComesBackFindsItsInstances(t *testing.T) {
 
 // A page whose response was lost between two nodes is not confirmed.
 func TestAnswerLostBetweenNodesComesAgain(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	way := newLossy(t)
 	owner := start(t, b, asNode("node-a"), func(o *stackOptions) { o.via = way.before })
@@ -214,6 +226,7 @@ func TestAnswerLostBetweenNodesComesAgain(t *testing.T) {
 
 // A change of an instance's node is no rebalance: the other members keep their partitions.
 func TestAdoptionIsNoRebalance(t *testing.T) {
+	t.Parallel()
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		place := "_" + testkit.Topic(t)
 		own := func(o *stackOptions) {
@@ -260,6 +273,7 @@ func TestAdoptionIsNoRebalance(t *testing.T) {
 }
 
 func TestInstanceThatCannotBeRecovered(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	all := nodes(t, b, 2)
 	i, topic := prepare(t, all, "assignments", "", 10)
@@ -294,6 +308,7 @@ func TestInstancesOfOneClientAreBounded(t *testing.T) {
 }
 
 func TestStreamOfAnotherNode(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	all := nodes(t, b, 2)
 	i, topic := prepare(t, all, "subscription", "", 100)
@@ -325,6 +340,7 @@ func TestStreamOfAnotherNode(t *testing.T) {
 
 // Where the broker assigns, the adoption is a member that leaves and another that joins.
 func TestAdoptionWithTheBrokersOwnGroups(t *testing.T) {
+	t.Parallel()
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		place := "_" + testkit.Topic(t)
 		own := func(o *stackOptions) {
@@ -347,6 +363,7 @@ func TestAdoptionWithTheBrokersOwnGroups(t *testing.T) {
 
 // A DELETE that a node retries, because it got no response, succeeds.
 func TestRepeatedDelete(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	s := nodes(t, b, 1)[0]
 	i := createConsumer(t, s, "")

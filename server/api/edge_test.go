@@ -296,6 +296,7 @@ func TestRequestLogIsOneLineWithoutTheQuery(t *testing.T) {
 
 // A connection that was opened in advance and never used does not delay a drain.
 func TestSilentConnectionsDoNotHoldUpADrain(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t)
 	s := start(t, b.Broker)
 	s.raw(t)
@@ -314,6 +315,7 @@ func TestSilentConnectionsDoNotHoldUpADrain(t *testing.T) {
 // Clients that send one request after the other on a connection are told that it ends, and none of
 // their requests is without a response.
 func TestDrainCutsNoRequestOnConnectionsAtWork(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t)
 	s := start(t, b.Broker)
 	var cut, working atomic.Int32

@@ -116,8 +116,10 @@ func TestClientThatHangsUpLosesNothing(t *testing.T) {
 
 // The same where the client hangs up at one node, and another has the instance.
 func TestReadEndsWithItsClientAtAnotherNode(t *testing.T) {
+	t.Parallel()
 	for _, late := range []bool{false, true} {
 		t.Run(fmt.Sprintf("late=%v", late), func(t *testing.T) {
+			t.Parallel()
 			b := testkit.Fake(t).Broker
 			topic := testkit.CreateTopic(t, b, 2)
 			var all []*stack

@@ -107,6 +107,7 @@ func TestOwnHostsOnly(t *testing.T) {
 // A path that looks like a host to a parser of URLs names none (RFC 9112 §3.2.1): the Host
 // header, which a rebound page cannot choose, still counts.
 func TestPathsThatBeginWithTwoSlashesNameNoHost(t *testing.T) {
+	t.Parallel()
 	s := start(t, testkit.Fake(t).Broker, withAdmin)
 	for _, path := range []string{"//localhost/admin/config?x=://", "//localhost/ui?x=://", "//localhost/ui", "//localhost:1/admin/config#://"} {
 		if status, body := s.as(t, "evil.example", "GET", path); status != 400 {

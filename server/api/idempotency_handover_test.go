@@ -13,6 +13,7 @@ func (s *stack) isReady(t *testing.T) bool { return s.do(t, "GET", "/readyz", ""
 
 // Nodes that restart one after the other, each when the one before is ready, forget no key.
 func TestKeysOutliveARollingRestart(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	all := nodes(t, b, 3)
 	topic := testkit.CreateTopic(t, b, 1)
@@ -44,6 +45,7 @@ func TestKeysOutliveARollingRestart(t *testing.T) {
 // A node that has joined knows of a request that was being carried out before. It does not carry it
 // out again when the node that had it is dead.
 func TestJoinedNodeKnowsWhoCarriesOut(t *testing.T) {
+	t.Parallel()
 	f := testkit.Fake(t)
 	all := nodes(t, f.Broker, 2)
 	topic := testkit.CreateTopic(t, f.Broker, 1)
@@ -66,6 +68,7 @@ func TestJoinedNodeKnowsWhoCarriesOut(t *testing.T) {
 
 // A node is not ready before it has heard the others, as long as they live.
 func TestNodeIsReadyWithTheKeysOfTheOthers(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	way := newLossy(t)
 	first := start(t, b, asNode("node-a"), func(o *stackOptions) { o.via = way.before })
@@ -86,6 +89,7 @@ func TestNodeIsReadyWithTheKeysOfTheOthers(t *testing.T) {
 
 // The memories of a node are for the other nodes of its service alone.
 func TestStrangersLearnNoKeys(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	all := nodes(t, b, 2)
 	topic := testkit.CreateTopic(t, b, 1)

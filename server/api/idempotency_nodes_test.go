@@ -38,6 +38,7 @@ func (s *stack) post(t *testing.T, path, body string, headers ...string) reply {
 // A request with a key is carried out once by all nodes of a service, whichever of them get it, one
 // that has joined since among them, and when the node that had it is gone.
 func TestKeysAreOfAllNodes(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	all := nodes(t, b, 3)
 	topic := testkit.CreateTopic(t, b, 1)
@@ -79,6 +80,7 @@ func TestKeysAreOfAllNodes(t *testing.T) {
 // Of requests with one key that come to several nodes at once, one is carried out. The others are
 // told to ask again, and then get its answer.
 func TestOneOfManyNodesCarriesOut(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	all := nodes(t, b, 3)
 	topic := testkit.CreateTopic(t, b, 1)
@@ -160,6 +162,7 @@ func carryOut(t *testing.T, f *testkit.FakeKafka, s *stack, topic string) (relea
 // While a node carries a request out no other does. If it dies meanwhile, its records may be
 // written or not, and the others answer 504. A request that it has withdrawn before is carried out.
 func TestNodeDiesWithAKey(t *testing.T) {
+	t.Parallel()
 	f := testkit.Fake(t)
 	all := nodes(t, f.Broker, 3)
 	topic := testkit.CreateTopic(t, f.Broker, 1)
@@ -191,6 +194,7 @@ func TestNodeDiesWithAKey(t *testing.T) {
 // A node that cannot ask one that lives writes nothing. One that is cut off from the others says
 // that the key counts on it alone, as does one that has a node beside it that takes no keys.
 func TestKeysWithoutTheOtherNodes(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	way := newLossy(t)
 	first := start(t, b, asNode("node-a"), func(o *stackOptions) { o.via = way.before })

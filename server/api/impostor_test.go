@@ -109,6 +109,7 @@ var credentials = []string{"Authorization: Basic dTpw", "Cookie: session=1", "X-
 
 // A Kafka client that may write the topic cannot make itself a node.
 func TestForgedRecordsDoNotCount(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	all := nodes(t, b, 2)
 	evil := newImpostor(t)
@@ -154,6 +155,7 @@ func TestForgedRecordsDoNotCount(t *testing.T) {
 
 // Records that verified once do not bring back what they said.
 func TestRecordsThatComeAgain(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	former := newImpostor(t) // has the address of a node that has moved since
 	moved := start(t, b, asNode("node-x"), func(o *stackOptions) { o.via = func(string) string { return former.URL } })
@@ -263,6 +265,7 @@ func (p *tap) change(answer func(*http.Response)) {
 
 // A request between nodes has neither the secret nor the client's credentials.
 func TestNothingOfTheClientGoesAlong(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	p := newTap(t)
 	owner := start(t, b, asNode("node-a"), func(o *stackOptions) { o.via = p.before(t) })
@@ -287,6 +290,7 @@ func TestNothingOfTheClientGoesAlong(t *testing.T) {
 // A response from the address of a node that is not proven to be the node's does not reach the
 // client.
 func TestResponsesAreThoseOfTheNode(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	p := newTap(t)
 	owner := start(t, b, asNode("node-a"), func(o *stackOptions) { o.via = p.before(t) })
@@ -327,6 +331,7 @@ func TestResponsesAreThoseOfTheNode(t *testing.T) {
 
 // A request of a node holds as it is, at the node that it is for, once.
 func TestRequestsOfNodesHoldOnce(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	all := nodes(t, b, 2)
 	s := all[0]
@@ -409,6 +414,7 @@ func TestRequestsOfNodesHoldOnce(t *testing.T) {
 // A request overheard between two nodes cannot be replayed to either of them, nor to a later
 // node of the same name.
 func TestOverheardRequestsAreWorthNothing(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	p := newTap(t)
 	owner := start(t, b, asNode("node-a"), func(o *stackOptions) { o.via = p.before(t) })

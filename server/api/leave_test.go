@@ -57,6 +57,7 @@ func TestMembersLeaveWhateverTheyAreDoing(t *testing.T) {
 //	after 5 s: the Kafka client is closed without a LeaveGroup
 //	Kafka: <- JoinGroup        completes the join of a member that is gone
 func TestLeavingWhileAJoinIsHeld(t *testing.T) {
+	t.Parallel()
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		s := start(t, b)
 		topic, group := testkit.CreateTopic(t, b, 1), testkit.Group(t)

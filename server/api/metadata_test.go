@@ -49,6 +49,7 @@ func TestMetadataForbidden(t *testing.T) {
 
 // An outage of the brokers shows at once: readiness is off, and no request waits.
 func TestMetadataWithoutBrokers(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t, kfake.SeedTopics(1, "t"))
 	s := start(t, b.Broker)
 	s.do(t, "GET", "/topics", "").want(t, 200, `["t"]`)

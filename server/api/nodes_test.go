@@ -22,12 +22,13 @@ import (
 
 const clusterSecret = "the nodes know it"
 
-// asNode makes a stack a node of a cluster.
+// asNode makes a stack a node of a cluster. Its lease is sixteen heartbeats long: such tests run
+// beside others, and a shorter one ends early on a machine that is busy with them.
 func asNode(id string) func(*stackOptions) {
 	return func(o *stackOptions) {
 		o.node = &cluster.Settings{
 			ID: id, Topic: meeting, Replication: 1,
-			Heartbeat: 250 * time.Millisecond, Lease: 2 * time.Second, Idle: time.Minute, Keys: true,
+			Heartbeat: 250 * time.Millisecond, Lease: 4 * time.Second, Idle: time.Minute, Keys: true,
 		}
 		o.peer.Secret, o.node.Secret = clusterSecret, clusterSecret
 		o.peer.Lease = o.node.Lease
@@ -49,8 +50,7 @@ func joinCluster(t testing.TB, base kafka.Settings, o *stackOptions) *cluster.No
 	return node
 }
 
-// nodes starts a cluster of n. Its tests run alone: leases of two seconds end early on a machine
-// that is busy with other tests.
+// nodes starts a cluster of n.
 func nodes(t *testing.T, b testkit.Broker, n int) []*stack {
 	t.Helper()
 	var all []*stack
@@ -64,7 +64,7 @@ func nodes(t *testing.T, b testkit.Broker, n int) []*stack {
 // seeEachOther waits until each of all nodes of a cluster takes part and knows of the others.
 func seeEachOther(t *testing.T, all ...*stack) {
 	t.Helper()
-	testkit.Eventually(t, 20*time.Second, "all nodes to see each other", func() bool {
+	testkit.Eventually(t, 40*time.Second, "all nodes to see each other", func() bool {
 		return !slices.ContainsFunc(all, func(s *stack) bool {
 			st := s.node.Stats()
 			return !st.Leased || st.Nodes != len(all)
@@ -150,7 +150,7 @@ func (s *stack) drain(t *testing.T) {
 func (s *stack) cut(t *testing.T) {
 	t.Helper()
 	s.node.Close(t.Context(), false)
-	testkit.Eventually(t, 10*time.Second, "the lease to end", func() bool { return !s.node.Stats().Leased })
+	testkit.Eventually(t, 20*time.Second, "the lease to end", func() bool { return !s.node.Stats().Leased })
 }
 
 // prepare makes an instance on the first node, with a subscription or an

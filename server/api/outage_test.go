@@ -15,6 +15,7 @@ import (
 // takes no other's slot with it. v1 has only the code for a retry; a request of nothing else is
 // 504, and asks for no retry.
 func TestUnknownRecordsHaveTheirCode(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t)
 	s := start(t, b.Broker, func(o *stackOptions) { o.producer.DeliveryTimeout = time.Second })
 	topic := testkit.CreateTopic(t, b.Broker, 2)

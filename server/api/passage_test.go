@@ -17,6 +17,7 @@ import (
 // A page that a node has delivered before its orderly end is confirmed: a commit through another
 // node commits it.
 func TestPageOutlivesTheNodeThatSentItOn(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	all := nodes(t, b, 3)
 	i, topic := prepare(t, all, "subscription", `,"auto.commit.enable":"false"`, 100)
@@ -34,6 +35,7 @@ func TestPageOutlivesTheNodeThatSentItOn(t *testing.T) {
 
 // The same without a commit: the next read confirms the page.
 func TestReadOnAfterTheNodeThatSentItOn(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	all := nodes(t, b, 3)
 	i, topic := prepare(t, all, "assignments", "", 100)
@@ -69,6 +71,7 @@ func readOver(t *testing.T, conn net.Conn, owner *stack, i string) net.Conn {
 // that it had forwarded without reporting it. The owner cannot distinguish them. It commits
 // neither, and reports no commit.
 func TestAnswerLostWithTheNodeThatSentItOn(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	owner := start(t, b, asNode("node-a"))
 	i, topic := prepare(t, []*stack{owner}, "subscription", `,"auto.commit.enable":"false"`, 100)
@@ -93,6 +96,7 @@ func TestAnswerLostWithTheNodeThatSentItOn(t *testing.T) {
 // A client that hangs up at another node while its read waits there does not get the records, and
 // that node reports it.
 func TestClientThatHangsUpAtAnotherNode(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	patient := func(o *stackOptions) { o.consumer.RequestTimeout = 20 * time.Second }
 	all := []*stack{start(t, b, asNode("node-a"), patient), start(t, b, asNode("node-b"), patient)}
@@ -117,6 +121,7 @@ func TestClientThatHangsUpAtAnotherNode(t *testing.T) {
 
 // Only the loss of a response to a read makes records be read again.
 func TestOnlyReadsAreTakenBack(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	owner := start(t, b, asNode("node-a"))
 	i, topic := prepare(t, []*stack{owner}, "assignments", `,"auto.commit.enable":"false"`, 10)
@@ -148,6 +153,7 @@ func TestOnlyReadsAreTakenBack(t *testing.T) {
 
 // A DELETE that succeeded though its response was lost gets the response of success.
 func TestDeleteWhoseAnswerIsLost(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	way := newLossy(t)
 	owner := start(t, b, asNode("node-a"), func(o *stackOptions) { o.via = way.before })
@@ -161,6 +167,7 @@ func TestDeleteWhoseAnswerIsLost(t *testing.T) {
 
 // Two nodes that reach Kafka, and not each other, do not let clients hang.
 func TestWayBetweenNodesThatIsCut(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	way := newLossy(t)
 	owner := start(t, b, asNode("node-a"), func(o *stackOptions) { o.via = way.before })
@@ -183,6 +190,7 @@ func TestWayBetweenNodesThatIsCut(t *testing.T) {
 
 // A node that drains ends the forwarded stream of another one between two records.
 func TestDrainOfTheNodeThatSendsAStreamOn(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	way := newLossy(t)
 	owner := start(t, b, asNode("node-a"), func(o *stackOptions) { o.via = way.before })

@@ -81,8 +81,10 @@ func (a *authority) secured(t *testing.T, auth tls.ClientAuthType, own ...tls.Ce
 }
 
 func TestNodesOverTLS(t *testing.T) {
+	t.Parallel()
 	for _, auth := range []tls.ClientAuthType{tls.NoClientCert, tls.RequireAndVerifyClientCert} {
 		t.Run(fmt.Sprint(auth), func(t *testing.T) {
+			t.Parallel()
 			b := testkit.Fake(t).Broker
 			a := newAuthority(t)
 			var own []tls.Certificate
@@ -131,6 +133,7 @@ func TestNodesOverTLS(t *testing.T) {
 // The secret alone is not enough where certificates are required, nor is a certificate of another
 // authority.
 func TestNodeWithoutACertificate(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	a, another := newAuthority(t), newAuthority(t)
 	const auth = tls.RequireAndVerifyClientCert

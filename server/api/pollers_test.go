@@ -361,6 +361,7 @@ func grow(t *testing.T, cl *kgo.Client, topic string, partitions int32) {
 
 // While no broker responds, cached answers are returned with their age.
 func TestStale(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t, kfake.SeedTopics(1, "t"))
 	s := start(t, b.Broker, func(o *stackOptions) { o.metadata.StaleFor = time.Hour })
 	paths := []string{"/topics", "/brokers", "/topics/t", "/topics/t/partitions", "/topics/t/partitions/0"}

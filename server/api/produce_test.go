@@ -246,6 +246,7 @@ func TestKeylessRecordsSpreadEvenly(t *testing.T) {
 }
 
 func TestTopicCreationCanBeSwitchedOff(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t)
 	s := start(t, b.Broker, func(o *stackOptions) { o.create = false })
 	began := time.Now()
@@ -278,6 +279,7 @@ func TestKafkaErrorsByRecord(t *testing.T) {
 
 // A dead broker gives a fast error, which asks for a retry only if nothing was written.
 func TestBrokerGone(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t)
 	s := start(t, b.Broker, func(o *stackOptions) {
 		o.batch.Timeout = 500 * time.Millisecond

@@ -139,7 +139,8 @@ func TestConsumeWhileRegistryIsAway(t *testing.T) {
 		"silent": {f.silent.Store, 504, `"error_code":50402`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := start(t, b, withRegistry(t, f.URL)) // its own cache and breaker
+			brief := func(s *schema.Settings) { s.Timeout = 3 * time.Second }
+			s := start(t, b, withRegistry(t, f.URL, brief)) // its own cache and breaker
 			avro, js, bin := s.instance(t, topic, "avro"), s.instance(t, plain, "json"), s.instance(t, plain, "binary")
 			direct := "/topics/" + topic + "/partitions/0/records?timeout=500&offset="
 			s.do(t, "GET", direct+"0&max_bytes=1", "", "Accept: "+avroV2).want(t, 200, `"name":"a"`)

@@ -19,6 +19,7 @@ const meeting = "_millrace-test"
 // No request reaches the topic in which the nodes meet: neither by its name, in
 // whatever spelling, nor by the names of its partitions.
 func TestTopicOfTheNodesIsReserved(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	s := nodes(t, b, 1)[0]
 	before := logEnd(t, b, meeting)
@@ -65,6 +66,7 @@ func TestTopicOfTheNodesIsReserved(t *testing.T) {
 
 // Nor does a consumer instance.
 func TestNoInstanceReadsTheTopicOfTheNodes(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	s := nodes(t, b, 1)[0]
 	topic := testkit.CreateTopic(t, b, 1)
@@ -118,6 +120,7 @@ func TestNoInstanceReadsTheTopicOfTheNodes(t *testing.T) {
 
 // A node on its own keeps from it as well, where the nodes are others.
 func TestReservedTopicOfOthers(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	nodes(t, b, 1)
 	alone := start(t, b, func(o *stackOptions) { o.reserved = meeting })

@@ -20,6 +20,7 @@ const probeRequest = "GET /healthz HTTP/1.1\r\nHost: probe\r\n\r\n"
 // A node does with each case what RFC 9110 and 9112 say. It does the same when a good
 // request comes before it on the connection.
 func TestFrontCases(t *testing.T) {
+	t.Parallel()
 	s := start(t, testkit.Fake(t).Broker)
 	cases := testkit.FrontCases(t, "../testdata/front")
 	if len(cases) < 350 {
@@ -77,6 +78,7 @@ func methodOf(c testkit.FrontCase, n int) *http.Request {
 
 // A refusal says what is wrong.
 func TestReasonsOfRefusals(t *testing.T) {
+	t.Parallel()
 	s := start(t, testkit.Fake(t).Broker)
 	for header, want := range map[string]string{
 		"X: a\r\n b":              "folded",

@@ -9,6 +9,7 @@ import (
 )
 
 func TestRecordsOfSeveralTopics(t *testing.T) {
+	t.Parallel()
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		s := start(t, b, func(o *stackOptions) { o.create = false })
 		one, two := testkit.CreateTopic(t, b, 1), testkit.CreateTopic(t, b, 2)
@@ -46,6 +47,7 @@ func TestRecordsOfSeveralTopics(t *testing.T) {
 
 // Each topic has its own subjects.
 func TestSchemasOfSeveralTopics(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	s := start(t, b, withRegistry(t, builtIn(t, b)))
 	one, two := testkit.CreateTopic(t, b, 1), testkit.CreateTopic(t, b, 1)
@@ -58,6 +60,7 @@ func TestSchemasOfSeveralTopics(t *testing.T) {
 
 // All topics of a request are admitted, or none is.
 func TestRecordsOfSeveralTopicsAreAdmittedTogether(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	s := start(t, b, func(o *stackOptions) {
 		o.batch = batch.Settings{BufferBytes: 64 << 10, Timeout: o.batch.Timeout, Linger: o.batch.Linger, BatchBytes: o.batch.BatchBytes}

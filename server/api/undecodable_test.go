@@ -115,6 +115,7 @@ func TestReadThatSkipsAllItHas(t *testing.T) {
 }
 
 func TestUndecodableOutlivesItsNode(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	topic := mixedTopic(t, b)
 	all := nodes(t, b, 2)

@@ -9,6 +9,7 @@ import (
 )
 
 func TestV3Batch(t *testing.T) {
+	t.Parallel()
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		s := start(t, b, func(o *stackOptions) { o.produce = v3api.ProduceSettings{MaxEntries: 10} })
 		topic := testkit.CreateTopic(t, b, 1)

@@ -14,6 +14,7 @@ import (
 // When brokers go away in the middle of a stream, each record is told in its slot that it was not
 // written, or that this is not known; the stream goes on when they are back.
 func TestV3StreamThroughAnOutage(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t)
 	s := start(t, b.Broker, func(o *stackOptions) {
 		o.producer.DeliveryTimeout = 500 * time.Millisecond

@@ -14,6 +14,7 @@ func (s *stack) v3(topic string) string {
 }
 
 func TestV3Record(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	s := start(t, b)
 	topic := testkit.CreateTopic(t, b, 1)

@@ -10,6 +10,7 @@ import (
 // The schema of a key or value by text, id, version and latest, under the topic's subject, one by
 // name, and one by a strategy; each in its own record of one stream.
 func TestV3Schemas(t *testing.T) {
+	t.Parallel()
 	onBothRegistries(t, func(t *testing.T, b testkit.Broker, url string) {
 		s := start(t, b, withRegistry(t, url))
 		topic := testkit.CreateTopic(t, b, 1)
@@ -63,6 +64,7 @@ func TestV3Schemas(t *testing.T) {
 // A caller that may write to a topic has schemas registered under the subjects of that topic only,
 // by a batch and by a stream: the node registers with rights of its own.
 func TestSubjectsOfOtherTopics(t *testing.T) {
+	t.Parallel()
 	onBothRegistries(t, func(t *testing.T, b testkit.Broker, url string) {
 		topic := testkit.CreateTopic(t, b, 1)
 		d := newDoors(t, "rules:\n  - {who: [key:edge], allow: [produce], topics: ["+topic+"]}\n  - {who: [key:root], allow: [all]}\n")

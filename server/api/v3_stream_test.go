@@ -110,6 +110,7 @@ const ok200 = `{"error_code":200,"cluster_id":"`
 func value(v any) string { return fmt.Sprintf(`{"value":{"type":"JSON","data":%v}}`, v) }
 
 func TestV3Stream(t *testing.T) {
+	t.Parallel()
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		s := start(t, b)
 		topic := testkit.CreateTopic(t, b, 1)
@@ -187,6 +188,7 @@ func TestV3Stream(t *testing.T) {
 
 // Of a body with a Content-Length, too, the first records are answered before the rest comes.
 func TestV3StreamOfKnownLength(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	s := start(t, b)
 	topic := testkit.CreateTopic(t, b, 1)
@@ -210,6 +212,7 @@ func TestV3StreamOfKnownLength(t *testing.T) {
 // While the answer to one record is outstanding, those behind it are on their way; the results are
 // in order.
 func TestV3StreamHasManyInFlight(t *testing.T) {
+	t.Parallel()
 	fake := testkit.Fake(t)
 	s := start(t, fake.Broker)
 	topic := testkit.CreateTopic(t, fake.Broker, 1)
@@ -238,6 +241,7 @@ func TestV3StreamHasManyInFlight(t *testing.T) {
 }
 
 func TestV3RecordMembers(t *testing.T) {
+	t.Parallel()
 	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
 		s := start(t, b)
 		topic := testkit.CreateTopic(t, b, 2)
@@ -278,6 +282,7 @@ func TestV3RecordMembers(t *testing.T) {
 
 // Each piece that a client flushes is answered at once, in every encoding.
 func TestV3StreamIsUnpackedAsItComes(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	s := start(t, b)
 	topic := testkit.CreateTopic(t, b, 1)
@@ -306,6 +311,7 @@ func TestV3StreamIsUnpackedAsItComes(t *testing.T) {
 
 // A record that is too large is refused in its place; the others go on.
 func TestV3RecordThatIsTooLarge(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	s := start(t, b, func(o *stackOptions) { o.server.MaxBodyBytes = 256 << 10 })
 	topic := testkit.CreateTopic(t, b, 1)
@@ -335,6 +341,7 @@ func TestV3RecordThatIsTooLarge(t *testing.T) {
 
 // A node that drains ends its streams, after the results of all that came.
 func TestV3StreamIsDrained(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	s := start(t, b)
 	topic := testkit.CreateTopic(t, b, 1)
@@ -353,6 +360,7 @@ func TestV3StreamIsDrained(t *testing.T) {
 
 // A stream ends that is silent, or lasts too long, and one of too many does not begin.
 func TestV3StreamBounds(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	topic := testkit.CreateTopic(t, b, 1)
 	s := start(t, b, func(o *stackOptions) { o.server.IdleTimeout = 50 * time.Millisecond })
@@ -378,6 +386,7 @@ func TestV3StreamBounds(t *testing.T) {
 
 // A client that hangs up leaves nothing behind, whatever its stream was doing.
 func TestV3ClientThatIsGone(t *testing.T) {
+	t.Parallel()
 	fake := testkit.Fake(t)
 	s := start(t, fake.Broker)
 	topic := testkit.CreateTopic(t, fake.Broker, 1)
@@ -402,6 +411,7 @@ func TestV3ClientThatIsGone(t *testing.T) {
 
 // Refusals that look at no record come with their own status, and end the connection of a stream.
 func TestV3Refusals(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	s := start(t, b)
 	topic := testkit.CreateTopic(t, b, 1)
@@ -427,6 +437,7 @@ func TestV3Refusals(t *testing.T) {
 
 // A client of HTTP/1.0 has no chunks; it gets the results when all are there.
 func TestV3ForHTTP10(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t).Broker
 	s := start(t, b)
 	topic := testkit.CreateTopic(t, b, 1)
