@@ -34,6 +34,12 @@ func newManager(t *testing.T, b testkit.Broker, change func(*Settings)) *Manager
 // newManagerWith is newManager with other parts.
 func newManagerWith(t *testing.T, b testkit.Broker, change func(*Settings), d Deps) *Manager {
 	t.Helper()
+	return newManagerOf(t, kafka.Settings{Brokers: b.Addrs}, kafka.DefaultConsumer(), change, d)
+}
+
+// newManagerOf is newManagerWith with clients of its own.
+func newManagerOf(t *testing.T, base kafka.Settings, conf kafka.Consumer, change func(*Settings), d Deps) *Manager {
+	t.Helper()
 	s := Settings{
 		OffsetReset:        earliest,
 		IsolationLevel:     readUncommitted,
@@ -47,7 +53,7 @@ func newManagerWith(t *testing.T, b testkit.Broker, change func(*Settings), d De
 	if change != nil {
 		change(&s)
 	}
-	m := New(kafka.Settings{Brokers: b.Addrs}, kafka.DefaultConsumer(), s, d)
+	m := New(base, conf, s, d)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()

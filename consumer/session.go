@@ -30,6 +30,7 @@ type session struct {
 	client  *kgo.Client    // nil until an assignment is first read
 	contact *kafka.Contact // of the client
 	joins   joins          // of the client
+	starts  int            // attempts in a row at which startAt failed, which runs once at a time
 	joined  bool           // the group has admitted the client, and not dropped it since
 	// Bounds of one fetch of the client, in all and of one partition.
 	fetchBytes, partitionBytes int32

@@ -196,12 +196,26 @@ func (s *session) startAt(ctx context.Context, offsets map[string]map[int32]kgo.
 	}
 	listed, err := i.offsetsOfAssigned(ctx, ask)
 	if err != nil {
+		s.holdBack(ctx)
 		return nil, err
 	}
+	s.starts = 0
 	if i.placeAt(s, starts, listed, offsets) {
 		i.recordLater()
 	}
 	return offsets, nil
+}
+
+// holdBack waits before the client is told that startAt failed. With group.protocol=consumer the
+// client asks the coordinator for the committed offsets again and calls startAt, without a pause of
+// its own when a connection was refused. Otherwise an instance asks thousands of times a second for
+// as long as the leader of a partition is down.
+func (s *session) holdBack(ctx context.Context) {
+	s.starts++
+	select {
+	case <-time.After(kafka.Backoff(s.starts)):
+	case <-ctx.Done():
+	}
 }
 
 const (

@@ -1,0 +1,68 @@
+package consumer
+
+import (
+	"context"
+	"net"
+	"strconv"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"millrace/internal/kafka"
+	"millrace/internal/testkit"
+)
+
+// TestStartIsNotAskedForWithoutPause has the leader of a partition refuse connections while the
+// coordinator of the group is well: each time that the start of the log cannot be had, the instance
+// asks the coordinator anew, and later each time.
+func TestStartIsNotAskedForWithoutPause(t *testing.T) {
+	t.Parallel()
+	k := testkit.Fake(t, kfake.NumBrokers(2), kfake.SeedTopics(1, "t"))
+	group := testkit.Group(t)
+	found := kadm.NewClient(testkit.Client(t, k.Broker)).FindGroupCoordinators(t.Context(), group)[group]
+	ok(t, found.Err)
+	ok(t, k.MoveTopicPartition("t", 0, 1-found.NodeID))
+	const attempts = 5
+	var mu sync.Mutex
+	var asked []time.Time
+	enough := make(chan struct{})
+	k.ControlKey(int16(kmsg.OffsetFetch), func(kmsg.Request) (kmsg.Response, error, bool) {
+		k.KeepControl()
+		mu.Lock()
+		defer mu.Unlock()
+		if asked = append(asked, time.Now()); len(asked) == attempts {
+			close(enough)
+		}
+		return nil, nil, false
+	})
+	coordinator := net.JoinHostPort(found.Host, strconv.Itoa(int(found.Port)))
+	base := kafka.Settings{Brokers: []string{coordinator}, Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if addr != coordinator {
+			return nil, &net.OpError{Op: "dial", Net: network, Err: syscall.ECONNREFUSED}
+		}
+		return new(net.Dialer).DialContext(ctx, network, addr)
+	}}
+	conf := kafka.DefaultConsumer()
+	conf.GroupProtocol = "consumer"
+	m := newManagerOf(t, base, conf, nil, Deps{})
+	i := create(t, m, group, jsonOptions(m))
+	ok(t, i.Subscribe(t.Context(), []string{"t"}))
+	select {
+	case <-enough:
+	case <-time.After(patience):
+		t.Fatalf("the coordinator was asked %d times", len(asked))
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	for n := range attempts - 1 {
+		pause, least := asked[n+1].Sub(asked[n]), kafka.Backoff(n+1)/2
+		if pause < least {
+			t.Errorf("attempt %d came %v after the one before, want %v at least", n+2, pause, least)
+		}
+	}
+}
