@@ -118,16 +118,60 @@ func (b *batch) add(j *Job, i int32, r *kgo.Record, delta int64, body int) {
 	h.maxTimestamp = max(h.maxTimestamp, h.baseTimestamp+delta)
 	b.grow(body + maxVarint)
 	b.frames.B = appendRecord(b.frames.B, r, body, delta, h.records)
-	if last := len(b.runs) - 1; last >= 0 && b.runs[last].job == j && b.runs[last].first+b.runs[last].count == i {
-		b.runs[last].count++
+	b.note(j, i, 1)
+}
+
+// addRow frames records of the job, from i on, for as long as they are for the partition, have
+// neither headers nor a time of their own, and fit into the memory that the batch has. It returns
+// the index behind the last. It does for most records what [batch.add] does for any, without asking
+// for each what is the same for all of them. The batch has a record.
+func (b *batch) addRow(j *Job, i int, partition int32) (next int) {
+	h, delta := &b.header, j.stamp-b.header.baseTimestamp
+	room := b.frames.B[:max(min(cap(b.frames.B), b.limit-headerBytes), 0)]
+	at, number := len(b.frames.B), h.records
+	const attributes, headers = 1, 1 // a byte each
+	fixed := attributes + zigzagLen(delta) + headers
+	next = i
+	for ; next < len(j.Slab.Records); next++ {
+		r := &j.Slab.Records[next]
+		if r.Partition != partition || len(r.Headers) > 0 || !r.Timestamp.IsZero() {
+			break
+		}
+		body := fixed + zigzagLen(int64(number)) + fieldLen(r.Key) + fieldLen(r.Value)
+		if len(room)-at < maxVarint+body {
+			break
+		}
+		at += putVarint(room[at:], int64(body))
+		room[at] = 0
+		at++
+		at += putVarint(room[at:], delta)
+		at += putVarint(room[at:], int64(number))
+		at += putField(room[at:], r.Key)
+		at += putField(room[at:], r.Value)
+		room[at] = 0
+		at++
+		number++
+	}
+	if next > i {
+		b.frames.B = room[:at]
+		h.maxTimestamp = max(h.maxTimestamp, j.stamp)
+		b.note(j, int32(i), int32(next-i))
+	}
+	return next
+}
+
+// note counts records of the job, from first on, that were framed.
+func (b *batch) note(j *Job, first, count int32) {
+	if last := len(b.runs) - 1; last >= 0 && b.runs[last].job == j && b.runs[last].first+b.runs[last].count == first {
+		b.runs[last].count += count
 	} else {
 		room := cap(b.runs)
-		if b.runs = append(b.runs, run{j, i, 1, h.records}); cap(b.runs) > room {
+		if b.runs = append(b.runs, run{j, first, count, b.header.records}); cap(b.runs) > room {
 			b.account()
 		}
 		j.left.Add(1)
 	}
-	h.records++
+	b.header.records += count
 }
 
 // reserve charges what compression may take before it begins, so that no other request begins

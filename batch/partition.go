@@ -76,6 +76,13 @@ func (p *partition) add(j *Job, i int) (next int, tell listing) {
 	defer p.mu.Unlock()
 	before := j.framed
 	for ; i < len(records) && records[i].Partition == p.index; i++ {
+		if b := p.taking(); b != nil {
+			next := b.addRow(j, i, p.index)
+			j.framed += next - i
+			if i = next; i == len(records) || records[i].Partition != p.index {
+				break
+			}
+		}
 		r := &records[i]
 		b, delta, body := p.tail(r, j.timestamp(r))
 		if b != nil && !b.fits(zigzagLen(int64(body))+body) {
@@ -109,13 +116,20 @@ func (p *partition) room(frame int) int {
 	return max(p.hint, frame)
 }
 
-// tail returns the last batch if it takes frames, and what r would be in it.
-func (p *partition) tail(r *kgo.Record, at int64) (b *batch, delta int64, body int) {
+// taking returns the last batch if it takes frames, and else nil.
+func (p *partition) taking() *batch {
 	last := len(p.queue) - 1
 	if last < 0 || p.queue[last].sealed {
+		return nil
+	}
+	return p.queue[last]
+}
+
+// tail returns the last batch if it takes frames, and what r would be in it.
+func (p *partition) tail(r *kgo.Record, at int64) (b *batch, delta int64, body int) {
+	if b = p.taking(); b == nil {
 		return nil, 0, 0
 	}
-	b = p.queue[last]
 	delta = at - b.header.baseTimestamp
 	return b, delta, bodyLen(r, delta, b.header.records)
 }
