@@ -137,7 +137,7 @@ rules:
 func TestKeysOfRequestsThatFailed(t *testing.T) {
 	t.Parallel()
 	f := testkit.Fake(t)
-	s := start(t, f.Broker, func(o *stackOptions) { o.create = false; o.producer.DeliveryTimeout = time.Second })
+	s := start(t, f.Broker, func(o *stackOptions) { o.create = false; o.producer.DeliveryTimeout = 3 * time.Second })
 	late := testkit.Topic(t)
 	s.do(t, "POST", "/ingest/"+late, `{"n":1}`, jsonBody, keyA).want(t, 404, "40401")
 	if _, err := kadm.NewClient(testkit.Client(t, f.Broker)).CreateTopic(t.Context(), 1, 1, nil, late); err != nil {
