@@ -2,10 +2,14 @@ package batch
 
 import (
 	"errors"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"millrace/internal/apierr"
 	"millrace/internal/kafka"
@@ -292,4 +296,69 @@ func TestNothingGoesToLostBroker(t *testing.T) {
 			t.Errorf("the log is %q, %d records are buffered", log, p.Buffered())
 		}
 	})
+}
+
+// A leader without enough replicas in sync answers, so it is not lost. Nevertheless the clients of
+// its partition hear soon that nothing was written: those that wait, and those that come. One that
+// may be written waits on, and all goes on where it was when the replicas are back.
+func TestRefusalsThatLast(t *testing.T) {
+	for _, unsure := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			m := newModel()
+			p := quick(t, m, func(_ *Cluster, s *Settings, _ *kafka.Producer) { s.Linger = 0 })
+			var refuses atomic.Bool
+			refuses.Store(true)
+			first := unsure
+			m.fault = func(string, int32, *kmsg.RecordBatch) int16 {
+				switch {
+				case first:
+					first = false
+					return kerr.RequestTimedOut.Code
+				case refuses.Load():
+					return kerr.NotEnoughReplicas.Code
+				}
+				return 0
+			}
+			waits, early := make(chan error, 1), make(chan error, 1)
+			began := time.Now()
+			go func() {
+				_, err := produce(t, p, `{"records":[{"value":"waits"}]}`, 0)
+				waits <- err
+			}()
+			synctest.Wait()
+			go func() {
+				_, err := produce(t, p, `{"records":[{"value":"early"}]}`, 0)
+				early <- err
+			}()
+			want := func(what string, err error, within time.Duration) {
+				t.Helper()
+				if took := time.Since(began); !apierr.NotWritten.Is(err) || took > within {
+					t.Errorf("%s: %v after %v", what, err, took)
+				}
+			}
+			if !unsure {
+				want("the first", <-waits, kafka.DefaultSilence+2*time.Second)
+			}
+			want("one behind it", <-early, kafka.DefaultSilence+2*time.Second)
+			began = time.Now()
+			_, err := produce(t, p, `{"records":[{"value":"late"}]}`, 0)
+			want("a later one", err, 2*time.Second)
+			refuses.Store(false)
+			if unsure {
+				if err := <-waits; err != nil {
+					t.Errorf("the first, which may have been written: %v", err)
+				}
+			}
+			if _, err := produce(t, p, `{"records":[{"value":"after"}]}`, 0); err != nil {
+				t.Error(err)
+			}
+			wantLog := []string{`"warm"`, `"after"`}
+			if unsure {
+				wantLog = []string{`"warm"`, `"waits"`, `"after"`}
+			}
+			if got := m.log("t", 0); !slices.Equal(got, wantLog) {
+				t.Errorf("the log has %q", got)
+			}
+		})
+	}
 }

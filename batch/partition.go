@@ -56,6 +56,8 @@ type partition struct {
 	hint   int       // the room of the next batch, by the bytes of those of late: growing copies
 	divide divisions
 	lack   time.Time // since when brokers say that there is no such partition
+
+	refusals refusals
 }
 
 const (
@@ -293,7 +295,7 @@ func (p *partition) answered(b *batch, v verdict, base int64, now time.Time) {
 	p.out--
 	if v.meaning == written {
 		p.flight = slices.DeleteFunc(p.flight, func(o *batch) bool { return o == b })
-		p.fresh, p.fails, p.acked = false, 0, now
+		p.fresh, p.fails, p.acked, p.refusals = false, 0, now, refusals{}
 		p.finish(b, base, nil)
 	} else {
 		b.answer = v

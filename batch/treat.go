@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"millrace/internal/apierr"
 	"millrace/internal/kafka"
 )
 
@@ -85,6 +86,13 @@ func (p *partition) idempotent() bool { return p.topic.producer.settings.Idempot
 
 // retry sends f again as it is, when the time has come; f is in no list.
 func (p *partition) retry(f *batch, v verdict, now time.Time) {
+	if why := p.refuses(v, now); why != nil {
+		p.failUnsent(why)
+		if !f.unsure {
+			p.drop(f, why)
+			return
+		}
+	}
 	if f.tries > p.topic.producer.settings.Retries {
 		p.drop(f, v.err)
 		return
@@ -105,6 +113,45 @@ func (p *partition) retry(f *batch, v verdict, now time.Time) {
 		return // a connection that was closed while it was idle; the next one is new
 	}
 	p.backOff(now)
+}
+
+// refusals are those in a row by which a leader says that it takes nothing at the moment, as with
+// too few replicas in sync.
+type refusals struct{ first, last time.Time }
+
+// lastFor reports whether one more, or an attempt that ended otherwise, makes it limit since the
+// first. Refusals that lie limit apart are not in a row.
+func (r *refusals) lastFor(limit time.Duration, refused bool, now time.Time) bool {
+	switch {
+	case !refused:
+		*r = refusals{}
+		return false
+	case now.Sub(r.last) >= limit:
+		r.first = now
+	}
+	r.last = now
+	return now.Sub(r.first) >= limit
+}
+
+// refuses returns why nothing is kept for the partition, or nil: its leader has refused all for
+// broker.silence.limit.ms. Otherwise clients would wait for produce.timeout.ms, and hear that the
+// outcome is unknown.
+func (p *partition) refuses(v verdict, now time.Time) error {
+	if !p.refusals.lastFor(p.topic.producer.settings.SilenceLimit, v.meaning == again && !isTransport(v.err), now) {
+		return nil
+	}
+	return apierr.NotWritten.Wrap(v.err, "Kafka takes no records for the partition of topic %s at the moment. Nothing was written: send it again.", p.topic.name)
+}
+
+// failUnsent fails what waits and was never sent.
+func (p *partition) failUnsent(why error) {
+	p.queue = slices.DeleteFunc(p.queue, func(b *batch) bool {
+		if b.tries > 0 {
+			return false
+		}
+		p.finish(b, 0, why)
+		return true
+	})
 }
 
 // backOff holds the next attempt back.

@@ -161,7 +161,7 @@ var producerRows = []row{
 		store: into(millis(1, largest), func(d *draft) *time.Duration { return &d.Batch.Timeout }),
 	},
 	{
-		name: "broker.silence.limit.ms", def: "5000", doc: "How long a broker may send nothing while requests wait for it, a ping among them, before requests that wait for it are answered with 504 and new ones with 503. A slow request is no silence while the broker answers others. Above the longest garbage collection of the brokers; Kafka itself counts a broker as dead after 9000 (broker.session.timeout.ms).",
+		name: "broker.silence.limit.ms", def: "5000", doc: "How long a broker may send nothing while requests wait for it, a ping among them, before requests that wait for it are answered with 504 and new ones with 503. A slow request is no silence while the broker answers others. As long a broker may refuse the records of a partition for want of replicas, before those not written yet are answered with 503. Above the longest garbage collection of the brokers; Kafka itself counts a broker as dead after 9000 (broker.session.timeout.ms).",
 		store: into(millis(500, 900_000), func(d *draft) *time.Duration { return &d.Producer.SilenceLimit }),
 	},
 	{

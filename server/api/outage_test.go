@@ -52,3 +52,34 @@ func answerProduce(r *kmsg.ProduceRequest) *kmsg.ProduceResponse {
 	}
 	return resp
 }
+
+// A partition whose leader lacks replicas in sync is answered for long before produce.timeout.ms:
+// 503 and in a slot 50003, which say that nothing was written. Others are served.
+func TestTooFewReplicasAreToldSoon(t *testing.T) {
+	b := testkit.Fake(t)
+	s := start(t, b.Broker, func(o *stackOptions) { o.producer.SilenceLimit = time.Second })
+	topic := testkit.CreateTopic(t, b.Broker, 2)
+	b.ControlKey(int16(kmsg.Produce), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		b.KeepControl()
+		resp := answerProduce(r.(*kmsg.ProduceRequest))
+		for t := range resp.Topics {
+			for p := range resp.Topics[t].Partitions {
+				if answer := &resp.Topics[t].Partitions[p]; answer.ErrorCode != 0 {
+					answer.ErrorCode = kerr.NotEnoughReplicas.Code
+				}
+			}
+		}
+		return resp, nil, true
+	})
+	began := time.Now()
+	whole := s.do(t, "POST", "/topics/"+topic+"/partitions/1", `{"records":[{"value":2}]}`, jsonV2)
+	whole.want(t, 503, `"error_code":50312,"message":"Kafka takes no records for the partition`)
+	if whole.header.Get("Retry-After") == "" {
+		t.Error("without Retry-After")
+	}
+	const records = `{"records":[{"value":1,"partition":0},{"value":2,"partition":1}]}`
+	s.do(t, "POST", "/topics/"+topic, records, jsonV2).want(t, 200, `{"partition":0,"offset":7,"error_code":null,"error":null},{"partition":null,"offset":null,"error_code":50003`)
+	if took := time.Since(began); took > 20*time.Second {
+		t.Errorf("it took %v", took)
+	}
+}
