@@ -308,7 +308,8 @@ func TestSpoolWithForeignEntries(t *testing.T) {
 	}
 	whole := record(1) // for any partition
 	foreign := [][]byte{
-		{9}, []byte("no entry at all"), head[:3],
+		{9},
+		[]byte("no entry at all"), head[:3],
 		whole[:len(whole)-2], // without a time
 		append(whole[:len(whole)-1:len(whole)-1], 5, 3, 'h'), // headers are cut off
 		append(slices.Clone(whole), 0, 8, '{', '"'),          // a second record is cut off
