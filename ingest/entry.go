@@ -3,10 +3,12 @@ package ingest
 import (
 	"encoding/binary"
 	"errors"
+	"math"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"millrace/batch"
 	"millrace/pool"
 )
 
@@ -68,17 +70,38 @@ func headOfEntry(entry []byte) (h entryHead, records entryReader, err error) {
 	if entry[0] > 1 {
 		h.route = string(r.text())
 	}
+	if h.topic == "" {
+		r.err = errEntry
+	}
 	return h, r, r.err
 }
 
+// topicOfEntry returns the topic of an entry, and an error unless all of the entry can be read. A
+// checksum says that its bytes are what a program wrote, and not that this program reads them.
+func topicOfEntry(entry []byte) (topic string, err error) {
+	head, records, err := headOfEntry(entry)
+	if err != nil {
+		return "", err
+	}
+	for records.next(nil, true) {
+	}
+	return head.topic, records.err
+}
+
 // next adds the next record to the slab, as views of the entry, unless skip. It returns false at
-// the end.
+// the end and for a record that cannot be read, of which it adds nothing.
 func (r *entryReader) next(slab *pool.Slab, skip bool) bool {
 	if len(r.b) == 0 || r.err != nil {
 		return false
 	}
 	key, value := r.text(), r.text()
 	partition, at := r.varint(), r.varint()
+	if partition < int64(batch.AnyPartition) || partition > math.MaxInt32 {
+		r.err = errEntry
+	}
+	if r.err != nil {
+		return false
+	}
 	var made *kgo.Record
 	if !skip {
 		made = slab.Add()
@@ -89,6 +112,9 @@ func (r *entryReader) next(slab *pool.Slab, skip bool) bool {
 		if !skip {
 			slab.AddHeader(made, pool.String(name), value)
 		}
+	}
+	if r.err != nil && !skip {
+		slab.Drop()
 	}
 	return r.err == nil
 }

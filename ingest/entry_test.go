@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"fmt"
+	"math"
 	"testing"
 	"time"
 
@@ -48,9 +49,21 @@ func TestEntries(t *testing.T) {
 	}
 	for cut := range len(entry) { // no fault of an entry does harm
 		_, got, err := read(entry[:cut], -1)
-		if err == nil && len(got.Records) > 1 {
-			t.Errorf("cut at %d: %s", cut, show(&got))
+		if _, fault := topicOfEntry(entry[:cut]); (err == nil) != (fault == nil) {
+			t.Errorf("cut at %d: %v, and looked through before: %v", cut, err, fault)
 		}
+		if len(got.Records) > 1 {
+			t.Errorf("cut at %d: a part of a record is left: %s", cut, show(&got))
+		}
+	}
+	for _, partition := range []int32{-2, math.MinInt32} {
+		slab.Records[1].Partition = partition
+		if _, err := topicOfEntry(appendRecords(nil, "topic", "", slab.Records, now)); err == nil {
+			t.Errorf("a record for partition %d is read", partition)
+		}
+	}
+	if _, err := topicOfEntry(appendRecords(nil, "", "", slab.Records[:1], now)); err == nil {
+		t.Error("an entry without a topic is read")
 	}
 	if _, _, err := read(append([]byte{3}, entry[1:]...), -1); err == nil {
 		t.Error("an entry of another version is read")

@@ -30,6 +30,12 @@ var lineTypes = [...]string{
 // text/plain is what a page may send to another origin without asking first, and what
 // navigator.sendBeacon makes of a string. Its sender does not see the answer.
 func formOf(contentType []byte) (f form, beacon bool, err error) {
+	switch string(contentType) { // as most senders write it
+	case "application/x-ndjson":
+		return lines, false, nil
+	case "application/json":
+		return values, false, nil
+	}
 	name, _, _ := bytes.Cut(contentType, []byte{';'})
 	name = bytes.TrimSpace(name)
 	switch {

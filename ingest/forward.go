@@ -67,7 +67,7 @@ func (f *forwarder) run(ctx context.Context) {
 
 // failed begins again with what the spool has, after a while.
 func (f *forwarder) failed(ctx context.Context, s *spool.Spool, err error) {
-	f.in.log.Error("the spool cannot be read", "err", err)
+	f.in.log.Error("the spool cannot be forwarded", "err", err)
 	s.Rewind()
 	pause(ctx, longestPause)
 }
@@ -90,7 +90,7 @@ func (f *forwarder) gather(ctx context.Context, s *spool.Spool, most int) (r rou
 		if err != nil {
 			return nil, err
 		}
-		head, _, fault := headOfEntry(e.Data)
+		topic, fault := topicOfEntry(e.Data)
 		if fault != nil {
 			f.in.log.Error("an entry of the spool cannot be read, and is kept in its folder dead", "err", fault, "bytes", len(e.Data))
 			f.in.figures.Dead.Add(1)
@@ -98,7 +98,7 @@ func (f *forwarder) gather(ctx context.Context, s *spool.Spool, most int) (r rou
 				return nil, err
 			}
 		} else {
-			r = r.add(head.topic, slices.Clone(e.Data))
+			r = r.add(topic, slices.Clone(e.Data))
 		}
 		var ok bool
 		if size += len(e.Data); size >= most {

@@ -140,11 +140,10 @@ func (s *Server) compress(ctx *fasthttp.RequestCtx) {
 		return
 	}
 	plain := ctx.Response.Body()
-	accept := ctx.Request.Header.Peek(fasthttp.HeaderAcceptEncoding)
-	if len(plain) < minCompressed || len(accept) == 0 {
+	if len(plain) < minCompressed {
 		return
 	}
-	encoding := pickEncoding(string(accept))
+	encoding := pickEncoding(string(ctx.Request.Header.Peek(fasthttp.HeaderAcceptEncoding)))
 	if encoding == "" {
 		return
 	}

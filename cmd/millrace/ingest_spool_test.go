@@ -22,6 +22,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"millrace/internal/testkit"
+	"millrace/spool"
 )
 
 // outage has a fake Kafka refuse all records until it is over, or those of one broker.
@@ -278,11 +279,74 @@ func TestFallback(t *testing.T) {
 // readAll returns the records that a topic has.
 func readAll(t *testing.T, b testkit.Broker, topic string) []*kgo.Record {
 	t.Helper()
-	ends, err := kadm.NewClient(testkit.Client(t, b)).ListEndOffsets(t.Context(), topic)
+	return testkit.ReadTopic(t, b, topic, countAll(t, b, topic))
+}
+
+// countAll returns how many records a topic has.
+func countAll(t *testing.T, b testkit.Broker, topic string) (n int) {
+	t.Helper()
+	client := testkit.Client(t, b)
+	defer client.Close()
+	ends, err := kadm.NewClient(client).ListEndOffsets(t.Context(), topic)
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := 0
 	ends.Each(func(o kadm.ListedOffset) { n += int(o.Offset) })
-	return testkit.ReadTopic(t, b, topic, n)
+	return n
+}
+
+// An entry of the spool that is whole on the disk, and is no entry of this program, ends neither
+// the process nor the forwarding of those behind it. It is kept in the folder dead.
+func TestSpoolWithForeignEntries(t *testing.T) {
+	t.Parallel()
+	b := testkit.Fake(t)
+	topic := testkit.CreateTopic(t, b.Broker, 1)
+	dir := t.TempDir()
+	head := append(append([]byte{2, byte(len(topic) + 1)}, topic...), 0)
+	record := func(partition byte) []byte { // {"a":1} without a key and headers
+		return append(append(slices.Clone(head), 0, 8), append([]byte(`{"a":1}`), partition, 0, 0)...)
+	}
+	whole := record(1) // for any partition
+	foreign := [][]byte{
+		{9},
+		[]byte("no entry at all"), head[:3],
+		whole[:len(whole)-2], // without a time
+		append(whole[:len(whole)-1:len(whole)-1], 5, 3, 'h'), // headers are cut off
+		append(slices.Clone(whole), 0, 8, '{', '"'),          // a second record is cut off
+		record(3), // partition -2
+		append(slices.Clone(record(1)), record(3)[len(head):]...), // the second for partition -2
+		{2, 1, 0, 0, 3, '{', '}', 1, 0, 0},                        // without a topic
+	}
+	s, err := spool.Open(dir, spool.Settings{MaxBytes: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range append(foreign, whole) {
+		if err := s.Append(entry); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, url := serve(t, b.Broker, "--set=ingest.spool.dir="+dir, "--set=ingest.routes.file="+routesFile(t, "routes: {events: {topic: "+topic+", ack: disk}}\n"))
+	if status, text := ingestEvents(t, url+"/ingest/events", `{"a":2}`); status != 202 {
+		t.Fatalf("%d %s", status, text)
+	}
+	testkit.Eventually(t, 30*time.Second, "two events in Kafka", func() bool { return countAll(t, b.Broker, topic) >= 2 })
+	for i, r := range readAll(t, b.Broker, topic) {
+		if want := fmt.Sprintf(`{"a":%d}`, i+1); string(r.Value) != want {
+			t.Errorf("event %d is %s", i, r.Value)
+		}
+	}
+	kept := 0
+	if err := spool.Walk(filepath.Join(dir, "dead"), func(_ time.Time, data []byte) error {
+		if !slices.Equal(data, foreign[kept]) {
+			t.Errorf("entry %d is kept as %q", kept, data)
+		}
+		kept++
+		return nil
+	}); err != nil || kept != len(foreign) {
+		t.Errorf("%d of %d entries are kept, %v", kept, len(foreign), err)
+	}
 }

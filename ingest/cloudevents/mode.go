@@ -30,12 +30,14 @@ const ContentType = "application/cloudevents+json"
 
 const family, batchFamily = "application/cloudevents", "application/cloudevents-batch"
 
+var headerVersion = []byte("Ce-Specversion")
+
 // ModeOf returns the mode of a request. Its Content-Type counts before its other headers.
 func ModeOf(h *fasthttp.RequestHeader) (Mode, error) {
 	name, _, _ := bytes.Cut(h.ContentType(), []byte{';'})
 	name = bytes.TrimSpace(name)
 	if len(name) < len(family) || !bytes.EqualFold(name[:len(family)], []byte(family)) {
-		if len(h.Peek("Ce-Specversion")) > 0 {
+		if len(h.PeekCanonical(headerVersion)) > 0 {
 			return Binary, nil
 		}
 		return None, nil
