@@ -75,13 +75,13 @@ test-kfake: ## tests on the broker in process alone, some 140 s of CPU once they
 # the others, and are not left to the end. Most tests wait more than they compute: hence three
 # packages at a time, and four tests of each. The rules of the house have no goroutines: lint alone
 # runs them.
-GOTEST := go test -vet=off -shuffle=on -parallel=4 -exec '$(RUNNING)'
+GOTEST := go test -vet=off -shuffle=on -parallel=4 -ldflags="-s -w" -exec '$(RUNNING)'
 LONG   := ./server/api ./consumer ./internal/simulation
 
 # The race detector sees only what runs in the test's own process, and there is nothing to see where
 # no two goroutines of ours run. These start none, nor does any package of ours that they import; a
 # test of internal/lint holds that.
-ALONE    := ./codec ./codec/binary ./codec/json ./internal/javaconf
+ALONE    := ./codec ./codec/avro ./codec/binary ./codec/json ./codec/jsonschema ./codec/protobuf ./internal/javaconf
 # These run millrace, and all that has goroutines, in a process of its own, which has no detector
 # anyhow. In theirs are clients, and what has none: arguments, plots, comparisons.
 CHILDREN := ./cmd/millrace ./bench

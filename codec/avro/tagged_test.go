@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
 
 	"millrace/codec"
@@ -342,31 +341,6 @@ func TestDefaultsAreBounded(t *testing.T) {
 	if _, err := s.AppendEncoded(nil, []byte("["+strings.Repeat("{},", 99999)+"{}]"), codec.Plain, nil); err == nil || !strings.Contains(err.Error(), "too costly") {
 		t.Error(err)
 	}
-}
-
-// A schema is shared by all goroutines.
-func TestShared(t *testing.T) {
-	s := compile(t, nodeSchema)
-	text := []byte(`{"next":{"x.y.Node":{"next":null,"v":2}},"v":1}`)
-	var wg sync.WaitGroup
-	for range 8 {
-		wg.Go(func() {
-			for range 200 {
-				b, err := s.AppendEncoded(nil, text, codec.Tagged, nil)
-				if err != nil || len(b) != 4 {
-					t.Errorf("got %x, %v", b, err)
-					return
-				}
-				if _, err := s.AppendDecoded(nil, b, codec.Plain); err != nil {
-					t.Error(err)
-				}
-				if _, err := s.AppendEncoded(nil, text[:20], codec.Tagged, nil); err == nil {
-					t.Error("half a text was taken")
-				}
-			}
-		})
-	}
-	wg.Wait()
 }
 
 func ExampleSchema_AppendEncoded() {

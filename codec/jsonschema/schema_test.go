@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -350,26 +349,6 @@ func TestRegexFormat(t *testing.T) {
 			t.Errorf("%.20s: %v", text, err)
 		}
 	}
-}
-
-// One Schema serves goroutines at once.
-func TestParallel(t *testing.T) {
-	s := compile(t, user)
-	var wg sync.WaitGroup
-	for i := range 8 {
-		wg.Go(func() {
-			for range 100 {
-				text := fmt.Sprintf(`{"name":"a","age":%d,"friend":{"name":"b","zip":"12345"}}`, i)
-				if got, err := s.AppendEncoded(nil, []byte(text), codec.Tagged, nil); err != nil || string(got) != text {
-					t.Errorf("got %s, %v", got, err)
-				}
-				if _, err := s.AppendEncoded(nil, []byte(`{"name":1}`), codec.Tagged, nil); err == nil {
-					t.Error("accepted")
-				}
-			}
-		})
-	}
-	wg.Wait()
 }
 
 // The tree is the value that encoding/json decodes.

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -367,29 +366,6 @@ func lengthPrefixed(b []byte) []byte {
 		}
 		out = append(out, byte(n)|0x80)
 	}
-}
-
-// One Schema serves goroutines at once.
-func TestParallel(t *testing.T) {
-	s := compile(t, all)
-	var wg sync.WaitGroup
-	for i := range 8 {
-		wg.Go(func() {
-			for range 50 {
-				text := fmt.Sprintf(`{"anInt":%d,"inners":{"a":{"n":1}},"any":{"@type":"x/test.Second","s":"a"}}`, i+1)
-				payload, err := s.AppendEncoded(nil, []byte(text), codec.Tagged, nil)
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				got, err := s.AppendDecoded(nil, payload, codec.Tagged)
-				if err != nil || !strings.Contains(string(got), fmt.Sprintf(`"anInt":%d,`, i+1)) {
-					t.Errorf("got %s, %v", got, err)
-				}
-			}
-		})
-	}
-	wg.Wait()
 }
 
 func FuzzEncode(f *testing.F) {

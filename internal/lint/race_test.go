@@ -54,7 +54,8 @@ func TestWhatIsNotRacedIsRun(t *testing.T) {
 
 // TestAloneStartsNoGoroutine fails for a package that `make race` leaves out as one without
 // goroutines, when it starts one, in its tests too, or imports a package of ours that does.
-// internal/testkit is left out: what its goroutines share is no product of ours.
+// internal/testkit and internal/lab, the instruments, are left out: what their goroutines share is
+// no product of ours.
 func TestAloneStartsNoGoroutine(t *testing.T) {
 	files, err := Load()
 	if err != nil {
@@ -62,7 +63,7 @@ func TestAloneStartsNoGoroutine(t *testing.T) {
 	}
 	for _, alone := range makefileWords(t, "ALONE") {
 		dir := strings.TrimPrefix(alone, "./")
-		seen := map[string]bool{"internal/testkit": true}
+		seen := map[string]bool{"internal/testkit": true, "internal/lab": true}
 		if !slices.ContainsFunc(files, func(f *File) bool { return f.Dir == dir && f.Test }) {
 			t.Errorf("%s, which the Makefile names, has no tests", alone)
 		}
