@@ -17,14 +17,20 @@ func TestSchemasServeGoroutinesAtOnce(t *testing.T) {
 		schema, good, want string // want is in what comes back; %d is the goroutine's number
 		bad                string
 	}{
-		{codec.Avro, `{"type":"record","name":"Node","namespace":"x.y","fields":[{"name":"v","type":"int"},{"name":"next","type":["null","Node"]}]}`,
-			`{"next":{"x.y.Node":{"next":null,"v":%d}},"v":1}`, `"v":%d,"next":null`, `{"next":{"x.y.Node":{`},
-		{codec.JSONSchema, `{"type":"object","properties":{"a":{"type":"integer"},"b":{"$ref":"#/definitions/b"}},"definitions":{"b":{"pattern":"^x+$"}}}`,
-			`{"a":%d,"b":"xxx"}`, `"a":%d,`, `{"a":1,"b":"y"}`},
-		{codec.Protobuf, `syntax = "proto3"; package test; import "google/protobuf/any.proto";
+		{
+			codec.Avro, `{"type":"record","name":"Node","namespace":"x.y","fields":[{"name":"v","type":"int"},{"name":"next","type":["null","Node"]}]}`,
+			`{"next":{"x.y.Node":{"next":null,"v":%d}},"v":1}`, `"v":%d,"next":null`, `{"next":{"x.y.Node":{`,
+		},
+		{
+			codec.JSONSchema, `{"type":"object","properties":{"a":{"type":"integer"},"b":{"$ref":"#/definitions/b"}},"definitions":{"b":{"pattern":"^x+$"}}}`,
+			`{"a":%d,"b":"xxx"}`, `"a":%d,`, `{"a":1,"b":"y"}`,
+		},
+		{
+			codec.Protobuf, `syntax = "proto3"; package test; import "google/protobuf/any.proto";
 			message All { int32 an_int = 1; map<string, Inner> inners = 2; google.protobuf.Any any = 3; message Inner { int32 n = 1; } }
 			message Second { string s = 1; }`,
-			`{"anInt":%d,"inners":{"a":{"n":1}},"any":{"@type":"x/test.Second","s":"a"}}`, `"anInt":%d,`, `{"anInt":"x"}`},
+			`{"anInt":%d,"inners":{"a":{"n":1}},"any":{"@type":"x/test.Second","s":"a"}}`, `"anInt":%d,`, `{"anInt":"x"}`,
+		},
 	} {
 		s, err := builtIn.compile(c.format, c.schema, nil)
 		if err != nil {
