@@ -66,3 +66,52 @@ func TestStartIsNotAskedForWithoutPause(t *testing.T) {
 		}
 	}
 }
+
+// TestLostCoordinatorIsNotDialedWithoutPause has the coordinator refuse connections from when it is
+// first asked for committed offsets.
+func TestLostCoordinatorIsNotDialedWithoutPause(t *testing.T) {
+	t.Parallel()
+	k := testkit.Fake(t, kfake.NumBrokers(2), kfake.SeedTopics(1, "t"))
+	group := testkit.Group(t)
+	found := kadm.NewClient(testkit.Client(t, k.Broker)).FindGroupCoordinators(t.Context(), group)[group]
+	ok(t, found.Err)
+	ok(t, k.MoveTopicPartition("t", 0, 1-found.NodeID))
+	coordinator := net.JoinHostPort(found.Host, strconv.Itoa(int(found.Port)))
+	const attempts = 10
+	var mu sync.Mutex
+	var gone bool
+	var dialed []time.Time
+	enough := make(chan struct{})
+	k.ControlKey(int16(kmsg.OffsetFetch), func(kmsg.Request) (kmsg.Response, error, bool) {
+		k.KeepControl()
+		mu.Lock()
+		defer mu.Unlock()
+		gone = true
+		return nil, net.ErrClosed, true // ends the connection
+	})
+	base := kafka.Settings{Brokers: k.Addrs, Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if addr != coordinator || !gone {
+			return new(net.Dialer).DialContext(ctx, network, addr)
+		}
+		if dialed = append(dialed, time.Now()); len(dialed) == attempts {
+			close(enough)
+		}
+		return nil, &net.OpError{Op: "dial", Net: network, Err: syscall.ECONNREFUSED}
+	}}
+	conf := kafka.DefaultConsumer()
+	conf.GroupProtocol = "consumer"
+	m := newManagerOf(t, base, conf, nil, Deps{})
+	i := create(t, m, group, jsonOptions(m))
+	ok(t, i.Subscribe(t.Context(), []string{"t"}))
+	select {
+	case <-enough:
+	case <-time.After(patience):
+		t.Fatal("the coordinator was not dialed again")
+	}
+	// Another client of the node dials as well, with pauses of its own.
+	if took := dialed[attempts-1].Sub(dialed[0]); took < 500*time.Millisecond {
+		t.Errorf("%d attempts took %v", attempts, took)
+	}
+}

@@ -78,7 +78,7 @@ func ConsumerOpts(base Settings, c Consumer) ([]kgo.Opt, error) {
 	case "consumer":
 		// The broker assigns (KIP-848). The balancer names its algorithm,
 		// and is the one used with brokers before 4.0.
-		return append(opts, kgo.ServerSideBalancer(), kgo.Balancers(kgo.StickyBalancer())), nil
+		return append(opts, kgo.ServerSideBalancer(), kgo.Balancers(kgo.StickyBalancer()), kgo.WithHooks(new(pacer))), nil
 	}
 	return nil, fmt.Errorf("cannot build Kafka consumers: unknown group protocol %q, not classic or consumer", c.GroupProtocol)
 }
