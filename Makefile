@@ -73,8 +73,9 @@ test-kfake: ## tests on the broker in process alone, some 140 s of CPU once they
 
 # Lint has vetted all packages by then. The packages whose tests take longest begin first, beside
 # the others, and are not left to the end. Most tests wait more than they compute: hence three
-# packages at a time, and four tests of each. The rules of the house have no goroutines: lint alone
-# runs them.
+# packages at a time, and four tests of each. What counts memory or goroutines of the test's own
+# process is not t.Parallel, nor what sets its environment. The rules of the house have no goroutines:
+# lint alone runs them. Without symbols a test binary is linked in an eighth less.
 GOTEST := go test -vet=off -shuffle=on -parallel=4 -ldflags="-s -w" -exec '$(RUNNING)'
 LONG   := ./server/api ./consumer ./internal/simulation
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -171,12 +172,14 @@ func TestStreamResumes(t *testing.T) {
 		const partitions, total = 5, 600
 		first := start(t, b)
 		topic := testkit.CreateTopic(t, b, partitions)
-		go func() {
+		var writing sync.WaitGroup
+		defer writing.Wait() // it must not outlive the test
+		writing.Go(func() {
 			writer := start(t, b)
 			for n := range total {
 				writer.put(t, topic, n)
 			}
-		}()
+		})
 		f := first.follow(t, "/topics/"+topic+"/stream?from=beginning", sse)
 		seen := make([]int64, partitions) // the next offset
 		got := 0

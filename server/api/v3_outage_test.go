@@ -17,7 +17,7 @@ func TestV3StreamThroughAnOutage(t *testing.T) {
 	t.Parallel()
 	b := testkit.Fake(t)
 	s := start(t, b.Broker, func(o *stackOptions) {
-		o.producer.DeliveryTimeout = 500 * time.Millisecond
+		o.producer.DeliveryTimeout = 2 * time.Second // the record before the outage has it too
 		o.batch.Timeout = 5 * time.Second
 	})
 	topic := testkit.CreateTopic(t, b.Broker, 1)
