@@ -23,7 +23,7 @@ const (
 func soakSchedules() []Schedule {
 	return []Schedule{
 		{Name: "the leader of a partition is killed", Fault: LeaderKilled()},
-		{Name: "all connections to brokers are half open", Fault: ConnectionsForgotten()},
+		{Name: "all connections to brokers are half open", Fault: ConnectionsForgotten(), Recovery: 5*time.Second + goalRecovery},
 		{Name: "all brokers refuse connections for 5 s", Fault: BrokersAway(5 * time.Second)},
 		{Name: "the leader is suspended for 10 s", Fault: LeaderSuspended(10 * time.Second)},
 		{Name: "the leader cannot be reached for 5 s", Fault: LeaderCutOff(silence, 5*time.Second)},
