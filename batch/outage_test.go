@@ -97,6 +97,7 @@ func TestLostBrokerIsTold(t *testing.T) {
 		if err := <-sent; !apierr.WriteUnknown.Is(err) || time.Since(began) > 2*watchEvery {
 			t.Errorf("a record that was sent: %v after %v", err, time.Since(began))
 		}
+		synctest.Wait() // the client is told first
 		l.mu.Lock()
 		l.hold = nil // of requests to come
 		l.mu.Unlock()
