@@ -24,6 +24,7 @@
 //
 //   - The process dies at any moment. Entries whose Append has returned are there. The end of the
 //     segment in use may be torn: it has no seal, and what is not a whole entry is cut off.
+//   - The machine dies: the same. A segment that was never synced may be there as zeros.
 //   - A disk that is full, or fails to write or to sync: all Appends of the group fail, the segment
 //     is cut back to the end of the last good group, and the next group begins a new one. Nothing
 //     of a failed group is returned by Next, unless it could not be cut off and the process dies.

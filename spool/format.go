@@ -37,20 +37,28 @@ func appendHeader(dst []byte, n uint64) []byte {
 	return binary.LittleEndian.AppendUint64(dst, n)
 }
 
-// checkHeader reports whether a segment may be read. A header that is not whole is that of a
-// segment whose process died at once: it has no entries.
-func checkHeader(header []byte, n uint64, path string) (entries bool, err error) {
-	switch {
-	case len(header) < headerBytes:
+// checkHeader reports whether a segment, of which text is the beginning, may have entries. Without
+// an error there are none where the header is not whole, as when the process died at once, or has
+// zeros only, as when the machine did: a file system may keep the length of a file that was never
+// synced, and not its bytes.
+func checkHeader(text []byte, n uint64, path string) (entries bool, err error) {
+	if len(text) < headerBytes || zeros(text[:headerBytes]) {
 		return false, nil
-	case string(header[:len(magic)]) != magic:
+	}
+	switch of := text[len(magic)]; {
+	case string(text[:len(magic)]) != magic:
 		return false, fmt.Errorf("%s is no segment of a spool", path)
-	case header[len(magic)] > version:
-		return false, fmt.Errorf("%s has version %d of the format; this program reads up to %d", path, header[len(magic)], version)
-	case binary.LittleEndian.Uint64(header[len(magic)+1:]) != n:
+	case of == 0 || of > version:
+		return false, fmt.Errorf("%s has version %d of the format; this program reads 1 to %d", path, of, version)
+	case binary.LittleEndian.Uint64(text[len(magic)+1:]) != n:
 		return false, fmt.Errorf("%s is another segment under this name", path)
 	}
 	return true, nil
+}
+
+// zeros reports whether b has no other bytes.
+func zeros(b []byte) bool {
+	return !slices.ContainsFunc(b, func(c byte) bool { return c != 0 })
 }
 
 // appendEntry appends an entry of segment n. The segment's number is part of the checksum, so

@@ -138,8 +138,14 @@ func (s *Spool) scan(n uint64, done position) (*segment, error) {
 	}
 	seg := &segment{n: n, complete: true}
 	entries, err := checkHeader(text, n, path)
-	if err != nil || !entries {
-		return seg, err
+	if err != nil {
+		return nil, err
+	}
+	if !entries {
+		if len(text) > headerBytes && !zeros(text) { // entries are not written before their header
+			s.damaged(path, text)
+		}
+		return seg, nil
 	}
 	at := int64(headerBytes)
 	for {

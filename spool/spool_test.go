@@ -193,6 +193,31 @@ func TestTornTail(t *testing.T) {
 	}
 }
 
+// A segment of zeros, as a machine leaves it that dies before the first sync, has no entries. One
+// with something behind them is kept, and told. The others are read.
+func TestSegmentOfZeros(t *testing.T) {
+	for behind, corrupt := range map[string]uint64{"": 0, strings.Repeat("\x00", 4096): 0, "something": 1} {
+		dir := t.TempDir()
+		s := open(t, dir, Settings{})
+		add(t, s, "before")
+		s.Close()
+		path := filepath.Join(dir, "00000000000000000002.segment")
+		if err := os.WriteFile(path, append(make([]byte, headerBytes), behind...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s = open(t, dir, Settings{})
+		add(t, s, "after")
+		want(t, take(t, s, true), "before", "after")
+		if got := s.Stats(); got.Corrupt != corrupt {
+			t.Errorf("with %.20q behind: %+v", behind, got)
+		}
+		if kept, _ := os.ReadFile(path + ".corrupt"); len(kept) > 0 != (corrupt > 0) {
+			t.Errorf("with %.20q behind %d bytes are kept", behind, len(kept))
+		}
+		s.Close()
+	}
+}
+
 // A whole segment that cannot be read to its end is kept, and told; the others are read.
 func TestRottenSegment(t *testing.T) {
 	dir := t.TempDir()
@@ -295,7 +320,8 @@ func TestOtherFormats(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	f(magic+"\x02\x01\x00\x00\x00\x00\x00\x00\x00", "has version 2 of the format; this program reads up to 1")
+	f(magic+"\x02\x01\x00\x00\x00\x00\x00\x00\x00", "has version 2 of the format; this program reads 1 to 1")
+	f(magic+"\x00\x01\x00\x00\x00\x00\x00\x00\x00", "has version 0 of the format")
 	f("something else entirely", "is no segment of a spool")
 	f(string(appendHeader(nil, 2)), "another segment under this name")
 }
