@@ -177,12 +177,18 @@ func (d *decoder) records() {
 	}
 }
 
-// record reads the record that the slab added last.
+// record reads the record that the slab added last, and those behind it that have nothing but a
+// value, as most have: what lies between two of them is then the same text.
 func (d *decoder) record() {
 	r := &d.slab.Records[len(d.slab.Records)-1]
 	switch {
-	case d.w.Skip(`{"value":`): // most have nothing else
-		if r.Value = d.datum(); d.w.Skip("}") {
+	case d.w.Skip(`{"value":`):
+		r.Value = d.datum()
+		for !d.mixed && len(d.slab.Records) < d.max && d.w.Skip(`},{"value":`) {
+			r = d.slab.Add()
+			r.Value = d.datum()
+		}
+		if d.w.Skip("}") {
 			return
 		}
 	case !d.w.Enter('{'):

@@ -43,6 +43,7 @@ func TestDecodeProduceJSON(t *testing.T) {
 	f(`{"records":[{"key":"k","value":1,"partition":3}]}`, `"k"|1|3`)
 	f(`{"records":[{"value":1,"partition":"7"}]}`, `-|1|7`)
 	f(`{"records":[{"value":1,"partition":-1}]}`, `-|1|-2`)
+	f(`{"records":[{"value":1},{"value":2,"partition":3},{"value":4},{"value":5},{"key":6},{"value":7} ,{"value":8}]}`, `-|1|-1`, `-|2|3`, `-|4|-1`, `-|5|-1`, `6|-|-1`, `-|7|-1`, `-|8|-1`)
 	f(`{"records":[{"value":false},{"value":0},{"value":""},{"value":[]},{"value":{}}]}`, `-|false|-1`, `-|0|-1`, `-|""|-1`, `-|[]|-1`, `-|{}|-1`)
 	// The text is stored exactly, but for the space between tokens.
 	f(`{"records":[{"value":1E400},{"value":12345678901234567890.10}]}`, `-|1E400|-1`, `-|12345678901234567890.10|-1`)
