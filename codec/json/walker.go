@@ -69,8 +69,9 @@ func (w *Walker) Enter(open byte) bool {
 }
 
 // Skip steps over the text if it comes next, to the letter, and over white space behind it. The
-// text must begin an object or array, end one, or do both for one and the next. Skip returns false, without a fault, when
-// something else comes next. It is a shortcut for the way in which nearly every client writes.
+// text must begin an object or array, end one, or do both for one and the next. Skip returns false,
+// without a fault, when something else comes next. It is a shortcut for the way in which nearly
+// every client writes.
 func (w *Walker) Skip(text string) bool {
 	if w.err != nil || len(w.b)-w.i < len(text) || string(w.b[w.i:w.i+len(text)]) != text {
 		return false
