@@ -94,7 +94,33 @@ func TestReadmeOnRealKafka(t *testing.T) {
 	k := testkit.StartKafka(t, testkit.KafkaOptions{}) // a cluster with no topics yet
 	awaitCoordinator(t, k.Broker)
 	_, url := serve(t, k.Broker, "--set=schema.registry.url="+testkit.Registry(t))
+	awaitRead(t, url)
 	testkit.RunReadme(t, readme(t), url)
+}
+
+// awaitRead waits until a consumer has read a record. The first group of a Kafka that has just
+// started may take longer, on a busy machine, than a read of the README waits.
+func awaitRead(t *testing.T, url string) {
+	t.Helper()
+	instance := url + "/consumers/first/instances/first"
+	for path, body := range map[string]string{
+		url + "/topics/first":    `{"records":[{"value":1}]}`,
+		url + "/consumers/first": `{"name":"first","format":"json","auto.offset.reset":"earliest"}`,
+	} {
+		if status, text := call(t, "POST", path, body); status != 200 {
+			t.Fatalf("%s: %d %s", path, status, text)
+		}
+	}
+	if status, text := call(t, "POST", instance+"/subscription", `{"topics":["first"]}`); status != 204 {
+		t.Fatalf("%d %s", status, text)
+	}
+	testkit.Eventually(t, 2*time.Minute, "a record to be read", func() bool {
+		status, text := call(t, "GET", instance+"/records?timeout=10000", "")
+		return status == 200 && text != "[]"
+	})
+	if status, text := call(t, "DELETE", instance, ""); status != 204 {
+		t.Fatalf("%d %s", status, text)
+	}
 }
 
 // awaitCoordinator waits until a fresh cluster has the topic of offsets, which it makes for the
