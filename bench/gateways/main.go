@@ -126,6 +126,9 @@ func run(ctx context.Context, o options) (err error) {
 		}
 		fmt.Printf("| %s | %.2f µs | %.0f | %s | %s |\n", name, float64(rate.Nanoseconds())/1e3, 1e9/float64(rate.Nanoseconds()), killed, away)
 	}
+	if len(l.lost) > 0 {
+		return fmt.Errorf("without a fault, events that were acknowledged are not in Kafka: %v (%% by gateway)", l.lost)
+	}
 	return nil
 }
 
