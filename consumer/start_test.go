@@ -17,16 +17,39 @@ import (
 	"millrace/internal/testkit"
 )
 
+// apart returns a Kafka with a topic t, whose leader is not the coordinator of the group, and the
+// address of the coordinator.
+func apart(t *testing.T, group string) (k *testkit.FakeKafka, coordinator string) {
+	t.Helper()
+	k = testkit.Fake(t, kfake.NumBrokers(2), kfake.SeedTopics(1, "t"))
+	found := kadm.NewClient(testkit.Client(t, k.Broker)).FindGroupCoordinators(t.Context(), group)[group]
+	ok(t, found.Err)
+	ok(t, k.MoveTopicPartition("t", 0, 1-found.NodeID))
+	return k, net.JoinHostPort(found.Host, strconv.Itoa(int(found.Port)))
+}
+
+// subscribed has an instance of KIP-848's protocol subscribe to t by clients of its own, and waits
+// until enough is closed.
+func subscribed(t *testing.T, base kafka.Settings, group string, enough <-chan struct{}) {
+	t.Helper()
+	conf := kafka.DefaultConsumer()
+	conf.GroupProtocol = "consumer"
+	m := newManagerOf(t, base, conf, nil, Deps{})
+	ok(t, create(t, m, group, jsonOptions(m)).Subscribe(t.Context(), []string{"t"}))
+	select {
+	case <-enough:
+	case <-time.After(patience):
+		t.Fatal("there were not enough attempts")
+	}
+}
+
 // TestStartIsNotAskedForWithoutPause has the leader of a partition refuse connections while the
 // coordinator of the group is well: each time that the start of the log cannot be had, the instance
 // asks the coordinator anew, and later each time.
 func TestStartIsNotAskedForWithoutPause(t *testing.T) {
 	t.Parallel()
-	k := testkit.Fake(t, kfake.NumBrokers(2), kfake.SeedTopics(1, "t"))
 	group := testkit.Group(t)
-	found := kadm.NewClient(testkit.Client(t, k.Broker)).FindGroupCoordinators(t.Context(), group)[group]
-	ok(t, found.Err)
-	ok(t, k.MoveTopicPartition("t", 0, 1-found.NodeID))
+	k, coordinator := apart(t, group)
 	const attempts = 5
 	var mu sync.Mutex
 	var asked []time.Time
@@ -40,23 +63,13 @@ func TestStartIsNotAskedForWithoutPause(t *testing.T) {
 		}
 		return nil, nil, false
 	})
-	coordinator := net.JoinHostPort(found.Host, strconv.Itoa(int(found.Port)))
 	base := kafka.Settings{Brokers: []string{coordinator}, Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
 		if addr != coordinator {
 			return nil, &net.OpError{Op: "dial", Net: network, Err: syscall.ECONNREFUSED}
 		}
 		return new(net.Dialer).DialContext(ctx, network, addr)
 	}}
-	conf := kafka.DefaultConsumer()
-	conf.GroupProtocol = "consumer"
-	m := newManagerOf(t, base, conf, nil, Deps{})
-	i := create(t, m, group, jsonOptions(m))
-	ok(t, i.Subscribe(t.Context(), []string{"t"}))
-	select {
-	case <-enough:
-	case <-time.After(patience):
-		t.Fatal("the coordinator was not asked again")
-	}
+	subscribed(t, base, group, enough)
 	mu.Lock()
 	defer mu.Unlock()
 	for n := range attempts - 1 {
@@ -71,12 +84,8 @@ func TestStartIsNotAskedForWithoutPause(t *testing.T) {
 // first asked for committed offsets.
 func TestLostCoordinatorIsNotDialedWithoutPause(t *testing.T) {
 	t.Parallel()
-	k := testkit.Fake(t, kfake.NumBrokers(2), kfake.SeedTopics(1, "t"))
 	group := testkit.Group(t)
-	found := kadm.NewClient(testkit.Client(t, k.Broker)).FindGroupCoordinators(t.Context(), group)[group]
-	ok(t, found.Err)
-	ok(t, k.MoveTopicPartition("t", 0, 1-found.NodeID))
-	coordinator := net.JoinHostPort(found.Host, strconv.Itoa(int(found.Port)))
+	k, coordinator := apart(t, group)
 	const attempts = 10
 	var mu sync.Mutex
 	var gone bool
@@ -100,16 +109,7 @@ func TestLostCoordinatorIsNotDialedWithoutPause(t *testing.T) {
 		}
 		return nil, &net.OpError{Op: "dial", Net: network, Err: syscall.ECONNREFUSED}
 	}}
-	conf := kafka.DefaultConsumer()
-	conf.GroupProtocol = "consumer"
-	m := newManagerOf(t, base, conf, nil, Deps{})
-	i := create(t, m, group, jsonOptions(m))
-	ok(t, i.Subscribe(t.Context(), []string{"t"}))
-	select {
-	case <-enough:
-	case <-time.After(patience):
-		t.Fatal("the coordinator was not dialed again")
-	}
+	subscribed(t, base, group, enough)
 	mu.Lock()
 	defer mu.Unlock()
 	// Another client of the node dials as well, with pauses of its own.

@@ -2,13 +2,10 @@ package server
 
 import (
 	"bufio"
-	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/valyala/fasthttp"
 )
@@ -16,10 +13,6 @@ import (
 // A parameter is that of its own request, whatever the connection asked for before, and the same as
 // the router finds.
 func TestFrequentRoutes(t *testing.T) {
-	s := New(Settings{
-		Listeners: []Listener{{Addr: "127.0.0.1:0"}}, MaxHeaderBytes: 4096, MaxBodyBytes: 1 << 20, MaxConnections: 10,
-		ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second, IdleTimeout: 10 * time.Second,
-	}, Deps{Logger: slog.New(slog.DiscardHandler)})
 	says := func(name string) Handler {
 		return func(ctx *fasthttp.RequestCtx) error {
 			topic, err := PathParam(ctx, "topic")
@@ -27,7 +20,8 @@ func TestFrequentRoutes(t *testing.T) {
 			return err
 		}
 	}
-	s.Handle(
+	s, addr := edgeOf(
+		t, Deps{},
 		Route{Method: "POST", Path: "/topics/{topic}", Action: Produce, Handle: says("produce")},
 		Route{Method: "GET", Path: "/topics/{topic}", Handle: says("get")},
 		Route{Method: "POST", Path: "/topics/{topic}/partitions/{partition}", Action: Produce, Handle: says("partition")},
@@ -35,19 +29,7 @@ func TestFrequentRoutes(t *testing.T) {
 	if len(s.frequent) != 1 {
 		t.Fatalf("%d frequent routes", len(s.frequent))
 	}
-	addrs, err := s.Listen()
-	if err != nil {
-		t.Fatal(err)
-	}
-	served := make(chan error, 1)
-	go func() { served <- s.Serve() }()
-	t.Cleanup(func() {
-		for _, ln := range s.opened {
-			_ = ln.Close()
-		}
-		<-served
-	})
-	conn, err := net.Dial("tcp", addrs[0].String())
+	conn, err := net.Dial("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,19 +52,9 @@ func TestFrequentRoutes(t *testing.T) {
 		{"POST", "/topics/a", "produce a"},
 	} {
 		request := c.method + " " + c.path + " HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n"
-		if _, err := io.WriteString(conn, request); err != nil {
-			t.Fatal(err)
-		}
-		resp, err := http.ReadResponse(in, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		body, err := io.ReadAll(resp.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !strings.Contains(string(body), c.want) {
-			t.Errorf("%s %.60s: %d %.200s, not %.60s", c.method, c.path, resp.StatusCode, body, c.want)
+		status, body := exchange(t, conn, in, request)
+		if !strings.Contains(body, c.want) {
+			t.Errorf("%s %.60s: %d %.200s, not %.60s", c.method, c.path, status, body, c.want)
 		}
 	}
 }

@@ -72,17 +72,26 @@ func (a *arrivals) count() (arrived, refused int) {
 	return len(a.ids), a.refused
 }
 
-// edge serves on a listener until t ends, and returns its address.
+// edge serves all paths on a listener until t ends, and returns its address.
 func edge(t testing.TB, d Deps) string {
 	t.Helper()
+	var routes []Route
+	for _, method := range []string{"GET", "POST", "PUT", "DELETE", "OPTIONS"} {
+		routes = append(routes, Route{Method: method, Path: "/{rest:*}", Handle: func(*fasthttp.RequestCtx) error { return nil }})
+	}
+	_, addr := edgeOf(t, d, routes...)
+	return addr
+}
+
+// edgeOf is edge with other routes.
+func edgeOf(t testing.TB, d Deps, routes ...Route) (s *Server, addr string) {
+	t.Helper()
 	d.Logger = slog.New(slog.DiscardHandler)
-	s := New(Settings{
+	s = New(Settings{
 		Listeners: []Listener{{Addr: "127.0.0.1:0"}}, MaxHeaderBytes: 16 << 10, MaxBodyBytes: 1 << 20, MaxConnections: 1000,
 		ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second, IdleTimeout: time.Minute,
 	}, d)
-	for _, method := range []string{"GET", "POST", "PUT", "DELETE", "OPTIONS"} {
-		s.Handle(Route{Method: method, Path: "/{rest:*}", Handle: func(*fasthttp.RequestCtx) error { return nil }})
-	}
+	s.Handle(routes...)
 	addrs, err := s.Listen()
 	if err != nil {
 		t.Fatal(err)
@@ -95,7 +104,7 @@ func edge(t testing.TB, d Deps) string {
 		}
 		<-served
 	})
-	return addrs[0].String()
+	return s, addrs[0].String()
 }
 
 // frontProxies are the settings of proxies that forward as much as they can be told to.
