@@ -56,6 +56,7 @@ func answerProduce(r *kmsg.ProduceRequest) *kmsg.ProduceResponse {
 // A partition whose leader lacks replicas in sync is answered for long before produce.timeout.ms:
 // 503 and in a slot 50003, which say that nothing was written. Others are served.
 func TestTooFewReplicasAreToldSoon(t *testing.T) {
+	t.Parallel()
 	b := testkit.Fake(t)
 	s := start(t, b.Broker, func(o *stackOptions) { o.producer.SilenceLimit = time.Second })
 	topic := testkit.CreateTopic(t, b.Broker, 2)
