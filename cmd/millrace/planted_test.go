@@ -6,22 +6,18 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/binary"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
-	"github.com/twmb/franz-go/pkg/kgo"
 	"software.sslmate.com/src/go-pkcs12"
 
 	"millrace/internal/testkit"
@@ -94,21 +90,11 @@ func (p *planting) wantNone(t *testing.T) {
 	}
 }
 
-// topicText returns all that the records of a topic of one partition have.
+// topicText returns all that the records of a topic have.
 func topicText(t *testing.T, b testkit.Broker, topic string) string {
 	t.Helper()
-	client, err := kgo.NewClient(kgo.SeedBrokers(b.Addrs...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
-	ends, err := kadm.NewClient(client).ListEndOffsets(t.Context(), topic)
-	if err != nil {
-		t.Fatal(err)
-	}
-	end, _ := ends.Lookup(topic, 0)
 	var text strings.Builder
-	for _, r := range testkit.ReadTopic(t, b, topic, int(end.Offset)) {
+	for _, r := range readAll(t, b, topic) {
 		fmt.Fprintf(&text, "%s %s %v\n", r.Key, r.Value, r.Headers)
 	}
 	return text.String()
@@ -248,19 +234,12 @@ func TestPlantedLoginsOfTheEnvironmentShowNowhere(t *testing.T) {
 func TestPlantedStorePasswordsShowNowhere(t *testing.T) {
 	t.Parallel()
 	const password, wrong = "planted-store", "planted-wrong-store"
-	authority, err := testkit.NewAuthority(t.TempDir())
+	certificate, key := untrusted(t)
+	certificate, key = strings.ReplaceAll(certificate, `\n`, "\n"), strings.ReplaceAll(key, `\n`, "\n")
+	pair, err := tls.X509KeyPair([]byte(certificate), []byte(key))
 	if err != nil {
 		t.Fatal(err)
 	}
-	pair, err := tls.LoadX509KeyPair(authority.KeyFile, authority.KeyFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := os.ReadFile(authority.KeyFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, certificate := splitPEM(t, text)
 	keys, err1 := pkcs12.Modern.Encode(pair.PrivateKey, pair.Leaf, nil, password)
 	trust, err2 := pkcs12.Modern.EncodeTrustStore([]*x509.Certificate{pair.Leaf}, password)
 	if err := errors.Join(err1, err2); err != nil {
@@ -289,22 +268,6 @@ func TestPlantedStorePasswordsShowNowhere(t *testing.T) {
 	}
 	p.texts["the refusal"] = refused.stdout + refused.stderr
 	p.wantNone(t)
-}
-
-// splitPEM returns the private key and the certificates of a file that has both.
-func splitPEM(t *testing.T, text []byte) (key, certificates string) {
-	t.Helper()
-	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
-		if encoded := string(pem.EncodeToMemory(block)); strings.HasSuffix(block.Type, "PRIVATE KEY") {
-			key += encoded
-		} else {
-			certificates += encoded
-		}
-	}
-	if key == "" || certificates == "" {
-		t.Fatal("the file lacks the key or its certificate")
-	}
-	return key, certificates
 }
 
 // keytabOf returns a keytab with one key, of aes256-cts-hmac-sha1-96.
