@@ -123,30 +123,6 @@ func appendField(dst, f []byte) []byte {
 	return append(binary.AppendVarint(dst, int64(len(f))), f...)
 }
 
-// putVarint writes n as a zigzag varint, and returns its length.
-func putVarint(dst []byte, n int64) int {
-	u := uint64(n<<1 ^ n>>63)
-	switch {
-	case u < 1<<7:
-		dst[0] = byte(u)
-		return 1
-	case u < 1<<14:
-		dst[0], dst[1] = byte(u)|0x80, byte(u>>7)
-		return 2
-	}
-	return binary.PutUvarint(dst, u)
-}
-
-// putField is appendField into memory that has room.
-func putField(dst, f []byte) int {
-	if f == nil {
-		dst[0] = 1
-		return 1
-	}
-	n := putVarint(dst, int64(len(f)))
-	return n + copy(dst[n:], f)
-}
-
 // framed is a record in a batch, as a view.
 type framed struct {
 	timeDelta int64

@@ -127,8 +127,7 @@ func (b *batch) add(j *Job, i int32, r *kgo.Record, delta int64, body int) {
 // for each what is the same for all of them. The batch has a record.
 func (b *batch) addRow(j *Job, i int, partition int32) (next int) {
 	h, delta := &b.header, j.stamp-b.header.baseTimestamp
-	room := b.frames.B[:max(min(cap(b.frames.B), b.limit-headerBytes), 0)]
-	at, number := len(b.frames.B), h.records
+	room, number := min(cap(b.frames.B), b.limit-headerBytes), h.records
 	const attributes, headers = 1, 1 // a byte each
 	fixed := attributes + zigzagLen(delta) + headers
 	next = i
@@ -138,22 +137,13 @@ func (b *batch) addRow(j *Job, i int, partition int32) (next int) {
 			break
 		}
 		body := fixed + zigzagLen(int64(number)) + fieldLen(r.Key) + fieldLen(r.Value)
-		if len(room)-at < maxVarint+body {
+		if room-len(b.frames.B) < maxVarint+body {
 			break
 		}
-		at += putVarint(room[at:], int64(body))
-		room[at] = 0
-		at++
-		at += putVarint(room[at:], delta)
-		at += putVarint(room[at:], int64(number))
-		at += putField(room[at:], r.Key)
-		at += putField(room[at:], r.Value)
-		room[at] = 0
-		at++
+		b.frames.B = appendRecord(b.frames.B, r, body, delta, number)
 		number++
 	}
 	if next > i {
-		b.frames.B = room[:at]
 		h.maxTimestamp = max(h.maxTimestamp, j.stamp)
 		b.note(j, int32(i), int32(next-i))
 	}
