@@ -5,8 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
-
 	"millrace/internal/apierr"
 	"millrace/internal/testkit"
 )
@@ -30,13 +28,7 @@ func TestRecreatedTopicAmongOthers(t *testing.T) {
 				produce(t, b, slices.Concat(numbers(again, 0, 0, 3), numbers(other, 0, 100, 3))...)
 				readN(t, i, 6)
 				nothing(t, i)
-				admin := kadm.NewClient(testkit.Client(t, b))
-				_, err := admin.DeleteTopic(t.Context(), again)
-				ok(t, err)
-				testkit.Eventually(t, patience, "the topic to be created again", func() bool {
-					_, err := admin.CreateTopic(t.Context(), 1, 1, nil, again)
-					return err == nil
-				})
+				testkit.RecreateTopic(t, b, again, 1)
 				produce(t, b, numbers(again, 0, 10, 5)...)
 				testkit.Eventually(t, patience, "a read to be told that the topic was deleted", func() bool {
 					_, err := i.AppendRecords(t.Context(), nil, ReadOptions{Timeout: time.Second}, Delivery{})

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/twmb/franz-go/pkg/kadm"
-
 	"millrace/codec"
 	"millrace/internal/testkit"
 )
@@ -155,13 +153,7 @@ func TestStreamSeesARecreatedTopic(t *testing.T) {
 			})
 		})
 		<-stalled
-		admin := kadm.NewClient(testkit.Client(t, b))
-		_, err = admin.DeleteTopics(t.Context(), topic)
-		ok(t, err)
-		testkit.Eventually(t, patience, "the topic to be created again", func() bool {
-			_, err := admin.CreateTopic(t.Context(), 1, 1, nil, topic)
-			return err == nil
-		})
+		testkit.RecreateTopic(t, b, topic, 1)
 		produce(t, b, numbers(topic, 0, 20, 3)...)
 		close(pace)
 		l.Want(span(0, 5))

@@ -40,14 +40,7 @@ func TestRecreatedTopic(t *testing.T) {
 				return strings.Contains(body, old)
 			})
 		}
-		admin := kadm.NewClient(testkit.Client(t, b))
-		if _, err := admin.DeleteTopic(t.Context(), topic); err != nil {
-			t.Fatal(err)
-		}
-		testkit.Eventually(t, 20*time.Second, "the topic to be created again", func() bool {
-			_, err := admin.CreateTopic(t.Context(), 1, 1, nil, topic)
-			return err == nil
-		})
+		testkit.RecreateTopic(t, b, topic, 1)
 		value = 2
 		if status, body := write(); status != 200 || !strings.Contains(body, `"offset":0`) { // the node has sent it again
 			t.Errorf("%d %s", status, body)

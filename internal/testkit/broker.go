@@ -119,6 +119,33 @@ func CreateTopic(t testing.TB, b Broker, partitions int32) string {
 	}
 }
 
+// RecreateTopic deletes a topic that has records, creates it again with the given number of
+// partitions, and returns when the new one is what the broker serves: it confirms both before it
+// has carried them out, and what is written until then goes to the log that is deleted.
+func RecreateTopic(t testing.TB, b Broker, topic string, partitions int32) {
+	t.Helper()
+	adm := kadm.NewClient(Client(t, b))
+	if _, err := adm.DeleteTopic(t.Context(), topic); err != nil {
+		t.Fatalf("cannot delete topic %s on %s: %v", topic, b.Name, err)
+	}
+	Eventually(t, time.Minute, "the topic to be created again", func() bool {
+		_, err := adm.CreateTopic(t.Context(), partitions, 1, nil, topic)
+		return err == nil
+	})
+	Eventually(t, time.Minute, "the new topic to be served", func() bool {
+		ends, err := adm.ListEndOffsets(t.Context(), topic)
+		if err != nil || len(ends[topic]) != int(partitions) {
+			return false
+		}
+		for _, end := range ends[topic] {
+			if end.Err != nil || end.Offset != 0 {
+				return false
+			}
+		}
+		return true
+	})
+}
+
 // led reports whether the topic has n partitions, each with a leader.
 func led(topic kadm.TopicDetail, n int) bool {
 	if topic.Err != nil || len(topic.Partitions) != n {

@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
-
 	"millrace/internal/testkit"
 )
 
@@ -277,13 +275,7 @@ func TestInstanceThatCannotBeRecovered(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	all := nodes(t, b, 2)
 	i, topic := prepare(t, all, "assignments", "", 10)
-	adm := kadm.NewClient(testkit.Client(t, b))
-	if _, err := adm.DeleteTopic(t.Context(), topic); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := adm.CreateTopic(t.Context(), 1, 1, nil, topic); err != nil { // one of its two partitions
-		t.Fatal(err)
-	}
+	testkit.RecreateTopic(t, b, topic, 1) // one of its two partitions
 	all[0].drain(t)
 	testkit.Eventually(t, 20*time.Second, "the answer", func() bool {
 		return tally{}.readFrom(t, all[1], i).status != http.StatusServiceUnavailable

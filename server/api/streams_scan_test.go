@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -93,7 +92,7 @@ func TestStreamOfARecreatedTopic(t *testing.T) {
 			first.next()
 		}
 		first.close()
-		recreate(t, b, topic)
+		testkit.RecreateTopic(t, b, topic, 2)
 		writer := testkit.Client(t, b, kgo.DefaultProduceTopic(topic), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 		put := func(values ...string) {
 			for _, v := range values {
@@ -119,19 +118,6 @@ func TestStreamOfARecreatedTopic(t *testing.T) {
 			}
 			again.want(12)
 		}
-	})
-}
-
-// recreate deletes the topic, and creates it with two partitions.
-func recreate(t *testing.T, b testkit.Broker, topic string) {
-	t.Helper()
-	adm := kadm.NewClient(testkit.Client(t, b))
-	if _, err := adm.DeleteTopics(t.Context(), topic); err != nil {
-		t.Fatal(err)
-	}
-	testkit.Eventually(t, 20*time.Second, "the topic to be created again", func() bool {
-		_, err := adm.CreateTopic(t.Context(), 2, 1, nil, topic)
-		return err == nil
 	})
 }
 
