@@ -30,6 +30,7 @@ type serveCommand struct {
 
 // Run serves until a signal ends it.
 func (c serveCommand) Run() error {
+	relaxTimers()
 	load := func() (*config.Config, error) { return c.load() }
 	return run(load, func(n *node) {
 		n.log.Info("serving", "addresses", n.addresses(), "kafka", n.cfg.Kafka.Brokers, "version", version)
