@@ -26,9 +26,9 @@ type DeadRecord struct {
 
 // ReadDead calls f for each record in the folder of dead events of a spool, in their order. The
 // node may run meanwhile. It ends with the first error of f. An entry that is none of this program
-// is left out: skipped counts those.
+// is left out, and so is what the disk has damaged: skipped counts both.
 func ReadDead(spoolDir string, f func(DeadRecord) error) (skipped int, err error) {
-	err = spool.Walk(filepath.Join(spoolDir, DeadFolder), func(at time.Time, entry []byte) error {
+	gaps, err := spool.Walk(filepath.Join(spoolDir, DeadFolder), func(at time.Time, entry []byte) error {
 		head, records, err := headOfEntry(entry)
 		var slab pool.Slab
 		for err == nil && records.next(&slab, false) {
@@ -45,5 +45,5 @@ func ReadDead(spoolDir string, f func(DeadRecord) error) (skipped int, err error
 		}
 		return nil
 	})
-	return skipped, err
+	return skipped + gaps, err
 }

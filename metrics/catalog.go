@@ -77,7 +77,7 @@ var (
 	spoolAside    = gauge("spool_aside_topics", "Topics that do not take the events of the spool while others do. Their events wait apart, and hold up no others.")
 	spoolAppended = counter("spool_appended_total", "Requests that the spool took.")
 	spoolRefused  = counter("spool_refused_total", "Requests for which the spool had no room, or whose write failed.")
-	spoolCorrupt  = counter("spool_corrupt_total", "Segments of the spool that could not be read to their end. They are kept as *.corrupt.")
+	spoolCorrupt  = counter("spool_corrupt_total", "Stretches of the spool that the disk has damaged. They are kept as *.corrupt, and what is behind them is read.")
 )
 
 // The metrics of the produce side.

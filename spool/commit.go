@@ -1,6 +1,8 @@
 package spool
 
 import (
+	"crypto/rand"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"time"
@@ -139,13 +141,18 @@ func (s *Spool) write(g *group, buf []byte) []byte {
 }
 
 // segment returns the segment to write to, and begins one if there is none. Only commit calls it.
+//
+// Its number is beyond the last one by a random one. It is part of each checksum, and no sender
+// knows it: bytes of an event pass for no entry, wherever a search for one comes by.
 func (s *Spool) segment() (*segment, error) {
 	if s.writing != nil {
 		s.mu.Lock() // the reader may be about to forget earlier ones
 		defer s.mu.Unlock()
 		return s.segments[len(s.segments)-1], nil
 	}
-	n := s.next
+	var random [4]byte
+	_, _ = rand.Read(random[:]) // it never fails
+	n := s.last + 1 + uint64(binary.LittleEndian.Uint32(random[:]))
 	f, err := os.OpenFile(s.segmentPath(n), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return nil, err
@@ -156,7 +163,7 @@ func (s *Spool) segment() (*segment, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.next++
+	s.last = n
 	if err != nil {
 		f.Close()
 		_ = os.Remove(s.segmentPath(n))

@@ -13,8 +13,9 @@
 //
 //	lock              the lock
 //	position          two slots with the position that was done last, written in turn
-//	N.segment         entries, N counting up from 1
-//	N.segment.corrupt what could not be read of a segment, for people to look at
+//	N.segment         entries, N going up
+//	N.segment.OFFSET.corrupt
+//	                  a stretch of a segment that could not be read, for people to look at
 //
 // A segment begins with a header: magic, version of the format, N. Each entry is its length, a
 // CRC-32C of all that follows, the time of its arrival, and its bytes. A segment that is complete
@@ -23,13 +24,17 @@
 // # What may happen
 //
 //   - The process dies at any moment. Entries whose Append has returned are there. The end of the
-//     segment in use may be torn: it has no seal, and what is not a whole entry is cut off.
+//     segment in use may be torn: it has no seal, and what follows the last whole entry is cut off.
 //   - The machine dies: the same. A segment that was never synced may be there as zeros.
 //   - A disk that is full, or fails to write or to sync: all Appends of the group fail, the segment
 //     is cut back to the end of the last good group, and the next group begins a new one. Nothing
 //     of a failed group is returned by Next, unless it could not be cut off and the process dies.
-//   - Bits rot: an entry that is wrong in a sealed segment ends that segment. The segment is kept
-//     as .corrupt, counted and reported by [Settings.Corrupt].
+//   - Bits rot: an entry that is wrong costs itself and no other. The next whole entry is searched
+//     for, byte by byte, and the stretch before it is kept as .corrupt, counted and reported by
+//     [Settings.Corrupt]. Of a machine that died, such a stretch may also be a part of the last
+//     group that had not reached the disk, while a later part had: nobody was told it is there.
+//   - Bits of the last entry rot, in a segment without a seal: that is as if it had been torn off,
+//     and is not reported. A seal is written when a segment is full, or the spool is closed.
 //   - The position may be older than what was done, by what was done since the last Done. After
 //     the end of the process those entries come again; after the end of the machine, those of the
 //     last second.

@@ -22,7 +22,8 @@ const (
 	// entryBytes is what an entry takes beside its bytes: length, checksum, time.
 	entryBytes = 4 + 4 + 8
 	// sealed stands in place of a length. Behind it comes a checksum of the segment's number.
-	sealed = 0xFFFFFFFF
+	sealed    = 0xFFFFFFFF
+	sealBytes = 4 + 4
 	// MaxEntry bounds the bytes of an entry.
 	MaxEntry = 64 << 20
 
@@ -84,35 +85,31 @@ func checksum(n uint64, body []byte) uint32 {
 	return crc32.Update(crc32.Checksum(number[:], castagnoli), castagnoli, body)
 }
 
-// The ends of a segment.
-var (
-	errSeal = errors.New("the segment ends with its seal")
-	errTorn = errors.New("the segment ends without a whole entry")
-)
+// hasSeal reports whether a segment ends with its seal.
+func hasSeal(text []byte, n uint64) bool {
+	return len(text) >= sealBytes && string(text[len(text)-sealBytes:]) == string(appendSeal(nil, n))
+}
+
+// errBroken is the error of bytes that are no whole entry.
+var errBroken = errors.New("there is no whole entry")
 
 // entryAt reads the entry at offset at of segment n, in b that holds what the file has from
 // there on, at least as much as need asks for. need is how many bytes the entry takes; more
 // than b has is a request to call again with them.
 func entryAt(b []byte, n uint64) (data []byte, at time.Time, need int, err error) {
 	if len(b) < 8 {
-		return nil, at, 8, errTorn
+		return nil, at, 8, errBroken
 	}
 	length, sum := binary.LittleEndian.Uint32(b), binary.LittleEndian.Uint32(b[4:])
-	if length == sealed {
-		if sum == checksum(n, nil) {
-			return nil, at, 8, errSeal
-		}
-		return nil, at, 8, errTorn
-	}
 	if length == 0 || length > MaxEntry {
-		return nil, at, 8, errTorn
+		return nil, at, 8, errBroken
 	}
 	need = entryBytes + int(length)
 	if len(b) < need {
-		return nil, at, need, errTorn
+		return nil, at, need, errBroken
 	}
 	if checksum(n, b[8:need]) != sum {
-		return nil, at, need, errTorn
+		return nil, at, need, errBroken
 	}
 	return b[entryBytes:need:need], time.Unix(0, int64(binary.LittleEndian.Uint64(b[8:]))), need, nil
 }

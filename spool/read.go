@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -79,8 +80,10 @@ func (s *Spool) TryNext() (e Entry, ok bool, err error) {
 		s.mu.Unlock()
 		data, came, takes, err := s.readEntry(n, at, committed)
 		switch {
-		case errors.Is(err, errTorn):
-			s.skip(seg)
+		case errors.Is(err, errBroken):
+			if err := s.skip(seg); err != nil {
+				return e, false, err
+			}
 			continue
 		case err != nil:
 			return e, false, err
@@ -105,7 +108,7 @@ func (s *Spool) find() *segment {
 		if seg.n > at.n {
 			*at = position{n: seg.n}
 		}
-		at.offset = max(at.offset, int64(headerBytes))
+		at.offset = seg.past(max(at.offset, int64(headerBytes)))
 		if at.offset < seg.committed {
 			return seg
 		}
@@ -127,7 +130,7 @@ func (s *Spool) readEntry(n uint64, at, committed int64) (data []byte, came time
 	}
 	for need := int64(entryBytes); ; need = int64(takes) {
 		if need > committed-at {
-			return nil, came, 0, errTorn
+			return nil, came, 0, errBroken
 		}
 		c.buf = slices.Grow(c.buf[:0], int(need))[:need]
 		if _, err := c.file.ReadAt(c.buf, at); err != nil && err != io.EOF {
@@ -139,22 +142,51 @@ func (s *Spool) readEntry(n uint64, at, committed int64) (data []byte, came time
 	}
 }
 
-// skip leaves a segment whose next entry was whole and is not any more.
-func (s *Spool) skip(seg *segment) {
-	text, _ := os.ReadFile(s.segmentPath(seg.n))
+// past returns where what is at an offset ends, if that is a gap, or else the offset.
+func (seg *segment) past(offset int64) int64 {
+	i, _ := slices.BinarySearchFunc(seg.gaps, offset, func(g gap, at int64) int { return cmp.Compare(g.to, at+1) })
+	if i < len(seg.gaps) && seg.gaps[i].from <= offset {
+		return seg.gaps[i].to
+	}
+	return offset
+}
+
+// skip finds the gaps of a segment from the cursor on, where an entry was whole, and is no more.
+func (s *Spool) skip(seg *segment) error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.damaged(s.segmentPath(seg.n), text)
-	inSegment := s.cursor.taken
+	at := s.cursor.at.offset
+	text := make([]byte, seg.committed) // what the file does not have any more is zeros
+	lost := seg.left - s.cursor.taken
 	for _, earlier := range s.segments {
 		if earlier.n < seg.n {
-			inSegment -= earlier.left
+			lost += earlier.left
 		}
 	}
-	lost := seg.left - inSegment
+	s.mu.Unlock()
+	if _, err := s.cursor.file.ReadAt(text, 0); err != nil && err != io.EOF {
+		return fmt.Errorf("cannot read a segment: %w", err)
+	}
+	gaps := slices.DeleteFunc(slices.Clone(seg.gaps), func(g gap) bool { return g.to > at })
+	w := walker{text: text, n: seg.n, at: at, whole: true}
+	for ok := true; ok; {
+		var g gap
+		if _, _, g, ok = w.next(); ok {
+			lost--
+		}
+		if g.bytes() == 0 {
+			continue
+		}
+		gaps = append(gaps, g)
+		if !slices.Contains(seg.gaps, g) {
+			s.damaged(seg, g, text)
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	seg.gaps = gaps
 	seg.left -= lost
 	s.stats.Entries -= lost
-	s.cursor.at.offset = seg.committed
+	return nil
 }
 
 // Done says that all entries that Next has returned are taken over. They do not come again, but

@@ -18,8 +18,16 @@ type Settings struct {
 	// SegmentBytes is the size from which on a segment is complete; 0 is 16 MiB, or
 	// an eighth of MaxBytes if that is less.
 	SegmentBytes int64
-	// Corrupt, if not nil, is told of a segment with an entry that cannot be read.
-	Corrupt func(path string, err error)
+	// Corrupt, if not nil, is told of each stretch of a segment that cannot be read.
+	Corrupt func(Damage)
+}
+
+// Damage is a stretch of a segment that cannot be read, though it was whole once.
+type Damage struct {
+	Segment       string // its path
+	Offset, Bytes int64
+	Kept          string // the file that has the stretch
+	Err           error  // why that file could not be written
 }
 
 // ErrFull is the error of an entry for which there is no room: by MaxBytes, by MaxAge, or on the
@@ -38,7 +46,7 @@ type Stats struct {
 	// Oldest is when the oldest entry that is not done came; zero: there is none.
 	Oldest time.Time
 	// Appended and Done count entries since the start, Refused those for which there was no room,
-	// Corrupt the segments that could not be read to their end.
+	// Corrupt the stretches of segments that could not be read.
 	Appended, Done, Refused, Corrupt uint64
 }
 
@@ -51,7 +59,7 @@ type Spool struct {
 
 	mu       sync.Mutex
 	segments []*segment // on the disk, in order; the last one is written to
-	next     uint64     // number of the next segment
+	last     uint64     // number of the last segment that there was
 	group    *group     // that gathers entries
 	flying   *group     // that is being written, or nil
 	writing  *os.File   // of the last segment; nil: the next group begins one
@@ -75,6 +83,7 @@ type segment struct {
 	complete  bool  // nothing is added any more
 	left      int64 // entries that are not done
 	oldest    time.Time
+	gaps      []gap // before committed, in order; Next leaves them out. They are the reader's alone
 }
 
 // Open opens the spool in a folder, which it makes if need be, and reads through the segments.
@@ -84,7 +93,7 @@ func Open(dir string, s Settings) (_ *Spool, err error) {
 		s.SegmentBytes = min(16<<20, s.MaxBytes/8) // the last segment takes room until it is complete
 	}
 	sp := &Spool{
-		dir: dir, settings: s, next: 1, group: newGroup(),
+		dir: dir, settings: s, group: newGroup(),
 		wake: make(chan struct{}, 1), begun: make(chan struct{}, 1), end: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -114,9 +123,9 @@ func (s *Spool) recover() error {
 		return err
 	}
 	done := s.cursor.done
-	s.next = done.n + 1 // numbers do not come again
+	s.last = done.n // numbers do not come again
 	for _, n := range numbers {
-		s.next = max(s.next, n+1)
+		s.last = max(s.last, n)
 		seg, err := s.scan(n, done)
 		if err != nil {
 			return err
@@ -129,37 +138,33 @@ func (s *Spool) recover() error {
 	return nil
 }
 
-// scan reads through a segment of an earlier process.
+// scan reads through a segment of an earlier process, from what is done on.
 func (s *Spool) scan(n uint64, done position) (*segment, error) {
 	path := s.segmentPath(n)
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read a segment: %w", err)
 	}
-	seg := &segment{n: n, complete: true}
-	entries, err := checkHeader(text, n, path)
+	w, err := newWalker(text, n, path)
 	if err != nil {
 		return nil, err
 	}
-	if !entries {
-		if len(text) > headerBytes && !zeros(text) { // entries are not written before their header
-			s.damaged(path, text)
-		}
-		return seg, nil
+	switch {
+	case n < done.n:
+		w.at = int64(len(w.text))
+	case n == done.n:
+		w.at = min(max(w.at, done.offset), int64(len(w.text)))
 	}
-	at := int64(headerBytes)
+	seg := &segment{n: n, complete: true}
 	for {
-		_, came, need, err := entryAt(text[at:], n)
-		if errors.Is(err, errTorn) && hasSeal(text, n) { // it was whole once
-			s.damaged(path, text)
+		_, came, before, ok := w.next()
+		if before.bytes() > 0 {
+			seg.gaps = append(seg.gaps, before)
+			s.damaged(seg, before, text)
 		}
-		if err != nil {
-			seg.committed = at
+		if !ok {
+			seg.committed = w.at
 			return seg, nil
-		}
-		at += int64(need)
-		if n < done.n || n == done.n && at <= done.offset {
-			continue
 		}
 		if seg.left++; seg.left == 1 {
 			seg.oldest = came
@@ -167,18 +172,17 @@ func (s *Spool) scan(n uint64, done position) (*segment, error) {
 	}
 }
 
-// hasSeal reports whether a segment ends with its seal.
-func hasSeal(text []byte, n uint64) bool {
-	return len(text) >= 8 && string(text[len(text)-8:]) == string(appendSeal(nil, n))
-}
-
-// damaged keeps what a segment has, for people to look at.
-func (s *Spool) damaged(path string, text []byte) {
-	s.stats.Corrupt++
-	err := os.WriteFile(path+".corrupt", text, 0o600)
+// damaged keeps a gap of a segment, whose bytes are text, for people to look at.
+func (s *Spool) damaged(seg *segment, g gap, text []byte) {
+	d := Damage{Segment: s.segmentPath(seg.n), Offset: g.from, Bytes: g.bytes()}
+	d.Kept = fmt.Sprintf("%s.%d.corrupt", d.Segment, g.from)
+	d.Err = os.WriteFile(d.Kept, text[g.from:g.to], 0o600)
 	if s.settings.Corrupt != nil {
-		s.settings.Corrupt(path+".corrupt", err)
+		s.settings.Corrupt(d)
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stats.Corrupt++
 }
 
 // Stats returns the state of the spool.

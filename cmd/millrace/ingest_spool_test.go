@@ -340,7 +340,7 @@ func TestSpoolWithForeignEntries(t *testing.T) {
 		}
 	}
 	kept := 0
-	if err := spool.Walk(filepath.Join(dir, "dead"), func(_ time.Time, data []byte) error {
+	if _, err := spool.Walk(filepath.Join(dir, "dead"), func(_ time.Time, data []byte) error {
 		if !slices.Equal(data, foreign[kept]) {
 			t.Errorf("entry %d is kept as %q", kept, data)
 		}

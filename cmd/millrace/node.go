@@ -309,8 +309,8 @@ func (n *node) openSpool() (err error) {
 	if n.cfg.Ingest.SpoolDir == "" {
 		return nil
 	}
-	s.Corrupt = func(path string, err error) {
-		n.log.Error("a segment of the spool cannot be read to its end", "kept", path, "err", err)
+	s.Corrupt = func(d spool.Damage) {
+		n.log.Error("the disk has damaged events of the spool; those behind are read", "segment", d.Segment, "offset", d.Offset, "bytes", d.Bytes, "kept", d.Kept, "err", d.Err)
 	}
 	if n.spool, err = spool.Open(n.cfg.Ingest.SpoolDir, s); err != nil {
 		return err
