@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"hash/crc32"
 	"slices"
 	"strings"
 	"testing"
@@ -41,14 +40,10 @@ func varied(n int) []*kgo.Record {
 // number.
 func whole(t testing.TB, b batch, first time.Time, codec int, payload []byte) []byte {
 	t.Helper()
-	raw := kmsg.RecordBatch{
-		Length: int32(batchHeader - 12 + len(payload)), PartitionLeaderEpoch: -1, Magic: 2, Attributes: int16(codec),
-		LastOffsetDelta: int32(b.records - 1), FirstTimestamp: first.UnixMilli(), MaxTimestamp: first.UnixMilli() + 1000,
+	text := testkit.EncodeBatch(kmsg.RecordBatch{
+		Attributes: int16(codec), LastOffsetDelta: int32(b.records - 1), FirstTimestamp: first.UnixMilli(), MaxTimestamp: first.UnixMilli() + 1000,
 		ProducerID: -1, ProducerEpoch: -1, FirstSequence: -1, NumRecords: int32(b.records), Records: payload,
-	}
-	text := raw.AppendTo(nil)
-	raw.CRC = int32(crc32.Checksum(text[21:], crc32.MakeTable(crc32.Castagnoli)))
-	text = raw.AppendTo(nil)
+	})
 	if len(text) != batchHeader+len(payload) {
 		t.Fatalf("a header of %d bytes, not %d", len(text)-len(payload), batchHeader)
 	}

@@ -37,24 +37,16 @@ func fill(t *testing.T, b testkit.Broker, codec kgo.CompressionCodec, batches ..
 	for _, records := range batches {
 		raw := cut(records, 1<<30, 1)[0]
 		payload, used := compressor.Compress(new(bytes.Buffer), raw.bytes)
-		partition := kmsg.NewProduceRequestTopicPartition()
-		partition.Partition = records[0].Partition
-		partition.Records = whole(t, raw, records[0].Timestamp, int(used), payload)
-		topic := kmsg.NewProduceRequestTopic()
-		topic.Topic, topic.Partitions = records[0].Topic, append(topic.Partitions, partition)
-		req := kmsg.NewPtrProduceRequest()
-		req.Acks, req.TimeoutMillis, req.Topics = -1, 10_000, append(req.Topics, topic)
+		topic, partition := records[0].Topic, records[0].Partition
+		req := testkit.ProduceRequest(topic, partition, whole(t, raw, records[0].Timestamp, int(used), payload))
 		// A new leader may not know yet that it is one.
 		testkit.Eventually(t, time.Minute, "the leader to take the batch", func() bool {
-			topics, err := kadm.NewClient(cl).ListTopics(t.Context(), topic.Topic)
+			topics, err := kadm.NewClient(cl).ListTopics(t.Context(), topic)
 			if err != nil {
 				t.Fatal(err)
 			}
-			leader := topics[topic.Topic].Partitions[partition.Partition].Leader
-			resp, err := req.RequestWith(t.Context(), cl.Broker(int(leader)))
-			if err == nil {
-				err = kerr.ErrorForCode(resp.Topics[0].Partitions[0].ErrorCode)
-			}
+			leader := topics[topic].Partitions[partition].Leader
+			err = testkit.SendProduce(t.Context(), cl.Broker(int(leader)), req)
 			if err != nil && !kerr.IsRetriable(err) {
 				t.Fatal(err)
 			}

@@ -15,6 +15,7 @@
 //     which MILLRACE_TEST_REGISTRY may name.
 //   - broker.go, readback.go: [Broker], kfake ([Fake]), unique names, reading a
 //     topic back raw.
+//   - rawbatch.go: a produce request of which a test sets all that is in its batch.
 //   - input.go: real JSON out of the module cache.
 //   - exchange.go, exchange_parse.go: golden HTTP exchanges over a bare socket.
 //   - readme.go: the README's curl lines, run as a stranger would.

@@ -3,7 +3,6 @@ package api_test
 import (
 	"context"
 	"fmt"
-	"hash/crc32"
 	"slices"
 	"strings"
 	"testing"
@@ -294,26 +293,13 @@ func (p *proof) writeUnannounced(t *testing.T, client *kgo.Client, topic string)
 	r.Length = int32(len(r.AppendTo(nil)) - 1) // without itself
 	now := time.Now().UnixMilli()
 	const transactional = 1 << 4
-	b := kmsg.RecordBatch{
-		PartitionLeaderEpoch: -1, Magic: 2, Attributes: transactional, FirstTimestamp: now, MaxTimestamp: now,
+	req := testkit.ProduceRequest(topic, 0, testkit.EncodeBatch(kmsg.RecordBatch{
+		Attributes: transactional, FirstTimestamp: now, MaxTimestamp: now,
 		ProducerID: id, ProducerEpoch: epoch, FirstSequence: 1, NumRecords: 1, Records: r.AppendTo(nil),
-	}
-	const header, checked = 12, 21 // the bytes that the length and the checksum do not count
-	b.Length = int32(len(b.AppendTo(nil)) - header)
-	b.CRC = int32(crc32.Checksum(b.AppendTo(nil)[checked:], crc32.MakeTable(crc32.Castagnoli)))
-	partition := kmsg.NewProduceRequestTopicPartition()
-	partition.Records = b.AppendTo(nil)
-	of := kmsg.NewProduceRequestTopic()
-	of.Topic, of.Partitions = topic, append(of.Partitions, partition)
-	req := kmsg.NewPtrProduceRequest()
-	req.TransactionID, req.Acks, req.TimeoutMillis = &topic, -1, 10_000
-	req.Topics = append(req.Topics, of)
+	}))
+	req.TransactionID = &topic
 	_, leader := p.replicas(t, topic)
-	resp, err := req.RequestWith(t.Context(), client.Broker(int(leader)))
-	if err == nil {
-		err = kerr.ErrorForCode(resp.Topics[0].Partitions[0].ErrorCode)
-	}
-	if err != nil {
+	if err := testkit.SendProduce(t.Context(), client.Broker(int(leader)), req); err != nil {
 		t.Fatal(err)
 	}
 }
