@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -171,6 +172,7 @@ type Conn struct {
 	waits func() // called before bytes are waited for, or nil; of the connection's goroutine
 
 	answer atomic.Pointer[pool.Buffer] // the response being written
+	whole  whole
 
 	sending sync.Mutex        // guards what follows
 	failed  bool              // a write failed, or the client was gone
@@ -206,7 +208,7 @@ func (c *Conn) Write(b []byte) (int, error) {
 	if look && c.PeerGone() {
 		c.notSent()
 	}
-	n, err := c.TCPConn.Write(b)
+	n, err := c.whole.write(c.TCPConn, b)
 	if err != nil {
 		c.notSent()
 	}
@@ -324,6 +326,71 @@ func linger(c *net.TCPConn, atMost time.Duration) {
 		}
 		left -= n
 	}
+}
+
+// A response that is larger than fasthttp's write buffer leaves fasthttp in two pieces: the header
+// with the beginning of the body, and the rest. To a bare TCP connection fasthttp writes them at
+// once, but not to a [Conn]. So the connection writes header and body with the first piece, and
+// drops the second. Two writes would wake the client twice for one response.
+
+// whole is the state of a response of which a [Conn] writes more than it is given. Only the
+// connection's goroutine uses it.
+type whole struct {
+	body  []byte // of the response to be written next; nil: it is written as it comes
+	ahead int    // of the next bytes from fasthttp, how many are written already
+	parts [2][]byte
+	left  net.Buffers // of parts
+}
+
+// sendWhole has the response's connection write the response whole. On TLS each piece is encrypted
+// on its own.
+func sendWhole(ctx *fasthttp.RequestCtx) {
+	c, plain := ctx.Conn().(*Conn)
+	if !plain || ctx.Response.IsBodyStream() {
+		return
+	}
+	if body := ctx.Response.Body(); len(body) > writeBuffer {
+		c.whole.body = body
+	}
+}
+
+// write writes b, and with it all that follows of the response that begins in b, if that is known.
+func (w *whole) write(c *net.TCPConn, b []byte) (int, error) {
+	done := min(w.ahead, len(b))
+	w.ahead -= done
+	if done == len(b) {
+		return done, nil
+	}
+	body := w.body
+	w.body = nil
+	header := headerBefore(b[done:], body)
+	if header == 0 {
+		n, err := c.Write(b[done:])
+		return done + n, err
+	}
+	w.parts = [...][]byte{b[done : done+header], body}
+	w.left = w.parts[:]
+	n, err := w.left.WriteTo(c)
+	w.left, w.parts = nil, [2][]byte{} // the body goes back to its pool
+	given := len(b) - done
+	if err != nil {
+		return done + min(int(n), given), err
+	}
+	w.ahead = header + len(body) - given
+	return len(b), nil
+}
+
+// headerBefore returns the length of the header in b if b has one header, and behind it a part of
+// the body; 0 for anything else.
+func headerBefore(b, body []byte) int {
+	if len(body) == 0 {
+		return 0
+	}
+	_, begun, ok := bytes.Cut(b, []byte("\r\n\r\n"))
+	if !ok || len(begun) == 0 || len(begun) >= len(body) || !bytes.Equal(begun, body[:len(begun)]) {
+		return 0
+	}
+	return len(b) - len(begun)
 }
 
 // secureConn is the TLS on a Conn.

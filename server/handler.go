@@ -42,6 +42,7 @@ func (s *Server) serve(ctx *fasthttp.RequestCtx) {
 		s.logRequest(ctx, took)
 	}
 	capBuffers(ctx)
+	sendWhole(ctx)
 	if s.deps.Peers != nil {
 		s.deps.Peers.Done(ctx)
 	}

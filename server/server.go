@@ -159,8 +159,9 @@ func New(s Settings, d Deps) *Server {
 	return srv
 }
 
-// writeBuffer is the size of a connection's write buffer. A response that fits is one write to
-// the socket, a larger one is two: the response to a hundred records, of 6 KB, must fit.
+// writeBuffer is the size of a connection's write buffer. A response that fits is copied into it;
+// a larger one is written from where it is ([sendWhole]). With TLS it is two writes. The response
+// to a hundred records, of 6 KB, must fit.
 const writeBuffer = 8 << 10
 
 // Name stands in the Server header.
