@@ -58,12 +58,11 @@ func (i *Instance) AppendRecords(ctx context.Context, dst []byte, o ReadOptions,
 	if o.NoWait {
 		timeout = 0
 	}
-	turn, cancel := i.bound(ctx, timeout)
-	defer cancel()
+	turn := &waiting{parent: ctx, other: i.life, deadline: asked.Add(timeout)}
+	defer turn.stop()
 	// A drain does not cut the wait for our turn: it wakes who is before us.
-	wait, wake := context.WithCancel(turn)
-	defer wake()
-	defer context.AfterFunc(i.m.unhurried, wake)()
+	wait := &waiting{parent: turn, other: i.m.unhurried}
+	defer wait.stop()
 
 	if err := i.takeTurn(ctx, turn); err != nil {
 		return dst, err
@@ -279,13 +278,14 @@ func (i *Instance) collect(ctx, wait context.Context, s *session, limit int) err
 // i.mu, which is released meanwhile, so the session may have ended after it. It is true unless
 // interrupted.
 func (i *Instance) poll(ctx context.Context, s *session, drain bool) bool {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	interrupted := false
-	i.pollCancel = func() { interrupted = true; cancel() }
+	interrupted, cancel := false, func() {}
 	if drain {
 		ctx = nil // PollRecords does not wait then
+	} else {
+		ctx, cancel = context.WithCancel(ctx)
+		defer cancel()
 	}
+	i.pollCancel = func() { interrupted = true; cancel() }
 	i.mu.Unlock()
 	fetches := s.client.PollRecords(ctx, pollRecords)
 	i.mu.Lock()
