@@ -94,12 +94,17 @@ func (m *Media) acceptedDialect(ctx *fasthttp.RequestCtx) (codec.Dialect, error)
 }
 
 // recordType returns the media type of records in format f.
-func recordType(v version, f codec.Format) string {
-	if v == v1 {
-		return "application/vnd.kafka." + f.String() + ".v1+json"
+func recordType(v version, f codec.Format) string { return allRecordTypes[v][f] }
+
+// allRecordTypes has them all: a read asks for one.
+var allRecordTypes = func() (types [v1 + 1][codec.Protobuf + 1]string) {
+	for v := range types {
+		for f := range types[v] {
+			types[v][f] = "application/vnd.kafka." + codec.Format(f).String() + "." + version(v).String() + "+json"
+		}
 	}
-	return "application/vnd.kafka." + f.String() + ".v2+json"
-}
+	return types
+}()
 
 // unspecific are the media types that ask for records in the binary format
 // without naming it.
@@ -108,12 +113,13 @@ var unspecific = [...][]string{v2: {mediaV2}, v1: {mediaV1, mediaKafka, server.M
 // negotiateRecords checks that a read of records asks for the consumer's own format. Only a
 // binary consumer may be read without naming the format.
 func negotiateRecords(ctx *fasthttp.RequestCtx, v version, own codec.Format) error {
-	accept := string(ctx.Request.Header.Peek(fasthttp.HeaderAccept))
+	header := ctx.Request.Header.Peek(fasthttp.HeaderAccept)
 	wanted := recordType(v, own)
-	if accept == wanted || accept == "" && own == codec.Binary {
+	if string(header) == wanted || len(header) == 0 && own == codec.Binary {
 		ctx.SetContentType(wanted)
 		return nil
 	}
+	accept := string(header)
 	offers := []string{wanted}
 	if own == codec.Binary {
 		offers = append(offers, unspecific[v]...)
