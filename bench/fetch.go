@@ -4,9 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"strings"
 	"sync"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"millrace/codec"
 )
 
 // Names of the readers of the fetch suite.
@@ -53,6 +57,11 @@ func (b *bench) fetchSuite(ctx context.Context) error {
 	add(bareConsumer, 0, floor)
 	for _, page := range pageSizes {
 		add(appendConsumer, page, floor)
+		answer, records, err := readAnswer(values, topic, page)
+		if err != nil {
+			return err
+		}
+		add(httpFloor, page, func(s fetchSpec) (window, error) { return b.readFloor(ctx, s, answer, records) })
 		add(millraceReads, page, func(s fetchSpec) (window, error) { return b.readMillrace(ctx, childFetchClient, s) })
 	}
 	add(millraceLines, 0, func(s fetchSpec) (window, error) { return b.readMillrace(ctx, childStream, s) })
@@ -68,6 +77,38 @@ func (b *bench) fetchSuite(ctx context.Context) error {
 		return b.readMillrace(ctx, childStreamLive, s)
 	})
 	return b.measure(ctx, rows, func(i int) (window, error) { return runs[i]() })
+}
+
+// readAnswer is a response of millrace to a read of that many bytes, and how many records it has.
+func readAnswer(values [][]byte, topic string, page int) (answer floorAnswer, records int, err error) {
+	body := []byte{'['}
+	for held := 0; err == nil && held < page; records++ {
+		if records > 0 {
+			body = append(body, ',')
+		}
+		r := &kgo.Record{Topic: topic, Value: values[records%len(values)], Offset: int64(records)}
+		held += len(r.Value)
+		body, err = codec.AppendRecord(body, r, codec.JSON, codec.Extras{})
+	}
+	return floorAnswer{ContentType: v2JSONRecords, Body: append(body, ']'), Headers: [][2]string{
+		{"Vary", "Accept-Encoding"}, {"X-Content-Type-Options", "nosniff"}, {"Cache-Control", "no-store"},
+	}}, records, err
+}
+
+// readFloor is the HTTP of reads alone: each is answered with the same response.
+func (b *bench) readFloor(ctx context.Context, spec fetchSpec, answer floorAnswer, records int) (window, error) {
+	t, err := startHTTPFloor(ctx, answer)
+	if err != nil {
+		return window{}, err
+	}
+	defer t.stop()
+	url := fmt.Sprintf("%s/consumers/bench-%s/instances/%s/records?max_bytes=%d", t.url, spec.Topic, strings.Repeat("i", 50), spec.PageBytes)
+	w, err := callChild(ctx, childLoad, loadSpec{
+		URLs: []string{url}, Method: http.MethodGet, Accept: v2JSONRecords,
+		Connections: 1, PID: t.pid, Timing: spec.Timing,
+	})
+	w.Records = w.Requests * uint64(records)
+	return w, err
 }
 
 func (b *bench) readMillrace(ctx context.Context, child string, spec fetchSpec, set ...string) (window, error) {

@@ -96,9 +96,10 @@ func TestBenchRuns(t *testing.T) {
 		// codecs and Avro, and seven of our own. Eight look-ups beside their limit. The
 		// ratios are our own.
 		{"produce,metadata", 2*3 + 3 + 6 + 7 + 8*2, 2 + 7 + 8, 1},
-		// Four of latency. Eight readers, with two page sizes, two kinds of streams over two
-		// things; three formats, written and, but for one, read: Avro by id and by text, and read.
-		{"latency,fetch,avro", 4 + 8 + 3 + 2, 2 + 2*2 + 2 + 1, 1},
+		// Four of latency. Eight readers, with two page sizes, beside HTTP with either, two kinds of
+		// streams over two things; three formats, written and, but for one, read: Avro by id and by
+		// text, and read.
+		{"latency,fetch,avro", 4 + 8 + 2 + 3 + 2, 2 + 2*2 + 2 + 1, 1},
 		// Two of memory. Two at three spreads; two topics of instances.
 		{"memory,growth,instances", 2 + 2*3 + 2, 0, 0},
 	} {
