@@ -39,7 +39,7 @@ func openCluster(ctx context.Context, brokers []string) (*cluster, error) {
 		}
 		brokers, stop = k.Addrs, k.Close
 	}
-	client, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.MetadataMinAge(50*time.Millisecond))
+	client, err := kgo.NewClient(kgo.DisableClientMetrics(), kgo.SeedBrokers(brokers...), kgo.MetadataMinAge(50*time.Millisecond))
 	if err != nil {
 		stop()
 		return nil, fmt.Errorf("cannot build the Kafka client: %w", err)

@@ -35,7 +35,7 @@ func newCluster(t *testing.T, opts ...kfake.Opt) (*kfake.Cluster, Settings) {
 // newProducer returns a client of the library for records to read.
 func newProducer(t *testing.T, s Settings, c kgo.Compressor) *kgo.Client {
 	t.Helper()
-	client, err := kgo.NewClient(kgo.SeedBrokers(s.Brokers...), kgo.WithCompressor(c), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	client, err := kgo.NewClient(kgo.DisableClientMetrics(), kgo.SeedBrokers(s.Brokers...), kgo.WithCompressor(c), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	if err != nil {
 		t.Fatal(err)
 	}

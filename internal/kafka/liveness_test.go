@@ -240,7 +240,7 @@ func TestLivenessOfClient(t *testing.T) {
 	k := testkit.Fake(t)
 	topic := testkit.CreateTopic(t, k.Broker, 1)
 	l := NewLiveness(0)
-	client, err := kgo.NewClient(kgo.SeedBrokers(k.Addrs...), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.WithHooks(l))
+	client, err := kgo.NewClient(kgo.DisableClientMetrics(), kgo.SeedBrokers(k.Addrs...), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.WithHooks(l))
 	if err != nil {
 		t.Fatal(err)
 	}

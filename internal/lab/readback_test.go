@@ -23,7 +23,7 @@ func newBroker(t *testing.T) (dial func(...kgo.Opt) (*kgo.Client, error), admin 
 	}
 	t.Cleanup(c.Close)
 	dial = func(opts ...kgo.Opt) (*kgo.Client, error) {
-		return kgo.NewClient(append(opts, kgo.SeedBrokers(c.ListenAddrs()...))...)
+		return kgo.NewClient(append(opts, kgo.DisableClientMetrics(), kgo.SeedBrokers(c.ListenAddrs()...))...)
 	}
 	client, err := dial(kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	if err != nil {

@@ -177,7 +177,7 @@ func count(t *testing.T, b testkit.Broker) (n int) {
 // Records written by Confluent's registry are read, and unreadable ones are skipped.
 func TestReplaysConfluentsRecords(t *testing.T) {
 	b := testkit.Fake(t, kfake.SeedTopics(1, topicName))
-	cl, err := kgo.NewClient(kgo.SeedBrokers(b.Addrs...), kgo.DefaultProduceTopic(topicName))
+	cl, err := kgo.NewClient(kgo.DisableClientMetrics(), kgo.SeedBrokers(b.Addrs...), kgo.DefaultProduceTopic(topicName))
 	if err != nil {
 		t.Fatal(err)
 	}

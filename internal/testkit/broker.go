@@ -81,6 +81,8 @@ func Client(t testing.TB, b Broker, opts ...kgo.Opt) *kgo.Client {
 	t.Helper()
 	cl, err := kgo.NewClient(append([]kgo.Opt{
 		kgo.SeedBrokers(b.Addrs...),
+		// kfake asks for them, and each client would compress its own when it closes, which takes 8 MB.
+		kgo.DisableClientMetrics(),
 		// Its default makes the first produce to a new topic wait up to 5 s for
 		// another look at who leads it.
 		kgo.MetadataMinAge(50 * time.Millisecond),

@@ -361,7 +361,7 @@ func ping(ctx context.Context, b Broker) error {
 		return err
 	}
 	_ = conn.Close()
-	cl, err := kgo.NewClient(kgo.SeedBrokers(b.Addrs...))
+	cl, err := kgo.NewClient(kgo.DisableClientMetrics(), kgo.SeedBrokers(b.Addrs...))
 	if err != nil {
 		return err
 	}

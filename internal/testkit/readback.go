@@ -36,6 +36,7 @@ func ReadTopic(t testing.TB, b Broker, topic string, n int) []*kgo.Record {
 func readTopic(ctx context.Context, b Broker, topic string, n int) ([]*kgo.Record, error) {
 	cl, err := kgo.NewClient(
 		kgo.SeedBrokers(b.Addrs...),
+		kgo.DisableClientMetrics(),
 		kgo.ConsumeTopics(topic),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.FetchMaxWait(100*time.Millisecond),

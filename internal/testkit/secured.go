@@ -63,7 +63,7 @@ func StartSecured(t testing.TB, o SecuredOptions) *Secured {
 	}
 	maps.Copy(set, o.Properties)
 	k := StartKafkasWith(t, KafkasOptions{Brokers: 1, Flags: flags, Advertised: []string{""}, Properties: set})[0]
-	client, err := kgo.NewClient(kgo.SeedBrokers(k.Addrs...))
+	client, err := kgo.NewClient(kgo.DisableClientMetrics(), kgo.SeedBrokers(k.Addrs...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +112,7 @@ func (s *Secured) SetPassword(t testing.TB, name, password string) {
 	}
 	login := kgo.SASL(scram.Auth{User: name, Pass: password}.AsSha512Mechanism())
 	Eventually(t, time.Minute, "Kafka to take the password of "+name, func() bool {
-		client, err := kgo.NewClient(kgo.SeedBrokers(s.ClientAddr), kgo.DialTLSConfig(&tls.Config{RootCAs: s.Pool}), login, kgo.RequestRetries(0))
+		client, err := kgo.NewClient(kgo.DisableClientMetrics(), kgo.SeedBrokers(s.ClientAddr), kgo.DialTLSConfig(&tls.Config{RootCAs: s.Pool}), login, kgo.RequestRetries(0))
 		if err != nil {
 			t.Fatal(err)
 		}

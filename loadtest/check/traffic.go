@@ -23,7 +23,7 @@ type Dial func(...kgo.Opt) (*kgo.Client, error)
 // Brokers returns a Dial for brokers that want neither TLS nor a password.
 func Brokers(addrs ...string) Dial {
 	return func(opts ...kgo.Opt) (*kgo.Client, error) {
-		return kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(addrs...)}, opts...)...)
+		return kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(addrs...), kgo.DisableClientMetrics()}, opts...)...)
 	}
 }
 
