@@ -113,7 +113,7 @@ plain: ## all tests of the other packages, without it
 # run with it at all stand in files of their own (//go:build !race).
 PLAIN := Alloc|Budget|OverJSON|AgreesWithJava|LargeBodies|BenchRuns|EveryCodec
 # Tests of one goroutine that compute for long, in files with others: the race run leaves them out.
-SINGLE := AgreesWithOthers|PlainRoundTrip|ReadsIsBounded|TextIsBounded|EnumsAreBounded|Reordered|OpenAPIHasTheBounds|OpenAPIRefuses|Flat(Tokens|Objects|Records|Depth)|ListAndWords
+SINGLE := AgreesWithOthers|JSONSchemaIsSound|PlainRoundTrip|ReadsIsBounded|TextIsBounded|EnumsAreBounded|Reordered|OpenAPIHasTheBounds|OpenAPIRefuses|Flat(Tokens|Objects|Records|Depth)|ListAndWords
 
 budget: ## of the packages with the race detector, the tests that count allocations or compute for long, without it
 	@echo "== budgets and long comparisons, without the race detector"

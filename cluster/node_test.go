@@ -102,7 +102,7 @@ func find(t *testing.T, n *Node, group, name string) Place {
 
 func TestOneOfManyClaimsWins(t *testing.T) {
 	b := testkit.Fake(t).Broker
-	dead, h := join(t, b, "dead")
+	dead, h := join(t, b, "dead", func(s *Settings) { s.Lease = 5 * time.Second }) // time to make them all
 	const instances = 20
 	for i := range instances {
 		h.create(t, dead, "g", fmt.Sprint(i), `{}`)
@@ -110,7 +110,9 @@ func TestOneOfManyClaimsWins(t *testing.T) {
 	var nodes []*Node
 	var hosts []*host
 	for i := range 4 {
-		n, h := join(t, b, fmt.Sprint("n", i))
+		// They keep their lease, however busy the machine is: what one adopted whose lease has ended,
+		// another may adopt once more.
+		n, h := join(t, b, fmt.Sprint("n", i), func(s *Settings) { s.Lease = patience })
 		nodes, hosts = append(nodes, n), append(hosts, h)
 		if p := find(t, n, "g", "0"); p.Node != "dead" {
 			t.Fatalf("the instance is at %+v", p)

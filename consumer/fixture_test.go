@@ -152,7 +152,7 @@ func readN(t *testing.T, i *Instance, n int) []record {
 		if time.Now().After(deadline) {
 			t.Fatalf("got %d of %d records", len(all), n)
 		}
-		all = append(all, read(t, i, ReadOptions{Timeout: time.Second})...)
+		all = append(all, read(t, i, ReadOptions{Timeout: patience})...) // which a busy machine does not cut short
 	}
 	if len(all) > n {
 		t.Fatalf("got %d records, want %d", len(all), n)

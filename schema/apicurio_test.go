@@ -17,7 +17,7 @@ import (
 func TestOnARealRegistry(t *testing.T) {
 	url := testkit.Registry(t)
 	client := func(change func(*Settings)) *Registry {
-		s := usual(url)
+		s := atRegistry(url)
 		change(&s)
 		r, err := New(s, slog.New(slog.DiscardHandler))
 		if err != nil {
@@ -118,14 +118,14 @@ func TestSpellingsOnARealRegistry(t *testing.T) {
 	space := topic[len(topic)-4:]
 	plain := fmt.Sprintf(`{"type":"record","name":"User","namespace":"n%s","fields":[{"name":"name","type":"string"}]}`, space)
 	spelled := fmt.Sprintf(`{ "fields": [{"type":{"type":"string"},"name":"name"}], "name":"n%s.User", "type":"record" }`, space)
-	first := mustResolve(t, client(usual(url)), text(topic, spelled))
-	if again := mustResolve(t, client(usual(url)), text(topic, plain)); again.ID != first.ID {
+	first := mustResolve(t, client(atRegistry(url)), text(topic, spelled))
+	if again := mustResolve(t, client(atRegistry(url)), text(topic, plain)); again.ID != first.ID {
 		t.Errorf("in another spelling the schema has the id %d, not %d", again.ID, first.ID)
 	}
 	message := Wanted{Format: codec.Protobuf, Topic: topic + "p", Text: []byte(`syntax="proto3"; /* who */ message User { string name=1; }`)}
-	first = mustResolve(t, client(usual(url)), message)
+	first = mustResolve(t, client(atRegistry(url)), message)
 	message.Text = []byte("syntax = \"proto3\";\n\nmessage User {\n  string name = 1;\n}\n")
-	if again := mustResolve(t, client(usual(url)), message); again.ID != first.ID {
+	if again := mustResolve(t, client(atRegistry(url)), message); again.ID != first.ID {
 		t.Errorf("in another spelling the message has the id %d, not %d", again.ID, first.ID)
 	}
 	admin, err := sr.NewClient(sr.URLs(url))
@@ -136,7 +136,7 @@ func TestSpellingsOnARealRegistry(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lookOnly := usual(url)
+	lookOnly := atRegistry(url)
 	lookOnly.AutoRegister = false
 	if got := mustResolve(t, client(lookOnly), text(topic+"y", spelled)); int(got.ID) != foreign.ID {
 		t.Errorf("a schema of others has the id %d, not %d", got.ID, foreign.ID)
@@ -164,7 +164,7 @@ func TestReferencesOnARealRegistry(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := New(usual(url), slog.New(slog.DiscardHandler))
+	r, err := New(atRegistry(url), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -69,6 +69,13 @@ func usual(urls ...string) Settings {
 	}
 }
 
+// atRegistry returns the settings for a registry in another process, which may have to wait.
+func atRegistry(url string) Settings {
+	s := usual(url)
+	s.Timeout = time.Minute
+	return s
+}
+
 // open returns a registry's client that is closed at the test's end.
 func open(t testing.TB, s Settings) *Registry {
 	t.Helper()

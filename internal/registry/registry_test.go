@@ -278,8 +278,11 @@ func TestLimits(t *testing.T) {
 	if !errors.As(err, &answer) || answer.ErrorCode != sr.ErrInvalidSubject.Code {
 		t.Errorf("a long subject: %v", err)
 	}
+	like := newVersion(&schemaValue{Version: 1, Schema: `"long"`})
 	for n := range maxVersions {
-		r.store.put(newVersion(&schemaValue{Subject: fmt.Sprint("s", n), Version: 1, ID: n + 1, Schema: fmt.Sprint(n)}))
+		v := *like
+		v.Subject, v.ID = fmt.Sprint("s", n), n+1
+		r.store.put(&v)
 	}
 	_, err = cl.CreateSchema(t.Context(), "one-more", sr.Schema{Schema: `"int"`})
 	if !errors.As(err, &answer) || answer.ErrorCode != sr.ErrOperationNotPermitted.Code {

@@ -149,7 +149,12 @@ func TestPositionsOutliveTheirNode(t *testing.T) {
 			all[1].do(t, "POST", i+"/offsets", "", plainV2).want(t, 200, "")
 			all[1].drain(t)
 			again := start(t, b, asNode("node-b"))
-			tally{}.readFrom(t, again, i).want(t, 200, "[]")
+			var r reply
+			testkit.Eventually(t, 20*time.Second, "the answer", func() bool {
+				r = tally{}.readFrom(t, again, i)
+				return r.status != http.StatusServiceUnavailable
+			})
+			r.want(t, 200, "[]")
 		})
 	}
 }
@@ -193,7 +198,7 @@ func TestNodeThatComesBackFindsItsInstances(t *testing.T) {
 	tally{}.readAll(t, first, i, 10)
 	first[0].drain(t)
 	again := start(t, b, asNode("node-a"))
-	again.do(t, "GET", i+"/subscription", "").want(t, 200, "topics")
+	again.doMoved(t, "GET", i+"/subscription", "").want(t, 200, "topics")
 	tally{}.readAll(t, []*stack{again}, i, 10) // returned, never committed
 }
 

@@ -121,6 +121,17 @@ func (c tally) readAll(t *testing.T, through []*stack, path string, n int) {
 	}
 }
 
+// doMoved is [stack.do] of an instance whose node has ended: while it moves the response is 503,
+// and asks to try again.
+func (s *stack) doMoved(t *testing.T, method, path, body string, headers ...string) (r reply) {
+	t.Helper()
+	testkit.Eventually(t, 40*time.Second, "the instance to have moved", func() bool {
+		r = s.do(t, method, path, body, headers...)
+		return r.status != http.StatusServiceUnavailable || !strings.Contains(r.body, `"error_code":50307`)
+	})
+	return r
+}
+
 func (c tally) repeated() (n int) {
 	for _, times := range c {
 		n += times - 1

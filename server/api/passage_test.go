@@ -24,7 +24,7 @@ func TestPageOutlivesTheNodeThatSentItOn(t *testing.T) {
 	got := tally{}
 	got.readAll(t, all[1:2], i, 100)
 	all[1].drain(t)
-	all[2].do(t, "POST", i+"/offsets", "", plainV2).want(t, 200, "[]")
+	all[2].doMoved(t, "POST", i+"/offsets", "", plainV2).want(t, 200, "[]")
 	all[2].do(t, "GET", i+"/offsets?topic="+topic+"&partition=0&partition=1", "").want(t, 200, `"partition":1,"offset":50`).want(t, 200, `"partition":0,"offset":50`)
 	produceNumbers(t, b, topic, 100, 10)
 	got.readAll(t, all[2:], i, 110)

@@ -117,7 +117,7 @@ func TestNodesOverTLS(t *testing.T) {
 			produceNumbers(t, b, topic, 1010, 10)
 			got.readAll(t, all[1:2], i, 1020)
 			all[1].drain(t)
-			all[2].do(t, "POST", i+"/offsets", "", plainV2).want(t, 200, "")
+			all[2].doMoved(t, "POST", i+"/offsets", "", plainV2).want(t, 200, "")
 			all[2].do(t, "GET", i+"/offsets?topic="+topic+"&partition=0", "").want(t, 200, `"offset":510`)
 
 			all[0].drain(t)

@@ -28,7 +28,7 @@ func (s *stack) readValues(t *testing.T, url, accept string, n int) string {
 	t.Helper()
 	var all []string
 	for len(all) < n && !t.Failed() {
-		body := s.do(t, "GET", url, "", "Accept: "+accept).want(t, 200, "").body
+		body := s.doMoved(t, "GET", url, "", "Accept: "+accept).want(t, 200, "").body
 		var records []struct{ Value, Format any }
 		if err := json.Unmarshal([]byte(body), &records); err != nil {
 			t.Fatalf("%v: %s", err, body)
