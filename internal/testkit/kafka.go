@@ -47,6 +47,7 @@ type Kafka struct {
 	dir        string   // holds server.properties, data/ and broker.log
 	voters     string   // controllers of several brokers; empty for one on its own
 	flags      []string // of the virtual machine
+	archive    []string // its flags for an archive of classes
 
 	// The running process; nil while the broker is down.
 	cmd    *exec.Cmd
@@ -104,17 +105,18 @@ func NewKafka(ctx context.Context, opts KafkaOptions) (*Kafka, error) {
 	if opts.Flags == nil {
 		opts.Flags = []string{"-Xmx1g"}
 	}
+	archive := kafkaArchive(ctx, java, jars)
 	// A port that was free a moment ago may be taken when the broker binds it;
 	// then another pair is tried. A port that the caller chose is not.
 	for attempt := 1; ; attempt++ {
-		k, err := newKafka(ctx, java, jars, opts)
+		k, err := newKafka(ctx, java, jars, archive, opts)
 		if err == nil || attempt == 3 || opts.Port != 0 || !strings.Contains(err.Error(), "Address already in use") {
 			return k, err
 		}
 	}
 }
 
-func newKafka(ctx context.Context, java, jars string, opts KafkaOptions) (*Kafka, error) {
+func newKafka(ctx context.Context, java, jars string, archive []string, opts KafkaOptions) (*Kafka, error) {
 	ports, err := freePorts(2)
 	if err != nil {
 		return nil, err
@@ -128,7 +130,7 @@ func newKafka(ctx context.Context, java, jars string, opts KafkaOptions) (*Kafka
 	}
 	k := &Kafka{
 		Broker: Broker{Name: "kafka", Addrs: []string{"127.0.0.1:" + strconv.Itoa(ports[0])}},
-		java:   java, jars: jars, dir: dir, flags: opts.Flags,
+		java:   java, jars: jars, dir: dir, flags: opts.Flags, archive: archive,
 	}
 	if err := k.format(ctx, ports[1], opts.Properties); err != nil {
 		k.Close()
@@ -171,11 +173,10 @@ func (k *Kafka) format(ctx context.Context, controllerPort int, extra map[string
 	if err := os.WriteFile(file, text, 0o644); err != nil {
 		return fmt.Errorf("cannot write Kafka's properties: %w", err)
 	}
-	args := []string{
-		"-cp", filepath.Join(k.jars, "*"), "-XX:TieredStopAtLevel=1",
+	args := append(slices.Clone(k.archive),
+		"-cp", filepath.Join(k.jars, "*"), "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC",
 		"-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
-		"kafka.tools.StorageTool", "format", "-t", ClusterID, "-c", file,
-	}
+		"kafka.tools.StorageTool", "format", "-t", ClusterID, "-c", file)
 	if k.voters == "" {
 		args = append(args, "--standalone")
 	}
@@ -305,7 +306,7 @@ func (k *Kafka) start(ctx context.Context) error {
 		return fmt.Errorf("cannot open Kafka's log: %w", err)
 	}
 	defer func() { _ = log.Close() }() // the child has its own
-	cmd := exec.Command(k.java, append(slices.Clone(k.flags), "-cp", filepath.Join(k.jars, "*"),
+	cmd := exec.Command(k.java, append(slices.Concat(k.archive, k.flags), "-cp", filepath.Join(k.jars, "*"),
 		"-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
 		"-Dorg.slf4j.simpleLogger.showDateTime=true",
 		"kafka.Kafka", k.path("server.properties"))...)

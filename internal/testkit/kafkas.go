@@ -76,6 +76,7 @@ func newKafkas(ctx context.Context, opts KafkasOptions) (brokers []*Kafka, err e
 	if err != nil {
 		return nil, err
 	}
+	archive := kafkaArchive(ctx, java, jars)
 	n := opts.Brokers
 	ports, err := freePorts(3 * n)
 	if err != nil {
@@ -95,7 +96,7 @@ func newKafkas(ctx context.Context, opts KafkasOptions) (brokers []*Kafka, err e
 		own := append([]string{addrs[i]}, append(append([]string(nil), addrs[:i]...), addrs[i+1:]...)...)
 		brokers = append(brokers, &Kafka{
 			Broker: Broker{Name: "kafka", Addrs: own}, ClientAddr: local(ports[2*n+i]),
-			java: java, jars: jars, dir: dir, voters: strings.Join(voters, ","), flags: opts.Flags,
+			java: java, jars: jars, dir: dir, voters: strings.Join(voters, ","), flags: opts.Flags, archive: archive,
 		})
 		if opts.Flags == nil {
 			brokers[i].flags = []string{"-Xmx1g"}
