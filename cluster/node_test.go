@@ -63,7 +63,7 @@ func (h *host) Discard(group, name string) {
 func join(t *testing.T, b testkit.Broker, id string, change ...func(*Settings)) (*Node, *host) {
 	t.Helper()
 	s := Settings{
-		ID: id, Topic: "nodes", Secret: testSecret, Replication: 1, Heartbeat: 100 * time.Millisecond, Lease: time.Second, Idle: time.Hour,
+		ID: id, Topic: "nodes", Secret: testSecret, Replication: 1, Heartbeat: 100 * time.Millisecond, Lease: 4 * time.Second, Idle: time.Hour,
 		Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}
 	for _, f := range change {
@@ -102,7 +102,7 @@ func find(t *testing.T, n *Node, group, name string) Place {
 
 func TestOneOfManyClaimsWins(t *testing.T) {
 	b := testkit.Fake(t).Broker
-	dead, h := join(t, b, "dead", func(s *Settings) { s.Lease = 5 * time.Second }) // time to make them all
+	dead, h := join(t, b, "dead")
 	const instances = 20
 	for i := range instances {
 		h.create(t, dead, "g", fmt.Sprint(i), `{}`)
@@ -290,7 +290,7 @@ func TestOwnerRepairsItsRecord(t *testing.T) {
 
 func TestLitterIsCleared(t *testing.T) {
 	b := testkit.Fake(t).Broker
-	gone, h := join(t, b, "gone", func(s *Settings) { s.Lease = 300 * time.Millisecond })
+	gone, h := join(t, b, "gone", func(s *Settings) { s.Lease = time.Second })
 	h.create(t, gone, "g", "i", `{}`)
 	gone.Close(t.Context(), false)
 	one, _ := join(t, b, "one", func(s *Settings) { s.Idle = 500 * time.Millisecond })

@@ -56,6 +56,7 @@ func TestProduceDuringOutage(t *testing.T) {
 
 const (
 	outageClients = 32
+	outagePause   = 5 * time.Millisecond
 	// heardWithin is far above the second or two that it takes, for a busy machine, and far below
 	// produce.timeout.ms.
 	heardWithin = 15 * time.Second
@@ -71,7 +72,7 @@ type sentRecord struct {
 	body       string
 }
 
-// outagePool is clients that produce without a pause, each record with a value of its own.
+// outagePool is clients that produce one record after the other, each with a value of its own.
 type outagePool struct {
 	url    string
 	client *http.Client
@@ -87,20 +88,25 @@ func startOutagePool(url string, clients int) *outagePool {
 	p := &outagePool{url: url, quit: make(chan struct{}), client: &http.Client{Transport: &http.Transport{MaxConnsPerHost: clients, MaxIdleConnsPerHost: clients}}}
 	for c := range clients {
 		p.wg.Go(func() {
+			pause := outagePause
 			for n := 0; ; n++ {
 				select {
 				case <-p.quit:
 					return
-				case <-time.After(5 * time.Millisecond):
+				case <-time.After(pause):
 				}
-				p.send(fmt.Sprintf("%d-%d", c, n))
+				pause = outagePause
+				if p.send(fmt.Sprintf("%d-%d", c, n)) != http.StatusOK {
+					pause *= 20 // who has heard of the outage only looks when it is over
+				}
 			}
 		})
 	}
 	return p
 }
 
-func (p *outagePool) send(value string) {
+// send sends a record and returns the status.
+func (p *outagePool) send(value string) int {
 	r := sentRecord{value: value, began: time.Now()}
 	resp, err := p.client.Post(p.url, "application/vnd.kafka.json.v2+json", strings.NewReader(`{"records":[{"value":"`+value+`"}]}`))
 	if err == nil {
@@ -116,6 +122,7 @@ func (p *outagePool) send(value string) {
 	p.mu.Lock()
 	p.sent = append(p.sent, r)
 	p.mu.Unlock()
+	return r.status
 }
 
 func (p *outagePool) stop() {
