@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -40,14 +41,15 @@ func (s *stack) hold(t testing.TB, n int) (held []net.Conn) {
 	return held
 }
 
+// longRequest is long enough to be still in transit when the response is.
+var longRequest = append([]byte("POST /topics/t HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n"), bytes.Repeat([]byte("x"), 1_000_000)...)
+
 // wantRefusal fails t unless a new connection gets the response and is then closed.
 func (s *stack) wantRefusal(t testing.TB, status int, text string) {
 	t.Helper()
 	conn := s.raw(t)
 	defer conn.Close()
-	// The request is long enough to be still in transit when the response is.
-	request := "POST /topics/t HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n" + strings.Repeat("x", 1_000_000)
-	go io.WriteString(conn, request)
+	go conn.Write(longRequest)
 	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
 		t.Fatal(err)
