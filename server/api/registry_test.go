@@ -146,7 +146,7 @@ func TestConsumeWhileRegistryIsAway(t *testing.T) {
 			s.do(t, "GET", direct+"0&max_bytes=1", "", "Accept: "+avroV2).want(t, 200, `"name":"a"`)
 			c.end(true)
 			defer c.end(false)
-			s.do(t, "GET", avro+"/records?timeout=500", "", "Accept: "+avroV2).want(t, 200, `"value":{"name":"a"},"partition":0,"offset":0}]`)
+			s.do(t, "GET", avro+"/records?timeout=10000", "", "Accept: "+avroV2).want(t, 200, `"value":{"name":"a"},"partition":0,"offset":0}]`)
 			for range 2 {
 				r := s.do(t, "GET", avro+"/records?timeout=500", "", "Accept: "+avroV2)
 				if r.status != 503 { // the second one is refused without a request, whatever the first one got
@@ -456,12 +456,12 @@ func TestRegistrySilent(t *testing.T) {
 	t.Parallel()
 	b := testkit.Fake(t).Broker
 	f := newFront(t, builtIn(t, b))
-	s := start(t, b, withRegistry(t, f.URL, func(s *schema.Settings) { s.Timeout = 300 * time.Millisecond }))
+	s := start(t, b, withRegistry(t, f.URL, func(s *schema.Settings) { s.Timeout = 2 * time.Second }))
 	topic := testkit.CreateTopic(t, b, 1)
 	f.silent.Store(true)
 	s.produceBy(t, topic, userSchema, aUser).want(t, 504, `"error_code":50402`).later(t)
 	f.silent.Store(false)
-	testkit.Eventually(t, 10*time.Second, "the registry to be asked again", func() bool {
+	testkit.Eventually(t, 30*time.Second, "the registry to be asked again", func() bool {
 		return s.produceBy(t, topic, userSchema, aUser).status == 200
 	})
 }
