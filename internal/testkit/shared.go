@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"runtime/debug"
 	"sync"
 	"testing"
 	"time"
@@ -17,11 +16,6 @@ import (
 // SharedKafkaEnv names a Kafka (host:port) that already runs, for all test
 // processes to share. cmd/kafka sets it; without it each process starts its own.
 const SharedKafkaEnv = "MILLRACE_TEST_KAFKA"
-
-// racedGC is GOGC of a test process with the race detector, which makes collecting garbage, and
-// filling again the pools that a collection has emptied, several times as dear. Nothing that runs
-// with it measures memory, and children have Go's default.
-const racedGC = 400
 
 // process is what this test process owns and [Main] ends.
 var process struct {
@@ -49,9 +43,6 @@ func Main(m *testing.M, opts ...goleak.Option) {
 	process.mu.Lock()
 	process.main = true
 	process.mu.Unlock()
-	if raced && os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(racedGC)
-	}
 	code := m.Run()
 	process.mu.Lock()
 	if process.kafka != nil {
