@@ -39,7 +39,7 @@ func TestConformance(t *testing.T) {
 	t.Run("kafka", func(t *testing.T) {
 		t.Parallel()
 		k := testkit.StartKafka(t, testkit.KafkaOptions{}) // its settings are changed
-		_, url := serve(t, k.Broker, append(settings, "--set=schema.registry.url="+testkit.Registry(t))...)
+		_, url := serve(t, k.Broker, append(settings, atRegistry(t)...)...)
 		conformance(t, python, url)
 	})
 }

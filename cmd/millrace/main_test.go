@@ -41,6 +41,13 @@ func serve(t *testing.T, b testkit.Broker, args ...string) (p *testkit.Process, 
 	return p, p.WaitLine(t, `msg=serving addresses=\[(http://[^\]]+)\]`, 20*time.Second)[1]
 }
 
+// atRegistry returns the flags of a node with the real registry, which on a busy machine may take
+// longer than the setting's default for its first schemas.
+func atRegistry(t *testing.T) []string {
+	t.Helper()
+	return []string{"--set=schema.registry.url=" + testkit.Registry(t), "--set=schema.registry.request.timeout.ms=60000"}
+}
+
 func call(t testing.TB, method, url, body string) (int, string) {
 	t.Helper()
 	req, err := http.NewRequest(method, url, strings.NewReader(body))
@@ -92,7 +99,7 @@ func TestReadmeOnDev(t *testing.T) {
 func TestReadmeOnRealKafka(t *testing.T) {
 	t.Parallel()
 	k := testkit.StartKafka(t, testkit.KafkaOptions{}) // a cluster with no topics yet
-	_, url := serve(t, k.Broker, "--set=schema.registry.url="+testkit.Registry(t))
+	_, url := serve(t, k.Broker, atRegistry(t)...)
 	awaitRead(t, url)
 	testkit.RunReadme(t, readme(t), url)
 }

@@ -43,7 +43,7 @@ func TestPythonClient(t *testing.T) {
 	})
 	t.Run("real", func(t *testing.T) {
 		b, registry := testkit.RealKafka(t), testkit.Registry(t)
-		_, url := serve(t, b, "--set=schema.registry.url="+registry)
+		_, url := serve(t, b, atRegistry(t)...)
 		pythonRoundTrip(t, pythonClient{python, strings.Join(b.Addrs, ","), registry, url, descriptorFile(t), false})
 	})
 }

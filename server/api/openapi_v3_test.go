@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 
@@ -80,6 +81,9 @@ func TestOpenAPIExamples(t *testing.T) {
 			if _, err := s.admin.CreateTopic(t.Context(), 1, 1, nil, "ledger"); err != nil {
 				t.Fatal(err)
 			}
+			testkit.Eventually(t, 20*time.Second, "the node to know of the topic", func() bool {
+				return strings.Contains(s.call(t, "GET", fmt.Sprintf("/brokers/%d/partition-replicas", s.broker), "").body, "ledger")
+			})
 			inTransaction(t, s.stack.broker, "ledger", values["transactional_id"])
 			values["consumer_id"] = s.caughtUp(t, group, "readings", 3)
 			var offsets kadm.Offsets
