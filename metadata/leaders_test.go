@@ -78,6 +78,7 @@ func TestReplicasDoNotTellWhoLeads(t *testing.T) {
 		if _, ok := h.(kgo.HookFetchBatchRead); ok {
 			t.Error("the hook listens to who gives batches")
 		}
+		time.Sleep(3 * time.Second) // of the bubble: a refresh in flight would be joined
 		first := c.Stats().Refreshed
 		h.(kafka.LeaderHook).OnLeader("t", 0, other)
 		time.Sleep(3 * time.Second) // of the bubble: everything started has ended
