@@ -149,19 +149,24 @@ func lockFile(path string) (unlock func(), err error) {
 // findJava returns the java to run, from JAVA_HOME or else PATH, or
 // [ErrNoJava] when there is none that is new enough.
 func findJava(ctx context.Context) (string, error) {
+	path, _, err := findJavaVersion(ctx)
+	return path, err
+}
+
+// findJavaVersion is findJava, with what that java prints of its version.
+func findJavaVersion(ctx context.Context) (path string, printed []byte, err error) {
 	java := "java"
 	if home := os.Getenv("JAVA_HOME"); home != "" {
 		java = filepath.Join(home, "bin", "java")
 	}
-	path, err := exec.LookPath(java)
-	if err != nil {
-		return "", ErrNoJava
+	if path, err = exec.LookPath(java); err != nil {
+		return "", nil, ErrNoJava
 	}
-	out, err := exec.CommandContext(ctx, path, "-version").CombinedOutput()
-	if err != nil || javaMajor(out) < minJava {
-		return "", ErrNoJava
+	printed, err = exec.CommandContext(ctx, path, "-version").CombinedOutput()
+	if err != nil || javaMajor(printed) < minJava {
+		return "", nil, ErrNoJava
 	}
-	return path, nil
+	return path, printed, nil
 }
 
 var javaVersion = regexp.MustCompile(`version "(\d+)`)
@@ -180,21 +185,36 @@ func javaMajor(printed []byte) int {
 	return n
 }
 
+// kafkaProgram is what it takes to run Kafka.
+type kafkaProgram struct {
+	java, jars string
+	archive    []string // flags of the virtual machine, see kafkaArchive
+}
+
+// findKafka returns the program of Kafka, which is downloaded if it is not there yet.
+func findKafka(ctx context.Context) (p kafkaProgram, err error) {
+	var version []byte
+	if p.java, version, err = findJavaVersion(ctx); err != nil {
+		return p, err
+	}
+	if p.jars, err = kafkaJars(ctx); err != nil {
+		return p, err
+	}
+	p.archive = kafkaArchive(ctx, p, version)
+	return p, nil
+}
+
 // kafkaArchive returns the flag with which a virtual machine takes Kafka's classes from an archive,
 // loaded and verified, rather than from jars: a start takes half of the CPU. The archive is for one
 // Java and one folder of jars. The first call of all makes it beside the jars, by a broker that is
 // stopped when it is up; the others wait for it. Without it Kafka starts as well, hence no error.
-func kafkaArchive(ctx context.Context, java, jars string) []string {
-	version, err := exec.CommandContext(ctx, java, "-version").CombinedOutput()
-	if err != nil {
-		return nil
-	}
-	path := fmt.Sprintf("%s-%.6x.jsa", jars, sha256.Sum256(append([]byte(java+"\n"), version...)))
+func kafkaArchive(ctx context.Context, p kafkaProgram, version []byte) []string {
+	path := fmt.Sprintf("%s-%.6x.jsa", p.jars, sha256.Sum256(append([]byte(p.java+"\n"), version...)))
 	use := []string{"-XX:SharedArchiveFile=" + path, "-Xlog:disable", "-Xlog:all=error:stderr"}
 	if _, err := os.Stat(path); err == nil {
 		return use
 	}
-	unlock, err := lockFile(jars + ".jsa.lock")
+	unlock, err := lockFile(p.jars + ".jsa.lock")
 	if err != nil {
 		return nil
 	}
@@ -202,7 +222,7 @@ func kafkaArchive(ctx context.Context, java, jars string) []string {
 	if _, err := os.Stat(path); err == nil { // another process was faster
 		return use
 	}
-	k, err := newKafka(ctx, java, jars, nil, KafkaOptions{Flags: append(slices.Clone(ShortLived), "-XX:ArchiveClassesAtExit="+path+".new")})
+	k, err := newKafka(ctx, p, KafkaOptions{Flags: append(slices.Clone(ShortLived), "-XX:ArchiveClassesAtExit="+path+".new")})
 	if err != nil {
 		return nil
 	}

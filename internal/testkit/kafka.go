@@ -43,11 +43,10 @@ type Kafka struct {
 	// ClientAddr is where the listener is that [KafkasOptions.Advertised] asks for.
 	ClientAddr string
 
-	java, jars string
-	dir        string   // holds server.properties, data/ and broker.log
-	voters     string   // controllers of several brokers; empty for one on its own
-	flags      []string // of the virtual machine
-	archive    []string // its flags for an archive of classes
+	program kafkaProgram
+	dir     string   // holds server.properties, data/ and broker.log
+	voters  string   // controllers of several brokers; empty for one on its own
+	flags   []string // of the virtual machine
 
 	// The running process; nil while the broker is down.
 	cmd    *exec.Cmd
@@ -94,29 +93,24 @@ func StartKafka(t testing.TB, opts KafkaOptions) *Kafka {
 // the caller must Close. The error is or wraps [ErrNoJava] when this machine
 // cannot run one. ctx bounds the download, if there is one, and the start.
 func NewKafka(ctx context.Context, opts KafkaOptions) (*Kafka, error) {
-	java, err := findJava(ctx)
-	if err != nil {
-		return nil, err
-	}
-	jars, err := kafkaJars(ctx)
+	program, err := findKafka(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if opts.Flags == nil {
 		opts.Flags = []string{"-Xmx1g"}
 	}
-	archive := kafkaArchive(ctx, java, jars)
 	// A port that was free a moment ago may be taken when the broker binds it;
 	// then another pair is tried. A port that the caller chose is not.
 	for attempt := 1; ; attempt++ {
-		k, err := newKafka(ctx, java, jars, archive, opts)
+		k, err := newKafka(ctx, program, opts)
 		if err == nil || attempt == 3 || opts.Port != 0 || !strings.Contains(err.Error(), "Address already in use") {
 			return k, err
 		}
 	}
 }
 
-func newKafka(ctx context.Context, java, jars string, archive []string, opts KafkaOptions) (*Kafka, error) {
+func newKafka(ctx context.Context, program kafkaProgram, opts KafkaOptions) (*Kafka, error) {
 	ports, err := freePorts(2)
 	if err != nil {
 		return nil, err
@@ -129,8 +123,8 @@ func newKafka(ctx context.Context, java, jars string, archive []string, opts Kaf
 		return nil, fmt.Errorf("cannot make Kafka's data folder: %w", err)
 	}
 	k := &Kafka{
-		Broker: Broker{Name: "kafka", Addrs: []string{"127.0.0.1:" + strconv.Itoa(ports[0])}},
-		java:   java, jars: jars, dir: dir, flags: opts.Flags, archive: archive,
+		Broker:  Broker{Name: "kafka", Addrs: []string{"127.0.0.1:" + strconv.Itoa(ports[0])}},
+		program: program, dir: dir, flags: opts.Flags,
 	}
 	if err := k.format(ctx, ports[1], opts.Properties); err != nil {
 		k.Close()
@@ -173,14 +167,14 @@ func (k *Kafka) format(ctx context.Context, controllerPort int, extra map[string
 	if err := os.WriteFile(file, text, 0o644); err != nil {
 		return fmt.Errorf("cannot write Kafka's properties: %w", err)
 	}
-	args := append(slices.Clone(k.archive),
-		"-cp", filepath.Join(k.jars, "*"), "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC",
+	args := append(slices.Clone(k.program.archive),
+		"-cp", filepath.Join(k.program.jars, "*"), "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC",
 		"-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
 		"kafka.tools.StorageTool", "format", "-t", ClusterID, "-c", file)
 	if k.voters == "" {
 		args = append(args, "--standalone")
 	}
-	cmd := exec.CommandContext(ctx, k.java, args...)
+	cmd := exec.CommandContext(ctx, k.program.java, args...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("cannot format Kafka's storage: %w\n%s", err, out)
 	}
@@ -306,7 +300,7 @@ func (k *Kafka) start(ctx context.Context) error {
 		return fmt.Errorf("cannot open Kafka's log: %w", err)
 	}
 	defer func() { _ = log.Close() }() // the child has its own
-	cmd := exec.Command(k.java, append(slices.Concat(k.archive, k.flags), "-cp", filepath.Join(k.jars, "*"),
+	cmd := exec.Command(k.program.java, append(slices.Concat(k.program.archive, k.flags), "-cp", filepath.Join(k.program.jars, "*"),
 		"-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
 		"-Dorg.slf4j.simpleLogger.showDateTime=true",
 		"kafka.Kafka", k.path("server.properties"))...)

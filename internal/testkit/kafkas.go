@@ -68,15 +68,10 @@ func StartKafkasWith(t testing.TB, opts KafkasOptions) []*Kafka {
 
 // newKafkas returns what it has made even with an error.
 func newKafkas(ctx context.Context, opts KafkasOptions) (brokers []*Kafka, err error) {
-	java, err := findJava(ctx)
+	program, err := findKafka(ctx)
 	if err != nil {
 		return nil, err
 	}
-	jars, err := kafkaJars(ctx)
-	if err != nil {
-		return nil, err
-	}
-	archive := kafkaArchive(ctx, java, jars)
 	n := opts.Brokers
 	ports, err := freePorts(3 * n)
 	if err != nil {
@@ -96,7 +91,7 @@ func newKafkas(ctx context.Context, opts KafkasOptions) (brokers []*Kafka, err e
 		own := append([]string{addrs[i]}, append(append([]string(nil), addrs[:i]...), addrs[i+1:]...)...)
 		brokers = append(brokers, &Kafka{
 			Broker: Broker{Name: "kafka", Addrs: own}, ClientAddr: local(ports[2*n+i]),
-			java: java, jars: jars, dir: dir, voters: strings.Join(voters, ","), flags: opts.Flags, archive: archive,
+			program: program, dir: dir, voters: strings.Join(voters, ","), flags: opts.Flags,
 		})
 		if opts.Flags == nil {
 			brokers[i].flags = []string{"-Xmx1g"}
