@@ -36,6 +36,9 @@ func newSpecimen(sealed bool, entries ...string) specimen {
 // of which no byte has changed, and what is reported.
 func (s specimen) left(text []byte) (intact []string, gaps []gap) {
 	at, from := int64(headerBytes), headerBytes
+	if !bytes.HasPrefix(text, s.text[:headerBytes]) {
+		at = 0
+	}
 	for i, end := range s.ends {
 		if end <= len(text) && bytes.Equal(text[from:end], s.text[from:end]) {
 			if at < int64(from) {
@@ -97,13 +100,14 @@ func (s specimen) check(t *testing.T, text []byte) {
 
 // A wrong byte anywhere, of a length, a checksum, a time or an event, of the first entry, the last
 // or one between, costs the entry that it is in, and no other. In the last entry of a segment
-// without a seal it cannot be told from an entry that was torn off, and is not reported.
+// without a seal it cannot be told from an entry that was torn off, and is not reported. In the
+// header it costs no entry; only the version is believed.
 func TestAByteIsWrong(t *testing.T) {
 	t.Parallel()
 	for _, sealed := range []bool{false, true} {
 		s := newSpecimen(sealed, "first", "between", strings.Repeat("long ", 70), "b", "the last one")
-		for at := headerBytes; at < len(s.text); at++ {
-			if at > s.ends[1]+20 && at < s.ends[2]-2 {
+		for at := range s.text {
+			if at == len(magic) || at > s.ends[1]+20 && at < s.ends[2]-2 {
 				continue // one byte of a text is like another
 			}
 			text := slices.Clone(s.text)
@@ -114,6 +118,26 @@ func TestAByteIsWrong(t *testing.T) {
 				t.Fatalf("byte %d of a segment, sealed: %v", at, sealed)
 			}
 		}
+	}
+}
+
+// A file under the name of a segment that has nothing of it is reported and kept, and does not keep
+// the spool from opening.
+func TestAFileIsNoSegment(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"something else entirely", string(newSpecimen(true, "of segment 1").text)} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, segmentName(2))
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s := open(t, dir, Settings{})
+		kept, err := os.ReadFile(path + ".0.corrupt")
+		if got := s.Stats(); err != nil || string(kept) != text || got.Entries != 0 || got.Corrupt != 1 {
+			t.Errorf("%q is kept of %q, %v: %+v", kept, text, err, got)
+		}
+		add(t, s, "new")
+		want(t, take(t, s, true), "new")
 	}
 }
 

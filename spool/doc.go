@@ -33,6 +33,9 @@
 //     for, byte by byte, and the stretch before it is kept as .corrupt, counted and reported by
 //     [Settings.Corrupt]. Of a machine that died, such a stretch may also be a part of the last
 //     group that had not reached the disk, while a later part had: nobody was told it is there.
+//   - Bits of a segment's header rot: that costs no entry, since each names its segment in its
+//     checksum. Only a wrong version is believed, and ends the start with an error: what a later
+//     program has written is not for this one to sort out.
 //   - Bits of the last entry rot, in a segment without a seal: that is as if it had been torn off,
 //     and is not reported. A seal is written when a segment is full, or the spool is closed.
 //   - The position may be older than what was done, by what was done since the last Done. After

@@ -38,23 +38,18 @@ func appendHeader(dst []byte, n uint64) []byte {
 	return binary.LittleEndian.AppendUint64(dst, n)
 }
 
-// checkHeader reports whether a segment, of which text is the beginning, may have entries. Without
-// an error there are none where the header is not whole, as when the process died at once, or has
-// zeros only, as when the machine did: a file system may keep the length of a file that was never
-// synced, and not its bytes.
-func checkHeader(text []byte, n uint64, path string) (entries bool, err error) {
-	if len(text) < headerBytes || zeros(text[:headerBytes]) {
+// checkHeader reports whether the header of segment n, of which text is the beginning, is whole. It
+// is not where the process died at once, or the machine did: a file system may keep the length of a
+// file that was never synced, and not its bytes. Nor is it where its bytes have rotted; the entries
+// behind it may be whole then. An error is that of another version.
+func checkHeader(text []byte, n uint64, path string) (whole bool, err error) {
+	if len(text) < headerBytes || string(text[:len(magic)]) != magic {
 		return false, nil
 	}
-	switch of := text[len(magic)]; {
-	case string(text[:len(magic)]) != magic:
-		return false, fmt.Errorf("%s is no segment of a spool", path)
-	case of == 0 || of > version:
+	if of := text[len(magic)]; of == 0 || of > version {
 		return false, fmt.Errorf("%s has version %d of the format; this program reads 1 to %d", path, of, version)
-	case binary.LittleEndian.Uint64(text[len(magic)+1:]) != n:
-		return false, fmt.Errorf("%s is another segment under this name", path)
 	}
-	return true, nil
+	return binary.LittleEndian.Uint64(text[len(magic)+1:]) == n, nil
 }
 
 // zeros reports whether b has no other bytes.

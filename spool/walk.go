@@ -69,15 +69,15 @@ func (g gap) bytes() int64 { return g.to - g.from }
 
 // newWalker returns one at the first entry of a segment, whose bytes are text.
 func newWalker(text []byte, n uint64, path string) (*walker, error) {
-	entries, err := checkHeader(text, n, path)
+	header, err := checkHeader(text, n, path)
 	if err != nil {
 		return nil, err
 	}
 	w := &walker{text: text, n: n, at: int64(headerBytes)}
 	switch {
-	case !entries && zeros(text), len(text) < headerBytes:
+	case !header && zeros(text), len(text) < headerBytes:
 		w.text, w.at = nil, 0
-	case !entries: // its header is gone, which is written before the entries
+	case !header: // it was written before the entries, so something is wrong
 		w.at, w.whole = 0, true
 	}
 	if hasSeal(w.text, n) {
