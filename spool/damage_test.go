@@ -2,6 +2,7 @@ package spool
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -139,6 +140,51 @@ func TestAFileIsNoSegment(t *testing.T) {
 		add(t, s, "new")
 		want(t, take(t, s, true), "new")
 	}
+}
+
+// A segment that the disk does not read is not left out: the reader is told, and goes on when it
+// can be read again. Without the file, which an operator has taken away, the others come.
+func TestASegmentIsNotRead(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := open(t, dir, Settings{SegmentBytes: 1})
+	add(t, s, "a", "b", "c")
+	numbers, err := segmentsIn(dir)
+	if err != nil || len(numbers) < 3 {
+		t.Fatal(numbers, err)
+	}
+	path, away := s.segmentPath(numbers[1]), filepath.Join(t.TempDir(), "away")
+	swap := func(from, to string) {
+		if err := errors.Join(os.Rename(from, to), os.Mkdir(path, 0o700)); err != nil { // a folder is not read
+			t.Fatal(err)
+		}
+	}
+	swap(path, away)
+	if e, err := s.Next(t.Context()); err != nil || string(e.Data) != "a" {
+		t.Fatal(e, err)
+	}
+	for range 2 {
+		if e, err := s.Next(t.Context()); err == nil || !strings.Contains(err.Error(), path) {
+			t.Fatalf("%q, %v", e.Data, err)
+		}
+	}
+	if err := errors.Join(os.Remove(path), os.Rename(away, path)); err != nil {
+		t.Fatal(err)
+	}
+	if e, err := s.Next(t.Context()); err != nil || string(e.Data) != "b" {
+		t.Fatal(e, err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	swap(path, away)
+	if _, err := Open(dir, Settings{MaxBytes: 1 << 20}); err == nil || !strings.Contains(err.Error(), path) {
+		t.Fatal(err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	want(t, take(t, open(t, dir, Settings{}), true), "a", "c")
 }
 
 // A segment that is torn off anywhere, with and without zeros behind, has the entries before,

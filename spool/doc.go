@@ -29,6 +29,9 @@
 //   - A disk that is full, or fails to write or to sync: all Appends of the group fail, the segment
 //     is cut back to the end of the last good group, and the next group begins a new one. Nothing
 //     of a failed group is returned by Next, unless it could not be cut off and the process dies.
+//   - A disk that fails to read: Open and Next return its error, and nothing is left out. Next may
+//     be called again. Whoever takes the segment away, while no process has the folder, takes its
+//     entries and no others.
 //   - Bits rot: an entry that is wrong costs itself and no other. The next whole entry is searched
 //     for, byte by byte, and the stretch before it is kept as .corrupt, counted and reported by
 //     [Settings.Corrupt]. Of a machine that died, such a stretch may also be a part of the last

@@ -42,6 +42,14 @@ type cursor struct {
 	synced time.Time
 }
 
+// close closes the file that was read last.
+func (c *cursor) close() {
+	if c.file != nil {
+		c.file.Close()
+		c.file = nil
+	}
+}
+
 // Next returns the entry behind the last one that it returned, or at first the oldest that is not
 // done. It waits for one until the context ends.
 func (s *Spool) Next(ctx context.Context) (Entry, error) {
@@ -120,9 +128,7 @@ func (s *Spool) find() *segment {
 func (s *Spool) readEntry(n uint64, at, committed int64) (data []byte, came time.Time, takes int, err error) {
 	c := &s.cursor
 	if c.file == nil || c.of != n {
-		if c.file != nil {
-			c.file.Close()
-		}
+		c.close()
 		if c.file, err = os.Open(s.segmentPath(n)); err != nil {
 			return nil, came, 0, fmt.Errorf("cannot read a segment: %w", err)
 		}
@@ -134,6 +140,7 @@ func (s *Spool) readEntry(n uint64, at, committed int64) (data []byte, came time
 		}
 		c.buf = slices.Grow(c.buf[:0], int(need))[:need]
 		if _, err := c.file.ReadAt(c.buf, at); err != nil && err != io.EOF {
+			c.close() // it may be the file that is wrong, and not what has its name by then
 			return nil, came, 0, fmt.Errorf("cannot read a segment: %w", err)
 		}
 		if data, came, takes, err = entryAt(c.buf, n); int64(takes) <= need {
@@ -164,6 +171,7 @@ func (s *Spool) skip(seg *segment) error {
 	}
 	s.mu.Unlock()
 	if _, err := s.cursor.file.ReadAt(text, 0); err != nil && err != io.EOF {
+		s.cursor.close()
 		return fmt.Errorf("cannot read a segment: %w", err)
 	}
 	gaps := slices.DeleteFunc(slices.Clone(seg.gaps), func(g gap) bool { return g.to > at })

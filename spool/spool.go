@@ -233,10 +233,7 @@ func (s *Spool) Close() error {
 		err = failed
 	}
 	s.marks.Close()
-	if s.cursor.file != nil {
-		s.cursor.file.Close()
-		s.cursor.file = nil
-	}
+	s.cursor.close()
 	s.lock.Close()
 	return err
 }
