@@ -40,8 +40,8 @@ type Cluster struct {
 	Proxies []*Proxy
 	// Admin goes straight to the brokers.
 	Admin *kadm.Client
-	// Disk is the mount point of the small disk that the last broker keeps its data on; "" where
-	// this system mounts none.
+	// Disk is the mount point of the small disk that the last broker keeps its data on; "" where it
+	// has none.
 	Disk string
 
 	down map[int]bool
@@ -65,10 +65,15 @@ var properties = map[string]string{
 		"user_" + nodeUser + "=\"" + nodePassword + "\";",
 }
 
-// StartCluster starts the brokers of a run, which end with t.
-func StartCluster(t testing.TB) *Cluster {
+// StartCluster starts the brokers of a run, which end with t. With cramp the last one keeps its
+// data on a small disk, where this system can mount one: that is for schedules that fill it, and
+// for no run that writes much.
+func StartCluster(t testing.TB, cramp bool) *Cluster {
 	t.Helper()
-	c := &Cluster{Disk: smallDisk(t), down: map[int]bool{}, logs: make([]int, brokers)}
+	c := &Cluster{down: map[int]bool{}, logs: make([]int, brokers)}
+	if cramp {
+		c.Disk = smallDisk(t)
+	}
 	var advertised []string
 	for range brokers {
 		p, err := NewProxy()

@@ -28,7 +28,7 @@ func TestFaults(t *testing.T) {
 		}
 	}
 	t.Logf("MILLRACE_FAULTS_SEED=%d", seed)
-	c := faults.StartCluster(t)
+	c := faults.StartCluster(t, true)
 	program := faults.Program(t)
 	var results []faults.Result
 	for _, s := range faults.Schedules {

@@ -17,7 +17,7 @@ func TestSoak(t *testing.T) {
 	if err != nil {
 		t.Fatalf("MILLRACE_SOAK: %v", err)
 	}
-	result, held := faults.Soak(t, faults.StartCluster(t), faults.Program(t), length, uint64(time.Now().UnixNano()))
+	result, held := faults.Soak(t, faults.StartCluster(t, false), faults.Program(t), length, uint64(time.Now().UnixNano()))
 	t.Logf("\n%s", faults.Table([]faults.Result{result}))
 	for _, f := range result.Failures() {
 		t.Error(f)
