@@ -188,6 +188,13 @@ func (y *Body) Charge(n int64, wait bool) error {
 	}
 	b := y.budget
 	if n <= Small {
+		if y.conn != nil { // it may be cut meanwhile, and what it holds is counted then
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			if y.cut != nil {
+				return y.cut.Err()
+			}
+		}
 		if !b.used.Take(y.caller.Bodies(), y.held, n-y.held, b.limit) {
 			return b.refuse()
 		}

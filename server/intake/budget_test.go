@@ -133,6 +133,27 @@ func TestShortage(t *testing.T) {
 	})
 }
 
+// A small body that is cut while it charges more is accounted for as what it then holds: its end
+// leaves nothing of it among the bytes that are about to be let go.
+func TestCutWhileCharging(t *testing.T) {
+	b := New(Settings{Memory: 4 << 20, MinRate: 1000, Grace: time.Second})
+	y, _ := begun(b, "10.0.0.1")
+	if err := y.Charge(16<<10, false); err != nil {
+		t.Fatal(err)
+	}
+	b.look(time.Now().Add(2 * time.Second))
+	if y.Cut() == nil {
+		t.Fatal("the body was not cut")
+	}
+	if err := y.Charge(32<<10, false); !apierr.SlowRequest.Is(err) { // for bytes that came before
+		t.Errorf("it is charged more: %v", err)
+	}
+	y.Release()
+	if b.cutting != 0 || b.used.Held() != 0 {
+		t.Errorf("%d bytes are about to be let go, %d charged", b.cutting, b.used.Held())
+	}
+}
+
 // Memory goes back once after much use, not while bursts come again and again.
 func TestSettled(t *testing.T) {
 	b := New(Settings{Memory: 4 << 20})
