@@ -81,6 +81,24 @@ func TestStrangersAreNotRefused(t *testing.T) {
 	}
 }
 
+// The rest of a full batch may be larger than that was, as each record has its time relative to the
+// first, which is another then. It is sent all the same.
+func TestRestOfABatchThatIsLarger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const size = 100 << 10
+		p := quick(t, newModel(), func(_ *Cluster, s *Settings, _ *kafka.Producer) {
+			s.BatchBytes, s.BufferBytes = size, requestShare*size
+		})
+		const records = size / 60
+		text := `{"records":[{"value":"bad"},{"value":"first","timestamp":1}` + strings.Repeat(`,{"value":"`+strings.Repeat("v", 48)+`"}`, records) + `]}`
+		began := time.Now()
+		got, err := produce(t, p, text, 0)
+		if took := time.Since(began); err != nil || strings.Count(got, "0@") != records+1 || took > time.Second {
+			t.Errorf("%d records are written after %v, want %d at once: %v", strings.Count(got, "0@"), took, records+1, err)
+		}
+	})
+}
+
 // While a right is missing, one batch at a time is tried. When it is given back, no batch arrives
 // behind one that was refused, which the broker would take for out of order, and log as an error.
 func TestRightReturnsInOrder(t *testing.T) {

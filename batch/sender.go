@@ -2,6 +2,7 @@ package batch
 
 import (
 	"context"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -195,9 +196,12 @@ func (w *worker) next() bool {
 func (w *worker) build() {
 	w.req.reset()
 	now := time.Now()
-	room := w.producer.requestBytes()
+	room := math.MaxInt // of the first: the rest of a divided batch may be larger than that was
 	for _, l := range w.taken {
 		if b := l.p.take(l, now, room); b != nil {
+			if len(w.req.batches) == 0 {
+				room = w.producer.requestBytes()
+			}
 			w.req.batches = append(w.req.batches, sending{p: l.p, b: b})
 			room -= b.size()
 		}
