@@ -326,10 +326,21 @@ func TestSequencesWrap(t *testing.T) {
 			}
 		}
 		all[0].mu.Lock()
+		former := all[0].producer.id
 		all[0].bump() // there is no higher epoch: another id is needed
 		all[0].mu.Unlock()
-		if _, err := produce(t, p, `{"records":[{"value":1}]}`, 0); err != nil {
-			t.Error(err)
+		m.mu.Lock()
+		m.fault = func(_ string, _ int32, b *kmsg.RecordBatch) int16 {
+			if b.ProducerID <= former || b.ProducerEpoch != 0 || b.FirstSequence != 0 {
+				t.Errorf("id %d, epoch %d, sequence %d, after id %d", b.ProducerID, b.ProducerEpoch, b.FirstSequence, former)
+			}
+			return 0
+		}
+		m.mu.Unlock()
+		for _, partition := range []int32{0, 1} { // one that had the former id, and one that has none yet
+			if _, err := produce(t, p, `{"records":[{"value":1}]}`, partition); err != nil {
+				t.Error(err)
+			}
 		}
 	})
 }

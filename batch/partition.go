@@ -173,10 +173,19 @@ func (l listing) tell() {
 	}
 }
 
-// waits reports whether something waits for a leader, for one that is away, or for the time of its
-// next attempt.
+// waits reports whether something waits for a leader, for one that is away, for the time of its
+// next attempt, or for an id of the producer.
 func (p *partition) waits(now time.Time) bool {
-	return len(p.queue) > 0 && (p.home == nil || p.home.away.Load() || now.Before(p.until))
+	return len(p.queue) > 0 && (p.home == nil || p.home.away.Load() || now.Before(p.until) || !p.identified())
+}
+
+// identified has the partition take an epoch of the producer, unless it has one or needs none, and
+// reports whether there was one to take: an id whose epochs are used up is being replaced.
+func (p *partition) identified() bool {
+	if p.idempotent() && p.producer.id < 0 {
+		p.begin()
+	}
+	return !p.idempotent() || p.producer.id >= 0
 }
 
 // list is offer for who cannot tell the sender later.
@@ -259,9 +268,6 @@ func (p *partition) number(b *batch) {
 	}
 	if b.sequence >= 0 {
 		return
-	}
-	if p.producer.id < 0 {
-		p.begin()
 	}
 	if p.out == 0 && !p.acked.IsZero() && time.Since(p.acked) > idleFor {
 		p.fresh = true

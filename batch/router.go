@@ -125,14 +125,15 @@ func (r *router) ring() {
 	}
 }
 
-// identity returns the producer id; it is called where a leader is known, which is after that.
+// identity returns the producer id and its epoch for who begins with it; the id is -1 until there
+// is one.
 func (r *router) identity() producerEpoch {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.current
 }
 
-// renew has the id replaced whose epochs are used up.
+// renew has the next look-up replace the id whose epochs are used up.
 func (r *router) renew(id int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -304,7 +304,9 @@ func (p *partition) bump() {
 	}
 	p.fresh, p.sequence = true, 0
 	if p.producer.epoch == math.MaxInt16 {
-		p.topic.producer.router.renew(p.producer.id)
+		router := p.topic.producer.router
+		router.renew(p.producer.id)
+		router.lookUp(p.topic)
 		p.producer = producerEpoch{id: -1}
 		return
 	}
