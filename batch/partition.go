@@ -348,7 +348,8 @@ func (p *partition) failQueue(err error) {
 }
 
 // bequeath gives batches to the partition of the topic's heir, if there is one, and returns those
-// that it cannot give: they may be written.
+// that it cannot give: they may be written. They go before what waits there, but for what has a
+// sequence: that may be written, and the broker would forget it.
 func (p *partition) bequeath(all []*batch) (kept []*batch) {
 	heir := p.topic.heir.Load()
 	if heir == nil {
@@ -369,7 +370,11 @@ func (p *partition) bequeath(all []*batch) (kept []*batch) {
 	to := (*heir.partitions.Load())[p.index]
 	to.mu.Lock()
 	defer to.mu.Unlock()
-	to.queue = slices.Insert(to.queue, 0, given...)
+	at := len(to.queue)
+	for at > 0 && to.queue[at-1].sequence < 0 {
+		at--
+	}
+	to.queue = slices.Insert(to.queue, at, given...)
 	to.list(time.Now())
 	return kept
 }
