@@ -1,6 +1,7 @@
 package batch
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -208,6 +209,39 @@ func TestBequestWhileAnOutcomeIsUnknown(t *testing.T) {
 		}
 		if got := m.log("t", 0); !slices.Equal(got, want) {
 			t.Errorf("written: %q, want %q", got, want)
+		}
+	})
+}
+
+// Records for a topic that was created again with more partitions are refused, also where the first
+// to hear of them was a request: their keys would be in other partitions.
+func TestTopicCreatedAgainWithMorePartitions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newModel()
+		partitions := int32(3)
+		p := quick(t, m, func(c *Cluster, s *Settings, _ *kafka.Producer) {
+			s.Linger = 0
+			c.Topic = func(context.Context, string) (string, int32, error) { return "t", partitions, nil }
+		})
+		hold := make(chan struct{})
+		m.mu.Lock()
+		m.hold = hold
+		m.mu.Unlock()
+		m.create("t", 4)
+		old := begin(t, p, "of three", 0) // its refusal comes late
+		m.mu.Lock()
+		m.hold = nil
+		m.mu.Unlock()
+		partitions = 4
+		if _, err := produce(t, p, `{"records":[{"value":"of four"}]}`, 3); !apierr.KafkaRetriable.Is(err) {
+			t.Errorf("the request that grew the former topic: %v", err)
+		}
+		close(hold)
+		if err := <-old; !apierr.KafkaRetriable.Is(err) {
+			t.Errorf("the one before it: %v", err)
+		}
+		if got, err := produce(t, p, `{"records":[{"value":"of four"}]}`, 0); got != "0@0" || err != nil {
+			t.Errorf("the new topic: %s, %v; it has %q", got, err, m.log("t", 0))
 		}
 	})
 }

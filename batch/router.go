@@ -326,6 +326,7 @@ func (t *topic) located(found *kmsg.MetadataResponseTopic) {
 		}
 	}
 	t.lack.Store(0)
+	t.told = len(found.Partitions)
 	all := *t.partitions.Load()
 	for _, p := range all[min(len(found.Partitions), len(all)):] {
 		p.missing()

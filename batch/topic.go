@@ -29,6 +29,7 @@ type topic struct {
 	asking     atomic.Bool                  // for rules
 	uses       atomic.Int64                 // requests that frame records, and batches
 	recent     atomic.Bool                  // a request came since the router looked last
+	told       int                          // partitions that brokers told of last; of the look-up
 	// former has the epoch that each partition of the topic of that name before this one used
 	// last. Perhaps it is the same topic, which brokers did not know for a while: they would take
 	// batches of the same epoch with sequences from 0 for ones that they have, and ack them.
@@ -150,11 +151,12 @@ func (t *topic) learn(b *batch) {
 }
 
 // succeeded ends a topic that was deleted and created again. Batches that are not written go to the
-// new one if that has as many partitions. With another number, keys would be in other partitions.
+// new one if that has as many partitions. With another number, keys would be in other partitions. A
+// request that has heard of the new one may have grown this one meanwhile, before it had ended.
 func (t *topic) succeeded(partitions int) {
 	heir := t.producer.router.begin(t.name, t, nil)
 	heir.first(int32(partitions))
-	if partitions == len(*t.partitions.Load()) {
+	if partitions == t.told && partitions == len(*t.partitions.Load()) {
 		t.heir.Store(heir)
 	}
 	t.end(kerr.UnknownTopicID)
