@@ -246,6 +246,28 @@ func TestTopicCreatedAgainWithMorePartitions(t *testing.T) {
 	})
 }
 
+// A request that has chosen among more partitions than the topic created since has fails alone.
+func TestBequestOfAPartitionThatTheHeirLacks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := quick(t, newModel())
+		old, _ := p.router.topic("t", 3)
+		defer old.leave()
+		old.succeeded(3)
+		grown := old.first(4)[3]
+		j := fill(t, p, `{"records":[{"value":1,"partition":3}]}`)
+		if _, of := p.prepare(j, "t", AnyPartition, 4); of != 4 {
+			t.Fatal(of)
+		}
+		j.left.Store(1)
+		_, tell := grown.add(j, 0)
+		tell.tell()
+		j.drop()
+		if _, err := p.Await(j, nil, results); !apierr.KafkaRetriable.Is(err) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
 // During a rolling upgrade the first broker that is asked may have no ids of topics, and a later
 // one has: the id is taken while batches of the topic are on their way.
 func TestTopicWhoseIDIsToldLater(t *testing.T) {

@@ -352,7 +352,7 @@ func (p *partition) failQueue(err error) {
 // sequence: that may be written, and the broker would forget it.
 func (p *partition) bequeath(all []*batch) (kept []*batch) {
 	heir := p.topic.heir.Load()
-	if heir == nil {
+	if heir == nil || int(p.index) >= len(*heir.partitions.Load()) { // the topic grew as it ended
 		return all
 	}
 	var given []*batch
