@@ -337,6 +337,8 @@ func TestV3RecordThatIsTooLarge(t *testing.T) {
 		d.send(strings.Repeat("x", 32<<10))
 	}
 	d.want(`{"error_code":413,`)
+	d.end() // within the record that has its result, and no other came
+	d.wantEnd()
 }
 
 // A node that drains ends its streams, after the results of all that came.

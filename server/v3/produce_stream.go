@@ -87,7 +87,7 @@ func (s *stream) run(x *server.Exchange) (err error) {
 		case s.over:
 		case errors.Is(err, io.EOF):
 			s.flush()
-			if s.cut && !s.over {
+			if s.cut && !s.skipping && !s.over { // one that is skipped has its result
 				s.refuseLast(apierr.BadRequest.New("The body ends within record %d.", s.seen+1))
 			}
 			return nil
