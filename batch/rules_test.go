@@ -29,7 +29,11 @@ func TestBadRecordsEnterNoBatch(t *testing.T) {
 			m.mu.Unlock()
 			got, err := produce(t, p, text, 0)
 			synctest.Wait()
-			if strings.Count(got, "@") != strings.Count(want, "@") || err != nil || m.requests-before != requests || m.asked != asked {
+			sent := m.requests - before
+			if rows := strings.Count(want, " 40002 @"); sent == requests+rows { // what is before a record that is left out may be sent first
+				sent = requests
+			}
+			if strings.Count(got, "@") != strings.Count(want, "@") || err != nil || sent != requests || m.asked != asked {
 				t.Errorf("%s, %v in %d requests, asked %d times; want %s in %d, %d", got, err, m.requests-before, m.asked, want, requests, asked)
 			}
 		}
