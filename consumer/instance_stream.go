@@ -212,6 +212,7 @@ func (st *InstanceStream) encode(s *session) (n int, err error) {
 		}
 		st.last = st.last[:0]
 	}
+	s.finishPage() // before it is written: its client may commit at once
 	for k := range st.last {
 		st.last[k].answered = st.last[k].part.answered
 	}

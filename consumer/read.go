@@ -102,6 +102,7 @@ func (i *Instance) AppendRecords(ctx context.Context, dst []byte, o ReadOptions,
 			return dst, err
 		}
 		i.mu.Lock()
+		s.finishPage()
 		if d.Lost != nil {
 			i.losses = append(i.losses, d.Lost)
 		}

@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"log/slog"
@@ -193,5 +194,71 @@ func TestUnknownSchemaNamesTheRecord(t *testing.T) {
 	ok(t, f.i.Seek(t.Context(), []Offset{{TopicPartition: TopicPartition{Topic: f.topic, Partition: 0}, Offset: 2}}, nil))
 	if rs := readN(t, f.i, 1); rs[0].Offset != 2 {
 		t.Errorf("behind it is %+v", rs)
+	}
+}
+
+// pausedRead returns how an instance is whose read has taken one record into its page and asks the
+// silent registry for the schema of the next. end has the client hang up and the read return.
+func pausedRead(t *testing.T) (f *schemaFixture, end func()) {
+	t.Helper()
+	f = newSchemaFixture(t, func(*schema.Settings) {})
+	known, unknown := f.register(1), f.register(2)
+	f.produce(known, known)
+	readN(t, f.i, 1)
+	f.produce(known, known)
+	f.produce(unknown, unknown)
+	gather(t, f.i, 2)
+	asked, answer := f.asked.Load(), f.silent()
+	t.Cleanup(answer)
+	ctx, hangUp := context.WithCancel(t.Context())
+	t.Cleanup(hangUp)
+	var gone atomic.Bool
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_, _ = f.i.AppendRecords(ctx, nil, ReadOptions{}, Delivery{Lost: gone.Load})
+	}()
+	testkit.Eventually(t, patience, "the registry to be asked", func() bool { return f.asked.Load() > asked })
+	return f, func() {
+		gone.Store(true)
+		hangUp()
+		<-done
+		answer()
+	}
+}
+
+// A client that hangs up while the registry is asked, and reads again, does not confirm the page
+// that it did not get.
+func TestReadBesideAPageInTheMaking(t *testing.T) {
+	t.Parallel()
+	f, end := pausedRead(t)
+	read := make(chan []record)
+	go func() {
+		answer, err := f.i.AppendRecords(t.Context(), nil, ReadOptions{}, Delivery{})
+		if err != nil {
+			t.Error(err)
+		}
+		read <- decode(t, answer)
+	}()
+	testkit.Eventually(t, patience, "the second read to come", func() bool {
+		f.i.mu.Lock()
+		defer f.i.mu.Unlock()
+		return f.i.busy == 2
+	})
+	f.i.confirm() // of the second read, if it has not come so far yet
+	end()
+	if rs := <-read; len(rs) == 0 || rs[0].Offset != 1 {
+		t.Errorf("read %+v, and not from the record on that was not delivered", rs)
+	}
+}
+
+// A commit leaves out a page that is in the making: it may never reach its client.
+func TestCommitBesideAPageInTheMaking(t *testing.T) {
+	t.Parallel()
+	f, end := pausedRead(t)
+	ok(t, f.i.Commit(t.Context(), nil))
+	end()
+	if at := committedRaw(t, f.b, f.i.group, TopicPartition{Topic: f.topic}); at != 1 {
+		t.Errorf("committed %d after one record was answered", at)
 	}
 }

@@ -38,7 +38,7 @@ type session struct {
 	left                       bool // no commits any more
 	parts                      map[TopicPartition]*partition
 	backlog                    backlog
-	page                       []*partition // answered by the last read, not yet confirmed
+	page                       []*partition // answered, or being answered, and not yet confirmed
 	parked                     bool         // the client fetches nothing; see prefetch.go
 	share                      int          // of the memory for fetching ahead, as set in the client
 	failed                     error        // of Kafka while fetching, for the next read to return
@@ -63,8 +63,9 @@ type partition struct {
 	end int64 // of the log, as the last fetch or the last look had it; unknownEnd before
 
 	answered  mark // past the last record answered, or sought
+	returned  mark // the same without a page in the making, which may never reach its client
 	confirmed mark // the same as of the client's last but one read
-	committed mark // which of the two Kafka has; noMark: unknown
+	committed mark // which of them Kafka has; noMark: unknown
 
 	commitSeq uint64 // of the last commit issued; see Instance.issue
 	override  uint64 // the last commit asked for of an offset of the client's own choice
@@ -82,10 +83,10 @@ type mark struct {
 var noMark = mark{offset: -1, epoch: -1}
 
 func newPartition(tp TopicPartition) *partition {
-	return &partition{TopicPartition: tp, start: -1, end: unknownEnd, answered: noMark, confirmed: noMark, committed: noMark}
+	return &partition{TopicPartition: tp, start: -1, end: unknownEnd, answered: noMark, returned: noMark, confirmed: noMark, committed: noMark}
 }
 
-func (p *partition) answeredMark() mark  { return p.answered }
+func (p *partition) answeredMark() mark  { return p.returned }
 func (p *partition) confirmedMark() mark { return p.confirmed }
 
 // position is the offset of the next record to answer, -1 if not known yet.
@@ -101,7 +102,7 @@ func (p *partition) position() int64 {
 func (p *partition) seek(at int64) {
 	p.start, p.blocked = at, nil
 	p.answered = mark{offset: at, epoch: -1}
-	p.confirmed = p.answered
+	p.returned, p.confirmed = p.answered, p.answered
 	p.committed = noMark // a commit must be written, even of the same position again
 }
 
@@ -113,13 +114,23 @@ func newSession(i *Instance) *session {
 
 func (s *session) subscribed() bool { return s.topics != nil || s.pattern != "" }
 
-// confirm notes that the client has received its last answer.
-func (s *session) confirm() {
+// finishPage notes that the page in the making is an answer: it is on its way to the client.
+func (s *session) finishPage() {
 	for _, p := range s.page {
-		p.confirmed = p.answered
-		p.onPage = false
+		p.returned = p.answered
 	}
-	s.page = s.page[:0]
+}
+
+// confirm notes that the client has received its last answer. A page in the making stays.
+func (s *session) confirm() {
+	making := s.page[:0]
+	for _, p := range s.page {
+		p.confirmed = p.returned
+		if p.onPage = p.returned != p.answered; p.onPage {
+			making = append(making, p)
+		}
+	}
+	s.page = making
 }
 
 // sorted returns the session's partitions in order of topic and number.

@@ -94,10 +94,10 @@ func (i *Instance) Progress() []Progress {
 	}
 	for _, tp := range i.session.sorted() {
 		p := i.session.parts[tp]
-		if p.answered.offset < 0 {
+		if p.returned.offset < 0 {
 			continue
 		}
-		all = append(all, Progress{tp, p.answered.offset - 1, max(p.committed.offset, 0) - 1})
+		all = append(all, Progress{tp, p.returned.offset - 1, max(p.committed.offset, 0) - 1})
 	}
 	return all
 }
