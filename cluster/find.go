@@ -228,9 +228,23 @@ func (n *Node) adopt(ctx context.Context, k instanceKey, h holding) error {
 		}
 		return err
 	}
+	n.mu.Lock()
+	lost := n.lost(k)
+	n.mu.Unlock()
+	if lost { // the claim of another node came meanwhile, and found nothing here to discard
+		n.local.Discard(k.group, k.name)
+		return nil
+	}
 	n.adopted.Add(1)
 	n.log.Info("consumer instance adopted", "group", k.group, "instance", k.name, "from", h.Owner)
 	return nil
+}
+
+// lost reports whether the instance is not this node's, as far as it has read. The caller
+// holds n.mu.
+func (n *Node) lost(k instanceKey) bool {
+	e := n.table.instances[k]
+	return e == nil || e.Deleted || e.Owner != n.ID()
 }
 
 // Recent reports whether this node sent the heartbeat of that number not long

@@ -315,7 +315,7 @@ func (n *Node) take(records []*kgo.Record) {
 		case c.node == n.ID():
 			n.heardOwn(r.Value)
 		case c.node == "" && c.former == n.ID():
-			if e := n.table.instances[c.instance]; e == nil || e.Deleted || e.Owner != n.ID() {
+			if n.lost(c.instance) {
 				lost = append(lost, c.instance)
 			}
 		}

@@ -31,6 +31,8 @@ type host struct {
 	held    map[instanceKey]string
 	adopted []string
 	refuse  error
+	// adopting, if not nil, is called before an instance is adopted.
+	adopting func()
 }
 
 func (h *host) Admits(context.Context, []byte) error { return nil }
@@ -43,6 +45,9 @@ func (h *host) Holds(group, name string) bool {
 }
 
 func (h *host) Adopt(_ context.Context, group, name string, definition []byte) error {
+	if h.adopting != nil {
+		h.adopting()
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.refuse != nil {
@@ -236,6 +241,46 @@ func TestAdoptionThatFailsIsReleased(t *testing.T) {
 	testkit.Eventually(t, patience, "the first node to take it back", func() bool { return find(t, one, "g", "i").URL == "" })
 	if st := two.Stats(); st.AdoptFailed == 0 || st.Adopted != 0 {
 		t.Errorf("the figures are %+v", st)
+	}
+}
+
+// A claim by another node that comes while an instance is being adopted, because this node was cut
+// off meanwhile, finds nothing to drop yet. The instance must not stay here for that: this node
+// would go on with it, at old positions, when it is this one's again.
+func TestClaimDuringAnAdoption(t *testing.T) {
+	b := testkit.Fake(t).Broker
+	one, h := join(t, b, "one")
+	two, h2 := join(t, b, "two")
+	k := instanceKey{"g", "i"}
+	h.create(t, one, "g", "i", `{"v":1}`)
+	h.Discard("g", "i")
+	if err := one.Release(t.Context(), "g", "i", []byte(`{"v":1}`)); err != nil {
+		t.Fatal(err)
+	}
+	h2.adopting = func() {
+		h2.adopting = nil
+		var was holding
+		testkit.Eventually(t, patience, "the other node to read the claim", func() bool {
+			var err error
+			was, _, err = one.get(k)
+			return err == nil && was.Owner == "two"
+		})
+		if first, err := one.claim(t.Context(), k, was); err != nil || !first {
+			t.Errorf("the other node claims it: %v, %v", first, err)
+		}
+		testkit.Eventually(t, patience, "this node to read the claim", func() bool {
+			now, _, err := two.get(k)
+			return err == nil && now.Owner == "one"
+		})
+	}
+	h.mu.Lock()
+	h.held[k] = `{"v":1}`
+	h.mu.Unlock()
+	if p := find(t, two, "g", "i"); p.Node != "one" {
+		t.Errorf("the instance is at %+v", p)
+	}
+	if h2.Holds("g", "i") {
+		t.Error("the node holds an instance of another one")
 	}
 }
 
