@@ -93,7 +93,7 @@ func (i *Instance) AppendRecords(ctx context.Context, dst []byte, o ReadOptions,
 				continue
 			}
 			err = i.explain(err)
-		case err == nil && taken.records == 0 && passed > 0: // all that came was skipped
+		case err == nil && taken.records == 0 && passed > 0 && wait.Err() == nil: // all skipped
 			if err = i.collect(ctx, wait, s, limit); err == nil {
 				continue
 			}

@@ -398,3 +398,36 @@ func TestLatestStartsWhereTheSubscriptionFindsTheEnd(t *testing.T) {
 	produce(t, b, numbers(topic, 0, 3, 2)...) // after the assignment, before the first read
 	wantValues(t, readN(t, i, 2), []int{3, 4})
 }
+
+// A read that passes over one record after the other ends in time all the same: it does not go on
+// for as long as Kafka has more of them.
+func TestSkippingEndsWithTheTimeout(t *testing.T) {
+	t.Parallel()
+	b := testkit.Fake(t).Broker
+	m := newManager(t, b, nil)
+	topic := testkit.CreateTopic(t, b, 1)
+	bad := func(n int) {
+		rs := make([]*kgo.Record, n)
+		for k := range rs {
+			rs[k] = &kgo.Record{Topic: topic, Value: []byte("no JSON")}
+		}
+		produce(t, b, rs...)
+	}
+	o := jsonOptions(m)
+	o.Undecodable = reader.Skip
+	i := create(t, m, testkit.Group(t), o)
+	ok(t, i.Assign(t.Context(), partitions(topic, 1)))
+	nothing(t, i)
+	bad(10)
+	gather(t, i, 10)
+	bad(20)
+	buffered(t, i, 20)
+	for _, passed := range []uint64{10, 30} { // what it has, and no more
+		if rs := read(t, i, ReadOptions{NoWait: true, MaxBytes: 1}); len(rs) != 0 {
+			t.Fatalf("read %+v", rs)
+		}
+		if n := m.counts.skipped.Load(); n != passed {
+			t.Fatalf("passed over %d records, not %d", n, passed)
+		}
+	}
+}
