@@ -168,7 +168,7 @@ func (i *Instance) recordLater() {
 }
 
 // recordSeek remembers positions that the client has set, until something is
-// committed after them.
+// committed after them. Commits that were on their way by then are waited for: they came before.
 func (i *Instance) recordSeek(ctx context.Context, to map[TopicPartition]int64) error {
 	if i.m.deps.Directory == nil {
 		return nil
@@ -177,11 +177,24 @@ func (i *Instance) recordSeek(ctx context.Context, to map[TopicPartition]int64) 
 	for tp := range to {
 		tps = append(tps, tp)
 	}
-	committed, err := i.cluster().committed(ctx, i.group, tps)
-	if err != nil {
+	if err := i.setSought(ctx, tps, to); err != nil {
 		return i.explain(err)
 	}
+	return i.record(ctx)
+}
+
+// setSought does the work of recordSeek but for the record.
+func (i *Instance) setSought(ctx context.Context, tps []TopicPartition, to map[TopicPartition]int64) error {
+	if err := acquire(ctx, i.commits); err != nil {
+		return err
+	}
+	defer func() { <-i.commits }()
+	committed, err := i.cluster().committed(ctx, i.group, tps)
+	if err != nil {
+		return err
+	}
 	i.mu.Lock()
+	defer i.mu.Unlock()
 	for tp, offset := range to {
 		p := position{place: place(tp), Offset: offset, Committed: -1, Sought: true}
 		if o, ok := committed[tp]; ok {
@@ -189,8 +202,7 @@ func (i *Instance) recordSeek(ctx context.Context, to map[TopicPartition]int64) 
 		}
 		i.setPosition(p)
 	}
-	i.mu.Unlock()
-	return i.record(ctx)
+	return nil
 }
 
 // begin places a partition for which the group has committed the offset, -1

@@ -12,6 +12,8 @@ import (
 	"millrace/internal/testkit"
 	"millrace/reader"
 
+	"github.com/twmb/franz-go/pkg/kmsg"
+
 	"millrace/codec"
 	"millrace/internal/apierr"
 )
@@ -124,5 +126,48 @@ func TestInstanceIsHeldUntilItIsReleased(t *testing.T) {
 	ok(t, <-closed)
 	if m.Holds("g", i.Name()) {
 		t.Error("an instance that was released is still held")
+	}
+}
+
+// A commit that was asked for before a seek is not newer than it, however late Kafka takes it: the
+// definition keeps the position that the client has set.
+func TestSeekBesideACommitIsKept(t *testing.T) {
+	t.Parallel()
+	fake := testkit.Fake(t)
+	b := fake.Broker
+	d := slowDirectory{make(chan struct{}), make(chan struct{})}
+	close(d.release)
+	m := newManagerWith(t, b, nil, Deps{Directory: d})
+	topic := testkit.CreateTopic(t, b, 1)
+	produce(t, b, numbers(topic, 0, 0, 5)...)
+	o := jsonOptions(m)
+	o.AutoCommit = false
+	i := create(t, m, testkit.Group(t), o)
+	ok(t, i.Assign(t.Context(), partitions(topic, 1)))
+	readN(t, i, 5)
+
+	arrived, apply := make(chan struct{}), make(chan struct{})
+	fake.Cluster.ControlKey(int16(kmsg.OffsetCommit), func(kmsg.Request) (kmsg.Response, error, bool) {
+		fake.Cluster.SleepControl(func() { close(arrived); <-apply })
+		return nil, nil, false
+	})
+	done := make(chan error, 2)
+	go func() { done <- i.Commit(t.Context(), nil) }()
+	<-arrived
+	tp := TopicPartition{Topic: topic}
+	go func() { done <- i.Seek(t.Context(), []Offset{{TopicPartition: tp, Offset: 2}}, nil) }()
+	sought := func() bool {
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		return i.session.parts[tp].position() == 2
+	}
+	testkit.Eventually(t, patience, "the seek", sought)
+	close(apply)
+	ok(t, <-done)
+	ok(t, <-done)
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if at := i.define().Positions; len(at) != 1 || at[0].Offset != 2 || at[0].Committed != 5 {
+		t.Errorf("another node would read on from what is committed: %+v", at)
 	}
 }
