@@ -25,6 +25,7 @@ import (
 type lane struct {
 	topic string
 	spool *spool.Spool
+	older bool // it was opened with entries of an earlier process
 	joins bool // entries are on their way into it; guarded by the forwarder's mu
 }
 
@@ -87,8 +88,10 @@ func (f *forwarder) setAside(ctx context.Context, s *share) bool {
 		return false
 	}
 	l, err := f.openLane(s.topic)
-	if err == nil && l.spool.Empty() {
-		err = l.spool.Append(s.entries...)
+	if err == nil {
+		if err = l.spool.Append(s.entries...); err != nil {
+			_ = l.spool.Close() // or it could not be opened again
+		}
 	}
 	if err != nil {
 		f.in.log.Error("a topic that holds up the others cannot be set aside", "topic", s.topic, "err", err)
@@ -100,6 +103,7 @@ func (f *forwarder) setAside(ctx context.Context, s *share) bool {
 }
 
 // begin has a lane forwarded. Its first entries are those of first, which is being sent, or nil.
+// Behind older ones these are sent twice.
 func (f *forwarder) begin(ctx context.Context, l *lane, first *share) {
 	f.mu.Lock()
 	f.lanes[l.topic] = l
@@ -114,8 +118,10 @@ func (f *forwarder) runLane(ctx context.Context, l *lane, first *share) {
 		if first.failed.Load() != nil {
 			return // ctx has ended
 		}
-		if err := l.skip(len(first.entries)); err != nil {
-			f.failed(ctx, l.spool, err)
+		if !l.older {
+			if err := l.skip(len(first.entries)); err != nil {
+				f.failed(ctx, l.spool, err)
+			}
 		}
 	}
 	for ctx.Err() == nil && !f.end(l) {
@@ -172,7 +178,7 @@ func (f *forwarder) openLane(topic string) (*lane, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &lane{topic: topic, spool: opened}, nil
+	return &lane{topic: topic, spool: opened, older: !opened.Empty()}, nil
 }
 
 // openLanes goes on with the lanes that an earlier process has left.

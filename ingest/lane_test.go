@@ -1,0 +1,127 @@
+package ingest
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"millrace/batch"
+	"millrace/internal/apierr"
+	"millrace/internal/kafka"
+	"millrace/internal/testkit"
+	"millrace/metrics"
+	"millrace/pool"
+	"millrace/spool"
+)
+
+// noBroker is a client that nothing is sent by.
+type noBroker struct{ batch.Client }
+
+// Close implements [batch.Client].
+func (noBroker) Close() {}
+
+// lanes is a forwarder whose Kafka has no topics: what it sends comes into the folder dead.
+func lanes(t *testing.T, dir string) *forwarder {
+	t.Helper()
+	open := func() *spool.Spool {
+		s, err := spool.Open(t.TempDir(), spool.Settings{MaxBytes: 64 << 20})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = s.Close() })
+		return s
+	}
+	in := &Ingest{spool: open(), dead: open(), log: slog.New(slog.DiscardHandler), figures: &metrics.Ingest{}}
+	in.producer = batch.New(noBroker{}, nil, batch.Cluster{
+		Healthy: func() error { return nil },
+		Topic: func(context.Context, string) (string, int32, error) {
+			return "", 0, apierr.TopicNotFound.New("There is no such topic.")
+		},
+	}, batch.Settings{BufferBytes: 64 << 20, Timeout: time.Second, BatchBytes: 1 << 20}, kafka.DefaultProducer())
+	t.Cleanup(func() { _ = in.producer.Close(context.Background()) })
+	in.forwarder = &forwarder{in: in, dir: dir, patience: patience, lanes: map[string]*lane{}}
+	in.SetRoutes(nil)
+	return in.forwarder
+}
+
+// entryOf returns an entry of one record.
+func entryOf(topic, value string) []byte {
+	return appendRecords(nil, topic, "route", []kgo.Record{{Value: []byte(value), Partition: -1}}, time.Now())
+}
+
+// sent returns the values that the forwarder has sent.
+func sent(t *testing.T, f *forwarder) (all []string) {
+	t.Helper()
+	for {
+		e, ok, err := f.in.dead.TryNext()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !ok {
+			return all
+		}
+		_, records, err := headOfEntry(e.Data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var slab pool.Slab
+		for records.next(&slab, false) {
+		}
+		for _, r := range slab.Records {
+			all = append(all, string(r.Value))
+		}
+	}
+}
+
+// A topic is set aside whose lane has events that an earlier process left, and that could not be
+// read when this one began: they are sent, and so is what came behind them.
+func TestSetAsideBehindOthers(t *testing.T) {
+	f := lanes(t, t.TempDir())
+	l, err := f.openLane("topic")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.spool.Append(entryOf("topic", "1")); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.spool.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s := &share{topic: "topic", entries: [][]byte{entryOf("topic", "2")}, over: make(chan struct{})}
+	if !f.setAside(t.Context(), s) {
+		t.Fatal("the topic is not set aside")
+	}
+	close(s.over) // Kafka has taken it
+	f.done.Wait()
+	if got := strings.Join(sent(t, f), " "); got != "1 2" {
+		t.Errorf("%q is sent, want 1 and, once more, 2", got)
+	}
+}
+
+// A topic for whose events there was no room on the disk is set aside when there is.
+func TestSetAsideOnAFullDisk(t *testing.T) {
+	disk := testkit.SmallDisk(t, 4<<20)
+	filler := filepath.Join(disk, "filler")
+	if err := os.WriteFile(filler, make([]byte, 7<<19), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f := lanes(t, filepath.Join(disk, "aside"))
+	s := &share{topic: "topic", entries: [][]byte{entryOf("topic", strings.Repeat("x", 1<<20))}, over: make(chan struct{})}
+	if f.setAside(t.Context(), s) {
+		t.Fatal("the topic is set aside on a full disk")
+	}
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	if !f.setAside(t.Context(), s) {
+		t.Error("the topic is not set aside though there is room")
+	}
+	close(s.over)
+	f.done.Wait()
+}
