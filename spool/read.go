@@ -98,7 +98,9 @@ func (s *Spool) TryNext() (e Entry, ok bool, err error) {
 		}
 		s.mu.Lock()
 		s.cursor.at.offset += int64(takes)
-		s.cursor.taken++
+		if s.cursor.taken++; s.cursor.taken == 1 {
+			seg.oldest = came // Done knows only when the one before came
+		}
 		s.cursor.came = came
 		s.mu.Unlock()
 		return Entry{Data: data, Came: came}, true, nil

@@ -251,6 +251,32 @@ func TestBounds(t *testing.T) {
 	add(t, old, "b")
 }
 
+// The oldest entry is the one that is read next, however old the one before was.
+func TestOldest(t *testing.T) {
+	s := open(t, t.TempDir(), Settings{})
+	add(t, s, "a")
+	between := time.Now()
+	add(t, s, "b")
+	for range 2 {
+		if _, ok, err := s.TryNext(); !ok || err != nil {
+			t.Fatal(ok, err)
+		}
+		if got := s.Stats(); got.Oldest.After(between) {
+			t.Errorf("the oldest is of %v", got.Oldest)
+		}
+	}
+	s.Rewind()
+	if _, _, err := s.TryNext(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Done(); err != nil {
+		t.Fatal(err)
+	}
+	if e, ok, err := s.TryNext(); !ok || err != nil || !s.Stats().Oldest.Equal(e.Came) || e.Came.Before(between) {
+		t.Errorf("the oldest is of %v, and came at %v", s.Stats().Oldest, e.Came)
+	}
+}
+
 func TestOneProcessOnly(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir, Settings{})
