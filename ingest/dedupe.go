@@ -18,7 +18,7 @@ type dedupeRule struct {
 	window time.Duration
 }
 
-// maxIDs bounds the ids that a node remembers, of all routes together: about 16 MB.
+// maxIDs bounds the ids that a node remembers, of all routes together: about 20 MB.
 const maxIDs = 1 << 18
 
 // ids are hashes of the ids of late. One is busy while its event is being written, and known when
@@ -29,8 +29,14 @@ type ids struct {
 
 	mu    sync.Mutex
 	known map[uint64]time.Time // when it was acknowledged; zero: it is busy
-	queue []uint64             // a ring of those that are known, the oldest at next
+	queue []acked              // a ring of those that are known, the oldest at next
 	next  int
+}
+
+// acked is an id with the time at which it was acknowledged: it may be again, after its window.
+type acked struct {
+	id uint64
+	at int64 // ns
 }
 
 func newIDs() *ids {
@@ -81,21 +87,21 @@ func (s *ids) end(all []uint64, failed func(i int) bool) {
 			delete(s.known, id)
 		default:
 			s.known[id] = now
-			s.remember(id)
+			s.remember(acked{id, now.UnixNano()})
 		}
 	}
 }
 
 // remember puts an id into the ring, in place of the oldest if that is full.
-func (s *ids) remember(id uint64) {
+func (s *ids) remember(a acked) {
 	if len(s.queue) < maxIDs {
-		s.queue = append(s.queue, id)
+		s.queue = append(s.queue, a)
 		return
 	}
-	if old := s.queue[s.next]; old != id && !s.known[old].IsZero() {
-		delete(s.known, old)
+	if old := s.queue[s.next]; s.known[old.id].UnixNano() == old.at {
+		delete(s.known, old.id)
 	}
-	s.queue[s.next] = id
+	s.queue[s.next] = a
 	s.next = (s.next + 1) % maxIDs
 }
 
