@@ -18,6 +18,9 @@ var errEnough = errors.New("enough")
 
 // eachRefused calls f for each record that is selected of the spool's folder of dead events.
 func (c *deadEvents) eachRefused(ctx context.Context, f func(ingest.DeadRecord) error) error {
+	if c.Reason != "" {
+		return errors.New("the folder of a spool has no reasons; leave out --reason")
+	}
 	taken := 0
 	skipped, err := ingest.ReadDead(c.Spool, func(r ingest.DeadRecord) error {
 		if c.Route != "" && r.Route != c.Route || c.Topic != "" && r.Topic != c.Topic || c.Since > 0 && time.Since(r.Kept) > c.Since {

@@ -117,6 +117,7 @@ func TestDeadFolder(t *testing.T) {
 	if _, err := kadm.NewClient(testkit.Client(t, b)).CreateTopic(t.Context(), 1, 1, nil, topic); err != nil {
 		t.Fatal(err)
 	}
+	run(true, "replay", "--spool="+dir, "--reason=event_misfit", "--brokers="+strings.Join(b.Addrs, ","))
 	if out := run(false, "replay", "--spool="+dir, "--brokers="+strings.Join(b.Addrs, ",")); !strings.HasSuffix(out, "3 events were written, 0 of them were refused\n") {
 		t.Error(out)
 	}
