@@ -62,7 +62,7 @@ func (in *Ingest) toKafkaOrDisk(ctx *fasthttp.RequestCtx, d *delivery, job *batc
 	entry := encode(job, r.topic, r.route.name) // Produce takes the job
 	defer entry.Release()
 	err := in.toKafka(ctx, d, job, r)
-	if err == nil || !apierr.From(err).Kind.Retry {
+	if err == nil || !apierr.From(err).Kind.Retry || len(entry.B) > spool.MaxEntry {
 		return err
 	}
 	return in.toDisk(ctx, d, r.topic, entry.B)
@@ -88,6 +88,9 @@ func (in *Ingest) toDisk(ctx *fasthttp.RequestCtx, d *delivery, topic string, en
 func (in *Ingest) toSpool(topic string, entry []byte) *apierr.Error {
 	if l := in.forwarder.lane(topic); l != nil && l.full(in.settings.SpoolLimits) {
 		return apierr.SpoolFull.New("Kafka does not take the events of the topic %s, and this node holds as many of them as it can. Nothing was written: send it again.", topic)
+	}
+	if len(entry) > spool.MaxEntry {
+		return apierr.BodyTooLarge.New("The events take %d bytes in the spool of this node; at most %d are allowed. Send several requests.", len(entry), spool.MaxEntry)
 	}
 	switch err := in.spool.Append(entry); {
 	case errors.Is(err, spool.ErrClosed):
