@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -252,7 +253,7 @@ func (in *Ingest) write(ctx *fasthttp.RequestCtx, d *delivery, job *batch.Job, r
 }
 
 // nothingToWrite answers a request none of whose events is to be written: with an error, or, if all
-// are left out by rules, that all is well.
+// are left out by rules, that all is well. An error that may pass comes before others.
 func (in *Ingest) nothingToWrite(ctx *fasthttp.RequestCtx, d *delivery) error {
 	if d.faults() == 0 {
 		dst := d.appendCounts(ctx.Response.SwapBody(nil)[:0], nil, 0)
@@ -261,6 +262,9 @@ func (in *Ingest) nothingToWrite(ctx *fasthttp.RequestCtx, d *delivery) error {
 		return nil
 	}
 	first := d.firstFault()
+	if i := slices.IndexFunc(d.refused, func(r refusal) bool { return r.err != nil && r.err.Kind.Retry }); i >= 0 {
+		first = d.refused[i]
+	}
 	where := ""
 	if first.kept {
 		where = " It is kept in the dead-letter topic."
