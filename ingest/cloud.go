@@ -43,18 +43,14 @@ func (c *cloud) check(event []byte) *apierr.Error {
 	return nil
 }
 
-// formOf returns the form of a body of CloudEvents; f is what its Content-Type says otherwise.
+// formOf returns the form of a body of CloudEvents; f is what its Content-Type says otherwise, and
+// in binary mode that of its data.
 func (c *cloud) formOf(f form) form {
 	switch c.mode {
 	case cloudevents.JSON, cloudevents.Batch:
 		return values
 	case cloudevents.Foreign:
 		return raw
-	case cloudevents.Binary:
-		if f == raw {
-			return data
-		}
-		return jsonData
 	}
 	return f
 }

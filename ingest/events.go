@@ -46,8 +46,8 @@ func (p *parser) parse(f form) (err error) {
 		err = p.values()
 	case lines:
 		err = p.lines()
-	case data, jsonData:
-		err = p.data(f == jsonData)
+	case data, jsonData, textData:
+		err = p.data(f)
 	default:
 		if len(p.body) > 0 {
 			p.rules.opaque = true
@@ -61,11 +61,14 @@ func (p *parser) parse(f form) (err error) {
 }
 
 // data reads the data of one CloudEvent.
-func (p *parser) data(isJSON bool) error {
-	if isJSON && len(p.body) > 0 && !json.Valid(p.body) {
-		return apierr.BadRequest.New("The data of the CloudEvent is not valid JSON, as its Content-Type says it is.")
+func (p *parser) data(f form) error {
+	isJSON := f != data && len(p.body) > 0
+	if isJSON && !json.Valid(p.body) {
+		if isJSON = false; f == jsonData {
+			return apierr.BadRequest.New("The data of the CloudEvent is not valid JSON, as its Content-Type says it is.")
+		}
 	}
-	p.rules.opaque = !isJSON || len(p.body) == 0
+	p.rules.opaque = !isJSON
 	if p.body == nil {
 		p.body = []byte{} // a record without a value would be a deletion
 	}

@@ -16,10 +16,24 @@ const (
 	values
 	// lines are JSON values, one a line. A line that is none is refused alone.
 	lines
-	// data is the data of a CloudEvent, of which there may be none; jsonData is JSON.
+	// data is the data of a CloudEvent, of which there may be none; jsonData is JSON, and textData
+	// may be.
 	data
 	jsonData
+	textData
 )
+
+// ofData returns the form of the data of a CloudEvent: f is that of events with its Content-Type,
+// and plain says that this is text/plain.
+func (f form) ofData(plain bool) form {
+	switch {
+	case f == raw:
+		return data
+	case f == lines || plain:
+		return textData
+	}
+	return jsonData
+}
 
 // lineTypes are the media types of JSON lines in use; none is registered.
 var lineTypes = [...]string{

@@ -144,6 +144,9 @@ func (in *Ingest) post(ctx *fasthttp.RequestCtx) error {
 	if err != nil {
 		return err
 	}
+	if mode == cloudevents.Binary {
+		form = form.ofData(beacon)
+	}
 	if n := len(server.RequestBody(ctx)); route.maxBytes > 0 && n > route.maxBytes {
 		return route.tooLarge(n)
 	}

@@ -52,6 +52,8 @@ func TestCloudEvents(t *testing.T) {
 		post("\x00\xFF", attributes("Content-Type: image/png", "ce-Subject: %C3%BC%25 b", `ce-note: "a \"b\""`, "ce-partitionkey: k2")...)
 		post("", attributes("ce-time: 2026-01-31T12:00:00Z")...)
 		post("\x0A\x00", "Content-Type: application/cloudevents+protobuf")
+		post("1\n2\n", attributes(ndjson)...)
+		s.do(t, "POST", "/ingest/"+topic, "hello", attributes("Content-Type: text/plain")...).want(t, 204, "")
 
 		const attrs = "ce_id=1 ce_source=/app ce_specversion=1.0 ce_type=click"
 		want := []string{
@@ -63,6 +65,8 @@ func TestCloudEvents(t *testing.T) {
 			`k2 | ce_id=1 ce_note=a "b" ce_partitionkey=k2 ce_source=/app ce_specversion=1.0 ce_subject=ü% b ce_type=click content-type=image/png | ` + "\x00\xFF",
 			" | " + strings.Replace(attrs, "ce_type", "ce_time=2026-01-31T12:00:00Z ce_type", 1) + " | ",
 			" | content-type=application/cloudevents+protobuf | \x0A\x00",
+			" | " + attrs + " content-type=application/x-ndjson | 1\n2\n",
+			" | " + attrs + " content-type=text/plain | hello",
 		}
 		for i, got := range textsOf(testkit.ReadTopic(t, b, topic, len(want))) {
 			if got != want[i] {
