@@ -10,6 +10,7 @@ import (
 	"millrace/ingest/cloudevents"
 	"millrace/ingest/deadletter"
 	"millrace/internal/apierr"
+	"millrace/server"
 )
 
 // isDead reports whether the event will never be taken as it is.
@@ -56,6 +57,9 @@ func (in *Ingest) deadJob(ctx *fasthttp.RequestCtx, d *delivery, r request) *bat
 	job.Holder = in.edge.HolderOf(ctx)
 	w := deadWriter{job: job}
 	contentType := w.copy(ctx.Request.Header.ContentType())
+	if ctx.IsGet() { // the event was made of a query
+		contentType = []byte(server.MediaJSON)
+	}
 	var sent []field
 	for _, name := range r.route.params {
 		if ctx.QueryArgs().Has(name) {

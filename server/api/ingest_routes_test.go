@@ -2,10 +2,13 @@ package api_test
 
 import (
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 
 	"millrace/ingest"
+	"millrace/ingest/deadletter"
+	"millrace/internal/kafka"
 	"millrace/internal/testkit"
 )
 
@@ -129,5 +132,26 @@ func TestIngestPixel(t *testing.T) {
 	s.do(t, "GET", "/ingest/"+topic+"/pixel.gif?a=1", "").want(t, 404, "has no pixel.gif")
 	if got, want := recordsOf(t, b.Broker, topic, 1), `0 key="7" value={"id":"7","e":"open","`+"\uFFFD"+`":"\u0000"} agent=mail`+"\n"; got != want {
 		t.Errorf("the record is\n%swant\n%s", got, want)
+	}
+}
+
+// An event of a picture that its route refused is replayed as what it is, the JSON of a query.
+func TestIngestPixelIsReplayed(t *testing.T) {
+	t.Parallel()
+	b := testkit.Fake(t).Broker
+	topic, dead := testkit.CreateTopic(t, b, 1), testkit.CreateTopic(t, b, 1)
+	route := func(key string) func(*stackOptions) {
+		return withRoutes(t, "routes:\n  mail: {topic: "+topic+", pixel: true, dead_letter: "+dead+", key: {pointer: "+key+", required: true}}\n")
+	}
+	start(t, b, route("/id")).do(t, "GET", "/ingest/mail/pixel.gif?e=open", "").want(t, 422, "kept in the dead-letter topic")
+	mended := deadletter.Replayer{URL: start(t, b, route("/e")).base, Topic: dead}
+	err := deadletter.Read(t.Context(), kafka.Settings{Brokers: b.Addrs, ClientID: "millrace-test", Logger: slog.New(slog.DiscardHandler)}, deadletter.Selection{Topic: dead}, func(e deadletter.Event) error {
+		return mended.Post(t.Context(), e)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := recordsOf(t, b, topic, 1), `0 key="open" value={"e":"open"}`+"\n"; got != want {
+		t.Errorf("the record is %s, want %s", got, want)
 	}
 }
