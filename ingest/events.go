@@ -125,6 +125,11 @@ func (p *parser) leaveOut() {
 // faults returns how many events are refused.
 func (p *parser) faults() int { return len(p.refused) - p.left - p.away }
 
+// mayPass returns which refused event is the first that its sender is to send again, or -1.
+func (p *parser) mayPass() int {
+	return slices.IndexFunc(p.refused, func(r refusal) bool { return r.err != nil && r.err.Kind.Retry })
+}
+
 // firstFault returns the first refused event, of which there must be one.
 func (p *parser) firstFault() refusal {
 	return p.refused[slices.IndexFunc(p.refused, func(r refusal) bool { return r.err != nil })]

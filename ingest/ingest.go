@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"log/slog"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -243,7 +242,7 @@ func (in *Ingest) write(ctx *fasthttp.RequestCtx, d *delivery, job *batch.Job, r
 		in.divert(ctx, d, job, &r)
 		err = in.keep(ctx, d, job, r)
 		job = nil // whoever kept it has it
-		if err != nil && d.away > 0 {
+		if err != nil && (d.away > 0 || d.mayPass() >= 0 && !mayPass(apierr.From(err).Kind)) {
 			in.answerPartly(ctx, d, apierr.From(err))
 			err = nil
 		}
@@ -265,7 +264,7 @@ func (in *Ingest) nothingToWrite(ctx *fasthttp.RequestCtx, d *delivery) error {
 		return nil
 	}
 	first := d.firstFault()
-	if i := slices.IndexFunc(d.refused, func(r refusal) bool { return r.err != nil && r.err.Kind.Retry }); i >= 0 {
+	if i := d.mayPass(); i >= 0 {
 		first = d.refused[i]
 	}
 	where := ""

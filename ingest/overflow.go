@@ -234,7 +234,8 @@ func (d *delivery) withoutHot(slab *pool.Slab, failed *apierr.Error) {
 	d.without(gone)
 }
 
-// answerPartly answers a request of which only the hot events are written.
+// answerPartly answers a request of which only the hot events are written, if any, and the others
+// are not, each for its own reason or for why.
 func (in *Ingest) answerPartly(ctx *fasthttp.RequestCtx, d *delivery, why *apierr.Error) {
 	d.whole = why
 	dst := d.appendCounts(ctx.Response.SwapBody(nil)[:0], nil, 0)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"millrace/ingest/deadletter"
@@ -127,4 +128,15 @@ func TestIngestSchemaAway(t *testing.T) {
 	away.want(t, 207, `"retry":true}]}`)
 	s.do(t, "POST", "/ingest/e", events, "Content-Type: application/json").want(t, 207, `"retry":false,"dead_letter":true}]}`)
 	testkit.ReadTopic(t, b, dead, 1)
+}
+
+// Kafka refuses all that is to be written for good, and another event is for its sender to keep:
+// the answer says both.
+func TestIngestRefusedAndKept(t *testing.T) {
+	t.Parallel()
+	b := testkit.Fake(t, kfake.SeedTopics(1, "main"))
+	s := start(t, b.Broker, func(o *stackOptions) { o.create = false }, withRoutes(t, "routes:\n  e: {topic: main, dead_letter: missing}\n"))
+	body := "nonsense\n\"" + strings.Repeat("x", 2<<20) + "\"\n"
+	answer := s.do(t, "POST", "/ingest/e", body, ndjson).want(t, 207, `{"accepted":0,"refused":2,"errors":[{"index":0,`)
+	answer.want(t, 207, `"retry":true},{"index":1,"error_code":413,`).want(t, 207, `"retry":false}]}`)
 }
