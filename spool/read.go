@@ -79,6 +79,10 @@ func (s *Spool) Rewind() {
 func (s *Spool) TryNext() (e Entry, ok bool, err error) {
 	for {
 		s.mu.Lock()
+		if s.closed {
+			s.mu.Unlock()
+			return e, false, ErrClosed
+		}
 		seg := s.find()
 		if seg == nil {
 			s.mu.Unlock()

@@ -446,3 +446,18 @@ func FuzzSegment(f *testing.F) {
 		}
 	})
 }
+
+// A spool that is closed gives no entries, though it has some.
+func TestNextOfAClosedSpool(t *testing.T) {
+	s := open(t, t.TempDir(), Settings{})
+	add(t, s, "a")
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if e, err := s.Next(t.Context()); !errors.Is(err, ErrClosed) {
+		t.Errorf("%q, %v", e.Data, err)
+	}
+	if s.cursor.file != nil {
+		t.Error("a file is open")
+	}
+}
