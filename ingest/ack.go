@@ -48,7 +48,7 @@ func (in *Ingest) toKafka(ctx *fasthttp.RequestCtx, d *delivery, job *batch.Job,
 	dst, err := in.producer.Produce(job, r.topic, batch.AnyPartition, ctx.Response.SwapBody(nil)[:0], d.answer)
 	ctx.Response.SwapBody(dst)
 	if err != nil {
-		in.edge.AllFailed(in.edge.SenderOf(ctx), r.topic, err, records)
+		d.refusedAll = records
 		return err
 	}
 	in.counts.Produced.Add(uint64(d.events - d.left - d.failed))

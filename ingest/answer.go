@@ -36,6 +36,8 @@ type delivery struct {
 	// is written, while some of those are.
 	hot   []bool
 	whole *apierr.Error
+	// refusedAll is how many records Kafka has refused together.
+	refusedAll int
 	// answer is the method appendAnswer, made once since making it allocates.
 	answer func(dst []byte, job *batch.Job) []byte
 }
@@ -68,7 +70,7 @@ func (d *delivery) reset() {
 		d.hot = nil
 	}
 	d.tally.Reset()
-	d.minimal, d.failed, d.retryAfter, d.topic = false, 0, 0, ""
+	d.minimal, d.failed, d.refusedAll, d.retryAfter, d.topic = false, 0, 0, 0, ""
 }
 
 // appendAnswer appends the answer: the counts and, of each event that is not written, its index

@@ -246,6 +246,9 @@ func (in *Ingest) write(ctx *fasthttp.RequestCtx, d *delivery, job *batch.Job, r
 			in.answerPartly(ctx, d, apierr.From(err))
 			err = nil
 		}
+		if err != nil && d.refusedAll > 0 { // else the spool has them, or the answer counts each
+			in.edge.AllFailed(in.edge.SenderOf(ctx), r.topic, err, d.refusedAll)
+		}
 	}
 	if job != nil {
 		job.Release()

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -226,6 +227,9 @@ func TestSpoolSetsATopicAside(t *testing.T) {
 	}
 }
 
+// failedRecords is the count of records that failed, where it is not 0.
+var failedRecords = regexp.MustCompile(`millrace_produce_failed_records_total\{.*\} [1-9].*`)
+
 // A route with a fallback is answered by Kafka, and during an outage by the disk.
 func TestFallback(t *testing.T) {
 	t.Parallel()
@@ -262,6 +266,9 @@ func TestFallback(t *testing.T) {
 	post("safe", "3", http.StatusAccepted)
 	post("safe", "4", http.StatusAccepted)
 	metric("millrace_spool_entries 2")
+	if _, text := call(t, "GET", url+"/metrics", ""); failedRecords.MatchString(text) {
+		t.Errorf("events that the spool has are counted as failed: %s", failedRecords.FindString(text))
+	}
 	over()
 	metric("millrace_spool_entries 0")
 	post("safe", "5", http.StatusOK)
