@@ -156,7 +156,7 @@ func (v *view) topicsFor(visible func(string) bool) *Answer {
 	}
 	var seen []*Topic
 	for _, t := range v.all() {
-		if visible(t.Name) {
+		if !t.Internal && visible(t.Name) {
 			seen = append(seen, t)
 		}
 	}

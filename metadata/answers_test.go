@@ -287,3 +287,12 @@ func TestDeleted(t *testing.T) {
 	_, err = c.Topic(ctx, "t")
 	wantKind(t, err, apierr.TopicNotFound)
 }
+
+// Internal topics are not listed, also for a reader who may see some topics only.
+func TestInternalIsNotListed(t *testing.T) {
+	v := &view{Snapshot: &Snapshot{Topics: []*Topic{{Name: "__own", Internal: true}, {Name: "a"}, {Name: "b"}}}}
+	some := func(topic string) bool { return topic != "b" }
+	if got := string(v.topicsFor(some).Body); got != `["a"]` {
+		t.Errorf("listed %s", got)
+	}
+}
