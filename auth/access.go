@@ -307,7 +307,7 @@ func (s *Settings) admits(roles []string) bool {
 // name returns the identity under which a principal is known, and makes it if it is new. One
 // principal has one Identity at a time, so that its limits hold however many credentials it has.
 func (p *policy) name(kind Kind, name string, roles []string) *Identity {
-	key := kind.String() + ":" + name + "\x00" + strings.Join(roles, "\x00")
+	key := fmt.Sprintf("%s %q %q", kind, name, roles) // quoted: a token's may have any character
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if id, ok := p.named.Get(key); ok {

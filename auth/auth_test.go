@@ -113,6 +113,25 @@ rules:
   - {who: ["*"], deny: [all], topics: [secret]}
 `
 
+// The name of a token may have any character. It gives nobody the roles of another.
+func TestNameIsNotTakenForRoles(t *testing.T) {
+	t.Parallel()
+	a := accessOf(t, someRules, "", "")
+	if ops := a.Named("jwt:bob", []string{"ops"}); !ops.May(Administer, Node, "/admin/config") {
+		t.Fatal("the rules do not let ops administer")
+	}
+	for _, c := range []struct {
+		name  string
+		roles []string
+	}{{"bob\x00ops", []string{"x"}}, {"bob", []string{"ops\x00x"}}, {`bob" ["ops" "x"]`, nil}} {
+		a.Named("jwt:bob", []string{"ops", "x"})
+		who := a.Named("jwt:"+c.name, c.roles)
+		if who.May(Administer, Node, "/admin/config") || who.Principal() != "jwt:"+c.name {
+			t.Errorf("%q with the roles %q is %q with the roles %q", c.name, c.roles, who.Principal(), who.Roles())
+		}
+	}
+}
+
 // A denied action is denied, whatever else allows it; without a rule nothing is allowed.
 func TestDecisions(t *testing.T) {
 	t.Parallel()
