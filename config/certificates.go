@@ -66,6 +66,15 @@ func samePairs(a, b []tls.Certificate) bool {
 	return true
 }
 
+// toPeers returns what new connections to other nodes have.
+func (c *Certificates) toPeers() *tls.Config {
+	now := c.current.Load()
+	return &tls.Config{
+		MinVersion: now.MinVersion, MaxVersion: now.MaxVersion, Certificates: now.Certificates, RootCAs: now.ClientCAs,
+		GetClientCertificate: c.own,
+	}
+}
+
 // own returns the certificate that the node shows to other nodes.
 func (c *Certificates) own(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 	if pairs := c.current.Load().Certificates; len(pairs) > 0 {

@@ -71,6 +71,33 @@ func TestCertificatesAreRenewed(t *testing.T) {
 	}
 }
 
+// When the trust store is replaced, a node trusts what it has now in other nodes too, and no longer
+// what it had.
+func TestPeersAreTrustedByTheStoreOfNow(t *testing.T) {
+	dir := t.TempDir()
+	own, first, second := newAuthority(t, "localhost"), newAuthority(t, "localhost"), newAuthority(t, "localhost")
+	keys := writeFile(t, dir, "keys.pem", own.keyPEM(t)+certPEM(own.leaf))
+	trust := writeFile(t, dir, "trust.pem", certPEM(first.root))
+	c := load(t, "listeners=https://127.0.0.1:0", "ssl.keystore.type=PEM", "ssl.keystore.location="+keys, "ssl.truststore.type=PEM", "ssl.truststore.location="+trust)
+	trusts := func(a authority) bool {
+		_, addr := handshakes(t, writeFile(t, t.TempDir(), "keys.pem", a.keyPEM(t)+certPEM(a.leaf)))
+		conn, err := tls.Dial("tcp", addr, c.Peer.TLS()) // by its address, as Kubernetes names pods
+		if err == nil {
+			conn.Close()
+		}
+		return err == nil
+	}
+	if !trusts(first) || trusts(second) {
+		t.Fatal("the first trust store does not hold")
+	}
+	if err := os.WriteFile(trust, []byte(certPEM(second.root)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if changed, err := c.Certificates.Reload(); !changed || err != nil || !trusts(second) || trusts(first) {
+		t.Errorf("a replaced trust store: %v, %v", changed, err)
+	}
+}
+
 // Only the versions of TLS that the settings say are spoken: by default not those before 1.2.
 func TestOldVersionsOfTLSAreNotSpoken(t *testing.T) {
 	dir := t.TempDir()

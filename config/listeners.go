@@ -53,10 +53,7 @@ func (d *draft) listen() {
 	certificates, config := newCertificates(d.https, first)
 	d.Certificates = certificates
 	// To other nodes this one shows the same certificate, and trusts the same.
-	d.Peer.TLS = &tls.Config{
-		MinVersion: first.MinVersion, MaxVersion: first.MaxVersion, Certificates: first.Certificates, RootCAs: first.ClientCAs,
-		GetClientCertificate: certificates.own,
-	}
+	d.Peer.TLS = certificates.toPeers
 	all := server.AllParts
 	for _, own := range d.ownListeners {
 		if len(own.listeners) > 0 {

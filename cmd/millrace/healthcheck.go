@@ -98,7 +98,7 @@ func localTLS(cfg *config.Config) *tls.Config {
 	if cfg.Peer.TLS == nil {
 		return &tls.Config{InsecureSkipVerify: true}
 	}
-	local := cfg.Peer.TLS.Clone()
+	local := cfg.Peer.TLS()
 	local.InsecureSkipVerify = true
 	return local
 }

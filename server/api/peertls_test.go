@@ -76,7 +76,7 @@ func (a *authority) secured(t *testing.T, auth tls.ClientAuthType, own ...tls.Ce
 			Addr: "127.0.0.1:0",
 			TLS:  &tls.Config{Certificates: []tls.Certificate{a.certificate(t)}, ClientAuth: auth, ClientCAs: a.pool},
 		})
-		o.peer.TLS = &tls.Config{RootCAs: a.pool, Certificates: own}
+		o.peer.TLS = func() *tls.Config { return &tls.Config{RootCAs: a.pool, Certificates: own} }
 	}
 }
 

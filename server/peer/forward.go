@@ -71,11 +71,15 @@ type Settings struct {
 	Lenient bool
 	// Former is the secret that those have; empty: Secret.
 	Former string
-	// TLS is for nodes that are reached by https://; nil means the system's roots.
-	TLS *tls.Config
+	// TLS returns what holds for new connections to nodes that are reached by https://; nil means
+	// the system's roots.
+	TLS func() *tls.Config
 	// Lease is how long a node that does not show up still counts as alive.
 	Lease time.Duration
 }
+
+// peerDialer connects to other nodes. A stream may be silent, but not its connection.
+var peerDialer = &net.Dialer{Timeout: peerDial, KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 2 * time.Second, Count: 3}}
 
 // Forwarder forwards requests to other nodes, and takes those that others forward. It
 // implements [server.Peers].
@@ -103,9 +107,7 @@ func New(node *cluster.Node, consumers *consumer.Manager, access *auth.Access, s
 	f := &Forwarder{
 		access: access, pages: newPages(), node: node, consumers: consumers, settings: s, prover: NewProver(node, s.Secret), former: newFormer(s),
 		client: &http.Transport{
-			// A stream may be silent, but not its connection.
-			DialContext:         (&net.Dialer{Timeout: peerDial, KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 2 * time.Second, Count: 3}}).DialContext,
-			TLSClientConfig:     s.TLS,
+			DialContext:         peerDialer.DialContext,
 			TLSHandshakeTimeout: peerDial,
 			DisableCompression:  true, // the client's Accept-Encoding is forwarded
 			// The other side ends idle connections. That this one does so means
@@ -113,6 +115,14 @@ func New(node *cluster.Node, consumers *consumer.Manager, access *auth.Access, s
 			MaxIdleConnsPerHost: math.MaxInt32,
 			IdleConnTimeout:     0,
 		},
+	}
+	if s.TLS != nil {
+		f.client.DialTLSContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			ctx, cancel := context.WithTimeout(ctx, 2*peerDial)
+			defer cancel()
+			d := tls.Dialer{NetDialer: peerDialer, Config: s.TLS()}
+			return d.DialContext(ctx, network, addr)
+		}
 	}
 	f.notices = &notices{post: f.postNotices, queues: make(map[cluster.Place][]notice)}
 	f.ways = newWays(f.postNotices)
