@@ -149,14 +149,12 @@ func (r *Registry) locateVersion(ctx context.Context, q *question) (stored, erro
 	if err != nil {
 		return stored{}, err
 	}
-	known := question{id: id}
-	s := stored{}
-	if e := r.byID.get(&known); e != nil && e.err == nil {
-		s = e.value
-	} else if s, err = r.compile(ctx, id, found.Schema); err != nil {
-		return stored{}, err
-	} else {
-		s = r.share(s, true)
+	s, ok := r.known(id, subject)
+	if !ok {
+		if s, err = r.compile(ctx, id, found.Schema); err != nil {
+			return stored{}, err
+		}
+		s = r.share(s, subject, true)
 	}
 	s.subject, s.version = subject, int32(found.Version)
 	return s, q.admits(s)

@@ -45,22 +45,36 @@ func (r *Registry) resolveText(ctx context.Context, q *question) (stored, error)
 	if s.id, err = r.idOf(ctx, subject, q); err != nil {
 		return stored{}, err
 	}
-	return r.share(s, !r.settings.Normalize), nil
+	return r.share(s, subject, !r.settings.Normalize), nil
 }
 
 // share returns the cached schema with the id of s, so that the same schema of many subjects is
 // in memory once; else it returns s, and caches it if it is exactly as the registry has it: a
-// text that the registry was asked to normalise may differ.
-func (r *Registry) share(s stored, exact bool) stored {
-	q := question{id: s.id}
-	if e := r.byID.get(&q); e != nil && e.err == nil && e.value.format == s.format {
-		return e.value
+// text that the registry was asked to normalise may differ. The subject is that of s.
+func (r *Registry) share(s stored, subject string, exact bool) stored {
+	if known, ok := r.known(s.id, subject); ok && known.format == s.format {
+		return known
 	}
-	if exact {
-		r.byID.put(&entry{question: q, value: s})
+	if exact && !namesContext(subject) {
+		r.byID.put(&entry{question: question{id: s.id}, value: s})
 	}
 	return s
 }
+
+// known returns the cached schema with an id that was found under the subject.
+func (r *Registry) known(id int32, subject string) (s stored, ok bool) {
+	if namesContext(subject) {
+		return stored{}, false
+	}
+	if e := r.byID.get(&question{id: id}); e != nil && e.err == nil {
+		return e.value, true
+	}
+	return stored{}, false
+}
+
+// namesContext reports whether a subject has its context in front, :.CONTEXT:SUBJECT. Each context
+// of a registry has ids of its own, and [Registry.ByID] knows those of the URL's only.
+func namesContext(subject string) bool { return strings.HasPrefix(subject, ":.") }
 
 func (r *Registry) idOf(ctx context.Context, subject string, q *question) (int32, error) {
 	found, err := r.find(ctx, subject, q)
@@ -170,7 +184,7 @@ func (r *Registry) versionOf(ctx context.Context, id int32, subject string) (int
 		return 0, refused(err, fmt.Sprintf("the schema id %d", id))
 	}
 	at := slices.IndexFunc(versions, func(v sr.SubjectVersion) bool {
-		return v.Subject == subject || strings.HasPrefix(v.Subject, ":.") && strings.HasSuffix(v.Subject, ":"+subject)
+		return v.Subject == subject || namesContext(v.Subject) && strings.HasSuffix(v.Subject, ":"+subject)
 	})
 	if at < 0 {
 		return 0, apierr.RegistryRefused.New("The schema %d is not of the subject %s.", id, subject)
@@ -206,15 +220,14 @@ func (r *Registry) resolveLatest(ctx context.Context, q *question) (stored, erro
 	if err != nil {
 		return stored{}, err
 	}
-	known := question{id: id}
-	if e := r.byID.get(&known); e != nil && e.err == nil {
-		return e.value, fitting(e.value, q.format)
+	if s, ok := r.known(id, subject); ok {
+		return s, fitting(s, q.format)
 	}
 	s, err := r.compile(ctx, id, latest.Schema)
 	if err != nil {
 		return stored{}, err
 	}
-	return r.share(s, true), fitting(s, q.format)
+	return r.share(s, subject, true), fitting(s, q.format)
 }
 
 // subject returns the subject of q's schema; s may be nil where the schema is not known yet.

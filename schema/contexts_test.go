@@ -1,0 +1,68 @@
+package schema
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"millrace/codec"
+)
+
+// inContexts is a registry whose default context and whose context .other have different schemas
+// with the id 1.
+func inContexts(t *testing.T) string {
+	return serve(t, func(w http.ResponseWriter, r *http.Request) {
+		text := userText
+		if strings.HasPrefix(r.URL.Path, "/subjects/:.other:") {
+			text = otherText
+		}
+		_, _ = fmt.Fprintf(w, `{"id":1,"version":3,"schema":%q}`, text)
+	})
+}
+
+// Each context of a registry has ids of its own: what a record's subject of another context finds
+// must not be taken for the schema that an id of this context stands for, nor the reverse.
+func TestIDsOfAnotherContext(t *testing.T) {
+	for name, n := range map[string]Named{
+		"latest":  {Format: codec.Avro, Topic: "t", Subject: []byte(":.other:s")},
+		"version": {Format: codec.Avro, Topic: "t", Subject: []byte(":.other:s"), Version: 3},
+		"text":    {Format: codec.Avro, Topic: "t", Subject: []byte(":.other:s"), Text: []byte(otherText)},
+	} {
+		for _, order := range []string{"first", "last"} {
+			t.Run(name+" "+order, func(t *testing.T) {
+				r := open(t, usual(inContexts(t)))
+				locate := func() {
+					got, err := r.Locate(context.Background(), n)
+					if err != nil || got.ID != 1 || got.Schema.(*raw).text != otherText {
+						t.Errorf("the other context's is %+v, %v", got, err)
+					}
+				}
+				if order == "first" {
+					locate()
+				}
+				got, err := r.ByID(context.Background(), codec.Avro, codec.SchemaID{Number: 1})
+				if err != nil || got.(*raw).text != userText {
+					t.Errorf("the id stands for %+v, %v", got, err)
+				}
+				if order == "last" {
+					locate()
+				}
+			})
+		}
+	}
+}
+
+// A schema that two calls find in one context is in memory once all the same.
+func TestIDsOfThisContextAreShared(t *testing.T) {
+	r := open(t, usual(inContexts(t)))
+	n := Named{Format: codec.Avro, Topic: "t", Subject: []byte("s")}
+	located, err := r.Locate(context.Background(), n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, ok, err := r.Cached(codec.Avro, codec.SchemaID{Number: 1}); !ok || err != nil || got != codec.Schema(located.Schema) {
+		t.Errorf("the cache has %v, %v, %v", got, ok, err)
+	}
+}
