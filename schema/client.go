@@ -29,6 +29,7 @@ type client struct {
 	breaker breaker
 	figures figures
 	log     *slog.Logger
+	timeout time.Duration  // of a look-up
 	refused rate.Sometimes // logs that this node is refused, which its clients cannot mend
 }
 
@@ -48,7 +49,7 @@ func newClient(s Settings, log *slog.Logger) (*client, error) {
 		MaxIdleConnsPerHost: 4,
 		IdleConnTimeout:     30 * time.Second,
 	}
-	c := &client{http: &http.Client{Transport: sized{transport}}, log: log, refused: rate.Sometimes{First: 1, Interval: time.Minute}}
+	c := &client{http: &http.Client{Transport: sized{transport}}, log: log, timeout: s.Timeout, refused: rate.Sometimes{First: 1, Interval: time.Minute}}
 	for _, text := range s.URLs {
 		u, err := url.Parse(text)
 		if err != nil { // its text may hold a password
@@ -94,8 +95,22 @@ func (c *client) call(ctx context.Context, ask func(context.Context, *sr.Client)
 	if err != nil {
 		return err
 	}
-	defer func() { c.breaker.leave(probe, err) }()
+	hurried := c.hurried(ctx)
+	defer func() {
+		if hurried && apierr.RegistryTimedOut.Is(err) {
+			c.breaker.abandon(probe)
+			return
+		}
+		c.breaker.leave(probe, err)
+	}()
 	return c.callAny(ctx, ask)
+}
+
+// hurried reports whether most of the time of ctx's look-up has been spent, by a compiler or other
+// calls: that the registry does not respond in what is left is no outage.
+func (c *client) hurried(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ok && time.Until(deadline) < c.timeout/2
 }
 
 func (c *client) callAny(ctx context.Context, ask func(context.Context, *sr.Client) error) (err error) {
@@ -151,8 +166,8 @@ type breaker struct {
 // breakTime is how long a registry that did not respond gets no request.
 const breakTime = time.Second
 
-// enter returns an error while the breaker is open. A caller that gets no error must call leave,
-// with probe as enter returned it.
+// enter returns an error while the breaker is open. A caller that gets no error must call leave or
+// abandon, with probe as enter returned it.
 func (b *breaker) enter() (probe bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -176,6 +191,13 @@ func (b *breaker) leave(probe bool, err error) {
 	if b.last = nil; isOutage(err) && !isOwn(err) {
 		b.last, b.until = err, time.Now().Add(breakTime)
 	}
+}
+
+// abandon is leave for a request whose result tells nothing of the registry.
+func (b *breaker) abandon(probe bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.testing = b.testing && !probe
 }
 
 func isOutage(err error) bool {
