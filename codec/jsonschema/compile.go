@@ -59,7 +59,7 @@ func read(text string, references []Reference) (source, error) {
 	}
 	odd := map[string]struct{}{}
 	pointers(root, odd)
-	docs := documents{guardURL: map[string]any{"not": map[string]any{"$ref": rootURL}}}
+	docs := documents{}
 	for _, r := range references {
 		doc, err := parse(fmt.Sprintf("the reference %q", r.Name), r.Text, &objects)
 		if err != nil {
@@ -82,6 +82,7 @@ func read(text string, references []Reference) (source, error) {
 	if u, ok := resolve(baseURL, id(root)); ok && id(root) != "" {
 		docs[u] = root // a reference may refer back
 	}
+	docs[guardURL] = map[string]any{"not": map[string]any{"$ref": rootURL}} // whoever else has its URL
 	return source{docs: docs, text: size, objects: objects}, nil
 }
 
