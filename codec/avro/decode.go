@@ -46,6 +46,9 @@ func (d *decoder) decode(root *node, dst []byte) ([]byte, error) {
 	default:
 		dst, i = d.value(root, dst, 0)
 	}
+	if i >= 0 && d.tooLong(dst) {
+		i = -1
+	}
 	if i >= 0 && i < len(d.b) {
 		_, i = d.fail(dst, count(len(d.b)-i, "byte")+" behind the value")
 	}
@@ -140,7 +143,7 @@ const (
 	maxText     = 64 << 20
 )
 
-// tooLong fails when the text became too long. Every loop calls it.
+// tooLong fails when the text became too long. Every loop calls it, and decode at the end.
 func (d *decoder) tooLong(dst []byte) bool {
 	if len(dst) <= d.most {
 		return false
