@@ -162,7 +162,7 @@ func (w *weigher) weigh(m protoreflect.Message, anys int) error {
 		case f.IsMap():
 			v.Map().Range(func(k protoreflect.MapKey, v protoreflect.Value) bool {
 				err = w.value(f.MapValue(), v, anys)
-				w.size += len(k.String())
+				w.size += quotedSize(k.String())
 				return err == nil
 			})
 		case f.IsList():
@@ -184,7 +184,7 @@ func (w *weigher) value(f protoreflect.FieldDescriptor, v protoreflect.Value, an
 	case protoreflect.MessageKind, protoreflect.GroupKind:
 		return w.weigh(v.Message(), anys)
 	case protoreflect.StringKind:
-		w.size += len(v.String())
+		w.size += quotedSize(v.String())
 	case protoreflect.BytesKind:
 		w.size += len(v.Bytes()) / 3 * 4
 	case protoreflect.EnumKind:
@@ -196,6 +196,20 @@ func (w *weigher) value(f protoreflect.FieldDescriptor, v protoreflect.Value, an
 		return errLarge
 	}
 	return nil
+}
+
+// quotedSize returns how many bytes a string has between its quotes in JSON.
+func quotedSize(s string) int {
+	size := len(s)
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == '"' || c == '\\' || c >= '\b' && c <= '\r' && c != '\v':
+			size++
+		case c < ' ' || c == 0x7F:
+			size += len(`\u0000`) - 1
+		}
+	}
+	return size
 }
 
 // any weighs the contents of an Any, which the library decodes only as it writes.
