@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -64,5 +65,37 @@ func TestIDsOfThisContextAreShared(t *testing.T) {
 	}
 	if got, ok, err := r.Cached(codec.Avro, codec.SchemaID{Number: 1}); !ok || err != nil || got != codec.Schema(located.Schema) {
 		t.Errorf("the cache has %v, %v, %v", got, ok, err)
+	}
+}
+
+// A reference is to a subject of the context that its schema is of, unless it names another.
+func TestReferencesWithinAContext(t *testing.T) {
+	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		references := ""
+		if strings.HasPrefix(r.URL.Path, "/subjects/:.other:s/") {
+			references = `{"name":"own","subject":"a","version":1},{"name":"foreign","subject":":.third:a","version":1}`
+		}
+		if strings.HasPrefix(r.URL.Path, "/subjects/:.third:a/") {
+			references = `{"name":"inner","subject":"b","version":1}`
+		}
+		subject := strings.Split(r.URL.Path, "/")[2]
+		_, _ = fmt.Fprintf(w, `{"id":1,"version":3,"schema":"{\"type\":%s}","references":[%s]}`, `\"`+subject+`\"`, references)
+	})
+	r := open(t, usual(url))
+	got, err := r.Locate(context.Background(), Named{Format: codec.Avro, Topic: "t", Subject: []byte(":.other:s")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []reference{{"own", `{"type":":.other:a"}`}, {"inner", `{"type":":.third:b"}`}, {"foreign", `{"type":":.third:a"}`}}
+	if found := got.Schema.(*raw).references; !slices.Equal(found, want) {
+		t.Errorf("the references are %v", found)
+	}
+}
+
+func TestContextOf(t *testing.T) {
+	for subject, want := range map[string]string{"s": "", "a:b": "", ":.c:s": ":.c:", ":.:s": ":.:", ":.c:a:b": ":.c:", ":.c": ""} {
+		if got := contextOf(subject); got != want {
+			t.Errorf("%q is of the context %q", subject, got)
+		}
 	}
 }

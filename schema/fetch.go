@@ -36,14 +36,15 @@ func (r *Registry) fetch(ctx context.Context, q *question) (stored, time.Duratio
 	if err != nil {
 		return stored{}, 0, refused(err, fmt.Sprintf("the schema id %s", id))
 	}
-	found, err := r.compile(ctx, q.id, s)
+	found, err := r.compile(ctx, q.id, s, "")
 	return found, 0, err
 }
 
-// compile compiles a schema of the registry, with its references.
-func (r *Registry) compile(ctx context.Context, id int32, s sr.Schema) (stored, error) {
+// compile compiles a schema of the registry, with its references, which are of the context that the
+// subject names.
+func (r *Registry) compile(ctx context.Context, id int32, s sr.Schema, subject string) (stored, error) {
 	w := walk{registry: r, seen: map[sr.SchemaReference]bool{}, size: len(s.Schema)}
-	if err := w.visit(ctx, s.References, nil); err != nil {
+	if err := w.visit(ctx, s.References, contextOf(subject), nil); err != nil {
 		return stored{}, err
 	}
 	found, err := r.formats.compile(r.formats.of(s.Type), s.Schema, w.found)
@@ -59,10 +60,13 @@ type walk struct {
 	size     int // bytes of all texts
 }
 
-// visit fetches the references and theirs. path has the schemas that lead here, none of which may
-// occur again.
-func (w *walk) visit(ctx context.Context, references []sr.SchemaReference, path []sr.SchemaReference) error {
+// visit fetches the references and theirs. space is the context of the subjects that name none.
+// path has the schemas that lead here, none of which may occur again.
+func (w *walk) visit(ctx context.Context, references []sr.SchemaReference, space string, path []sr.SchemaReference) error {
 	for _, ref := range references {
+		if !namesContext(ref.Subject) {
+			ref.Subject = space + ref.Subject
+		}
 		for _, above := range path {
 			if above.Subject == ref.Subject && above.Version == ref.Version {
 				return apierr.InvalidSchema.New("The schema refers to itself by way of the subject %s.", ref.Subject)
@@ -86,7 +90,7 @@ func (w *walk) visit(ctx context.Context, references []sr.SchemaReference, path 
 		if err := checkSize(w.size); err != nil {
 			return err
 		}
-		if err := w.visit(ctx, s.References, append(path[:len(path):len(path)], ref)); err != nil {
+		if err := w.visit(ctx, s.References, contextOf(ref.Subject), append(path[:len(path):len(path)], ref)); err != nil {
 			return err
 		}
 		w.found = append(w.found, reference{Name: ref.Name, Text: s.Schema.Schema})

@@ -151,7 +151,7 @@ func (r *Registry) locateVersion(ctx context.Context, q *question) (stored, erro
 	}
 	s, ok := r.known(id, subject)
 	if !ok {
-		if s, err = r.compile(ctx, id, found.Schema); err != nil {
+		if s, err = r.compile(ctx, id, found.Schema, subject); err != nil {
 			return stored{}, err
 		}
 		s = r.share(s, subject, true)

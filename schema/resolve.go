@@ -76,6 +76,14 @@ func (r *Registry) known(id int32, subject string) (s stored, ok bool) {
 // of a registry has ids of its own, and [Registry.ByID] knows those of the URL's only.
 func namesContext(subject string) bool { return strings.HasPrefix(subject, ":.") }
 
+// contextOf returns the context in front of a subject, :.CONTEXT:, or "".
+func contextOf(subject string) string {
+	if end := strings.IndexByte(subject[min(1, len(subject)):], ':'); end >= 0 && namesContext(subject) {
+		return subject[:end+2]
+	}
+	return ""
+}
+
 func (r *Registry) idOf(ctx context.Context, subject string, q *question) (int32, error) {
 	found, err := r.find(ctx, subject, q)
 	if isMissing(err) {
@@ -223,7 +231,7 @@ func (r *Registry) resolveLatest(ctx context.Context, q *question) (stored, erro
 	if s, ok := r.known(id, subject); ok {
 		return s, fitting(s, q.format)
 	}
-	s, err := r.compile(ctx, id, latest.Schema)
+	s, err := r.compile(ctx, id, latest.Schema, subject)
 	if err != nil {
 		return stored{}, err
 	}
