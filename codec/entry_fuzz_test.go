@@ -169,6 +169,7 @@ func FuzzEntries(f *testing.F) {
 	} {
 		f.Add([]byte(s), len(s)/2)
 	}
+	f.Add([]byte("t A"), 2) // wrong, and not cut off
 	f.Fuzz(func(t *testing.T, body []byte, cut int) {
 		slab := new(pool.Slab)
 		entries, taken, fault := DecodeEntries(bytes.Clone(body), slab, nil, 1000)

@@ -214,13 +214,13 @@ func (s *scanner) expected(b []byte, i int, reason string) int {
 }
 
 func (s *scanner) literal(b []byte, i int, word string) int {
-	if len(b)-i < len(word) {
+	if rest := b[i:]; len(rest) < len(word) && string(rest) == word[:len(rest)] {
 		return s.fail(len(b), "unexpected end")
 	}
-	if string(b[i:i+len(word)]) != word {
-		return s.fail(i, "invalid literal")
+	if end := i + len(word); end <= len(b) && string(b[i:end]) == word {
+		return end
 	}
-	return i + len(word)
+	return s.fail(i, "invalid literal")
 }
 
 // number follows the RFC's grammar: int [ frac ] [ exp ], no leading zeros.

@@ -46,7 +46,9 @@ func (r *refusing) Send(_ int32, req kmsg.Request) (kmsg.Response, error) {
 // Ask implements [batch.Client].
 func (r *refusing) Ask(_ context.Context, req kmsg.Request) (kmsg.Response, error) {
 	if _, ok := req.(*kmsg.InitProducerIDRequest); ok {
-		return kmsg.NewPtrInitProducerIDResponse(), nil
+		out := kmsg.NewPtrInitProducerIDResponse()
+		out.ProducerID = 1
+		return out, nil
 	}
 	if _, ok := req.(*kmsg.MetadataRequest); !ok {
 		return nil, errors.New("that is not known here")
