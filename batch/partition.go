@@ -352,7 +352,11 @@ func (p *partition) failQueue(err error) {
 // sequence: that may be written, and the broker would forget it.
 func (p *partition) bequeath(all []*batch) (kept []*batch) {
 	heir := p.topic.heir.Load()
-	if heir == nil || int(p.index) >= len(*heir.partitions.Load()) { // the topic grew as it ended
+	if heir == nil {
+		return all
+	}
+	partitions := *heir.partitions.Load()
+	if int(p.index) >= len(partitions) { // the topic grew as it ended
 		return all
 	}
 	var given []*batch
@@ -367,7 +371,7 @@ func (p *partition) bequeath(all []*batch) (kept []*batch) {
 		b.topic = heir
 		given = append(given, b)
 	}
-	to := (*heir.partitions.Load())[p.index]
+	to := partitions[p.index]
 	to.mu.Lock()
 	defer to.mu.Unlock()
 	at := len(to.queue)

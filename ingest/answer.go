@@ -32,8 +32,8 @@ type delivery struct {
 	// that Kafka does not have, nil for none.
 	encoding  bool
 	unwritten []bool
-	// hot are the records that are over the rate of the route, and whole is why none of the others
-	// is written, while some of those are.
+	// hot are the records that are over the rate of the route. whole is why none of the others is
+	// written, where the answer names each: some of those are, or an event is to be sent again.
 	hot   []bool
 	whole *apierr.Error
 	// refusedAll is how many records Kafka has refused together.

@@ -125,8 +125,8 @@ func (p *parser) leaveOut() {
 // faults returns how many events are refused.
 func (p *parser) faults() int { return len(p.refused) - p.left - p.away }
 
-// mayPass returns which refused event is the first that its sender is to send again, or -1.
-func (p *parser) mayPass() int {
+// firstToRetry returns which refused event is the first that its sender is to send again, or -1.
+func (p *parser) firstToRetry() int {
 	return slices.IndexFunc(p.refused, func(r refusal) bool { return r.err != nil && r.err.Kind.Retry })
 }
 

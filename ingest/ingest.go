@@ -242,7 +242,7 @@ func (in *Ingest) write(ctx *fasthttp.RequestCtx, d *delivery, job *batch.Job, r
 		in.divert(ctx, d, job, &r)
 		err = in.keep(ctx, d, job, r)
 		job = nil // whoever kept it has it
-		if err != nil && (d.away > 0 || d.mayPass() >= 0 && !mayPass(apierr.From(err).Kind)) {
+		if err != nil && (d.away > 0 || d.firstToRetry() >= 0 && !mayPass(apierr.From(err).Kind)) {
 			in.answerPartly(ctx, d, apierr.From(err))
 			err = nil
 		}
@@ -267,7 +267,7 @@ func (in *Ingest) nothingToWrite(ctx *fasthttp.RequestCtx, d *delivery) error {
 		return nil
 	}
 	first := d.firstFault()
-	if i := d.mayPass(); i >= 0 {
+	if i := d.firstToRetry(); i >= 0 {
 		first = d.refused[i]
 	}
 	where := ""
