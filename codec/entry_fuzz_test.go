@@ -26,14 +26,21 @@ type refEntry struct {
 }
 
 // refEntries decodes a sequence of v3 records as [DecodeEntries] does, by encoding/json. whole is
-// false if the sequence has a fault of syntax, or ends within a record.
+// false if the sequence has a fault of syntax, or ends within a record. A byte order mark may be
+// before each value.
 func refEntries(body []byte) (entries []refEntry, whole bool) {
-	d := stdjson.NewDecoder(bytes.NewReader(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))))
 	for {
+		body = bytes.TrimLeft(body, " \t\r\n")
+		if rest, found := bytes.CutPrefix(body, []byte("\xef\xbb\xbf")); found {
+			body = rest
+			continue
+		}
+		d := stdjson.NewDecoder(bytes.NewReader(body))
 		var raw stdjson.RawMessage
 		if err := d.Decode(&raw); err != nil {
 			return entries, errors.Is(err, io.EOF)
 		}
+		body = body[d.InputOffset():]
 		e := refEntry{record: refRecord{key: "nil", value: "nil", partition: -1, timestamp: -1}}
 		e.refused = e.take(raw) != nil
 		entries = append(entries, e)
@@ -170,6 +177,10 @@ func FuzzEntries(f *testing.F) {
 		f.Add([]byte(s), len(s)/2)
 	}
 	f.Add([]byte("t A"), 2) // wrong, and not cut off
+	f.Add([]byte("\ufeff{}\ufeff\"\"}"), 2)
+	f.Add([]byte("{}\n\ufeff{}\ufeff\ufeff {}\ufeff"), 4)
+	f.Add([]byte("{}\ufeff\xef\xbb"), 6)
+	f.Add([]byte("{}\ufeff0"), 4)
 	f.Fuzz(func(t *testing.T, body []byte, cut int) {
 		slab := new(pool.Slab)
 		entries, taken, fault := DecodeEntries(bytes.Clone(body), slab, nil, 1000)
@@ -193,7 +204,7 @@ func FuzzEntries(f *testing.F) {
 
 // pieces decodes body in two pieces.
 func pieces(t *testing.T, body []byte, cut int, want []refEntry) {
-	if cut <= 0 || cut >= len(body) || bytes.ContainsAny(body[cut-1:cut+1], "0123456789-+eE.truefalsn\xef\xbb\xbf") {
+	if cut <= 0 || cut >= len(body) || bytes.ContainsAny(body[cut-1:cut+1], "0123456789-+eE.truefalsn") {
 		return // a number, or a word, may be cut in two
 	}
 	slab := new(pool.Slab)
@@ -214,7 +225,9 @@ func pieces(t *testing.T, body []byte, cut int, want []refEntry) {
 	rest := new(pool.Slab)
 	second, more, _ := DecodeEntries(bytes.Clone(body[taken:]), rest, nil, 1000)
 	sameEntries(t, body, append(got, asRefEntries(second, rest)...), want)
-	if fault != nil && len(second) > 0 {
+	value := bytes.TrimLeft(body[taken:], " \r\n\t\xef\xbb\xbf")
+	numberOrWord := len(value) > 0 && !strings.ContainsRune(`"{[`, rune(value[0])) // has no end of its own
+	if fault != nil && len(second) > 0 && !numberOrWord {
 		if n, ended := ender.Find(body[cut:]); !ended || cut+n > taken+more {
 			t.Fatalf("%q, cut at %d: no end was found of the value at %d", body, cut, taken)
 		}

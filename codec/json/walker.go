@@ -1,5 +1,7 @@
 package json
 
+import "bytes"
+
 // Walker steps through one JSON text member by member and element by element, handing out views
 // of the values. It is how an envelope of known shape is read in one pass with no allocation:
 //
@@ -30,8 +32,8 @@ type Walker struct {
 // until its last view is dead.
 func NewWalker(b []byte) Walker {
 	i := 0
-	if len(b) >= 3 && b[0] == 0xEF && b[1] == 0xBB && b[2] == 0xBF {
-		i = 3
+	if bytes.HasPrefix(b, byteOrderMark) {
+		i = len(byteOrderMark)
 	}
 	return Walker{b: b, i: SkipSpace(b, i)}
 }

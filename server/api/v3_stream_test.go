@@ -165,11 +165,12 @@ func TestV3Stream(t *testing.T) {
 		})
 		t.Run("byte by byte", func(t *testing.T) {
 			d := s.stream(t, records)
-			text := value(`"\"}{é"`)
+			text := "\ufeff" + value(`"\"}{é"`) + "\n\ufeff" + value(1)
 			for i := range len(text) {
 				d.send(text[i : i+1])
 			}
 			d.want(ok200, `"size":8}}`)
+			d.want(ok200, `"size":1}}`)
 			d.end()
 			d.wantEnd()
 		})
