@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"millrace/internal/lab"
@@ -188,24 +189,49 @@ const adminTimeout = time.Minute
 func (t *traffic) prepare(ctx context.Context) (starts []Position, err error) {
 	bounded, cancel := context.WithTimeout(ctx, adminTimeout)
 	defer cancel()
-	found, err := t.admin.ListTopics(bounded, t.Topics...)
-	if err != nil {
-		return nil, fmt.Errorf("cannot reach the brokers: %w", err)
-	}
 	t.history.Exclusive = true
 	for _, topic := range t.Topics {
-		if found.Has(topic) {
-			t.Partitions = min(t.Partitions, len(found[topic].Partitions))
-			t.history.Exclusive = false
-		} else if _, err := t.admin.CreateTopic(bounded, int32(t.Partitions), -1, nil, topic); err != nil {
-			return nil, fmt.Errorf("cannot create topic %s: %w", topic, err)
+		partitions, made, err := makeTopic(bounded, t.admin, topic, t.Partitions)
+		if err != nil {
+			return nil, err
 		}
+		t.Partitions = min(t.Partitions, partitions)
+		t.history.Exclusive = t.history.Exclusive && made
 	}
 	spans, err := extent(ctx, t.admin, t.Topics)
 	for _, s := range spans {
 		starts = append(starts, Position{Partition{s.Topic, s.Partition}, s.To})
 	}
 	return starts, err
+}
+
+// topicWait is how long makeTopic waits before it looks again.
+const topicWait = 100 * time.Millisecond
+
+// makeTopic creates the topic with so many partitions, unless it exists. It returns how many it
+// has, and whether it was made.
+func makeTopic(ctx context.Context, admin *kadm.Client, topic string, partitions int) (has int, made bool, err error) {
+	for {
+		found, err := admin.ListTopics(ctx, topic)
+		if err != nil {
+			return 0, false, fmt.Errorf("cannot reach the brokers: %w", err)
+		}
+		if found.Has(topic) {
+			return len(found[topic].Partitions), false, nil
+		}
+		_, err = admin.CreateTopic(ctx, int32(partitions), -1, nil, topic)
+		if err == nil {
+			return partitions, true, nil
+		}
+		if !errors.Is(err, kerr.TopicAlreadyExists) {
+			return 0, false, fmt.Errorf("cannot create topic %s: %w", topic, err)
+		}
+		select { // the broker that was asked has not heard of a topic that exists
+		case <-ctx.Done():
+			return 0, false, fmt.Errorf("cannot create topic %s: %w", topic, err)
+		case <-time.After(topicWait):
+		}
+	}
 }
 
 // extent looks up what the topics hold.

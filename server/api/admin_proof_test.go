@@ -39,7 +39,8 @@ var proofProperties = map[string]string{
 // proof is a node in front of three brokers.
 type proof struct {
 	*v3
-	clients []string // addresses where brokers ask who calls
+	client  *kgo.Client // that asks a broker of its choice
+	clients []string    // addresses where brokers ask who calls
 }
 
 // Changes by v3 are seen on three brokers from beginning to end, and by a second client.
@@ -49,7 +50,7 @@ func TestAdminProof(t *testing.T) {
 		Brokers: 3, Flags: []string{"-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"},
 		Advertised: []string{"", "", ""}, Properties: proofProperties,
 	})
-	p := &proof{v3: startV3(t, brokers[0].Broker)}
+	p := &proof{v3: startV3(t, brokers[0].Broker), client: testkit.Client(t, brokers[0].Broker)}
 	for _, k := range brokers {
 		p.clients = append(p.clients, k.ClientAddr)
 	}
@@ -71,14 +72,30 @@ func (p *proof) topic(t *testing.T, brokers string) string {
 	return name
 }
 
-// replicas asks Kafka who has the partition, and who leads it.
+// replicas asks every broker who has the partition, and who leads it. While they do not agree, as
+// after a change, it returns nil and -1.
 func (p *proof) replicas(t *testing.T, topic string) (all []int32, leader int32) {
 	t.Helper()
-	found, err := p.admin.ListTopics(t.Context(), topic)
-	if err != nil || len(found[topic].Partitions) != 1 {
-		t.Fatalf("Kafka has %v, %v", found, err)
+	for broker := range 3 {
+		req := kmsg.NewPtrMetadataRequest()
+		named := kmsg.NewMetadataRequestTopic()
+		named.Topic = &topic
+		req.Topics = append(req.Topics, named)
+		answer, err := p.client.Broker(broker+1).RetriableRequest(t.Context(), req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := answer.(*kmsg.MetadataResponse).Topics
+		if len(found) != 1 || len(found[0].Partitions) != 1 {
+			return nil, -1
+		}
+		partition := found[0].Partitions[0]
+		if broker > 0 && (!slices.Equal(partition.Replicas, all) || partition.Leader != leader) {
+			return nil, -1
+		}
+		all, leader = partition.Replicas, partition.Leader
 	}
-	return found[topic].Partitions[0].Replicas, found[topic].Partitions[0].Leader
+	return all, leader
 }
 
 // reassignment moves a partition so slowly that it is seen, cancels, and moves it again to the end.
