@@ -22,6 +22,8 @@ type commit struct {
 	session *session // nil when the instance had none
 	seq     uint64
 	entries []commitEntry
+	revoked bool  // it is of partitions that the session is about to lose
+	moved   error // an offset was left out that the client has named; nil: none
 }
 
 type commitEntry struct {
@@ -172,10 +174,13 @@ func (i *Instance) issue(ctx context.Context, c *commit) error {
 		defer func() { <-i.commits }()
 		return i.send(ctx, c)
 	})
+	if err == nil {
+		err = i.record(ctx)
+	}
 	if err != nil {
 		return err
 	}
-	return i.record(ctx)
+	return c.moved
 }
 
 // send does the work of issue. The caller holds i.commits.
@@ -192,7 +197,7 @@ func (i *Instance) send(ctx context.Context, c *commit) error {
 	}
 	var err error
 	if c.session != nil && c.session.subscribed() {
-		err = commitAsMember(ctx, c.session.client, c.entries)
+		err = i.commitAsMember(ctx, c)
 	} else {
 		err = i.commitAlone(ctx, c.entries)
 	}
@@ -244,10 +249,20 @@ func (c *commit) partitions() []TopicPartition {
 }
 
 // sift leaves out the offsets of partitions for which a commit that was asked
-// for later went first. The caller holds the instance's mu.
+// for later went first, and of those that the group has taken from the session
+// since: whoever has them now may be further on. The caller holds the instance's mu.
 func (c *commit) sift() {
 	kept := c.entries[:0]
 	for _, e := range c.entries {
+		if e.part != nil && c.session.subscribed() && !c.revoked {
+			e.part = c.session.parts[e.TopicPartition] // which it may have lost, and got again
+			if e.part == nil {
+				if !e.reading {
+					c.moved = apierr.IllegalState.New("Partition %d of topic %s went to another member of the group before its offset was committed.", e.Partition, e.Topic)
+				}
+				continue
+			}
+		}
 		if e.part != nil {
 			if e.part.commitSeq > c.seq {
 				continue
@@ -259,29 +274,26 @@ func (c *commit) sift() {
 	c.entries = kept
 }
 
-// commitAsMember commits with the client's membership in its group.
-func commitAsMember(ctx context.Context, client *kgo.Client, entries []commitEntry) error {
+// commitAsMember commits with the membership of c's session in its group.
+func (i *Instance) commitAsMember(ctx context.Context, c *commit) error {
 	offsets := make(map[string]map[int32]kgo.EpochOffset)
-	metadata := make(map[TopicPartition]string)
-	for _, e := range entries {
+	for _, e := range c.entries {
 		if offsets[e.Topic] == nil {
 			offsets[e.Topic] = make(map[int32]kgo.EpochOffset)
 		}
 		offsets[e.Topic][e.Partition] = kgo.EpochOffset{Offset: e.to.offset, Epoch: e.to.epoch}
-		metadata[e.TopicPartition] = e.metadata
 	}
-	// The library would store its member id as every offset's metadata.
+	// The library has waited for a join by now, and lets none begin before the answer. And it would
+	// store its member id as every offset's metadata.
 	ctx = kgo.PreCommitFnContext(ctx, func(req *kmsg.OffsetCommitRequest) error {
-		for t := range req.Topics {
-			for p := range req.Topics[t].Partitions {
-				part := &req.Topics[t].Partitions[p]
-				part.Metadata = kmsg.StringPtr(metadata[TopicPartition{Topic: req.Topics[t].Topic, Partition: part.Partition}])
-			}
-		}
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		c.sift()
+		c.fill(req)
 		return nil
 	})
 	var failed error
-	client.CommitOffsetsSync(ctx, offsets, func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse, err error) {
+	c.session.client.CommitOffsetsSync(ctx, offsets, func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse, err error) {
 		if failed = err; err != nil {
 			return
 		}
@@ -297,6 +309,28 @@ func commitAsMember(ctx context.Context, client *kgo.Client, entries []commitEnt
 		return fmt.Errorf("cannot commit offsets: %w", failed)
 	}
 	return nil
+}
+
+// fill has a request commit the metadata of the entries, and nothing that is none of them.
+func (c *commit) fill(req *kmsg.OffsetCommitRequest) {
+	metadata := make(map[TopicPartition]string, len(c.entries))
+	for _, e := range c.entries {
+		metadata[e.TopicPartition] = e.metadata
+	}
+	topics := req.Topics[:0]
+	for _, t := range req.Topics {
+		kept := t.Partitions[:0]
+		for _, p := range t.Partitions {
+			if text, ok := metadata[TopicPartition{Topic: t.Topic, Partition: p.Partition}]; ok {
+				p.Metadata = kmsg.StringPtr(text)
+				kept = append(kept, p)
+			}
+		}
+		if t.Partitions = kept; len(kept) > 0 {
+			topics = append(topics, t)
+		}
+	}
+	req.Topics = topics
 }
 
 // autoCommitDue reports whether auto-commit shall look at the instance now.

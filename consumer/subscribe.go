@@ -334,7 +334,7 @@ func (s *session) forget(gone map[string][]int32) *commit {
 		return nil
 	}
 	i.commitSeq++
-	c := &commit{session: s, seq: i.commitSeq}
+	c := &commit{session: s, seq: i.commitSeq, revoked: true}
 	for tp := range each(gone) {
 		p := s.parts[tp]
 		if p == nil {
