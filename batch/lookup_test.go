@@ -292,3 +292,38 @@ func TestTopicWhoseIDIsToldLater(t *testing.T) {
 		}
 	})
 }
+
+// Where Kafka refuses an id, records of all topics that wait for one are refused: those too of a
+// topic that is not being looked up.
+func TestIDRefusedForAllTopics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newModel()
+		m.create("u", 3)
+		p := start(t, m, func(c *Cluster, _ *Settings, _ *kafka.Producer) {
+			c.Topic = func(_ context.Context, name string) (string, int32, error) { return name, 3, nil }
+		})
+		write := func(topic string, partition int32) error {
+			_, err := p.Produce(fill(t, p, `{"records":[{"value":1}]}`), topic, partition, nil, results)
+			return err
+		}
+		for _, topic := range []string{"t", "u"} {
+			if err := write(topic, 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		m.mu.Lock()
+		m.idRefused = kerr.ClusterAuthorizationFailed.Code
+		m.mu.Unlock()
+		p.router.renew(p.router.identity().id) // its epochs are used up
+		known, _ := p.router.topic("t", 3)
+		defer known.leave()
+		p.router.lookUp(known)
+		began := time.Now()
+		if err := write("u", 1); !apierr.Unauthorized.Is(err) || time.Since(began) > time.Second {
+			t.Errorf("after %v: %v", time.Since(began), err)
+		}
+		if err := write("u", 0); err != nil {
+			t.Errorf("a partition that has an id: %v", err)
+		}
+	})
+}

@@ -33,7 +33,8 @@ type model struct {
 	// (1) or after (2) it is carried out.
 	cut func() int
 	// lookUps are the codes of the next look-ups of topics.
-	lookUps []int16
+	lookUps   []int16
+	idRefused int16 // the code of look-ups of a producer id
 	// unnamed: brokers do not say which records they refuse.
 	unnamed  bool
 	throttle int32
@@ -334,7 +335,7 @@ func (m *model) Ask(_ context.Context, req kmsg.Request) (kmsg.Response, error) 
 	case *kmsg.InitProducerIDRequest:
 		out := kmsg.NewPtrInitProducerIDResponse()
 		m.ids++
-		out.ProducerID = m.ids
+		out.ProducerID, out.ErrorCode = m.ids, m.idRefused
 		return out, nil
 	case *kmsg.DescribeConfigsRequest:
 		m.asked++

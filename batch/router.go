@@ -227,7 +227,8 @@ func (r *router) look(now time.Time) time.Time {
 func (r *router) find(topics []*topic) {
 	ctx, cancel := context.WithTimeout(r.producer.ctx, askTimeout)
 	defer cancel()
-	err := r.identify(ctx)
+	nameless := r.identify(ctx)
+	err := nameless
 	if err == nil {
 		err = r.locate(ctx, topics)
 	}
@@ -246,6 +247,11 @@ func (r *router) find(topics []*topic) {
 	if isFatal(err) {
 		for _, t := range topics {
 			t.refuse(err)
+		}
+	}
+	if isFatal(nameless) {
+		for _, t := range r.all() {
+			t.refuseNameless(nameless)
 		}
 	}
 	r.ring()
@@ -398,6 +404,17 @@ func (t *topic) refuse(err error) {
 	for _, p := range *t.partitions.Load() {
 		p.mu.Lock()
 		if p.out == 0 {
+			p.failQueue(err)
+		}
+		p.mu.Unlock()
+	}
+}
+
+// refuseNameless is refuse for what waits for an id of the producer.
+func (t *topic) refuseNameless(err error) {
+	for _, p := range *t.partitions.Load() {
+		p.mu.Lock()
+		if p.out == 0 && p.producer.id < 0 {
 			p.failQueue(err)
 		}
 		p.mu.Unlock()
