@@ -18,6 +18,36 @@ import (
 	"millrace/internal/testkit"
 )
 
+// A stream whose own records fill the memory waits until Kafka has some, whether they have schemas
+// or not.
+func TestV3StreamWaitsForMemory(t *testing.T) {
+	t.Parallel()
+	for _, data := range []string{`"type":"JSON"`, `"type":"AVRO","schema":"\"string\""`} {
+		t.Run(data, func(t *testing.T) {
+			t.Parallel()
+			fake := testkit.Fake(t)
+			s := start(t, fake.Broker, withRegistry(t, builtIn(t, fake.Broker)), func(o *stackOptions) { o.batch.BufferBytes = 512 << 10 })
+			topic := testkit.CreateTopic(t, fake.Broker, 1)
+			record := func(size int) string { return `{"value":{` + data + `,"data":"` + strings.Repeat("x", size) + `"}}` }
+			s.do(t, "POST", s.v3(topic)+"/records", record(1), plainJSON).want(t, 200, ok200) // registers the schema
+			answer := make(chan struct{})
+			fake.Cluster.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
+				fake.Cluster.SleepControl(func() { <-answer })
+				return nil, nil, false
+			})
+			go func() {
+				testkit.Eventually(t, 20*time.Second, "the memory to be full", func() bool { return s.producer.Stats().Refused > 0 })
+				close(answer)
+			}()
+			const records = 400
+			got := s.do(t, "POST", s.v3(topic)+"/records", strings.Repeat(record(8<<10), records), plainJSON).want(t, 200, "")
+			if written := strings.Count(got.body, ok200); written != records {
+				t.Errorf("%d of %d records are written; the last result is %s", written, records, got.body[strings.LastIndex(got.body, `{"error`):])
+			}
+		})
+	}
+}
+
 // duplex is a request of records that is sent while its response is read.
 type duplex struct {
 	t       testing.TB

@@ -27,7 +27,7 @@ func (p *Produce) batch(ctx *fasthttp.RequestCtx) error {
 	if f.entries, err = codec.DecodeBatch(f.job.Body, &f.job.Slab, p.settings.MaxEntries); err != nil {
 		return err
 	}
-	p.encode(f, topic, mayNameSubjects(ctx, topic))
+	p.encode(f, nil, topic, mayNameSubjects(ctx, topic))
 	if err := p.producer.Admit(f.job); err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ type located struct{ key, value schema.Located }
 // encoder encodes the data of one flight's records for which there are schemas.
 type encoder struct {
 	of    *Produce
+	from  *stream // nil: of a batch
 	topic string
 	job   *batch.Job
 	with  codec.Encoding
@@ -34,17 +35,20 @@ var (
 )
 
 // encode encodes the data with schemas. An entry whose data cannot be encoded gets its error, and
-// the job has the records of the other entries then.
-func (p *Produce) encode(f *flight, topic string, anySubject bool) {
+// the job has the records of the other entries then. A stream waits for memory.
+func (p *Produce) encode(f *flight, from *stream, topic string, anySubject bool) {
 	if !f.needsSchemas() {
 		return
 	}
 	budget, err := p.producer.Budget(f.job)
+	for from.awaitMemory(err) {
+		budget, err = p.producer.Budget(f.job)
+	}
 	if err != nil {
 		f.refuse(err)
 		return
 	}
-	e := encoder{of: p, topic: topic, job: f.job, spans: f.spans[:0], with: codec.Encoding{Dialect: p.settings.Dialect, Budget: budget}, anySubject: anySubject}
+	e := encoder{of: p, from: from, topic: topic, job: f.job, spans: f.spans[:0], with: codec.Encoding{Dialect: p.settings.Dialect, Budget: budget}, anySubject: anySubject}
 	f.located = append(f.located[:0], make([]located, len(f.entries))...)
 	for n, i := 0, 0; n < len(f.entries); n++ {
 		if entry := &f.entries[n]; entry.Err == nil {
@@ -119,7 +123,12 @@ func (e *encoder) data(d *codec.Data, key bool, text []byte) (at span, of schema
 		return noSpan, of, nil
 	}
 	at.from = len(e.job.Arena)
+	budget := *e.with.Budget
 	e.job.Arena, err = codec.EncodeData(e.job.Arena, of.Registered, half, text, e.with)
+	for e.from.awaitMemory(err) { // nothing was appended
+		*e.with.Budget = budget
+		e.job.Arena, err = codec.EncodeData(e.job.Arena, of.Registered, half, text, e.with)
+	}
 	at.to = len(e.job.Arena)
 	return at, of, err
 }

@@ -198,7 +198,7 @@ func (s *stream) decode() {
 		}
 	}
 	s.seen += int64(len(entries))
-	s.of.encode(f, s.topic, s.anySubject)
+	s.of.encode(f, s, s.topic, s.anySubject)
 	s.launch(f)
 	if s.over {
 		s.refuse(apierr.BadRequest.New("Record %d is not valid JSON: %s. The stream ends here.", s.seen+1, fault.Reason))
@@ -234,16 +234,24 @@ func (s *stream) launch(f *flight) {
 	s.push(f)
 }
 
-// admit has the job's bytes admitted. While the memory is full, and some of it is the stream's own,
-// it waits.
+// admit has the job's bytes admitted.
 func (s *stream) admit(job *batch.Job) error {
 	for {
 		err := s.of.producer.Admit(job)
-		if err == nil || !apierr.Overloaded.Is(err) || s.unsent.Load() == 0 {
+		if !s.awaitMemory(err) {
 			return err
 		}
-		s.awaitSent()
 	}
+}
+
+// awaitMemory reports whether what has failed with err may be done now: the memory was full, some
+// of it was the stream's own, and it has waited. A batch has no stream, which is nil then.
+func (s *stream) awaitMemory(err error) bool {
+	if s == nil || err == nil || !apierr.Overloaded.Is(err) || s.unsent.Load() == 0 {
+		return false
+	}
+	s.awaitSent()
+	return true
 }
 
 // awaitSent waits until a flight is answered.
