@@ -43,7 +43,9 @@ func (in *Ingest) toKafka(ctx *fasthttp.RequestCtx, d *delivery, job *batch.Job,
 		job.Release()
 		return err
 	}
-	server.ReleaseBody(ctx) // the producer accounts for it now
+	if !r.route.fallback { // else its charge is for the entry that is kept for the disk
+		server.ReleaseBody(ctx) // the producer accounts for it now
+	}
 	records := job.Len()
 	dst, err := in.producer.Produce(job, r.topic, batch.AnyPartition, ctx.Response.SwapBody(nil)[:0], d.answer)
 	ctx.Response.SwapBody(dst)

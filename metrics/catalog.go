@@ -51,7 +51,7 @@ var (
 	httpReplayed    = counter("http_idempotent_replays_total", "Requests that were not carried out, because one with the same Idempotency-Key was before. They got its answer.")
 	httpEvicted     = counter("http_idempotent_answers_evicted_total", "Answers to requests with an Idempotency-Key that were forgotten within idempotency.window.ms, for want of idempotency.max.bytes: retries of those requests write again.")
 	httpPanics      = counter("http_panics_total", "Requests answered with 500 because their handler panicked: each is a defect.")
-	bodiesUsed      = gauge("http_request_buffer_bytes", "Bytes of buffers that hold request bodies: those that arrive, are decoded, or wait for anything but Kafka's answer to a produce.")
+	bodiesUsed      = gauge("http_request_buffer_bytes", "Bytes of buffers that hold request bodies: those that arrive, are decoded, are kept for the spool (fallback: disk), or wait for anything but Kafka's answer to a produce.")
 	bodiesLimit     = gauge("http_request_buffer_limit_bytes", "Bound of millrace_http_request_buffer_bytes: request.buffer.memory.")
 	bodiesRefused   = counter("http_request_buffer_refused_total", "Requests refused because millrace_http_request_buffer_bytes, or the share of one address, was at its bound.")
 	bodiesCut       = counter("http_request_bodies_cut_total", "Request bodies that were cut while they arrived, by reason: slow (below request.min.rate), or displaced (slower than others that needed their memory).", "reason")

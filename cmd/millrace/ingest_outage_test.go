@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kmsg"
+
 	"millrace/internal/testkit"
 )
 
@@ -226,4 +228,42 @@ func diskThroughput(t *testing.T, url string) string {
 	}
 	slices.Sort(took)
 	return fmt.Sprintf("%.0f events a second by requests of %d, answered in p50 %v, p99 %v", float64(acked)/time.Since(began).Seconds(), each, took[len(took)/2], took[len(took)*99/100])
+}
+
+// The entry that a route with a fallback keeps for the disk, while Kafka is asked, counts as the
+// body of its request.
+func TestFallbackCopyIsCharged(t *testing.T) {
+	t.Parallel()
+	b := testkit.Fake(t)
+	topic := testkit.CreateTopic(t, b.Broker, 1)
+	_, url := serve(t, b.Broker, "--set=ingest.spool.dir="+t.TempDir(), "--set=ingest.routes.file="+routesFile(t, `routes:
+  safe: {topic: `+topic+`, fallback: disk}
+`))
+	came, answer := make(chan struct{}), make(chan struct{})
+	b.Cluster.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
+		close(came)
+		b.Cluster.SleepControl(func() { <-answer })
+		return nil, nil, false
+	})
+	const size = 500_000
+	answered := make(chan int, 1)
+	go func() {
+		status, _ := ingestEvents(t, url+"/ingest/safe", `"`+strings.Repeat("x", size)+`"`)
+		answered <- status
+	}()
+	<-came
+	_, text := call(t, "GET", url+"/metrics", "")
+	close(answer)
+	held := 0
+	for line := range strings.Lines(text) {
+		if n, ok := strings.CutPrefix(line, "millrace_http_request_buffer_bytes "); ok {
+			held, _ = strconv.Atoi(strings.TrimSpace(n))
+		}
+	}
+	if held < size {
+		t.Errorf("the buffers of bodies have %d bytes while Kafka is asked, want %d", held, size)
+	}
+	if status := <-answered; status != 200 {
+		t.Errorf("the answer is %d", status)
+	}
 }
