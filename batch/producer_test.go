@@ -154,3 +154,17 @@ func TestUnknownTopicAndDeadClusterFailAtOnce(t *testing.T) {
 		t.Errorf("no brokers: %v", err)
 	}
 }
+
+// A request that comes behind the end of the producer, as of a sender that was answered before its
+// records were sent, is refused.
+func TestProduceAfterClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := start(t, newModel())
+		if err := p.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := produce(t, p, `{"records":[{"value":1}]}`, 0); err == nil {
+			t.Errorf("it is written: %s", got)
+		}
+	})
+}

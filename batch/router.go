@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"millrace/internal/kafka"
@@ -87,6 +88,11 @@ func (r *router) begin(name string, former *topic, enter func(*topic)) *topic {
 	epochs := former.epochs()
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.topics == nil { // the producer is closed
+		t, err := newTopic(r.producer, name), kgo.ErrClientClosed
+		t.gone.Store(&err)
+		return t
+	}
 	t := r.topics[name]
 	if t == nil || t == former {
 		t = newTopic(r.producer, name)
