@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -34,19 +35,30 @@ const (
 )
 
 // Start begins to forward what the spool has, if there is one. The function that it returns ends
-// that, and waits for what is on its way.
-func (in *Ingest) Start() (stop func()) {
+// that, and waits for what is on its way, but no longer than its context: what is then not
+// answered is sent again by the next process.
+func (in *Ingest) Start() (stop func(context.Context) error) {
 	if in.spool == nil {
-		return func() {}
+		return func(context.Context) error { return nil }
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	f := in.forwarder
 	f.openLanes(ctx)
 	f.done.Go(func() { f.run(ctx) })
-	return func() {
+	return func(until context.Context) error {
 		cancel()
-		f.done.Wait()
-		f.closeLanes()
+		ended := make(chan struct{})
+		go func() { // ends with the producer at the latest
+			f.done.Wait()
+			f.closeLanes()
+			close(ended)
+		}()
+		select {
+		case <-ended:
+			return nil
+		case <-until.Done():
+			return fmt.Errorf("events of the spool are on their way, and stay there: %w", until.Err())
+		}
 	}
 }
 
@@ -67,6 +79,9 @@ func (f *forwarder) run(ctx context.Context) {
 
 // failed begins again with what the spool has, after a while.
 func (f *forwarder) failed(ctx context.Context, s *spool.Spool, err error) {
+	if errors.Is(err, spool.ErrClosed) { // the node has ended
+		return
+	}
 	f.in.log.Error("the spool cannot be forwarded", "err", err)
 	s.Rewind()
 	pause(ctx, longestPause)

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -124,4 +125,37 @@ func TestSetAsideOnAFullDisk(t *testing.T) {
 	}
 	close(s.over)
 	f.done.Wait()
+}
+
+// The end of forwarding does not wait for Kafka for longer than it is told to.
+func TestForwardingEndsInTime(t *testing.T) {
+	f := lanes(t, t.TempDir())
+	asked := make(chan struct{})
+	f.in.producer = batch.New(noBroker{}, nil, batch.Cluster{
+		Healthy: func() error { return nil },
+		Topic: func(ctx context.Context, _ string) (string, int32, error) {
+			close(asked)
+			<-ctx.Done() // with the producer
+			return "", 0, apierr.NotWritten.Err()
+		},
+	}, batch.Settings{BufferBytes: 64 << 20, Timeout: time.Second, BatchBytes: 1 << 20}, kafka.DefaultProducer())
+	stop := f.in.Start()
+	if err := f.in.spool.Append(entryOf("topic", "1")); err != nil {
+		t.Fatal(err)
+	}
+	<-asked
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := stop(over); !errors.Is(err, context.Canceled) {
+		t.Errorf("the end waits for what is on its way, or says that nothing is: %v", err)
+	}
+	if err := f.in.spool.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := f.in.producer.Close(over); err != nil {
+		t.Error(err)
+	}
+	if f.done.Wait(); f.in.spool.Stats().Entries != 1 {
+		t.Error("the event is not kept for the next process")
+	}
 }

@@ -207,6 +207,10 @@ func (s *Spool) skip(seg *segment) error {
 // for those since the last second if the machine ends.
 func (s *Spool) Done() error {
 	s.mu.Lock()
+	if s.closed { // another process may have the folder
+		s.mu.Unlock()
+		return ErrClosed
+	}
 	c := &s.cursor
 	left := c.taken
 	s.stats.Entries -= left

@@ -420,7 +420,9 @@ func (n *node) close(ctx context.Context) (err error) {
 	}
 	if n.spool != nil {
 		if n.server != nil {
-			n.server.StopForwarding()
+			if failed := n.server.StopForwarding(ctx); failed != nil && err == nil {
+				err = failed
+			}
 		}
 		if failed := n.spool.Close(); failed != nil && err == nil {
 			err = failed

@@ -100,7 +100,7 @@ type API struct {
 	principals *principals
 	routes     atomic.Pointer[ingest.Table] // of the front door
 	// stopForwarding ends what New has begun.
-	stopForwarding func()
+	stopForwarding func(context.Context) error
 }
 
 // New returns an API that does not listen yet.
@@ -195,8 +195,8 @@ func (a *API) Principals() int {
 func (a *API) Spooled() (spool.Stats, int) { return a.ingest.Spooled() }
 
 // StopForwarding ends the forwarding of the spool's events. It waits for those that are on their
-// way; call it before the producer is closed.
-func (a *API) StopForwarding() { a.stopForwarding() }
+// way, but no longer than ctx; call it before the producer is closed.
+func (a *API) StopForwarding(ctx context.Context) error { return a.stopForwarding(ctx) }
 
 // errorType returns [server.Deps.ErrorType]: errors of v3 and of the front door are plain JSON.
 func errorType(media *rest.Media) func(ctx *fasthttp.RequestCtx) string {
