@@ -111,7 +111,7 @@ func (r *rules) note(event []byte) {
 	if rule == nil {
 		return
 	}
-	id, n := r.requestID, len(r.noted)
+	id, n := r.requestID, r.index
 	if rule.id.from == pointer {
 		if id, n = nil, 0; !r.opaque {
 			id, r.arena = rule.id.ofEvent(event, r.arena)

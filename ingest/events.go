@@ -92,6 +92,7 @@ func (p *parser) add(event []byte) error {
 		p.events++
 		return nil
 	}
+	p.rules.index = p.events
 	switch why := p.rules.apply(p.slab, event); why {
 	case nil:
 	case dropped:

@@ -14,7 +14,7 @@ func TestIngestDoubles(t *testing.T) {
 	topic := testkit.CreateTopic(t, b, 1)
 	s := start(t, b, withRoutes(t, `routes:
   app: {topic: `+topic+`, partition: {pointer: /p}, dedupe: {id: {pointer: /id}, window: 1h}}
-  one: {topic: `+topic+`, dedupe: {id: {header: X-Event-Id}}}
+  one: {topic: `+topic+`, dedupe: {id: {header: X-Event-Id}}, limits: {event_bytes: 9}}
 `))
 	post := func(route, body string, status int, want string, headers ...string) {
 		t.Helper()
@@ -30,4 +30,9 @@ func TestIngestDoubles(t *testing.T) {
 	post("one", `[7,8]`, 200, `{"accepted":2,"refused":0}`, "X-Event-Id: b")
 	post("one", `[7,8]`, 200, `{"accepted":2,"refused":0}`)
 	testkit.ReadTopic(t, b, topic, 4+1+1+1+2+2+2)
+	post("one", `["far too long",8]`, 207, `{"accepted":1,"refused":1,"errors":[{"index":0,`, "X-Event-Id: c")
+	post("one", `["mended",8]`, 200, `{"accepted":1,"refused":0,"dropped":1}`, "X-Event-Id: c")
+	if all := testkit.ReadTopic(t, b, topic, 13+2); string(all[14].Value) != `"mended"` {
+		t.Errorf("%s is written in place of the event that was refused", all[14].Value)
+	}
 }
