@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"hash/maphash"
+	"strconv"
 	"sync"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"millrace/batch"
 	"millrace/internal/apierr"
 	"millrace/pool"
+	"millrace/server"
 )
 
 // dedupeRule is how the events of a route are known again. It is immutable.
@@ -111,7 +113,7 @@ func (r *rules) note(event []byte) {
 	if rule == nil {
 		return
 	}
-	id, n := r.requestID, r.index
+	id, n := r.requestID, r.first+r.index
 	if rule.id.from == pointer {
 		if id, n = nil, 0; !r.opaque {
 			id, r.arena = rule.id.ofEvent(event, r.arena)
@@ -199,6 +201,8 @@ func (r *rules) beginIDs(ctx *fasthttp.RequestCtx, seen *ids) {
 		r.seen = seen
 		if rule.id.from != pointer {
 			r.requestID = rule.id.ofRequest(ctx)
+			first, _ := strconv.Atoi(string(ctx.Request.Header.Peek(server.HeaderEventIndex))) // without one, 0
+			r.first = first
 		}
 	}
 }

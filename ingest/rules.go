@@ -31,11 +31,11 @@ type rules struct {
 	common []kgo.RecordHeader
 	now    int64
 	// Of a route with dedupe: the ids of the node, the id of the request, the place of the event at
-	// hand in it, and the hashes of the ids of the events that have a record.
-	seen      *ids
-	requestID []byte
-	index     int
-	noted     []uint64
+	// hand in it, which counts from first, and the hashes of the ids of the events that have a record.
+	seen         *ids
+	requestID    []byte
+	index, first int
+	noted        []uint64
 	// cloud is of a request of CloudEvents.
 	cloud cloud
 }

@@ -25,12 +25,19 @@ const headerReplayed = "Idempotent-Replayed"
 // not ask the others.
 const headerScope = "Idempotency-Scope"
 
+// HeaderEventIndex is of a request with one event that was the one of that index in another
+// request: a dead letter that is replayed, with the headers of that request. An Idempotency-Key
+// among them is for the rules of its route, and no more: all dead letters of that request have it.
+const HeaderEventIndex = "X-Millrace-Event-Index"
+
+var headerEventIndex = []byte(HeaderEventIndex)
+
 // maxIdempotencyKey bounds a key. Those in use are UUIDs.
 const maxIdempotencyKey = 255
 
 // keyed reports whether a request, which may not be routed yet, has an Idempotency-Key.
 func (s *Server) keyed(h *fasthttp.RequestHeader) bool {
-	return s.answers != nil && len(h.PeekCanonical(headerIdempotencyKey)) > 0
+	return s.answers != nil && len(h.PeekCanonical(headerIdempotencyKey)) > 0 && len(h.PeekCanonical(headerEventIndex)) == 0
 }
 
 // writes reports whether the requests of a route write records.

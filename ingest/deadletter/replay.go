@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"millrace/codec/json"
+	"millrace/server"
 )
 
 // Replayer posts dead letters to their routes.
@@ -54,6 +55,9 @@ func (p *Replayer) try(ctx context.Context, e Event) (wait time.Duration, err er
 	}
 	for name, value := range e.headers {
 		req.Header.Set(name, value)
+	}
+	if e.Index != "" {
+		req.Header.Set(server.HeaderEventIndex, e.Index)
 	}
 	for _, h := range p.Headers {
 		name, value, _ := strings.Cut(h, ":")

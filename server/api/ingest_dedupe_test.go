@@ -1,8 +1,11 @@
 package api_test
 
 import (
+	"slices"
 	"testing"
 
+	"millrace/ingest/deadletter"
+	"millrace/internal/kafka"
 	"millrace/internal/testkit"
 )
 
@@ -34,5 +37,48 @@ func TestIngestDoubles(t *testing.T) {
 	post("one", `["mended",8]`, 200, `{"accepted":1,"refused":0,"dropped":1}`, "X-Event-Id: c")
 	if all := testkit.ReadTopic(t, b, topic, 13+2); string(all[14].Value) != `"mended"` {
 		t.Errorf("%s is written in place of the event that was refused", all[14].Value)
+	}
+}
+
+// The dead letters of one request are replayed each for itself, also where they have the id of the
+// request, or its Idempotency-Key, in common; and one that is replayed again is a double.
+func TestIngestReplayOfOneRequest(t *testing.T) {
+	t.Parallel()
+	b := testkit.Fake(t).Broker
+	for name, c := range map[string]struct {
+		rule  string
+		want  []string
+		again int
+	}{
+		"id":  {`dedupe: {id: {header: Idempotency-Key}}`, []string{`1`, `"long enough"`, `"long enough"`}, 0},
+		"key": {`headers: {key: {header: Idempotency-Key}}`, []string{`1`, `"long enough"`, `"long enough"`}, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			topic, dead := testkit.CreateTopic(t, b, 1), testkit.CreateTopic(t, b, 1)
+			route := "routes:\n  e: {topic: " + topic + ", dead_letter: " + dead + ", " + c.rule
+			narrow, wide := start(t, b, withRoutes(t, route+", limits: {event_bytes: 9}}\n")), start(t, b, withRoutes(t, route+"}\n"))
+			const body = `[1,"long enough","long enough"]`
+			narrow.do(t, "POST", "/ingest/e", body, jsonType, "Idempotency-Key: a").want(t, 207, `{"accepted":1,"refused":2`)
+			p := deadletter.Replayer{URL: wide.base, Topic: dead}
+			replay := func() {
+				t.Helper()
+				err := deadletter.Read(t.Context(), kafka.Settings{Brokers: b.Addrs}, deadletter.Selection{Topic: dead}, func(e deadletter.Event) error {
+					return p.Post(t.Context(), e)
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			replay()
+			replay()
+			var got []string
+			for _, r := range testkit.ReadTopic(t, b, topic, len(c.want)+c.again) {
+				got = append(got, string(r.Value))
+			}
+			if !slices.Equal(got[:len(c.want)], c.want) {
+				t.Errorf("the topic has %q, want %q", got, c.want)
+			}
+		})
 	}
 }
