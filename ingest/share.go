@@ -3,12 +3,14 @@ package ingest
 import (
 	"context"
 	"slices"
+	"strconv"
 	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"millrace/batch"
+	"millrace/ingest/deadletter"
 	"millrace/internal/apierr"
 	"millrace/pool"
 )
@@ -141,6 +143,9 @@ func (f *forwarder) deadJob(head entryHead, records []kgo.Record, why *apierr.Er
 		made.Key, made.Timestamp = r.Key, r.Timestamp
 		for _, h := range r.Headers {
 			w.header(h.Key, h.Value)
+		}
+		if r.Partition >= 0 {
+			w.header(deadletter.Partition, strconv.AppendInt(nil, int64(r.Partition), 10))
 		}
 		w.reason(head.route, head.topic, why)
 	}

@@ -97,7 +97,8 @@ type deadReplayCommand struct {
 	Header []string `help:"HTTP header of each request, such as 'Authorization: Bearer TOKEN'. May be repeated." placeholder:"NAME: VALUE" sep:"none"`
 }
 
-// Run posts the events. It fails if one is refused again; the topic keeps all of them.
+// Run posts the events, and writes those that are records already. It fails if one is refused
+// again; the topic keeps all of them.
 func (c deadReplayCommand) Run() error {
 	ctx, stop := interruptible()
 	defer stop()
@@ -111,10 +112,19 @@ func (c deadReplayCommand) Run() error {
 		return errors.New("name the node to post to by --url")
 	}
 	p := deadletter.Replayer{URL: c.URL, Headers: c.Header, Topic: c.Topic}
+	w, err := deadletter.NewWriter(c.brokersOf(cfg.KafkaProduce))
+	if err != nil {
+		return err
+	}
+	defer w.Close()
 	posted, refused := 0, 0
 	err = c.each(ctx, cfg, func(ctx context.Context, e deadletter.Event) error {
 		posted++
-		if err := p.Post(ctx, e); err != nil {
+		send := func() error { return p.Post(ctx, e) }
+		if r := e.Made(); r != nil {
+			send = func() error { return w.Write(ctx, r) }
+		}
+		if err := send(); err != nil {
 			refused++
 			fmt.Fprintf(os.Stderr, "partition %d, offset %d, route %s: %v\n", e.Partition, e.Offset, e.Route, err)
 		}

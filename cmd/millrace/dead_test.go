@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 
 	"millrace/ingest/deadletter"
+	"millrace/internal/kafka"
 	"millrace/internal/testkit"
 )
 
@@ -127,5 +128,34 @@ func TestDeadFolder(t *testing.T) {
 	}
 	if r := got[2]; string(r.Value) != "raw: \xff" {
 		t.Errorf("the record is %q", r.Value)
+	}
+}
+
+// Events that Kafka refuses when the spool sends them, and that are in the dead-letter topic of
+// their route, are replayed as the records that the route has made of them.
+func TestDeadOfTheSpool(t *testing.T) {
+	t.Parallel()
+	b := testkit.Fake(t).Broker
+	topic, dead := testkit.Topic(t), testkit.CreateTopic(t, b, 1)
+	_, url := serve(t, b, "--set=ingest.spool.dir="+t.TempDir(), "--set=topics.auto.create=false", "--set=ingest.routes.file="+routesFile(t,
+		"routes:\n  e: {topic: "+topic+", key: {query: k}, partition: {pointer: /p}, headers: {h: {header: X-H}}, ack: disk, dead_letter: "+dead+"}\n"))
+	ingestEvents(t, url+"/ingest/e?k=7", `[{"p":0,"n":1},{"p":1,"n":2},{"n":3}]`, "X-H", "there")
+	testkit.Eventually(t, time.Minute, "events that Kafka refuses", func() bool {
+		_, text := call(t, "GET", url+"/metrics", "")
+		return strings.Contains(text, "\nmillrace_ingest_dead_letter_events_total 3\n")
+	})
+	if _, err := kadm.NewClient(testkit.Client(t, b)).CreateTopic(t.Context(), 2, 1, nil, topic); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.CommandContext(t.Context(), testkit.Binary(t), "dead", "replay", "--topic="+dead, "--url="+url, "--brokers="+strings.Join(b.Addrs, ",")).CombinedOutput()
+	if err != nil || !strings.HasSuffix(string(out), "3 events were posted, 0 of them were refused\n") {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	byKey := kafka.KeyPartition([]byte("7"), 2)
+	for _, r := range testkit.ReadTopic(t, b, topic, 3) {
+		want := map[string]int32{`{"p":0,"n":1}`: 0, `{"p":1,"n":2}`: 1, `{"n":3}`: byKey}[string(r.Value)]
+		if string(r.Key) != "7" || len(r.Headers) != 1 || string(r.Headers[0].Value) != "there" || r.Partition != want {
+			t.Errorf("%s is in partition %d, want %d, with the key %q and %v", r.Value, r.Partition, want, r.Key, r.Headers)
+		}
 	}
 }

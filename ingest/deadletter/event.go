@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -20,11 +21,16 @@ const (
 	Route, Topic, Index = "millrace.dead.route", "millrace.dead.topic", "millrace.dead.index"
 	// Reason is the name of the error, Message its text.
 	Reason, Message = "millrace.dead.reason", "millrace.dead.message"
+	// Partition is the partition that the record was for, where a rule chose one. Only records have
+	// it that Kafka refused when the spool sent them.
+	Partition = "millrace.dead.partition"
 	// Type is the Content-Type of the request.
 	Type = "millrace.dead.content-type"
 	// Query and Header begin the names of the query parameters and the HTTP headers that the route
 	// reads, as the request had them.
 	Query, Header = "millrace.dead.query.", "millrace.dead.header."
+
+	prefix = "millrace.dead."
 )
 
 // Event is a dead letter.
@@ -44,6 +50,27 @@ type Event struct {
 
 	value          []byte
 	query, headers map[string]string
+	made           *kgo.Record
+}
+
+// Made returns the record that was made of the event: Kafka refused it when the spool sent it, and
+// the request that it was of is not known. It is nil for an event that its route refused.
+func (e *Event) Made() *kgo.Record { return e.made }
+
+// madeOf returns the record that a dead letter is of.
+func (e *Event) madeOf(letter *kgo.Record) *kgo.Record {
+	r := &kgo.Record{Topic: e.Topic, Partition: -1, Key: letter.Key, Value: letter.Value, Timestamp: letter.Timestamp}
+	for _, h := range letter.Headers {
+		if h.Key == Partition {
+			if n, err := strconv.ParseInt(string(h.Value), 10, 32); err == nil {
+				r.Partition = int32(n)
+			}
+		}
+		if !strings.HasPrefix(h.Key, prefix) {
+			r.Headers = append(r.Headers, h)
+		}
+	}
+	return r
 }
 
 // eventOf reads a record of a dead-letter topic.
@@ -65,6 +92,9 @@ func eventOf(r *kgo.Record) Event {
 		e.Text = string(r.Value)
 	} else {
 		e.Bytes = r.Value
+	}
+	if e.Index == "" {
+		e.made = e.madeOf(r)
 	}
 	return e
 }
