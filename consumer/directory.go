@@ -217,12 +217,19 @@ func (m *Manager) unregister(i *Instance, why error) {
 	m.unreserve(i.key(), i.opts)
 }
 
-// install puts an instance into the place that was reserved for it.
+// install puts an instance into the place that was reserved for it, unless it was discarded
+// meanwhile: another node may have its place in the group.
 func (m *Manager) install(key instanceKey, i *Instance) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.closing() {
 		return apierr.Draining.Err()
+	}
+	i.mu.Lock()
+	closed := i.closed
+	i.mu.Unlock()
+	if closed != nil {
+		return closed
 	}
 	delete(m.moving, key)
 	m.expired.Delete(key)

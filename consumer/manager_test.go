@@ -333,3 +333,25 @@ func TestCloseOfASilentKafka(t *testing.T) {
 		t.Errorf("both took %v with bounds of half a second each", took)
 	}
 }
+
+// An instance that another node takes over before it has its place here does not get it: nothing
+// could take it out again.
+func TestInstanceDiscardedBeforeItIsInstalled(t *testing.T) {
+	t.Parallel()
+	m := newManager(t, testkit.Fake(t).Broker, nil)
+	o := jsonOptions(m)
+	o.Name = "i"
+	i := newInstance(m, "g", o)
+	ok(t, m.reserve(i.key(), o))
+	m.mu.Lock()
+	m.discard(i)
+	m.mu.Unlock()
+	wantKind(t, m.install(i.key(), i), apierr.InstanceMoved)
+	m.unreserve(i.key(), o)
+	if m.Holds("g", "i") {
+		t.Error("the node holds it")
+	}
+	if _, err := m.Create("g", o); err != nil {
+		t.Errorf("the name is not free: %v", err)
+	}
+}
