@@ -51,7 +51,7 @@ func (in *Ingest) encode(d *delivery, job *batch.Job, r request) error {
 		event := job.Slab.Records[i].Value
 		at, fault := span{from: len(job.Arena)}, error(nil)
 		if job.Arena, fault = d.encodeEvent(job.Arena, event, located.Registered, with); fault != nil {
-			if apierr.BodyTooLarge.Is(fault) { // the request costs too much, and so would the others
+			if apierr.BodyTooLarge.Is(fault) || apierr.From(fault).Kind.Retry { // for want of memory: so would the others
 				return fault
 			}
 			at.from = -1

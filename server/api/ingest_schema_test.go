@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"millrace/ingest/deadletter"
+	"millrace/internal/fair"
 	"millrace/internal/testkit"
 )
 
@@ -139,4 +140,30 @@ func TestIngestRefusedAndKept(t *testing.T) {
 	body := "nonsense\n\"" + strings.Repeat("x", 2<<20) + "\"\n"
 	answer := s.do(t, "POST", "/ingest/e", body, ndjson).want(t, 207, `{"accepted":0,"refused":2,"errors":[{"index":0,`)
 	answer.want(t, 207, `"retry":true},{"index":1,"error_code":413,`).want(t, 207, `"retry":false}]}`)
+}
+
+// An event for whose encoding there is no memory at the moment may come again: it fits its schema.
+func TestIngestSchemaWithoutMemory(t *testing.T) {
+	t.Parallel()
+	b := testkit.Fake(t).Broker
+	const memory = 1 << 20
+	topic := testkit.CreateTopic(t, b, 1)
+	s := start(t, b, withRegistry(t, builtIn(t, b)), withRoutes(t, "routes:\n  e: {topic: "+topic+", schema: {}}\n"),
+		func(o *stackOptions) { o.batch.BufferBytes = memory })
+	s.do(t, "POST", s.v3(topic)+"/records", `{"value":{"type":"AVRO","schema":"\"string\"","data":"a"}}`, plainJSON).want(t, 200, ok200)
+	event := `"` + strings.Repeat("x", 50_000) + `"`
+	// From less than the body takes to enough for what is made of it.
+	for room := 40_000; room < 400_000; room += 10_000 {
+		others := s.producer.Acquire()
+		others.Holder, others.Lent = new(fair.Holder), memory-room
+		if err := s.producer.Admit(others); err != nil {
+			t.Fatal(err)
+		}
+		r := s.do(t, "POST", "/ingest/e", event, jsonType)
+		others.Release()
+		if r.status != 200 {
+			r.want(t, 503, `"error_code":50301`)
+		}
+	}
+	s.do(t, "POST", "/ingest/e", event, jsonType).want(t, 200, `{"accepted":1,"refused":0}`)
 }
