@@ -3,7 +3,6 @@ package ingest
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -57,7 +56,7 @@ func (in *Ingest) Start() (stop func(context.Context) error) {
 		case <-ended:
 			return nil
 		case <-until.Done():
-			return fmt.Errorf("events of the spool are on their way, and stay there: %w", until.Err())
+			return until.Err()
 		}
 	}
 }

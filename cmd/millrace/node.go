@@ -420,8 +420,8 @@ func (n *node) close(ctx context.Context) (err error) {
 	}
 	if n.spool != nil {
 		if n.server != nil {
-			if failed := n.server.StopForwarding(ctx); failed != nil && err == nil {
-				err = failed
+			if failed := n.server.StopForwarding(ctx); failed != nil { // and nothing is lost
+				n.log.Warn("events of the spool are on their way to Kafka: the next start sends them again", "err", failed)
 			}
 		}
 		if failed := n.spool.Close(); failed != nil && err == nil {
