@@ -138,13 +138,17 @@ func (c *Cache) find(ctx context.Context, v *view, name string) (*Topic, error) 
 	return c.lookUp(ctx, name, false)
 }
 
+// listed returns all topics but Kafka's own, sorted by name.
+func (v *view) listed() []*Topic {
+	return slices.DeleteFunc(slices.Clone(v.all()), func(t *Topic) bool { return t.Internal })
+}
+
 // topicsAnswer returns the names of all topics but Kafka's own, as the Confluent proxy does.
 func (v *view) topicsAnswer() *Answer {
 	if a := v.list.Load(); a != nil {
 		return a
 	}
-	listed := slices.DeleteFunc(slices.Clone(v.all()), func(t *Topic) bool { return t.Internal })
-	a := newAnswer(appendTopicNames(nil, listed))
+	a := newAnswer(appendTopicNames(nil, v.listed()))
 	v.list.Store(a)
 	return a
 }

@@ -3,6 +3,7 @@ package metadata
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -294,5 +295,30 @@ func TestInternalIsNotListed(t *testing.T) {
 	some := func(topic string) bool { return topic != "b" }
 	if got := string(v.topicsFor(some).Body); got != `["a"]` {
 		t.Errorf("listed %s", got)
+	}
+}
+
+// Nor do changes tell of them: a reader could not find them in any list.
+func TestChangesTellOfNoInternalTopic(t *testing.T) {
+	viewOf := func(topics ...*Topic) *view {
+		return &view{Snapshot: &Snapshot{Topics: topics, brokers: newAnswer([]byte("{}"))}}
+	}
+	own := func(leader int32) *Topic {
+		return &Topic{Name: "__own", Internal: true, Partitions: []Partition{{Leader: leader}}}
+	}
+	a, b := &Topic{Name: "a"}, &Topic{Name: "b"}
+	for _, c := range []struct {
+		was, is *view
+		created []string
+	}{
+		{viewOf(a), viewOf(own(1), a), nil},
+		{viewOf(own(1), a), viewOf(own(2), a), nil},
+		{viewOf(own(1), a), viewOf(a), nil},
+		{viewOf(a), viewOf(own(1), a, b), []string{"b"}},
+	} {
+		ch, ok := changesOf(c.was, c.is)
+		if ok != (c.created != nil) || !slices.Equal(ch.Created, c.created) || len(ch.Deleted)+len(ch.Changed) > 0 {
+			t.Errorf("told of %+v, want %q created", ch, c.created)
+		}
 	}
 }

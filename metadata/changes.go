@@ -80,7 +80,8 @@ func (c *Cache) Await(ctx context.Context, q Query, etag string, timeout time.Du
 // Changes are the differences between two states of the cluster. Names are sorted.
 type Changes struct {
 	// Created, Deleted and Changed are topics. One is changed if its
-	// partitions, their leaders, replicas or in-sync replicas are.
+	// partitions, their leaders, replicas or in-sync replicas are. Kafka's own topics are not among
+	// them, as they are in no list.
 	Created, Deleted, Changed []string
 	// Brokers is the answer to [AllBrokers] if it changed, else nil.
 	Brokers *Answer
@@ -142,7 +143,7 @@ func changesOf(was, is *view) (ch Changes, ok bool) {
 	if was.brokers != is.brokers && was.brokers.ETag != is.brokers.ETag {
 		ch.Brokers = is.brokers
 	}
-	old, now := was.all(), is.all()
+	old, now := was.listed(), is.listed()
 	for len(old) > 0 || len(now) > 0 {
 		switch {
 		case len(now) == 0 || len(old) > 0 && old[0].Name < now[0].Name:
