@@ -267,6 +267,20 @@ func TestKeys(t *testing.T) {
 	}
 }
 
+// A key stands in a file once, in whatever case its digits are: else which entry holds, and which
+// roles, would be the order of the file.
+func TestSameKeyTwice(t *testing.T) {
+	t.Parallel()
+	_, entry := keyOf(t, "edge", "writers")
+	sum := strings.Fields(strings.SplitAfter(entry, "sha256:")[1])[0]
+	for _, again := range []string{sum, strings.ToUpper(sum)} {
+		text := entry + "- id: other\n  sha256: " + again + "\n"
+		if _, err := parseKeys([]byte(text)); err == nil || !strings.Contains(err.Error(), "key 2: the same sha256") {
+			t.Errorf("twice, once as %s: %v", again, err)
+		}
+	}
+}
+
 // Wrong passwords from one address are refused without a check after a while, and those who have
 // logged in before notice nothing of that.
 func TestWrongPasswordsAreBounded(t *testing.T) {

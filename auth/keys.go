@@ -55,10 +55,10 @@ func parseKeys(data []byte) ([]keyEntry, error) {
 			return nil, fmt.Errorf("key %d: the id is not 1 to 100 of A-Z a-z 0-9 . _ -", n+1)
 		case err != nil || len(raw) != sha256.Size:
 			return nil, fmt.Errorf("key %d: sha256 has not the 64 hexadecimal digits that `millrace key new` prints", n+1)
-		case seen[e.SHA256]:
+		case seen[string(raw)]: // whatever the case of the digits
 			return nil, fmt.Errorf("key %d: the same sha256 occurs twice", n+1)
 		}
-		seen[e.SHA256] = true
+		seen[string(raw)] = true
 	}
 	return entries, nil
 }
