@@ -66,6 +66,7 @@ type verifier struct {
 	keys    *jose.JSONWebKeySet
 	fetched time.Time // when they were last asked for
 	failure error     // of that
+	asking  *asking   // nil: no fetch is in flight
 }
 
 func newVerifier(s TokenSettings, log *slog.Logger) (*verifier, error) {
@@ -94,27 +95,61 @@ func isURL(text string) bool {
 	return strings.HasPrefix(text, "https://") || strings.HasPrefix(text, "http://")
 }
 
+// asking is a fetch of the keys that is in flight.
+type asking struct {
+	done chan struct{}
+	// all is set where everyone waits for it: there are no keys, or they are too old.
+	all bool
+}
+
 // keySet returns the keys of the issuer. afresh has them fetched again unless that was done just
-// now. Keys that cannot be fetched again are used on.
+// now. Keys that cannot be fetched again are used on. A fetch for a token whose key is not known
+// keeps only such tokens waiting: anybody can send one.
 func (v *verifier) keySet(afresh bool) (*jose.JSONWebKeySet, error) {
 	v.mu.Lock()
-	defer v.mu.Unlock()
-	age := time.Since(v.fetched)
-	due := v.keys == nil && age > time.Second || age > v.settings.Refresh || afresh && age > refetchAfter
-	if due {
-		v.fetched = time.Now()
-		keys, err := v.fetch()
-		if v.failure = err; err == nil {
-			v.keys = keys
-		} else if v.keys != nil {
-			v.log.Warn("the keys that sign tokens cannot be fetched again, the former ones are used", "err", err)
+	asked, mine := v.asking, false
+	if asked == nil {
+		age := time.Since(v.fetched)
+		all := v.keys == nil && age > time.Second || age > v.settings.Refresh
+		if mine = all || afresh && age > refetchAfter; mine {
+			asked = &asking{make(chan struct{}), all}
+			v.asking, v.fetched = asked, time.Now()
 		}
 	}
+	v.mu.Unlock()
+	switch {
+	case mine:
+		v.ask(asked)
+	case asked != nil && (afresh || asked.all):
+		<-asked.done
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	if v.keys == nil {
 		return nil, v.failure
 	}
 	return v.keys, nil
 }
+
+// ask fetches the keys, and lets those go on who wait for it.
+func (v *verifier) ask(a *asking) {
+	keys, err := (*jose.JSONWebKeySet)(nil), errNotFetched
+	defer func() {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		if v.failure = err; err == nil {
+			v.keys = keys
+		} else if v.keys != nil {
+			v.log.Warn("the keys that sign tokens cannot be fetched again, the former ones are used", "err", err)
+		}
+		v.asking = nil
+		close(a.done)
+	}()
+	keys, err = v.fetch()
+}
+
+// errNotFetched is the failure of a fetch that did not end.
+var errNotFetched = errors.New("cannot read the keys that sign tokens")
 
 // fetch reads the set of keys, and drops those that are secret.
 func (v *verifier) fetch() (*jose.JSONWebKeySet, error) {
