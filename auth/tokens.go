@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -151,21 +150,35 @@ func (v *verifier) ask(a *asking) {
 // errNotFetched is the failure of a fetch that did not end.
 var errNotFetched = errors.New("cannot read the keys that sign tokens")
 
-// fetch reads the set of keys, and drops those that are secret.
+// fetch reads the set of keys, and drops those that are secret, and those that are not understood:
+// an issuer may have keys for others, and keys of a kind that is new (RFC 7517, section 5).
 func (v *verifier) fetch() (*jose.JSONWebKeySet, error) {
 	text, err := v.read()
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the keys that sign tokens: %w", err)
 	}
-	set := &jose.JSONWebKeySet{}
-	if err := json.Unmarshal(text, set); err != nil {
+	var all struct {
+		Keys []json.RawMessage `json:"keys"`
+	}
+	if err := json.Unmarshal(text, &all); err != nil {
 		return nil, fmt.Errorf("cannot read the keys that sign tokens: %w", err)
 	}
-	set.Keys = slices.DeleteFunc(set.Keys, func(k jose.JSONWebKey) bool { return !k.IsPublic() || k.Use == "enc" })
-	if len(set.Keys) == 0 {
-		return nil, errors.New("cannot use the keys that sign tokens: there is no public key among them")
+	set, unread := &jose.JSONWebKeySet{}, error(nil)
+	for _, text := range all.Keys {
+		var k jose.JSONWebKey
+		if err := k.UnmarshalJSON(text); err != nil {
+			unread = err
+		} else if k.IsPublic() && k.Use != "enc" {
+			set.Keys = append(set.Keys, k)
+		}
 	}
-	return set, nil
+	switch {
+	case len(set.Keys) > 0:
+		return set, nil
+	case unread != nil:
+		return nil, fmt.Errorf("cannot use the keys that sign tokens: %w", unread)
+	}
+	return nil, errors.New("cannot use the keys that sign tokens: there is no public key among them")
 }
 
 func (v *verifier) read() ([]byte, error) {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -150,4 +151,18 @@ func TestUnknownKeyKeepsNobodyWaiting(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A key that is not understood takes nothing from the others of its set (RFC 7517, section 5).
+func TestUnknownKindOfKey(t *testing.T) {
+	t.Parallel()
+	var s issuer
+	for _, other := range []string{`{"kty":"FUTURE"}`, `{"kty":"EC","crv":"secp256k1","x":"AA","y":"AA"}`, `{"kty":"OKP","crv":"X25519","x":"AA"}`, `{"kty":"RSA"}`} {
+		known := s.set(t, "good")
+		text := strings.Replace(string(known), `{"keys":[`, `{"keys":[`+other+",", 1)
+		v := verifierOf(t, func(*http.Request) []byte { return []byte(text) })
+		if _, err := v.verify(s.token(t, "good", "x")); err != nil {
+			t.Errorf("beside %s: %v", other, err)
+		}
+	}
 }
