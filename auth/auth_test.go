@@ -3,6 +3,7 @@ package auth
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -408,5 +409,21 @@ func TestQuotasOutliveAReload(t *testing.T) {
 		t.Error("the common quota has forgotten that one request is left")
 	} else if left, ok := id.Take(netip.Addr{}, "/x", Usage{Requests: 1}); ok || left.Limit != 3 {
 		t.Errorf("the common quota has forgotten what was used before the reload: %+v", left)
+	}
+}
+
+// A rate holds as it is written, however little of a second one unit of it is.
+func TestHighRates(t *testing.T) {
+	t.Parallel()
+	for _, rate := range []int{3, 1e6 + 1, 100 << 20, 700e6, 5e9} {
+		a := accessOf(t, fmt.Sprintf("rules: []\nquotas: [{name: q, who: ['*'], bytes: %d, burst: 20}]\n", rate), "", "")
+		left, ok := a.Anonymous().Take(netip.Addr{}, "/x", Usage{Bytes: 10 * rate})
+		if !ok || left.Reset != 10*time.Second || left.Limit != 20*int64(rate) || left.Remaining != 10*int64(rate) {
+			t.Errorf("what %d bytes a second allow in 10 s: %+v, %v", rate, left, ok)
+		}
+		a.Anonymous().Charge(netip.Addr{}, "/x", Usage{Bytes: 20 * rate})
+		if left, ok = a.Anonymous().Take(netip.Addr{}, "/x", Usage{Bytes: 1}); ok || left.Reset <= 20*time.Second || left.Remaining != 0 {
+			t.Errorf("beyond what %d bytes a second allow in 20 s: %+v, %v", rate, left, ok)
+		}
 	}
 }

@@ -136,20 +136,35 @@ func (q *quota) rate(m meter) float64 {
 // up at the rate. It is ahead of the clock by what was taken in advance.
 type bucket struct{ ahead atomic.Int64 }
 
-// take takes n units of the given nanoseconds each if there is room for one within the window. So
+// take takes the cost, in nanoseconds, if there is room for that of one unit within the window. So
 // a request that is larger than the window passes once, and is paid for by those after it. It
 // returns how far ahead the bucket is, or was when it refused.
-func (b *bucket) take(now, n, unit, window int64) (ahead int64, ok bool) {
+func (b *bucket) take(now, cost, unit, window int64) (ahead int64, ok bool) {
 	for {
 		was := b.ahead.Load()
 		from := max(was, now)
 		if from-now+unit > window {
 			return from - now, false
 		}
-		if n == 0 || b.ahead.CompareAndSwap(was, from+n*unit) {
-			return from + n*unit - now, true
+		if cost == 0 || b.ahead.CompareAndSwap(was, from+cost) {
+			return from + cost - now, true
 		}
 	}
+}
+
+// maxCost bounds what one request takes: 36 years.
+const maxCost = 1 << 60
+
+// costOf returns for how many nanoseconds n units use up the rate. Those of one are no whole number
+// where the rate is high: n times as many, rounded, would be far off.
+func costOf(n int64, rate float64) int64 {
+	return int64(min(float64(n)*float64(time.Second)/rate, maxCost))
+}
+
+// unitsIn returns how many whole units the rate gives in so many nanoseconds. The thousandth makes
+// up for the digits of a rate that a float does not have.
+func unitsIn(ns int64, rate float64) int64 {
+	return int64(float64(ns)/float64(time.Second)*rate + 1e-3)
 }
 
 // limit is a quota for one identity.
@@ -322,15 +337,15 @@ func (id *Identity) take(addr netip.Addr, path string, u Usage, first, end meter
 			if states == nil {
 				states = id.policy.buckets.of(bucketKey{quota: l.bucket, addr: addr})
 			}
-			unit, window := max(int64(float64(time.Second)/rate), 1), int64(l.Burst*float64(time.Second))
-			ahead, taken := states[m].take(now, int64(u.of(m)), unit, window)
+			unit, window := max(costOf(1, rate), 1), int64(l.Burst*float64(time.Second))
+			ahead, taken := states[m].take(now, costOf(int64(u.of(m)), rate), unit, window)
 			share := 1 - float64(ahead)/float64(window)
 			if taken && share >= least {
 				continue
 			}
 			least = share
 			left = Left{
-				Name: l.Name, What: meterNames[m], Limit: window / unit, Remaining: max(window-ahead, 0) / unit,
+				Name: l.Name, What: meterNames[m], Limit: unitsIn(window, rate), Remaining: unitsIn(max(window-ahead, 0), rate),
 				Reset: time.Duration(ahead), Window: time.Duration(window),
 			}
 			if !taken {
@@ -361,7 +376,7 @@ func (id *Identity) Charge(addr netip.Addr, path string, u Usage) {
 		}
 		for m := range meters {
 			if rate, n := l.rate(m), int64(u.of(m)); rate > 0 && n > 0 {
-				states[m].take(now, n, max(int64(float64(time.Second)/rate), 1), 1<<62)
+				states[m].take(now, costOf(n, rate), 0, 1<<62)
 			}
 		}
 	}
