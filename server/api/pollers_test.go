@@ -259,17 +259,13 @@ type changeEvents struct {
 	close func()
 }
 
-func (s *stack) changes(t *testing.T) *changeEvents {
+func (s *stack) changes(t *testing.T, headers ...string) *changeEvents {
 	t.Helper()
-	resp, err := client.Get(s.base + "/metadata/changes")
-	if err != nil {
-		t.Fatal(err)
+	f := s.follow(t, "/metadata/changes", headers...)
+	if f.resp.Header.Get("Content-Type") != "text/event-stream" {
+		t.Fatal(f.resp.Header)
 	}
-	t.Cleanup(func() { resp.Body.Close() })
-	if resp.StatusCode != 200 || resp.Header.Get("Content-Type") != "text/event-stream" {
-		t.Fatalf("%s %v", resp.Status, resp.Header)
-	}
-	return &changeEvents{bufio.NewScanner(resp.Body), func() { resp.Body.Close() }}
+	return &changeEvents{f.in, f.close}
 }
 
 // next returns the next event.

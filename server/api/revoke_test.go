@@ -89,6 +89,32 @@ func TestStreamsEndWithTheRight(t *testing.T) {
 	}
 }
 
+// A stream of changes tells of no topic that its caller may no longer see. It ends where the caller
+// sees other topics than those it was told of, and goes on where it sees the same.
+func TestChangesEndWithTheRight(t *testing.T) {
+	t.Parallel()
+	d := newDoors(t, "rules: [{who: [key:dash], allow: [describe], topics: ['*']}]")
+	b := testkit.Fake(t, kfake.SeedTopics(1, "a-1", "b-1"))
+	s := start(t, b.Broker, func(o *stackOptions) { o.access = d.settings })
+	events := s.changes(t, d.dashKey)
+	events.want(t, "start")
+	s.reload(t, map[string]string{d.rules: "rules: [{who: [key:dash], allow: [describe], topics: ['a-*', 'b-*']}]"})
+	createElsewhere(t, b.Broker, "b-2")
+	if data := events.want(t, "topics"); data != `{"created":["b-2"],"deleted":[],"changed":[]}` {
+		t.Errorf("a caller that sees the same by other rules is told %s", data)
+	}
+	s.reload(t, map[string]string{d.rules: "rules: [{who: [key:dash], allow: [describe], topics: ['a-*']}]"})
+	createElsewhere(t, b.Broker, "b-3")
+	for events.lines.Scan() {
+		if line := events.lines.Text(); strings.Contains(line, "b-3") {
+			t.Fatalf("a caller is told of a topic that it may no longer see: %s", line)
+		}
+	}
+	if err := events.lines.Err(); err != nil {
+		t.Errorf("the stream has no end in order: %v", err)
+	}
+}
+
 // A stream ends with the credential that opened it: a key that has an end, and one that is taken
 // out of the file.
 func TestStreamsEndWithTheirKey(t *testing.T) {

@@ -3,10 +3,12 @@ package rest
 import (
 	"context"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/valyala/fasthttp"
 
+	"millrace/auth"
 	"millrace/codec"
 	"millrace/codec/json"
 	"millrace/internal/apierr"
@@ -33,8 +35,14 @@ func (m *Metadata) changes(ctx *fasthttp.RequestCtx) error {
 		ctx.SetContentType(server.MediaEvents)
 		return nil
 	}
-	to := audience{topics: visibleTopics(ctx), brokers: server.CallerOf(ctx).May(server.Describe, server.Cluster, brokersPath)}
-	return m.edge.Stream(ctx, server.MediaEvents, func(st *server.Stream) error { return m.sendChanges(st, to) })
+	caller := server.CallerOf(ctx)
+	var now atomic.Pointer[auth.Identity]
+	now.Store(caller)
+	server.KeepWhile(ctx, func(caller *auth.Identity) error {
+		now.Store(caller)
+		return nil
+	})
+	return m.edge.Stream(ctx, server.MediaEvents, func(st *server.Stream) error { return m.sendChanges(st, caller, &now) })
 }
 
 // audience is what the reader of a stream of changes may see.
@@ -43,13 +51,23 @@ type audience struct {
 	brokers bool
 }
 
-// visibleTopics returns which topics the caller may see; nil: all.
-func visibleTopics(ctx *fasthttp.RequestCtx) func(string) bool {
-	caller := server.CallerOf(ctx)
+func audienceOf(caller *auth.Identity) audience {
+	return audience{topics: visibleTo(caller), brokers: caller.May(server.Describe, server.Cluster, brokersPath)}
+}
+
+// visibleTo returns which topics the caller may see; nil: all.
+func visibleTo(caller *auth.Identity) func(string) bool {
 	if caller.MayAll(server.Describe, server.Topic) {
 		return nil
 	}
 	return func(topic string) bool { return caller.May(server.Describe, server.Topic, topic) }
+}
+
+// same reports whether o sees what to sees of the state that the watcher has come to.
+func (to audience) same(o audience, w *metadata.Watcher) bool {
+	topics, _ := w.Seen(to.topics)
+	others, _ := w.Seen(o.topics)
+	return to.brokers == o.brokers && topics.ETag == others.ETag
 }
 
 // of returns the changes that the reader may see; ok is false where there are none.
@@ -65,12 +83,16 @@ func (to audience) of(ch metadata.Changes) (_ metadata.Changes, ok bool) {
 	return ch, ch.Brokers != nil || len(ch.Created)+len(ch.Deleted)+len(ch.Changed) > 0
 }
 
-func (m *Metadata) sendChanges(st *server.Stream, to audience) error {
+// sendChanges tells the caller of changes. now is the caller with the rights of the time: the
+// stream ends when it sees something else by them, since what was told would not fit what is told
+// next.
+func (m *Metadata) sendChanges(st *server.Stream, caller *auth.Identity, now *atomic.Pointer[auth.Identity]) error {
 	w, err := m.cache.Watch(st.Context())
 	if err != nil { // too late for a status
 		return st.Send(server.CloseEvent(codec.AppendError(server.OpenEvent(nil, "error"), apierr.From(err))))
 	}
 	defer w.Close()
+	to := audienceOf(caller)
 	topics, brokers := w.Seen(to.topics)
 	next, err := appendEvent(server.AppendRetry(nil, comeBack), "start", startAnswer{topics.ETag, brokers.ETag})
 	if err != nil {
@@ -84,9 +106,15 @@ func (m *Metadata) sendChanges(st *server.Stream, to audience) error {
 		changes, ok := w.Next(ctx)
 		silent := ctx.Err() != nil
 		cancel()
+		sees := to
+		if latest := now.Load(); latest != caller {
+			if caller, to = latest, audienceOf(latest); !sees.same(to, w) {
+				return nil
+			}
+		}
 		switch {
 		case ok:
-			if changes, ok = to.of(changes); !ok {
+			if changes, ok = sees.of(changes); !ok {
 				next = server.AppendBeat(next[:0])
 				continue
 			}

@@ -57,7 +57,7 @@ func (m *Metadata) root(ctx *fasthttp.RequestCtx) error {
 
 // listTopics handles GET /topics.
 func (m *Metadata) listTopics(ctx *fasthttp.RequestCtx) error {
-	return m.known(ctx, metadata.Query{Of: metadata.AllTopics, Visible: visibleTopics(ctx)})
+	return m.known(ctx, metadata.Query{Of: metadata.AllTopics, Visible: visibleTo(server.CallerOf(ctx))})
 }
 
 // describeTopic handles GET /topics/{topic}.
