@@ -175,6 +175,52 @@ func TestConfigsAreKept(t *testing.T) {
 	})
 }
 
+// A reader that joins a request which began before it, or before a change, waits for the next one.
+func TestConfigsOfBefore(t *testing.T) {
+	for name, q := range map[string]Query{
+		"younger": {Of: OneTopic, Topic: "t", Bounded: true},
+		"changed": {Of: OneTopic, Topic: "t"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, network *kfake.VirtualNetwork) {
+				cluster := newCluster(t, virtual(network, kfake.SeedTopics(1, "t"))...)
+				c := newCache(t, cluster, Settings{MaxAge: time.Hour}, dialer(network))
+				if _, err := c.Snapshot(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				asked := cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.DescribeConfigs}, Observe: true, Count: -1})
+				release := make(chan struct{})
+				cluster.ControlKey(int16(kmsg.DescribeConfigs), func(kmsg.Request) (kmsg.Response, error, bool) {
+					<-release
+					return nil, nil, false
+				})
+				var wg sync.WaitGroup
+				read := func(q Query) {
+					wg.Go(func() {
+						if _, err := body(t.Context(), c, q); err != nil {
+							t.Error(err)
+						}
+					})
+				}
+				read(Query{Of: OneTopic, Topic: "t"})
+				synctest.Wait() // it is on its way
+				time.Sleep(time.Millisecond)
+				if !q.Bounded {
+					c.doubts.Add(1)
+					go c.refreshLater()
+				}
+				read(q)
+				synctest.Wait()
+				close(release)
+				wg.Wait()
+				if n := asked.Hits(); n != 2 {
+					t.Errorf("%d requests", n)
+				}
+			})
+		})
+	}
+}
+
 func TestConfigsAreBounded(t *testing.T) {
 	s := configs{topics: newConfigs(time.Hour)}
 	now := time.Now()

@@ -88,7 +88,7 @@ func New(client *kgo.Client, s Settings, log *slog.Logger) *Cache {
 	c.refreshes = newLimit(every, refreshBurst)
 	c.names = gather[*Topic]{cache: c, limit: newLimit(every, gatherBurst), ask: c.askTopics}
 	c.configs.topics = newConfigs(c.settings.MaxAge)
-	c.configs.gather = gather[[]byte]{cache: c, limit: newLimit(every, gatherBurst), ask: c.askConfigs}
+	c.configs.gather = gather[*topicConfigs]{cache: c, limit: newLimit(every, gatherBurst), ask: c.askConfigs}
 	c.offsets = newOffsetCache(every)
 	c.watchers.init()
 	c.view.Store(&view{Snapshot: &Snapshot{Controller: -1}})

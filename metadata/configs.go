@@ -23,7 +23,7 @@ const maxConfigs = 1024
 
 // configs caches the encoded configurations of topics.
 type configs struct {
-	gather gather[[]byte]
+	gather gather[*topicConfigs]
 	mu     sync.Mutex
 	topics *bounded.Map[string, *topicConfigs]
 }
@@ -35,8 +35,15 @@ func newConfigs(maxAge time.Duration) *bounded.Map[string, *topicConfigs] {
 
 // topicConfigs is immutable.
 type topicConfigs struct {
-	json []byte
-	at   time.Time // when it was read
+	json   []byte
+	at     time.Time // when it was read
+	doubts uint64    // Cache.doubts then
+}
+
+// since reports whether the configuration was read then or later, and nothing was found wrong or
+// changed after that.
+func (t *topicConfigs) since(c *Cache, at time.Time) bool {
+	return t != nil && !t.at.Before(at) && t.doubts == c.doubts.Load()
 }
 
 // topicConfigs returns the configuration of a topic, no older than maxAge, as a JSON object of
@@ -44,8 +51,21 @@ type topicConfigs struct {
 // [Cache.fresh] would return an older view, and at once when the caller is late: it has waited
 // for a younger view in vain.
 func (c *Cache) topicConfigs(ctx context.Context, topic string, maxAge time.Duration, late bool) (kept *topicConfigs, stale bool, err error) {
-	kept, asked := c.cachedConfigs(topic, maxAge)
-	if kept != nil && time.Since(kept.at) < maxAge {
+	since := time.Now().Add(-maxAge)
+	// A reader may join a request that began before since, or before a change, so one is not always
+	// enough; two are.
+	for range 2 {
+		if kept, stale, err = c.configsSince(ctx, topic, since, late); err != nil || stale || kept.since(c, since) {
+			break
+		}
+	}
+	return kept, stale, err
+}
+
+// configsSince waits for one request at most.
+func (c *Cache) configsSince(ctx context.Context, topic string, since time.Time, late bool) (kept *topicConfigs, stale bool, err error) {
+	kept, asked := c.cachedConfigs(topic, since)
+	if kept.since(c, since) {
 		return kept, false, nil
 	}
 	instead := kept != nil && c.spare() != nil // it may be returned in place of a younger one
@@ -61,39 +81,37 @@ func (c *Cache) topicConfigs(ctx context.Context, topic string, maxAge time.Dura
 		patient, cancel = context.WithTimeout(ctx, staleAfter)
 		defer cancel()
 	}
-	json, err := await(patient, c, asked)
+	read, err := await(patient, c, asked)
 	switch {
 	case errors.Is(err, kerr.UnknownTopicOrPartition):
 		c.Invalidate() // deleted since the view was taken
 		return nil, false, apierr.TopicNotFound.New("Topic %s not found.", topic)
 	case err != nil && instead && (patient.Err() != nil || c.Healthy() != nil) && ctx.Err() == nil:
 		return kept, true, nil
-	case err != nil:
-		return nil, false, err
 	}
-	return &topicConfigs{json: json, at: time.Now()}, false, nil
+	return read, false, err
 }
 
 // askConfigs reads the configurations of topics from Kafka, and caches them.
-func (c *Cache) askConfigs(ctx context.Context, topics []string) (map[string]gathered[[]byte], error) {
-	at := time.Now()
+func (c *Cache) askConfigs(ctx context.Context, topics []string) (map[string]gathered[*topicConfigs], error) {
+	doubts, at := c.doubts.Load(), time.Now() // first: a later doubt may be newer than the response
 	resources, err := c.describe(ctx, kmsg.ConfigResourceTypeTopic, topics)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read configurations of topics: %w", err)
 	}
-	found := make(map[string]gathered[[]byte], len(topics))
+	found := make(map[string]gathered[*topicConfigs], len(topics))
 	for i := range resources {
 		r := &resources[i]
 		if err := kerr.ErrorForCode(r.ErrorCode); err != nil {
 			if r.ErrorMessage != nil {
 				err = apierr.FromKafka(err, *r.ErrorMessage)
 			}
-			found[r.ResourceName] = gathered[[]byte]{err: fmt.Errorf("cannot read the configuration of %s: %w", r.ResourceName, err)}
+			found[r.ResourceName] = gathered[*topicConfigs]{err: fmt.Errorf("cannot read the configuration of %s: %w", r.ResourceName, err)}
 			continue
 		}
-		json := appendConfigs(nil, r.Configs)
-		c.configs.put(r.ResourceName, &topicConfigs{json: json, at: at})
-		found[r.ResourceName] = gathered[[]byte]{value: json}
+		read := &topicConfigs{json: appendConfigs(nil, r.Configs), at: at, doubts: doubts}
+		c.configs.put(r.ResourceName, read)
+		found[r.ResourceName] = gathered[*topicConfigs]{value: read}
 	}
 	return found, nil
 }
@@ -102,11 +120,11 @@ func (c *Cache) askConfigs(ctx context.Context, topics []string) (map[string]gat
 // it is due, or nil. Cache and call are read under one lock. Otherwise: the configuration is read
 // as due, the call in flight ends and caches a new one, and the call is no longer found, so that
 // the configuration would be looked up again.
-func (c *Cache) cachedConfigs(topic string, maxAge time.Duration) (kept *topicConfigs, asked *singleflight.Call[[]byte]) {
+func (c *Cache) cachedConfigs(topic string, since time.Time) (kept *topicConfigs, asked *singleflight.Call[*topicConfigs]) {
 	c.configs.mu.Lock()
 	defer c.configs.mu.Unlock()
 	kept, _ = c.configs.topics.Get(topic)
-	if kept != nil && time.Since(kept.at) < min(maxAge, c.settings.renewAfter()) || c.isAway() {
+	if kept.since(c, since) && time.Since(kept.at) < c.settings.renewAfter() || c.isAway() {
 		return kept, nil
 	}
 	return kept, c.configs.gather.enter(topic)

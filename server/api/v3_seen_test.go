@@ -1,11 +1,13 @@
 package api_test
 
 import (
+	"fmt"
 	"math"
 	"net"
 	"strconv"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -122,4 +124,24 @@ func TestV3ElectionIsSeenAtOnce(t *testing.T) {
 	l.call(t, "GET", l.path+"/replicas/1", "").wantAt(t, "is_leader", false)
 	l.call(t, "POST", "/topics/-/partitions/-/leader:elect", `{"data":[{"topic_name":"readings","partition_id":0}]}`).want(t, 200, `"failures":[]`)
 	l.call(t, "GET", l.path+"/replicas/1", "").wantAt(t, "is_leader", true)
+}
+
+// Version 2 shows the settings that a topic has now, however long its answers are kept: after a
+// change, and when another topic has the name.
+func TestV2ShowsSettingsAtOnce(t *testing.T) {
+	t.Parallel()
+	b := testkit.Fake(t).Broker
+	s := startV3(t, b, func(o *stackOptions) { o.metadata.MaxAge = time.Hour })
+	const create = `{"topic_name":"t","partitions_count":1,"replication_factor":1,"configs":[{"name":"retention.ms","value":"%s"}]}`
+	shown := func(value string) {
+		t.Helper()
+		s.do(t, "GET", "/topics/t", "").want(t, 200, `"retention.ms":"`+value+`"`)
+	}
+	s.call(t, "POST", "/topics", fmt.Sprintf(create, "1111")).want(t, 201, "")
+	shown("1111")
+	s.call(t, "PUT", "/topics/t/configs/retention.ms", `{"value":"2222"}`).want(t, 204, "")
+	shown("2222")
+	s.call(t, "DELETE", "/topics/t", "").want(t, 204, "")
+	s.call(t, "POST", "/topics", fmt.Sprintf(create, "3333")).want(t, 201, "")
+	shown("3333")
 }
