@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"math"
 	"slices"
 	"strings"
 
@@ -128,7 +129,8 @@ func (a *Admin) resetTargets(ctx context.Context, r Reset, current map[TopicPart
 	shifted := map[TopicPartition]int64{}
 	for p, from := range current {
 		if slices.Contains(topics, p.Topic) {
-			shifted[p] = min(max(from+r.Shift, starts[p]), ends[p])
+			to := from + min(r.Shift, math.MaxInt64-from) // at most the greatest number
+			shifted[p] = min(max(to, starts[p]), ends[p])
 		}
 	}
 	return shifted, nil

@@ -144,3 +144,25 @@ func TestV3RecordsAreDeleted(t *testing.T) {
 		}
 	})
 }
+
+// committed returns a group that is at 3 in the first partition of a topic of five records.
+func (s *v3) committed(t *testing.T) (group, topic string) {
+	t.Helper()
+	topic, group = s.filled(t), testkit.Group(t)
+	var offsets kadm.Offsets
+	offsets.AddOffset(topic, 0, 3, -1)
+	if err := s.admin.CommitAllOffsets(t.Context(), group, offsets); err != nil {
+		t.Fatal(err)
+	}
+	return group, topic
+}
+
+// A shift beyond what a number can hold stops at the end of the log, as a lesser one does.
+func TestV3ShiftBeyondTheEnd(t *testing.T) {
+	t.Parallel()
+	s := startV3(t, testkit.Fake(t).Broker)
+	group, _ := s.committed(t)
+	for shift, want := range map[string]int{"9223372036854775807": 5, "-9223372036854775807": 0} {
+		s.call(t, "POST", "/consumer-groups/"+group+"/offsets:reset", `{"to":"shift","validate_only":true,"shift":`+shift+`}`).wantAt(t, "data/0/new_offset", want)
+	}
+}
