@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -194,6 +195,23 @@ func TestV3Pages(t *testing.T) {
 	}
 	s.call(t, "GET", "/topics?page_size=0", "").want(t, 400, "page_size")
 	s.call(t, "GET", "/topics?page_token=%21", "").want(t, 400, "page_token")
+}
+
+// The next page is found whatever characters are in the path.
+func TestV3NextPageOfAnyName(t *testing.T) {
+	t.Parallel()
+	s := startV3(t, testkit.Fake(t, kfake.SeedTopics(2, "readings")).Broker)
+	for _, group := range []string{"a b", "50%", "why?#", "a/b", "été"} {
+		var offsets kadm.Offsets
+		offsets.AddOffset("readings", 0, 0, -1)
+		offsets.AddOffset("readings", 1, 0, -1)
+		if err := s.admin.CommitAllOffsets(t.Context(), group, offsets); err != nil {
+			t.Fatal(err)
+		}
+		path := "/consumer-groups/" + url.PathEscape(group) + "/lags?page_size=1"
+		next := fmt.Sprint(s.call(t, "GET", path, "").want(t, 200, `"partition_id":0`).at(t, "metadata/next"))
+		s.do(t, "GET", strings.TrimPrefix(next, s.base), "").want(t, 200, `"partition_id":1`)
+	}
 }
 
 // Links are right behind a reverse proxy.

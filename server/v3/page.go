@@ -113,7 +113,7 @@ func (c *call) nextPage(size int, key string) string {
 	}
 	query.Set("page_size", strconv.Itoa(size))
 	query.Set("page_token", base64.RawURLEncoding.EncodeToString([]byte(key)))
-	return c.urls.base + string(c.Path()) + "?" + query.Encode()
+	return c.urls.base + string(c.URI().PathOriginal()) + "?" + query.Encode()
 }
 
 // ordered returns a number as a text that is ordered as the number is.
