@@ -166,3 +166,16 @@ func TestV3ShiftBeyondTheEnd(t *testing.T) {
 		s.call(t, "POST", "/consumer-groups/"+group+"/offsets:reset", `{"to":"shift","validate_only":true,"shift":`+shift+`}`).wantAt(t, "data/0/new_offset", want)
 	}
 }
+
+// A request whose page cannot be is refused before it changes anything.
+func TestV3ResetWithABadPage(t *testing.T) {
+	t.Parallel()
+	s := startV3(t, testkit.Fake(t).Broker)
+	group, topic := s.committed(t)
+	for _, query := range []string{"page_size=0", "page_size=x", "page_token=%21"} {
+		s.call(t, "POST", "/consumer-groups/"+group+"/offsets:reset?"+query, `{"to":"earliest"}`).want(t, 400, "page_")
+		if all, err := s.admin.FetchOffsets(t.Context(), group); err != nil || all[topic][0].At != 3 {
+			t.Errorf("%s: Kafka has %v, %v", query, all, err)
+		}
+	}
+}

@@ -72,6 +72,9 @@ func (s *groupChanges) reset(c *call) error {
 	if err != nil {
 		return err
 	}
+	if _, _, err := c.pageAsked(); err != nil { // before anything changes
+		return err
+	}
 	g, err := s.Admin.Group(c.life, id)
 	if err != nil {
 		return err
