@@ -2,9 +2,11 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 
 	"millrace/internal/apierr"
 )
@@ -51,6 +53,9 @@ func (a *Admin) Lags(ctx context.Context, g *Group) ([]Lag, error) {
 	var all []Lag
 	for p, current := range offsets {
 		end, ok := ends.Lookup(p.Topic, p.Partition)
+		if !ok && err != nil && !aboutPartitions(err) {
+			return nil, failed(err)
+		}
 		if !ok || end.Err != nil { // a topic that was deleted, or a partition without a leader
 			continue
 		}
@@ -58,6 +63,15 @@ func (a *Admin) Lags(ctx context.Context, g *Group) ([]Lag, error) {
 	}
 	slices.SortFunc(all, func(a, b Lag) int { return a.Compare(b.TopicPartition) })
 	return all, nil
+}
+
+// aboutPartitions reports whether an error is only about partitions that are not there or have no
+// leader, and no broker has failed.
+func aboutPartitions(err error) bool {
+	var shards *kadm.ShardErrors
+	return errors.As(err, &shards) && !slices.ContainsFunc(shards.Errs, func(s kadm.ShardError) bool {
+		return !errors.Is(s.Err, kerr.LeaderNotAvailable) && !errors.Is(s.Err, kerr.UnknownTopicOrPartition)
+	})
 }
 
 // GroupOffsets returns the offsets that a group has committed, or at which a share group starts.
