@@ -38,6 +38,15 @@ func startPartial(t *testing.T, key kmsg.Key) (*admin.Admin, *kadm.Client) {
 	return admin.New(client, admin.Settings{}, admin.Deps{}), kadm.NewClient(client)
 }
 
+// A partition whose broker fails is among those whose records were to be deleted.
+func TestRecordsThatAreNotDeleted(t *testing.T) {
+	a, _ := startPartial(t, kmsg.DeleteRecords)
+	all, err := a.DeleteRecords(t.Context(), "readings", map[int32]int64{0: admin.Latest, 1: admin.Latest})
+	if err != nil || len(all) != 2 || all[0].Err != nil || all[1].Partition != 1 || all[1].Err == nil {
+		t.Errorf("deleted %+v, error %v", all, err)
+	}
+}
+
 // A lag without what one of the brokers leads would be too small.
 func TestLagsOfABrokerThatFails(t *testing.T) {
 	a, second := startPartial(t, kmsg.ListOffsets)

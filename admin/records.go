@@ -1,7 +1,9 @@
 package admin
 
 import (
+	"cmp"
 	"context"
+	"slices"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -42,5 +44,11 @@ func (a *Admin) DeleteRecords(ctx context.Context, topic string, before map[int3
 		}
 		all = append(all, d)
 	}
+	for partition := range before {
+		if _, answered := answer[topic][partition]; !answered { // its broker has failed, or there is none
+			all = append(all, Deleted{TopicPartition: TopicPartition{topic, partition}, Err: failed(cmp.Or(err, error(kerr.UnknownServerError)))})
+		}
+	}
+	slices.SortFunc(all, func(a, b Deleted) int { return a.Compare(b.TopicPartition) })
 	return all, nil
 }
