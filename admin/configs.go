@@ -93,11 +93,14 @@ func (a *Admin) openConfigs(of Owner, name string) error {
 	return nil
 }
 
-// settleConfigs waits until a broker shows the changes of the last owner: it gets them in order.
-func (a *Admin) settleConfigs(ctx context.Context, of Owner, last string, changes map[string][]SetConfig, refusals map[string]error) {
-	if refusals[last] != nil {
+// settleConfigs waits until a broker shows the changes of the last owner that were taken: it gets
+// them in order.
+func (a *Admin) settleConfigs(ctx context.Context, of Owner, asked []kmsg.IncrementalAlterConfigsRequestResource, changes map[string][]SetConfig, refusals map[string]error) {
+	asked = slices.DeleteFunc(asked, func(r kmsg.IncrementalAlterConfigsRequestResource) bool { return refusals[r.ResourceName] != nil })
+	if len(asked) == 0 {
 		return
 	}
+	last := asked[len(asked)-1].ResourceName
 	var names []string
 	for _, set := range changes[last] {
 		names = append(names, set.Name)
@@ -198,7 +201,7 @@ func (a *Admin) AlterConfigs(ctx context.Context, of Owner, changes map[string][
 		}
 	}
 	if !validateOnly {
-		a.settleConfigs(ctx, of, req.Resources[len(req.Resources)-1].ResourceName, changes, refusals)
+		a.settleConfigs(ctx, of, req.Resources, changes, refusals)
 	}
 	a.changed() // v1 and v2 show a topic with its configuration
 	return refusals, nil
