@@ -196,11 +196,9 @@ func (n *number) UnmarshalJSON(raw []byte) error {
 	return err
 }
 
-// wholeNumber reads a number, which may stand in quotes, up to max either way; null is 0.
+// wholeNumber reads a number, which may stand in quotes, up to max either way. Null is none: a
+// member that may be left out is a pointer.
 func wholeNumber(raw []byte, max int64) (int64, error) {
-	if string(raw) == "null" {
-		return 0, nil
-	}
 	n, err := strconv.ParseInt(strings.Trim(string(raw), `"`), 10, 64)
 	if err != nil || n > max || n < -max {
 		return 0, apierr.BadRequest.New("%s in the body is not a whole number up to %d.", apierr.Quote(raw), max)

@@ -185,10 +185,7 @@ func (s *records) reassign(c *call) error {
 	if len(body.Replicas) == 0 {
 		return apierr.Unprocessable.New("replicas is missing or empty. DELETE cancels a reassignment.")
 	}
-	ids := make([]int32, 0, len(body.Replicas))
-	for _, id := range body.Replicas {
-		ids = append(ids, int32(id))
-	}
+	ids := brokerIDs(body.Replicas)
 	c.note("replicas", ids)
 	if err := s.Admin.Reassign(c.life, admin.TopicPartition{Topic: t.Name, Partition: p.ID}, ids); err != nil {
 		return err

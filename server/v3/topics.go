@@ -130,12 +130,12 @@ func (s *shared) strictly(err error) error {
 
 // newTopic is the body of a request that creates a topic.
 type newTopic struct {
-	Name         *text              `json:"topic_name" max:"249"`
-	Partitions   *number            `json:"partitions_count"`
-	Replicas     *number            `json:"replication_factor"`
-	Assignments  map[string][]int32 `json:"replicas_assignments" max:"10000"`
-	Configs      []newConfig        `json:"configs" max:"1000"`
-	ValidateOnly bool               `json:"validate_only"`
+	Name         *text               `json:"topic_name" max:"249"`
+	Partitions   *number             `json:"partitions_count"`
+	Replicas     *number             `json:"replication_factor"`
+	Assignments  map[string][]number `json:"replicas_assignments" max:"10000"`
+	Configs      []newConfig         `json:"configs" max:"1000"`
+	ValidateOnly bool                `json:"validate_only"`
 }
 
 // newConfig is a setting of a topic to create.
@@ -198,7 +198,7 @@ func (b *newTopic) topic() (admin.NewTopic, error) {
 const maxReplicas = 1<<15 - 1
 
 // assignments reads replicas_assignments: the brokers by partition.
-func assignments(given map[string][]int32) (map[int32][]int32, error) {
+func assignments(given map[string][]number) (map[int32][]int32, error) {
 	var all map[int32][]int32
 	for name, ids := range given {
 		partition, err := strconv.ParseInt(name, 10, 32)
@@ -208,9 +208,18 @@ func assignments(given map[string][]int32) (map[int32][]int32, error) {
 		if all == nil {
 			all = make(map[int32][]int32, len(given))
 		}
-		all[int32(partition)] = ids
+		all[int32(partition)] = brokerIDs(ids)
 	}
 	return all, nil
+}
+
+// brokerIDs returns the ids of brokers in a body.
+func brokerIDs(given []number) []int32 {
+	ids := make([]int32, 0, len(given))
+	for _, id := range given {
+		ids = append(ids, int32(id))
+	}
+	return ids
 }
 
 // newCount is the body of a request that adds partitions.
