@@ -12,6 +12,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"millrace/internal/testkit"
 	"millrace/server"
@@ -285,5 +286,34 @@ func TestDocumentListsTheEndpoints(t *testing.T) {
 		if rt.Name != "" && !strings.Contains(string(text), "`"+rt.Name+"`") {
 			t.Errorf("docs/api.md lacks %s: %s %s", rt.Name, rt.Method, rt.Path)
 		}
+	}
+}
+
+// A page goes on where the last one ended, also for a client that reaches the node by another name.
+func TestV3PagesByAnotherName(t *testing.T) {
+	t.Parallel()
+	f := testkit.Fake(t)
+	f.ControlKey(int16(kmsg.DescribeACLs), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		f.KeepControl()
+		resp := req.ResponseKind().(*kmsg.DescribeACLsResponse)
+		for _, name := range []string{"a", "b", "c"} {
+			r := kmsg.NewDescribeACLsResponseResource()
+			r.ResourceType, r.ResourceName, r.ResourcePatternType = kmsg.ACLResourceTypeTopic, name, kmsg.ACLResourcePatternTypeLiteral
+			r.ACLs = append(r.ACLs, kmsg.NewDescribeACLsResponseResourceACL())
+			resp.Resources = append(resp.Resources, r)
+		}
+		return resp, nil, true
+	})
+	s := startV3(t, f.Broker)
+	var seen []string
+	query := "?page_size=1"
+	for _, host := range []string{"m.example", "z.example", "a.example"} {
+		r := s.do(t, "GET", s.cluster+"/acls"+query, "", "X-Forwarded-Host: "+host)
+		seen = append(seen, fmt.Sprint(r.at(t, "data/0/resource_name")))
+		next, _ := r.at(t, "metadata/next").(string)
+		_, query, _ = strings.Cut(next, "/acls")
+	}
+	if !slices.Equal(seen, []string{"a", "b", "c"}) {
+		t.Errorf("seen %v", seen)
 	}
 }

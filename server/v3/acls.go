@@ -3,6 +3,7 @@ package v3
 import (
 	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/valyala/fasthttp"
@@ -128,8 +129,13 @@ func (s *acls) list(c *call) error {
 		return err
 	}
 	return respondList(c, listOf[acl]("KafkaAclList", aclURL(&c.urls, f)), all,
-		func(l admin.ACL) string { return aclURL(&c.urls, l) },
+		aclKey,
 		func(l admin.ACL) acl { return newACLOf(&c.urls, l) })
+}
+
+// aclKey orders entries.
+func aclKey(l admin.ACL) string {
+	return strings.Join([]string{l.Resource.String(), l.Name, l.Pattern.String(), l.Principal, l.Host, l.Operation.String(), l.Permission.String()}, "\x00")
 }
 
 // newACL is the body of a request that adds an entry.
