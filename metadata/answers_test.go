@@ -307,6 +307,45 @@ func TestOffsetsShared(t *testing.T) {
 	})
 }
 
+// A reader who demands offsets of now does not get those of a request that began before.
+func TestOffsetsOfBefore(t *testing.T) {
+	inBubble(t, func(t *testing.T, network *kfake.VirtualNetwork) {
+		cluster := newCluster(t, virtual(network, kfake.SeedTopics(1, "t"))...)
+		c := newCache(t, cluster, Settings{MaxAge: time.Hour}, dialer(network))
+		topic, err := c.Topic(t.Context(), "t")
+		if err != nil {
+			t.Fatal(err)
+		}
+		asked := cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.ListOffsets}, Observe: true, Count: -1})
+		release := make(chan struct{})
+		cluster.ControlKey(int16(kmsg.ListOffsets), func(kmsg.Request) (kmsg.Response, error, bool) {
+			<-release
+			return nil, nil, false
+		})
+		var wg sync.WaitGroup
+		read := func(maxAge time.Duration) {
+			wg.Go(func() {
+				began := time.Now()
+				a, err := c.offsetsOf(t.Context(), topic, 0, maxAge)
+				if err != nil || a.at.Before(began.Add(-maxAge)) {
+					t.Errorf("offsets of %v, asked for at %v: %v", a, began, err)
+				}
+			})
+		}
+		read(time.Hour)
+		synctest.Wait() // it is on its way
+		time.Sleep(time.Millisecond)
+		read(0)
+		read(time.Hour)
+		synctest.Wait()
+		close(release)
+		wg.Wait()
+		if n := asked.Hits(); n != 4 {
+			t.Errorf("%d requests", n)
+		}
+	})
+}
+
 // TestDeleted checks that a topic that was deleted since the view was taken gives TopicNotFound,
 // not an error of Kafka's.
 func TestDeleted(t *testing.T) {

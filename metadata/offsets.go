@@ -72,7 +72,19 @@ func (o *offsetCache) of(key kafka.TopicPartition) *cachedOffsets {
 // offsetsOf answers with the offset of the first record of a partition and the one that its next
 // record will get (the high watermark: records of open transactions count). It asks the leader,
 // unless the rate limit forbids it: then the answer is up to a second old.
-func (c *Cache) offsetsOf(ctx context.Context, t *Topic, partition int32, maxAge time.Duration) (*offsetsAnswer, error) {
+func (c *Cache) offsetsOf(ctx context.Context, t *Topic, partition int32, maxAge time.Duration) (a *offsetsAnswer, err error) {
+	since := time.Now().Add(-maxAge)
+	// A reader may join a request that began before since, so one is not always enough; two are.
+	for range 2 {
+		if a, err = c.youngOffsets(ctx, t, partition, maxAge); err != nil || !a.at.Before(since) {
+			break
+		}
+	}
+	return a, err
+}
+
+// youngOffsets waits for one request at most.
+func (c *Cache) youngOffsets(ctx context.Context, t *Topic, partition int32, maxAge time.Duration) (*offsetsAnswer, error) {
 	key := kafka.TopicPartition{Topic: t.Name, Partition: partition}
 	kept := c.offsets.of(key)
 	// In an interval whose requests are used up the last answer is returned.
