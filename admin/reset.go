@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -83,7 +84,7 @@ func (a *Admin) PlanReset(ctx context.Context, g *Group, r Reset) ([]Move, error
 // resetTargets returns the offset to move to in each partition.
 func (a *Admin) resetTargets(ctx context.Context, r Reset, current map[TopicPartition]int64) (map[TopicPartition]int64, error) {
 	if r.To == ToOffsets {
-		return r.Offsets, nil
+		return r.Offsets, a.exist(ctx, slices.SortedFunc(maps.Keys(r.Offsets), TopicPartition.Compare))
 	}
 	topics := r.Topics
 	if len(topics) == 0 {
@@ -134,6 +135,40 @@ func (a *Admin) resetTargets(ctx context.Context, r Reset, current map[TopicPart
 		}
 	}
 	return shifted, nil
+}
+
+// exist returns an error if one of partitions, which are sorted, does not exist: Kafka would refuse
+// its offset and move the others.
+func (a *Admin) exist(ctx context.Context, partitions []TopicPartition) error {
+	var names []string
+	for _, p := range partitions {
+		if err := a.open(p.Topic); err != nil {
+			return err
+		}
+		names = append(names, p.Topic)
+	}
+	described, err := a.describe(ctx, slices.Compact(names), false)
+	if err != nil {
+		return err
+	}
+	topics := map[string]*Topic{}
+	for i := range described {
+		if name := described[i].Topic; name != nil {
+			if topics[*name], err = newTopic(*name, &described[i]); err != nil {
+				return err
+			}
+		}
+	}
+	for _, p := range partitions {
+		t := topics[p.Topic]
+		if t == nil {
+			return failed(kerr.UnknownServerError)
+		}
+		if _, err := t.Partition(p.Partition); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // MoveOffsets moves the offsets of a group, which must have no members: their next commit would

@@ -179,3 +179,24 @@ func TestV3ResetWithABadPage(t *testing.T) {
 		}
 	}
 }
+
+// Offsets are moved all or none: a partition that does not exist is named before.
+func TestV3ResetOfAPartitionThatIsNotThere(t *testing.T) {
+	t.Parallel()
+	testkit.OnBoth(t, func(t *testing.T, b testkit.Broker) {
+		s := startV3(t, b)
+		group, topic := s.committed(t)
+		for other, want := range map[string]string{
+			fmt.Sprintf(`"topic_name":%q,"partition_id":99`, topic): "40402",
+			`"topic_name":"no-such-topic","partition_id":0`:         "40401",
+		} {
+			body := fmt.Sprintf(`{"to":"offsets","data":[{"topic_name":%q,"partition_id":0,"offset":1},{%s,"offset":5}]`, topic, other)
+			for _, end := range []string{`}`, `,"validate_only":true}`} {
+				s.call(t, "POST", "/consumer-groups/"+group+"/offsets:reset", body+end).want(t, 404, want)
+			}
+		}
+		if all, err := s.admin.FetchOffsets(t.Context(), group); err != nil || all[topic][0].At != 3 {
+			t.Errorf("Kafka has %v, %v", all, err)
+		}
+	})
+}
