@@ -5,34 +5,99 @@ import "bytes"
 // Rewrite appends a text, valid JSON and compact, as Java's Jackson writes what it has read:
 // without escapes but those that JSON needs, and of a member that comes twice the last value, at
 // the place of the first. number appends a number. Registries of schemas compare such texts.
+//
+// It goes over the text once, however deeply that is nested, and borrows it.
 func Rewrite(dst, text []byte, number func(dst, text []byte) []byte) []byte {
-	w := NewWalker(text)
-	switch w.Peek() {
+	r := rewriter{text: text, number: number}
+	return r.value(dst)
+}
+
+type rewriter struct {
+	text   []byte
+	i      int
+	number func(dst, text []byte) []byte
+}
+
+func (r *rewriter) value(dst []byte) []byte {
+	switch r.text[r.i] {
 	case '{':
-		dst = append(dst, '{')
-		for i, m := range Members(text) {
-			if i > 0 {
-				dst = append(dst, ',')
-			}
-			dst = append(AppendPlain(dst, m.Name), ':')
-			dst = Rewrite(dst, m.Value, number)
-		}
-		return append(dst, '}')
+		return r.object(dst)
 	case '[':
-		dst = append(dst, '[')
-		for i, e := range Elements(text) {
+		return r.array(dst)
+	case '"':
+		return AppendPlain(dst, r.str())
+	}
+	start := r.i
+	for r.i < len(r.text) && r.text[r.i] != ',' && r.text[r.i] != ']' && r.text[r.i] != '}' {
+		r.i++
+	}
+	scalar := r.text[start:r.i]
+	if c := scalar[0]; c == 't' || c == 'f' || c == 'n' {
+		return append(dst, scalar...)
+	}
+	return r.number(dst, scalar)
+}
+
+func (r *rewriter) array(dst []byte) []byte {
+	for r.text[r.i] != ']' {
+		dst = append(dst, r.text[r.i]) // the bracket or a comma
+		if r.i++; r.text[r.i] != ']' {
+			dst = r.value(dst)
+		}
+	}
+	r.i++
+	return append(dst, ']')
+}
+
+// object writes all members as they come. Where one came twice, those that count are then moved
+// together.
+func (r *rewriter) object(dst []byte) []byte {
+	type span struct{ start, end int } // of a name and its value in dst
+	var members []span
+	at, twice := map[string]int{}, false
+	first := len(dst) + 1
+	for r.text[r.i] != '}' {
+		dst = append(dst, r.text[r.i]) // the brace or a comma
+		if r.i++; r.text[r.i] == '}' {
+			break
+		}
+		start, name := len(dst), r.str()
+		r.i++ // the colon
+		dst = r.value(append(AppendPlain(dst, name), ':'))
+		k, known := at[name]
+		if !known {
+			k, members = len(members), append(members, span{})
+			at[name] = k
+		}
+		members[k], twice = span{start, len(dst)}, twice || known
+	}
+	r.i++
+	if twice {
+		mark := len(dst)
+		for i, m := range members {
 			if i > 0 {
 				dst = append(dst, ',')
 			}
-			dst = Rewrite(dst, e, number)
+			dst = append(dst, dst[m.start:m.end]...)
 		}
-		return append(dst, ']')
-	case '"':
-		return AppendPlain(dst, string(Unquote(bytes.Clone(w.Value()))))
-	case 't', 'f', 'n':
-		return append(dst, w.Value()...)
+		dst = dst[:first+copy(dst[first:], dst[mark:])]
 	}
-	return number(dst, w.Value())
+	return append(dst, '}')
+}
+
+// str steps over a string and returns its text.
+func (r *rewriter) str() string {
+	raw := r.text[r.i:stringEnd(r.text, r.i)]
+	r.i += len(raw)
+	return unquoted(raw)
+}
+
+// unquoted is [Unquote] of a copy.
+func unquoted(raw []byte) string {
+	if bytes.IndexByte(raw, '\\') < 0 {
+		return string(raw[1 : len(raw)-1])
+	}
+	return string(Unquote(bytes.Clone(raw)))
 }
 
 // Pair is a member of an object: its name, and its value as compact JSON text.
@@ -41,22 +106,27 @@ type Pair struct {
 	Value []byte
 }
 
-// Members returns the members of an object in their order, the last value of each, which may be
-// views of text. Of a text that is no object it returns none. The text must be compact.
+// Members returns the members of an object in their order, the last value of each, which are views
+// of text. Of a text that is no object it returns none. The text must be valid and compact.
 func Members(text []byte) (all []Pair) {
-	if bytes.IndexByte(text, '\\') >= 0 { // in a name it would be decoded in place
-		text = bytes.Clone(text)
-	}
-	w := NewWalker(text)
-	if !w.Enter('{') {
+	if len(text) == 0 || text[0] != '{' {
 		return nil
 	}
 	at := map[string]int{}
-	for w.Member() {
-		name := string(w.Name())
-		value := w.Value()
-		if i, twice := at[name]; twice {
-			all[i].Value = value
+	for i := 1; text[i] != '}'; {
+		if text[i] == ',' {
+			i++
+		}
+		colon := stringEnd(text, i)
+		name := unquoted(text[i:colon])
+		end, _, err := Scan(text, colon+1)
+		if err != nil {
+			return nil
+		}
+		value := text[colon+1 : end : end]
+		i = end
+		if k, twice := at[name]; twice {
+			all[k].Value = value
 			continue
 		}
 		at[name] = len(all)
