@@ -102,7 +102,7 @@ func skip(text string, i int) int {
 
 // defaultSizes returns about how many bytes of JSON each message has when it is empty: two bytes
 // of payload encode one, so few bytes can become very many. most is the largest of them, or the
-// JSON of one byte that stands for the longest name of an enum's value.
+// JSON of few bytes that stand for the longest name of an enum's value or of an extension.
 func defaultSizes(files map[string]protoreflect.FileDescriptor) (sizes map[protoreflect.FullName]int, most int) {
 	sizes = map[protoreflect.FullName]int{}
 	var visit func(protoreflect.MessageDescriptors)
@@ -125,8 +125,37 @@ func defaultSizes(files map[string]protoreflect.FileDescriptor) (sizes map[proto
 	}
 	for _, f := range files {
 		visit(f.Messages())
+		most = max(most, longestExtension(f))
 	}
 	return sizes, most
+}
+
+// extensionSize is how many bytes the name of an extension has in JSON, where it stands only if the
+// extension is set.
+func extensionSize(f protoreflect.FieldDescriptor) int {
+	return len(f.FullName()) + len(`"[]":`)
+}
+
+// scope is a file or a message.
+type scope interface {
+	Extensions() protoreflect.ExtensionDescriptors
+	Messages() protoreflect.MessageDescriptors
+}
+
+// longestExtension returns the size of the longest name of an extension in a scope, with a short
+// value.
+func longestExtension(in scope) (longest int) {
+	for i := range in.Extensions().Len() {
+		f := in.Extensions().Get(i)
+		longest = max(longest, extensionSize(f)+len(`0000,`))
+		if e := f.Enum(); e != nil {
+			longest = max(longest, extensionSize(f)+longestName(e.Values()))
+		}
+	}
+	for i := range in.Messages().Len() {
+		longest = max(longest, longestExtension(in.Messages().Get(i)))
+	}
+	return longest
 }
 
 func longestName(values protoreflect.EnumValueDescriptors) (longest int) {
@@ -158,6 +187,9 @@ func (w *weigher) weigh(m protoreflect.Message, anys int) error {
 	}
 	var err error
 	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		if f.IsExtension() {
+			w.size += extensionSize(f)
+		}
 		switch {
 		case f.IsMap():
 			v.Map().Range(func(k protoreflect.MapKey, v protoreflect.Value) bool {
