@@ -193,8 +193,8 @@ func (w *weigher) weigh(m protoreflect.Message, anys int) error {
 		switch {
 		case f.IsMap():
 			v.Map().Range(func(k protoreflect.MapKey, v protoreflect.Value) bool {
-				err = w.value(f.MapValue(), v, anys)
 				w.size += quotedSize(k.String())
+				err = w.value(f.MapValue(), v, anys)
 				return err == nil
 			})
 		case f.IsList():
@@ -250,7 +250,9 @@ func (w *weigher) any(m protoreflect.Message, anys int) error {
 		return errDeepAny
 	}
 	fields := m.Descriptor().Fields()
-	inner, err := w.schema.types.FindMessageByURL(m.Get(fields.ByName("type_url")).String())
+	url := m.Get(fields.ByName("type_url")).String()
+	w.size += quotedSize(url)
+	inner, err := w.schema.types.FindMessageByURL(url)
 	if err != nil {
 		return nil // the library has an error for it
 	}

@@ -12,17 +12,21 @@ import (
 
 // The bound of a message's JSON counts what a string becomes by its escapes.
 func TestEscapesCountForTheSizeOfJSON(t *testing.T) {
-	const size = maxJSON/6 + 1
-	for name, text := range map[string]string{
-		"string":  `syntax = "proto3"; message M { string s = 1; }`,
-		"strings": `syntax = "proto3"; message M { repeated string s = 1; }`,
+	long := string(bytes.Repeat([]byte{1}, maxJSON/6+1))
+	of := func(text string) []byte { // a first field
+		return append(binary.AppendUvarint([]byte{1<<3 | 2}, uint64(len(text))), text...)
+	}
+	for name, c := range map[string]struct {
+		text    string
+		message []byte
+	}{
+		"string":   {`syntax = "proto3"; message M { string s = 1; }`, of(long)},
+		"strings":  {`syntax = "proto3"; message M { repeated string s = 1; }`, of(long)},
+		"map key":  {`syntax = "proto3"; message M { map<string, bool> s = 1; }`, of(string(of(long)))},
+		"type URL": {`syntax = "proto3"; import "google/protobuf/any.proto"; message M { google.protobuf.Any s = 1; }`, of(string(of(long + "/M")))},
 	} {
-		s, err := Compile(text, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		payload := binary.AppendUvarint([]byte{firstMessage, 1<<3 | 2}, size)
-		payload = append(payload, bytes.Repeat([]byte{1}, size)...)
+		s := compile(t, c.text)
+		payload := append([]byte{firstMessage}, c.message...)
 		if out, err := s.AppendDecoded(nil, payload, codec.Tagged); !errors.Is(err, errLarge) {
 			t.Errorf("%s: %d bytes of JSON, %v", name, len(out), err)
 		}
