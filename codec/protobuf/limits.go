@@ -3,6 +3,8 @@ package protobuf
 import (
 	"errors"
 	"fmt"
+	"math"
+	"strconv"
 	"unicode/utf8"
 
 	"google.golang.org/protobuf/proto"
@@ -222,12 +224,50 @@ func (w *weigher) value(f protoreflect.FieldDescriptor, v protoreflect.Value, an
 	case protoreflect.EnumKind:
 		if e := f.Enum().Values().ByNumber(v.Enum()); e != nil {
 			w.size += len(e.Name())
+		} else {
+			w.number(len(strconv.Itoa(int(v.Enum()))))
 		}
+	default:
+		w.number(numberSize(f.Kind(), v))
 	}
 	if w.size += len(`0000,`); w.size > maxJSON {
 		return errLarge
 	}
 	return nil
+}
+
+// number adds what a number of that size has more than what is counted for each value.
+func (w *weigher) number(size int) { w.size += max(size-len(`0000`), 0) }
+
+// numberSize returns how many bytes a number or boolean has in JSON, about.
+func numberSize(kind protoreflect.Kind, v protoreflect.Value) int {
+	var room [32]byte
+	switch kind {
+	case protoreflect.BoolKind:
+		return len(`false`)
+	case protoreflect.FloatKind:
+		return floatSize(v.Float(), 32)
+	case protoreflect.DoubleKind:
+		return floatSize(v.Float(), 64)
+	case protoreflect.Uint32Kind, protoreflect.Fixed32Kind:
+		return len(strconv.AppendUint(room[:0], v.Uint(), 10))
+	case protoreflect.Uint64Kind, protoreflect.Fixed64Kind:
+		return len(strconv.AppendUint(room[:0], v.Uint(), 10)) + len(`""`)
+	case protoreflect.Int64Kind, protoreflect.Sint64Kind, protoreflect.Sfixed64Kind:
+		return len(strconv.AppendInt(room[:0], v.Int(), 10)) + len(`""`)
+	}
+	return len(strconv.AppendInt(room[:0], v.Int(), 10))
+}
+
+// floatSize is the size of a float, which is written without an exponent unless it is very large or
+// very small.
+func floatSize(v float64, bits int) int {
+	var room [32]byte
+	form := byte('f')
+	if abs := math.Abs(v); abs < 1e-6 || abs >= 1e21 {
+		form = 'e'
+	}
+	return len(strconv.AppendFloat(room[:0], v, form, -1, bits))
 }
 
 // quotedSize returns how many bytes a string has between its quotes in JSON.

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"google.golang.org/protobuf/types/dynamicpb"
+
 	"millrace/codec"
 )
 
@@ -54,5 +56,44 @@ func TestExtensionsCountForTheSizeOfJSON(t *testing.T) {
 	}
 	if out, err := s.AppendDecoded(nil, payload[:1+len(one)], codec.Tagged); err != nil || len(out) > s.swell*len(one) {
 		t.Errorf("%d bytes became %d of JSON, %v", len(one), len(out), err)
+	}
+}
+
+// The bound of a message's JSON counts numbers by their digits.
+func TestDigitsCountForTheSizeOfJSON(t *testing.T) {
+	largest := func(n int) string { return strings.Repeat("\xff", n) }
+	for kind, c := range map[string]struct {
+		element string
+		size    int // of its JSON
+	}{
+		"bool":     {"\x00", len(`false`)},
+		"int32":    {strings.Repeat("\xff", 9) + "\x01", len(`-1`)},
+		"sint32":   {largest(4) + "\x0f", len(`-2147483648`)},
+		"fixed32":  {largest(4), len(`4294967295`)},
+		"uint64":   {largest(9) + "\x01", len(`"18446744073709551615"`)},
+		"fixed64":  {largest(8), len(`"18446744073709551615"`)},
+		"sfixed64": {strings.Repeat("\x00", 7) + "\x80", len(`"-9223372036854775808"`)},
+		"float":    {"\xff\xff\x7f\xff", len(`-3.4028235e+38`)},
+		"E":        {largest(4) + "\x07", len(`2147483647`)},
+		"double":   {"\xff\xff\xff\xff\xff\xff\xef\xff", len(`-1.7976931348623157e+308`)},
+	} {
+		s := compile(t, `syntax = "proto3"; message M { repeated `+kind+` s = 1; } enum E { A = 0; }`)
+		f := s.first.Fields().Get(0)
+		m := dynamicpb.NewMessage(s.first)
+		if err := s.unmarshal(append([]byte{1<<3 | 2, byte(len(c.element))}, c.element...), m); err != nil {
+			t.Fatal(err)
+		}
+		one := m.Get(f).List().Get(0)
+		if out, err := s.AppendDecoded(nil, append([]byte{firstMessage, 1<<3 | 2, byte(len(c.element))}, c.element...), codec.Tagged); err != nil || len(out) != len(`{"s":[]}`)+c.size {
+			t.Errorf("%s: %s, %v", kind, out, err)
+		}
+		w := weigher{schema: s, size: maxJSON - c.size - 1}
+		if err := w.value(f, one, 0); err != nil && c.size >= 4 {
+			t.Errorf("%s: %v within the bound", kind, err)
+		}
+		w.size = maxJSON - c.size
+		if err := w.value(f, one, 0); !errors.Is(err, errLarge) {
+			t.Errorf("%s: %v beyond the bound", kind, err)
+		}
 	}
 }
