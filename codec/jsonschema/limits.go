@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"millrace/codec/json"
 )
 
 // These limits bound the cost of a schema. Each is far above what people's schemas need.
@@ -50,9 +52,16 @@ func (e *effort) spend(steps int) {
 // offers no such hook but the check of a format, which comes first.
 func (e *effort) count(s *jsonschema.Schema) {
 	weight := 1 + len(s.AllOf) + len(s.AnyOf) + len(s.OneOf) + len(s.PatternProperties)
+	if s.Const != nil {
+		weight += bulk(*s.Const) / wholeStep
+	}
 	if s.Enum != nil {
 		weight += len(s.Enum.Values)
+		for _, v := range s.Enum.Values {
+			weight += max(bulk(v)-wholeStep, 0) / wholeStep // the first step has been counted
+		}
 	}
+	names := namesOf(s) / 4
 	format := jsonschema.Format{Validate: func(any) error { return nil }}
 	if s.Format != nil {
 		format = *s.Format
@@ -64,9 +73,12 @@ func (e *effort) count(s *jsonschema.Schema) {
 	format.Validate = func(v any) error {
 		switch v := v.(type) {
 		case map[string]any:
-			e.spend(weight + len(v)/4)
+			e.spend(weight + names + len(v)/4)
 		case []any:
 			e.spend(weight + len(v)/4)
+			if s.UniqueItems {
+				e.spend(comparing(v))
+			}
 		case string:
 			e.spend(weight + len(v)/64)
 		default:
@@ -75,6 +87,61 @@ func (e *effort) count(s *jsonschema.Schema) {
 		return validate(v)
 	}
 	s.Format = &format
+}
+
+// namesOf is how many names s has in lists that the library goes over for an object, whatever its
+// members are. A report has those that are missing.
+func namesOf(s *jsonschema.Schema) int {
+	names := len(s.Required) + len(s.Dependencies) + len(s.DependentRequired) + len(s.DependentSchemas)
+	for _, d := range s.Dependencies {
+		list, _ := d.([]string)
+		names += len(list)
+	}
+	for _, list := range s.DependentRequired {
+		names += len(list)
+	}
+	return names
+}
+
+// wholeStep is what a step is in [bulk].
+const wholeStep = 16
+
+// bulk is the work to compare v with a value that is equal to it: a step for each number, which the
+// library makes a fraction, and much less for all else.
+func bulk(v any) int {
+	work := 1
+	switch v := v.(type) {
+	case map[string]any:
+		for _, member := range v {
+			work += 1 + bulk(member)
+		}
+	case []any:
+		for _, element := range v {
+			work += bulk(element)
+		}
+	case string:
+		work += len(v) / 64
+	case json.Number:
+		work = wholeStep
+	}
+	return work
+}
+
+// fewElements is up to how many elements the library compares each with each.
+const fewElements = 20
+
+// comparing is how many steps it takes to find that the elements are unique, besides one for each
+// few of them.
+func comparing(list []any) int {
+	work := 0
+	for _, element := range list {
+		if own := bulk(element); len(list) <= fewElements {
+			work += own * len(list) / 2
+		} else {
+			work += max(own-wholeStep, 0)
+		}
+	}
+	return work / wholeStep
 }
 
 // pointers collects the $refs by JSON pointer to other than the usual places.
