@@ -99,3 +99,20 @@ func TestContextOf(t *testing.T) {
 		}
 	}
 }
+
+// A subject that has a colon in its name is not the one that is named as its end.
+func TestSubjectThatEndsAsAnother(t *testing.T) {
+	r := open(t, usual(serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/versions") {
+			_, _ = fmt.Fprint(w, `[{"subject":":.own:x:s","version":3}]`)
+			return
+		}
+		_, _ = fmt.Fprintf(w, `{"schema":%q}`, userText)
+	})))
+	for subject, want := range map[string]bool{"s": false, "x:s": true, ":.own:x:s": true, "own:x:s": false} {
+		_, err := r.Locate(context.Background(), Named{Format: codec.Avro, Topic: "t", Subject: []byte(subject), ID: 1})
+		if (err == nil) != want {
+			t.Errorf("the id is of %q: %v", subject, err)
+		}
+	}
+}

@@ -192,7 +192,7 @@ func (r *Registry) versionOf(ctx context.Context, id int32, subject string) (int
 		return 0, refused(err, fmt.Sprintf("the schema id %d", id))
 	}
 	at := slices.IndexFunc(versions, func(v sr.SubjectVersion) bool {
-		return v.Subject == subject || namesContext(v.Subject) && strings.HasSuffix(v.Subject, ":"+subject)
+		return v.Subject == subject || strings.TrimPrefix(v.Subject, contextOf(v.Subject)) == subject
 	})
 	if at < 0 {
 		return 0, apierr.RegistryRefused.New("The schema %d is not of the subject %s.", id, subject)
