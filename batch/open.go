@@ -171,9 +171,13 @@ func (b *batch) reserve() {
 	b.topic.producer.held.Add(nil, int64(len(b.frames.B)))
 }
 
-// grow makes room for n bytes more of frames.
+// grow makes room for n bytes more of frames. Where the pools have no buffer of twice the size, it
+// makes room for half as much again as there is: else all would be copied for each record.
 func (b *batch) grow(n int) {
 	if cap(b.frames.B)-len(b.frames.B) < n {
+		if need := len(b.frames.B) + n; pool.Room(need) == need {
+			n = max(n, min(len(b.frames.B)/2, b.limit-b.size()))
+		}
 		b.frames.B = pool.Grow(b.frames.B, n)
 		b.account()
 	}

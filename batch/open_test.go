@@ -85,6 +85,28 @@ func TestRowsAreFramedAsRecords(t *testing.T) {
 	}
 }
 
+// A batch that is larger than the largest buffer of the pools is not copied for each record.
+func TestLargeBatchesGrowBySteps(t *testing.T) {
+	p := start(t, newModel())
+	of, _ := p.router.topic("t", 1)
+	defer of.leave()
+	const largest, limit = 16 << 20, 20 << 20
+	b := newBatch(of, largest, limit, time.Now())
+	defer b.release()
+	b.frames.B = b.frames.B[:cap(b.frames.B)]
+	moved := 0
+	for b.size()+1024 <= limit {
+		before := &b.frames.B[0]
+		b.grow(1024)
+		if b.frames.B = b.frames.B[:len(b.frames.B)+1024]; &b.frames.B[0] != before {
+			moved++
+		}
+	}
+	if moved > 2 || cap(b.frames.B) > limit {
+		t.Errorf("frames of %d bytes in %d were moved %d times", len(b.frames.B), cap(b.frames.B), moved)
+	}
+}
+
 // stamped is record i of the job with the time that it is to have in Kafka.
 func stamped(j *Job, i int) *kgo.Record {
 	r := j.Slab.Records[i]
