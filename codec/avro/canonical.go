@@ -254,9 +254,10 @@ func (w *writer) fieldAliases(p parts) {
 }
 
 func (w *writer) aliases(names []string) {
+	written := make(map[string]bool, len(names))
 	for i, name := range names {
 		switch {
-		case slices.Contains(names[:i], name):
+		case written[name]:
 			continue
 		case i == 0:
 			w.key("aliases")
@@ -264,6 +265,7 @@ func (w *writer) aliases(names []string) {
 		default:
 			w.out = append(w.out, ',')
 		}
+		written[name] = true
 		w.out = json.AppendPlain(w.out, name)
 	}
 	if len(names) > 0 {

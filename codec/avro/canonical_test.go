@@ -1,6 +1,9 @@
 package avro
 
-import "testing"
+import (
+	"fmt"
+	"testing"
+)
 
 // spellings are schemas, and how Java writes them.
 var spellings = []struct{ text, want string }{
@@ -52,6 +55,24 @@ func TestCanonical(t *testing.T) {
 	for _, odd := range []string{``, `nonsense`, `"unknown"`, `{"type":"record"}`, `{"type":"array"}`, `{"type":{"type":"int"}}`, `5`} {
 		if got := Canonical(odd); got != odd {
 			t.Errorf("%s becomes %s", odd, got)
+		}
+	}
+}
+
+// Names are found among those before them in no more time where there are many.
+func TestCanonicalOfManyAliases(t *testing.T) {
+	aliases := repeated(100_000, func(i int) string { return fmt.Sprintf(`"a%d"`, i) })
+	for _, text := range []string{
+		`{"type":"record","name":"R","fields":[],"aliases":[` + aliases + `]}`,
+		`{"type":"record","name":"R","fields":[{"name":"f","type":"int","aliases":[` + aliases + `]}]}`,
+	} {
+		_, took := measured(func() {
+			if got := Canonical(text); got != text {
+				t.Errorf("%.200s becomes %.200s", text, got)
+			}
+		})
+		if took > patience/4 {
+			t.Errorf("%d bytes of %.50s took %v", len(text), text, took)
 		}
 	}
 }
