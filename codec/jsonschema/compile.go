@@ -200,8 +200,9 @@ func (s source) compile() (*checker, error) {
 	if c.schema, err = lib.Compile(rootURL); err != nil {
 		return nil, s.complaint(err)
 	}
+	depth := above(parts)
 	for _, part := range parts {
-		c.effort.count(part)
+		c.effort.count(part, depth[part]/scopesPerStep)
 	}
 	c.parts, c.instructions = len(parts), regexps.instructions
 	return c, nil

@@ -33,6 +33,10 @@ func TestEffortOfOneVisit(t *testing.T) {
 		return `{"definitions":{"part":` + part + `},"allOf":` + repeated(100, `{"$ref":"#/definitions/part"}`) + `}`
 	}
 	names := "[" + numbered(2000, `"%x"`) + "]"
+	var way strings.Builder
+	for i := range 1000 {
+		fmt.Fprintf(&way, `"%d":{"$ref":"#/definitions/%d"},`, i, i+1)
+	}
 	for name, c := range map[string]struct{ schema, value string }{
 		"const":             {often(`{"const":` + nested + `}`), nested},
 		"enum":              {often(`{"enum":[` + nested + `]}`), nested},
@@ -41,6 +45,7 @@ func TestEffortOfOneVisit(t *testing.T) {
 		"dependencies":      {`{"items":{"dependencies":{` + numbered(2000, `"%x":[]`) + `}}}`, repeated(200, `{}`)},
 		"dependentRequired": {`{"$schema":"https://json-schema.org/draft/2020-12/schema","items":{"dependentRequired":{` + numbered(2000, `"%x":[]`) + `}}}`, repeated(200, `{}`)},
 		"required":          {`{"items":{"required":` + names + `}}`, repeated(200, `{}`)},
+		"long way":          {`{"definitions":{` + way.String() + `"1000":{}},"items":{"$ref":"#/definitions/0"}}`, repeated(15, `1`)},
 		"what one needs":    {`{"items":{"dependencies":{"a":` + names + `}}}`, repeated(200, `{"a":1}`)},
 	} {
 		checker, err := compile(t, c.schema).take()

@@ -49,9 +49,10 @@ func (e *effort) spend(steps int) {
 }
 
 // count makes the library count each visit of a schema, before its parts are visited. The library
-// offers no such hook but the check of a format, which comes first.
-func (e *effort) count(s *jsonschema.Schema) {
-	weight := 1 + len(s.AllOf) + len(s.AnyOf) + len(s.OneOf) + len(s.PatternProperties)
+// offers no such hook but the check of a format, which comes first. A visit has extra steps besides
+// those for the parts of s.
+func (e *effort) count(s *jsonschema.Schema, extra int) {
+	weight := 1 + extra + len(s.AllOf) + len(s.AnyOf) + len(s.OneOf) + len(s.PatternProperties)
 	if s.Const != nil {
 		weight += bulk(*s.Const) / wholeStep
 	}
