@@ -57,6 +57,10 @@ var evolutions = map[sr.SchemaType][]evolution{
 		{"items", `{"type":"array","items":{"type":"integer"}}`, `{"type":"array","items":{"type":"number"}}`, true, false},
 		{"any items", `{"type":"array","items":{"type":"integer"}}`, `{"type":"array"}`, true, false},
 		{"tuple", `{"type":"array","items":[{"type":"integer"}]}`, `{"type":"array","items":[{"type":"number"}]}`, false, false},
+		{"closed tuple", `{"type":"array","items":[{"type":"integer"}]}`, `{"type":"array","items":[{"type":"integer"}],"additionalItems":false}`, false, true},
+		{"no names", `{"type":"object"}`, `{"type":"object","propertyNames":false}`, false, true},
+		{"nothing is contained", `{"type":"array"}`, `{"type":"array","contains":false}`, false, true},
+		{"may be repeated", `{"type":"array"}`, `{"type":"array","uniqueItems":false}`, true, true},
 		{"one more branch", `{"oneOf":[{"type":"string"}]}`, `{"oneOf":[{"type":"string"},{"type":"null"}]}`, true, false},
 		{"branches in a type", `{"anyOf":[{"type":"string"},{"type":"integer"}]}`, `{"type":["string","number"]}`, true, false},
 		{"all of them", `{"allOf":[{"type":"integer"},{"minimum":3}]}`, `{"type":"integer","minimum":0}`, true, false},
@@ -275,8 +279,13 @@ func keywordValue(r *rand.Rand, keyword string, d int) any {
 	case "patternProperties":
 		return map[string]any{"^a": randomSchema(r, d-1)}
 	case "items":
+		if r.IntN(3) == 0 {
+			return []any{randomSchema(r, d-1)}
+		}
 		return randomSchema(r, d-1)
-	case "not":
+	case "dependencies":
+		return map[string]any{names[0]: randomSchema(r, d-1)}
+	case "not", "contains", "additionalItems", "propertyNames":
 		return randomSchema(r, d-1)
 	case "anyOf":
 		return []any{randomSchema(r, d-1), randomSchema(r, d-1)}
@@ -289,6 +298,7 @@ func keywordValue(r *rand.Rand, keyword string, d int) any {
 var keywords = []string{
 	"type", "enum", "const", "minimum", "exclusiveMaximum", "multipleOf", "maxLength", "minLength", "minItems", "maxItems", "maxProperties",
 	"uniqueItems", "required", "properties", "additionalProperties", "patternProperties", "items", "not", "anyOf", "allOf",
+	"contains", "additionalItems", "propertyNames", "dependencies",
 }
 
 func randomTypes(r *rand.Rand) any {

@@ -303,10 +303,13 @@ func multipleRule(_ *jsonComparison, r node, w []node, at string) []string {
 	return []string{at + ": multipleOf is narrower"}
 }
 
+// switches are the keywords that are off with false; elsewhere it is the schema of no value.
+var switches = []string{"uniqueItems", "exclusiveMaximum", "exclusiveMinimum"}
+
 // unchanged is the rule of a keyword that is only compared.
 func unchanged(keyword string) rule {
 	return func(_ *jsonComparison, r node, w []node, at string) []string {
-		if r.keywords()[keyword] == false && keyword != "not" || equalIn(r, w, keyword) {
+		if r.keywords()[keyword] == false && slices.Contains(switches, keyword) || equalIn(r, w, keyword) {
 			return nil
 		}
 		return []string{fmt.Sprintf("%s: %s is new or changed", at, keyword)}
