@@ -29,7 +29,7 @@ const maxSteps = 20_000
 func (c *jsonComparison) reads(r, w node, at string) []string {
 	ways, ok := w.ways(0)
 	if !ok {
-		if reflect.DeepEqual(r.value, w.value) {
+		if (&sameness{}).values(r, w) {
 			return nil
 		}
 		return []string{at + ": too complex to compare"}
@@ -317,8 +317,71 @@ func unchanged(keyword string) rule {
 }
 
 func equalIn(r node, w []node, keyword string) bool {
+	mine, _ := r.child(keyword)
 	return slices.ContainsFunc(w, func(n node) bool {
-		v, ok := n.keywords()[keyword]
-		return ok && reflect.DeepEqual(v, r.keywords()[keyword])
+		theirs, ok := n.child(keyword)
+		if ok && keyword == "$ref" {
+			return (&sameness{}).references(r, n)
+		}
+		return ok && (&sameness{}).values(mine, theirs)
 	})
+}
+
+// sameness compares values to the letter, and with them what they refer to.
+type sameness struct {
+	seen map[string]bool // pairs under comparison
+}
+
+func (s *sameness) values(a, b node) bool {
+	if list, ok := a.value.([]any); ok {
+		other, ok := b.value.([]any)
+		if !ok || len(list) != len(other) {
+			return false
+		}
+		for i := range list {
+			if !s.values(node{value: list[i], doc: a.doc}, node{value: other[i], doc: b.doc}) {
+				return false
+			}
+		}
+		return true
+	}
+	if a.keywords() == nil || b.keywords() == nil {
+		return reflect.DeepEqual(a.value, b.value)
+	}
+	if len(a.keywords()) != len(b.keywords()) {
+		return false
+	}
+	for keyword, v := range a.keywords() {
+		other, ok := b.keywords()[keyword]
+		if !ok || !s.values(node{value: v, doc: a.doc}, node{value: other, doc: b.doc}) {
+			return false
+		}
+	}
+	return s.references(a, b)
+}
+
+// references compares the targets of two nodes that may have a $ref. One that cannot be followed
+// may lead anywhere in its text.
+func (s *sameness) references(a, b node) bool {
+	ref, ok := a.keywords()["$ref"].(string)
+	if !ok {
+		return true
+	}
+	if ref != b.keywords()["$ref"] {
+		return false
+	}
+	first, ok := a.target()
+	second, found := b.target()
+	if !ok || !found {
+		return reflect.DeepEqual(a.doc.root, b.doc.root)
+	}
+	key := first.key() + " " + second.key()
+	if s.seen[key] {
+		return true
+	}
+	if s.seen == nil {
+		s.seen = map[string]bool{}
+	}
+	s.seen[key] = true
+	return s.values(first, second)
 }
