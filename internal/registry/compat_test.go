@@ -113,6 +113,25 @@ func TestCanRead(t *testing.T) {
 	}
 }
 
+// The keywords for what is left unevaluated depend on those beside them. (The real registry that is
+// an oracle for the others knows drafts up to 7.)
+func TestUnevaluated(t *testing.T) {
+	const draft = `{"$schema":"https://json-schema.org/draft/2020-12/schema",`
+	for _, e := range []evolution{
+		{"fewer evaluated properties", `{"type":"object","properties":{"a":{},"b":{}},"unevaluatedProperties":false}`, `{"type":"object","properties":{"a":{}},"unevaluatedProperties":false}`, false, true},
+		{"fewer evaluated by a part", `{"type":"object","properties":{"a":{}},"allOf":[{"properties":{"b":{}}}],"unevaluatedProperties":false}`, `{"type":"object","properties":{"a":{}},"unevaluatedProperties":false}`, false, true},
+		{"nothing unevaluated", `{"type":"object","properties":{"a":{}},"title":"T"}`, `{"type":"object","properties":{"a":{}},"unevaluatedProperties":false}`, false, true},
+	} {
+		old, next := parseText(t, sr.TypeJSON, draft+e.old[1:]), parseText(t, sr.TypeJSON, draft+e.next[1:])
+		if problems := next.canRead(old); e.backward != (len(problems) == 0) {
+			t.Errorf("%s, backward: %q", e.name, problems)
+		}
+		if problems := old.canRead(next); e.forward != (len(problems) == 0) {
+			t.Errorf("%s, forward: %q", e.name, problems)
+		}
+	}
+}
+
 func parseText(t *testing.T, typ sr.SchemaType, text string) parsed {
 	t.Helper()
 	p, err := source{Schema: sr.Schema{Type: typ, Schema: text}}.parse()

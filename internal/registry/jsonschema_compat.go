@@ -117,10 +117,12 @@ func init() { // not in the declaration, because the rules refer to it themselve
 	for _, keyword := range []string{
 		"pattern", "uniqueItems", "contains", "minContains", "maxContains", "propertyNames", "patternProperties", "dependencies",
 		"dependentRequired", "dependentSchemas", "not", "if", "then", "else", "prefixItems", "additionalItems",
-		"unevaluatedProperties", "unevaluatedItems", "$dynamicRef", "$recursiveRef",
+		"$dynamicRef", "$recursiveRef",
 	} {
 		keywordRules[keyword] = unchanged(keyword)
 	}
+	keywordRules["unevaluatedProperties"] = unevaluated("unevaluatedProperties", "patternProperties", "additionalProperties")
+	keywordRules["unevaluatedItems"] = unevaluated("unevaluatedItems", "items", "prefixItems", "additionalItems", "contains")
 }
 
 // kindsOf are the types that a keyword applies to; other keywords apply to all types.

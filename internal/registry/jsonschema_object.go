@@ -124,3 +124,30 @@ func itemsRule(c *jsonComparison, r node, w []node, at string) []string {
 	}
 	return c.readsAll(items, written, at+"/items")
 }
+
+// unevaluated is the rule of a keyword for what no other keyword has evaluated: it must be the
+// same, and so must the others be with which the writer evaluates anything. The reader may know
+// more properties.
+func unevaluated(keyword string, others ...string) rule {
+	others = append(others, "$ref", "allOf", "anyOf", "oneOf", "if", "then", "else", "dependentSchemas", "$dynamicRef", "$recursiveRef")
+	return func(_ *jsonComparison, r node, w []node, at string) []string {
+		known, _ := r.keywords()["properties"].(map[string]any)
+		same := slices.ContainsFunc(w, func(n node) bool {
+			properties, _ := n.keywords()["properties"].(map[string]any)
+			for name := range properties {
+				if _, ok := known[name]; !ok {
+					return false
+				}
+			}
+			more := slices.ContainsFunc(others, func(other string) bool {
+				_, ok := n.keywords()[other]
+				return ok && !equalIn(r, []node{n}, other)
+			})
+			return !more && equalIn(r, []node{n}, keyword)
+		})
+		if same || r.keywords()[keyword] == true {
+			return nil
+		}
+		return []string{fmt.Sprintf("%s: %s is new or changed, or what it is for", at, keyword)}
+	}
+}
