@@ -23,6 +23,8 @@ const lookEvery = 250 * time.Millisecond
 type hangups struct {
 	mu    sync.Mutex
 	conns map[*Conn]context.CancelFunc // all on which a request has ever waited
+	// watched says that the goroutine runs: it outlives the last connection by up to lookEvery.
+	watched bool
 }
 
 // add creates the context that ends when the client hangs up, or the node drains.
@@ -30,8 +32,11 @@ func (h *hangups) add(c *Conn) context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(h.conns) == 0 {
+	if h.conns == nil {
 		h.conns = make(map[*Conn]context.CancelFunc)
+	}
+	if !h.watched {
+		h.watched = true
 		go h.watch()
 	}
 	h.conns[c] = cancel
@@ -57,7 +62,7 @@ func (h *hangups) watch() {
 	}
 }
 
-// look checks the connections once. It is false when none is left.
+// look checks the connections once. It is false when none is left, and the watch is over.
 func (h *hangups) look() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -66,7 +71,10 @@ func (h *hangups) look() bool {
 			cancel()
 		}
 	}
-	return len(h.conns) > 0
+	if len(h.conns) == 0 {
+		h.conns, h.watched = nil, false // a map never shrinks
+	}
+	return h.watched
 }
 
 // attention is the state of a connection for [hangups].

@@ -1,0 +1,54 @@
+package server
+
+import (
+	"bytes"
+	"runtime"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// watches returns how many goroutines look for clients that hang up.
+func watches() int {
+	stacks := make([]byte, 1<<20)
+	stacks = stacks[:runtime.Stack(stacks, true)]
+	return bytes.Count(stacks, []byte("server.(*hangups).watch("))
+}
+
+// One goroutine watches the connections, also where they come and go between two looks, and ends
+// with the last of them.
+func TestOneGoroutineWatchesForHangups(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		before := watches() // of other tests' servers
+		var h hangups
+		for range 20 {
+			c := new(Conn)
+			h.add(c)
+			h.remove(c)
+		}
+		c := new(Conn)
+		life := h.add(c)
+		time.Sleep(10 * lookEvery)
+		synctest.Wait()
+		if n := watches() - before; n != 1 {
+			t.Errorf("%d goroutines watch one connection", n)
+		}
+		h.remove(c)
+		if life.Err() == nil {
+			t.Error("the wait of a connection goes on after its end")
+		}
+		time.Sleep(lookEvery)
+		synctest.Wait()
+		if n := watches() - before; n != 0 {
+			t.Errorf("%d goroutines watch none", n)
+		}
+		life = h.add(c)
+		synctest.Wait()
+		if n := watches() - before; n != 1 {
+			t.Errorf("%d goroutines watch a connection that came later", n)
+		}
+		h.remove(c)
+		time.Sleep(lookEvery)
+		synctest.Wait()
+	})
+}
