@@ -96,3 +96,38 @@ func TestCloseEndsThePause(t *testing.T) {
 		l.Close() // a second time is harmless
 	})
 }
+
+// workersEnd is longer than fasthttp's goroutines take to see that they are not needed.
+const workersEnd = time.Minute
+
+// withListeners returns a server that serves on n listeners, which accept nothing until they are
+// closed.
+func withListeners(n int) *Server {
+	s := New(Settings{}, Deps{Logger: slog.New(slog.DiscardHandler)})
+	for range n {
+		l := s.newListener(&failing{closed: make(chan struct{})}, Listener{})
+		s.opened, s.listeners = append(s.opened, l), append(s.listeners, l)
+	}
+	return s
+}
+
+// Several listeners without a connection leave nothing to wait for.
+func TestShutdownWaitsForNoListener(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		defer time.Sleep(workersEnd)
+		s := withListeners(3)
+		served := make(chan error, 1)
+		go func() { served <- s.Serve() }()
+		synctest.Wait()
+		began := time.Now()
+		if err := s.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(began); took >= keepAliveGrace {
+			t.Errorf("a server without a connection has waited %v for its clients", took)
+		}
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -113,12 +113,16 @@ func (f *figures) failed(k *apierr.Kind, at *metrics.Route, sample Sample) {
 // Metrics returns the metrics that requests are counted in.
 func (s *Server) Metrics() *metrics.Metrics { return s.figures.Metrics }
 
+// openConnections returns how many connections are open. fasthttp counts each listener as a
+// connection and subtracts one.
+func (s *Server) openConnections() int {
+	return max(int(s.http.GetOpenConnectionsCount())-(len(s.listeners)-1), 0)
+}
+
 // Stats returns the state of the HTTP edge, for the metrics.
 func (s *Server) Stats() metrics.Server {
-	// fasthttp counts each listener as a connection and subtracts one.
-	open := int(s.http.GetOpenConnectionsCount()) - (len(s.listeners) - 1)
 	return metrics.Server{
-		Connections: max(open, 0),
+		Connections: s.openConnections(),
 		Rejected:    s.limits.refused.Load(),
 		Draining:    s.draining.Load(),
 		Bodies:      metrics.Bodies(s.budget.Stats()),

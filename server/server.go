@@ -248,7 +248,7 @@ func (s *Server) awaitClients(ctx context.Context) {
 	defer over.Stop()
 	tick := time.NewTicker(keepAliveGrace / 50)
 	defer tick.Stop()
-	for s.http.GetOpenConnectionsCount() > 0 {
+	for s.openConnections() > 0 {
 		select {
 		case <-tick.C:
 		case <-over.C:
