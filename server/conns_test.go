@@ -111,6 +111,32 @@ func withListeners(n int) *Server {
 	return s
 }
 
+// A server that is told to stop before it serves does not begin to, whoever comes first.
+func TestShutdownBeforeServe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		defer time.Sleep(workersEnd)
+		s := withListeners(2)
+		if err := s.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+		served := make(chan error, 1)
+		go func() { served <- s.Serve() }()
+		synctest.Wait()
+		select {
+		case err := <-served:
+			if err != nil {
+				t.Error(err)
+			}
+		default:
+			t.Error("it serves after its end")
+			for _, l := range s.opened {
+				l.Close()
+			}
+			<-served
+		}
+	})
+}
+
 // Several listeners without a connection leave nothing to wait for.
 func TestShutdownWaitsForNoListener(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -230,6 +230,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	defer close(done)
 	go s.closeSilent(done)
 	s.awaitClients(ctx)
+	for _, l := range s.opened { // fasthttp closes only those that it serves by now
+		_ = l.Close()
+	}
 	if err := s.http.ShutdownWithContext(ctx); err != nil {
 		return fmt.Errorf("cannot finish all requests: %w", err)
 	}
