@@ -83,14 +83,13 @@ func run(load func() (*config.Config, error), ready func(*node)) error {
 	}
 	served := make(chan error, 1)
 	go func() { served <- n.server.Serve() }()
+	go n.live.reloadOn(hangups, n.ended, load)
 	ready(n)
 	for {
 		select {
 		case err := <-served: // a listener broke; what was accepted is still finished
 			n.drain(signals)
 			return err
-		case <-hangups:
-			n.live.reload(load)
 		case sig := <-signals:
 			n.log.Info("draining", "signal", sig.String(), "within", cfg.Server.GracefulTimeout)
 			return n.drain(signals)

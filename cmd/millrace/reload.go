@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -29,6 +30,19 @@ type live struct {
 
 	mu  sync.Mutex
 	cfg *config.Config
+}
+
+// reloadOn reloads at each signal, until end is closed. A drain does not wait for it: the files may
+// be on a disk that does not answer.
+func (l *live) reloadOn(signals <-chan os.Signal, end <-chan struct{}, load func() (*config.Config, error)) {
+	for {
+		select {
+		case <-signals:
+			l.reload(load)
+		case <-end:
+			return
+		}
+	}
 }
 
 // reload takes over what the sources of the configuration say now. Settings that were changed

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -229,5 +230,28 @@ func TestDevServesAdmin(t *testing.T) {
 	_, url, _ := dev(t)
 	if s := settingOf(t, url, "admin.enable"); s.Value != "true" || s.Origin != "preset" {
 		t.Errorf("got %+v", s)
+	}
+}
+
+// A drain does not wait for a reload, whose files may be where nothing answers.
+func TestSignalDuringReload(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "kafka-rest.properties")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p, _ := serve(t, testkit.Fake(t).Broker, "--config="+file)
+	if err := errors.Join(os.Remove(file), syscall.Mkfifo(file, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	p.Signal(t, syscall.SIGHUP)
+	held, err := os.OpenFile(file, os.O_WRONLY, 0) // returns once the reload reads the file
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	p.Signal(t, syscall.SIGTERM)
+	if code := p.WaitExit(t, 10*time.Second); code != 0 {
+		t.Errorf("it exited with %d", code)
 	}
 }
