@@ -9,6 +9,7 @@ import (
 	"net"
 	"runtime/debug"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -44,6 +45,10 @@ type Exchange struct {
 	out     io.Writer
 	counted bool // among the open streams
 	stopped atomic.Bool
+
+	// ending guards over, after which the connection is that of another request.
+	ending sync.Mutex
+	over   bool
 }
 
 // arriving is a body of which fasthttp has read the beginning. It counts the bytes that came.
@@ -250,10 +255,21 @@ func (x *Exchange) Send(b []byte) error {
 	return err
 }
 
-// Stop ends the reading of the body, from any goroutine: [Exchange.Receive] fails.
+// Stop ends the reading of the body, from any goroutine: [Exchange.Receive] fails. It does nothing
+// once the exchange is over.
 func (x *Exchange) Stop() {
 	x.stopped.Store(true)
-	_ = x.ctx.SetReadDeadline(past)
+	x.ifOpen(func() { _ = x.ctx.SetReadDeadline(past) })
+}
+
+// ifOpen calls f unless the exchange is over, which it is not before f returns. A goroutine that
+// ends exchanges may come late.
+func (x *Exchange) ifOpen(f func()) {
+	x.ending.Lock()
+	defer x.ending.Unlock()
+	if !x.over {
+		f()
+	}
 }
 
 // Go runs f on another goroutine, and returns a function that waits for its end. A panic of f is
@@ -286,12 +302,15 @@ func (x *Exchange) SupportsBodyWriteTo() bool { return true }
 // handler, where the handler's recover does not apply.
 func (x *Exchange) WriteTo(out io.Writer) (_ int64, err error) {
 	defer x.recovered(func() { err = errPanicked })
+	defer x.ifOpen(func() { x.over = true })
 	x.out = out
 	if x.server.settings.StreamTime > 0 {
 		x.end = time.Now().Add(x.server.settings.StreamTime)
 	}
 	x.server.budget.Begin(&x.charge, x.server.HolderOf(x.ctx))
-	defer context.AfterFunc(x.server.streaming, func() { _ = x.ctx.SetReadDeadline(past); x.hurry() })()
+	defer context.AfterFunc(x.server.streaming, func() {
+		x.ifOpen(func() { _ = x.ctx.SetReadDeadline(past); x.hurry() })
+	})()
 	defer x.server.watchRights(x.ctx, x.Stop)()
 	defer x.finish()
 	return 0, x.run(x)
