@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"io"
+	"unicode/utf16"
 
 	"github.com/pavlo-v-chernykh/keystore-go/v4"
 )
@@ -40,12 +41,25 @@ func openJKS(data []byte, password string) (keystore.KeyStore, error) {
 // jksDigest returns the digest of a store under a password.
 func jksDigest(body []byte, password string) []byte {
 	h := sha1.New()
-	for _, b := range []byte(password) { // two bytes a character
-		h.Write([]byte{0, b})
+	for _, unit := range utf16.Encode([]rune(password)) {
+		h.Write([]byte{byte(unit >> 8), byte(unit)})
 	}
 	h.Write([]byte(jksWhitener))
 	h.Write(body)
 	return h.Sum(nil)
+}
+
+// keyPasswordBytes returns the password of a key for the library, which makes a character of Java's
+// of each byte. So it has those of ISO-8859-1, and a key under any other cannot be read.
+func keyPasswordBytes(password string) []byte {
+	var latin []byte
+	for _, r := range password {
+		if r > 0xFF {
+			return []byte(password)
+		}
+		latin = append(latin, byte(r))
+	}
+	return latin
 }
 
 func jksKeyPairs(data []byte, storePassword, keyPassword string) ([]tls.Certificate, error) {
@@ -61,7 +75,7 @@ func jksKeyPairs(data []byte, storePassword, keyPassword string) ([]tls.Certific
 		if !store.IsPrivateKeyEntry(alias) {
 			continue
 		}
-		entry, err := store.GetPrivateKeyEntry(alias, []byte(keyPassword))
+		entry, err := store.GetPrivateKeyEntry(alias, keyPasswordBytes(keyPassword))
 		if err != nil {
 			return nil, fmt.Errorf("the key %q cannot be decrypted: %w", alias, ErrPassword)
 		}

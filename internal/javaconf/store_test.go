@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/base64"
 	"encoding/pem"
 	"errors"
 	"math/big"
@@ -215,6 +216,42 @@ func TestKeytoolStores(t *testing.T) {
 				t.Errorf("trusted: got %d certificates, %v, not that of the key", len(certs), err)
 			}
 		})
+	}
+}
+
+// foreignStore is a JKS store that Java's own tool wrote, with letters outside of ASCII in its
+// passwords: päßwort, and schlüssel for the key.
+const foreignStore = "" +
+	"/u3+7QAAAAIAAAABAAAAAQADb3duAAABoi/18awAAAB/MH0wDgYKKwYBBAEqAhEBAQUABGtv1QWAB/8ZWVSY8T/TeU" +
+	"WXBGV6TgXuXrOf5VIv0oZxZqcfdlEEBtzGSP3jMrsvYGB2ErqLm+bPqf+CCt5xnaaF7uYWTIc9kWJ2ZY9LD/UIefR9" +
+	"6XdsMk9P1OTFX0lVVIweJYB+J0V65tjEWQAAAAEABVguNTA5AAABMjCCAS4wgdWgAwIBAgIIZWNVjODaIlEwCgYIKo" +
+	"ZIzj0EAwIwDDEKMAgGA1UEAxMBeDAeFw0yNjEyMDEwNDU2MTZaFw0yNzAzMDEwNDU2MTZaMAwxCjAIBgNVBAMTAXgw" +
+	"WTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAAT74o6dEetv3aCyPQR7bzGl8G2/EdQ9oelxYLZJfV2OQzisOHVNAAMSN5" +
+	"Sh/sxbhY6V9fPWVyz12xb8eTLpF0waoyEwHzAdBgNVHQ4EFgQU7KiDWwT/2Nic9/hAky8NL6DxD8AwCgYIKoZIzj0E" +
+	"AwIDSAAwRQIhAMj/XwcfUtN7hthD2xAfpDY7DVYS70OUk5L/trO4MfKJAiB5W3t+4WSUXTAx2H4eq+ZZH5Kk/B0hNK" +
+	"3FuasKBoVnQFMyUAN+PGKvrYm8vJmYEq2gXDsa"
+
+// TestPasswordsInJava reads a store whose passwords take more than a byte a letter here, and two in
+// Java.
+func TestPasswordsInJava(t *testing.T) {
+	data, err := base64.StdEncoding.DecodeString(foreignStore)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := Store{Type: "JKS", Data: data, Password: "päßwort", KeyPassword: "schlüssel"}
+	if pairs, err := store.KeyPairs(); err != nil || len(pairs) != 1 {
+		t.Errorf("keys: got %d, %v", len(pairs), err)
+	}
+	if certs, err := store.Trusted(); err != nil || len(certs) != 1 {
+		t.Errorf("trusted: got %d certificates, %v", len(certs), err)
+	}
+	store.KeyPassword = "schlussel"
+	if _, err := store.KeyPairs(); !errors.Is(err, ErrPassword) {
+		t.Errorf("another password of the key: %v", err)
+	}
+	store.Password = "passwort"
+	if _, err := store.Trusted(); !errors.Is(err, ErrPassword) {
+		t.Errorf("another password of the store: %v", err)
 	}
 }
 
