@@ -115,8 +115,13 @@ func (f *flowRun) open(ctx context.Context, stages []lab.Stage, start time.Time,
 	if ctx.Err() != nil {
 		scheduled = hits // nobody's fault
 	}
+	ended := time.Now()
 	for _, t := range tallies {
 		t.schedule(scheduled, hits)
+		for n := hits; n < scheduled; n++ {
+			due := p.due.Due(n)
+			t.unsent(due.Sub(start), ended.Sub(due))
+		}
 	}
 	if ctx.Err() != nil {
 		return errCut

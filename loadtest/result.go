@@ -80,8 +80,9 @@ type FlowResult struct {
 	Rate       float64 `json:"rate"`
 	RecordRate float64 `json:"record_rate"`
 
-	// Latency counts from the time a request was due, Service from when a
-	// worker picked it up: what a closed loop, and plain vegeta, would show.
+	// Latency counts from the time a request was due, to the end for one that
+	// was never sent; Service from when a worker picked it up: what a closed
+	// loop, and plain vegeta, would show.
 	Latency Latency `json:"latency"`
 	Service Latency `json:"service"`
 

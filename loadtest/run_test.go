@@ -226,6 +226,44 @@ flows:
 	}
 }
 
+// TestUnsentAreLate has a proxy that answers the first requests at once, and then no more. Those
+// that were never sent for that reason waited longer than any other.
+func TestUnsentAreLate(t *testing.T) {
+	stub := newStub(t, nil, "")
+	var n atomic.Int64
+	stub.before = func(_ http.ResponseWriter, r *http.Request) bool {
+		if n.Add(1) <= 60 {
+			return false
+		}
+		_, _ = io.Copy(io.Discard, r.Body) // only then does the server see the client go
+		<-r.Context().Done()
+		return true
+	}
+	s := scenario(t, `
+warmup: 0s
+duration: 500ms
+timeout: 300ms
+connections: 2
+flows:
+  - {do: produce, rate: 200, expect: {p90: 250ms}}
+`)
+	res := mustRun(t, s, Options{URL: stub.URL})
+	f := res.Flows[0]
+	if f.Answered != 60 || f.Unsent < 20 || f.Failed+f.Unsent != 40 {
+		t.Fatalf("want 60 answered and most others never sent, have %+v", f)
+	}
+	if f.Latency.P90 < 300 || res.Pass {
+		t.Errorf("a fifth of the requests was never sent, and p90 is %v ms: %s", f.Latency.P90, res.Verdict())
+	}
+	late := uint64(0)
+	for _, second := range f.Seconds {
+		late += second.Due
+	}
+	if late != f.Due {
+		t.Errorf("%d requests were due, and %d in its seconds", f.Due, late)
+	}
+}
+
 func TestStepsEndWhereTheyBreak(t *testing.T) {
 	stub := newStub(t, nil, "")
 	var n atomic.Int64

@@ -113,6 +113,17 @@ func (t *tally) schedule(n, hits uint64) {
 	}
 }
 
+// unsent takes in how long a request waited that was never sent. To leave it out would hide what
+// it waited for: a proxy that stalls answers none, and few are on their way to it.
+func (t *tally) unsent(due, waited time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	second := t.at(due)
+	second.due++
+	second.latency.Add(waited)
+	t.latency.Add(waited)
+}
+
 // counts is what progress shows of a tally so far.
 type counts struct {
 	answered, failed, records uint64
