@@ -133,11 +133,12 @@ func Read(ctx context.Context, brokers kafka.Settings, s Selection, f func(Event
 			return err
 		}
 		for _, r := range records {
-			if r.Offset+1 >= left[r.Partition] {
+			end, more := left[r.Partition]
+			if r.Offset+1 >= end {
 				delete(left, r.Partition)
 			}
 			e := eventOf(r)
-			if r.Attrs.IsControl() || !s.has(e) {
+			if !more || r.Offset >= end || r.Attrs.IsControl() || !s.has(e) {
 				continue
 			}
 			if err := f(e); err != nil {
