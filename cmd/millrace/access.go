@@ -29,6 +29,14 @@ type newKeyCommand struct {
 	Expires time.Duration `help:"How long the key is valid, such as 8760h; by default until it is taken out of the file." placeholder:"TIME"`
 }
 
+// Validate is called by kong.
+func (c newKeyCommand) Validate() error {
+	if c.Expires < 0 {
+		return errors.New("--expires must not be negative")
+	}
+	return nil
+}
+
 // Run prints the entry to standard output, so that it can be appended to the file, and the key to
 // standard error.
 func (c newKeyCommand) Run() error {

@@ -52,6 +52,7 @@ func TestWrongCommandLine(t *testing.T) {
 		{[]string{"serve", "--no-such-flag"}, []string{"--no-such-flag", "millrace serve --help"}},
 		{[]string{"loadtest", "run", "--duraton=1s", "mixed"}, []string{"--duraton", `--duration`, "millrace loadtest run --help"}},
 		{[]string{"dev", "--port=70000"}, []string{"--port must be from 0 to 65535", "millrace dev --help"}},
+		{[]string{"key", "new", "--expires=-1h", "edge-1"}, []string{"--expires must not be negative", "millrace key new --help"}},
 		{[]string{"sevre"}, []string{"sevre", `serve`, "millrace --help"}},
 		{[]string{}, []string{"serve", "millrace --help"}},
 	} {
