@@ -53,6 +53,8 @@ func TestWrongCommandLine(t *testing.T) {
 		{[]string{"loadtest", "run", "--duraton=1s", "mixed"}, []string{"--duraton", `--duration`, "millrace loadtest run --help"}},
 		{[]string{"dev", "--port=70000"}, []string{"--port must be from 0 to 65535", "millrace dev --help"}},
 		{[]string{"key", "new", "--expires=-1h", "edge-1"}, []string{"--expires must not be negative", "millrace key new --help"}},
+		{[]string{"dead", "replay", "--spool=.", "--since=-1h"}, []string{"--since must not be negative", "millrace dead replay --help"}},
+		{[]string{"dead", "show", "--topic=t", "--limit=-1"}, []string{"--limit must not be negative", "millrace dead show --help"}},
 		{[]string{"sevre"}, []string{"sevre", `serve`, "millrace --help"}},
 		{[]string{}, []string{"serve", "millrace --help"}},
 	} {

@@ -35,6 +35,17 @@ type deadEvents struct {
 	Limit   int           `help:"At most so many events; 0 is all." default:"100"`
 }
 
+// Validate is called by kong.
+func (c deadEvents) Validate() error {
+	if c.Since < 0 {
+		return errors.New("--since must not be negative")
+	}
+	if c.Limit < 0 {
+		return errors.New("--limit must not be negative")
+	}
+	return nil
+}
+
 // interruptible returns a context that ends with a signal.
 func interruptible() (context.Context, context.CancelFunc) {
 	return signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
