@@ -165,6 +165,23 @@ func TestCheck(t *testing.T) {
 	f("malformed", newTale().append(Op{Kind: Read, Outcome: Unknown, Malformed: "x", Group: "g", Instance: "a"}), "malformed-answer 1")
 }
 
+// TestCommitsThatNobodyLookedAt wants a remark on commits that no look at the brokers follows.
+func TestCommitsThatNobodyLookedAt(t *testing.T) {
+	remarks := func(tale *tale) []string { return Check(tale.h, tale.log).Remarks }
+	want := []string{"the brokers did not say what group g had committed in the end: nothing is known of its commits"}
+	for name, blind := range map[string]*tale{
+		"never":       newTale().all(2).read("a", 0, 1).op(Commit, "a"),
+		"not the end": newTale().all(2).read("a", 0).op(Commit, "a").committed(1).read("a", 1).op(Commit, "a"),
+	} {
+		if got := remarks(blind); !slices.Equal(got, want) {
+			t.Errorf("%s: have %q", name, got)
+		}
+	}
+	if got := remarks(newTale().all(2).read("a", 0, 1).op(Commit, "a").committed(2)); len(got) > 0 {
+		t.Errorf("all was looked at: %q", got)
+	}
+}
+
 func asking(s Sent, partition int32) Sent {
 	s.Asked = partition
 	return s

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -98,13 +99,16 @@ func (g *reading) survey() {
 
 // reads replays a group.
 func (c *checker) reads(g *reading) {
+	blind := false // nobody has looked at what is committed since the last commit
 	for _, op := range g.ops {
 		switch {
 		case op.Kind == Committed:
+			blind = false
 			c.observed(g, op)
 		case op.Kind == Read && op.Outcome == OK:
 			c.page(g, op)
 		case op.Kind == Commit && op.Outcome == OK:
+			blind = true
 			g.owed = map[Partition]int64{}
 			for at, last := range g.members[op.Instance].last {
 				g.owed[at] = last.offset + 1
@@ -112,6 +116,9 @@ func (c *checker) reads(g *reading) {
 		case op.Outcome != OK && op.Instance != "":
 			g.members[op.Instance].failed = op.Done
 		}
+	}
+	if blind {
+		c.report.Remarks = append(c.report.Remarks, fmt.Sprintf("the brokers did not say what group %s had committed in the end: nothing is known of its commits", g.name))
 	}
 	c.remainder(g)
 }
