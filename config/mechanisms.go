@@ -3,7 +3,6 @@ package config
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"net/url"
 	"os"
 	"strings"
@@ -123,7 +122,7 @@ var tokenURL = kind[string]{allowed: "an https:// or http:// URL without user an
 	case u.Scheme == "file" && u.Path != "", (u.Scheme == "http" || u.Scheme == "https") && u.Host != "":
 		return u.String(), nil
 	}
-	return "", fmt.Errorf("%q is not such a URL", s)
+	return "", errors.New("it is not such a URL") // not quoted: u:PASSWORD@h has no user
 }}
 
 // iamOf builds AWS_MSK_IAM with the keys of the environment.

@@ -78,6 +78,7 @@ func TestTokenOfAFile(t *testing.T) {
 		{"", "token.endpoint.url: is missing"},
 		{"client.sasl.oauthbearer.token.endpoint.url=https://u:hunter2@h/", "holds a user"},
 		{"client.sasl.oauthbearer.token.endpoint.url=ftp://h/", "is not such a URL"},
+		{"client.sasl.oauthbearer.token.endpoint.url=u:hunter2@h/", "is not such a URL"},
 		{"client.sasl.oauthbearer.token.endpoint.url=https://h/", "has no clientId"},
 	} {
 		given := set
@@ -87,6 +88,13 @@ func TestTokenOfAFile(t *testing.T) {
 		if got := loadFault(t, given...); !strings.Contains(got, f.want) || strings.Contains(got, "hunter2") {
 			t.Errorf("%s: %s", f.url, got)
 		}
+	}
+}
+
+// A URL whose http:// was left out is one without a user, and has a password all the same.
+func TestPasswordInATornURL(t *testing.T) {
+	if got := loadFault(t, "tracing.otlp.endpoint=u:hunter2@h:4318"); !strings.Contains(got, "is not such a URL") || strings.Contains(got, "hunter2") {
+		t.Error(got)
 	}
 }
 

@@ -33,7 +33,7 @@ var collectorURL = kind[string]{allowed: "an http:// or https:// URL without use
 	case u.User != nil:
 		return "", errors.New("it holds a user")
 	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
-		return "", fmt.Errorf("%q is not such a URL", s)
+		return "", errors.New("it is not such a URL") // not quoted: u:PASSWORD@h has no user
 	}
 	return s, nil
 }}
