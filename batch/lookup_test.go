@@ -162,6 +162,55 @@ func TestTopicDeletedWhileAnOutcomeIsUnknown(t *testing.T) {
 	})
 }
 
+// A refused batch that waits for the outcome of one behind it is held no longer than others are,
+// though the partition has no leader by then that could tell: nor is anything behind the two.
+func TestDeliveryTimeoutWhileAnOutcomeIsUnknown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newModel()
+		p := quick(t, m, func(_ *Cluster, s *Settings, k *kafka.Producer) {
+			s.Linger, k.DeliveryTimeout = 0, 5*time.Second
+		})
+		attempts := map[int32]int{}
+		m.mu.Lock()
+		m.latency = func() time.Duration { return 20 * time.Millisecond }
+		m.fault = func(_ string, _ int32, b *kmsg.RecordBatch) int16 {
+			attempts[b.FirstSequence]++
+			switch {
+			case b.FirstSequence == 1:
+				return kerr.UnknownServerError.Code
+			case attempts[2] == 1:
+				return kerr.RequestTimedOut.Code
+			}
+			m.topics["t"].leaders[0] = -1
+			return kerr.NotLeaderForPartition.Code
+		}
+		m.mu.Unlock()
+		began := time.Now()
+		var all []<-chan error
+		for _, value := range []string{"refused", "unknown", "behind"} {
+			all = append(all, begin(t, p, value, 0))
+			time.Sleep(5 * time.Millisecond)
+			if value == "unknown" {
+				time.Sleep(time.Second)
+			}
+		}
+		for i, done := range all {
+			if err := <-done; err == nil {
+				t.Errorf("record %d is written", i)
+			}
+			if took := time.Since(began); took > 8*time.Second {
+				t.Errorf("record %d was answered after %v", i, took)
+			}
+		}
+		if attempts[2] != 2 {
+			t.Errorf("a batch was sent %d times, want 2", attempts[2])
+		}
+		if n := p.Buffered(); n != 0 {
+			t.Errorf("%d records are held", n)
+		}
+	})
+}
+
 // Batches that a deleted topic leaves to the one created since go behind a batch that this one may
 // have: a broker forgets it after five others, and it would be written twice.
 func TestBequestWhileAnOutcomeIsUnknown(t *testing.T) {

@@ -384,8 +384,12 @@ func (p *partition) bequeath(all []*batch) (kept []*batch) {
 }
 
 // expire fails the batches that have waited for longer than the delivery timeout. One that has a
-// sequence waits for the answers to what is in flight, because the sequences behind it move.
+// sequence waits for the answers to what is in flight, because the sequences behind it move. A
+// refused batch does not wait for the outcome of those behind it any longer either.
 func (p *partition) expire(now time.Time) {
+	if p.resolving && p.out == 0 && now.Sub(p.flight[0].since) >= p.topic.producer.settings.DeliveryTimeout {
+		p.treat(now)
+	}
 	for len(p.queue) > 0 && now.Sub(p.queue[0].since) >= p.topic.producer.settings.DeliveryTimeout {
 		b := p.queue[0]
 		if b.sequence >= 0 && len(p.flight) > 0 {
@@ -424,7 +428,11 @@ func (p *partition) review(now time.Time) (done bool, next time.Time) {
 		p.list(now)
 		return true, now
 	}
-	next = p.queue[0].since.Add(p.topic.producer.settings.DeliveryTimeout)
+	oldest := p.queue[0]
+	if p.resolving {
+		oldest = p.flight[0]
+	}
+	next = oldest.since.Add(p.topic.producer.settings.DeliveryTimeout)
 	if p.until.After(now) && p.until.Before(next) {
 		next = p.until
 	}
