@@ -100,6 +100,9 @@ type streamPart struct {
 	pause     time.Duration // until the next such fetch, without a notification
 }
 
+// pauses reports whether the stream does not fetch the partition yet.
+func (p *streamPart) pauses() bool { return time.Since(p.looked) < p.pause }
+
 // OpenStream determines the start of the stream. The returned stream holds no resources until it
 // runs.
 //
@@ -331,7 +334,7 @@ func (s *Stream) round(ctx context.Context) (some bool, err error) {
 		case known:
 			p.pause = lastLook
 			continue
-		case time.Since(p.looked) < p.pause:
+		case p.pauses():
 			continue
 		default:
 			err = s.look(ctx, p)

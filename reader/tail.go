@@ -195,7 +195,7 @@ func (t *tail) await(ctx context.Context, parts []streamPart, timer *time.Timer,
 	t.mu.Lock()
 	sure := true
 	for i := range parts {
-		ready, known := t.follow(parts[i].partition, parts[i].offset)
+		ready, known := t.follow(&parts[i])
 		if ready {
 			t.mu.Unlock()
 			return
@@ -220,17 +220,20 @@ func (t *tail) await(ctx context.Context, parts []streamPart, timer *time.Timer,
 	t.mu.Unlock()
 }
 
-// follow makes the tail read the partition from offset, unless it does. ready reports whether the
-// tail has records from there already, sure whether it is sure to notify when they come. The
-// caller holds t.mu.
-func (t *tail) follow(partition int32, offset int64) (ready, sure bool) {
+// follow makes the tail read the partition from the position of p, unless it does. ready reports
+// whether records from there are to be had at once, sure whether the tail is sure to notify when
+// they come. The caller holds t.mu.
+func (t *tail) follow(p *streamPart) (ready, sure bool) {
+	partition, offset := p.partition, p.offset
 	f := t.parts[partition]
 	switch {
 	case f == nil:
 	case f.suspended && time.Since(f.since) < suspendFor:
 		return false, false
 	case f.suspended:
-	case offset < f.lo || offset < f.hi:
+	case offset < f.lo: // the stream fetches them
+		return !p.pauses(), false
+	case offset < f.hi:
 		return true, false
 	case offset == f.hi, t.waiting > 0: // at the offset, or on its way to it
 		return false, time.Since(f.since) > settling
