@@ -3,6 +3,7 @@ package batch
 import (
 	"context"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -116,6 +117,27 @@ func TestTopicUnknownForAWhile(t *testing.T) {
 		m.mu.Unlock()
 		if got, err := produce(t, p, `{"records":[{"value":3}]}`, 0); got != "0@1" || err != nil {
 			t.Errorf("%q, %v; the log is %v", got, err, m.log("t", 0))
+		}
+	})
+}
+
+// So it is where the partition had used the last epoch that there is: it needs another id.
+func TestTopicUnknownForAWhileAfterTheLastEpoch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newModel()
+		p := quick(t, m)
+		former, all := p.router.topic("t", 3)
+		all[0].mu.Lock()
+		all[0].producer.epoch, all[0].sequence, all[0].fresh = math.MaxInt16, 0, true
+		all[0].mu.Unlock()
+		if got, err := produce(t, p, `{"records":[{"value":1}]}`, 0); got != "0@1" || err != nil {
+			t.Fatal(got, err)
+		}
+		former.leave()
+		former.end(kerr.UnknownTopicOrPartition)
+		began := time.Now()
+		if got, err := produce(t, p, `{"records":[{"value":2}]}`, 0); got != "0@2" || err != nil || time.Since(began) > time.Second {
+			t.Errorf("%q, %v after %v; the log is %v", got, err, time.Since(began), m.log("t", 0))
 		}
 	})
 }

@@ -278,12 +278,24 @@ func (p *partition) number(b *batch) {
 	p.sequence = addSequence(p.sequence, b.records())
 }
 
-// begin takes an epoch that the partition has not used.
+// begin takes an epoch that the partition has not used, if there is one.
 func (p *partition) begin() {
 	p.producer, p.sequence, p.fresh = p.topic.producer.router.identity(), 0, true
-	if p.producer.id == p.former.id && p.former.epoch < math.MaxInt16 {
+	switch {
+	case p.producer.id < 0 || p.producer.id != p.former.id:
+	case p.former.epoch == math.MaxInt16:
+		p.usedUp()
+	default:
 		p.producer.epoch = max(p.producer.epoch, p.former.epoch+1)
 	}
+}
+
+// usedUp gives up the producer's id, of which there is no higher epoch, and has it replaced.
+func (p *partition) usedUp() {
+	router := p.topic.producer.router
+	router.renew(p.producer.id)
+	router.lookUp(p.topic)
+	p.producer = producerEpoch{id: -1}
 }
 
 // addSequence counts on as Kafka does, from 2^31-1 to 0.

@@ -304,10 +304,7 @@ func (p *partition) bump() {
 	}
 	p.fresh, p.sequence = true, 0
 	if p.producer.epoch == math.MaxInt16 {
-		router := p.topic.producer.router
-		router.renew(p.producer.id)
-		router.lookUp(p.topic)
-		p.producer = producerEpoch{id: -1}
+		p.usedUp()
 		return
 	}
 	p.producer.epoch++
