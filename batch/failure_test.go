@@ -303,6 +303,25 @@ func TestRetries(t *testing.T) {
 	f(kerr.UnknownServerError, 9, 1)
 }
 
+// Where a record is not sent again, its failure still has the new leader found, for the next one.
+func TestLeaderMovesWithoutRetries(t *testing.T) {
+	for _, version := range []int16{7, maxProduce} { // brokers name the new leader, or do not
+		synctest.Test(t, func(t *testing.T) {
+			m := newModel()
+			m.version = version
+			p := quick(t, m, func(_ *Cluster, _ *Settings, k *kafka.Producer) { k.Retries = 0 })
+			m.move("t", 0, 2)
+			if _, err := produce(t, p, `{"records":[{"value":1}]}`, 0); err == nil {
+				t.Fatal("a broker that does not lead has taken a record")
+			}
+			time.Sleep(time.Second)
+			if _, err := produce(t, p, `{"records":[{"value":2}]}`, 0); err != nil {
+				t.Errorf("version %d: %v", version, err)
+			}
+		})
+	}
+}
+
 func TestSequencesWrap(t *testing.T) {
 	for _, c := range []struct{ sequence, records, want int32 }{
 		{0, 5, 5}, {math.MaxInt32 - 5, 5, math.MaxInt32}, {math.MaxInt32 - 4, 5, 0}, {math.MaxInt32, 1, 0}, {math.MaxInt32, 3, 2},

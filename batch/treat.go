@@ -93,20 +93,22 @@ func (p *partition) retry(f *batch, v verdict, now time.Time) {
 			return
 		}
 	}
+	named := v.leader >= 0 && v.epoch > p.leaderEpoch
+	switch {
+	case named:
+		p.leaderEpoch = v.epoch
+		p.leader.Store(p.topic.producer.sender(v.leader))
+	case v.meaning == moved, isTransport(v.err):
+		p.topic.producer.router.lookUp(p.topic)
+	}
 	if f.tries > p.topic.producer.settings.Retries {
 		p.drop(f, v.err)
 		return
 	}
 	p.queue = slices.Insert(p.queue, 0, f)
-	router := p.topic.producer.router
-	switch {
-	case v.leader >= 0 && v.epoch > p.leaderEpoch:
-		p.leaderEpoch = v.epoch
-		p.leader.Store(p.topic.producer.sender(v.leader))
+	if named {
 		p.fails = 0
 		return
-	case v.meaning == moved, isTransport(v.err):
-		router.lookUp(p.topic)
 	}
 	p.fails++
 	if p.fails == 1 && isTransport(v.err) {
