@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -35,6 +36,42 @@ func TestTopicCreatedAgainWithoutID(t *testing.T) {
 		again.id, again.leaders[0] = [16]byte{}, 2
 		if got, err := produce(t, p, `{"records":[{"value":2}]}`, 0); got != "0@0" || err != nil {
 			t.Errorf("%q, %v", got, err)
+		}
+	})
+}
+
+// A partition that loses its leader while it waits for others to share a request takes more records
+// than a batch has room for, and is sent to its next leader.
+func TestLeaderIsLostWhileABatchWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newModel()
+		p := quick(t, m)
+		hold := make(chan struct{})
+		m.mu.Lock()
+		m.hold = hold
+		m.mu.Unlock()
+		all := []<-chan error{begin(t, p, "busy", 1), begin(t, p, "waits", 0)}
+		m.move("t", 0, -1)
+		of, _ := p.router.topic("t", 3)
+		of.leave()
+		p.router.lookUp(of)
+		time.Sleep(time.Second)
+		for _, letter := range []string{"a", "b", "c"} {
+			all = append(all, begin(t, p, strings.Repeat(letter, 40<<10), 0))
+		}
+		m.move("t", 0, 2)
+		m.mu.Lock()
+		m.hold = nil
+		m.mu.Unlock()
+		time.Sleep(time.Second)
+		if got := len(m.log("t", 0)); got != 5 {
+			t.Errorf("%d records are written while the former leader is busy, want 5", got)
+		}
+		close(hold)
+		for _, done := range all {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
 		}
 	})
 }

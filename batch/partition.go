@@ -191,12 +191,12 @@ func (p *partition) identified() bool {
 // list is offer for who cannot tell the sender later.
 func (p *partition) list(now time.Time) { p.offer(now).tell() }
 
-// settleHome moves the partition to the sender of its leader once nothing is in flight. A broker
-// that does not lead yet refuses the first of several batches, and those behind it are out of order
-// if it leads by then.
+// settleHome moves the partition to the sender of its leader, if there is one, once nothing is in
+// flight. A broker that does not lead yet refuses the first of several batches, and those behind it
+// are out of order if it leads by then. A listing at the former sender, which may hang, is void.
 func (p *partition) settleHome() {
 	if l := p.leader.Load(); l != p.home && p.out == 0 {
-		p.home, p.fresh = l, true
+		p.home, p.fresh, p.listed = l, true, false
 	}
 }
 

@@ -376,9 +376,6 @@ func (p *partition) located(f *kmsg.MetadataResponseTopicPartition) {
 		p.until = time.Time{}
 	}
 	p.leaderEpoch = f.LeaderEpoch
-	if p.listed && p.out == 0 && p.home != s {
-		p.listed = false // the former leader may hang, and would keep what is listed there
-	}
 	p.list(time.Now())
 }
 
