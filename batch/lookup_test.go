@@ -321,6 +321,33 @@ func TestBequestWhileAnOutcomeIsUnknown(t *testing.T) {
 	})
 }
 
+// Brokers that take topics by name would write what a deleted topic sends to the one created since,
+// and take its heir's first batch of the same epoch for one that they have. So nothing of it is
+// sent once the heir is told which epochs it had.
+func TestNothingIsSentWhileAnHeirIsMade(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newModel()
+		m.version = 7
+		p := quick(t, m)
+		old, parts := p.router.topic("t", 3)
+		old.leave()
+		m.create("t", 3)
+		old.ending.Store(true) // the first step of what follows
+		done := begin(t, p, "1", 2)
+		time.Sleep(time.Second)
+		if id := parts[2].producer.id; id >= 0 || len(m.log("t", 2)) > 0 {
+			t.Errorf("the deleted topic has an epoch of the producer id %d, and wrote %q", id, m.log("t", 2))
+		}
+		old.succeeded(3)
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if got, err := produce(t, p, `{"records":[{"value":2}]}`, 2); got != "2@1" || err != nil {
+			t.Errorf("%s, %v; the log is %q", got, err, m.log("t", 2))
+		}
+	})
+}
+
 // Records for a topic that was created again with more partitions are refused, also where the first
 // to hear of them was a request: their keys would be in other partitions.
 func TestTopicCreatedAgainWithMorePartitions(t *testing.T) {

@@ -174,9 +174,9 @@ func (l listing) tell() {
 }
 
 // waits reports whether something waits for a leader, for one that is away, for the time of its
-// next attempt, or for an id of the producer.
+// next attempt, for the heir of its topic, or for an id of the producer.
 func (p *partition) waits(now time.Time) bool {
-	return len(p.queue) > 0 && (p.home == nil || p.home.away.Load() || now.Before(p.until) || !p.identified())
+	return len(p.queue) > 0 && (p.home == nil || p.home.away.Load() || now.Before(p.until) || p.topic.ending.Load() || !p.identified())
 }
 
 // identified has the partition take an epoch of the producer, unless it has one or needs none, and

@@ -21,6 +21,7 @@ type topic struct {
 	id         atomic.Pointer[[16]byte]     // nil until a broker tells it; older ones have none
 	partitions atomic.Pointer[[]*partition] // in order; grows
 	gone       atomic.Pointer[error]        // why nothing can be written any more
+	ending     atomic.Bool                  // nothing is sent any more, as the heir is being made
 	heir       atomic.Pointer[topic]        // of that name and size, created since; gets the queues
 	lack       atomic.Int64                 // since when no broker knows it, in Unix nanoseconds
 	looked     atomic.Int64                 // when its leaders were looked up last
@@ -153,7 +154,10 @@ func (t *topic) learn(b *batch) {
 // succeeded ends a topic that was deleted and created again. Batches that are not written go to the
 // new one if that has as many partitions. With another number, keys would be in other partitions. A
 // request that has heard of the new one may have grown this one meanwhile, before it had ended.
+// Nothing is sent once the heir is told the epochs: brokers that take topics by name would write it
+// to the new one, and know the first batches of the heir again if these had the same epoch.
 func (t *topic) succeeded(partitions int) {
+	t.ending.Store(true)
 	heir := t.producer.router.begin(t.name, t, nil)
 	heir.first(int32(partitions))
 	if partitions == t.told && partitions == len(*t.partitions.Load()) {
