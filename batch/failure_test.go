@@ -303,6 +303,43 @@ func TestRetries(t *testing.T) {
 	f(kerr.UnknownServerError, 9, 1)
 }
 
+// A broker that has lost its state of the producer takes the second of two batches, and refuses the
+// first. Of what the first is divided into, and what came since, none has the sequence of the
+// second, as which the broker would ack it.
+func TestStateLostBeforeARefusal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newModel()
+		p := quick(t, m, func(_ *Cluster, s *Settings, _ *kafka.Producer) { s.Linger = 0 })
+		id := m.topics["t"].id
+		m.create("t", 3).id = id // forgets the producer
+		m.mu.Lock()
+		m.latency = func() time.Duration { return 20 * time.Millisecond }
+		m.fault = func(_ string, _ int32, b *kmsg.RecordBatch) int16 {
+			if b.NumRecords == 2 {
+				return kerr.MessageTooLarge.Code
+			}
+			return 0
+		}
+		m.mu.Unlock()
+		first := make(chan error, 1)
+		go func() {
+			_, err := produce(t, p, `{"records":[{"value":"1"},{"value":"2"}]}`, 0)
+			first <- err
+		}()
+		time.Sleep(5 * time.Millisecond)
+		second := begin(t, p, "3", 0)
+		time.Sleep(17 * time.Millisecond) // the first is refused by then
+		for _, done := range []<-chan error{begin(t, p, "4", 0), second, first} {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+		if got := fmt.Sprintf("%q", m.log("t", 0)); got != `["\"3\"" "\"1\"" "\"2\"" "\"4\""]` {
+			t.Errorf("written: %s", got)
+		}
+	})
+}
+
 // Where a record is not sent again, its failure still has the new leader found, for the next one.
 func TestLeaderMovesWithoutRetries(t *testing.T) {
 	for _, version := range []int16{7, maxProduce} { // brokers name the new leader, or do not

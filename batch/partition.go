@@ -46,6 +46,7 @@ type partition struct {
 	former   producerEpoch // that a topic of that name used before
 	sequence int32         // of the next record that gets one
 	serial   int           // of the next batch that gets a sequence
+	newest   int           // the highest serial of an acked batch
 	acked    time.Time     // the last ack
 
 	listed bool      // the home has it among those with something to send
@@ -314,6 +315,7 @@ func (p *partition) answered(b *batch, v verdict, base int64, now time.Time) {
 	if v.meaning == written {
 		p.flight = slices.DeleteFunc(p.flight, func(o *batch) bool { return o == b })
 		p.fresh, p.fails, p.acked, p.refusals = false, 0, now, refusals{}
+		p.newest = max(p.newest, b.serial)
 		p.finish(b, base, nil)
 	} else {
 		b.answer = v

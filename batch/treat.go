@@ -185,9 +185,9 @@ func (p *partition) without(f *batch, v verdict, now time.Time) {
 // replace puts the parts of f, divided at the records of at and without the culprits, where f
 // was. They begin with the sequence that f had.
 func (p *partition) replace(f *batch, at []int32, culprits []culprit) {
-	sequence := f.sequence
+	sequence, serial := f.sequence, f.serial
 	p.queue = slices.Insert(p.queue, 0, f.cut(at, culprits)...)
-	p.renumber(sequence)
+	p.renumber(sequence, serial)
 	p.topic.producer.drained()
 }
 
@@ -261,23 +261,25 @@ func (p *partition) restart(f *batch, v verdict, now time.Time) {
 
 // drop fails f, which is in no list; those behind it take its place in the order of sequences.
 func (p *partition) drop(f *batch, err error) {
-	sequence, unsure := f.sequence, f.unsure
+	sequence, serial, unsure := f.sequence, f.serial, f.unsure
 	p.giveUp(f, err)
 	switch {
 	case sequence < 0:
 	case unsure:
 		p.bump() // whether the broker has counted on is not known
 	default:
-		p.renumber(sequence)
+		p.renumber(sequence, serial)
 	}
 }
 
-// renumber gives all that waits new sequences, of which next is the first, when it is sent.
-func (p *partition) renumber(next int32) {
+// renumber gives all that waits new sequences, of which next is the first, when it is sent; serial
+// is of the batch that had it, and was not written. Where one behind that was, the broker has lost
+// its state, and would take another batch with the sequence of that one for it.
+func (p *partition) renumber(next int32, serial int) {
 	if !p.idempotent() || next < 0 {
 		return
 	}
-	if p.unresolved(p.queue) {
+	if p.unresolved(p.queue) || p.newest > serial {
 		p.bump()
 		return
 	}
