@@ -156,8 +156,11 @@ lint: ## go vet, staticcheck, gofumpt and the rules of the house
 pollers: ## 1,000 clients that poll metadata for half a minute
 	MILLRACE_POLLERS=full go test -count=1 -v -run '^TestPollers$$' ./server/api
 
-simulate: ## SEEDS (10000) schedules of faults on kfake in memory, from seed FROM (0) on; a failure prints its seed (minutes)
-	MILLRACE_SEEDS=$(or $(SEEDS),10000) MILLRACE_SEED_FROM=$(or $(FROM),0) go test -count=1 -timeout=2h ./internal/simulation
+simulate: export MILLRACE_SEEDS = $(or $(SEEDS),10000)
+simulate: export MILLRACE_SEED_FROM = $(or $(FROM),0)
+simulate: ## SEEDS (10000) schedules of faults in memory, on a model of Kafka and on kfake, from seed FROM (0) on; a failure prints its seed (minutes)
+	go test -count=1 -timeout=2h -run '^TestSimulation$$|^TestStorm$$' ./batch
+	go test -count=1 -timeout=2h ./internal/simulation
 
 attacks: build ## what attacks on its memory cost the program (MILLRACE_BIN), the table of docs/reliability.md (Linux; minutes)
 	MILLRACE_ATTACKS=1 MILLRACE_BIN=$(abspath $(or $(MILLRACE_BIN),$(BIN))) go test -count=1 -v -timeout=20m -run '^TestAttacks$$' ./cmd/millrace

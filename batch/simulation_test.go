@@ -202,19 +202,25 @@ func (w *world) ordered(t *testing.T, seed uint64, logs [][]string) {
 // Each record that its client was told of is in Kafka once, where the client was told; each that
 // was refused is not; only bad ones are refused. So it is whatever fails, and in whatever order.
 // MILLRACE_SEEDS is how many worlds are run, MILLRACE_SEED the only one.
-func TestSimulation(t *testing.T) {
-	from, n := uint64(0), 60
+func TestSimulation(t *testing.T) { simulations(t, 60, simulate) }
+
+// simulations runs a world for each seed, until one fails.
+func simulations(t *testing.T, n int, run func(t *testing.T, seed uint64)) {
+	from := uint64(0)
 	if pool.Checked { // with the race detector each takes twenty times as long
-		n = 6
+		n /= 10
 	}
 	if text := os.Getenv("MILLRACE_SEEDS"); text != "" {
 		n, _ = strconv.Atoi(text)
+	}
+	if text := os.Getenv("MILLRACE_SEED_FROM"); text != "" {
+		from, _ = strconv.ParseUint(text, 10, 64)
 	}
 	if text := os.Getenv("MILLRACE_SEED"); text != "" {
 		from, _ = strconv.ParseUint(text, 10, 64)
 		n = 1
 	}
 	for seed := from; seed < from+uint64(n) && !t.Failed(); seed++ {
-		synctest.Test(t, func(t *testing.T) { simulate(t, seed) })
+		synctest.Test(t, func(t *testing.T) { run(t, seed) })
 	}
 }
