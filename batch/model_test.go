@@ -37,6 +37,7 @@ type model struct {
 	idRefused int16 // the code of look-ups of a producer id
 	// unnamed: brokers do not say which records they refuse.
 	unnamed  bool
+	vague    bool // half of the batches that are UNKNOWN_SERVER_ERROR were written
 	throttle int32
 	swallow  bool              // requests lead nowhere, and wait with hold
 	hold     chan struct{}     // not nil: requests wait for it before they are answered
@@ -239,7 +240,7 @@ func (m *model) write(broker int32, version int16, of kmsg.ProduceRequestTopic, 
 	if m.fault != nil {
 		if code := m.fault(name, p.Partition, &b); code != 0 {
 			written := code == kerr.NotEnoughReplicasAfterAppend.Code ||
-				code == kerr.UnknownServerError.Code && m.requests%2 == 0 // which says nothing of it
+				m.vague && code == kerr.UnknownServerError.Code && m.requests%2 == 0
 			if written && len(raw) <= t.limit && !anyBad(records) {
 				t.logs[p.Partition].append(&b, records, &out)
 			}

@@ -48,7 +48,7 @@ func newStorm(seed uint64) *storm {
 	draw := rand.New(rand.NewPCG(seed, 99))
 	s := &storm{world: &world{model: newModel(), rng: rand.New(rand.NewPCG(seed, 77))}, draw: draw}
 	s.kills, s.codes = draw.IntN(60), draw.IntN(80)
-	s.unnamed = draw.IntN(4) == 0
+	s.unnamed, s.vague = draw.IntN(4) == 0, true
 	if draw.IntN(3) == 0 {
 		s.version = 7 + int16(draw.IntN(6))
 	}
