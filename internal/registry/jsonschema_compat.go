@@ -27,7 +27,7 @@ type jsonComparison struct {
 const maxSteps = 20_000
 
 func (c *jsonComparison) reads(r, w node, at string) []string {
-	ways, ok := w.ways(0)
+	ways, ok := w.ways(newSearch())
 	if !ok {
 		if (&sameness{}).values(r, w) {
 			return nil

@@ -94,17 +94,33 @@ func (n node) target() (node, bool) {
 	return node{v, doc, pointer}, true
 }
 
-// maxWays bounds how many ways to write a value are compared.
-const maxWays = 200
+const (
+	// maxWays bounds how many ways to write a value are compared.
+	maxWays = 200
+	// maxDepth and maxParts bound the parts that are looked at to find the ways of a value: how
+	// deep in each other, and how many. Parts may refer to the same part any number of times.
+	maxDepth, maxParts = 30, 2000
+)
+
+// search bounds the search for the ways of a value.
+type search struct {
+	depth int
+	left  *int // parts
+}
+
+func newSearch() search {
+	left := maxParts
+	return search{left: &left}
+}
 
 // ways lists the ways in which a value fits a schema: each is a list of nodes that hold together.
 // ok is false when there are too many, or when a $ref leads nowhere that we can follow.
-func (n node) ways(depth int) (out [][]node, ok bool) {
+func (n node) ways(s search) (out [][]node, ok bool) {
 	if n.value == false {
 		return nil, true
 	}
 	out, ok = [][]node{{n}}, true
-	if depth > 30 {
+	if *s.left--; *s.left < 0 || s.depth > maxDepth {
 		return out, false
 	}
 	if _, refers := n.keywords()["$ref"]; refers {
@@ -112,18 +128,18 @@ func (n node) ways(depth int) (out [][]node, ok bool) {
 		if !found {
 			return out, false
 		}
-		if out, ok = product(out, []node{target}, depth); !ok {
+		if out, ok = product(out, []node{target}, s); !ok {
 			return out, false
 		}
 	}
 	for _, part := range n.each("allOf") {
-		if out, ok = product(out, []node{part}, depth); !ok {
+		if out, ok = product(out, []node{part}, s); !ok {
 			return out, false
 		}
 	}
 	for _, keyword := range []string{"anyOf", "oneOf"} {
 		if branches := n.each(keyword); len(branches) > 0 {
-			if out, ok = product(out, branches, depth); !ok {
+			if out, ok = product(out, branches, s); !ok {
 				return out, false
 			}
 		}
@@ -132,9 +148,10 @@ func (n node) ways(depth int) (out [][]node, ok bool) {
 }
 
 // product joins each way with each way of the branches.
-func product(ways [][]node, branches []node, depth int) (out [][]node, ok bool) {
+func product(ways [][]node, branches []node, s search) (out [][]node, ok bool) {
+	s.depth++
 	for _, b := range branches {
-		more, ok := b.ways(depth + 1)
+		more, ok := b.ways(s)
 		if !ok {
 			return out, false
 		}

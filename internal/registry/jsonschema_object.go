@@ -52,10 +52,11 @@ func (c *jsonComparison) readsAll(r node, w []node, at string) []string {
 	if len(w) == 0 {
 		w = []node{{value: true, doc: r.doc, at: "any"}}
 	}
-	ways, ok := product([][]node{nil}, w[:1], 0)
+	s := newSearch()
+	ways, ok := product([][]node{nil}, w[:1], s)
 	for _, n := range w[1:] {
 		if ok {
-			ways, ok = product(ways, []node{n}, 0)
+			ways, ok = product(ways, []node{n}, s)
 		}
 	}
 	if !ok {
