@@ -307,7 +307,7 @@ func keywordValue(r *rand.Rand, keyword string, d int) any {
 		return randomSchema(r, d-1)
 	case "dependencies":
 		return map[string]any{names[0]: randomSchema(r, d-1)}
-	case "not", "contains", "additionalItems", "propertyNames":
+	case "not", "contains", "additionalItems", "propertyNames", "if", "then", "else":
 		return randomSchema(r, d-1)
 	case "anyOf":
 		return []any{randomSchema(r, d-1), randomSchema(r, d-1)}
@@ -320,7 +320,7 @@ func keywordValue(r *rand.Rand, keyword string, d int) any {
 var keywords = []string{
 	"type", "enum", "const", "minimum", "exclusiveMaximum", "multipleOf", "maxLength", "minLength", "minItems", "maxItems", "maxProperties",
 	"uniqueItems", "required", "properties", "additionalProperties", "patternProperties", "items", "not", "anyOf", "allOf",
-	"contains", "additionalItems", "propertyNames", "dependencies",
+	"contains", "additionalItems", "propertyNames", "dependencies", "if", "then", "else",
 }
 
 func randomTypes(r *rand.Rand) any {

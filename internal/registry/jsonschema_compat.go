@@ -112,12 +112,12 @@ func init() { // not in the declaration, because the rules refer to it themselve
 		"minimum": limit("minimum", -1), "exclusiveMinimum": limit("exclusiveMinimum", -1),
 		"minLength": limit("minLength", -1), "minItems": limit("minItems", -1), "minProperties": limit("minProperties", -1),
 		"multipleOf": multipleRule, "required": requiredRule, "properties": propertiesRule,
-		"additionalProperties": additionalRule, "items": itemsRule,
+		"additionalProperties": additionalRule, "items": itemsRule, "additionalItems": restRule, "contains": containsRule,
+		"if": together("if", "then", "else"), // without if the others mean nothing
 	}
 	for _, keyword := range []string{
-		"pattern", "uniqueItems", "contains", "minContains", "maxContains", "propertyNames", "patternProperties", "dependencies",
-		"dependentRequired", "dependentSchemas", "not", "if", "then", "else", "prefixItems", "additionalItems",
-		"$dynamicRef", "$recursiveRef",
+		"pattern", "uniqueItems", "propertyNames", "patternProperties", "dependencies", "dependentRequired", "dependentSchemas", "not",
+		"prefixItems", "$dynamicRef", "$recursiveRef",
 	} {
 		keywordRules[keyword] = unchanged(keyword)
 	}
@@ -276,8 +276,11 @@ func numberIn(v any) *big.Rat {
 func limit(keyword string, sign int) rule {
 	return func(_ *jsonComparison, r node, w []node, at string) []string {
 		bound := numberIn(r.keywords()[keyword])
-		if bound == nil {
-			return unchanged(keyword)(nil, r, w, at) // true and false in draft 4
+		if bound == nil { // true and false in draft 4: whether the bound beside it is excluded
+			beside := limit(strings.ToLower(strings.TrimPrefix(keyword, "exclusive")), sign)
+			return unchanged(keyword)(nil, r, slices.DeleteFunc(slices.Clone(w), func(n node) bool {
+				return r.keywords()[keyword] == true && len(beside(nil, r, []node{n}, at)) > 0
+			}), at)
 		}
 		for _, n := range w {
 			if b := numberIn(n.keywords()[keyword]); b != nil && b.Cmp(bound)*sign <= 0 {
@@ -315,6 +318,23 @@ func unchanged(keyword string) rule {
 			return nil
 		}
 		return []string{fmt.Sprintf("%s: %s is new or changed", at, keyword)}
+	}
+}
+
+// together is the rule of a keyword to which others beside it belong: one part of the writer must
+// have it and those of them that the reader has.
+func together(keyword string, others ...string) rule {
+	return func(_ *jsonComparison, r node, w []node, at string) []string {
+		for _, n := range w {
+			differs := func(other string) bool {
+				_, ok := r.keywords()[other]
+				return ok && !equalIn(r, []node{n}, other)
+			}
+			if equalIn(r, []node{n}, keyword) && !slices.ContainsFunc(others, differs) {
+				return nil
+			}
+		}
+		return []string{fmt.Sprintf("%s: %s is new or changed, or what belongs to it", at, keyword)}
 	}
 }
 

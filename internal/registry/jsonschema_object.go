@@ -126,6 +126,27 @@ func itemsRule(c *jsonComparison, r node, w []node, at string) []string {
 	return c.readsAll(items, written, at+"/items")
 }
 
+// restRule is about the items behind a tuple; without one additionalItems means nothing.
+func restRule(c *jsonComparison, r node, w []node, at string) []string {
+	if _, tuple := r.keywords()["items"].([]any); !tuple {
+		return nil
+	}
+	return together("additionalItems", "items")(c, r, w, at)
+}
+
+// containsRule leaves out the parts of the writer that allow less than one such item, unless the
+// reader says how many there must be: it asks for one otherwise.
+func containsRule(c *jsonComparison, r node, w []node, at string) []string {
+	if _, ok := r.keywords()["minContains"]; !ok {
+		w = slices.DeleteFunc(slices.Clone(w), func(n node) bool {
+			least, ok := n.keywords()["minContains"]
+			number := numberIn(least)
+			return ok && (number == nil || number.Sign() <= 0)
+		})
+	}
+	return together("contains", "minContains", "maxContains")(c, r, w, at)
+}
+
 // unevaluated is the rule of a keyword for what no other keyword has evaluated: it must be the
 // same, and so must the others be with which the writer evaluates anything. The reader may know
 // more properties.

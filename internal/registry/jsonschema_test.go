@@ -1,0 +1,41 @@
+package registry
+
+import (
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/sr"
+)
+
+const (
+	draft4    = `{"$schema":"http://json-schema.org/draft-04/schema#",`
+	draft2020 = `{"$schema":"https://json-schema.org/draft/2020-12/schema",`
+)
+
+// Pairs that a real registry does not get as [evolutions], because it does not know the draft, or
+// does not look so closely.
+var subtleties = []evolution{
+	{"minContains is gone", draft2020 + `"type":"array","contains":{"type":"string"},"minContains":0}`, draft2020 + `"type":"array","contains":{"type":"string"}}`, false, false},
+	{"maxContains is gone", draft2020 + `"type":"array","contains":{"type":"string"},"maxContains":2}`, draft2020 + `"type":"array","contains":{"type":"string"}}`, true, false},
+	{"contains of two parts", draft2020 + `"allOf":[{"type":"array","contains":{"type":"string"}},{"type":"array","contains":{"type":"integer"},"minContains":2}]}`, draft2020 + `"type":"array","contains":{"type":"string"},"minContains":2}`, false, false},
+	{"contains of one part", draft2020 + `"allOf":[{"type":"array","contains":{"type":"string"},"minContains":2},{"type":"array","contains":{"type":"integer"}}]}`, draft2020 + `"type":"array","contains":{"type":"string"},"minContains":2}`, true, false},
+	{"condition of two parts", `{"allOf":[{"if":{"type":"string"},"then":{"minLength":1}},{"if":{"minLength":1},"then":{"maxLength":1}}]}`, `{"if":{"type":"string"},"then":{"maxLength":1}}`, false, false},
+	{"condition of one part", `{"allOf":[{"if":{"type":"string"},"then":{"minLength":1},"else":false},{"minimum":1}]}`, `{"if":{"type":"string"},"then":{"minLength":1}}`, true, false},
+	{"tuple of two parts", `{"allOf":[{"type":"array","items":[{}]},{"type":"array","items":[{},{}],"additionalItems":{"type":"string"}}]}`, `{"type":"array","items":[{}],"additionalItems":{"type":"string"}}`, false, false},
+	{"tuple of one part", `{"allOf":[{"type":"array","items":[{}],"additionalItems":{"type":"string"}},{"minItems":1}]}`, `{"type":"array","items":[{}],"additionalItems":{"type":"string"}}`, true, false},
+	{"limit of two parts", draft4 + `"type":"number","allOf":[{"maximum":10},{"maximum":20,"exclusiveMaximum":true}]}`, draft4 + `"type":"number","maximum":10,"exclusiveMaximum":true}`, false, true},
+	{"limit of one part", draft4 + `"type":"number","allOf":[{"minimum":7,"exclusiveMinimum":true},{"multipleOf":1}]}`, draft4 + `"type":"number","minimum":5,"exclusiveMinimum":true}`, true, false},
+}
+
+func TestSubtleties(t *testing.T) {
+	for _, e := range subtleties {
+		t.Run(e.name, func(t *testing.T) {
+			old, next := parseText(t, sr.TypeJSON, e.old), parseText(t, sr.TypeJSON, e.next)
+			if problems := next.canRead(old); e.backward != (len(problems) == 0) {
+				t.Errorf("backward: %q", problems)
+			}
+			if problems := old.canRead(next); e.forward != (len(problems) == 0) {
+				t.Errorf("forward: %q", problems)
+			}
+		})
+	}
+}
