@@ -154,9 +154,9 @@ func typesOf(w []node) []string {
 		case out == nil:
 			out = types
 		default:
-			out = slices.DeleteFunc(slices.Clone(out), func(t string) bool {
-				return !slices.Contains(types, t) && (t != "integer" || !slices.Contains(types, "number"))
-			})
+			out = append(common(out, types), common(types, out)...)
+			slices.Sort(out)
+			out = slices.Compact(out)
 		}
 	}
 	if out == nil {
@@ -167,6 +167,13 @@ func typesOf(w []node) []string {
 		}
 	}
 	return out
+}
+
+// common lists those of the types that others have too. A number may be an integer.
+func common(types, others []string) []string {
+	return slices.DeleteFunc(slices.Clone(types), func(t string) bool {
+		return !slices.Contains(others, t) && (t != "integer" || !slices.Contains(others, "number"))
+	})
 }
 
 // stringsIn reads a string or a list of strings.

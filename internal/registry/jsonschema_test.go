@@ -24,6 +24,9 @@ var subtleties = []evolution{
 	{"tuple of one part", `{"allOf":[{"type":"array","items":[{}],"additionalItems":{"type":"string"}},{"minItems":1}]}`, `{"type":"array","items":[{}],"additionalItems":{"type":"string"}}`, true, false},
 	{"limit of two parts", draft4 + `"type":"number","allOf":[{"maximum":10},{"maximum":20,"exclusiveMaximum":true}]}`, draft4 + `"type":"number","maximum":10,"exclusiveMaximum":true}`, false, true},
 	{"limit of one part", draft4 + `"type":"number","allOf":[{"minimum":7,"exclusiveMinimum":true},{"multipleOf":1}]}`, draft4 + `"type":"number","minimum":5,"exclusiveMinimum":true}`, true, false},
+	{"integers among numbers", `{"allOf":[{"type":"number"},{"type":"integer"}]}`, `{"type":"string"}`, false, false},
+	{"integers of numbers", `{"allOf":[{"type":["number","null"]},{"type":["integer","string"]}]}`, `{"type":"integer"}`, true, true},
+	{"integers of two parts", `{"allOf":[{"type":"integer"},{"type":"integer"}]}`, `{"type":"integer","multipleOf":1}`, true, true},
 }
 
 func TestSubtleties(t *testing.T) {
