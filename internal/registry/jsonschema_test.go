@@ -27,6 +27,8 @@ var subtleties = []evolution{
 	{"integers among numbers", `{"allOf":[{"type":"number"},{"type":"integer"}]}`, `{"type":"string"}`, false, false},
 	{"integers of numbers", `{"allOf":[{"type":["number","null"]},{"type":["integer","string"]}]}`, `{"type":"integer"}`, true, true},
 	{"integers of two parts", `{"allOf":[{"type":"integer"},{"type":"integer"}]}`, `{"type":"integer","multipleOf":1}`, true, true},
+	{"prefixItems is gone", draft2020 + `"type":"array","prefixItems":[{"type":"string"}],"items":{"type":"integer"}}`, draft2020 + `"type":"array","items":{"type":"integer"}}`, false, false},
+	{"prefixItems of any items", draft2020 + `"type":"array","prefixItems":[{"type":"string"}],"items":{"type":"integer"}}`, draft2020 + `"type":"array","prefixItems":[{"type":"string"}],"items":{"type":"number"}}`, true, false},
 }
 
 func TestSubtleties(t *testing.T) {
