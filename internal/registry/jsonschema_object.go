@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
+	"regexp"
 	"slices"
 )
 
@@ -84,18 +85,16 @@ func additionalRule(c *jsonComparison, r node, w []node, at string) []string {
 		}
 		properties, _ := n.keywords()["properties"].(map[string]any)
 		for name := range properties {
-			if _, ok := known[name]; !ok {
+			// A name of the reader's patterns fits them: they are the writer's.
+			if _, ok := known[name]; !ok && !r.hasPattern(name) {
 				names[name] = true
 			}
 		}
 		closed = closed || n.keywords()["additionalProperties"] == false
 	}
 	var out []string
-	// The reader's patterns, if any, must be the writer's: their own rule sees to that.
-	if r.keywords()["patternProperties"] == nil {
-		for _, name := range slices.Sorted(maps.Keys(names)) {
-			out = append(out, c.readsAll(rest, writtenAs(w, name), at+"/properties/"+name)...)
-		}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		out = append(out, c.readsAll(rest, writtenAs(w, name), at+"/properties/"+name)...)
 	}
 	if closed {
 		return out
@@ -107,6 +106,18 @@ func additionalRule(c *jsonComparison, r node, w []node, at string) []string {
 		}
 	}
 	return append(out, c.readsAll(rest, written, at+"/additionalProperties")...)
+}
+
+// hasPattern reports whether a property is one of patternProperties. A pattern that is none of Go
+// counts as another one.
+func (n node) hasPattern(name string) bool {
+	patterns, _ := n.keywords()["patternProperties"].(map[string]any)
+	for pattern := range patterns {
+		if re, err := regexp.Compile(pattern); err == nil && re.MatchString(name) {
+			return true
+		}
+	}
+	return false
 }
 
 func itemsRule(c *jsonComparison, r node, w []node, at string) []string {

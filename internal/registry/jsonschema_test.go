@@ -29,6 +29,8 @@ var subtleties = []evolution{
 	{"integers of two parts", `{"allOf":[{"type":"integer"},{"type":"integer"}]}`, `{"type":"integer","multipleOf":1}`, true, true},
 	{"prefixItems is gone", draft2020 + `"type":"array","prefixItems":[{"type":"string"}],"items":{"type":"integer"}}`, draft2020 + `"type":"array","items":{"type":"integer"}}`, false, false},
 	{"prefixItems of any items", draft2020 + `"type":"array","prefixItems":[{"type":"string"}],"items":{"type":"integer"}}`, draft2020 + `"type":"array","prefixItems":[{"type":"string"}],"items":{"type":"number"}}`, true, false},
+	{"property gone beside a pattern", `{"type":"object","properties":{"a":{}},"patternProperties":{"^x":{}},"additionalProperties":false}`, `{"type":"object","patternProperties":{"^x":{}},"additionalProperties":false}`, false, true},
+	{"property gone into a pattern", `{"type":"object","properties":{"xa":{"minLength":1}},"patternProperties":{"^x":{}},"additionalProperties":false}`, `{"type":"object","patternProperties":{"^x":{}},"additionalProperties":false}`, true, false},
 }
 
 func TestSubtleties(t *testing.T) {
