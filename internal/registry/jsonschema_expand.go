@@ -37,10 +37,13 @@ func (n node) child(keyword string, more ...string) (node, bool) {
 			break
 		}
 		v, ok = stepInto(v, step)
-		at += "/" + step
+		at += "/" + escape.Replace(step)
 	}
 	return node{v, n.doc, at}, ok
 }
+
+// escape writes a name as a step of a JSON pointer, and unescape reads it.
+var escape, unescape = strings.NewReplacer("~", "~0", "/", "~1"), strings.NewReplacer("~1", "/", "~0", "~")
 
 func stepInto(v any, step string) (any, bool) {
 	switch v := v.(type) {
@@ -77,12 +80,12 @@ func (n node) target() (node, bool) {
 	if doc == nil || pointer != "" && pointer[0] != '/' {
 		return node{}, false
 	}
-	v := doc.root
+	v, at := doc.root, ""
 	for step := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
 		if pointer == "" || pointer == "/" {
 			break
 		}
-		step = strings.NewReplacer("~1", "/", "~0", "~").Replace(step)
+		step = unescape.Replace(step)
 		if unescaped, err := url.PathUnescape(step); err == nil {
 			step = unescaped
 		}
@@ -90,8 +93,9 @@ func (n node) target() (node, bool) {
 		if v, ok = stepInto(v, step); !ok {
 			return node{}, false
 		}
+		at += "/" + escape.Replace(step)
 	}
-	return node{v, doc, pointer}, true
+	return node{v, doc, at}, true
 }
 
 const (

@@ -31,6 +31,8 @@ var subtleties = []evolution{
 	{"prefixItems of any items", draft2020 + `"type":"array","prefixItems":[{"type":"string"}],"items":{"type":"integer"}}`, draft2020 + `"type":"array","prefixItems":[{"type":"string"}],"items":{"type":"number"}}`, true, false},
 	{"property gone beside a pattern", `{"type":"object","properties":{"a":{}},"patternProperties":{"^x":{}},"additionalProperties":false}`, `{"type":"object","patternProperties":{"^x":{}},"additionalProperties":false}`, false, true},
 	{"property gone into a pattern", `{"type":"object","properties":{"xa":{"minLength":1}},"patternProperties":{"^x":{}},"additionalProperties":false}`, `{"type":"object","patternProperties":{"^x":{}},"additionalProperties":false}`, true, false},
+	{"name with a slash", `{"type":"object","properties":{"a":{"type":"object","properties":{"b":{"type":"string"}}},"a/properties/b":{"type":"string"}}}`, `{"type":"object","properties":{"a":{"type":"object","properties":{"b":{"type":"string"}}},"a/properties/b":{"type":"integer"}}}`, false, false},
+	{"reference to a name with a slash", `{"type":"object","properties":{"p":{"$ref":"#/definitions/a~1b"}},"definitions":{"a/b":{"type":"string"}}}`, `{"type":"object","properties":{"p":{"$ref":"#/definitions/a%2Fb"},"q":true},"definitions":{"a":{"b":{"type":"string"}},"a/b":{"type":"integer"}}}`, false, false},
 }
 
 func TestSubtleties(t *testing.T) {
