@@ -68,6 +68,15 @@ func (n node) each(keyword string) []node {
 	return out
 }
 
+// isReference reports whether a node is a $ref and nothing else: up to draft 7, which is that of a
+// schema that names none, what is beside a $ref does not count.
+func (n node) isReference() bool {
+	_, refers := n.keywords()["$ref"]
+	root, _ := n.doc.root.(map[string]any)
+	draft, _ := root["$schema"].(string)
+	return refers && !strings.Contains(draft, "/draft/20")
+}
+
 // target returns the node that the node's $ref refers to; ok is false when that is not a plain
 // pointer into a text that we have.
 func (n node) target() (node, bool) {
@@ -132,8 +141,11 @@ func (n node) ways(s search) (out [][]node, ok bool) {
 		if !found {
 			return out, false
 		}
-		if out, ok = product(out, []node{target}, s); !ok {
-			return out, false
+		if n.isReference() {
+			out = [][]node{nil}
+		}
+		if out, ok = product(out, []node{target}, s); !ok || n.isReference() {
+			return out, ok
 		}
 	}
 	for _, part := range n.each("allOf") {

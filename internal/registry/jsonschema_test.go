@@ -33,6 +33,9 @@ var subtleties = []evolution{
 	{"property gone into a pattern", `{"type":"object","properties":{"xa":{"minLength":1}},"patternProperties":{"^x":{}},"additionalProperties":false}`, `{"type":"object","patternProperties":{"^x":{}},"additionalProperties":false}`, true, false},
 	{"name with a slash", `{"type":"object","properties":{"a":{"type":"object","properties":{"b":{"type":"string"}}},"a/properties/b":{"type":"string"}}}`, `{"type":"object","properties":{"a":{"type":"object","properties":{"b":{"type":"string"}}},"a/properties/b":{"type":"integer"}}}`, false, false},
 	{"reference to a name with a slash", `{"type":"object","properties":{"p":{"$ref":"#/definitions/a~1b"}},"definitions":{"a/b":{"type":"string"}}}`, `{"type":"object","properties":{"p":{"$ref":"#/definitions/a%2Fb"},"q":true},"definitions":{"a":{"b":{"type":"string"}},"a/b":{"type":"integer"}}}`, false, false},
+	{"beside a reference", `{"$ref":"#/definitions/any","type":"string","definitions":{"any":{}}}`, `{"type":"string"}`, false, true},
+	{"beside a reference since 2019", draft2020 + `"$ref":"#/definitions/any","type":"string","definitions":{"any":{}}}`, draft2020 + `"type":"string"}`, true, true},
+	{"beside a reference of the reader", `{"type":"string"}`, `{"$ref":"#/definitions/any","type":"string","definitions":{"any":{}}}`, true, false},
 }
 
 func TestSubtleties(t *testing.T) {
