@@ -186,6 +186,7 @@ func TestReplaysConfluentsRecords(t *testing.T) {
 		{`{"keytype":"NOOP","magic":0}`, ``},
 		{`{"keytype":"CONFIG","subject":null,"magic":0}`, `{"subject":"","compatibilityLevel":"FORWARD"}`},
 		{`{"keytype":"SCHEMA","subject":"s","version":1,"magic":1}`, `{"subject":"s","version":1,"id":7,"md5":"x","schema":"\"string\"","deleted":false}`},
+		{`{"keytype":"CONFIG","subject":"n","magic":0}`, `{"subject":"n","normalize":true}`},
 		{`not JSON`, `{}`},
 		{`{"keytype":"SCHEMA","subject":"s","version":2,"magic":1}`, `{"subject":"s","version":2,"id":8,"schemaType":"JSON","schema":"{\"type\":\"object\"}","deleted":false}`},
 		{`{"keytype":"SCHEMA","subject":"bad","version":1,"magic":1}`, `{"id":"x"}`},
@@ -203,6 +204,7 @@ func TestReplaysConfluentsRecords(t *testing.T) {
 		"/subjects?deleted=true": `["d","s"]`,
 		"/schemas/ids/7/schema":  `"\"string\""`,
 		"/config":                `{"compatibilityLevel":"FORWARD"}`,
+		"/config/n":              `{"compatibilityLevel":"FORWARD","normalize":true}`,
 		"/mode/s":                `{"mode":"READONLY"}`,
 		"/schemas/ids/9/schema":  `"\"long\""`,
 	} {

@@ -205,7 +205,8 @@ func (s *store) referencing(subject string, number int, sc scope) []*version {
 }
 
 // config returns the configuration that applies to a subject; own is false when it is the global
-// one.
+// one. A configuration of Confluent's registry may leave the level to the global one, and that to
+// the default.
 func (s *store) config(subject string) (c config, own bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -213,6 +214,7 @@ func (s *store) config(subject string) (c config, own bool) {
 	if !own {
 		c = s.configs[""]
 	}
+	c.Level = cmp.Or(c.Level, s.configs[""].Level, sr.CompatBackward)
 	return c, own
 }
 
