@@ -52,6 +52,7 @@ func (r *Registry) postLookup(q *http.Request) (any, error) {
 	if len(known) == 0 {
 		return nil, subjectNotFound(subject)
 	}
+	w.normalize = r.normalizes(subject, w)
 	prepared, _, err := r.prepare(w)
 	if err != nil {
 		return nil, err

@@ -32,7 +32,7 @@ func (r *Registry) register(ctx context.Context, subject string, w wanted) (*ver
 		return nil, err
 	}
 	conf, _ := r.store.config(subject)
-	w.normalize = w.normalize || conf.Normalize != nil && *conf.Normalize
+	w.normalize = r.normalizes(subject, w)
 	prepared, src, err := r.prepare(w)
 	if err != nil {
 		return nil, err
@@ -68,6 +68,13 @@ func (r *Registry) register(ctx context.Context, subject string, w wanted) (*ver
 		}
 	}
 	return r.add(ctx, subject, prepared, identity, w)
+}
+
+// normalizes reports whether the request, or the configuration of the subject, asks for schemas in
+// normal form.
+func (r *Registry) normalizes(subject string, w wanted) bool {
+	conf, _ := r.store.config(subject)
+	return w.normalize || conf.Normalize != nil && *conf.Normalize
 }
 
 // add gives the schema an id and a number and writes it.
