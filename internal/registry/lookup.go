@@ -47,8 +47,8 @@ func latestOnly(versions []*version) []*version {
 	return out
 }
 
-// byID finds the versions with the request's id; with ?subject in that subject first, because a
-// schema may be registered in one and not in another.
+// byID finds the versions with the request's id; with ?subject those of that subject, if it has
+// any. Confluent's registry takes a subject without it for no more than its context.
 func (r *Registry) byID(q *http.Request) ([]*version, error) {
 	id, err := idOf(q)
 	if err != nil {
@@ -56,7 +56,10 @@ func (r *Registry) byID(q *http.Request) ([]*version, error) {
 	}
 	found := r.store.withID(id)
 	if subject := plainSubject(q.URL.Query().Get("subject")); subject != "" {
-		found = slices.DeleteFunc(found, func(v *version) bool { return v.Subject != subject })
+		own := slices.DeleteFunc(slices.Clone(found), func(v *version) bool { return v.Subject != subject })
+		if len(own) > 0 {
+			found = own
+		}
 	}
 	if len(found) == 0 {
 		return nil, schemaNotFound(id)
