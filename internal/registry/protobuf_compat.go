@@ -69,18 +69,23 @@ func (c *protoComparison) message(reader, writer protoreflect.MessageDescriptor)
 }
 
 // oneofs refuses a oneof that takes in several fields that could be set side by side before: a
-// reader would keep one of them.
+// reader would keep one of them. Those of one oneof could not.
 func (c *protoComparison) oneofs(reader, writer protoreflect.MessageDescriptor) {
 	for i := range reader.Oneofs().Len() {
 		o := reader.Oneofs().Get(i)
-		moved := 0
+		from := map[protoreflect.FullName]bool{}
 		for j := range o.Fields().Len() {
-			if w := writer.Fields().ByNumber(o.Fields().Get(j).Number()); w != nil && realOneof(w) == nil {
-				moved++
+			w := writer.Fields().ByNumber(o.Fields().Get(j).Number())
+			switch {
+			case w == nil:
+			case realOneof(w) != nil:
+				from[realOneof(w).FullName()] = true
+			default:
+				from[w.FullName()] = true
 			}
 		}
-		if !o.IsSynthetic() && moved > 1 {
-			c.add(o, "%d fields moved into the oneof", moved)
+		if len(from) > 1 {
+			c.add(o, "fields that could be set side by side moved into the oneof")
 		}
 	}
 }
