@@ -351,11 +351,15 @@ func together(keyword string, others ...string) rule {
 	}
 }
 
+// leading are the keywords that refer to other parts. Where all but the first lead depends on how
+// the validator came there.
+var leading = []string{"$ref", "$dynamicRef", "$recursiveRef"}
+
 func equalIn(r node, w []node, keyword string) bool {
 	mine, _ := r.child(keyword)
 	return slices.ContainsFunc(w, func(n node) bool {
 		theirs, ok := n.child(keyword)
-		if ok && keyword == "$ref" {
+		if ok && slices.Contains(leading, keyword) {
 			return (&sameness{}).references(r, n)
 		}
 		return ok && (&sameness{}).values(mine, theirs)
@@ -398,6 +402,12 @@ func (s *sameness) values(a, b node) bool {
 // references compares the targets of two nodes that may have a $ref. One that cannot be followed
 // may lead anywhere in its text.
 func (s *sameness) references(a, b node) bool {
+	for _, keyword := range leading[1:] {
+		ref, ok := a.keywords()[keyword].(string) // or it is the name of a property
+		if ok && (ref != b.keywords()[keyword] || !reflect.DeepEqual(a.doc.root, b.doc.root)) {
+			return false
+		}
+	}
 	ref, ok := a.keywords()["$ref"].(string)
 	if !ok {
 		return true

@@ -37,6 +37,10 @@ var subtleties = map[sr.SchemaType][]evolution{
 		{"beside a reference", `{"$ref":"#/definitions/any","type":"string","definitions":{"any":{}}}`, `{"type":"string"}`, false, true},
 		{"beside a reference since 2019", draft2020 + `"$ref":"#/definitions/any","type":"string","definitions":{"any":{}}}`, draft2020 + `"type":"string"}`, true, true},
 		{"beside a reference of the reader", `{"type":"string"}`, `{"$ref":"#/definitions/any","type":"string","definitions":{"any":{}}}`, true, false},
+		{"another dynamic target", draft2020 + `"$dynamicRef":"#t","$defs":{"t":{"$dynamicAnchor":"t","type":"string"}}}`, draft2020 + `"$dynamicRef":"#t","$defs":{"t":{"$dynamicAnchor":"t","type":"integer"}}}`, false, false},
+		{"another dynamic target within not", draft2020 + `"not":{"$dynamicRef":"#t"},"$defs":{"t":{"$dynamicAnchor":"t","type":"string"}}}`, draft2020 + `"not":{"$dynamicRef":"#t"},"$defs":{"t":{"$dynamicAnchor":"t","type":"integer"}}}`, false, false},
+		{"the same dynamic target", draft2020 + `"$dynamicRef":"#t","$defs":{"t":{"$dynamicAnchor":"t","type":"string"}}}`, draft2020 + `"$dynamicRef":"#t","$defs":{"t":{"$dynamicAnchor":"t","type":"string"}}}`, true, true},
+		{"property with the name of a reference", `{"not":{"properties":{"$dynamicRef":{"type":"string"},"$ref":{}}}}`, `{"not":{"properties":{"$dynamicRef":{"type":"string"},"$ref":{}}},"title":"T"}`, true, true},
 	},
 	sr.TypeProtobuf: {
 		{"one into a oneof", protoOf(`int32 a = 1;`), protoOf(`oneof o { int32 a = 1; int32 b = 2; }`), true, true},
