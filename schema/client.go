@@ -41,8 +41,11 @@ type site struct {
 
 func newClient(s Settings, log *slog.Logger) (*client, error) {
 	transport := &http.Transport{
-		TLSClientConfig:     s.TLS.Clone(),
-		ForceAttemptHTTP2:   true,
+		TLSClientConfig:   s.TLS.Clone(),
+		ForceAttemptHTTP2: true,
+		// With HTTP/2 a request that times out leaves its connection in use, though it may lead
+		// nowhere, until TCP gives up after a quarter of an hour. One that is silent is asked.
+		HTTP2:               &http.HTTP2Config{SendPingTimeout: s.Timeout / 3, PingTimeout: s.Timeout / 3},
 		TLSHandshakeTimeout: s.Timeout,
 		// A registry is not built for thousands of concurrent requests.
 		MaxConnsPerHost:     32,
