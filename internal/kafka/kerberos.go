@@ -34,9 +34,11 @@ var kdc = &giver{"ticket of Kerberos", "The KDC of Kafka's realm", "gets no tick
 // and asks nobody. The error says what is wrong with them.
 func (k Kerberos) Mechanism() (sasl.Mechanism, error) {
 	t := &tickets{from: k}
-	if _, err := t.current(); err != nil {
+	own, err := t.current()
+	if err != nil {
 		return nil, err
 	}
+	t.release(own)
 	return t, nil
 }
 
@@ -48,12 +50,20 @@ type tickets struct {
 	from Kerberos
 
 	mu     sync.Mutex
-	client *client.Client
+	client *ticketClient
 	read   time.Time // the time of the keytab
 }
 
-// current returns the client of the keytab as it is now.
-func (t *tickets) current() (*client.Client, error) {
+// ticketClient is a client of the KDC. It is ended when nobody uses it any more: one that ends
+// meanwhile has lost its name and its keys, and the KDC refuses it.
+type ticketClient struct {
+	*client.Client
+	users int  // guarded by tickets.mu, as is the next
+	over  bool // no new users
+}
+
+// current returns the client of the keytab as it is now. The caller releases it.
+func (t *tickets) current() (*ticketClient, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	info, err := os.Stat(t.from.Keytab)
@@ -61,6 +71,7 @@ func (t *tickets) current() (*client.Client, error) {
 		return nil, fmt.Errorf("cannot read the keytab: %w", err)
 	}
 	if t.client != nil && info.ModTime().Equal(t.read) {
+		t.client.users++
 		return t.client, nil
 	}
 	conf, err := config.Load(t.from.Config)
@@ -71,11 +82,33 @@ func (t *tickets) current() (*client.Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot use the keytab %s: %w", t.from.Keytab, err)
 	}
-	if t.client != nil {
-		t.client.Destroy() // its session is renewed in the background otherwise, without end
-	}
-	t.client, t.read = client.NewWithKeytab(t.from.Principal, t.from.Realm, keys, conf, client.DisablePAFXFAST(true)), info.ModTime()
+	t.giveUp()
+	own := client.NewWithKeytab(t.from.Principal, t.from.Realm, keys, conf, client.DisablePAFXFAST(true))
+	t.client, t.read = &ticketClient{Client: own, users: 1}, info.ModTime()
 	return t.client, nil
+}
+
+// giveUp lets go of the client, whose session is renewed in the background otherwise, without end.
+// The caller holds mu.
+func (t *tickets) giveUp() {
+	if c := t.client; c != nil {
+		t.client, c.over = nil, true
+		c.endUnused()
+	}
+}
+
+// release ends a use of a client.
+func (t *tickets) release(c *ticketClient) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c.users--
+	c.endUnused()
+}
+
+func (c *ticketClient) endUnused() {
+	if c.over && c.users == 0 {
+		c.Destroy()
+	}
 }
 
 // Close implements [sasl.ClosingMechanism]: a client of Kafka that shares the tickets has ended.
@@ -84,10 +117,7 @@ func (t *tickets) current() (*client.Client, error) {
 func (t *tickets) Close() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.client != nil {
-		t.client.Destroy()
-		t.client = nil
-	}
+	t.giveUp()
 }
 
 // Name implements [sasl.Mechanism].
@@ -99,10 +129,11 @@ func (t *tickets) Authenticate(ctx context.Context, host string) (sasl.Session, 
 	if err != nil {
 		return nil, nil, &tokenError{from: kdc, cause: err}
 	}
-	auth := kerberos.Auth{Client: own, Service: t.from.Service, PersistAfterAuth: true}
+	defer t.release(own)
+	auth := kerberos.Auth{Client: own.Client, Service: t.from.Service, PersistAfterAuth: true}
 	session, first, err := auth.AsMechanism().Authenticate(ctx, host)
 	if err != nil {
-		err = noTicket(own, err)
+		err = noTicket(own.Client, err)
 	}
 	return session, first, err
 }
