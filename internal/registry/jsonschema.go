@@ -21,8 +21,8 @@ func parseJSONSchema(s source) (parsed, error) {
 		if err != nil {
 			return nil, err
 		}
-		all[strings.TrimPrefix(ref.name, "/")] = &document{ref.name, root, all}
+		all[strings.TrimPrefix(ref.name, "/")] = newDocument(ref.name, root, all)
 	}
 	root, err := readNumbers(s.Schema.Schema)
-	return jsonSchema{node{value: root, doc: &document{"", root, all}}}, err
+	return jsonSchema{node{value: root, doc: newDocument("", root, all)}}, err
 }

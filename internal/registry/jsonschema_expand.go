@@ -19,6 +19,42 @@ type document struct {
 	name string
 	root any
 	all  map[string]*document
+	// embeds tells that a part has an id of its own: the references within are not from the root.
+	embeds bool
+}
+
+func newDocument(name string, root any, all map[string]*document) *document {
+	d := &document{name: name, root: root, all: all}
+	top, _ := root.(map[string]any)
+	id := "$id"
+	if draft, _ := top["$schema"].(string); strings.Contains(draft, "/draft-04/") {
+		id = "id"
+	}
+	for keyword, v := range top {
+		d.embeds = d.embeds || !slices.Contains(values, keyword) && hasID(v, id)
+	}
+	return d
+}
+
+// values are the keywords whose values are no schemas.
+var values = []string{"default", "const", "enum", "examples"}
+
+// hasID reports whether a schema, or a part of it, has an id that is more than a fragment.
+func hasID(v any, id string) bool {
+	switch v := v.(type) {
+	case []any:
+		return slices.ContainsFunc(v, func(e any) bool { return hasID(e, id) })
+	case map[string]any:
+		if own, ok := v[id].(string); ok && !strings.HasPrefix(own, "#") {
+			return true
+		}
+		for keyword, member := range v {
+			if !slices.Contains(values, keyword) && hasID(member, id) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (n node) key() string { return n.doc.name + "#" + n.at }
@@ -86,7 +122,7 @@ func (n node) target() (node, bool) {
 	if name != "" {
 		doc = n.doc.all[strings.TrimPrefix(name, "/")]
 	}
-	if doc == nil || pointer != "" && pointer[0] != '/' {
+	if doc == nil || n.doc.embeds || pointer != "" && pointer[0] != '/' {
 		return node{}, false
 	}
 	v, at := doc.root, ""

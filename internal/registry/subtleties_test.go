@@ -41,6 +41,10 @@ var subtleties = map[sr.SchemaType][]evolution{
 		{"another dynamic target within not", draft2020 + `"not":{"$dynamicRef":"#t"},"$defs":{"t":{"$dynamicAnchor":"t","type":"string"}}}`, draft2020 + `"not":{"$dynamicRef":"#t"},"$defs":{"t":{"$dynamicAnchor":"t","type":"integer"}}}`, false, false},
 		{"the same dynamic target", draft2020 + `"$dynamicRef":"#t","$defs":{"t":{"$dynamicAnchor":"t","type":"string"}}}`, draft2020 + `"$dynamicRef":"#t","$defs":{"t":{"$dynamicAnchor":"t","type":"string"}}}`, true, true},
 		{"property with the name of a reference", `{"not":{"properties":{"$dynamicRef":{"type":"string"},"$ref":{}}}}`, `{"not":{"properties":{"$dynamicRef":{"type":"string"},"$ref":{}}},"title":"T"}`, true, true},
+		{"reference within a part of its own", `{"properties":{"p":{"$id":"http://x/p","properties":{"q":{"$ref":"#/definitions/s"}},"definitions":{"s":{"type":"integer"}}}},"definitions":{"s":{"type":"string"}}}`, `{"properties":{"p":{"properties":{"q":{"type":"string"}}}}}`, false, false},
+		{"the same part of its own", `{"properties":{"p":{"$id":"http://x/p","properties":{"q":{"$ref":"#/definitions/s"}},"definitions":{"s":{"type":"integer"}}}},"definitions":{"s":{"type":"string"}}}`, `{"properties":{"p":{"$id":"http://x/p","properties":{"q":{"$ref":"#/definitions/s"}},"definitions":{"s":{"type":"integer"}}}},"definitions":{"s":{"type":"string"}}}`, true, true},
+		{"fragments for ids", `{"properties":{"p":{"$id":"#/properties/p","$ref":"#/definitions/s"}},"definitions":{"s":{"type":"string"}}}`, `{"properties":{"p":{"type":"string"}}}`, true, true},
+		{"ids among values", `{"properties":{"p":{"$ref":"#/definitions/s"}},"definitions":{"s":{"type":"string"}},"default":{"p":{"$id":"x"}}}`, `{"properties":{"p":{"type":"string"}}}`, true, true},
 	},
 	sr.TypeProtobuf: {
 		{"one into a oneof", protoOf(`int32 a = 1;`), protoOf(`oneof o { int32 a = 1; int32 b = 2; }`), true, true},
