@@ -77,6 +77,8 @@ func (o OAuth) fromFile() (string, error) {
 func (o OAuth) fromEndpoint() func() (string, error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.TLSClientConfig = o.TLS
+	// Tokens are rare. A connection of HTTP/2 that leads nowhere would stay in use after time-outs.
+	transport.DisableKeepAlives = true
 	client := &http.Client{
 		Timeout: tokenTimeout, Transport: transport,
 		// The credentials are for that URL and no other.
