@@ -26,6 +26,8 @@ func TestIdentity(t *testing.T) {
 		{"white space", sr.TypeJSON, `{"type":"string"}`, `{ "type" : "string" }`, true, true},
 		{"comments", sr.TypeProtobuf, protoOf(`int32 a = 1;`), protoOf(`int32 a = 1; /* the first */`) + "\n", true, true},
 		{"order of fields", sr.TypeProtobuf, protoOf(`int32 a = 1; int32 b = 2;`), protoOf(`int32 b = 2; int32 a = 1;`), false, true},
+		{"another public import", sr.TypeProtobuf, `syntax = "proto3"; import public "b.proto"; import "a.proto";`, `syntax = "proto3"; import public "a.proto"; import "b.proto";`, false, false},
+		{"order of imports", sr.TypeProtobuf, `syntax = "proto3"; import public "b.proto"; import "a.proto";`, `syntax = "proto3"; import "a.proto"; import public "b.proto";`, false, true},
 		{"order of messages", sr.TypeProtobuf, `syntax = "proto3"; message A {} message B {}`, `syntax = "proto3"; message B {} message A {}`, false, false},
 	} {
 		a, b := tidyText(t, c.typ, c.a), tidyText(t, c.typ, c.b)

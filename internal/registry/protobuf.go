@@ -31,11 +31,23 @@ func protobufIdentity(text string) (exact, normal string) {
 		return text, text
 	}
 	exact = marshalProto(file, text)
-	slices.Sort(file.Dependency) // public and weak imports keep their old indexes
+	sortImports(file)
 	for _, m := range file.MessageType {
 		sortFields(m)
 	}
 	return exact, marshalProto(file, text)
+}
+
+// sortImports sorts the imports; which of them are public or weak is told by their indexes.
+func sortImports(file *descriptorpb.FileDescriptorProto) {
+	before := slices.Clone(file.Dependency)
+	slices.Sort(file.Dependency)
+	for _, marked := range [][]int32{file.PublicDependency, file.WeakDependency} {
+		for i, at := range marked {
+			marked[i] = int32(slices.Index(file.Dependency, before[at]))
+		}
+		slices.Sort(marked)
+	}
 }
 
 func sortFields(m *descriptorpb.DescriptorProto) {
