@@ -3,7 +3,10 @@ package ui
 import (
 	"fmt"
 	"testing"
+	"testing/synctest"
+	"time"
 
+	"millrace/codec/json"
 	"millrace/metadata"
 )
 
@@ -45,4 +48,24 @@ func TestTopicsInNeedComeFirst(t *testing.T) {
 	if f := search(all.List, "tOPIC-24", 0, names); f.Count != 10 || f.List[0].Leaderless != 1 {
 		t.Errorf("a search finds %+v", f)
 	}
+}
+
+// The rate of a topic that nobody uses any more falls until a float hardly holds it. A page that is
+// open for an hour is shown the figures all the same.
+func TestTopicIsIdleForAnHour(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, s := idle(t, discard)
+		known := &metadata.Snapshot{Topics: []*metadata.Topic{{Name: "t", Partitions: make([]metadata.Partition, 1)}}}
+		p.topicsOf(known)
+		s.Metrics().Topics().Produced("t", 1, 100)
+		for n := range 3600 {
+			time.Sleep(sampleEvery)
+			m := p.topicsOf(known)
+			if data, err := json.Marshal(m); err != nil {
+				t.Fatalf("second %d: %v", n, err)
+			} else if rate := m.List[0].InBytes; n == 0 && rate != 30 || n == 3599 && rate != 0 {
+				t.Errorf("second %d: %s", n, data)
+			}
+		}
+	})
 }

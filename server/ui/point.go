@@ -34,9 +34,13 @@ func (p *point) MarshalJSON() ([]byte, error) {
 	})
 }
 
+// invisible is below all that a chart or a table shows. A rate that falls by a share of itself each
+// second comes to where the scale of short would be infinite.
+const invisible = 1e-100
+
 // short drops the digits that a chart cannot show.
 func short(v float64) float64 {
-	if v == 0 {
+	if math.Abs(v) < invisible {
 		return 0
 	}
 	scale := math.Pow(10, 3-math.Floor(math.Log10(math.Abs(v))))
