@@ -98,11 +98,14 @@ func TestV3ChangesOfManyTopicsNeedEachRight(t *testing.T) {
 		{"/topics/-/configs:alter", `{"data":[{"topic_name":"telemetry-a","configs":[{"name":"retention.ms","value":"5000"}]},{"topic_name":"TOPIC","configs":[{"name":"retention.bytes","value":"5000"}]}]}`, 204},
 		{"/topics/-/partitions/-/leader:elect", `{"data":[{"topic_name":"TOPIC","partition_id":0}]}`, 200},
 		{reset, `{"to":"earliest","topics":["TOPIC"]}`, 200},
+		{reset, `{"to":"shift","shift":-1,"topics":["TOPIC"]}`, 200},
 		{reset, `{"to":"offsets","data":[{"topic_name":"TOPIC","partition_id":0,"offset":0}]}`, 200},
 		{reset, `{"to":"earliest","validate_only":true,"topics":["TOPIC"]}`, 200},
 	} {
 		other := s.do(t, "POST", s.cluster+c.path, strings.Replace(c.body, "TOPIC", "secret", 1), jsonBody, d.dashKey)
 		other.want(t, 403, "topic secret")
+		// One that does not exist is refused as well: a refusal does not tell which topics there are.
+		s.do(t, "POST", s.cluster+c.path, strings.Replace(c.body, "TOPIC", "absent", 1), jsonBody, d.dashKey).want(t, 403, "topic absent")
 		own := strings.Replace(c.body, "TOPIC", "telemetry-a", 1)
 		if strings.HasSuffix(c.path, "configs:alter") {
 			own = strings.Replace(c.body, "TOPIC", "telemetry-b", 1)

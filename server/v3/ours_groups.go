@@ -75,6 +75,11 @@ func (s *groupChanges) reset(c *call) error {
 	if _, _, err := c.pageAsked(); err != nil { // before anything changes
 		return err
 	}
+	for _, topic := range body.topics() { // before anything is looked up
+		if err := server.Allow(c.RequestCtx, server.Administer, server.Topic, topic); err != nil {
+			return err
+		}
+	}
 	g, err := s.Admin.Group(c.life, id)
 	if err != nil {
 		return err
@@ -83,7 +88,7 @@ func (s *groupChanges) reset(c *call) error {
 	if err != nil {
 		return err
 	}
-	for _, m := range moves {
+	for _, m := range moves { // topics that the group has offsets in, where the body names none
 		if err := server.Allow(c.RequestCtx, server.Administer, server.Topic, m.Topic); err != nil {
 			return err
 		}
@@ -190,6 +195,17 @@ func (b *resetOffsets) reset() (r admin.Reset, err error) {
 		r.Offsets, err = b.offsets()
 	}
 	return r, err
+}
+
+// topics returns the topics that the body names.
+func (b *resetOffsets) topics() (all []string) {
+	for _, t := range b.Topics {
+		all = append(all, string(t))
+	}
+	for _, d := range b.Data {
+		all = append(all, string(d.Topic))
+	}
+	return all
 }
 
 func (b *resetOffsets) offsets() (map[admin.TopicPartition]int64, error) {
