@@ -192,6 +192,8 @@ func TestRulesWithMistakes(t *testing.T) {
 		"rules:\n  - {who: [user:a], allow: [all], topic: [x]}":       `line 2: "topic" is not known`,
 		"rules:\n  - {who: [user:a], allow: [all], paths: [metrics]}": "begin with a slash",
 		"rules:\n  - {who: [user:a], allow: [all], topics: ['']}":     "pattern is empty",
+		"rules:\n  - {who: [user:a], allow: [all], topics: []}":       "line 2: topics, groups and paths are empty",
+		"rules:\n  - who: [user:a]\n    allow: [all]\n    topics:\n":  "line 2: topics, groups and paths are empty",
 		"quotas:\n  - {who: ['*'], requests: 1}":                      "name is missing",
 		"quotas:\n  - {name: q, who: ['*']}":                          "none of requests",
 		"quotas:\n  - {name: q, who: ['*'], per: day, requests: 1}":   `per is "day"`,

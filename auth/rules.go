@@ -35,6 +35,7 @@ type rule struct {
 	Paths  []string `yaml:"paths"`
 
 	line    int
+	bounded bool // some of Topics, Groups and Paths are written
 	actions [actions]bool
 }
 
@@ -48,6 +49,9 @@ func (r *rule) UnmarshalYAML(n *yaml.Node) error {
 		return err
 	}
 	r.line = n.Line
+	for i := 0; i < len(n.Content); i += 2 {
+		r.bounded = r.bounded || slices.Contains([]string{"topics", "groups", "paths"}, n.Content[i].Value)
+	}
 	return nil
 }
 
@@ -114,6 +118,9 @@ func (r *rule) check() error {
 		if pattern == "" {
 			return errors.New("a pattern is empty")
 		}
+	}
+	if r.bounded && len(r.Topics)+len(r.Groups)+len(r.Paths) == 0 {
+		return errors.New("topics, groups and paths are empty, which would make the rule one about all resources: leave them out for that")
 	}
 	for _, path := range r.Paths {
 		if path[0] != '/' && path[0] != '*' {
