@@ -72,7 +72,7 @@ func TestPasswordsOfEachForm(t *testing.T) {
 			}
 		}
 	}
-	for _, text := range []string{"", "CRYPT:abcdefg", "MD5:00", "OBF:xx", "$2y$04$short", "$2y$31$" + strings.Repeat("a", 53), "$argon2id$v=19$m=9999999,t=3,p=1$c29tZXNhbHQ$wWKIMhR9lyDFvRz9YTZweHKfbftvj+qf+YFY4NeBbtA", "$argon2id$"} {
+	for _, text := range []string{"", "CRYPT:abcdefg", "MD5:00", "OBF:xx", "OBF:", "$2y$04$short", "$2y$31$" + strings.Repeat("a", 53), "$argon2id$v=19$m=9999999,t=3,p=1$c29tZXNhbHQ$wWKIMhR9lyDFvRz9YTZweHKfbftvj+qf+YFY4NeBbtA", "$argon2id$"} {
 		if _, _, err := parseSecret(text); err == nil {
 			t.Errorf("%q is accepted", text)
 		}

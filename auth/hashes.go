@@ -25,6 +25,8 @@ const (
 	maxArgonThreads = 16
 )
 
+var errEmpty = errors.New("the password is empty")
+
 // parseSecret reads a credential. weak says that the file shows the password, or lets it be
 // found by trying.
 func parseSecret(text string) (s secret, weak bool, err error) {
@@ -39,7 +41,9 @@ func parseSecret(text string) (s secret, weak bool, err error) {
 		}
 		return bcryptHash(text), false, err
 	case strings.HasPrefix(text, obfuscatedPrefix):
-		text, err = reveal(text[len(obfuscatedPrefix):])
+		if text, err = reveal(text[len(obfuscatedPrefix):]); err == nil && text == "" {
+			err = errEmpty
+		}
 		return plainText(text), true, err
 	case strings.HasPrefix(text, md5Prefix):
 		s, err = parseMD5(text[len(md5Prefix):])
@@ -47,7 +51,7 @@ func parseSecret(text string) (s secret, weak bool, err error) {
 	case strings.HasPrefix(text, cryptPrefix):
 		return nil, true, errors.New("CRYPT looks at eight characters of a password and is not supported; allowed: bcrypt ($2y$…), as `htpasswd -nB NAME` writes it")
 	case text == "":
-		return nil, true, errors.New("the password is empty")
+		return nil, true, errEmpty
 	}
 	return plainText(text), true, nil
 }
