@@ -31,9 +31,10 @@ type ran struct {
 // ranMillrace runs the program to its end.
 func ranMillrace(t *testing.T, args ...string) ran {
 	t.Helper()
+	binary := testkit.Binary(t) // building it does not count
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, testkit.Binary(t), args...)
+	cmd := exec.CommandContext(ctx, binary, args...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {

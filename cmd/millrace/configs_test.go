@@ -120,6 +120,7 @@ func manifestEnviron(t *testing.T, text string) (environ []string) {
 // command returns a command of the program with the configuration, and settings that outweigh it.
 func (c configuration) command(t *testing.T, name string, set ...string) *exec.Cmd {
 	t.Helper()
+	binary := testkit.Binary(t) // building it does not count
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	t.Cleanup(cancel)
 	args := []string{name}
@@ -129,7 +130,7 @@ func (c configuration) command(t *testing.T, name string, set ...string) *exec.C
 	for _, s := range set {
 		args = append(args, "--set="+s)
 	}
-	cmd := exec.CommandContext(ctx, testkit.Binary(t), args...)
+	cmd := exec.CommandContext(ctx, binary, args...)
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "KAFKA_REST_") || strings.HasPrefix(v, "AWS_") })
 	cmd.Env = append(cmd.Env, c.environ...)
 	return cmd

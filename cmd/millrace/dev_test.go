@@ -139,6 +139,7 @@ func TestDevKeepsPagesOfOthersOut(t *testing.T) {
 // A flag that cannot work is refused at the start, by its name.
 func TestFlagsOutOfRange(t *testing.T) {
 	t.Parallel()
+	binary := testkit.Binary(t) // building it does not count
 	for _, c := range []struct{ flag, args string }{
 		{"--partitions", "dev --partitions=0"},
 		{"--partitions", "dev --partitions=-1"},
@@ -172,7 +173,7 @@ func TestFlagsOutOfRange(t *testing.T) {
 		t.Run(c.args, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second) // one that starts must not hold up the test
 			defer cancel()
-			out, err := exec.CommandContext(ctx, testkit.Binary(t), strings.Fields(c.args)...).CombinedOutput()
+			out, err := exec.CommandContext(ctx, binary, strings.Fields(c.args)...).CombinedOutput()
 			var exit *exec.ExitError
 			if !errors.As(err, &exit) || exit.ExitCode() < 1 || !strings.Contains(string(out), c.flag) {
 				t.Errorf("%v:\n%s", err, out)
