@@ -326,6 +326,25 @@ func TestNothingIsDividedByZero(t *testing.T) {
 	}
 }
 
+// Where the run with one topic of one partition is no measurement, nothing stands in its place.
+func TestGrowthIsOverOneOfEach(t *testing.T) {
+	rep := &report{}
+	for i, s := range spreads {
+		r := &row{place: place{Suite: "growth"}, Server: millraceJSON, Topics: s.topics, Partitions: s.partitions}
+		r.Rounds = []window{{Seconds: 1, Requests: 10, Records: 10, CPU: time.Second}}
+		if i == 0 {
+			r.fail("LOST 1 of 10 acknowledged records")
+		}
+		rep.Rows = append(rep.Rows, r)
+	}
+	rep.finish()
+	var out bytes.Buffer
+	rep.growthTable(&out)
+	if len(rep.Goals) != 0 || strings.Contains(out.String(), "1.00") {
+		t.Errorf("goals %+v, and\n%s", rep.Goals, &out)
+	}
+}
+
 func TestValuesAreRealAndExact(t *testing.T) {
 	for _, size := range []int{64, 100, 200, 1024, 10_000} {
 		values, err := realValues(50, size)

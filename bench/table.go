@@ -227,7 +227,7 @@ func (rep *report) growthTable(out io.Writer) {
 			continue
 		}
 		f, over, want := r.Figures, "", ""
-		if one := rep.find(r, r.Server); one != nil && one != r {
+		if one := rep.oneOfEach(r); one != nil && one != r {
 			over = fmt.Sprintf("%.2f", f.CPUPerRecord/one.Figures.CPUPerRecord)
 			if r.Server == millraceJSON {
 				want = goal(r.growthGoal(), "≤")
