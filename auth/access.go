@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -96,6 +97,7 @@ type policy struct {
 	quotas    []quota
 	ruled     bool
 	users     map[string]*user
+	names     []string // of users, in order
 	keys      map[[sha256.Size]byte]key
 	mapped    []mapped
 	skip      patterns
@@ -205,6 +207,7 @@ func (a *Access) load() (*policy, error) {
 	if err == nil {
 		err = p.file(passwordsSetting, s.Passwords, func(data []byte) (err error) {
 			p.users, err = parsePasswords(data)
+			p.names = slices.Sorted(maps.Keys(p.users))
 			return err
 		})
 	}

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"log/slog"
@@ -313,6 +314,33 @@ func TestWrongPasswordsAreBounded(t *testing.T) {
 	bad.Addr = netip.MustParseAddr("192.0.2.2")
 	if _, err := a.Identify(bad); !apierr.Unauthenticated.Is(err) {
 		t.Errorf("another address: %v", err)
+	}
+}
+
+// counted counts how often it is compared.
+type counted struct{ times *int }
+
+func (c counted) matches(string) bool {
+	*c.times++
+	return false
+}
+
+// A wrong name takes what a wrong password takes by the file, whatever the form of its passwords,
+// and the same each time: else the time of a refusal would tell which names there are.
+func TestWrongNameTakesWhatAWrongPasswordTakes(t *testing.T) {
+	t.Parallel()
+	a := accessOf(t, "", "", "alice: a\nbob: b\n")
+	var times [2]int
+	users := a.policy.Load().users
+	users["alice"].secret, users["bob"].secret = counted{&times[0]}, counted{&times[1]}
+	for range 3 {
+		c := Credentials{Authorization: []byte("Basic " + base64.StdEncoding.EncodeToString([]byte("mallory:x")))}
+		if _, err := a.Identify(c); err == nil {
+			t.Fatal("somebody of no name is let in")
+		}
+	}
+	if times != [2]int{3, 0} && times != [2]int{0, 3} {
+		t.Errorf("a wrong name was compared with the passwords of the file %v times", times)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/binary"
 	"hash"
 	"net/netip"
 	"runtime"
@@ -115,15 +116,25 @@ func (l *logins) fail(addr netip.Addr) {
 	limit.Allow()
 }
 
-// decoy is what the password of an unknown name is compared with, so that the time of a refusal
-// does not tell which names there are.
-var decoy = sync.OnceValue(func() secret {
+// strangers is what the password of an unknown name is compared with where the file has none.
+var strangers = sync.OnceValue(func() secret {
 	h, err := HashPassword("decoy")
 	if err != nil {
 		return plainText("decoy")
 	}
 	return bcryptHash(h)
 })
+
+// decoy returns what the password of an unknown name is compared with, so that the time of a
+// refusal does not tell which names there are: the password of somebody of the file, as its
+// passwords may have forms and costs of all kinds, and for one name always that of the same.
+func (p *policy) decoy(name string) secret {
+	if len(p.names) == 0 {
+		return strangers()
+	}
+	sum := p.logins.tag([]byte(name))
+	return p.users[p.names[binary.BigEndian.Uint64(sum[:])%uint64(len(p.names))]].secret
+}
 
 // login checks the value of an Authorization header with the scheme Basic. tag is its keyed hash.
 func (p *policy) login(c Credentials, encoded []byte, tag [sha256.Size]byte) (*Identity, error) {
@@ -140,9 +151,11 @@ func (p *policy) login(c Credentials, encoded []byte, tag [sha256.Size]byte) (*I
 		return id, nil
 	}
 	u := p.users[name]
-	against := decoy()
+	var against secret
 	if u != nil {
 		against = u.secret
+	} else {
+		against = p.decoy(name)
 	}
 	if !against.matches(password) || u == nil {
 		p.logins.fail(c.Addr)
