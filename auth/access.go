@@ -213,7 +213,7 @@ func (a *Access) load() (*policy, error) {
 	}
 	if err == nil {
 		err = p.file(loginsSetting, s.Delegation.Logins, func(data []byte) (err error) {
-			p.mapped, err = parseLogins(data)
+			p.mapped, err = parseLogins(data, s.Delegation.Clear)
 			return err
 		})
 	}

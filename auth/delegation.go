@@ -31,6 +31,8 @@ type Delegation struct {
 	Tokens bool
 	// Logins is a file with logins of callers that bring none for Kafka; empty: there is none.
 	Logins string
+	// Clear says that not all connections to Kafka are encrypted, so that no login is by PLAIN.
+	Clear bool
 }
 
 // Enabled reports whether callers use Kafka with rights of their own.
@@ -86,8 +88,9 @@ func (m *mapped) check() error {
 	return checkWho(m.Who)
 }
 
-// parseLogins reads a file of logins. Errors name the line and quote no password.
-func parseLogins(data []byte) ([]mapped, error) {
+// parseLogins reads a file of logins, for connections of which some may be in the clear. Errors
+// name the line and quote no password.
+func parseLogins(data []byte, inClear bool) ([]mapped, error) {
 	d := yaml.NewDecoder(bytes.NewReader(data))
 	d.KnownFields(true)
 	var f struct {
@@ -98,7 +101,11 @@ func parseLogins(data []byte) ([]mapped, error) {
 	}
 	for i := range f.Logins {
 		m := &f.Logins[i]
-		if err := m.check(); err != nil {
+		err := m.check()
+		if err == nil && inClear && m.Mechanism == kafka.Plain {
+			err = errors.New("anybody on the way reads a password that is sent by PLAIN over SASL_PLAINTEXT; allowed: SCRAM, or SASL_SSL")
+		}
+		if err != nil {
 			return nil, fmt.Errorf("line %d: %w", m.line, err)
 		}
 		m.login = kafka.NewLogin(m.Mechanism, m.Username, m.Password, time.Time{})

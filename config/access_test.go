@@ -74,11 +74,16 @@ func TestDelegationSettings(t *testing.T) {
 	if c := load(t, append(plain, scram)...); c.Access.Delegation.Passwords != "SCRAM-SHA-512" {
 		t.Errorf("%+v", c.Access.Delegation)
 	}
+	logins := "authentication.kafka.logins.file=" + writeFile(t, t.TempDir(), "logins", "logins:\n  - {who: ['key:edge'], mechanism: PLAIN, username: u, password: hunter2}\n")
+	if c := load(t, append(secured, logins)...); !c.Access.Delegation.Enabled() {
+		t.Errorf("%+v", c.Access.Delegation)
+	}
 	for _, f := range []struct {
 		set  []string
 		want string
 	}{
 		{[]string{scram}, "security.protocol: is PLAINTEXT"},
+		{append(plain, logins), "line 2: anybody on the way reads"},
 		{append(plain, bare), "anybody on the way reads"},
 		{append(secured, scram, "ui.enable=true"), "ui.enable"},
 		{append(secured, scram, "ingest.spool.dir="+t.TempDir()), "ingest.spool.dir"},
@@ -86,7 +91,7 @@ func TestDelegationSettings(t *testing.T) {
 		{append(secured, "authentication.kafka.tokens=true"), "authentication.jwt.keys"},
 		{append(secured, "producer.security.protocol=PLAINTEXT", scram), "producer.security.protocol"},
 	} {
-		if got := loadFault(t, f.set...); !strings.Contains(got, f.want) {
+		if got := loadFault(t, f.set...); !strings.Contains(got, f.want) || strings.Contains(got, "hunter2") {
 			t.Errorf("%q: got %s, want %s", f.set, got, f.want)
 		}
 	}

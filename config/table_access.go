@@ -204,7 +204,9 @@ func (d *draft) checkDelegation() {
 		return
 	}
 	for s := range sideCount {
-		switch protocol := d.protocolOf(s); {
+		protocol := d.protocolOf(s)
+		r.Clear = r.Clear || protocol == "SASL_PLAINTEXT"
+		switch {
 		case protocol != "" && protocol != "SASL_SSL" && protocol != "SASL_PLAINTEXT":
 			d.fault(d.sideName(s, "security.protocol"), "is %s, and callers log in to Kafka by SASL (authentication.kafka.…); allowed: SASL_SSL", protocol)
 		case protocol == "SASL_PLAINTEXT" && (r.Passwords == kafka.Plain || r.Tokens):
