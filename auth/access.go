@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -157,6 +158,13 @@ func (a *Access) Close() {
 	}
 }
 
+// Files that differ hold once they have stayed the same for so long, and are looked at so often.
+// One that is being written has its beginning only, which may allow what the rest denies.
+const (
+	settled = 100 * time.Millisecond
+	looks   = 50
+)
+
 // Reload reads the files again. If one of them cannot be used, all stay as they were. changed is
 // false where nothing differs.
 func (a *Access) Reload() (changed bool, err error) {
@@ -166,15 +174,23 @@ func (a *Access) Reload() (changed bool, err error) {
 	a.loading.Lock()
 	defer a.loading.Unlock()
 	next, err := a.load()
-	if err != nil {
+	if err != nil || next.sameFiles(a.policy.Load()) {
 		return false, err
 	}
-	was := a.policy.Load().read
-	same := true
-	for name, text := range next.read {
-		same = same && bytes.Equal(text, was[name])
+	for look := 1; ; look++ {
+		time.Sleep(settled)
+		again, err := a.load()
+		if err != nil {
+			return false, err
+		}
+		if again.sameFiles(next) {
+			break
+		}
+		if next = again; look == looks {
+			return false, errors.New("the files of callers and rules do not stop to change")
+		}
 	}
-	if same {
+	if next.sameFiles(a.policy.Load()) {
 		return false, nil
 	}
 	a.policy.Store(next)
@@ -183,6 +199,11 @@ func (a *Access) Reload() (changed bool, err error) {
 		(*changed)()
 	}
 	return true, nil
+}
+
+// sameFiles reports whether both were made of the same files.
+func (p *policy) sameFiles(other *policy) bool {
+	return maps.EqualFunc(p.read, other.read, func(a, b []byte) bool { return bytes.Equal(a, b) })
 }
 
 // load reads all files.
