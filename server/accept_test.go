@@ -22,6 +22,23 @@ func TestPickAccepted(t *testing.T) {
 	f("/;;,,", "")
 }
 
+// A weight may be written Q (RFC 9110 §12.4.2, RFC 5234 §2.3).
+func TestPickEncoding(t *testing.T) {
+	for accept, want := range map[string]string{
+		"gzip, br":                    "gzip",
+		"gzip;q=0.5, br":              "br",
+		"gzip;Q=0.5, br":              "br",
+		"gzip;Q=0":                    "",
+		"*;q=0":                       "",
+		"*;Q=0.1, zstd ; q=0, br;q=0": "gzip",
+		"x-gzip":                      "gzip",
+	} {
+		if got := pickEncoding(accept); got != want {
+			t.Errorf("%s: %q, want %q", accept, got, want)
+		}
+	}
+}
+
 // PickEncoding returns one of the supported encodings or none, for every Accept-Encoding.
 func FuzzPickEncoding(f *testing.F) {
 	f.Add("gzip;q=0.5, *;q=2")

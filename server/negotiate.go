@@ -183,7 +183,7 @@ func pickEncoding(accept string) string {
 				continue
 			}
 			q = 1
-			if text, ok := strings.CutPrefix(strings.TrimSpace(params), "q="); ok {
+			if text, ok := strings.CutPrefix(strings.ToLower(strings.TrimSpace(params)), "q="); ok {
 				if v, err := strconv.ParseFloat(text, 64); err == nil {
 					q = v
 				}
