@@ -114,6 +114,9 @@ func TestV3ChangesOfManyTopicsNeedEachRight(t *testing.T) {
 		s.do(t, "POST", s.cluster+c.path, own, jsonBody, d.dashKey).want(t, c.own, "")
 	}
 	s.do(t, "POST", s.cluster+reset, `{"to":"earliest"}`, jsonBody, d.dashKey).want(t, 403, "topic secret")
+	const elect = "/topics/-/partitions/-/leader:elect" // of all partitions
+	s.do(t, "POST", s.cluster+elect, `{}`, jsonBody, d.dashKey).want(t, 403, "every topic")
+	s.do(t, "POST", s.cluster+elect, `{}`, jsonBody, d.rootKey).want(t, 200, "")
 	configs, err := s.admin.DescribeTopicConfigs(t.Context(), "secret")
 	if err != nil {
 		t.Fatal(err)

@@ -139,6 +139,8 @@ func (s *records) elect(c *call) error {
 		return apierr.BadRequest.New("type must be PREFERRED or UNCLEAN, not %q.", how)
 	case how == "UNCLEAN" && len(body.Data) == 0:
 		return apierr.Unprocessable.New("An election that may lose records needs data: the partitions that it is for.")
+	case len(body.Data) == 0 && !server.CallerOf(c.RequestCtx).MayAll(server.Administer, server.Topic):
+		return apierr.Unauthorized.New("An election in all partitions is for callers that may administer every topic. Name the partitions.")
 	}
 	var of map[string][]int32
 	for _, d := range body.Data {
