@@ -99,6 +99,9 @@ func parseLogins(data []byte, inClear bool) ([]mapped, error) {
 	if err := d.Decode(&f); err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
+	if err := onlyDocument(d); err != nil {
+		return nil, err
+	}
 	for i := range f.Logins {
 		m := &f.Logins[i]
 		err := m.check()

@@ -47,6 +47,9 @@ func parseKeys(data []byte) ([]keyEntry, error) {
 	if err := d.Decode(&entries); err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
+	if err := onlyDocument(d); err != nil {
+		return nil, err
+	}
 	seen := map[string]bool{}
 	for n, e := range entries {
 		raw, err := hex.DecodeString(e.SHA256)

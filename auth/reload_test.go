@@ -3,6 +3,7 @@ package auth
 import (
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -55,4 +56,24 @@ func TestHalfAFileDoesNotHold(t *testing.T) {
 		close(stop)
 		<-writing
 	})
+}
+
+// Keys and logins of a second document would be left out without a word.
+func TestFilesAreOfOneDocument(t *testing.T) {
+	t.Parallel()
+	_, one := keyOf(t, "one")
+	_, two := keyOf(t, "two")
+	if _, err := parseKeys([]byte("---\n" + one + two + "...\n")); err != nil {
+		t.Errorf("keys: %v", err)
+	}
+	if _, err := parseKeys([]byte(one + "---\n" + two)); err == nil || !strings.Contains(err.Error(), "more than one document") {
+		t.Errorf("keys of two documents: %v", err)
+	}
+	const login = "logins: [{who: [user:a], mechanism: SCRAM-SHA-512, username: u, password: p}]\n"
+	if _, err := parseLogins([]byte(login), true); err != nil {
+		t.Errorf("logins: %v", err)
+	}
+	if _, err := parseLogins([]byte(login+"---\n"+login), true); err == nil || !strings.Contains(err.Error(), "more than one document") {
+		t.Errorf("logins of two documents: %v", err)
+	}
 }

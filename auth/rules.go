@@ -69,6 +69,14 @@ func onlyKeys(n *yaml.Node, known ...string) error {
 	return nil
 }
 
+// onlyDocument refuses a file that goes on behind the document that was read.
+func onlyDocument(d *yaml.Decoder) error {
+	if err := d.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
+		return errors.New("there is more than one document in the file")
+	}
+	return nil
+}
+
 // parseRules reads a file of rules.
 func parseRules(data []byte) (*ruleFile, error) {
 	d := yaml.NewDecoder(bytes.NewReader(data))
@@ -77,8 +85,8 @@ func parseRules(data []byte) (*ruleFile, error) {
 	if err := d.Decode(f); err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
-	if err := d.Decode(&ruleFile{}); !errors.Is(err, io.EOF) {
-		return nil, errors.New("there is more than one document in the file")
+	if err := onlyDocument(d); err != nil {
+		return nil, err
 	}
 	for i := range f.Rules {
 		if err := f.Rules[i].check(); err != nil {
