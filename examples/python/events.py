@@ -6,6 +6,7 @@ Events are read as JSON lines. What cannot be sent stays in QUEUE, and is sent b
 """
 
 import gzip
+import http.client
 import json
 import random
 import sqlite3
@@ -32,9 +33,15 @@ class Sender:
 
     def flush(self):
         """Sends all events, and returns how many are left, for want of a network or a node."""
-        attempt = 0
-        while batch := self.db.execute("SELECT n, event FROM events ORDER BY n LIMIT ?", (BATCH,)).fetchall():
-            done, wait = self.post([event for _, event in batch])
+        attempt, size = 0, BATCH
+        while batch := self.db.execute("SELECT n, event FROM events ORDER BY n LIMIT ?", (size,)).fetchall():
+            try:
+                done, wait = self.post([event for _, event in batch])
+            except TooMuch:
+                size = max(1, len(batch) // 2)
+                if len(batch) > 1:
+                    continue
+                done, wait = [], None
             self.db.executemany("DELETE FROM events WHERE n = ?", [(batch[i][0],) for i in done])
             if len(done) < len(batch):
                 attempt += 1
@@ -42,7 +49,7 @@ class Sender:
                     break
                 time.sleep(wait if wait is not None else random.uniform(0, 2**attempt / 8))
             else:
-                attempt = 0
+                attempt, size = 0, min(BATCH, 2 * size)
         return self.db.execute("SELECT count(*) FROM events").fetchone()[0]
 
     def post(self, events):
@@ -51,28 +58,56 @@ class Sender:
         headers = {"Content-Type": "application/x-ndjson", "Content-Encoding": "gzip"}
         request = urllib.request.Request(self.url, gzip.compress("\n".join(events).encode()), headers)
         try:
-            with urllib.request.urlopen(request, timeout=30) as response:
-                wait, text = response.headers.get("Retry-After"), response.read()
-                refused = json.loads(text).get("errors", []) if text else []
-        except urllib.error.HTTPError as error:
-            wait, text = error.headers.get("Retry-After"), error.read()
-            if wait is not None or error.code in (502, 503, 504):
-                return [], None if wait is None else int(wait)
-            print(f"{len(events)} events are refused: {error.code} {text.decode()}", file=sys.stderr)
-            return range(len(events)), None
-        except OSError as error:  # no network, or no node
+            try:
+                response = urllib.request.urlopen(request, timeout=30)
+            except urllib.error.HTTPError as error:
+                response = error
+            with response:
+                status, wait, text = response.status, response.headers.get("Retry-After"), response.read()
+        except (OSError, http.client.HTTPException) as error:  # no network, or no node
             print(f"{self.url}: {error}", file=sys.stderr)
             return [], None
-        for error in refused:
-            if not error["retry"]:
-                print(f"an event is refused: {error['message']}", file=sys.stderr)
-        again = {error["index"] for error in refused if error["retry"]}
-        return [i for i in range(len(events)) if i not in again], None if wait is None else int(wait)
+        if status == 413 and len(events) > 1 or status == 408:
+            raise TooMuch
+        wait = int(wait) if wait is not None and wait.isdigit() else None
+        answer = answer_of(text)
+        if status < 300 and (status == 204 or "accepted" in answer):
+            return accepted(answer, events), wait
+        if wait is not None or status in (502, 503, 504):
+            return [], wait
+        if status != 413 and "error_code" not in answer:
+            print(f"{self.url}: the answer {status} is not of a node", file=sys.stderr)
+            return [], None
+        print(f"{len(events)} events are refused: {status} {text.decode(errors='replace')}", file=sys.stderr)
+        return range(len(events)), None
+
+
+class TooMuch(Exception):
+    """Fewer events may go in a request."""
+
+
+def answer_of(text):
+    """Returns what a node says. Others on the way, such as the network of a hotel, say nothing."""
+    try:
+        answer = json.loads(text)
+    except ValueError:
+        return {}
+    return answer if isinstance(answer, dict) else {}
+
+
+def accepted(answer, events):
+    """Returns the indexes of the events that need not be sent again."""
+    refused = answer.get("errors", [])
+    for error in refused:
+        if not error["retry"]:
+            print(f"an event is refused: {error['message']}", file=sys.stderr)
+    again = {error["index"] for error in refused if error["retry"]}
+    return [i for i in range(len(events)) if i not in again]
 
 
 def main(queue, url="http://localhost:8082/ingest/app"):
     sender = Sender(queue, url)
-    for line in sys.stdin:
+    for line in filter(str.strip, sys.stdin):
         sender.add(json.loads(line))
     if left := sender.flush():
         raise SystemExit(f"{left} events are left for the next run")

@@ -13,6 +13,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"time"
 )
 
@@ -49,10 +50,7 @@ func run(queue, url string, in io.Reader) (left int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	events := bytes.Split(bytes.TrimSpace(text), []byte("\n"))
-	if len(text) == 0 {
-		events = nil
-	}
+	events := slices.DeleteFunc(bytes.Split(text, []byte("\n")), isBlank)
 	s := sender{url: url}
 	for len(events) > 0 {
 		rest, sent := s.send(events[:min(batch, len(events))])
@@ -67,13 +65,24 @@ func run(queue, url string, in io.Reader) (left int, err error) {
 	return len(events), nil
 }
 
-// add appends events to the queue. They outlive the process when it returns.
+// isBlank reports whether a line has no event. An answer does not count such lines.
+func isBlank(line []byte) bool { return len(bytes.TrimSpace(line)) == 0 }
+
+// add appends events to the queue. They outlive the process when it returns. They begin a line: the
+// last one may be of a process that died as it wrote.
 func add(queue string, in io.Reader) error {
 	f, err := os.OpenFile(queue, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
+	if info, err := f.Stat(); err != nil {
+		return err
+	} else if info.Size() > 0 {
+		if _, err := f.WriteString("\n"); err != nil {
+			return err
+		}
+	}
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
@@ -105,19 +114,26 @@ func keep(queue string, events [][]byte) error {
 func (s *sender) send(events [][]byte) (left [][]byte, sent bool) {
 	key := newKey()
 	for attempt := 1; ; attempt++ {
-		again, wait, answered := s.post(events, key)
-		if len(again) == 0 {
+		o := s.post(events, key)
+		if o.split {
+			half := len(events) / 2
+			if left, sent = s.send(events[:half]); !sent {
+				return slices.Concat(left, events[half:]), false
+			}
+			return s.send(events[half:])
+		}
+		if len(o.again) == 0 {
 			return nil, true
 		}
-		if answered {
-			key = newKey() // the request was carried out: what is left is another one
+		if o.settled {
+			key = newKey() // what is left is another request
 		}
-		if events = again; attempt == attempts {
+		if events = o.again; attempt == attempts {
 			return events, false
 		}
-		if wait == 0 {
-			wait = time.Duration(rand.Int64N(int64(time.Second) << attempt / 16))
+		if o.wait == 0 {
+			o.wait = time.Duration(rand.Int64N(int64(time.Second) << attempt / 16))
 		}
-		time.Sleep(wait)
+		time.Sleep(o.wait)
 	}
 }

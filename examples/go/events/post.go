@@ -22,39 +22,66 @@ var client = &http.Client{Timeout: 30 * time.Second}
 // twice, where the answer to the first was lost.
 func newKey() string { return rand.Text() }
 
-// answer is what a node says of events.
+// answer is what a node says of events. An answer without a code and without a count is of somebody
+// else on the way, such as a proxy, or the network of a hotel.
 type answer struct {
-	Errors []struct {
+	Code     int  `json:"error_code"`
+	Accepted *int `json:"accepted"`
+	Errors   []struct {
 		Index   int    `json:"index"`
 		Message string `json:"message"`
 		Retry   bool   `json:"retry"`
 	} `json:"errors"`
 }
 
-// post sends events once. It returns those that are to be sent again, and how long to wait before
-// that, 0 where the node has not said it. answered says that the request was carried out.
-func (s *sender) post(events [][]byte, key string) (again [][]byte, wait time.Duration, answered bool) {
+// writeUnknown is the code of events that may be in Kafka or not.
+const writeUnknown = 50401
+
+// outcome is what became of a request.
+type outcome struct {
+	// again are the events to send again, after wait; that is 0 where the node has not said it.
+	again [][]byte
+	wait  time.Duration
+	// settled says that the same request would get the same answer.
+	settled bool
+	// split says that fewer events may go in a request.
+	split bool
+}
+
+// post sends events once.
+func (s *sender) post(events [][]byte, key string) outcome {
 	resp, err := s.request(events, key)
 	if err != nil { // no network, or no node
 		fmt.Fprintln(os.Stderr, err)
-		return events, 0, false
+		return outcome{again: events}
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return events, 0, false
+		return outcome{again: events}
 	}
+	var a answer
+	fault := json.Unmarshal(text, &a)
+	o := outcome{again: events}
 	if after, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil {
-		wait = time.Duration(after) * time.Second
+		o.wait = time.Duration(after) * time.Second
 	}
-	switch {
-	case resp.StatusCode < 300:
-		return s.refused(events, text), wait, true
-	case wait > 0 || resp.StatusCode >= 502 && resp.StatusCode <= 504:
-		return events, wait, resp.StatusCode == http.StatusGatewayTimeout
+	switch status := resp.StatusCode; {
+	case status == http.StatusRequestEntityTooLarge && len(events) > 1, status == http.StatusRequestTimeout:
+		o.split = len(events) > 1
+		return o
+	case status == http.StatusNoContent, status < 300 && fault == nil && a.Accepted != nil:
+		o.again, o.settled = a.refused(events), true
+		return o
+	case o.wait > 0, status >= 502 && status <= 504:
+		o.settled = a.Code == writeUnknown
+		return o
+	case a.Code == 0 && status != http.StatusRequestEntityTooLarge:
+		fmt.Fprintf(os.Stderr, "the answer is not of a node: %s\n", resp.Status)
+		return o
 	}
 	fmt.Fprintf(os.Stderr, "%d events are refused: %s %s\n", len(events), resp.Status, text)
-	return nil, 0, true
+	return outcome{settled: true}
 }
 
 // request sends the request.
@@ -76,14 +103,8 @@ func (s *sender) request(events [][]byte, key string) (*http.Response, error) {
 }
 
 // refused returns the events that an answer says to send again, and tells of the others that are
-// refused. An answer without a body has none.
-func (s *sender) refused(events [][]byte, text []byte) (again [][]byte) {
-	var a answer
-	if len(text) > 0 {
-		if err := json.Unmarshal(text, &a); err != nil {
-			fmt.Fprintf(os.Stderr, "the answer is not of a node: %v\n", err)
-		}
-	}
+// refused.
+func (a *answer) refused(events [][]byte) (again [][]byte) {
 	for _, e := range a.Errors {
 		if e.Retry && e.Index < len(events) {
 			again = append(again, events[e.Index])
