@@ -20,6 +20,7 @@ type share struct {
 	topic   string
 	entries [][]byte
 	written []bool                       // by record, over all entries
+	most    int                          // records of a job; 0 is any number
 	failed  atomic.Pointer[apierr.Error] // of the last attempt
 	over    chan struct{}                // closed when nothing is sent any more
 }
@@ -29,7 +30,9 @@ type share struct {
 func (f *forwarder) send(ctx context.Context, s *share) {
 	defer close(s.over)
 	for wait := firstPause; ; wait = min(2*wait, longestPause) {
-		if f.attempt(s); s.failed.Load() == nil {
+		for f.attempt(s) {
+		}
+		if s.failed.Load() == nil {
 			return
 		}
 		if pause(ctx, wait); ctx.Err() != nil {
@@ -38,14 +41,20 @@ func (f *forwarder) send(ctx context.Context, s *share) {
 	}
 }
 
-// attempt writes the records of a share that are not written. Those that Kafka will never take are
-// buried; failed is why there are others left.
-func (f *forwarder) attempt(s *share) {
+// attempt writes the records of a share that are not written, or as many as the producer takes at
+// once; more says that others follow. Those that Kafka will never take are buried; failed is why
+// there are others left.
+func (f *forwarder) attempt(s *share) (more bool) {
 	job, of := f.fill(s)
 	if job.Len() == 0 {
 		job.Release()
 		s.failed.Store(nil)
-		return
+		return false
+	}
+	if f.tooMany(job) {
+		job.Release()
+		s.most = len(of) / 2
+		return true
 	}
 	var failed, refused *apierr.Error
 	var dead []int
@@ -79,6 +88,14 @@ func (f *forwarder) attempt(s *share) {
 		}
 	}
 	s.failed.Store(failed)
+	return failed == nil && s.most > 0
+}
+
+// tooMany reports whether the producer can never take as many records at once. Nobody has refused
+// them: its memory has no room for what each takes beside its bytes.
+func (f *forwarder) tooMany(job *batch.Job) bool {
+	limit, bytes := f.in.producer.Stats().Limit, int64(cap(job.Body))
+	return job.Len() > 1 && bytes < limit-limit/8 && apierr.BodyTooLarge.Is(f.in.producer.Admit(job))
 }
 
 // bury keeps records that Kafka will never take, for people to look at: their senders were told
@@ -152,8 +169,8 @@ func (f *forwarder) deadJob(head entryHead, records []kgo.Record, why *apierr.Er
 	return w.job
 }
 
-// fill makes a job of the records that are not written; of has, for each of its records, the index
-// among all of the share.
+// fill makes a job of the records that are not written, of the first of them if there are more than
+// a job may have; of has, for each of its records, the index among all of the share.
 func (f *forwarder) fill(s *share) (job *batch.Job, of []int) {
 	job = f.in.producer.Acquire()
 	size := 0
@@ -181,7 +198,9 @@ func (f *forwarder) fill(s *share) (job *batch.Job, of []int) {
 			if !s.written[index] {
 				of = append(of, index)
 			}
-			index++
+			if index++; len(of) == s.most && s.most > 0 {
+				return job, of
+			}
 		}
 	}
 	return job, of

@@ -357,3 +357,18 @@ func TestSpoolWithForeignEntries(t *testing.T) {
 		t.Errorf("%d of %d entries are kept, %v", kept, len(foreign), err)
 	}
 }
+
+// Events that are more than the producer's memory takes at once are forwarded one part after the
+// other. None is taken for one that Kafka refuses.
+func TestSpoolOfManyEvents(t *testing.T) {
+	t.Parallel()
+	b := testkit.Fake(t).Broker
+	topic, dir := testkit.CreateTopic(t, b, 1), t.TempDir()
+	_, url := serve(t, b, "--set=ingest.spool.dir="+dir, "--set=producer.buffer.memory=2000000",
+		"--set=ingest.routes.file="+routesFile(t, "routes: {events: {topic: "+topic+", ack: disk}}\n"))
+	const events = 20_000
+	if status, text := ingestEvents(t, url+"/ingest/events", numbered(0, events)); status != 202 {
+		t.Fatalf("%d %s", status, text)
+	}
+	wantNumbered(t, b, topic, events)
+}
