@@ -157,22 +157,59 @@ func TestEventsOfAFile(t *testing.T) {
 		}
 	}
 	write(0, 600)
-	script := filepath.Join(filepath.Dir(readme(t)), "examples", "shell", "follow.sh")
-	cmd := exec.Command("bash", script, file.Name(), front+"/ingest/"+topic)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // tail and curl too
-		_ = cmd.Wait()
-	}()
+	follow(t, file.Name(), front+"/ingest/"+topic)
 	testkit.ReadTopic(t, b, topic, 600)
 	write(600, 3)
 	wantNumbered(t, b, topic, 603)
 	if !refused.Load() {
 		t.Error("no request of it was refused")
 	}
+}
+
+// follow runs the script of examples/shell until the test ends.
+func follow(t *testing.T, file, url string) {
+	t.Helper()
+	cmd := exec.Command("bash", filepath.Join(filepath.Dir(readme(t)), "examples", "shell", "follow.sh"), file, url)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // tail and curl too
+		_ = cmd.Wait()
+	})
+}
+
+// A line of which a batch finds the beginning is sent when it is whole, and an event that is to
+// be sent again is.
+func TestEventsOfAFileInParts(t *testing.T) {
+	t.Parallel()
+	testkit.Needs(t, "bash", "curl", "tail")
+	h := &way{refuse: func(h *way, w http.ResponseWriter, lines []string) bool {
+		if len(lines) < 3 {
+			return false
+		}
+		h.taken = append(h.taken, lines[0], lines[2])
+		w.WriteHeader(http.StatusMultiStatus)
+		fmt.Fprint(w, `{"accepted":2,"refused":1,"errors":[{"index":1,"error_code":50003,"message":"not \"retry\":false","retry":true}]}`)
+		return true
+	}}
+	file, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	sent := func(add, want string) {
+		t.Helper()
+		if _, err := file.WriteString(add); err != nil {
+			t.Fatal(err)
+		}
+		testkit.Eventually(t, time.Minute, want, func() bool { return h.has() == want })
+	}
+	follow(t, file.Name(), h.serve(t))
+	sent(numbered(0, 1)+`{"n"`, numbered(0, 1))
+	sent(": 1}\n", numbered(0, 2))
+	sent(numbered(2, 1)+"\n"+numbered(3, 2), numbered(0, 3)+numbered(4, 1)+numbered(3, 1))
 }
 
 // numbered returns events as lines.
