@@ -187,3 +187,14 @@ func TestEventsBehindATornOne(t *testing.T) {
 		t.Errorf("the queue has %q: %v", left, err)
 	}
 }
+
+// The sender of a page waits for as long as it is asked to, sends fewer events where that helps,
+// and keeps those that there is room for: testdata/sender.mjs has what is looked at.
+func TestSenderOfAPage(t *testing.T) {
+	t.Parallel()
+	testkit.Needs(t, "node")
+	sender := filepath.Join(filepath.Dir(readme(t)), "examples", "web", "sender.mjs")
+	if out, err := exec.CommandContext(t.Context(), "node", filepath.Join("testdata", "sender.mjs"), sender).CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}

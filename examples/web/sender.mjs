@@ -36,6 +36,10 @@ export function sender(url, { linger = 1000, type = 'text/plain', dropped = cons
     failures = again.length > 0 ? failures + 1 : 0;
     waiting.unshift(...again);
     busy = false;
+    if (failures > 0) { // an event that came meanwhile does not make it wait for less
+      clearTimeout(timer);
+      timer = null;
+    }
     if (waiting.length > 0) flushAfter(wait ?? (failures ? Math.random() * Math.min(1000 * 2 ** failures, 60_000) : 0));
   }
 
@@ -51,7 +55,13 @@ export function sender(url, { linger = 1000, type = 'text/plain', dropped = cons
         errors.filter((e) => !e.retry).forEach((e) => dropped(batch[e.index], e.message));
         return { again: errors.filter((e) => e.retry).map((e) => batch[e.index]), wait };
       }
-      if (after !== null || [502, 503, 504].includes(response.status)) return { again: batch, wait };
+      if (response.status === 413 && batch.length > 1) { // fewer may go in a request
+        const half = batch.length >> 1;
+        const first = await post(batch.slice(0, half));
+        if (first.again.length === 0) return post(batch.slice(half));
+        return { again: [...first.again, ...batch.slice(half)], wait: first.wait };
+      }
+      if (after !== null || [408, 429, 502, 503, 504].includes(response.status)) return { again: batch, wait };
       if (!response.ok) dropped(batch, await response.text());
       return { again: [] };
     } catch { // there is no network, or CORS does not allow this page
@@ -64,12 +74,21 @@ export function sender(url, { linger = 1000, type = 'text/plain', dropped = cons
     const beacon = failures === 0 && navigator.onLine ? take() : [];
     if (beacon.length > 0 && !navigator.sendBeacon(url, beacon.join('\n'))) waiting.unshift(...beacon);
     if (waiting.length === 0) return;
-    localStorage.setItem(store, JSON.stringify([...JSON.parse(localStorage.getItem(store) ?? '[]'), ...waiting]));
-    waiting = [];
+    for (let n = waiting.length; n > 0; n >>= 1) { // what there is room for
+      try {
+        localStorage.setItem(store, JSON.stringify([...stored(), ...waiting.slice(0, n)]));
+        waiting.splice(0, n);
+        return;
+      } catch { /* it is full, or not allowed */ }
+    }
+  }
+  function stored() {
+    try { return JSON.parse(localStorage.getItem(store)) ?? []; } catch { return []; }
   }
   function back() {
-    waiting.unshift(...JSON.parse(localStorage.getItem(store) ?? '[]'));
-    localStorage.removeItem(store);
+    const kept = stored();
+    waiting.unshift(...kept);
+    if (kept.length > 0) localStorage.removeItem(store);
     if (waiting.length > 0) flush();
   }
   addEventListener('pagehide', leave);
