@@ -93,13 +93,22 @@ func (c deadShowCommand) Run() error {
 	if err != nil {
 		return err
 	}
-	return c.each(ctx, cfg, func(_ context.Context, e deadletter.Event) error {
+	return shownAll(c.each(ctx, cfg, func(_ context.Context, e deadletter.Event) error {
 		line, err := json.Marshal(e)
 		if err == nil {
 			_, err = fmt.Printf("%s\n", line)
 		}
 		return err
-	})
+	}))
+}
+
+// shownAll returns the error of events that are shown. That there are more is none, but is said.
+func shownAll(err error) error {
+	if errors.Is(err, deadletter.ErrMore) {
+		fmt.Fprintln(os.Stderr, err)
+		return nil
+	}
+	return err
 }
 
 type deadReplayCommand struct {
@@ -109,7 +118,7 @@ type deadReplayCommand struct {
 }
 
 // Run posts the events, and writes those that are records already. It fails if one is refused
-// again; the topic keeps all of them.
+// again, or if there are more than --limit; the topic keeps all of them.
 func (c deadReplayCommand) Run() error {
 	ctx, stop := interruptible()
 	defer stop()

@@ -13,9 +13,6 @@ import (
 	"millrace/ingest/deadletter"
 )
 
-// errEnough ends the reading of a folder at --limit.
-var errEnough = errors.New("enough")
-
 // eachRefused calls f for each record that is selected of the spool's folder of dead events.
 func (c *deadEvents) eachRefused(ctx context.Context, f func(ingest.DeadRecord) error) error {
 	if c.Reason != "" {
@@ -26,36 +23,30 @@ func (c *deadEvents) eachRefused(ctx context.Context, f func(ingest.DeadRecord) 
 		if c.Route != "" && r.Route != c.Route || c.Topic != "" && r.Topic != c.Topic || c.Since > 0 && time.Since(r.Kept) > c.Since {
 			return nil
 		}
-		if err := errors.Join(f(r), ctx.Err()); err != nil {
-			return err
+		if taken++; c.Limit > 0 && taken > c.Limit {
+			return deadletter.ErrMore
 		}
-		if taken++; taken == c.Limit {
-			return errEnough
-		}
-		return nil
+		return errors.Join(f(r), ctx.Err())
 	})
 	if skipped > 0 {
 		fmt.Fprintf(os.Stderr, "%d entries of %s cannot be read, and are left out\n", skipped, c.Spool)
-	}
-	if errors.Is(err, errEnough) {
-		return nil
 	}
 	return err
 }
 
 // showRefused prints the records.
 func (c *deadEvents) showRefused(ctx context.Context) error {
-	return c.eachRefused(ctx, func(r ingest.DeadRecord) error {
+	return shownAll(c.eachRefused(ctx, func(r ingest.DeadRecord) error {
 		line, err := json.Marshal(deadletter.RefusedOf(r.Record, r.Route, r.Kept))
 		if err == nil {
 			_, err = fmt.Printf("%s\n", line)
 		}
 		return err
-	})
+	}))
 }
 
-// replayRefused writes the records to their topics. It fails if one is refused again; the folder
-// keeps all of them.
+// replayRefused writes the records to their topics. It fails if one is refused again, or if there
+// are more than --limit; the folder keeps all of them.
 func (c *deadEvents) replayRefused(ctx context.Context, cfg *config.Config) error {
 	w, err := deadletter.NewWriter(c.brokersOf(cfg.KafkaProduce))
 	if err != nil {

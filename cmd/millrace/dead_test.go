@@ -31,7 +31,7 @@ func TestDead(t *testing.T) {
 	run := func(args ...string) (string, error) {
 		t.Helper()
 		args = append([]string{"dead"}, append(args, "--topic="+dead, "--brokers="+strings.Join(b.Addrs, ","))...)
-		out, err := exec.CommandContext(t.Context(), testkit.Binary(t), args...).CombinedOutput()
+		out, err := exec.CommandContext(t.Context(), testkit.Binary(t), args...).Output()
 		return string(out), err
 	}
 	show := func(want int, args ...string) (events []deadletter.Event) {
@@ -82,6 +82,9 @@ func TestDead(t *testing.T) {
 		t.Errorf("%v\n%s", err, out)
 	}
 	show(5)
+	if out, err := run("replay", "--route=e", "--limit=2", "--url="+wide); err == nil || !strings.HasSuffix(out, "2 events were posted, 0 of them were refused\n") {
+		t.Errorf("events are left, and it ends with %v\n%s", err, out)
+	}
 }
 
 // Events that Kafka refuses when the spool sends them, and whose route has no dead-letter topic,
@@ -110,7 +113,11 @@ func TestDeadFolder(t *testing.T) {
 	if len(shown) != 3 || !strings.Contains(shown[0], `"route":"e","topic":"`+topic+`","key":"a","event":"{\"k\":\"a\"}"}`) || !strings.Contains(shown[2], `"event_base64":`) {
 		t.Errorf("it shows %q", shown)
 	}
-	if out := run(false, "show", "--spool="+dir, "--route=e", "--limit=1"); strings.Count(out, "\n") != 1 {
+	const more = "there are more events than --limit"
+	if out := run(false, "show", "--spool="+dir, "--route=e", "--limit=1"); strings.Count(out, "\n") != 2 || !strings.Contains(out, more) {
+		t.Errorf("it shows %s", out)
+	}
+	if out := run(false, "show", "--spool="+dir, "--limit=3"); strings.Contains(out, more) {
 		t.Errorf("it shows %s", out)
 	}
 	run(true, "show")
@@ -128,6 +135,10 @@ func TestDeadFolder(t *testing.T) {
 	}
 	if r := got[2]; string(r.Value) != "raw: \xff" {
 		t.Errorf("the record is %q", r.Value)
+	}
+	// An operator that deletes the folder after it has to know of the records that are left.
+	if out := run(true, "replay", "--spool="+dir, "--limit=2", "--brokers="+strings.Join(b.Addrs, ",")); !strings.Contains(out, more) {
+		t.Error(out)
 	}
 }
 

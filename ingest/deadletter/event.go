@@ -108,6 +108,9 @@ type Selection struct {
 	Limit int
 }
 
+// ErrMore is the error of a reading that ends at its limit, behind which there are other events.
+var ErrMore = errors.New("there are more events than --limit")
+
 func (s Selection) has(e Event) bool {
 	return (s.Route == "" || e.Route == s.Route) && (s.Reason == "" || e.Reason == s.Reason) && (s.Since == 0 || time.Since(e.Time) <= s.Since)
 }
@@ -116,7 +119,7 @@ func (s Selection) has(e Event) bool {
 const patience = 30 * time.Second
 
 // Read calls f for the events that a topic has now and that are selected, those of a partition in
-// their order. It ends with the first error of f.
+// their order. It ends with the first error of f, and with [ErrMore] at the limit of the selection.
 func Read(ctx context.Context, brokers kafka.Settings, s Selection, f func(Event) error) error {
 	from, left, err := extent(ctx, brokers, s.Topic)
 	if err != nil || len(left) == 0 {
@@ -141,11 +144,11 @@ func Read(ctx context.Context, brokers kafka.Settings, s Selection, f func(Event
 			if !more || r.Offset >= end || r.Attrs.IsControl() || !s.has(e) {
 				continue
 			}
+			if taken++; s.Limit > 0 && taken > s.Limit {
+				return ErrMore
+			}
 			if err := f(e); err != nil {
 				return err
-			}
-			if taken++; taken == s.Limit {
-				return nil
 			}
 		}
 	}
