@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -28,26 +29,31 @@ func (in *Ingest) keepDead(ctx *fasthttp.RequestCtx, d *delivery, r request) {
 	if r.route.deadLetter == "" || dead == 0 {
 		return
 	}
-	failed := in.store(in.deadJob(ctx, d, r), r.route.deadLetter, r.route)
-	kind := apierr.KafkaRetriable // also where the fault is the operator's: the sender keeps the event
-	if failed != nil && failed.Kind.Retry {
-		kind = failed.Kind
-	}
-	for i := range d.refused {
+	fates := in.store(in.deadJob(ctx, d, r), r.route.deadLetter, r.route)
+	kept, left := 0, fates.first()
+	for i, letter := 0, 0; i < len(d.refused); i++ {
 		refused := &d.refused[i]
 		if !refused.isDead() {
 			continue
 		}
-		if failed == nil {
+		failed := fates.of(letter)
+		letter++
+		switch {
+		case failed == nil:
 			refused.kept = true
-			continue
+			kept++
+		case apierr.BodyTooLarge.Is(failed): // it always will be: its sender drops it
+		default:
+			kind := apierr.KafkaRetriable // also of an operator's fault: the sender keeps the event
+			if failed.Kind.Retry {
+				kind = failed.Kind
+			}
+			refused.err = kind.New("The event cannot be kept in the dead-letter topic (%s), where it belongs: %s", failed.Message(), refused.err.Message())
 		}
-		refused.err = kind.New("The event cannot be kept in the dead-letter topic (%s), where it belongs: %s", failed.Message(), refused.err.Message())
 	}
-	if failed == nil {
-		in.figures.DeadLetters.Add(uint64(dead))
-	} else {
-		in.log.Warn("refused events cannot be kept in the dead-letter topic", "route", r.route.name, "topic", r.route.deadLetter, "events", dead, "err", failed)
+	in.figures.DeadLetters.Add(uint64(kept))
+	if left != nil {
+		in.log.Warn("refused events cannot be kept in the dead-letter topic", "route", r.route.name, "topic", r.route.deadLetter, "events", dead-kept, "err", left)
 	}
 }
 
@@ -128,11 +134,49 @@ func (w *deadWriter) reason(route, topic string, why *apierr.Error) {
 // copy returns bytes that live as long as somebody looks at them.
 func (w *deadWriter) copy(b []byte) []byte { return append([]byte{}, b...) }
 
+// fates are why the records of a job are not where they are to be, nil for those that are. All are
+// for nil fates, and none for the same reason where there is one fate.
+type fates []*apierr.Error
+
+// of returns the fate of record i.
+func (f fates) of(i int) *apierr.Error {
+	switch len(f) {
+	case 0:
+		return nil
+	case 1:
+		return f[0]
+	}
+	return f[i]
+}
+
+// first returns the first failure, or nil.
+func (f fates) first() *apierr.Error {
+	for _, failed := range f {
+		if failed != nil {
+			return failed
+		}
+	}
+	return nil
+}
+
+// mayPass reports whether there are failures, and each may pass.
+func (f fates) mayPass() bool {
+	return f.first() != nil && !slices.ContainsFunc(f, func(e *apierr.Error) bool { return e != nil && !e.Kind.Retry })
+}
+
+// fate returns the fates of a job that has failed as a whole, or has not.
+func fate(failed *apierr.Error) fates {
+	if failed == nil {
+		return nil
+	}
+	return fates{failed}
+}
+
 // store brings a job for another topic of the route, the dead-letter or the overflow topic, to
 // where the route's ack promises that its events are. It takes the job.
-func (in *Ingest) store(job *batch.Job, topic string, r *Route) *apierr.Error {
+func (in *Ingest) store(job *batch.Job, topic string, r *Route) fates {
 	if r.ack == ackDisk || r.fallback && !in.direct(topic) {
-		return in.storeOnDisk(job, topic, r)
+		return fate(in.storeOnDisk(job, topic, r))
 	}
 	if !r.fallback {
 		return in.storeInKafka(job, topic)
@@ -140,8 +184,8 @@ func (in *Ingest) store(job *batch.Job, topic string, r *Route) *apierr.Error {
 	entry := encode(job, topic, r.name) // Produce takes the job
 	defer entry.Release()
 	failed := in.storeInKafka(job, topic)
-	if failed != nil && failed.Kind.Retry {
-		return in.toSpool(topic, entry.B)
+	if failed.mayPass() {
+		return fate(in.toSpool(topic, entry.B))
 	}
 	return failed
 }
@@ -153,18 +197,20 @@ func (in *Ingest) storeOnDisk(job *batch.Job, topic string, r *Route) *apierr.Er
 	return in.toSpool(topic, entry.B)
 }
 
-// storeInKafka writes a job, of which all records must be written. It takes the job.
-func (in *Ingest) storeInKafka(job *batch.Job, topic string) (failed *apierr.Error) {
+// storeInKafka writes a job. It takes the job.
+func (in *Ingest) storeInKafka(job *batch.Job, topic string) (failed fates) {
 	_, err := in.producer.Produce(job, topic, batch.AnyPartition, nil, func(dst []byte, job *batch.Job) []byte {
-		for i := range job.Len() {
-			if _, _, err := job.Result(i); err != nil {
-				failed = err
-			}
+		if job.Written() == job.Len() {
+			return dst
+		}
+		failed = make(fates, job.Len())
+		for i := range failed {
+			_, _, failed[i] = job.Result(i)
 		}
 		return dst
 	})
 	if err != nil {
-		return apierr.From(err)
+		return fates{apierr.From(err)}
 	}
 	return failed
 }

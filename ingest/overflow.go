@@ -93,7 +93,7 @@ func (s *rates) sweep(now int64) bool {
 
 // divert finds the events of a job that are over the rate of the route. If all are, the request is
 // for the overflow topic from now on. Otherwise those are written there by a job of their own, and
-// leave this one; where that fails, its error is that of each.
+// leave this one; those that fail there have the error of that.
 func (in *Ingest) divert(ctx *fasthttp.RequestCtx, d *delivery, job *batch.Job, r *request) {
 	rule := r.route.overflow
 	if rule == nil || job.Len() == 0 {
@@ -111,12 +111,8 @@ func (in *Ingest) divert(ctx *fasthttp.RequestCtx, d *delivery, job *batch.Job, 
 	if hot == 0 {
 		return
 	}
-	failed := in.storeHot(ctx, d, job, r.route)
-	if failed == nil {
-		d.away = hot
-		in.figures.Overflowed.Add(uint64(hot))
-	}
-	d.withoutHot(&job.Slab, failed)
+	d.withoutHot(&job.Slab, in.storeHot(ctx, d, job, r.route))
+	in.figures.Overflowed.Add(uint64(d.away))
 }
 
 // findHot notes which records of a job are over the rate, and returns how many.
@@ -160,7 +156,7 @@ func (rule *overflowRule) spread(r *kgo.Record) {
 
 // storeHot brings copies of the hot records to where the route's ack promises that they are. They
 // are copies, since the job of the others may end first.
-func (in *Ingest) storeHot(ctx *fasthttp.RequestCtx, d *delivery, from *batch.Job, r *Route) *apierr.Error {
+func (in *Ingest) storeHot(ctx *fasthttp.RequestCtx, d *delivery, from *batch.Job, r *Route) fates {
 	size := 1 // an empty value must not become nil, which deletes
 	for i, hot := range d.hot {
 		if hot {
@@ -195,7 +191,7 @@ func (in *Ingest) storeHot(ctx *fasthttp.RequestCtx, d *delivery, from *batch.Jo
 	}
 	if err := in.producer.Admit(job); err != nil {
 		job.Release()
-		return apierr.From(err)
+		return fates{apierr.From(err)}
 	}
 	go in.send(job, r.overflow.topic, in.edge.SenderOf(ctx))
 	return nil
@@ -211,12 +207,16 @@ func recordSize(r *kgo.Record) int {
 }
 
 // withoutHot removes the hot records, with their ids. They are written elsewhere, or failed.
-func (d *delivery) withoutHot(slab *pool.Slab, failed *apierr.Error) {
+func (d *delivery) withoutHot(slab *pool.Slab, failed fates) {
 	gone, ended := make([]refusal, 0, len(d.hot)), []uint64(nil)
 	kept := d.rules.noted[:0]
 	for i, hot := range d.hot {
 		if hot {
-			gone = append(gone, refusal{index: i, err: failed})
+			why := failed.of(len(gone))
+			if why == nil {
+				d.away++
+			}
+			gone = append(gone, refusal{index: i, err: why})
 		}
 		switch {
 		case len(d.rules.noted) == 0:
@@ -227,7 +227,7 @@ func (d *delivery) withoutHot(slab *pool.Slab, failed *apierr.Error) {
 		}
 	}
 	if len(ended) > 0 {
-		d.rules.seen.end(ended, func(int) bool { return failed != nil })
+		d.rules.seen.end(ended, func(i int) bool { return failed.of(i) != nil })
 	}
 	d.rules.noted = kept
 	slab.Keep(func(i int) bool { return !d.hot[i] })

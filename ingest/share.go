@@ -132,7 +132,7 @@ func (f *forwarder) bury(s *share, dead []int, why *apierr.Error) *apierr.Error 
 func (f *forwarder) buryRecords(head entryHead, records []kgo.Record, why *apierr.Error) *apierr.Error {
 	topic := f.in.table.Load().deadLetter(head.route)
 	if topic != "" && topic != head.topic {
-		failed := f.in.storeInKafka(f.deadJob(head, records, why), topic)
+		failed := f.in.storeInKafka(f.deadJob(head, records, why), topic).first()
 		if failed == nil {
 			f.in.figures.DeadLetters.Add(uint64(len(records)))
 			f.in.log.Error("Kafka refuses events of the spool, which are in the dead-letter topic", "topic", head.topic, "route", head.route, "events", len(records), "err", why)

@@ -152,3 +152,15 @@ func TestIngestOverflowFails(t *testing.T) {
 		t.Errorf("%d events in the overflow topic", n)
 	}
 }
+
+// An event that the overflow topic cannot take, since it is too large, fails alone.
+func TestIngestOverflowOfALargeEvent(t *testing.T) {
+	t.Parallel()
+	b := testkit.Fake(t, kfake.SeedTopics(1, "main", "rest")).Broker
+	s := start(t, b, withRoutes(t, "routes:\n  e: {topic: main, key: {pointer: /k}, dedupe: {id: {pointer: /n}}, overflow: {topic: rest, events: 1, burst: 1}}\n"))
+	body := `{"k":"cold","n":0}` + "\n" + `{"k":"hot","n":1}` + "\n" + `{"k":"hot","n":2,"x":"` + strings.Repeat("x", 2<<20) + "\"}\n" + `{"k":"hot","n":3}` + "\n"
+	s.do(t, "POST", "/ingest/e", body, ndjson).want(t, 207, `{"accepted":3,"refused":1,"errors":[{"index":2,"error_code":413,`)
+	wantValues(t, b, "rest", `{"k":"hot","n":3}`)
+	testkit.ReadTopic(t, b, "main", 2)
+	s.do(t, "POST", "/ingest/e", `{"k":"hot","n":3}`, ndjson).want(t, 200, `"dropped":1`)
+}

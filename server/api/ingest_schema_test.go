@@ -142,6 +142,18 @@ func TestIngestRefusedAndKept(t *testing.T) {
 	answer.want(t, 207, `"retry":true},{"index":1,"error_code":413,`).want(t, 207, `"retry":false}]}`)
 }
 
+// An event that the dead-letter topic cannot take either, since it is too large, is refused for
+// good, and the others of its request are kept there.
+func TestIngestTooLargeToBeKept(t *testing.T) {
+	t.Parallel()
+	b := testkit.Fake(t, kfake.SeedTopics(1, "main", "dead")).Broker
+	s := start(t, b, withRoutes(t, "routes:\n  e: {topic: main, dead_letter: dead, limits: {event_bytes: 100}}\n"))
+	body := "nonsense\n\"" + strings.Repeat("x", 2<<20) + "\"\n{}\n"
+	answer := s.do(t, "POST", "/ingest/e", body, ndjson).want(t, 207, `{"accepted":1,"refused":2,"errors":[{"index":0,`)
+	answer.want(t, 207, `"retry":false,"dead_letter":true},{"index":1,"error_code":413,`).want(t, 207, `"retry":false}]}`)
+	wantValues(t, b, "dead", "nonsense")
+}
+
 // An event for whose encoding there is no memory at the moment may come again: it fits its schema.
 func TestIngestSchemaWithoutMemory(t *testing.T) {
 	t.Parallel()
