@@ -242,7 +242,7 @@ func (in *Ingest) write(ctx *fasthttp.RequestCtx, d *delivery, job *batch.Job, r
 		in.divert(ctx, d, job, &r)
 		err = in.keep(ctx, d, job, r)
 		job = nil // whoever kept it has it
-		if err != nil && (d.away > 0 || d.firstToRetry() >= 0 && !mayPass(apierr.From(err).Kind)) {
+		if err != nil && (d.stored() || d.firstToRetry() >= 0 && !mayPass(apierr.From(err).Kind)) {
 			in.answerPartly(ctx, d, apierr.From(err))
 			err = nil
 		}

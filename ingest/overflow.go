@@ -234,8 +234,14 @@ func (d *delivery) withoutHot(slab *pool.Slab, failed fates) {
 	d.without(gone)
 }
 
-// answerPartly answers a request of which only the hot events are written, if any, and the others
-// are not, each for its own reason or for why.
+// stored reports whether events are in another topic by now: whoever sent the whole request again
+// would write them twice.
+func (d *delivery) stored() bool {
+	return d.away > 0 || slices.ContainsFunc(d.refused, func(r refusal) bool { return r.kept })
+}
+
+// answerPartly answers a request of which only the hot events and the dead letters are written, if
+// any, and the others are not, each for its own reason or for why.
 func (in *Ingest) answerPartly(ctx *fasthttp.RequestCtx, d *delivery, why *apierr.Error) {
 	d.whole = why
 	dst := d.appendCounts(ctx.Response.SwapBody(nil)[:0], nil, 0)

@@ -154,6 +154,17 @@ func TestIngestTooLargeToBeKept(t *testing.T) {
 	wantValues(t, b, "dead", "nonsense")
 }
 
+// Where the others of a request cannot be written, its sender is told of the events that are in the
+// dead-letter topic, and does not send them there again.
+func TestIngestKeptBesideAnOutage(t *testing.T) {
+	t.Parallel()
+	b := testkit.Fake(t, kfake.SeedTopics(1, "dead")).Broker
+	s := start(t, b, func(o *stackOptions) { o.create = false }, withRoutes(t, "routes:\n  e: {topic: missing, dead_letter: dead}\n"))
+	answer := s.do(t, "POST", "/ingest/e", "nonsense\n{}\n", ndjson).want(t, 207, `{"accepted":0,"refused":2,"errors":[{"index":0,"error_code":400,`)
+	answer.want(t, 207, `"dead_letter":true},{"index":1,"error_code":40401,`)
+	wantValues(t, b, "dead", "nonsense")
+}
+
 // An event for whose encoding there is no memory at the moment may come again: it fits its schema.
 func TestIngestSchemaWithoutMemory(t *testing.T) {
 	t.Parallel()
