@@ -118,8 +118,9 @@ func (f *forwarder) gather(ctx context.Context, s *spool.Spool, most int) (r rou
 		if size += len(e.Data); size >= most {
 			return r, nil
 		}
-		if e, ok, err = s.TryNext(); !ok && err == nil {
-			return r, nil
+		e, ok, err = s.TryNext()
+		if !ok && (err == nil || len(r) > 0 && !errors.Is(err, spool.ErrClosed)) {
+			return r, nil // what cannot be read holds up nothing before it
 		}
 	}
 }

@@ -159,3 +159,39 @@ func TestForwardingEndsInTime(t *testing.T) {
 		t.Error("the event is not kept for the next process")
 	}
 }
+
+// Events before a segment that the disk does not read are forwarded, and none behind it.
+func TestForwardsUpToWhatCannotBeRead(t *testing.T) {
+	f, dir := lanes(t, t.TempDir()), t.TempDir()
+	s, err := spool.Open(dir, spool.Settings{MaxBytes: 1 << 20, SegmentBytes: 1}) // each entry has a segment
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for _, value := range []string{"1", "2", "3"} {
+		if err := s.Append(entryOf("topic", value)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	segments, err := filepath.Glob(filepath.Join(dir, "*.segment"))
+	if err != nil || len(segments) != 3 {
+		t.Fatalf("%v %v", segments, err)
+	}
+	unread := segments[2]
+	if err := os.Rename(unread, unread+".moved"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(unread, 0o700); err != nil { // which cannot be read like a file
+		t.Fatal(err)
+	}
+	r, err := f.gather(t.Context(), s, maxRound)
+	if err != nil || len(r) != 1 || len(r[0].entries) != 2 {
+		t.Fatalf("%d shares are gathered, %v", len(r), err)
+	}
+	if err := s.Done(); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := f.gather(t.Context(), s, maxRound); err == nil {
+		t.Errorf("%d shares are gathered of what cannot be read", len(r))
+	}
+}
