@@ -50,6 +50,9 @@ type Deps struct {
 	// there is none.
 	Spool, Dead *spool.Spool
 	Logger      *slog.Logger
+	// Beside, if not nil, is a resource with the same routes for other callers: the two know the same
+	// events again, and count the same keys.
+	Beside *Ingest
 }
 
 // Ingest is the resource that takes events. Many goroutines may use it.
@@ -74,7 +77,9 @@ type Ingest struct {
 func New(edge *server.Server, s Settings, d Deps) *Ingest {
 	in := &Ingest{settings: s, edge: edge, producer: d.Producer, schemas: d.Schemas, spool: d.Spool, dead: d.Dead, log: d.Logger, figures: &edge.Metrics().Ingest, counts: edge.Metrics().Format("ingest")}
 	in.forwarder = &forwarder{in: in, dir: filepath.Join(s.SpoolDir, "aside"), patience: patience, lanes: map[string]*lane{}}
-	in.ids, in.rates = newIDs(), newRates()
+	if in.ids, in.rates = newIDs(), newRates(); d.Beside != nil {
+		in.ids, in.rates = d.Beside.ids, d.Beside.rates
+	}
 	in.deliveries.New = func() any { return newDelivery() }
 	in.SetRoutes(s.Routes)
 	return in

@@ -216,3 +216,17 @@ func TestCallersShareNoBatch(t *testing.T) {
 		t.Errorf("%d producers have written, want 2: %v", len(writer), writer)
 	}
 }
+
+// An event is known again whatever the login that has written it, and when that was closed since.
+func TestCallersShareTheDoublesOfARoute(t *testing.T) {
+	t.Parallel()
+	k := fakeTwo(t)
+	routes := routesFile(t, "routes: {e: {topic: "+k.shared+", dedupe: {id: {pointer: /id}}}}\n")
+	_, url := k.start(t, "node", "authentication.kafka.passwords=SCRAM-SHA-512", "authentication.kafka.clients.max=1", "ingest.routes.file="+routes)
+	alice, bob := as(t, url, "alice", passwords["alice"]), as(t, url, "bob", passwords["bob"])
+	event := func(id int) string { return fmt.Sprintf(`{"id":%d}`, id) }
+	alice.want("POST", "/ingest/e", event(1), 200, `{"accepted":1,"refused":0}`)
+	bob.want("POST", "/ingest/e", event(2), 200, `{"accepted":1,"refused":0}`) // takes the place of the other login
+	bob.want("POST", "/ingest/e", event(1), 200, `"dropped":1`)
+	alice.want("POST", "/ingest/e", event(1), 200, `"dropped":1`)
+}

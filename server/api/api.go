@@ -150,7 +150,7 @@ func (a *API) withRights(s Settings, p Parts, media *rest.Media, r *Rights) (rou
 	edge := a.Server
 	entry := s.Ingest
 	entry.Routes = a.routes.Load()
-	door = ingest.New(edge, entry, ingest.Deps{Producer: r.Producer, Schemas: p.Schemas, Spool: p.Spool, Dead: p.Dead, Logger: p.Logger})
+	door = ingest.New(edge, entry, ingest.Deps{Producer: r.Producer, Schemas: p.Schemas, Spool: p.Spool, Dead: p.Dead, Logger: p.Logger, Beside: a.ingest})
 	return slices.Concat(
 		rest.NewProduce(edge, media, r.Producer, p.Schemas).Routes(),
 		v3.NewProduce(edge, r.Metadata, r.Producer, p.Schemas, v3.ProduceSettings{
