@@ -84,6 +84,7 @@ func (in *Ingest) deadJob(ctx *fasthttp.RequestCtx, d *delivery, r request) *bat
 			}
 		}
 	}
+	first := firstIndex(ctx)
 	for i := range d.refused {
 		refused := &d.refused[i]
 		if !refused.isDead() {
@@ -91,7 +92,7 @@ func (in *Ingest) deadJob(ctx *fasthttp.RequestCtx, d *delivery, r request) *bat
 		}
 		w.record(w.copy(refused.event))
 		w.reason(r.route.name, r.topic, refused.err)
-		w.header(deadletter.Index, strconv.AppendInt(nil, int64(refused.index), 10))
+		w.header(deadletter.Index, strconv.AppendInt(nil, int64(first+refused.index), 10))
 		if len(contentType) > 0 {
 			w.header(deadletter.Type, contentType)
 		}

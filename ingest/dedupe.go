@@ -201,10 +201,16 @@ func (r *rules) beginIDs(ctx *fasthttp.RequestCtx, seen *ids) {
 		r.seen = seen
 		if rule.id.from != pointer {
 			r.requestID = rule.id.ofRequest(ctx)
-			first, _ := strconv.Atoi(string(ctx.Request.Header.Peek(server.HeaderEventIndex))) // without one, 0
-			r.first = first
+			r.first = firstIndex(ctx)
 		}
 	}
+}
+
+// firstIndex returns which event the first of the request was in the request that it came in: 0,
+// unless it is a dead letter that is replayed.
+func firstIndex(ctx *fasthttp.RequestCtx) int {
+	n, _ := strconv.Atoi(string(ctx.Request.Header.Peek(server.HeaderEventIndex))) // without one, 0
+	return n
 }
 
 // dedupe reads how events are known again.

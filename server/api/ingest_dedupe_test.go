@@ -82,3 +82,34 @@ func TestIngestReplayOfOneRequest(t *testing.T) {
 		})
 	}
 }
+
+// A dead letter that is refused again when it is replayed is one of the same event of its request.
+func TestIngestReplayIsRefusedAgain(t *testing.T) {
+	t.Parallel()
+	b := testkit.Fake(t).Broker
+	topic, dead := testkit.CreateTopic(t, b, 1), testkit.CreateTopic(t, b, 1)
+	route := "routes:\n  e: {topic: " + topic + ", dead_letter: " + dead + ", dedupe: {id: {header: X-Id}}"
+	narrow, wide := start(t, b, withRoutes(t, route+", limits: {event_bytes: 9}}\n")), start(t, b, withRoutes(t, route+"}\n"))
+	narrow.do(t, "POST", "/ingest/e", `["far too long","long enough"]`, jsonType, "X-Id: a").want(t, 413, "dead-letter topic")
+	replay := func(s *stack, from int64) {
+		t.Helper()
+		p := deadletter.Replayer{URL: s.base, Topic: dead}
+		err := deadletter.Read(t.Context(), kafka.Settings{Brokers: b.Addrs}, deadletter.Selection{Topic: dead}, func(e deadletter.Event) error {
+			if e.Offset >= from {
+				_ = p.Post(t.Context(), e)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	replay(narrow, 0)
+	testkit.ReadTopic(t, b, dead, 4)
+	replay(wide, 2) // those that are new
+	for i, r := range testkit.ReadTopic(t, b, topic, 2) {
+		if want := []string{`"far too long"`, `"long enough"`}[i]; string(r.Value) != want {
+			t.Errorf("record %d is %s, want %s", i, r.Value, want)
+		}
+	}
+}
