@@ -8,18 +8,23 @@ import (
 	"time"
 )
 
-// watches returns how many goroutines look for clients that hang up.
-func watches() int {
+// watches returns how many goroutines of the bubble look for clients that hang up. Those of other
+// tests' servers end when they like.
+func watches() (n int) {
 	stacks := make([]byte, 1<<20)
 	stacks = stacks[:runtime.Stack(stacks, true)]
-	return bytes.Count(stacks, []byte("server.(*hangups).watch("))
+	for stack := range bytes.SplitSeq(stacks, []byte("\n\n")) {
+		if bytes.Contains(stack, []byte("synctest bubble")) && bytes.Contains(stack, []byte("server.(*hangups).watch(")) {
+			n++
+		}
+	}
+	return n
 }
 
 // One goroutine watches the connections, also where they come and go between two looks, and ends
 // with the last of them.
 func TestOneGoroutineWatchesForHangups(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		before := watches() // of other tests' servers
 		var h hangups
 		for range 20 {
 			c := new(Conn)
@@ -30,7 +35,7 @@ func TestOneGoroutineWatchesForHangups(t *testing.T) {
 		life := h.add(c)
 		time.Sleep(10 * lookEvery)
 		synctest.Wait()
-		if n := watches() - before; n != 1 {
+		if n := watches(); n != 1 {
 			t.Errorf("%d goroutines watch one connection", n)
 		}
 		h.remove(c)
@@ -39,12 +44,12 @@ func TestOneGoroutineWatchesForHangups(t *testing.T) {
 		}
 		time.Sleep(lookEvery)
 		synctest.Wait()
-		if n := watches() - before; n != 0 {
+		if n := watches(); n != 0 {
 			t.Errorf("%d goroutines watch none", n)
 		}
 		life = h.add(c)
 		synctest.Wait()
-		if n := watches() - before; n != 1 {
+		if n := watches(); n != 1 {
 			t.Errorf("%d goroutines watch a connection that came later", n)
 		}
 		h.remove(c)
