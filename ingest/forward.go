@@ -154,14 +154,15 @@ func (f *forwarder) deliver(ctx context.Context, r round) bool {
 	return all && ctx.Err() == nil
 }
 
-// await returns when a share is written, or has a lane.
+// await returns when a share is written, or has a lane. Once ctx has ended it gets none: its
+// entries stay in the spool too, and would be forwarded twice.
 func (f *forwarder) await(ctx context.Context, s *share) bool {
 	for {
 		select {
 		case <-s.over:
 			return s.failed.Load() == nil
 		case <-time.After(f.patience):
-			if f.setAside(ctx, s) {
+			if ctx.Err() == nil && f.setAside(ctx, s) {
 				return true
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -127,37 +128,47 @@ func TestSetAsideOnAFullDisk(t *testing.T) {
 	f.done.Wait()
 }
 
-// The end of forwarding does not wait for Kafka for longer than it is told to.
+// The end of forwarding does not wait for Kafka for longer than it is told to, and sets nothing
+// aside: what is in the spool would come twice.
 func TestForwardingEndsInTime(t *testing.T) {
-	f := lanes(t, t.TempDir())
-	asked := make(chan struct{})
-	f.in.producer = batch.New(noBroker{}, nil, batch.Cluster{
-		Healthy: func() error { return nil },
-		Topic: func(ctx context.Context, _ string) (string, int32, error) {
-			close(asked)
-			<-ctx.Done() // with the producer
-			return "", 0, apierr.NotWritten.Err()
-		},
-	}, batch.Settings{BufferBytes: 64 << 20, Timeout: time.Second, BatchBytes: 1 << 20}, kafka.DefaultProducer())
-	stop := f.in.Start()
-	if err := f.in.spool.Append(entryOf("topic", "1")); err != nil {
-		t.Fatal(err)
-	}
-	<-asked
-	over, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := stop(over); !errors.Is(err, context.Canceled) {
-		t.Errorf("the end waits for what is on its way, or says that nothing is: %v", err)
-	}
-	if err := f.in.spool.Close(); err != nil {
-		t.Error(err)
-	}
-	if err := f.in.producer.Close(over); err != nil {
-		t.Error(err)
-	}
-	if f.done.Wait(); f.in.spool.Stats().Entries != 1 {
-		t.Error("the event is not kept for the next process")
-	}
+	synctest.Test(t, func(t *testing.T) {
+		f := lanes(t, t.TempDir())
+		if err := f.in.producer.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		asked := make(chan struct{})
+		f.in.producer = batch.New(noBroker{}, nil, batch.Cluster{
+			Healthy: func() error { return nil },
+			Topic: func(ctx context.Context, _ string) (string, int32, error) {
+				close(asked)
+				<-ctx.Done() // with the producer
+				return "", 0, apierr.NotWritten.Err()
+			},
+		}, batch.Settings{BufferBytes: 64 << 20, Timeout: time.Second, BatchBytes: 1 << 20}, kafka.DefaultProducer())
+		stop := f.in.Start()
+		if err := f.in.spool.Append(entryOf("topic", "1")); err != nil {
+			t.Fatal(err)
+		}
+		<-asked
+		over, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := stop(over); !errors.Is(err, context.Canceled) {
+			t.Errorf("the end waits for what is on its way, or says that nothing is: %v", err)
+		}
+		if err := f.in.spool.Close(); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(2 * patience)
+		if f.lane("topic") != nil {
+			t.Error("the topic is set aside")
+		}
+		if err := f.in.producer.Close(over); err != nil {
+			t.Error(err)
+		}
+		if f.done.Wait(); f.in.spool.Stats().Entries != 1 {
+			t.Error("the event is not kept for the next process")
+		}
+	})
 }
 
 // Events before a segment that the disk does not read are forwarded, and none behind it.
