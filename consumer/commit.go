@@ -186,16 +186,15 @@ func (i *Instance) issue(ctx context.Context, c *commit) error {
 // send does the work of issue. The caller holds i.commits.
 func (i *Instance) send(ctx context.Context, c *commit) error {
 	i.mu.Lock()
-	c.sift()
+	err := c.sift()
 	late := c.session != nil && c.session.left
 	i.mu.Unlock()
-	if len(c.entries) == 0 {
-		return nil
+	if err != nil || len(c.entries) == 0 {
+		return err
 	}
 	if late {
 		return apierr.IllegalState.New("The subscription or assignment was replaced before its offsets were committed.")
 	}
-	var err error
 	if c.session != nil && c.session.subscribed() {
 		err = i.commitAsMember(ctx, c)
 	} else {
@@ -210,6 +209,9 @@ func (i *Instance) send(ctx context.Context, c *commit) error {
 	defer i.mu.Unlock()
 	for _, e := range c.entries {
 		delete(i.positions, e.TopicPartition)
+		if e.part != nil {
+			e.part.stored = e.to.offset
+		}
 		switch {
 		case e.reading && c.seq > e.part.override:
 			e.part.committed = e.to
@@ -250,19 +252,14 @@ func (c *commit) partitions() []TopicPartition {
 
 // sift leaves out the offsets of partitions for which a commit that was asked
 // for later went first, and of those that the group has taken from the session
-// since: whoever has them now may be further on. The caller holds the instance's mu.
-func (c *commit) sift() {
+// since: whoever has them now, or had them in between, may be further on. The error
+// says that the group has yet to say who has them. The caller holds the instance's mu.
+func (c *commit) sift() error {
+	if err := c.settle(); err != nil {
+		return err
+	}
 	kept := c.entries[:0]
 	for _, e := range c.entries {
-		if e.part != nil && c.session.subscribed() && !c.revoked {
-			e.part = c.session.parts[e.TopicPartition] // which it may have lost, and got again
-			if e.part == nil {
-				if !e.reading {
-					c.moved = apierr.IllegalState.New("Partition %d of topic %s went to another member of the group before its offset was committed.", e.Partition, e.Topic)
-				}
-				continue
-			}
-		}
 		if e.part != nil {
 			if e.part.commitSeq > c.seq {
 				continue
@@ -272,6 +269,44 @@ func (c *commit) sift() {
 		kept = append(kept, e)
 	}
 	c.entries = kept
+	return nil
+}
+
+// settle does the part of sift that is about what the group has assigned since.
+func (c *commit) settle() error {
+	s := c.session
+	if s == nil || !s.subscribed() || c.revoked {
+		return nil
+	}
+	for _, e := range c.entries {
+		now := s.parts[e.TopicPartition]
+		again := now != nil && now != e.part
+		if e.part != nil && !s.ended && (now == nil && (s.between || !s.joined) || again && !now.placed) {
+			return fmt.Errorf("cannot commit the offset of %s: %w", e.TopicPartition, kerr.RebalanceInProgress)
+		}
+	}
+	c.entries = slices.DeleteFunc(c.entries, func(e commitEntry) bool {
+		return e.part != nil && c.hasMoved(e)
+	})
+	for n, e := range c.entries {
+		if e.part != nil {
+			c.entries[n].part = s.parts[e.TopicPartition]
+		}
+	}
+	return nil
+}
+
+// hasMoved reports whether another member has, or had, the partition of an entry since the
+// commit was asked for. If the group has what it had then, nobody else has come further.
+func (c *commit) hasMoved(e commitEntry) bool {
+	now := c.session.parts[e.TopicPartition]
+	if now != nil && (now == e.part || now.stored <= e.to.offset || now.stored == e.part.stored) {
+		return false
+	}
+	if !e.reading {
+		c.moved = apierr.IllegalState.New("Partition %d of topic %s went to another member of the group before its offset was committed.", e.Partition, e.Topic)
+	}
+	return true
 }
 
 // commitAsMember commits with the membership of c's session in its group.
@@ -288,7 +323,9 @@ func (i *Instance) commitAsMember(ctx context.Context, c *commit) error {
 	ctx = kgo.PreCommitFnContext(ctx, func(req *kmsg.OffsetCommitRequest) error {
 		i.mu.Lock()
 		defer i.mu.Unlock()
-		c.sift()
+		if err := c.sift(); err != nil {
+			return err
+		}
 		c.fill(req)
 		return nil
 	})

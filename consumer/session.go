@@ -32,6 +32,7 @@ type session struct {
 	joins   joins          // of the client
 	starts  int            // attempts in a row at which startAt failed, which runs once at a time
 	joined  bool           // the group has admitted the client, and not dropped it since
+	between bool           // some were revoked, and the group has yet to say which it has now
 	// Bounds of one fetch of the client, in all and of one partition.
 	fetchBytes, partitionBytes int32
 	ended                      bool // no reads any more
@@ -66,6 +67,9 @@ type partition struct {
 	returned  mark // the same without a page in the making, which may never reach its client
 	confirmed mark // the same as of the client's last but one read
 	committed mark // which of them Kafka has; noMark: unknown
+	// stored is what the group had when it assigned the partition, or of the session's commits
+	// since; -1 for nothing.
+	stored int64
 
 	commitSeq uint64 // of the last commit issued; see Instance.issue
 	override  uint64 // the last commit asked for of an offset of the client's own choice
@@ -83,7 +87,7 @@ type mark struct {
 var noMark = mark{offset: -1, epoch: -1}
 
 func newPartition(tp TopicPartition) *partition {
-	return &partition{TopicPartition: tp, start: -1, end: unknownEnd, answered: noMark, returned: noMark, confirmed: noMark, committed: noMark}
+	return &partition{TopicPartition: tp, start: -1, end: unknownEnd, stored: -1, answered: noMark, returned: noMark, confirmed: noMark, committed: noMark}
 }
 
 func (p *partition) answeredMark() mark  { return p.returned }

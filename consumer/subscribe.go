@@ -169,6 +169,7 @@ func (s *session) onAssigned(_ context.Context, _ *kgo.Client, added map[string]
 	for tp := range each(added) {
 		s.parts[tp] = newPartition(tp)
 	}
+	s.between = false
 	s.setJoined(true)
 	if s.parked {
 		s.pause(slices.Collect(maps.Keys(added))) // of a pattern, they may be new
@@ -258,7 +259,7 @@ func (i *Instance) placeAt(s *session, starts, listed map[TopicPartition]int64, 
 				i.pollCancel() // no records will come to end it
 			}
 		}
-		p.placed = true
+		p.placed, p.stored = true, committed
 		offsets[tp.Topic][tp.Partition] = kgo.NewOffset().At(p.position())
 	}
 	return news
@@ -336,6 +337,7 @@ func (s *session) forget(gone map[string][]int32) *commit {
 	i.commitSeq++
 	c := &commit{session: s, seq: i.commitSeq, revoked: true}
 	for tp := range each(gone) {
+		s.between = true // onAssigned comes next, and has all of them again where the protocol is eager
 		p := s.parts[tp]
 		if p == nil {
 			continue
