@@ -206,9 +206,10 @@ func (s *session) refetch(ctx context.Context) error {
 		to[r.part.TopicPartition] = r.part.position()
 	}
 	dropped := maps.Clone(to) // placing empties it
-	if err := s.placeClient(ctx, to); err != nil {
-		return err // then the backlog is what the client does not have any more
+	err := s.placeClient(ctx, to)
+	if err != nil { // those left in to: the backlog is what the client does not have any more
+		maps.DeleteFunc(dropped, func(tp TopicPartition, _ int64) bool { _, left := to[tp]; return left })
 	}
 	s.backlog.drop(func(p *partition) bool { _, ok := dropped[p.TopicPartition]; return ok })
-	return nil
+	return err
 }

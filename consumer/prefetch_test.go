@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -10,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"millrace/internal/apierr"
 	"millrace/internal/kafka"
 	"millrace/internal/testkit"
 )
@@ -74,6 +76,35 @@ func TestUnreadInstanceHoldsNothing(t *testing.T) {
 			t.Errorf("%d sessions count as fetching", f)
 		}
 	})
+}
+
+// A partition that the group is taking away cannot be placed. The records of the others are
+// dropped all the same, since their client fetches it again.
+func TestDroppedThoughOneCannotBePlaced(t *testing.T) {
+	b := testkit.Fake(t).Broker
+	topic := testkit.CreateTopic(t, b, 1)
+	produce(t, b, numbers(topic, 0, 0, 10)...)
+	m := newManager(t, b, nil)
+	i := create(t, m, testkit.Group(t), jsonOptions(m))
+	ok(t, i.Subscribe(t.Context(), []string{topic}))
+	wantValues(t, read(t, i, ReadOptions{MaxBytes: 4}), span(0, 4))
+	gather(t, i, 6)
+
+	gone := newPartition(TopicPartition{Topic: topic, Partition: 1}) // the client does not have it
+	gone.start, gone.placed = 0, true
+	func() {
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		i.session.parts[gone.TopicPartition] = gone
+		i.session.backlog.add(gone, []*kgo.Record{{Topic: topic, Partition: 1, Value: []byte("99")}})
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		wantKind(t, i.session.refetch(ctx), apierr.KafkaRetriable)
+	}()
+	if rs := values(t, readN(t, i, 7)); !slices.Equal(slices.Sorted(slices.Values(rs)), append(span(4, 6), 99)) {
+		t.Errorf("read %v, want 4 to 9 and 99", rs)
+	}
+	nothing(t, i)
 }
 
 // The janitor parks by itself; a subscription that nobody reads fetches nothing.
