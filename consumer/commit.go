@@ -22,7 +22,7 @@ type commit struct {
 	session *session // nil when the instance had none
 	seq     uint64
 	entries []commitEntry
-	revoked bool  // it is of partitions that the session is about to lose
+	revoked bool  // it is the session's last of its partitions, which move no sooner
 	moved   error // an offset was left out that the client has named; nil: none
 }
 

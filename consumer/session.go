@@ -24,6 +24,7 @@ type session struct {
 	topics  []string
 	pattern string
 	over    chan struct{}   // closed when ended becomes true
+	final   chan struct{}   // closed when left becomes true
 	life    context.Context // of the client; die ends it when it cannot close in order
 	die     context.CancelFunc
 
@@ -38,6 +39,7 @@ type session struct {
 	ended                      bool // no reads any more
 	left                       bool // no commits any more
 	parts                      map[TopicPartition]*partition
+	revoking                   *commit // by onRevoked, while it waits for its turn; else nil
 	backlog                    backlog
 	page                       []*partition // answered, or being answered, and not yet confirmed
 	parked                     bool         // the client fetches nothing; see prefetch.go
@@ -111,7 +113,7 @@ func (p *partition) seek(at int64) {
 }
 
 func newSession(i *Instance) *session {
-	s := &session{inst: i, over: make(chan struct{}), parts: make(map[TopicPartition]*partition), parked: true}
+	s := &session{inst: i, over: make(chan struct{}), final: make(chan struct{}), parts: make(map[TopicPartition]*partition), parked: true}
 	s.life, s.die = context.WithCancel(context.Background())
 	return s
 }
@@ -262,14 +264,21 @@ func (i *Instance) endSession(last func(*partition) mark) {
 	if !s.parked {
 		i.m.fetching.Add(-1)
 	}
-	i.holdPolls()
+	if i.pollCancel != nil {
+		i.pollCancel() // what it brings is not taken any more
+	}
 	i.session = nil
 	s.backlog.clear()
 	final := &commit{}
 	if i.opts.AutoCommit {
 		final = i.newCommit(s, last)
+		final.revoked = true // those that are go to nobody before onRevoked returns
+		if s.revoking != nil {
+			for _, e := range s.revoking.entries {
+				final.add(e.part, last(e.part))
+			}
+		}
 	}
-	i.releasePolls()
 	i.mu.Unlock()
 
 	// A commit that is under way needs the client; later ones find it gone.
@@ -285,6 +294,9 @@ func (i *Instance) endSession(last func(*partition) mark) {
 	}
 	i.mu.Lock()
 	s.left = true
+	close(s.final)
+	i.holdPolls() // not before: a poll waits for onRevoked, and that for the commit
+	i.releasePolls()
 	passing := i.passing
 	i.mu.Unlock()
 	if s.client == nil {

@@ -291,28 +291,54 @@ func (o *InstanceOptions) resetTime() int64 {
 }
 
 // onRevoked is called by kgo before partitions go to another member. Their records that are
-// still in the backlog are that member's to answer.
+// still in the backlog are that member's to answer. They go to it when onRevoked returns.
 func (s *session) onRevoked(ctx context.Context, _ *kgo.Client, gone map[string][]int32) {
 	rebalanced(&s.inst.m.counts.revoked, gone)
 	i := s.inst
-	c := s.forget(gone)
+	c := s.forget(gone, false)
 	i.recordLater()
-	if c == nil || len(c.entries) == 0 {
+	// Not bound by the life of the instance: at its end what was confirmed is still committed.
+	ctx, cancel := context.WithTimeout(ctx, leaveTimeout)
+	defer cancel()
+	defer context.AfterFunc(i.m.life, cancel)()
+	if len(c.entries) > 0 && s.awaitRevoking(ctx) {
+		defer func() { <-i.commits }()
+		if err := i.send(ctx, c); err != nil {
+			i.m.log.Warn("cannot commit revoked partitions", "group", i.group, "instance", i.opts.Name, "err", err)
+		}
 		return
 	}
-	ctx, cancel := i.bound(ctx, leaveTimeout)
-	defer cancel()
+	i.mu.Lock()
+	ended := s.ended
+	i.mu.Unlock()
+	if !ended || len(gone) == 0 {
+		return
+	}
+	select { // the last commit of the session has them, too
+	case <-s.final:
+	case <-ctx.Done():
+	}
+}
+
+// awaitRevoking takes i.commits for the commit of what is revoked, until ctx ends. It is false
+// when the session has ended: its last commit has that too.
+func (s *session) awaitRevoking(ctx context.Context) bool {
+	i := s.inst
+	taken := false
 	select {
 	case i.commits <- struct{}{}:
-	case <-s.over: // the end of the session commits by itself, and waits for us
-		return
+		taken = true
+	case <-s.over:
 	case <-ctx.Done():
-		return
 	}
-	defer func() { <-i.commits }()
-	if err := i.send(ctx, c); err != nil {
-		i.m.log.Warn("cannot commit revoked partitions", "group", i.group, "instance", i.opts.Name, "err", err)
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	s.revoking = nil
+	if taken && s.ended {
+		<-i.commits
+		taken = false
 	}
+	return taken
 }
 
 // onLost is called by kgo when the group has given the partitions away already.
@@ -321,34 +347,37 @@ func (s *session) onLost(_ context.Context, _ *kgo.Client, gone map[string][]int
 	s.inst.mu.Lock()
 	s.setJoined(false)
 	s.inst.mu.Unlock()
-	s.forget(gone)
+	s.forget(gone, true)
 	s.inst.recordLater()
 }
 
-// forget takes partitions out of the session and returns the commit of what
-// was confirmed of them, nil where there is no auto-commit or the session ended.
-func (s *session) forget(gone map[string][]int32) *commit {
+// forget takes partitions out of the session and returns the commit of what was confirmed of
+// them, empty where they are lost already, there is no auto-commit, or the session ended.
+func (s *session) forget(gone map[string][]int32, lost bool) *commit {
 	i := s.inst
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	c := &commit{session: s, revoked: true}
 	if s.ended {
-		return nil
+		return c
 	}
 	i.commitSeq++
-	c := &commit{session: s, seq: i.commitSeq, revoked: true}
+	c.seq = i.commitSeq
 	for tp := range each(gone) {
 		s.between = true // onAssigned comes next, and has all of them again where the protocol is eager
 		p := s.parts[tp]
 		if p == nil {
 			continue
 		}
-		c.add(p, p.confirmed)
+		if i.opts.AutoCommit && !lost {
+			c.add(p, p.confirmed)
+		}
 		delete(s.parts, tp)
 		delete(i.positions, tp)
 	}
 	s.backlog.drop(func(p *partition) bool { return s.parts[p.TopicPartition] != p })
-	if !i.opts.AutoCommit {
-		return nil
+	if len(c.entries) > 0 {
+		s.revoking = c
 	}
 	return c
 }
