@@ -208,7 +208,7 @@ func (i *Instance) send(ctx context.Context, c *commit) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	for _, e := range c.entries {
-		delete(i.positions, e.TopicPartition)
+		i.committedAt(e.TopicPartition, e.to.offset, c.seq)
 		if e.part != nil {
 			e.part.stored = e.to.offset
 		}

@@ -45,6 +45,9 @@ type position struct {
 	// Sought says that the client has set the position. Otherwise it is where
 	// the reset policy "latest" has begun, which would be elsewhere by now.
 	Sought bool `json:"sought,omitempty"`
+	// seq is that of the commits (commit.seq) when the client has set the position: those asked
+	// for before are older than it.
+	seq uint64
 }
 
 // maxRecorded bounds the record of an instance; Kafka takes 1 MB.
@@ -116,6 +119,18 @@ func (i *Instance) forgetCommitted(d *definition) {
 	})
 }
 
+// committedAt makes void what the definition says of a partition for which the group has the offset
+// now, unless the client has set the position after that was asked for. The caller holds i.mu.
+func (i *Instance) committedAt(tp TopicPartition, offset int64, seq uint64) {
+	p, ok := i.positions[tp]
+	if !ok || p.seq < seq {
+		delete(i.positions, tp)
+		return
+	}
+	p.Committed = offset
+	i.positions[tp] = p
+}
+
 func (i *Instance) setPosition(p position) {
 	if i.positions == nil {
 		i.positions = make(map[TopicPartition]position)
@@ -167,9 +182,9 @@ func (i *Instance) recordLater() {
 	})
 }
 
-// recordSeek remembers positions that the client has set, until something is
-// committed after them. Commits that were on their way by then are waited for: they came before.
-func (i *Instance) recordSeek(ctx context.Context, to map[TopicPartition]int64) error {
+// recordSeek remembers positions that the client has set, until something is committed after them,
+// by a commit of a higher seq. Commits that were on their way by then are waited for.
+func (i *Instance) recordSeek(ctx context.Context, to map[TopicPartition]int64, seq uint64) error {
 	if i.m.deps.Directory == nil {
 		return nil
 	}
@@ -177,14 +192,14 @@ func (i *Instance) recordSeek(ctx context.Context, to map[TopicPartition]int64) 
 	for tp := range to {
 		tps = append(tps, tp)
 	}
-	if err := i.setSought(ctx, tps, to); err != nil {
+	if err := i.setSought(ctx, tps, to, seq); err != nil {
 		return i.explain(err)
 	}
 	return i.record(ctx)
 }
 
 // setSought does the work of recordSeek but for the record.
-func (i *Instance) setSought(ctx context.Context, tps []TopicPartition, to map[TopicPartition]int64) error {
+func (i *Instance) setSought(ctx context.Context, tps []TopicPartition, to map[TopicPartition]int64, seq uint64) error {
 	if err := acquire(ctx, i.commits); err != nil {
 		return err
 	}
@@ -196,7 +211,7 @@ func (i *Instance) setSought(ctx context.Context, tps []TopicPartition, to map[T
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	for tp, offset := range to {
-		p := position{place: place(tp), Offset: offset, Committed: -1, Sought: true}
+		p := position{place: place(tp), Offset: offset, Committed: -1, Sought: true, seq: seq}
 		if o, ok := committed[tp]; ok {
 			p.Committed = o.Offset
 		}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"reflect"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -164,6 +165,45 @@ func TestSeekBesideACommitIsKept(t *testing.T) {
 	testkit.Eventually(t, patience, "the seek", sought)
 	close(apply)
 	ok(t, <-done)
+	ok(t, <-done)
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if at := i.define().Positions; len(at) != 1 || at[0].Offset != 2 || at[0].Committed != 5 {
+		t.Errorf("another node would read on from what is committed: %+v", at)
+	}
+}
+
+// The same of a commit that Kafka takes when it is repeated, after a rebalance.
+func TestSeekBesideARepeatedCommitIsKept(t *testing.T) {
+	t.Parallel()
+	f := testkit.Fake(t)
+	d := slowDirectory{make(chan struct{}), make(chan struct{})}
+	close(d.release)
+	m := newManagerWith(t, f.Broker, nil, Deps{Directory: d})
+	topic := testkit.CreateTopic(t, f.Broker, 1)
+	produce(t, f.Broker, numbers(topic, 0, 0, 5)...)
+	i := create(t, m, testkit.Group(t), jsonOptions(m))
+	ok(t, i.Subscribe(t.Context(), []string{topic}))
+	readN(t, i, 5)
+
+	var sought atomic.Bool
+	refused := make(chan struct{}, 1)
+	f.ControlKey(int16(kmsg.OffsetCommit), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		f.KeepControl()
+		if sought.Load() {
+			return nil, nil, false
+		}
+		select {
+		case refused <- struct{}{}:
+		default:
+		}
+		return refuseCommits(req.(*kmsg.OffsetCommitRequest)), nil, true
+	})
+	done := make(chan error, 1)
+	go func() { done <- i.Commit(t.Context(), nil) }()
+	<-refused
+	ok(t, i.Seek(t.Context(), []Offset{{TopicPartition: TopicPartition{Topic: topic}, Offset: 2}}, nil))
+	sought.Store(true)
 	ok(t, <-done)
 	i.mu.Lock()
 	defer i.mu.Unlock()

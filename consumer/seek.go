@@ -109,11 +109,13 @@ func (i *Instance) seek(ctx context.Context, to, at map[TopicPartition]int64) er
 	if err = s.move(ctx, to); err == nil {
 		s.sought(moved)
 	}
+	i.commitSeq++
+	seq := i.commitSeq
 	i.mu.Unlock()
 	if err != nil {
 		return err
 	}
-	return i.recordSeek(ctx, moved)
+	return i.recordSeek(ctx, moved, seq)
 }
 
 // TakeBack undoes the last answer, if that went by another node and is not
