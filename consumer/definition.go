@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -74,10 +75,11 @@ func (d *definition) assigned() []TopicPartition {
 	return tps
 }
 
-// define returns the definition as it is now. The caller holds i.mu.
+// define returns the definition as it is now, before a change that is under way. The caller
+// holds i.mu.
 func (i *Instance) define() *definition {
 	d := &definition{Options: i.opts, Format: i.opts.Format.String(), Delegated: i.login != nil}
-	if s := i.session; s != nil {
+	if s := cmp.Or(i.session, i.former); s != nil {
 		d.Topics, d.Pattern = s.topics, s.pattern
 		if !s.subscribed() {
 			for _, tp := range s.sorted() {

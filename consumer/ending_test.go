@@ -1,9 +1,12 @@
 package consumer
 
 import (
+	"context"
+	"slices"
 	"testing"
 	"time"
 
+	"millrace/internal/apierr"
 	"millrace/internal/testkit"
 )
 
@@ -77,4 +80,42 @@ func TestRevocationDuringAnEnd(t *testing.T) {
 		t.Errorf("the group has %d when the partition is gone, want 10", at)
 	}
 	ok(t, <-done)
+}
+
+// lastDirectory hands on what another node would go on with.
+type lastDirectory struct {
+	slowDirectory
+	last chan []byte
+}
+
+func (d lastDirectory) Release(_ context.Context, _, _ string, definition []byte) error {
+	d.last <- slices.Clone(definition)
+	return nil
+}
+
+// A shutdown that cuts a change of the subscription short leaves the one before it to another
+// node.
+func TestShutdownDuringAChange(t *testing.T) {
+	t.Parallel()
+	b := testkit.Fake(t).Broker
+	d := lastDirectory{last: make(chan []byte, 1)}
+	m := newManagerWith(t, b, nil, Deps{Directory: d})
+	i := create(t, m, testkit.Group(t), jsonOptions(m))
+	topic := testkit.CreateTopic(t, b, 1)
+	ok(t, i.Subscribe(t.Context(), []string{topic}))
+	i.commits <- struct{}{} // the end of the session waits for it
+	over := i.session.over
+	changed, closed := make(chan error, 1), make(chan error, 1)
+	go func() { changed <- i.Subscribe(t.Context(), []string{topic, "another"}) }()
+	<-over
+	go func() { closed <- m.Close(t.Context()) }()
+	<-i.life.Done()
+	<-i.commits
+	wantKind(t, <-changed, apierr.Draining)
+	ok(t, <-closed)
+	left, err := readDefinition(<-d.last)
+	ok(t, err)
+	if !slices.Equal(left.Topics, []string{topic}) {
+		t.Errorf("another node would subscribe to %q, want %q", left.Topics, topic)
+	}
 }

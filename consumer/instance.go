@@ -33,6 +33,7 @@ type Instance struct {
 
 	closed     *apierr.Error // why calls are refused; nil while open
 	session    *session      // nil before a subscription or assignment
+	former     *session      // the one that is being replaced; else nil
 	busy       int           // calls in progress: not idle
 	lastUsed   time.Time
 	lastCommit time.Time          // of auto-commit

@@ -215,14 +215,17 @@ func (i *Instance) replaceSession(ctx context.Context, next *session) error {
 func (i *Instance) swapSession(next *session) error {
 	i.mu.Lock()
 	former := i.session
+	i.former = former
 	i.mu.Unlock()
 	i.endSession((*partition).confirmedMark)
 
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	if i.closed != nil {
+		return i.closed // and another node goes on with the former
+	}
+	i.former = nil
 	switch {
-	case i.closed != nil:
-		return i.closed
 	case next == nil:
 	case next.subscribed():
 		if err := next.join(); err != nil {
