@@ -210,7 +210,7 @@ func (i *Instance) send(ctx context.Context, c *commit) error {
 	for _, e := range c.entries {
 		i.committedAt(e.TopicPartition, e.to.offset, c.seq)
 		if e.part != nil {
-			e.part.stored = e.to.offset
+			e.part.stored, e.part.commitSeq = e.to.offset, c.seq
 		}
 		switch {
 		case e.reading && c.seq > e.part.override:
@@ -258,17 +258,9 @@ func (c *commit) sift() error {
 	if err := c.settle(); err != nil {
 		return err
 	}
-	kept := c.entries[:0]
-	for _, e := range c.entries {
-		if e.part != nil {
-			if e.part.commitSeq > c.seq {
-				continue
-			}
-			e.part.commitSeq = c.seq
-		}
-		kept = append(kept, e)
-	}
-	c.entries = kept
+	c.entries = slices.DeleteFunc(c.entries, func(e commitEntry) bool {
+		return e.part != nil && e.part.commitSeq > c.seq
+	})
 	return nil
 }
 

@@ -159,18 +159,7 @@ func TestCommitFailure(t *testing.T) {
 	testkit.Eventually(t, patience, "it is assigned", func() bool { return len(assigned(t, i)) == 1 })
 	f.ControlKey(int16(kmsg.OffsetCommit), func(req kmsg.Request) (kmsg.Response, error, bool) {
 		f.KeepControl()
-		resp := req.ResponseKind().(*kmsg.OffsetCommitResponse)
-		for _, t := range req.(*kmsg.OffsetCommitRequest).Topics {
-			rt := kmsg.NewOffsetCommitResponseTopic()
-			rt.Topic, rt.TopicID = t.Topic, t.TopicID
-			for _, p := range t.Partitions {
-				rp := kmsg.NewOffsetCommitResponseTopicPartition()
-				rp.Partition, rp.ErrorCode = p.Partition, kerr.TopicAuthorizationFailed.Code
-				rt.Partitions = append(rt.Partitions, rp)
-			}
-			resp.Topics = append(resp.Topics, rt)
-		}
-		return resp, nil, true
+		return refuseCommits(req.(*kmsg.OffsetCommitRequest), kerr.TopicAuthorizationFailed), nil, true
 	})
 	wantKind(t, i.Commit(t.Context(), []Offset{{TopicPartition{Topic: topic, Partition: 0}, 1, ""}}), apierr.Unauthorized)
 }
@@ -215,5 +204,25 @@ func TestLateCommitDoesNotUndoALaterOne(t *testing.T) {
 	ok(t, i.issue(t.Context(), early))
 	if at := committedRaw(t, b, i.Group(), tp); at != 6 {
 		t.Errorf("committed %d, want 6", at)
+	}
+}
+
+// A commit that was overtaken by one that failed is made, late as it is.
+func TestLateCommitAfterALaterOneThatFailed(t *testing.T) {
+	t.Parallel()
+	f := testkit.Fake(t)
+	topic := testkit.CreateTopic(t, f.Broker, 1)
+	i := newReader(t, newManager(t, f.Broker, nil), topic, 1)
+	tp := TopicPartition{Topic: topic, Partition: 0}
+	early, err := i.askCommit(t.Context(), []Offset{{tp, 1, ""}})
+	ok(t, err)
+	defer i.endCall()
+	f.ControlKey(int16(kmsg.OffsetCommit), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		return refuseCommits(req.(*kmsg.OffsetCommitRequest), kerr.TopicAuthorizationFailed), nil, true
+	})
+	wantKind(t, i.Commit(t.Context(), []Offset{{tp, 5, ""}}), apierr.Unauthorized)
+	ok(t, i.issue(t.Context(), early))
+	if at := committedRaw(t, f.Broker, i.Group(), tp); at != 2 {
+		t.Errorf("committed %d, want 2", at)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"millrace/internal/testkit"
 	"millrace/reader"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"millrace/codec"
@@ -197,7 +198,7 @@ func TestSeekBesideARepeatedCommitIsKept(t *testing.T) {
 		case refused <- struct{}{}:
 		default:
 		}
-		return refuseCommits(req.(*kmsg.OffsetCommitRequest)), nil, true
+		return refuseCommits(req.(*kmsg.OffsetCommitRequest), kerr.RebalanceInProgress), nil, true
 	})
 	done := make(chan error, 1)
 	go func() { done <- i.Commit(t.Context(), nil) }()

@@ -11,15 +11,15 @@ import (
 	"millrace/internal/testkit"
 )
 
-// refuseCommits answers a commit as Kafka does while it rebalances the group.
-func refuseCommits(req *kmsg.OffsetCommitRequest) kmsg.Response {
+// refuseCommits answers a commit with an error for each partition.
+func refuseCommits(req *kmsg.OffsetCommitRequest, why *kerr.Error) kmsg.Response {
 	resp := req.ResponseKind().(*kmsg.OffsetCommitResponse)
 	for _, t := range req.Topics {
 		rt := kmsg.NewOffsetCommitResponseTopic()
 		rt.Topic, rt.TopicID = t.Topic, t.TopicID
 		for _, p := range t.Partitions {
 			rp := kmsg.NewOffsetCommitResponseTopicPartition()
-			rp.Partition, rp.ErrorCode = p.Partition, kerr.RebalanceInProgress.Code
+			rp.Partition, rp.ErrorCode = p.Partition, why.Code
 			rt.Partitions = append(rt.Partitions, rp)
 		}
 		resp.Topics = append(resp.Topics, rt)
@@ -61,7 +61,7 @@ func TestRepeatedCommitLeavesOutWhatHasMoved(t *testing.T) {
 				case refused <- struct{}{}:
 				default:
 				}
-				return refuseCommits(commit), nil, true
+				return refuseCommits(commit, kerr.RebalanceInProgress), nil, true
 			})
 			done := make(chan error, 1)
 			go func() { done <- one.Commit(t.Context(), of(topic)) }()

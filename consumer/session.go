@@ -73,7 +73,7 @@ type partition struct {
 	// since; -1 for nothing.
 	stored int64
 
-	commitSeq uint64 // of the last commit issued; see Instance.issue
+	commitSeq uint64 // of the last commit that Kafka took
 	override  uint64 // the last commit asked for of an offset of the client's own choice
 	onPage    bool   // is in session.page
 	outlived  bool   // its topic was deleted, and nothing is known of one that may have the name now
