@@ -47,7 +47,7 @@ func TestOneGoroutineWatchesForHangups(t *testing.T) {
 		if n := watches(); n != 0 {
 			t.Errorf("%d goroutines watch none", n)
 		}
-		life = h.add(c)
+		h.add(c)
 		synctest.Wait()
 		if n := watches(); n != 1 {
 			t.Errorf("%d goroutines watch a connection that came later", n)
