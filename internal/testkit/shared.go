@@ -90,6 +90,10 @@ func atExit(t testing.TB, f func()) {
 	process.cleanup = append(process.cleanup, f)
 }
 
+// KeepsOldRecords are properties of a broker that tests share. They write records of 1970, and it
+// would look for those that are past their retention 30 s after its start, and every five minutes.
+var KeepsOldRecords = map[string]string{"log.initial.task.delay.ms": "86400000"}
+
 // RealKafka returns a real Apache Kafka that tests share: use [Topic] and
 // [Group] for names, and [StartKafka] where the broker itself must suffer. The
 // first call of a process starts it; it ends with [Main]. Without Java the test
@@ -126,7 +130,7 @@ func sharedKafka(t testing.TB) (string, error) {
 		return addr, nil
 	}
 	atExit(t, func() {}) // only for its demand
-	k, err := NewKafka(ctx, KafkaOptions{})
+	k, err := NewKafka(ctx, KafkaOptions{Properties: KeepsOldRecords})
 	if err != nil {
 		process.err = err
 		return "", err

@@ -75,7 +75,7 @@ func around(ctx context.Context, args []string) int {
 			up("Apicurio Registry", testkit.RegistryVersion, registry.URL)
 		}
 	})
-	k, err := testkit.NewKafka(ctx, testkit.KafkaOptions{Flags: testkit.ShortLived})
+	k, err := testkit.NewKafka(ctx, testkit.KafkaOptions{Flags: testkit.ShortLived, Properties: testkit.KeepsOldRecords})
 	if err == nil {
 		defer k.Close()
 		up("Apache Kafka", testkit.KafkaVersion, k.Addrs[0])
