@@ -406,12 +406,12 @@ func TestSkippingEndsWithTheTimeout(t *testing.T) {
 	b := testkit.Fake(t).Broker
 	m := newManager(t, b, nil)
 	topic := testkit.CreateTopic(t, b, 1)
-	bad := func(n int) {
-		rs := make([]*kgo.Record, n)
-		for k := range rs {
-			rs[k] = &kgo.Record{Topic: topic, Value: []byte("no JSON")}
+	writer := testkit.Client(t, b, kgo.ManualFlushing())
+	bad := func(n int) { // in one batch: the library fetches no second one ahead
+		for range n {
+			writer.Produce(t.Context(), &kgo.Record{Topic: topic, Value: []byte("no JSON")}, nil)
 		}
-		produce(t, b, rs...)
+		ok(t, writer.Flush(t.Context()))
 	}
 	o := jsonOptions(m)
 	o.Undecodable = reader.Skip
