@@ -143,11 +143,23 @@ func startHTTPFloor(ctx context.Context, answer floorAnswer) (*target, error) {
 }
 
 // startMillrace starts the program itself with settings ("name=value") and
-// returns when it is ready.
+// returns when it is ready. A port that was free a moment ago may be taken when
+// the program binds it; then another is tried.
 func startMillrace(ctx context.Context, binary string, settings ...string) (*target, error) {
+	for attempt := 1; ; attempt++ {
+		t, complaint, err := tryMillrace(ctx, binary, settings)
+		if err == nil || attempt == 3 || !strings.Contains(complaint, "address already in use") {
+			return t, err
+		}
+	}
+}
+
+// tryMillrace is one attempt of startMillrace. With an error it returns what a program that has
+// ended has complained of.
+func tryMillrace(ctx context.Context, binary string, settings []string) (t *target, complaint string, err error) {
 	addr, err := freeAddress()
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	args := []string{"serve", "--set", "listeners=http://" + addr, "--set", "log.level=warn"}
 	for _, s := range settings {
@@ -159,16 +171,17 @@ func startMillrace(ctx context.Context, binary string, settings ...string) (*tar
 			cmd.Env = append(cmd.Env, v)
 		}
 	}
-	cmd.Stdout, cmd.Stderr = io.Discard, os.Stderr
+	var said bytes.Buffer // warnings are few
+	cmd.Stdout, cmd.Stderr = io.Discard, io.MultiWriter(os.Stderr, &said)
 	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("cannot start millrace: %w", err)
+		return nil, "", fmt.Errorf("cannot start millrace: %w", err)
 	}
 	ended := make(chan struct{})
 	go func() {
 		_ = cmd.Wait()
 		close(ended)
 	}()
-	t := &target{url: "http://" + addr, pid: cmd.Process.Pid, metrics: "http://" + addr + "/metrics", stop: func() {
+	t = &target{url: "http://" + addr, pid: cmd.Process.Pid, metrics: "http://" + addr + "/metrics", stop: func() {
 		_ = cmd.Process.Signal(os.Interrupt)
 		select {
 		case <-ended:
@@ -179,7 +192,7 @@ func startMillrace(ctx context.Context, binary string, settings ...string) (*tar
 	}}
 	if err := waitReady(ctx, t.url+"/readyz", ended); err != nil {
 		t.stop()
-		return nil, fmt.Errorf("cannot start millrace: %w", err)
+		return nil, said.String(), fmt.Errorf("cannot start millrace: %w", err)
 	}
-	return t, nil
+	return t, "", nil
 }
