@@ -178,9 +178,12 @@ func gather(t *testing.T, i *Instance, n int) {
 // buffered waits until the Kafka client has fetched n records beyond the backlog.
 func buffered(t *testing.T, i *Instance, n int64) {
 	t.Helper()
+	i.lease <- struct{}{} // as of a read: it is not parked meanwhile
+	defer func() { <-i.lease }()
 	testkit.Eventually(t, patience, "the client has fetched the records", func() bool {
 		i.mu.Lock()
 		defer i.mu.Unlock()
+		i.session.unpark()
 		return i.session.client.BufferedFetchRecords() == n
 	})
 }
