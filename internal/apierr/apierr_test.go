@@ -18,12 +18,15 @@ import (
 	"github.com/twmb/franz-go/pkg/kbin"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // A response of Kafka that cannot be read is Kafka's error, not a defect of this program.
 func TestUnreadableResponse(t *testing.T) {
-	if got := From(fmt.Errorf("cannot take part in the group: %w", kbin.ErrNotEnoughData)); got.Kind != KafkaError {
-		t.Error(got)
+	for _, err := range []error{kbin.ErrNotEnoughData, new(kmsg.ApiVersionsResponse).ReadFrom([]byte{0})} {
+		if got := From(fmt.Errorf("cannot take part in the group: %w", err)); got.Kind != KafkaError {
+			t.Error(got)
+		}
 	}
 }
 

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/twmb/franz-go/pkg/kbin"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -138,7 +137,7 @@ func isUntrusted(err error) bool {
 // error of its own for what it read; TestUnreachableSaysWhatListens holds it to these words.
 func isForeign(err error) bool {
 	return err != nil && !isPlaintextToTLS(err) &&
-		(strings.Contains(err.Error(), "invalid large response size") || errors.Is(err, kbin.ErrNotEnoughData))
+		(strings.Contains(err.Error(), "invalid large response size") || isGarbled(err))
 }
 
 // isPlaintextToTLS reports whether the response was a TLS alert.

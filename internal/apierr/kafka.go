@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strings"
 
 	"github.com/twmb/franz-go/pkg/kbin"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -41,7 +42,7 @@ func From(err error) *Error {
 	if isNetwork(err) {
 		return Unreachable(err)
 	}
-	if errors.Is(err, kbin.ErrNotEnoughData) {
+	if isGarbled(err) {
 		return KafkaError.Wrap(err, "A response of Kafka cannot be read.")
 	}
 	return &Error{Kind: Internal, Cause: err}
@@ -58,6 +59,12 @@ func FromKafka(err error, explained string) error {
 		return e
 	}
 	return e.Kind.Wrap(err, "%s", explained)
+}
+
+// isGarbled reports whether a response ended before what it should hold. kmsg reads responses, with
+// a copy of kbin of its own, and so by another variable with the same words.
+func isGarbled(err error) bool {
+	return err != nil && strings.Contains(err.Error(), kbin.ErrNotEnoughData.Error())
 }
 
 // isNetwork reports whether err says that a broker could not be talked to.
