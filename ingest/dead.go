@@ -160,8 +160,9 @@ func (f fates) first() *apierr.Error {
 	return nil
 }
 
-// mayPass reports whether there are failures, and each may pass.
-func (f fates) mayPass() bool {
+// retry reports whether there are failures, and nothing was written of any of the records: all may
+// be brought elsewhere.
+func (f fates) retry() bool {
 	return f.first() != nil && !slices.ContainsFunc(f, func(e *apierr.Error) bool { return e != nil && !e.Kind.Retry })
 }
 
@@ -185,7 +186,7 @@ func (in *Ingest) store(job *batch.Job, topic string, r *Route) fates {
 	entry := encode(job, topic, r.name) // Produce takes the job
 	defer entry.Release()
 	failed := in.storeInKafka(job, topic)
-	if failed.mayPass() {
+	if failed.retry() {
 		return fate(in.toSpool(topic, entry.B))
 	}
 	return failed

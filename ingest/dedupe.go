@@ -207,10 +207,13 @@ func (r *rules) beginIDs(ctx *fasthttp.RequestCtx, seen *ids) {
 }
 
 // firstIndex returns which event the first of the request was in the request that it came in: 0,
-// unless it is a dead letter that is replayed.
+// unless it is a dead letter that is replayed. Anybody can send the header.
 func firstIndex(ctx *fasthttp.RequestCtx) int {
-	n, _ := strconv.Atoi(string(ctx.Request.Header.Peek(server.HeaderEventIndex))) // without one, 0
-	return n
+	n, err := strconv.ParseUint(string(ctx.Request.Header.Peek(server.HeaderEventIndex)), 10, 31)
+	if err != nil {
+		return 0
+	}
+	return int(n)
 }
 
 // dedupe reads how events are known again.

@@ -195,15 +195,18 @@ flows:
 	}
 }
 
+// unanswered holds a request until its client goes.
+func unanswered(_ http.ResponseWriter, r *http.Request) bool {
+	_, _ = io.Copy(io.Discard, r.Body) // only then does the server see the client go
+	<-r.Context().Done()
+	return true
+}
+
 // TestUnsent has a proxy that never answers: what could not be sent is counted
 // as failed, not left out.
 func TestUnsent(t *testing.T) {
 	stub := newStub(t, nil, "")
-	stub.before = func(_ http.ResponseWriter, r *http.Request) bool {
-		_, _ = io.Copy(io.Discard, r.Body) // only then does the server see the client go
-		<-r.Context().Done()
-		return true
-	}
+	stub.before = unanswered
 	s := scenario(t, `
 warmup: 0s
 duration: 200ms
@@ -231,13 +234,8 @@ flows:
 func TestUnsentAreLate(t *testing.T) {
 	stub := newStub(t, nil, "")
 	var n atomic.Int64
-	stub.before = func(_ http.ResponseWriter, r *http.Request) bool {
-		if n.Add(1) <= 60 {
-			return false
-		}
-		_, _ = io.Copy(io.Discard, r.Body) // only then does the server see the client go
-		<-r.Context().Done()
-		return true
+	stub.before = func(w http.ResponseWriter, r *http.Request) bool {
+		return n.Add(1) > 60 && unanswered(w, r)
 	}
 	s := scenario(t, `
 warmup: 0s

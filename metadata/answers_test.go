@@ -175,6 +175,17 @@ func TestConfigsAreKept(t *testing.T) {
 	})
 }
 
+// held has the next request of a kind wait until release is closed. asked counts all of them.
+func held(cluster *kfake.Cluster, kind kmsg.Key) (asked *kfake.FaultHandle, release chan struct{}) {
+	asked = cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kind}, Observe: true, Count: -1})
+	release = make(chan struct{})
+	cluster.ControlKey(int16(kind), func(kmsg.Request) (kmsg.Response, error, bool) {
+		<-release
+		return nil, nil, false
+	})
+	return asked, release
+}
+
 // A reader that joins a request which began before it, or before a change, waits for the next one.
 func TestConfigsOfBefore(t *testing.T) {
 	for name, q := range map[string]Query{
@@ -188,12 +199,7 @@ func TestConfigsOfBefore(t *testing.T) {
 				if _, err := c.Snapshot(t.Context()); err != nil {
 					t.Fatal(err)
 				}
-				asked := cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.DescribeConfigs}, Observe: true, Count: -1})
-				release := make(chan struct{})
-				cluster.ControlKey(int16(kmsg.DescribeConfigs), func(kmsg.Request) (kmsg.Response, error, bool) {
-					<-release
-					return nil, nil, false
-				})
+				asked, release := held(cluster, kmsg.DescribeConfigs)
 				var wg sync.WaitGroup
 				read := func(q Query) {
 					wg.Go(func() {
@@ -275,12 +281,7 @@ func TestOffsetsShared(t *testing.T) {
 		if _, err := c.Snapshot(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		asked := cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.ListOffsets}, Observe: true, Count: -1})
-		release := make(chan struct{})
-		cluster.ControlKey(int16(kmsg.ListOffsets), func(kmsg.Request) (kmsg.Response, error, bool) {
-			<-release
-			return nil, nil, false
-		})
+		asked, release := held(cluster, kmsg.ListOffsets)
 		hurried, cancel := context.WithCancel(t.Context())
 		left := make(chan struct{})
 		go func() {
@@ -316,12 +317,7 @@ func TestOffsetsOfBefore(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		asked := cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.ListOffsets}, Observe: true, Count: -1})
-		release := make(chan struct{})
-		cluster.ControlKey(int16(kmsg.ListOffsets), func(kmsg.Request) (kmsg.Response, error, bool) {
-			<-release
-			return nil, nil, false
-		})
+		asked, release := held(cluster, kmsg.ListOffsets)
 		var wg sync.WaitGroup
 		read := func(maxAge time.Duration) {
 			wg.Go(func() {

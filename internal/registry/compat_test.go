@@ -97,8 +97,11 @@ var evolutions = map[sr.SchemaType][]evolution{
 
 func protoOf(fields string) string { return `syntax = "proto3"; message M { ` + fields + ` }` }
 
-func TestCanRead(t *testing.T) {
-	for typ, list := range evolutions {
+func TestCanRead(t *testing.T) { testEvolutions(t, evolutions) }
+
+func testEvolutions(t *testing.T, all map[sr.SchemaType][]evolution) {
+	t.Helper()
+	for typ, list := range all {
 		for _, e := range list {
 			t.Run(typ.String()+"/"+e.name, func(t *testing.T) {
 				old, next := parseText(t, typ, e.old), parseText(t, typ, e.next)

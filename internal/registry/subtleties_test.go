@@ -54,18 +54,4 @@ var subtleties = map[sr.SchemaType][]evolution{
 	},
 }
 
-func TestSubtleties(t *testing.T) {
-	for typ, list := range subtleties {
-		for _, e := range list {
-			t.Run(typ.String()+"/"+e.name, func(t *testing.T) {
-				old, next := parseText(t, typ, e.old), parseText(t, typ, e.next)
-				if problems := next.canRead(old); e.backward != (len(problems) == 0) {
-					t.Errorf("backward: %q", problems)
-				}
-				if problems := old.canRead(next); e.forward != (len(problems) == 0) {
-					t.Errorf("forward: %q", problems)
-				}
-			})
-		}
-	}
-}
+func TestSubtleties(t *testing.T) { testEvolutions(t, subtleties) }

@@ -223,13 +223,9 @@ func makeTopic(ctx context.Context, admin *kadm.Client, topic string, partitions
 		if err == nil {
 			return partitions, true, nil
 		}
-		if !errors.Is(err, kerr.TopicAlreadyExists) {
+		// The broker that was asked may not have heard of a topic that exists.
+		if !errors.Is(err, kerr.TopicAlreadyExists) || !pause(ctx, topicWait) {
 			return 0, false, fmt.Errorf("cannot create topic %s: %w", topic, err)
-		}
-		select { // the broker that was asked has not heard of a topic that exists
-		case <-ctx.Done():
-			return 0, false, fmt.Errorf("cannot create topic %s: %w", topic, err)
-		case <-time.After(topicWait):
 		}
 	}
 }

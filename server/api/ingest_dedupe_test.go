@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"millrace/ingest/deadletter"
@@ -80,6 +81,27 @@ func TestIngestReplayOfOneRequest(t *testing.T) {
 				t.Errorf("the topic has %q, want %q", got, c.want)
 			}
 		})
+	}
+}
+
+// Anybody can say which event of its request one was: what is no such number means nothing.
+func TestIngestEventIndexOfAStranger(t *testing.T) {
+	t.Parallel()
+	b := testkit.Fake(t).Broker
+	topic, dead := testkit.CreateTopic(t, b, 1), testkit.CreateTopic(t, b, 1)
+	s := start(t, b, withRoutes(t, "routes:\n  e: {topic: "+topic+", dead_letter: "+dead+", dedupe: {id: {header: X-Id}}, limits: {event_bytes: 9}}\n"))
+	s.do(t, "POST", "/ingest/e", `1`, jsonType, "X-Id: a").want(t, 200, `{"accepted":1,"refused":0}`)
+	hostile := []string{"-1", "2147483648", "99999999999999999999", "0x1", "1.5", "1 2", strings.Repeat("9", 4000)}
+	for _, index := range hostile {
+		s.do(t, "POST", "/ingest/e", `1`, jsonType, "X-Id: a", "X-Millrace-Event-Index: "+index).want(t, 200, `{"accepted":0,"refused":0,"dropped":1}`)
+		s.do(t, "POST", "/ingest/e", `"far too long"`, jsonType, "X-Millrace-Event-Index: "+index).want(t, 413, "dead-letter topic")
+	}
+	for _, r := range testkit.ReadTopic(t, b, dead, len(hostile)) {
+		for _, h := range r.Headers {
+			if h.Key == deadletter.Index && string(h.Value) != "0" {
+				t.Errorf("the dead letter is of event %s of its request", h.Value)
+			}
+		}
 	}
 }
 
