@@ -38,13 +38,16 @@ func protobufIdentity(text string) (exact, normal string) {
 	return exact, marshalProto(file, text)
 }
 
-// sortImports sorts the imports; which of them are public or weak is told by their indexes.
+// sortImports sorts the imports; which of them are public or weak is told by their indexes. Nobody
+// has checked those of a serialized descriptor: one that leads nowhere stays.
 func sortImports(file *descriptorpb.FileDescriptorProto) {
 	before := slices.Clone(file.Dependency)
 	slices.Sort(file.Dependency)
 	for _, marked := range [][]int32{file.PublicDependency, file.WeakDependency} {
 		for i, at := range marked {
-			marked[i] = int32(slices.Index(file.Dependency, before[at]))
+			if at >= 0 && int(at) < len(before) {
+				marked[i] = int32(slices.Index(file.Dependency, before[at]))
+			}
 		}
 		slices.Sort(marked)
 	}

@@ -1,9 +1,11 @@
 package registry
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"slices"
@@ -16,6 +18,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/twmb/franz-go/pkg/sr"
 	"github.com/twmb/franz-go/pkg/sr/srfake"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/descriptorpb"
 
 	"millrace/codec/avro"
 	"millrace/codec/jsonschema"
@@ -54,6 +59,26 @@ func avroRecord(fields ...string) sr.Schema {
 func TestAPI(t *testing.T) {
 	r, _ := open(t, testkit.Fake(t).Broker)
 	testkit.RunExchanges(t, "testdata/api.txt", r.URL(), map[string]string{})
+}
+
+// A record of the topic may name imports as public that its descriptor does not have.
+func TestForgedImports(t *testing.T) {
+	b := testkit.Fake(t, kfake.SeedTopics(1, topicName)).Broker
+	text := base64.StdEncoding.EncodeToString(must(proto.Marshal(&descriptorpb.FileDescriptorProto{
+		Name: proto.String("a.proto"), Syntax: proto.String("proto3"), MessageType: []*descriptorpb.DescriptorProto{{Name: proto.String("M")}},
+		PublicDependency: []int32{7, -1}, WeakDependency: []int32{math.MaxInt32},
+	}))(t))
+	record := &kgo.Record{
+		Topic: topicName, Key: []byte(`{"keytype":"SCHEMA","subject":"s","version":1,"magic":1}`),
+		Value: []byte(`{"subject":"s","version":1,"id":1,"schemaType":"PROTOBUF","schema":"` + text + `","deleted":false}`),
+	}
+	if err := testkit.Client(t, b).ProduceSync(t.Context(), record).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	r, _ := open(t, b)
+	if got := get(t, r.URL()+"/subjects"); got != `["s"]` {
+		t.Errorf("the subjects are %s", got)
+	}
 }
 
 // The state survives a restart: ids, versions, which are deleted, references and settings; and
